@@ -1,0 +1,68 @@
+/**
+ * The two classes of failure. `Transient` may go away by itself and is retried; `Terminal` needs a person.
+ * Every error has a stable code, a cause (the message) and a fix.
+ */
+
+/** Stable codes; documented in docs/troubleshooting.md and shown as condition reasons. */
+export type ErrorCode =
+  | 'InvalidConfiguration'
+  | 'ImageNotFound'
+  | 'ImageInvalid'
+  | 'UserDataNotFound'
+  | 'PoolNotFound'
+  | 'NetworkNotFound'
+  | 'InsufficientCapacity'
+  | 'LibvirtUnreachable'
+  | 'LibvirtPermissionDenied'
+  | 'LibvirtError'
+  | 'NotOwned'
+  | 'ReplaceRefused'
+  | 'TerraformNotFound'
+  | 'TerraformTooOld'
+  | 'ProviderNotFound'
+  | 'TerraformError'
+  | 'StateLocked'
+  | 'StateDirNotWritable'
+  | 'Conflict'
+  | 'NotFound'
+  | 'WaitTimeout'
+  | 'Interrupted';
+
+export interface ErrorDetails {
+  readonly code: ErrorCode;
+  /** What went wrong, in one sentence, with the names involved. Never holds a secret. */
+  readonly message: string;
+  /** What the reader can do about it. */
+  readonly fix?: string;
+  /** Path of the field at fault, for example `spec.providerSpec.value.vcpu`. */
+  readonly path?: string;
+  readonly cause?: unknown;
+}
+
+/** Base of all errors that a user may see. */
+export abstract class CaplvError extends Error {
+  readonly code: ErrorCode;
+  readonly fix: string | undefined;
+  readonly path: string | undefined;
+
+  constructor(details: ErrorDetails) {
+    super(details.message, { cause: details.cause });
+    this.name = new.target.name;
+    this.code = details.code;
+    this.fix = details.fix;
+    this.path = details.path;
+  }
+}
+
+/** May succeed when tried again after `retryAfterMs`. */
+export class Transient extends CaplvError {
+  readonly retryAfterMs: number;
+
+  constructor(details: ErrorDetails & { readonly retryAfterMs?: number }) {
+    super(details);
+    this.retryAfterMs = details.retryAfterMs ?? 5_000;
+  }
+}
+
+/** Will fail again until someone changes the object, the host or the installation. */
+export class Terminal extends CaplvError {}

@@ -1,0 +1,96 @@
+/**
+ * What a controller needs of a place that keeps objects. Two implementations: `LocalStore` (a directory) and
+ * `KubernetesStore` (an API server). Semantics are those of the Kubernetes API: optimistic concurrency by
+ * resourceVersion, finalizers, owner references, server-side apply with a field manager.
+ */
+
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  /** Incremented when spec changes. */
+  generation?: number;
+  /** RFC 3339. */
+  creationTimestamp?: string;
+  /** RFC 3339; set: the object is being deleted and waits for its finalizers. */
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+  ownerReferences?: OwnerReference[];
+  generateName?: string;
+}
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec?: unknown;
+  status?: unknown;
+}
+
+/** A kind as a store sees it. `T` is the type of its objects. */
+export interface ResourceKind<T extends KubeObject = KubeObject> {
+  /** For example `cluster-api.k8s.io`; empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  /** Never set: carries the type. */
+  readonly _type?: T;
+}
+
+export interface ObjectKey {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface ListOptions {
+  readonly namespace?: string;
+  /** Kubernetes label selector, for example `a=b,c in (d,e)`. */
+  readonly labelSelector?: string;
+}
+
+export type WatchEvent<T> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
+  /** All that existed when the watch began has been delivered. */
+  | { readonly type: 'SYNCED' };
+
+export interface ApplyOptions {
+  /** Who owns the fields; fields that the same manager applied before and now leaves out are removed. */
+  readonly fieldManager: string;
+  /** Take over fields of other managers (default true). */
+  readonly force?: boolean;
+}
+
+/** Errors: `Transient` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
+export interface Store {
+  get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined>;
+  list<T extends KubeObject>(kind: ResourceKind<T>, options?: ListOptions): Promise<T[]>;
+  /** Ends when `signal` aborts. Delivers what exists, then SYNCED, then changes. */
+  watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<WatchEvent<T>>;
+  /** Server-side apply of metadata (labels, annotations, finalizers, ownerReferences) and spec. Creates the object if absent. */
+  apply<T extends KubeObject>(kind: ResourceKind<T>, object: Partial<T> & { metadata: ObjectMeta }, options: ApplyOptions): Promise<T>;
+  /** Replaces the field manager's part of `status`. */
+  applyStatus<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, status: T['status'], options: ApplyOptions): Promise<T>;
+  /** With finalizers left: sets deletionTimestamp. Without: removes. Deleting what is absent is no error. */
+  delete<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
+  ): Promise<void>;
+}

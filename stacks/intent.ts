@@ -1,0 +1,145 @@
+/**
+ * What the stacks are made of: everything about a machine or a host, resolved. Nothing here is looked up, defaulted or
+ * guessed; whoever builds an intent has read the image, asked libvirt and rendered the user data before.
+ * The words are libvirt's: https://libvirt.org/formatdomain.html
+ */
+
+export interface MachineIntent {
+  readonly namespace: string;
+  /** Name of the Machine, and the host name that the guest is offered. */
+  readonly name: string;
+  /** UID of the Machine object; also the instance id of the seed and the last part of spec.providerID. */
+  readonly uid: string;
+  /** libvirt connection URI of the host. */
+  readonly uri: string;
+  readonly domain: DomainIntent;
+  readonly rootDisk: RootDiskIntent;
+  readonly disks: readonly DataDiskIntent[];
+  readonly seed?: SeedIntent;
+  readonly interfaces: readonly InterfaceIntent[];
+  /** Deep-merged into the Terraform JSON last: the escape hatch. */
+  readonly terraform?: Readonly<Record<string, unknown>>;
+}
+
+export interface DomainIntent {
+  /** Name in libvirt, derived from namespace and name. */
+  readonly name: string;
+  /** The ownership mark; a change of it replaces the domain. */
+  readonly description: string;
+  readonly type: 'kvm' | 'qemu';
+  readonly vcpu: number;
+  readonly memoryMiB: number;
+  /** For example `host-passthrough`, `host-model`, `custom`, `maximum`. */
+  readonly cpuMode?: string;
+  /** For example `q35` or `pc`; absent: the provider's default. */
+  readonly machine?: string;
+  /** Path of the UEFI firmware on the host; absent: BIOS. */
+  readonly firmware?: string;
+  /** Path of the NVRAM template on the host. */
+  readonly nvramTemplate?: string;
+  readonly autostart: boolean;
+  readonly guestAgent: boolean;
+  /** Serial console on a pty. */
+  readonly console: boolean;
+  /** Graphical console; absent: none. */
+  readonly graphics?: 'vnc' | 'spice';
+  /** False: defined, not started. */
+  readonly running: boolean;
+}
+
+export interface RootDiskIntent {
+  readonly volume: string;
+  readonly pool: string;
+  /** Bytes; absent: the size of the base volume. */
+  readonly sizeBytes?: number;
+  readonly base: VolumeRef;
+}
+
+export interface VolumeRef {
+  readonly pool: string;
+  readonly volume: string;
+}
+
+/** A further disk: a new empty volume (`sizeBytes`), or an existing one that is attached and never removed. */
+export type DataDiskIntent =
+  | {
+      readonly kind: 'new';
+      readonly name: string;
+      readonly volume: string;
+      readonly pool: string;
+      readonly sizeBytes: number;
+      readonly format: 'qcow2' | 'raw';
+    }
+  | { readonly kind: 'existing'; readonly name: string; /** Key of the volume: its path. */ readonly volumeKey: string };
+
+/** What the guest reads at its first boot. Contents are secret. */
+export type SeedIntent =
+  | {
+      readonly kind: 'cloudinit';
+      readonly volume: string;
+      readonly pool: string;
+      readonly userData: string;
+      readonly metaData: string;
+      readonly networkConfig?: string;
+    }
+  /** A ready seed ISO, uploaded as it is. `source` is a local path or http(s) URL. */
+  | { readonly kind: 'iso'; readonly volume: string; readonly pool: string; readonly source: string }
+  | { readonly kind: 'ignition'; readonly volume: string; readonly pool: string; readonly content: string };
+
+export type InterfaceIntent =
+  | {
+      readonly kind: 'network';
+      readonly network: string;
+      readonly mac?: string;
+      /** Fixed IPv4 or IPv6 addresses, made DHCP reservations of the network. */
+      readonly addresses?: readonly string[];
+      readonly hostname?: string;
+    }
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly mac?: string }
+  | { readonly kind: 'macvtap'; readonly device: string; readonly mac?: string };
+
+/** What the machines of one libvirt host share. */
+export interface HostIntent {
+  readonly uri: string;
+  readonly networks: readonly NetworkIntent[];
+  readonly pools: readonly PoolIntent[];
+  readonly images: readonly ImageIntent[];
+}
+
+export interface NetworkIntent {
+  readonly name: string;
+  readonly mode: 'nat' | 'none' | 'route' | 'open' | 'bridge';
+  /** CIDRs, at most one IPv4 and one IPv6. Empty for mode `bridge`. */
+  readonly addresses: readonly string[];
+  /** Existing bridge for mode `bridge`; else the name of the bridge to make. */
+  readonly bridge?: string;
+  readonly domain?: string;
+  readonly dhcp: boolean;
+  readonly mtu?: number;
+  readonly autostart: boolean;
+}
+
+export interface PoolIntent {
+  readonly name: string;
+  /** Directory on the host. */
+  readonly path: string;
+}
+
+/** A base image: imported once, shared by overlays. */
+export interface ImageIntent {
+  readonly volume: string;
+  readonly pool: string;
+  /** Local path or http(s) URL. */
+  readonly source: string;
+}
+
+/** Where Terraform keeps the state of a stack. `implicit`: no backend block, the state lies in the working directory. */
+export type BackendIntent =
+  | { readonly kind: 'implicit' }
+  | { readonly kind: 'local'; /** Absolute path of the state file. */ readonly path: string }
+  | {
+      readonly kind: 'kubernetes';
+      readonly secretSuffix: string;
+      readonly namespace: string;
+      readonly labels: Readonly<Record<string, string>>;
+    };
