@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'LibvirtPermissionDenied'
   | 'LibvirtError'
   | 'NotOwned'
+  | 'StateMissing'
   | 'ReplaceRefused'
   | 'TerraformNotFound'
   | 'TerraformTooOld'

@@ -70,7 +70,11 @@ export type DataDiskIntent =
       readonly sizeBytes: number;
       readonly format: 'qcow2' | 'raw';
     }
-  | { readonly kind: 'existing'; readonly name: string; /** Key of the volume: its path. */ readonly volumeKey: string };
+  | {
+      readonly kind: 'existing';
+      readonly name: string /** Key of the volume: its path. */;
+      readonly volumeKey: string;
+    };
 
 /** What the guest reads at its first boot. Contents are secret. */
 export type SeedIntent =
@@ -136,7 +140,7 @@ export interface ImageIntent {
 /** Where Terraform keeps the state of a stack. `implicit`: no backend block, the state lies in the working directory. */
 export type BackendIntent =
   | { readonly kind: 'implicit' }
-  | { readonly kind: 'local'; /** Absolute path of the state file. */ readonly path: string }
+  | { readonly kind: 'local' /** Absolute path of the state file. */; readonly path: string }
   | {
       readonly kind: 'kubernetes';
       readonly secretSuffix: string;

@@ -1,0 +1,126 @@
+/**
+ * The one table that says what a failure of Terraform or libvirt means: a code, whether it may pass by itself, and the fix.
+ * Texts are those of libvirt 9–11, Terraform 1.11 and the provider 0.8.3; the first row that matches decides.
+ */
+
+import { CaplvError, type ErrorCode, Terminal, Transient } from '../errors.ts';
+import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
+import { TerraformError } from '../terraform/terraform-error.ts';
+
+interface Failure {
+  readonly matches: RegExp;
+  readonly code: ErrorCode;
+  /** Milliseconds after which a new try makes sense; absent: a person is needed. */
+  readonly retryAfterMs?: number;
+  readonly fix: string;
+}
+
+const FAILURES: readonly Failure[] = [
+  {
+    matches: /permission denied.*(libvirt-sock|socket)|authentication (failed|unavailable)|polkit/i,
+    code: 'LibvirtPermissionDenied',
+    fix: 'let this user use libvirt (sudo usermod -aG libvirt $USER, then log in again), or name another --libvirt-uri',
+  },
+  {
+    matches:
+      /failed to connect|cannot connect|unable to connect|connection (refused|reset)|end of file while reading|broken pipe|client socket is closed|no connection driver|host key verification|could not resolve|failed to dial|keepalive|no route to host|timed? ?out.*connect/i,
+    code: 'LibvirtUnreachable',
+    retryAfterMs: 10_000,
+    fix: 'check the URI and that libvirtd runs there: caplv doctor --libvirt-uri URI',
+  },
+  {
+    matches: /storage pool .*not found|no storage pool with matching name|can't find storage pool/i,
+    code: 'PoolNotFound',
+    fix: 'name an existing, active pool (virsh pool-list --all), or let the Cluster manage one',
+  },
+  {
+    matches: /network not found|no network with matching name|can't retrieve network|network '.*' is not active/i,
+    code: 'NetworkNotFound',
+    fix: 'name an existing, active network (virsh net-list --all), or let the Cluster manage one',
+  },
+  {
+    matches: /asynchronous jobs running|is locked by|resource busy|database is locked/i,
+    code: 'LibvirtError',
+    retryAfterMs: 2_000,
+    fix: 'nothing to do: other work on the same pool is under way',
+  },
+  {
+    matches: /domain .*already exists|already in use by/i,
+    code: 'LibvirtError',
+    retryAfterMs: 1_000,
+    fix: 'nothing to do: what a broken run left is removed at the next try',
+  },
+  {
+    matches: /cannot allocate memory|cannot set up guest memory/i,
+    code: 'InsufficientCapacity',
+    retryAfterMs: 60_000,
+    fix: 'free memory on the host, or ask for less with memoryMiB',
+  },
+  {
+    matches: /no space left on device/i,
+    code: 'InsufficientCapacity',
+    retryAfterMs: 60_000,
+    fix: 'free space in the storage pool',
+  },
+  {
+    matches: /(apparmor|permission denied)/i,
+    code: 'LibvirtError',
+    fix: 'QEMU may not open the volume: allow the pool directory in AppArmor or SELinux, or use a pool under /var/lib/libvirt/images',
+  },
+  {
+    matches: /invalid argument: could not find capabilities|does not support (kvm|domain type)|kvm.*not (available|supported)/i,
+    code: 'InvalidConfiguration',
+    fix: 'set domainType: qemu (or auto), or enable virtualisation on the host',
+  },
+  {
+    matches: /failed to (query|install) .*provider|could not find .*provider|reattachment process not found/i,
+    code: 'ProviderNotFound',
+    retryAfterMs: 5_000,
+    fix: 'see what is missing with: caplv doctor',
+  },
+];
+
+/** Runs `work`; what it throws leaves as `Transient` or `Terminal`. Programming errors pass as they are. */
+export async function classified<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw classify(error);
+  }
+}
+
+/** What libvirt said is known already: `LibvirtError` carries its own fix. */
+function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'other'>): CaplvError {
+  const details = { message: error.message, cause: error, ...(error.fix === undefined ? {} : { fix: error.fix }) };
+  switch (code) {
+    case 'unreachable':
+    case 'timeout':
+      return new Transient({ ...details, code: 'LibvirtUnreachable', retryAfterMs: 10_000 });
+    case 'permission':
+      return new Terminal({ ...details, code: 'LibvirtPermissionDenied' });
+    case 'invalidUri':
+    case 'virshMissing':
+      return new Terminal({ ...details, code: 'LibvirtUnreachable' });
+    case 'notFound':
+      return new Transient({ ...details, code: 'LibvirtError', retryAfterMs: 1_000 });
+  }
+}
+
+function classify(error: unknown): unknown {
+  if (error instanceof CaplvError || !(error instanceof TerraformError || error instanceof LibvirtError)) return error;
+  if (error instanceof LibvirtError && error.code !== 'other') return classifyLibvirt(error, error.code);
+  const known = FAILURES.find((failure) => failure.matches.test(error.message));
+  if (known) {
+    const details = { code: known.code, message: error.message, fix: known.fix, cause: error };
+    if (known.retryAfterMs === undefined) return new Terminal(details);
+    return new Transient({ ...details, retryAfterMs: known.retryAfterMs });
+  }
+  // Unknown: tried again, slowly, since most of what libvirt and Terraform cannot do now they can do later.
+  return new Transient({
+    code: error instanceof TerraformError ? 'TerraformError' : 'LibvirtError',
+    message: error.message,
+    fix: 'read the message; if it does not pass by itself, caplv doctor checks the installation',
+    cause: error,
+    retryAfterMs: 15_000,
+  });
+}

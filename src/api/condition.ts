@@ -1,0 +1,36 @@
+/** Conditions: what is true of an object now, why, and since when. The shape is Kubernetes' metav1.Condition. */
+
+import { z } from 'zod';
+import { timestamp } from './field.ts';
+
+export const ConditionSchema = z
+  .strictObject({
+    type: z.string().max(316).describe('What the condition is about, for example Ready.'),
+    status: z.enum(['True', 'False', 'Unknown']),
+    reason: z.string().max(1024).describe('One word for programs, for example PoolNotFound.'),
+    message: z.string().max(32768).describe('One or two sentences for people: the cause and the fix.'),
+    lastTransitionTime: timestamp().describe('When status last changed.'),
+    observedGeneration: z.int().optional().describe('metadata.generation that the condition speaks of.'),
+  })
+  .meta({ 'x-kubernetes-map-type': 'atomic' });
+
+export type Condition = z.output<typeof ConditionSchema>;
+
+export const ConditionsSchema = z
+  .array(ConditionSchema)
+  .max(32)
+  .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
+
+/**
+ * `conditions` with `next` in it, sorted by type. Keeps lastTransitionTime while the status stays; `now` is RFC 3339.
+ */
+export function setCondition(
+  conditions: readonly Condition[] | undefined,
+  next: Omit<Condition, 'lastTransitionTime'>,
+  now: string,
+): Condition[] {
+  const before = conditions?.find(({ type }) => type === next.type);
+  const lastTransitionTime = before?.status === next.status ? before.lastTransitionTime : now;
+  const others = (conditions ?? []).filter(({ type }) => type !== next.type);
+  return [...others, { ...next, lastTransitionTime }].sort((a, b) => (a.type < b.type ? -1 : 1));
+}

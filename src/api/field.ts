@@ -1,0 +1,142 @@
+/** Kinds of field that several types share. Units, forms and limits are said here once. */
+
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { withRules } from './rule.ts';
+
+/** A string with a form: `pattern` for machines, `form` for people ("a MAC address, for example …"). */
+export function text(pattern: RegExp, form: string, maxLength = 253): z.ZodString {
+  return z.string().max(maxLength).regex(pattern).meta({ form });
+}
+
+/** A name as Kubernetes wants it: the host part of a DNS name. */
+export function dnsLabel(): z.ZodString {
+  return text(
+    /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+    'lower-case letters, digits and "-", beginning and ending with a letter or digit, for example data-1',
+    63,
+  );
+}
+
+export const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** A name of something in libvirt: pool, network, bridge, device. */
+export function libvirtName(): z.ZodString {
+  return text(
+    /^[A-Za-z0-9_][A-Za-z0-9_.+:-]*$/,
+    'a name of letters, digits and "_.+:-", for example default',
+    128,
+  );
+}
+
+/** A connection URI of libvirt. Passwords do not belong in it: it is shown in status and logs. */
+export function libvirtURI(): z.ZodString {
+  return withRules(
+    text(
+      /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/\S+$/,
+      'a libvirt URI: qemu:///system, qemu+ssh://USER@HOST/system, qemu+tcp://…, qemu+tls://… or qemu+unix://…',
+      1024,
+    ),
+    [
+      {
+        fields: [],
+        message: 'a URI must not hold a password',
+        fix: 'use a key: qemu+ssh://USER@HOST/system?keyfile=/path/to/key',
+        cel: "!self.matches('^[^/]*//[^/@]*:[^/@]*@')",
+        check: (uri) => !/^[^/]*\/\/[^/@]*:[^/@]*@/.test(uri),
+      },
+    ],
+  );
+}
+
+/** Where a file comes from: an absolute path, file:, http: or https:. A manifest may use a path relative to itself. */
+export function fileURI(example: string): z.ZodString {
+  return text(
+    /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s])[^\r\n]*$/,
+    `an absolute path, file:///…, http://… or https://…, for example ${example}`,
+    4096,
+  ).meta({ file: true });
+}
+
+/** Secret text: never shown, never substituted. At most 1 MiB, more than a Secret or etcd takes. */
+export function secretText(): z.ZodString {
+  return withRules(z.string().min(1).max(1_048_576), [
+    {
+      fields: [],
+      message: 'this stands for a value that was hidden when the object was shown',
+      fix: 'put the value itself here',
+      cel: "!self.startsWith('(hidden, ')",
+      check: (secret) => !/^\(hidden, \d+ bytes\)$/.test(secret),
+    },
+  ]).meta({ sensitive: true });
+}
+
+/** IPv4 or IPv6 address. */
+export function ipAddress(): z.ZodString {
+  return withRules(z.string().max(45).meta({ form: 'an IP address, for example 192.168.122.10' }), [
+    {
+      fields: [],
+      message: 'this is not an IP address',
+      fix: 'use an IPv4 or IPv6 address without a prefix length, for example 192.168.122.10',
+      cel: 'isIP(self)',
+      check: (address) => isIP(address) !== 0 && !address.includes('%'),
+    },
+  ]);
+}
+
+/** IPv4 or IPv6 network in CIDR notation. */
+export function cidr(example: string): z.ZodString {
+  return withRules(
+    z
+      .string()
+      .max(49)
+      .meta({ form: `a network in CIDR notation, for example ${example}` }),
+    [
+      {
+        fields: [],
+        message: 'this is not a network in CIDR notation',
+        fix: `use ADDRESS/PREFIX, for example ${example}`,
+        cel: 'isCIDR(self)',
+        check: isCIDR,
+      },
+    ],
+  );
+}
+
+export function isCIDR(value: string): boolean {
+  const [address = '', prefix = '', ...rest] = value.split('/');
+  const bits = { 4: 32, 6: 128 }[isIP(address)];
+  return bits !== undefined && rest.length === 0 && /^(0|[1-9]\d*)$/.test(prefix) && Number(prefix) <= bits;
+}
+
+/** Point in time, RFC 3339. */
+export function timestamp(): z.ZodString {
+  return z.string().meta({ format: 'date-time' });
+}
+
+const QUALIFIED_NAME = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** CEL rules over labels need a limit: the API server counts with the largest number that there may be. */
+const MAX_LABELS = 64;
+
+/** Labels as Kubernetes takes them. */
+export function labels() {
+  const key = text(QUALIFIED_NAME, 'a label name, for example cluster-api.k8s.io/cluster-name', 317);
+  const value = z
+    .string()
+    .max(63)
+    .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/)
+    .meta({ form: 'a label value: letters, digits and "-_.", for example workers' });
+  return z
+    .record(key, value)
+    .refine((all) => Object.keys(all).length <= MAX_LABELS, {
+      message: `there are more than ${MAX_LABELS} labels`,
+      params: { fix: 'use annotations for what is not selected by' },
+    })
+    .meta({ maxProperties: MAX_LABELS });
+}
+
+/** Annotations: names as labels have them, values free. */
+export function annotations() {
+  return z.record(text(QUALIFIED_NAME, 'an annotation name, for example example.com/note', 317), z.string());
+}

@@ -1,0 +1,26 @@
+/** The API group, its older spellings, and the names (labels, annotations, finalizers) that live in it. */
+
+export const GROUP = 'cluster-api.k8s.io';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** Spellings of `apiVersion` that mean API_VERSION; a manifest may use any of them, the store only ever sees the first. */
+export const ACCEPTED_API_VERSIONS: readonly string[] = [
+  API_VERSION,
+  `cluster.k8s.io/${VERSION}`,
+  `libvirt.cluster.k8s.io/${VERSION}`,
+];
+
+/** Label of a Machine that names its Cluster. */
+export const CLUSTER_NAME_LABEL = `${GROUP}/cluster-name`;
+
+/** Labels that are read as CLUSTER_NAME_LABEL, first match wins. */
+export const CLUSTER_NAME_LABELS: readonly string[] = [CLUSTER_NAME_LABEL, 'cluster.k8s.io/cluster-name'];
+
+/** Kept on a Machine or Cluster until nothing of it is left on a host. */
+export const FINALIZER = `caplv.${GROUP}/host-objects`;
+
+/** `cluster-api.k8s.io/v1alpha1` for any accepted spelling of it; others are returned as they are. */
+export function canonicalApiVersion(apiVersion: string): string {
+  return ACCEPTED_API_VERSIONS.includes(apiVersion) ? API_VERSION : apiVersion;
+}

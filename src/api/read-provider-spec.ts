@@ -1,0 +1,29 @@
+/** Reads the values out of a `providerSpec`. */
+
+import type { z } from 'zod';
+import { Terminal } from '../errors.ts';
+import { fieldProblems, formatPath, formatProblem } from './problem.ts';
+import { findProviderSpec, type ProviderSpec } from './provider-spec.ts';
+
+/**
+ * The values of a provider spec, with defaults. `at` is the path of the field, for errors.
+ * Throws Terminal InvalidConfiguration with all that is wrong; an object that was admitted never makes it throw.
+ */
+export function readProviderSpec<S extends z.ZodObject>(
+  inner: S,
+  written: ProviderSpec,
+  at: readonly string[],
+): z.output<S> {
+  const { spec, path } = findProviderSpec(written);
+  const result = inner.safeParse(spec);
+  if (result.success) return result.data;
+  const problems = fieldProblems(inner, spec).map((problem) => ({
+    ...problem,
+    path: [...at, ...path, ...problem.path],
+  }));
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    message: problems.map(formatProblem).join('\n'),
+    path: formatPath(problems[0]?.path ?? at),
+  });
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** Entry of the `caplv` command: refuses a Node that is too old before anything that needs a newer one is loaded. */
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(
+    `caplv needs Node 22.19 or newer, this is ${process.versions.node} (${process.execPath}).\n` +
+      'Inside a checkout "npx caplv" uses the Node that the project brings; elsewhere: npm install --global node@24\n',
+  );
+  process.exit(1);
+}
+// Terraform's files hold user data: whatever this process or its children write is for this user only.
+process.umask(0o077);
+const { main } = await import('./cli.ts');
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,144 @@
+/** The `caplv` command line: what there is, with help; each command is a file in src/cli/. */
+
+import { Command, CommanderError, Option } from 'commander';
+import { configOf, defaultStateDir, type GlobalFlags } from './config.ts';
+import { reportError } from './cli/error-report.ts';
+import { EXIT, exitCodeOf } from './cli/exit-code.ts';
+import { OUTPUTS } from './cli/output.ts';
+import { openTerminal } from './cli/terminal.ts';
+import { VERSION } from './version.ts';
+
+const EXAMPLES = `
+Examples:
+  caplv doctor                                    is everything there that caplv needs?
+  caplv apply -f deploy/examples/kube-cp.yaml --wait
+  caplv get machines -o wide
+  caplv plan -f deploy/examples/kube-cp.yaml      what would apply change?
+  caplv describe machine kube-cp
+  caplv console kube-cp
+  caplv delete machine kube-cp
+
+Exit codes: 0 done, 1 failed, 2 plan shows changes, 3 refused input or usage, 4 replacement refused,
+5 not ready within --wait, 130 interrupted.
+Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COLOR is respected.`;
+
+/** Runs one command line (without node and script). Returns the exit code; never throws for what a user may do. */
+export async function main(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = build((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.refused;
+    reportError(openTerminal(configOf(program.opts<GlobalFlags>())), error);
+    return exitCodeOf(error);
+  }
+}
+
+/** Commands are loaded when they run: `caplv --help` needs none of them. */
+function build(finish: (code: number) => void): Command {
+  const program = new Command('caplv')
+    .description('Virtual machines on libvirt from Cluster API manifests, with Terraform as the engine.')
+    .version(VERSION)
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+
+  const filenames = () =>
+    new Option('-f, --filename <file...>', 'manifest: a file, a directory, or - for standard input').env('CAPLV_FILENAME');
+  const output = (...choices: readonly string[]) =>
+    new Option('-o, --output <format>', 'output format').choices(choices).env('CAPLV_OUTPUT');
+
+  const command = (parent: Command, name: string, description: string) =>
+    parent.command(name).description(description).configureHelp({ showGlobalOptions: true });
+
+  command(program, 'apply', 'make what the manifests say, now')
+    .addOption(filenames().makeOptionMandatory())
+    .addOption(new Option('--wait [duration]', 'wait until machines have an address (5m, or for example 90s)').env('CAPLV_WAIT'))
+    .addOption(new Option('--allow-replace', 'let a domain or disk be replaced; what is on it is lost').env('CAPLV_ALLOW_REPLACE'))
+    .action(async (_, self: Command) => finish(await (await import('./cli/apply.ts')).apply(self.optsWithGlobals())));
+
+  command(program, 'plan', 'show what apply would change; exit 0 for nothing, 2 for changes')
+    .addOption(filenames().makeOptionMandatory())
+    .addOption(output('json', 'yaml'))
+    .action(async (_, self: Command) => finish(await (await import('./cli/plan.ts')).plan(self.optsWithGlobals())));
+
+  command(program, 'get', 'list objects')
+    .argument('<kind>', 'clusters or machines')
+    .argument('[name]')
+    .addOption(output(...OUTPUTS))
+    .addOption(new Option('-A, --all-namespaces', 'of all namespaces').env('CAPLV_ALL_NAMESPACES'))
+    .action(async (kind, name, _, self: Command) =>
+      finish(await (await import('./cli/get.ts')).get(kind, name, self.optsWithGlobals())),
+    );
+
+  const describe = program.command('describe').description('show one object with all that is known of it');
+  command(describe, 'machine', 'conditions, addresses, last operation, Terraform resources')
+    .argument('<name>')
+    .addOption(output('json', 'yaml'))
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/describe.ts')).describeMachine(name, self.optsWithGlobals())),
+    );
+
+  command(program, 'delete', 'delete objects and all that is theirs on the hosts')
+    .argument('[kind]', 'machine or cluster')
+    .argument('[names...]')
+    .addOption(filenames())
+    .addOption(new Option('--now', 'power guests off at once, without asking them to shut down').env('CAPLV_NOW'))
+    .addOption(new Option('--timeout <duration>', 'give up after this time (10m)').env('CAPLV_TIMEOUT'))
+    .addOption(new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'))
+    .action(async (kind, names, _, self: Command) =>
+      finish(await (await import('./cli/delete.ts')).remove(kind, names, self.optsWithGlobals())),
+    );
+
+  command(program, 'console', 'open the serial console of a machine (leave it with ^])')
+    .argument('<name>')
+    .addOption(new Option('--print', 'print the virsh command in place of running it').env('CAPLV_PRINT'))
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/console.ts')).openConsole(name, self.optsWithGlobals())),
+    );
+
+  const exporting = program.command('export').description('write an object as plain Terraform');
+  command(exporting, 'machine', 'configuration and state, for terraform -chdir=DIR plan')
+    .argument('<name>')
+    .argument('<dir>', 'new or empty directory')
+    .action(async (name, dir, _, self: Command) =>
+      finish(await (await import('./cli/export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
+    );
+
+  program
+    .command('register', { hidden: true })
+    .description('record a Machine and prepare its host; used by stacks that cdktf deploys')
+    .argument('<name>')
+    .addOption(filenames().makeOptionMandatory())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/register.ts')).register(name, self.optsWithGlobals())),
+    );
+
+  command(program, 'doctor', 'check terraform, provider, libvirt, KVM, pool and network')
+    .addOption(output('json', 'yaml'))
+    .addOption(new Option('--pool <name>', 'pool to look for (default)').env('CAPLV_POOL'))
+    .addOption(new Option('--network <name>', 'network to look for (default)').env('CAPLV_NETWORK'))
+    .action(async (_, self: Command) => finish(await (await import('./cli/doctor.ts')).doctor(self.optsWithGlobals())));
+
+  return withGlobalOptions(program);
+}
+
+function withGlobalOptions(on: Command): Command {
+  return on
+    .addOption(new Option('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)').env('CAPLV_LIBVIRT_URI'))
+    .addOption(new Option('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`).env('CAPLV_STATE_DIR'))
+    .addOption(new Option('-n, --namespace <name>', 'namespace (default)').env('CAPLV_NAMESPACE'))
+    .addOption(
+      new Option('--provider-mode <mode>', 'warm: one provider process a host; fork: one a run (warm)')
+        .choices(['warm', 'fork'])
+        .env('CAPLV_PROVIDER_MODE'),
+    )
+    .addOption(new Option('--terraform <path>', 'terraform or tofu to use (from PATH)').env('CAPLV_TERRAFORM'))
+    .addOption(new Option('-v, --verbose', 'say more').env('CAPLV_VERBOSE'))
+    .addOption(new Option('--no-color', 'no colour').env('CAPLV_NO_COLOR'));
+}

@@ -1,0 +1,42 @@
+/** What every command has: settings, terminal, engine, and a clean end. */
+
+import { type Config, configOf, type GlobalFlags } from '../config.ts';
+import { type Engine, type EngineOptions, openEngine } from '../engine.ts';
+import { Interrupt } from './interrupt.ts';
+import { Progress, terminalRecorder } from './progress.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+
+export interface Context {
+  readonly config: Config;
+  readonly terminal: Terminal;
+  readonly progress: Progress;
+  readonly engine: Engine;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs `work` with all it needs and closes everything after it. Returns its exit code. */
+export async function withContext(
+  flags: GlobalFlags,
+  work: (context: Context) => Promise<number>,
+  options: Pick<EngineOptions, 'allowReplace' | 'now'> = {},
+): Promise<number> {
+  const config = configOf(flags);
+  const terminal = openTerminal(config);
+  const progress = new Progress(terminal);
+  const interrupt = new Interrupt(terminal);
+  try {
+    const engine = await openEngine(config, {
+      ...options,
+      recorder: terminalRecorder(terminal),
+      onProgress: (key, event) => progress.event(key.name, event),
+    });
+    try {
+      return await work({ config, terminal, progress, engine, signal: interrupt.signal });
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    interrupt.dispose();
+  }
+}

@@ -1,0 +1,97 @@
+/** `caplv delete`: objects out of the store, and everything of theirs off the hosts. */
+
+import { ClusterKind } from '../api/cluster.ts';
+import { MachineKind } from '../api/machine.ts';
+import { loadManifests } from '../api/manifest-files.ts';
+import type { GlobalFlags } from '../config.ts';
+import { parseDuration } from '../duration.ts';
+import { Terminal } from '../errors.ts';
+import type { ObjectKey } from '../store/store.ts';
+import type { ApiKind } from '../api/kind.ts';
+import { inOrder, keyOf, kindOf } from './apply.ts';
+import { type Context, withContext } from './command.ts';
+import { converge } from './converge.ts';
+import { reportError } from './error-report.ts';
+import { EXIT, exitCodeOf } from './exit-code.ts';
+import { kindNamed, notFound } from './get.ts';
+
+export interface DeleteFlags extends GlobalFlags {
+  readonly filename?: readonly string[];
+  readonly now?: boolean;
+  readonly timeout?: string;
+  readonly ignoreNotFound?: boolean;
+}
+
+interface Target {
+  readonly kind: ApiKind;
+  readonly key: ObjectKey;
+}
+
+const DEFAULT_TIMEOUT_MS = 10 * 60_000;
+
+export async function remove(kindName: string | undefined, names: readonly string[], flags: DeleteFlags): Promise<number> {
+  const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(flags.timeout, '--timeout');
+  return withContext(
+    flags,
+    async (context) => {
+      const targets = await targetsOf(context, kindName, names, flags);
+      // Marked before anything is awaited: a Cluster waits for Machines that know that they go.
+      for (const { kind, key } of targets) await context.engine.store.delete(kind, key);
+      const machines = targets.filter(({ kind }) => kind === MachineKind);
+      const others = targets.filter(({ kind }) => kind !== MachineKind);
+      const codes = await Promise.all(machines.map((target) => removeOne(context, target, timeoutMs)));
+      for (const target of others) codes.push(await removeOne(context, target, timeoutMs));
+      return Math.max(EXIT.ok, ...codes);
+    },
+    { now: flags.now ?? false },
+  );
+}
+
+async function targetsOf(
+  { engine, config }: Context,
+  kindName: string | undefined,
+  names: readonly string[],
+  flags: DeleteFlags,
+): Promise<Target[]> {
+  if ((flags.filename === undefined) === (kindName === undefined || names.length === 0)) {
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: 'delete takes either -f FILE or a kind and names',
+      fix: 'for example: caplv delete machine kube-cp, or caplv delete -f deploy/examples/kube-cp.yaml',
+    });
+  }
+  const wanted: Target[] = flags.filename
+    ? inOrder(await loadManifests(flags.filename, { namespace: config.namespace }))
+        .reverse()
+        .map(({ object }) => ({ kind: kindOf(object), key: keyOf(object) }))
+    : names.map((name) => ({ kind: kindNamed(kindName ?? ''), key: { namespace: config.namespace, name } }));
+  const found: Target[] = [];
+  for (const target of wanted) {
+    if (await engine.store.get(target.kind, target.key)) found.push(target);
+    // A file is a wish that these be gone; a name that is not there is probably a slip.
+    else if (!flags.filename && !flags.ignoreNotFound) throw notFound(target.kind, target.key.name, config.namespace);
+  }
+  return found;
+}
+
+async function removeOne(context: Context, { kind, key }: Target, timeoutMs: number): Promise<number> {
+  const { engine, progress, signal, terminal } = context;
+  const reconcilers = new Map([
+    [MachineKind as ApiKind, () => engine.machines.reconcile(key)],
+    [ClusterKind as ApiKind, () => engine.clusters.reconcile(key)],
+  ]);
+  try {
+    await converge(key, {
+      reconcile: reconcilers.get(kind) ?? (async () => ({})),
+      isDone: async () => (await engine.store.get(kind, key)) === undefined,
+      timeoutMs,
+      signal,
+      onRetry: (error) => progress.line(key.name, `trying again: ${error.message}`),
+    });
+    terminal.out(`${kind.singular}/${key.name} deleted`);
+    return EXIT.ok;
+  } catch (error) {
+    reportError(terminal, error, `${kind.singular}/${key.name}`);
+    return exitCodeOf(error);
+  }
+}

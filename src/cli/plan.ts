@@ -1,0 +1,100 @@
+/** `caplv plan`: what `apply` would do, attribute by attribute. Changes nothing, in the store or on a host. */
+
+import type { PlanPreview } from '../actuator/plan-preview.ts';
+import { MachineKind } from '../api/machine.ts';
+import { loadManifests } from '../api/manifest-files.ts';
+import type { GlobalFlags } from '../config.ts';
+import { openResolver } from '../engine.ts';
+import { hostIntent } from '../intent/host-intent.ts';
+import { preflight } from '../intent/preflight.ts';
+import { imageOf } from '../intent/resolve-machine.ts';
+import { OverlayStore } from '../store/overlay-store.ts';
+import type { AttributeChange, Explanation } from '../terraform/explanation.ts';
+import { keyOf } from './apply.ts';
+import { type Context, withContext } from './command.ts';
+import { EXIT } from './exit-code.ts';
+import { formatData } from './output.ts';
+import type { Style } from './terminal.ts';
+
+export interface PlanFlags extends GlobalFlags {
+  readonly filename: readonly string[];
+  readonly output?: 'json' | 'yaml';
+}
+
+interface MachinePlan extends PlanPreview {
+  readonly machine: string;
+}
+
+export async function plan(flags: PlanFlags): Promise<number> {
+  return withContext(flags, async (context) => {
+    const manifests = await loadManifests(flags.filename, { namespace: context.config.namespace });
+    const overlay = new OverlayStore(
+      context.engine.store,
+      manifests.map(({ object }) => object),
+    );
+    const plans: MachinePlan[] = [];
+    for (const { object } of manifests) {
+      if (object.kind === 'Machine') plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
+    }
+    const changed = plans.some((one) => one.plan.action !== 'none');
+    const { terminal } = context;
+    if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
+    else for (const one of plans) terminal.out(asText(one, terminal.style));
+    if (changed && !flags.output) terminal.say('Next: caplv apply with the same -f; replacing needs --allow-replace');
+    return changed ? EXIT.changes : EXIT.ok;
+  });
+}
+
+async function planMachine(context: Context, overlay: OverlayStore, object: Parameters<typeof keyOf>[0]): Promise<PlanPreview> {
+  const { engine, config } = context;
+  const resolver = openResolver(config, overlay, engine.libvirt);
+  const machine = await overlay.get(MachineKind, keyOf(object));
+  if (!machine) throw new Error('the overlay has lost a manifest');
+  const placed = await resolver.place(machine);
+  const { intent, pinned } = await resolver.resolve(placed, await resolver.seed(placed));
+  const image = imageOf(pinned);
+  // Networks and pools that the Cluster will make are there by the time the machine needs them.
+  const shared = hostIntent(intent.uri, [placed.site], image ? [{ ...image, uri: intent.uri }] : []);
+  const facts = await engine.libvirt(intent.uri).facts({ volumesOf: [] });
+  const coming = <T extends { readonly name: string }>(there: readonly T[], made: readonly { readonly name: string }[]) => [
+    ...there.filter(({ name }) => !made.some((one) => one.name === name)),
+    ...made.map(({ name }) => ({ name, active: true })),
+  ];
+  preflight(
+    intent,
+    placed.spec,
+    { ...facts, pools: coming(facts.pools, shared.pools), networks: coming(facts.networks, shared.networks) },
+    placed.path,
+  );
+  return engine.actuator.plan(intent);
+}
+
+function asData({ machine, plan: { action, drift }, explanations }: MachinePlan) {
+  return { machine, action, changes: explanations, drift: drift.map(({ address, action: what }) => ({ address, action: what })) };
+}
+
+const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
+const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
+
+function asText({ machine, plan: { action, drift }, explanations }: MachinePlan, style: Style): string {
+  if (action === 'none') return `machine/${machine}: no changes\n`;
+  const lines = explanations.flatMap((one) => [
+    `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
+    ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
+  ]);
+  const drifted = drift.map(({ address, action: what }) => `  ! ${address} was changed outside (${what})`);
+  return [`machine/${machine}: ${action}`, ...drifted, ...lines, ''].join('\n');
+}
+
+function attributeLines({ attributes, replacePaths }: Explanation): string[] {
+  const forces = (name: string) => (replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '');
+  return attributes
+    .filter((attribute) => !attribute.unknown || forces(attribute.name))
+    .map((attribute) => `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`);
+}
+
+function shown(attribute: AttributeChange, side: 'before' | 'after'): string {
+  if (attribute.secret) return '(secret)';
+  if (side === 'after' && attribute.unknown) return '(known after apply)';
+  return attribute[side] === undefined ? 'null' : JSON.stringify(attribute[side]);
+}

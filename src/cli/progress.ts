@@ -1,0 +1,64 @@
+/** Progress of long work as lines on stderr: what is done to which machine, and how long each step took. */
+
+import type { ActuatorEvent } from '../actuator/actuator.ts';
+import type { Recorder } from '../controllers/recorder.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Words for what Terraform does. */
+const DOING: Readonly<Record<string, string>> = { create: 'creating', update: 'changing', delete: 'removing', replace: 'replacing' };
+const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'changed', delete: 'removed', replace: 'replaced' };
+
+/** A name in front of each line tells machines apart that are worked on at once. */
+export class Progress {
+  readonly #terminal: Terminal;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  line(subject: string, text: string): void {
+    this.#terminal.say(`${this.#terminal.style('bold', subject)}  ${text}`);
+  }
+
+  event(subject: string, event: ActuatorEvent): void {
+    switch (event.type) {
+      case 'waiting':
+        return this.line(subject, `waiting for ${event.holder.who} (${event.holder.operation}, since ${event.holder.since})`);
+      case 'initializing':
+        return this.line(subject, 'terraform init');
+      case 'retrying':
+        return this.line(subject, `starting again: ${event.reason}`);
+      case 'started':
+        return this.#terminal.detail(`${subject}  ${DOING[event.action] ?? event.action} ${event.address}`);
+      case 'progress':
+        return this.line(subject, `still ${DOING[event.action] ?? event.action} ${event.address} (${seconds(event.elapsedMs)})`);
+      case 'completed':
+        return this.line(
+          subject,
+          `${DONE[event.action] ?? event.action} ${event.address} ${this.#terminal.style('dim', `(${seconds(event.elapsedMs)})`)}`,
+        );
+      case 'failed':
+        return this.line(subject, this.#terminal.style('red', `failed: ${event.action} ${event.address}`));
+      case 'warning':
+        return this.line(subject, this.#terminal.style('yellow', `warning: ${event.diagnostic.summary}`));
+      case 'leftovers_removed':
+        return this.line(subject, `removed what an interrupted run left: ${event.names.join(', ')}`);
+      case 'shutdown_requested':
+        return this.line(subject, `asked the guest to shut down (at most ${seconds(event.timeoutMs)})`);
+      case 'shutdown_timeout':
+        return this.line(subject, this.#terminal.style('yellow', 'the guest did not shut down in time; powering it off'));
+    }
+  }
+}
+
+/** Controllers' events, for -v. */
+export function terminalRecorder(terminal: Terminal): Recorder {
+  return {
+    event: ({ metadata }, { type, reason, message }) =>
+      terminal.detail(`${metadata.name}  ${type === 'Warning' ? 'warning ' : ''}${reason}: ${message}`),
+  };
+}
+
+function seconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms / 1_000)} s`;
+}

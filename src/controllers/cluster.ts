@@ -1,0 +1,114 @@
+/** The Cluster controller: networks and pools of its hosts, and a deletion that waits for its machines. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { type Cluster, ClusterKind, type ClusterStatus, clusterProviderSpec } from '../api/cluster.ts';
+import { setCondition } from '../api/condition.ts';
+import { FINALIZER } from '../api/group.ts';
+import { clusterNameOf, MachineKind } from '../api/machine.ts';
+import { CaplvError, Terminal } from '../errors.ts';
+import { type Site, sitesOf } from '../intent/site.ts';
+import type { ObjectKey, Store } from '../store/store.ts';
+import type { Result } from './machine.ts';
+import { FIELD_MANAGER } from './machine-scope.ts';
+import type { Reason } from './reasons.ts';
+import type { Recorder } from './recorder.ts';
+import type { SharedHosts } from './shared-hosts.ts';
+
+export interface ClusterControllerOptions {
+  readonly store: Store;
+  readonly hosts: SharedHosts;
+  readonly recorder: Recorder;
+  readonly allowReplace: boolean;
+  readonly defaultUri: string;
+}
+
+/** Machines being deleted tell nobody; so the Cluster looks again. */
+const MACHINES_POLL_MS = 2_000;
+
+export class ClusterController {
+  readonly #options: ClusterControllerOptions;
+
+  constructor(options: ClusterControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws Transient or Terminal; the status then already says so. */
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const { store } = this.#options;
+    const cluster = await store.get(ClusterKind, key);
+    if (!cluster) return {};
+    if (cluster.metadata.deletionTimestamp) return this.#reconcileDelete(cluster, key);
+    if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
+      await store.apply(ClusterKind, { metadata: { ...key, finalizers: [FINALIZER] } }, { fieldManager: FIELD_MANAGER });
+    }
+    const sites = sitesOf(clusterProviderSpec(cluster), this.#options.defaultUri);
+    const failures = await this.#ensureHosts(sites);
+    await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
+    for (const failure of failures.values()) throw failure;
+    return {};
+  }
+
+  async #ensureHosts(sites: readonly Site[]): Promise<Map<string, CaplvError>> {
+    const { hosts, allowReplace } = this.#options;
+    const failures = new Map<string, CaplvError>();
+    await Promise.all(
+      sites.map(async ({ uri }) => {
+        try {
+          await hosts.ensure(uri, { allowReplace });
+        } catch (error) {
+          if (!(error instanceof CaplvError)) throw error;
+          failures.set(uri, error);
+        }
+      }),
+    );
+    return failures;
+  }
+
+  async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
+    const { store, hosts, defaultUri } = this.#options;
+    const machines = await store.list(MachineKind, { namespace: key.namespace });
+    const mine = machines.filter((machine) => (clusterNameOf(machine) ?? key.name) === key.name);
+    const sites = sitesOf(clusterProviderSpec(cluster), defaultUri);
+    if (mine.length > 0) {
+      await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
+      return { requeueAfterMs: MACHINES_POLL_MS };
+    }
+    for (const { uri } of sites) await hosts.ensure(uri);
+    await store.apply(ClusterKind, { metadata: { ...key } }, { fieldManager: FIELD_MANAGER });
+    return {};
+  }
+
+  async #save(
+    cluster: Cluster,
+    key: ObjectKey,
+    phase: NonNullable<ClusterStatus['phase']>,
+    sites: readonly Site[],
+    failures: ReadonlyMap<string, CaplvError>,
+    waiting?: string,
+  ): Promise<void> {
+    const [failure] = failures.values();
+    const reason: Reason | CaplvError['code'] = failure?.code ?? (waiting === undefined ? 'AsSpecified' : 'WaitingForMachines');
+    const ready = failure === undefined && waiting === undefined;
+    const message = failure ? [failure.message, failure.fix].filter(Boolean).join('; ') : (waiting ?? '');
+    const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
+    const status: ClusterStatus = {
+      ...kept,
+      phase: failure instanceof Terminal ? 'Failed' : phase,
+      ...(failure instanceof Terminal ? { errorReason: failure.code, errorMessage: message } : {}),
+      conditions: setCondition(
+        kept.conditions,
+        { type: 'Ready', status: ready ? 'True' : 'False', reason, message },
+        new Date().toISOString(),
+      ),
+      providerStatus: {
+        hosts: sites.map(({ name, uri }) => {
+          const problem = failures.get(uri);
+          return { name: name ?? uri, uri, ready: !problem, ...(problem ? { message: problem.message } : {}) };
+        }),
+      },
+    };
+    if (cluster.metadata.generation !== undefined) status.observedGeneration = cluster.metadata.generation;
+    if (isDeepStrictEqual(cluster.status, status)) return;
+    await this.#options.store.applyStatus(ClusterKind, key, status, { fieldManager: FIELD_MANAGER });
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * From a Machine in a store to its intent: finds its Cluster, its host and its bootstrap data, then resolves the rest.
+ * Reads only, so that plan, apply and the cdktf app all come to the same intent.
+ */
+
+import type { SeedIntent } from '../../stacks/intent.ts';
+import { type Cluster, clusterProviderSpec } from '../api/cluster.ts';
+import { type Machine, machineProviderSpec } from '../api/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import { findProviderSpec } from '../api/provider-spec.ts';
+import { SecretKind, secretValue } from '../api/secret.ts';
+import { Transient } from '../errors.ts';
+import { poolOf } from '../intent/machine-intent.ts';
+import { type MachineIdentity, providerID } from '../intent/names.ts';
+import { type ResolvedMachine, resolveMachine } from '../intent/resolve-machine.ts';
+import { type BootstrapSource, seedOf } from '../intent/seed.ts';
+import { candidateSites, type Site, siteAt, sitesOf } from '../intent/site.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { Store } from '../store/store.ts';
+import { clusterOf } from './cluster-lookup.ts';
+
+export interface MachineResolverOptions {
+  readonly store: Store;
+  readonly libvirt: (uri: string) => Libvirt;
+  /** libvirt URI for Machines whose manifest, and whose Cluster, name none. */
+  readonly defaultUri: string;
+  /** Identity of the store, see src/store/installation.ts. */
+  readonly installation: string;
+}
+
+/** A Machine whose place is known. */
+export interface PlacedMachine {
+  readonly machine: Machine;
+  readonly identity: MachineIdentity;
+  readonly cluster: Cluster | undefined;
+  readonly spec: LibvirtMachineProviderSpec;
+  /** Path of the provider spec as its author wrote it, for errors. */
+  readonly path: string;
+  readonly site: Site;
+}
+
+export class MachineResolver {
+  readonly #options: MachineResolverOptions;
+
+  constructor(options: MachineResolverOptions) {
+    this.#options = options;
+  }
+
+  /** Throws Transient while the Cluster is missing, Terminal for a spec that cannot be placed. */
+  async place(machine: Machine): Promise<PlacedMachine> {
+    const { namespace = 'default', name, uid = '' } = machine.metadata;
+    const cluster = await clusterOf(this.#options.store, machine);
+    const spec = machineProviderSpec(machine);
+    const path = ['spec.providerSpec', ...findProviderSpec(machine.spec.providerSpec).path].join('.');
+    return { machine, identity: { namespace, name, uid }, cluster, spec, path, site: this.#site(machine, spec, cluster) };
+  }
+
+  /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
+  async seed(placed: PlacedMachine): Promise<SeedIntent> {
+    const { identity, machine, cluster, spec, site, path } = placed;
+    const network = cluster?.spec.clusterNetwork;
+    return seedOf(await this.#bootstrapSource(placed), {
+      machine: identity,
+      pool: poolOf(spec, site),
+      path,
+      variables: {
+        CAPLV_MACHINE_NAME: identity.name,
+        CAPLV_NAMESPACE: identity.namespace,
+        CAPLV_CLUSTER_NAME: cluster?.metadata.name,
+        CAPLV_KUBELET_VERSION: machine.spec.versions?.kubelet,
+        CAPLV_POD_CIDR: network?.pods?.cidrBlocks.join(','),
+        CAPLV_SERVICE_CIDR: network?.services?.cidrBlocks.join(','),
+        CAPLV_SERVICE_DOMAIN: network?.serviceDomain,
+        CAPLV_PROVIDER_ID: providerID(identity),
+      },
+    });
+  }
+
+  /** Throws what `resolveMachine` throws. */
+  async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
+    const { identity, machine, cluster, spec, path, site } = placed;
+    return resolveMachine({
+      machine: identity,
+      cluster: cluster?.metadata.name,
+      spec,
+      path,
+      site,
+      seed,
+      pinned: machine.status?.providerStatus?.pinned,
+      installation: this.#options.installation,
+      libvirt: this.#options.libvirt(site.uri),
+    });
+  }
+
+  /** A machine stays where it was made; only a new one is given a place. */
+  #site(machine: Machine, spec: LibvirtMachineProviderSpec, cluster: Cluster | undefined): Site {
+    const clusterSpec = cluster && clusterProviderSpec(cluster);
+    const made = machine.status?.providerStatus?.pinned?.uri;
+    if (made !== undefined) return siteAt(made, sitesOf(clusterSpec, this.#options.defaultUri));
+    const [first] = candidateSites(spec, clusterSpec, this.#options.defaultUri);
+    if (!first) throw new Error('a Cluster has at least one site');
+    return first;
+  }
+
+  async #bootstrapSource({ machine, identity, spec }: PlacedMachine): Promise<BootstrapSource> {
+    const name = machine.spec.bootstrap?.dataSecretName;
+    if (name === undefined) return spec;
+    const secret = await this.#options.store.get(SecretKind, { namespace: identity.namespace, name });
+    const data = secret && secretValue(secret, 'value');
+    if (data === undefined) {
+      throw new Transient({
+        code: 'UserDataNotFound',
+        path: 'spec.bootstrap.dataSecretName',
+        message: secret ? `Secret "${name}" has no key "value"` : `there is no Secret "${name}" in namespace "${identity.namespace}"`,
+        fix: 'the bootstrap provider makes it; the Machine goes on when it is there',
+        retryAfterMs: 30_000,
+      });
+    }
+    const format = secret && secretValue(secret, 'format');
+    return format === 'ignition' ? { ignition: data } : { userData: data, networkConfig: spec.networkConfig };
+  }
+}

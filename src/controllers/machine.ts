@@ -1,0 +1,247 @@
+/**
+ * The Machine controller: a row of guards, then delete or make true. Level-based: each call looks at what is and at what
+ * should be, and may be repeated at any time, by any process.
+ */
+
+import type { Actuator, ActuatorEvent } from '../actuator/actuator.ts';
+import { type Machine, MachineKind } from '../api/machine.ts';
+import { CaplvError, Transient } from '../errors.ts';
+import { intentHash, poolOf } from '../intent/machine-intent.ts';
+import { domainName } from '../intent/names.ts';
+import { preflight } from '../intent/preflight.ts';
+import type { ResolvedMachine } from '../intent/resolve-machine.ts';
+import type { AddressSource } from '../libvirt/addresses.ts';
+import type { DomainObservation } from '../libvirt/domain.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { ObjectKey, Store } from '../store/store.ts';
+import { differenceFrom } from './domain-difference.ts';
+import type { MachineResolver, PlacedMachine } from './machine-resolver.ts';
+import { MachineScope } from './machine-scope.ts';
+import { recordObservation } from './machine-observation.ts';
+import type { Recorder } from './recorder.ts';
+import type { SharedHosts } from './shared-hosts.ts';
+
+/** Stops all work on an object while it is there. */
+export const PAUSED_ANNOTATION = 'cluster-api.k8s.io/paused';
+
+/** What the queue does next: nothing until something changes, or another look after a while. */
+export interface Result {
+  readonly requeueAfterMs?: number;
+}
+
+export interface MachineControllerOptions {
+  readonly store: Store;
+  readonly actuator: Actuator;
+  readonly resolver: MachineResolver;
+  readonly hosts: SharedHosts;
+  readonly libvirt: (uri: string) => Libvirt;
+  readonly recorder: Recorder;
+  /** Let plans run that replace or delete a domain or disk. */
+  readonly allowReplace: boolean;
+  /** Power guests off at once, whatever their spec says of shutting down. */
+  readonly powerOff: boolean;
+  /** Progress of one machine's operation, for people who wait. */
+  readonly onProgress?: (key: ObjectKey, event: ActuatorEvent) => void;
+}
+
+/** How soon to look again for the address of a guest that boots. */
+const ADDRESS_POLL_MS = 500;
+/** A plan that nothing asked for finds what the observer cannot see; the jitter keeps many machines apart. */
+const PLAN_INTERVAL_MS = 30 * 60_000;
+
+export class MachineController {
+  readonly #options: MachineControllerOptions;
+
+  constructor(options: MachineControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws Transient or Terminal; the status then already says so. */
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const machine = await this.#options.store.get(MachineKind, key);
+    if (!machine) return {};
+    const scope = new MachineScope(this.#options.store, machine);
+    if (machine.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+      scope.setCondition('Ready', 'False', 'Paused');
+      await scope.save();
+      return {};
+    }
+    try {
+      if (machine.metadata.deletionTimestamp) return await this.#reconcileDelete(scope);
+      await scope.claim(false);
+      return await this.#reconcileNormal(scope);
+    } catch (error) {
+      await this.#reportFailure(scope, error);
+      throw error;
+    }
+  }
+
+  /** Brings the status up to date with what libvirt says, and does nothing else. */
+  async observe(key: ObjectKey): Promise<void> {
+    const machine = await this.#options.store.get(MachineKind, key);
+    if (!machine?.status?.providerStatus?.pinned || machine.metadata.deletionTimestamp) return;
+    const scope = new MachineScope(this.#options.store, machine);
+    const placed = await this.#options.resolver.place(machine);
+    recordObservation(scope, placed.spec, await this.#exists(placed));
+    scope.summarize();
+    await scope.save();
+  }
+
+  /** Makes all that a machine needs on its host, and not the machine: for whoever runs Terraform on its stack himself. */
+  async prepare(key: ObjectKey): Promise<void> {
+    const machine = await this.#options.store.get(MachineKind, key);
+    if (!machine) return;
+    const scope = new MachineScope(this.#options.store, machine);
+    await scope.claim(false);
+    const { placed, resolved } = await this.#resolve(scope);
+    await this.#prepareHost(scope, placed, resolved);
+    await scope.save();
+  }
+
+  async #resolve(scope: MachineScope): Promise<{ placed: PlacedMachine; resolved: ResolvedMachine }> {
+    const { resolver } = this.#options;
+    const placed = await scope.step('HostReady', () => resolver.place(scope.machine));
+    const seed = await scope.step('BootstrapDataReady', () => resolver.seed(placed));
+    scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
+    return { placed, resolved: await scope.step('HostReady', () => resolver.resolve(placed, seed)) };
+  }
+
+  async #reconcileNormal(scope: MachineScope): Promise<Result> {
+    const { placed, resolved } = await this.#resolve(scope);
+    const observed = await scope.step('HostReady', () => this.#exists(placed));
+    const reason = reasonToRun(scope, resolved, observed);
+    const now = reason === undefined ? observed : await this.#makeTrue(scope, placed, resolved, reason);
+    await scope.claim(true);
+    return this.#settle(scope, placed, now);
+  }
+
+  /** Writes down what was seen. A guest that runs without an address is looked at again soon. */
+  async #settle(scope: MachineScope, placed: PlacedMachine, observed: DomainObservation | undefined): Promise<Result> {
+    scope.clearError();
+    scope.setProviderStatus({ domainName: domainName(placed.identity) });
+    recordObservation(scope, placed.spec, observed);
+    scope.summarize();
+    await scope.save();
+    return scope.status.phase === 'Provisioned' && placed.spec.running ? { requeueAfterMs: ADDRESS_POLL_MS } : {};
+  }
+
+  /** Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. */
+  async #makeTrue(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    resolved: ResolvedMachine,
+    reason: string,
+  ): Promise<DomainObservation | undefined> {
+    const { actuator, allowReplace, onProgress } = this.#options;
+    const { intent } = resolved;
+    const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
+    const exists = await scope.step('DomainReady', () => actuator.hasState(placed.identity));
+    scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
+    scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
+    scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
+    await this.#prepareHost(scope, placed, resolved);
+
+    const started = Date.now();
+    const shutdownTimeoutMs = this.#shutdownTimeoutMs(placed);
+    await scope.step('DomainReady', async () => {
+      if (exists) await actuator.update(intent, { onEvent, allowReplace, shutdownTimeoutMs });
+      else await actuator.create(intent, { onEvent });
+    });
+    const verb = exists ? 'Updated' : 'Created';
+    const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+    this.#options.recorder.event(scope.machine, { type: 'Normal', reason: verb, message: `${reason}; took ${took}` });
+    scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
+    scope.setProviderStatus({ appliedHash: intentHash(intent), lastPlanTime: new Date().toISOString() });
+    return scope.step('DomainReady', () => this.#exists(placed));
+  }
+
+  async #prepareHost(scope: MachineScope, placed: PlacedMachine, { intent, pinned }: ResolvedMachine): Promise<void> {
+    const { hosts, allowReplace, onProgress, libvirt } = this.#options;
+    // Pinned before the host's stack is built: that counts the images which machines have pinned.
+    scope.setProviderStatus({ host: placed.site.name ?? pinned.uri, pinned });
+    scope.summarize();
+    await scope.save();
+    await scope.step('HostReady', async () => {
+      await hosts.ensure(pinned.uri, { onEvent: (event) => onProgress?.(scope.key, event), allowReplace });
+      preflight(intent, placed.spec, await libvirt(pinned.uri).facts({ volumesOf: [] }), placed.path);
+    });
+    scope.setCondition('HostReady', 'True', 'AsSpecified');
+  }
+
+  async #reconcileDelete(scope: MachineScope): Promise<Result> {
+    const { actuator, hosts, recorder, onProgress } = this.#options;
+    scope.status.phase = 'Deleting';
+    scope.setOperation('Delete', 'Processing', 'deletion was asked for');
+    scope.setCondition('DomainReady', 'False', 'Deleting');
+    scope.summarize();
+    await scope.save();
+
+    const pinned = scope.providerStatus.pinned;
+    // Never pinned: nothing was ever made, not even asked for.
+    if (pinned) {
+      const started = Date.now();
+      const placed = await scope.step('HostReady', () => this.#placeForDeletion(scope.machine));
+      await scope.step('DomainReady', () =>
+        actuator.delete(locationOf(placed), {
+          shutdownTimeoutMs: this.#shutdownTimeoutMs(placed),
+          onEvent: (event) => onProgress?.(scope.key, event),
+        }),
+      );
+      const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+      recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+    }
+    await scope.release();
+    if (pinned) await hosts.ensure(pinned.uri, { onEvent: (event) => onProgress?.(scope.key, event) });
+    return {};
+  }
+
+  #shutdownTimeoutMs({ spec }: PlacedMachine): number {
+    return this.#options.powerOff ? 0 : spec.shutdownTimeoutSeconds * 1_000;
+  }
+
+  /** A machine can go even when its Cluster is gone already. */
+  async #placeForDeletion(machine: Machine): Promise<PlacedMachine> {
+    return this.#options.resolver.place(machine).catch((error) => {
+      if (!(error instanceof Transient) || error.code !== 'NotFound') throw error;
+      const { clusterName: _, ...spec } = machine.spec;
+      return this.#options.resolver.place({ ...machine, spec, metadata: { ...machine.metadata, labels: {} } });
+    });
+  }
+
+  async #exists(placed: PlacedMachine): Promise<DomainObservation | undefined> {
+    return this.#options.actuator.exists(locationOf(placed), addressSources(placed));
+  }
+
+  async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {
+    if (!(error instanceof CaplvError)) return;
+    scope.summarize();
+    this.#options.recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
+    await scope.save();
+  }
+}
+
+/** Who to ask for addresses that no DHCP server of libvirt gave out. */
+function addressSources({ spec }: PlacedMachine): AddressSource[] {
+  const outside = (spec.interfaces ?? []).some((nic) => nic.bridge !== undefined || nic.macvtap !== undefined);
+  return [...(spec.guestAgent ? (['agent'] as const) : []), ...(outside ? (['arp'] as const) : [])];
+}
+
+function locationOf({ identity, site, spec }: PlacedMachine) {
+  const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
+  return { ...identity, uri: site.uri, pools };
+}
+
+/** Why Terraform has to run, in a few words; undefined: it has not. */
+function reasonToRun(
+  scope: MachineScope,
+  { intent }: ResolvedMachine,
+  observed: DomainObservation | undefined,
+): string | undefined {
+  const { appliedHash, lastPlanTime } = scope.providerStatus;
+  if (appliedHash === undefined) return 'the machine is new';
+  if (appliedHash !== intentHash(intent)) return 'the specification changed';
+  const difference = differenceFrom(intent.domain, observed);
+  if (difference !== undefined) return difference;
+  const age = Date.now() - Date.parse(lastPlanTime ?? '1970-01-01');
+  return age > PLAN_INTERVAL_MS * (1 + Math.random() / 10) ? 'a periodic plan is due' : undefined;
+}

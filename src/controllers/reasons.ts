@@ -1,0 +1,28 @@
+/**
+ * Every condition type and reason of Machines and Clusters, explained. Further reasons are the error codes of
+ * src/errors.ts: the condition that failed has the code of what stopped it.
+ */
+
+export const CONDITIONS = {
+  Ready: 'The summary: True when all others are.',
+  BootstrapDataReady: 'User data, Ignition or seed ISO was found and rendered.',
+  HostReady: 'Network, pool and base image are there on the host.',
+  DomainReady: 'The domain and its volumes are as the spec says.',
+  AddressesReady: 'The guest has an address.',
+} as const;
+
+export type ConditionType = keyof typeof CONDITIONS;
+
+export const REASONS = {
+  AsSpecified: 'Nothing to do.',
+  Provisioning: 'Terraform is making or changing it.',
+  WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
+  NotStarted: 'The spec says running: false.',
+  WaitingForCluster: 'The Cluster that the Machine names does not exist yet.',
+  WaitingForBootstrapData: 'The Secret with the bootstrap data does not exist yet.',
+  WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
+  Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
+  Deleting: 'The guest is shut down and everything of the machine removed.',
+} as const;
+
+export type Reason = keyof typeof REASONS;

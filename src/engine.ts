@@ -1,0 +1,106 @@
+/** Puts the parts together for one call over the local store: the same controllers that run in a cluster. */
+
+import { Synthesizer } from '../stacks/synthesizer.ts';
+import { Actuator } from './actuator/actuator.ts';
+import { HostActuator } from './actuator/host-actuator.ts';
+import { Workspaces } from './actuator/workspaces.ts';
+import type { Config } from './config.ts';
+import { ClusterController } from './controllers/cluster.ts';
+import { MachineController, type MachineControllerOptions } from './controllers/machine.ts';
+import { MachineResolver } from './controllers/machine-resolver.ts';
+import { SharedHosts } from './controllers/shared-hosts.ts';
+import { Libvirt } from './libvirt/libvirt.ts';
+import { LocalStore } from './store/local-store.ts';
+import type { Store } from './store/store.ts';
+import { findProvider } from './terraform/provider-binary.ts';
+import { ProviderHosts } from './terraform/provider-hosts.ts';
+import { Terraform } from './terraform/terraform.ts';
+import { findTerraform } from './terraform/terraform-binary.ts';
+
+export interface Engine {
+  readonly store: LocalStore;
+  readonly terraform: Terraform;
+  readonly workspaces: Workspaces;
+  readonly synthesizer: Synthesizer;
+  readonly actuator: Actuator;
+  readonly hostActuator: HostActuator;
+  readonly resolver: MachineResolver;
+  readonly hosts: SharedHosts;
+  readonly machines: MachineController;
+  readonly clusters: ClusterController;
+  readonly libvirt: (uri: string) => Libvirt;
+  /** Waits for running Terraform, then stops the providers and threads that were started. */
+  close(): Promise<void>;
+}
+
+export interface EngineOptions extends Pick<MachineControllerOptions, 'recorder' | 'onProgress'> {
+  readonly allowReplace?: boolean;
+  /** Power guests off at once instead of asking them. */
+  readonly now?: boolean;
+}
+
+/** Attributes in which provider 0.8.3 keeps user data without calling them sensitive. */
+const SECRET_ATTRIBUTES = [
+  'libvirt_cloudinit_disk.user_data',
+  'libvirt_cloudinit_disk.meta_data',
+  'libvirt_cloudinit_disk.network_config',
+  'libvirt_ignition.content',
+];
+
+/** Starts nothing: terraform, provider and the synth thread come when they are first needed. */
+export async function openEngine(config: Config, options: EngineOptions): Promise<Engine> {
+  const store = await LocalStore.open(config.stateDir);
+  const libvirt = observers();
+  const synthesizer = new Synthesizer();
+  const workspaces = new Workspaces(config.stateDir);
+  const terraform = openTerraform(config);
+  const parts = { terraform, synthesizer, workspaces, libvirt };
+  const actuator = new Actuator(parts);
+  const hostActuator = new HostActuator(parts);
+  const resolver = openResolver(config, store, libvirt);
+  const hosts = new SharedHosts({ store, actuator: hostActuator, defaultUri: config.libvirtUri });
+  const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
+  const machines = new MachineController({
+    ...shared,
+    actuator,
+    resolver,
+    libvirt,
+    powerOff: options.now ?? false,
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+  const clusters = new ClusterController({ ...shared, defaultUri: config.libvirtUri });
+  const close = async () => {
+    await terraform.close();
+    await synthesizer.close();
+  };
+  return { store, terraform, workspaces, synthesizer, actuator, hostActuator, resolver, hosts, machines, clusters, libvirt, close };
+}
+
+/** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
+export function openResolver(
+  config: Pick<Config, 'libvirtUri'>,
+  store: Store & { readonly installation: string },
+  libvirt: (uri: string) => Libvirt,
+): MachineResolver {
+  return new MachineResolver({ store, libvirt, defaultUri: config.libvirtUri, installation: store.installation });
+}
+
+/** One observer a URI. */
+export function observers(): (uri: string) => Libvirt {
+  const known = new Map<string, Libvirt>();
+  return (uri) => {
+    const libvirt = known.get(uri) ?? new Libvirt({ uri });
+    known.set(uri, libvirt);
+    return libvirt;
+  };
+}
+
+function openTerraform(config: Config): Terraform {
+  let binary: ReturnType<typeof findTerraform> | undefined;
+  const findOnce = () => {
+    binary ??= findTerraform(config.terraform === undefined ? {} : { path: config.terraform });
+    return binary;
+  };
+  const providers = new ProviderHosts(async () => findProvider({ terraform: await findOnce() }));
+  return new Terraform({ binary: findOnce, providerMode: config.providerMode, providers, secretAttributes: SECRET_ATTRIBUTES });
+}

@@ -1,0 +1,49 @@
+/** The HostIntent of one host: the union of what all Clusters manage there and of the images that Machines use there. */
+
+import type { HostIntent, ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
+import type { ClusterNetwork, ClusterPool } from '../api/cluster-provider-spec.ts';
+import type { Site } from './site.ts';
+
+/** An image that a machine uses, as pinned in its status. */
+export interface ImageUse extends ImageIntent {
+  readonly uri: string;
+}
+
+/** `sites`: of all Clusters that are not being deleted; `images`: of all Machines that still exist. */
+export function hostIntent(uri: string, sites: readonly Site[], images: readonly ImageUse[]): HostIntent {
+  const here = sites.filter((site) => site.uri === uri);
+  return {
+    uri,
+    networks: distinct(here.flatMap((site) => managedNetwork(site.network) ?? []), ({ name }) => name),
+    pools: distinct(here.flatMap((site) => managedPool(site.pool) ?? []), ({ name }) => name),
+    images: distinct(
+      images.filter((image) => image.uri === uri).map(({ volume, pool, source }) => ({ volume, pool, source })),
+      (image) => `${image.pool}/${image.volume}`,
+    ),
+  };
+}
+
+function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {
+  if (network.mode === undefined) return undefined;
+  return {
+    name: network.name,
+    mode: network.mode,
+    addresses: network.addresses ?? [],
+    dhcp: network.dhcp ?? true,
+    autostart: network.autostart ?? true,
+    ...(network.bridge === undefined ? {} : { bridge: network.bridge }),
+    ...(network.domain === undefined ? {} : { domain: network.domain }),
+    ...(network.mtu === undefined ? {} : { mtu: network.mtu }),
+  };
+}
+
+function managedPool(pool: ClusterPool): PoolIntent | undefined {
+  return pool.path === undefined ? undefined : { name: pool.name, path: pool.path };
+}
+
+/** First of each name, sorted, so that the same machines always give the same intent. */
+function distinct<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
+  const byName = new Map<string, T>();
+  for (const item of items) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);
+  return [...byName.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
+}

@@ -1,0 +1,106 @@
+/** Turns a Machine and all that was found out about it into the intent that a stack is made of. Pure. */
+
+import type { DataDiskIntent, InterfaceIntent, MachineIntent, SeedIntent, VolumeRef } from '../../stacks/intent.ts';
+import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/machine-provider-spec.ts';
+import { domainName, type MachineIdentity, ownershipMark, shortHash, volumeName } from './names.ts';
+import type { Site } from './site.ts';
+
+/** What cannot be read off the manifest. */
+export interface MachineFindings {
+  readonly machine: MachineIdentity;
+  readonly cluster: string | undefined;
+  readonly spec: LibvirtMachineProviderSpec;
+  readonly site: Site;
+  readonly baseVolume: VolumeRef;
+  readonly seed: SeedIntent;
+  readonly domainType: 'kvm' | 'qemu';
+  /** Paths on the host; undefined: BIOS. */
+  readonly firmware: { readonly loader: string; readonly nvramTemplate: string | undefined } | undefined;
+  /** Paths of the existing volumes that the spec names as POOL/NAME. */
+  readonly volumePaths: ReadonlyMap<string, string>;
+}
+
+const GB = 1024 ** 3;
+
+export function machineIntent(findings: MachineFindings): MachineIntent {
+  const { machine, spec, site, firmware } = findings;
+  const pool = poolOf(spec, site);
+  return {
+    namespace: machine.namespace,
+    name: machine.name,
+    uid: machine.uid,
+    uri: site.uri,
+    domain: {
+      name: domainName(machine),
+      description: ownershipMark(machine, findings.cluster),
+      type: findings.domainType,
+      vcpu: spec.vcpu,
+      memoryMiB: memoryMiB(spec),
+      autostart: spec.autostart,
+      guestAgent: spec.guestAgent,
+      console: spec.console,
+      running: spec.running,
+      ...(spec.cpu === undefined ? {} : { cpuMode: spec.cpu.mode }),
+      ...(spec.machineType === undefined ? {} : { machine: spec.machineType }),
+      ...(spec.graphics === 'none' ? {} : { graphics: spec.graphics }),
+      ...(firmware === undefined ? {} : { firmware: firmware.loader }),
+      ...(firmware?.nvramTemplate === undefined ? {} : { nvramTemplate: firmware.nvramTemplate }),
+    },
+    rootDisk: {
+      volume: volumeName(machine, 'root.qcow2'),
+      pool,
+      base: findings.baseVolume,
+      ...(spec.rootDisk?.sizeGB === undefined ? {} : { sizeBytes: bytesOf(spec.rootDisk.sizeGB) }),
+    },
+    disks: (spec.disks ?? []).map((disk) => diskIntent(disk, findings, pool)),
+    seed: findings.seed,
+    interfaces: (spec.interfaces ?? [{}]).map((nic) => interfaceIntent(nic, findings)),
+    ...(spec.terraform === undefined ? {} : { terraform: spec.terraform }),
+  };
+}
+
+/** The pool of a machine's own volumes. */
+export function poolOf(spec: Pick<LibvirtMachineProviderSpec, 'pool'>, site: Site): string {
+  return spec.pool ?? site.pool.name;
+}
+
+/** Changes exactly when the intent does. Holds nothing that can be read back. */
+export function intentHash(intent: MachineIntent): string {
+  return shortHash(JSON.stringify(intent));
+}
+
+/** Whole MiB, since qcow2 and libvirt round to sectors anyway. */
+export function bytesOf(sizeGB: number): number {
+  return Math.ceil((sizeGB * GB) / 1024 ** 2) * 1024 ** 2;
+}
+
+type DiskSpec = NonNullable<LibvirtMachineProviderSpec['disks']>[number];
+type InterfaceSpec = NonNullable<LibvirtMachineProviderSpec['interfaces']>[number];
+
+function diskIntent(disk: DiskSpec, findings: MachineFindings, pool: string): DataDiskIntent {
+  if (disk.volume !== undefined) {
+    return { kind: 'existing', name: disk.name, volumeKey: findings.volumePaths.get(disk.volume) ?? disk.volume };
+  }
+  const format = disk.format ?? 'qcow2';
+  return {
+    kind: 'new',
+    name: disk.name,
+    volume: volumeName(findings.machine, `disk-${disk.name}.${format}`),
+    pool: disk.pool ?? pool,
+    sizeBytes: bytesOf(disk.sizeGB ?? 0),
+    format,
+  };
+}
+
+function interfaceIntent(nic: InterfaceSpec, { machine, site }: MachineFindings): InterfaceIntent {
+  const mac = nic.mac === undefined ? {} : { mac: nic.mac.toLowerCase() };
+  if (nic.bridge !== undefined) return { kind: 'bridge', bridge: nic.bridge, ...mac };
+  if (nic.macvtap !== undefined) return { kind: 'macvtap', device: nic.macvtap, ...mac };
+  return {
+    kind: 'network',
+    network: nic.network ?? site.network.name,
+    hostname: nic.hostname ?? machine.name,
+    ...mac,
+    ...(nic.addresses === undefined ? {} : { addresses: nic.addresses }),
+  };
+}

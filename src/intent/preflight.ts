@@ -1,0 +1,70 @@
+/** Holds an intent against the host, before anything runs: pool and network there and active, vCPUs and memory enough. */
+
+import type { MachineIntent } from '../../stacks/intent.ts';
+import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import { Terminal, Transient } from '../errors.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
+
+/** Throws Terminal PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
+export function preflight(
+  intent: MachineIntent,
+  spec: Pick<LibvirtMachineProviderSpec, 'memoryMiB'>,
+  facts: HostFacts,
+  path: string,
+): void {
+  const pools = new Map([
+    [intent.rootDisk.pool, `${path}.pool`],
+    ...intent.disks.flatMap((disk, index): [string, string][] =>
+      disk.kind === 'new' ? [[disk.pool, `${path}.disks[${index}].pool`]] : [],
+    ),
+  ]);
+  for (const [pool, field] of pools) requireActive('pool', pool, facts.pools, field, intent.uri);
+  for (const [index, nic] of intent.interfaces.entries()) {
+    if (nic.kind !== 'network') continue;
+    requireActive('network', nic.network, facts.networks, `${path}.interfaces[${index}].network`, intent.uri);
+  }
+  const { vcpu, memoryMiB } = intent.domain;
+  if (vcpu > facts.cpus) throw tooMuch(`${path}.vcpu`, `${vcpu} vCPUs`, `${facts.cpus} CPUs`, intent.uri);
+  if (memoryMiB > facts.memoryMiB) {
+    const field = spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB';
+    throw tooMuch(`${path}.${field}`, `${memoryMiB} MiB of memory`, `${facts.memoryMiB} MiB`, intent.uri);
+  }
+}
+
+function requireActive(
+  what: 'pool' | 'network',
+  name: string,
+  there: readonly { readonly name: string; readonly active: boolean }[],
+  path: string,
+  uri: string,
+): void {
+  const found = there.find((item) => item.name === name);
+  if (found?.active) return;
+  const code = what === 'pool' ? 'PoolNotFound' : 'NetworkNotFound';
+  const command = what === 'pool' ? 'pool' : 'net';
+  if (found) {
+    throw new Transient({
+      code,
+      path,
+      message: `${what} "${name}" of ${uri} is not active`,
+      fix: `start it: virsh -c '${uri}' ${command}-start ${name}`,
+      retryAfterMs: 10_000,
+    });
+  }
+  const names = there.map((item) => item.name).join(', ');
+  throw new Terminal({
+    code,
+    path,
+    message: `${uri} has no ${what} "${name}"`,
+    fix: names ? `use one that is there (${names}), or let the Cluster make it` : `let the Cluster make it`,
+  });
+}
+
+function tooMuch(path: string, wanted: string, there: string, uri: string): Terminal {
+  return new Terminal({
+    code: 'InsufficientCapacity',
+    path,
+    message: `the machine wants ${wanted}, and ${uri} has ${there}`,
+    fix: 'ask for less, or use a larger host',
+  });
+}

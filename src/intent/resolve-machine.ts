@@ -1,0 +1,150 @@
+/**
+ * Finds out what a manifest leaves open, and refuses what cannot work, before anything runs: reads the image and the user
+ * data, asks the host. What was found for a machine is pinned in its status, so that a machine that exists keeps its base
+ * image, domain type and firmware when the file behind the URI, or the host, changes.
+ */
+
+import type { ImageIntent, MachineIntent, SeedIntent } from '../../stacks/intent.ts';
+import type { Pinned } from '../api/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import { Terminal } from '../errors.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { inspectImage, parseImageURI } from './image.ts';
+import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
+import { imageVolumeName, type MachineIdentity } from './names.ts';
+import type { Site } from './site.ts';
+
+export interface MachineRequest {
+  readonly machine: MachineIdentity;
+  readonly cluster: string | undefined;
+  readonly spec: LibvirtMachineProviderSpec;
+  /** Path of the provider spec in the manifest, for errors. */
+  readonly path: string;
+  readonly site: Site;
+  readonly seed: SeedIntent;
+  readonly pinned: Pinned | undefined;
+  /** Identity of the store, part of the names of shared images. */
+  readonly installation: string;
+  readonly libvirt: Libvirt;
+}
+
+export interface ResolvedMachine {
+  readonly intent: MachineIntent;
+  readonly pinned: Pinned;
+}
+
+/** The image that a pinned machine needs on its host; undefined when it is a volume that was there before. */
+export function imageOf(pinned: Pinned): ImageIntent | undefined {
+  return pinned.imageSource === undefined ? undefined : { ...pinned.base, source: pinned.imageSource };
+}
+
+/** Throws Terminal for what cannot work (with the field's path), Transient for what may come. */
+export async function resolveMachine(request: MachineRequest): Promise<ResolvedMachine> {
+  const { spec, pinned, site } = request;
+  const sameImage = pinned?.imageURI === spec.imageURI ? pinned : undefined;
+  const [image, domainType, firmware, volumePaths] = await Promise.all([
+    sameImage ?? resolveImage(request),
+    resolveDomainType(request),
+    resolveFirmware(request),
+    resolveVolumePaths(request),
+  ]);
+  const { base, imageSource } = image;
+  const resolved: Pinned = {
+    uri: site.uri,
+    domainType,
+    imageURI: spec.imageURI,
+    base,
+    ...(imageSource === undefined ? {} : { imageSource }),
+    ...(firmware === undefined ? {} : { firmware }),
+  };
+  const { machine, cluster, seed } = request;
+  const intent = machineIntent({
+    machine,
+    cluster,
+    spec,
+    site,
+    baseVolume: base,
+    seed,
+    domainType,
+    firmware: firmware && { loader: firmware.loader, nvramTemplate: firmware.nvramTemplate },
+    volumePaths,
+  });
+  return { intent, pinned: resolved };
+}
+
+async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base' | 'imageSource'>> {
+  const { spec, site, path, libvirt } = request;
+  const image = parseImageURI(spec.imageURI);
+  if (image.kind === 'volume') {
+    const volume = await libvirt.volume(image.pool, image.volume);
+    if (!volume) throw volumeMissing(image.pool, image.volume, site.uri, `${path}.imageURI`);
+    requireRoom(spec, volume.capacityBytes, path);
+    return { base: { pool: image.pool, volume: image.volume } };
+  }
+  const facts = await inspectImage(image.source, `${path}.imageURI`);
+  requireRoom(spec, facts.virtualSizeBytes, path);
+  const volume = imageVolumeName(request.installation, facts.key, image.source);
+  return { base: { pool: poolOf(spec, site), volume }, imageSource: image.source };
+}
+
+function requireRoom(spec: LibvirtMachineProviderSpec, imageBytes: number | undefined, path: string): void {
+  const sizeGB = spec.rootDisk?.sizeGB;
+  if (sizeGB === undefined || imageBytes === undefined || bytesOf(sizeGB) >= imageBytes) return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.rootDisk.sizeGB`,
+    message: `the root disk of ${sizeGB} GB is smaller than the disk in the image (${(imageBytes / 1024 ** 3).toFixed(2)} GB)`,
+    fix: 'make it at least that large, or leave sizeGB out',
+  });
+}
+
+async function resolveDomainType({ spec, path, pinned, site, libvirt }: MachineRequest): Promise<'kvm' | 'qemu'> {
+  if (spec.domainType === 'qemu') return 'qemu';
+  if (spec.domainType === 'auto' && pinned) return pinned.domainType;
+  const { kvm } = await libvirt.domainTypes();
+  if (kvm) return 'kvm';
+  if (spec.domainType === 'auto') return 'qemu';
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.domainType`,
+    message: `host ${site.uri} cannot run kvm guests`,
+    fix: 'enable virtualisation in its firmware and load the kvm modules, or use domainType: auto',
+  });
+}
+
+async function resolveFirmware({ spec, path, pinned, site, libvirt }: MachineRequest): Promise<Pinned['firmware']> {
+  if (spec.firmware === 'bios') return undefined;
+  if (spec.firmware !== 'uefi') return { loader: spec.firmware, nvramTemplate: spec.nvramTemplate };
+  if (pinned?.firmware) return pinned.firmware;
+  const { uefi } = await libvirt.domainTypes();
+  const [offered] = uefi;
+  if (offered) return { loader: offered.loader, nvramTemplate: spec.nvramTemplate ?? offered.nvramTemplate };
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.firmware`,
+    message: `host ${site.uri} offers no UEFI firmware`,
+    fix: 'install it there (Debian: apt-get install ovmf), or give the path of a firmware file',
+  });
+}
+
+async function resolveVolumePaths({ spec, path, site, libvirt }: MachineRequest): Promise<Map<string, string>> {
+  const paths = new Map<string, string>();
+  for (const [index, { volume: reference }] of (spec.disks ?? []).entries()) {
+    if (reference === undefined) continue;
+    const slash = reference.indexOf('/');
+    const [pool, volume] = [reference.slice(0, slash), reference.slice(slash + 1)];
+    const found = await libvirt.volume(pool, volume);
+    if (!found) throw volumeMissing(pool, volume, site.uri, `${path}.disks[${index}].volume`);
+    paths.set(reference, found.path);
+  }
+  return paths;
+}
+
+function volumeMissing(pool: string, volume: string, uri: string, path: string): Terminal {
+  return new Terminal({
+    code: 'ImageNotFound',
+    path,
+    message: `pool "${pool}" of ${uri} has no volume "${volume}"`,
+    fix: `see what there is: virsh -c '${uri}' vol-list ${pool}`,
+  });
+}

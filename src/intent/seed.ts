@@ -1,0 +1,137 @@
+/**
+ * Bootstrap data: reads what the manifest names, renders its variables and makes the seed of it. The contents are secret.
+ * NoCloud: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
+ */
+
+import { open, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { SeedIntent } from '../../stacks/intent.ts';
+import { Terminal, Transient } from '../errors.ts';
+import { type MachineIdentity, shortHash, volumeName } from './names.ts';
+import { renderUserData, type UserDataVariables } from './user-data.ts';
+
+/** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
+export interface BootstrapSource {
+  readonly userData?: string | undefined;
+  readonly userDataURI?: string | undefined;
+  readonly networkConfig?: string | undefined;
+  readonly ignition?: string | undefined;
+  readonly ignitionURI?: string | undefined;
+}
+
+export interface SeedOptions {
+  readonly machine: MachineIdentity;
+  readonly pool: string;
+  readonly variables: UserDataVariables;
+  /** Where `source` stands in the manifest, for errors. */
+  readonly path: string;
+}
+
+/** cloud-init reads at most this much from a seed without complaint; Cluster API data is far below. */
+const MAX_USER_DATA_BYTES = 16 * 1024 * 1024;
+/** ISO 9660: the volume descriptor follows 16 sectors of 2 KiB. */
+const ISO_MAGIC_OFFSET = 32_769;
+
+/** Throws Terminal UserDataNotFound or InvalidConfiguration, Transient UserDataNotFound for a server that fails. */
+export async function seedOf(source: BootstrapSource, options: SeedOptions): Promise<SeedIntent> {
+  const { machine, pool, path } = options;
+  if (source.ignition !== undefined || source.ignitionURI !== undefined) {
+    const content = source.ignition ?? (await readText(source.ignitionURI ?? '', `${path}.ignitionURI`));
+    requireJson(content, `${path}.${source.ignition === undefined ? 'ignitionURI' : 'ignition'}`);
+    return { kind: 'ignition', volume: volumeName(machine, `seed-${shortHash(content)}.ign`), pool, content };
+  }
+  if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
+    const iso = localPath(source.userDataURI) ?? source.userDataURI;
+    return { kind: 'iso', volume: volumeName(machine, 'seed.iso'), pool, source: iso };
+  }
+  const field = source.userDataURI === undefined ? 'userData' : 'userDataURI';
+  const text = source.userData ?? (source.userDataURI ? await readText(source.userDataURI, `${path}.userDataURI`) : '#cloud-config\n');
+  return {
+    kind: 'cloudinit',
+    volume: volumeName(machine, 'seed.iso'),
+    pool,
+    userData: renderUserData(text, options.variables, `${path}.${field}`),
+    metaData: metaData(machine),
+    ...(source.networkConfig === undefined ? {} : { networkConfig: source.networkConfig }),
+  };
+}
+
+/** JSON is YAML, and quoting is settled. */
+function metaData(machine: MachineIdentity): string {
+  return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': machine.name })}\n`;
+}
+
+function localPath(uri: string): string | undefined {
+  if (/^https?:/.test(uri)) return undefined;
+  return uri.startsWith('file:') ? fileURLToPath(uri) : uri;
+}
+
+async function isIso(uri: string): Promise<boolean> {
+  const file = localPath(uri);
+  if (file === undefined) return /\.iso([?#]|$)/i.test(uri);
+  const handle = await open(file).catch(() => undefined);
+  if (!handle) return false;
+  try {
+    const magic = Buffer.alloc(5);
+    await handle.read(magic, 0, 5, ISO_MAGIC_OFFSET);
+    return magic.toString('latin1') === 'CD001';
+  } catch {
+    return false; // a directory, say: reading it as text tells the reason
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readText(uri: string, path: string): Promise<string> {
+  const file = localPath(uri);
+  const bytes = file === undefined ? await fetchBytes(uri, path) : await readBytes(file, path);
+  if (bytes.length > MAX_USER_DATA_BYTES || bytes.includes(0)) {
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      path,
+      message: `${file ?? new URL(uri).host} holds no text of at most ${MAX_USER_DATA_BYTES / 1024 / 1024} MiB`,
+      fix: 'name cloud-init text (or Ignition JSON), or a ready seed ISO',
+    });
+  }
+  return bytes.toString('utf8');
+}
+
+async function readBytes(file: string, path: string): Promise<Buffer> {
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new Terminal({
+      code: 'UserDataNotFound',
+      path,
+      message: `cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
+      fix: 'correct the path, or make the file readable for you; a relative path starts at the manifest',
+      cause: error,
+    });
+  });
+}
+
+async function fetchBytes(url: string, path: string): Promise<Buffer> {
+  const { host } = new URL(url);
+  const response = await fetch(url, { signal: AbortSignal.timeout(15_000) }).catch((error: Error) => {
+    throw new Transient({ code: 'UserDataNotFound', path, message: `cannot reach ${host}: ${error.message}`, fix: 'check the URL' });
+  });
+  if (response.ok) return Buffer.from(await response.arrayBuffer());
+  throw new (response.status >= 500 ? Transient : Terminal)({
+    code: 'UserDataNotFound',
+    path,
+    message: `${host} answers ${response.status} ${response.statusText}`,
+    fix: 'check the URL',
+  });
+}
+
+function requireJson(content: string, path: string): void {
+  try {
+    JSON.parse(content);
+  } catch {
+    // The parser's message quotes the text, which is secret.
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      path,
+      message: 'the Ignition configuration is not JSON',
+      fix: 'convert Butane YAML with: butane --strict config.bu',
+    });
+  }
+}

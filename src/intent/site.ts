@@ -1,0 +1,67 @@
+/** A site: the host on which a machine runs, with the network and pool that its Cluster gives it there. */
+
+import type { ClusterNetwork, ClusterPool, LibvirtClusterProviderSpec } from '../api/cluster-provider-spec.ts';
+import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import { Terminal } from '../errors.ts';
+
+export interface Site {
+  /** Name among the Cluster's hosts; undefined for a Cluster with one unnamed host, or none. */
+  readonly name: string | undefined;
+  /** libvirt connection URI. */
+  readonly uri: string;
+  readonly network: ClusterNetwork;
+  readonly pool: ClusterPool;
+  readonly failureDomain: string | undefined;
+}
+
+/** libvirt's own names for what it makes at installation. */
+const DEFAULT_NAME = 'default';
+
+/** All sites of a Cluster; without a Cluster the one host at `defaultUri`. */
+export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, defaultUri: string): Site[] {
+  const network = cluster?.network ?? { name: DEFAULT_NAME };
+  const pool = cluster?.pool ?? { name: DEFAULT_NAME };
+  if (!cluster?.hosts) {
+    return [{ name: undefined, uri: cluster?.uri ?? defaultUri, network, pool, failureDomain: undefined }];
+  }
+  return cluster.hosts.map((host) => ({
+    name: host.name,
+    uri: host.uri,
+    network: host.network ?? network,
+    pool: host.pool ?? pool,
+    failureDomain: host.failureDomain,
+  }));
+}
+
+/** The sites on which a machine may be put, by what its spec says. Throws Terminal InvalidConfiguration for an unknown host. */
+export function candidateSites(
+  spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host'>,
+  cluster: LibvirtClusterProviderSpec | undefined,
+  defaultUri: string,
+): Site[] {
+  const sites = sitesOf(cluster, defaultUri);
+  if (spec.uri !== undefined) return [siteAt(spec.uri, sites)];
+  if (spec.host === undefined) return sites;
+  const named = sites.filter((site) => site.name === spec.host);
+  if (named.length > 0) return named;
+  const names = sites.flatMap((site) => site.name ?? []);
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: 'spec.providerSpec.host',
+    message: `the Cluster has no host named "${spec.host}"`,
+    fix: names.length > 0 ? `use one of ${names.join(', ')}` : "add hosts to the Cluster's provider spec, or use uri",
+  });
+}
+
+/** The site of an existing machine, by the URI at which it was made: a machine does not move. */
+export function siteAt(uri: string, sites: readonly Site[]): Site {
+  return (
+    sites.find((site) => site.uri === uri) ?? {
+      name: undefined,
+      uri,
+      network: { name: DEFAULT_NAME },
+      pool: { name: DEFAULT_NAME },
+      failureDomain: undefined,
+    }
+  );
+}

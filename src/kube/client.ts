@@ -1,0 +1,227 @@
+import type { IncomingMessage } from 'node:http';
+import type { KubeObject, ListOptions, ObjectKey, ResourceKind } from '../store/store.ts';
+import { ApiError, type ApiStatus, hasReason } from './api-error.ts';
+import { apiVersionOf } from './key.ts';
+import type { Connection } from './kubeconfig.ts';
+import { Metrics } from './metrics.ts';
+import { type ApiRequest, Transport } from './transport.ts';
+
+export interface ObjectList<T> {
+  readonly items: T[];
+  /** A watch from here misses nothing. */
+  readonly resourceVersion: string;
+}
+
+export interface ListCallOptions extends ListOptions {
+  /** For example `metadata.name=x`. */
+  readonly fieldSelector?: string;
+  /** Objects a request; the pages are joined. */
+  readonly pageSize?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface WatchCallOptions extends ListOptions {
+  readonly resourceVersion: string;
+  /** The server ends the watch after this many seconds. */
+  readonly timeoutSeconds: number;
+  readonly signal?: AbortSignal;
+}
+
+export type WatchCallEvent<T> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
+  /** Nothing changed up to this resourceVersion. */
+  | {
+      readonly type: 'BOOKMARK';
+      readonly object: { readonly metadata: { readonly resourceVersion: string } };
+    };
+
+export interface ApplyCallOptions {
+  readonly fieldManager: string;
+  /** Take over fields of other managers. */
+  readonly force: boolean;
+}
+
+export interface DeleteCallOptions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  /** What becomes of the objects that this one owns. Default `Background`. */
+  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+}
+
+const PAGE_SIZE = 500;
+
+/** The verbs of the Kubernetes API, typed by kind. Errors are `ApiError`; what is absent is reason NotFound. */
+export class Client {
+  private readonly transport: Transport;
+  /** Namespace of the kubeconfig's context, or of the pod. */
+  readonly namespace: string;
+
+  constructor(connection: Connection, metrics: Metrics = new Metrics()) {
+    this.transport = new Transport(connection, metrics);
+    this.namespace = connection.namespace;
+  }
+
+  async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
+    try {
+      return await this.call<T>({ method: 'GET', path: objectPath(kind, key) });
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  /** All pages of a list, at one point in time. */
+  async list<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListCallOptions = {},
+  ): Promise<ObjectList<T>> {
+    const { namespace, labelSelector, fieldSelector, signal, pageSize = PAGE_SIZE } = options;
+    const path = collectionPath(kind, namespace);
+    const items: T[] = [];
+    let next: string | undefined;
+    for (;;) {
+      const query = { labelSelector, fieldSelector, limit: pageSize, continue: next };
+      const page = await this.call<ListPage<T>>({ method: 'GET', path, query, signal });
+      // Lists of built-in kinds leave out the type of their items.
+      for (const item of page.items ?? [])
+        items.push({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind });
+      next = page.metadata.continue;
+      if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  /** Changes since `resourceVersion`, until the server or `signal` ends the watch. Resolves when the server has agreed. */
+  async watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: WatchCallOptions,
+  ): Promise<AsyncGenerator<WatchCallEvent<T>>> {
+    const { namespace, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
+    const path = collectionPath(kind, namespace);
+    const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
+    const response = await this.transport.stream({ method: 'GET', path, query, signal });
+    return watchEvents(`WATCH ${path}`, response);
+  }
+
+  /** Server-side apply. Creates the object if absent. */
+  async apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    options: ApplyCallOptions,
+  ): Promise<T> {
+    return this.applyTo('', kind, object, options);
+  }
+
+  /** Server-side apply of the status subresource. The object must exist. */
+  async applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    options: ApplyCallOptions,
+  ): Promise<T> {
+    return this.applyTo('/status', kind, object, options);
+  }
+
+  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T): Promise<T> {
+    const path = collectionPath(kind, object.metadata.namespace);
+    return await this.call<T>({ method: 'POST', path, body: object });
+  }
+
+  /** Replaces the object. With metadata.resourceVersion: only if nobody changed it since (else reason Conflict). */
+  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T): Promise<T> {
+    const { namespace = '', name } = object.metadata;
+    return await this.call<T>({
+      method: 'PUT',
+      path: objectPath(kind, { namespace, name }),
+      body: object,
+    });
+  }
+
+  /** JSON merge patch (RFC 7386): lists are replaced whole, null removes. */
+  async patch<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, patch: unknown): Promise<T> {
+    const contentType = 'application/merge-patch+json';
+    return await this.call<T>({
+      method: 'PATCH',
+      path: objectPath(kind, key),
+      contentType,
+      body: patch,
+    });
+  }
+
+  async delete(kind: ResourceKind, key: ObjectKey, options: DeleteCallOptions = {}): Promise<void> {
+    const { uid, resourceVersion, propagation = 'Background' } = options;
+    const body = { propagationPolicy: propagation, preconditions: { uid, resourceVersion } };
+    await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body });
+  }
+
+  /** The text of any path that has no verb above, for example `/readyz`. */
+  async raw(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
+    return this.transport.send({ method, path, body });
+  }
+
+  close(): void {
+    this.transport.close();
+  }
+
+  private async call<T>(request: ApiRequest): Promise<T> {
+    return JSON.parse(await this.transport.send(request)) as T;
+  }
+
+  private async applyTo<T extends KubeObject>(
+    subresource: '' | '/status',
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    { fieldManager, force }: ApplyCallOptions,
+  ): Promise<T> {
+    const { namespace = '', name } = object.metadata;
+    return await this.call<T>({
+      method: 'PATCH',
+      path: objectPath(kind, { namespace, name }) + subresource,
+      query: { fieldManager, force, fieldValidation: 'Strict' },
+      contentType: 'application/apply-patch+yaml', // Every JSON text is YAML.
+      body: { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind },
+    });
+  }
+}
+
+interface ListPage<T> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly T[] | null;
+}
+
+function collectionPath(kind: ResourceKind, namespace: string | undefined): string {
+  const root = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
+  const scope = kind.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+  return `${root}${scope}/${kind.plural}`;
+}
+
+function objectPath(kind: ResourceKind, { namespace, name }: ObjectKey): string {
+  if (!name) throw new Error(`a ${kind.kind} without a name`);
+  if (kind.namespaced && !namespace) throw new Error(`${kind.kind} ${name} needs a namespace`);
+  return `${collectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
+}
+
+async function* watchEvents<T>(
+  request: string,
+  response: IncomingMessage,
+): AsyncGenerator<WatchCallEvent<T>> {
+  try {
+    for await (const line of lines(response)) {
+      const event = JSON.parse(line) as
+        | WatchCallEvent<T>
+        | { readonly type: 'ERROR'; readonly object: ApiStatus };
+      if (event.type === 'ERROR') throw ApiError.fromStatus(request, event.object);
+      yield event;
+    }
+  } finally {
+    response.destroy();
+  }
+}
+
+async function* lines(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response) {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    for (const line of parts) if (line) yield line;
+  }
+}

@@ -1,0 +1,231 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { RequestOptions } from 'node:https';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { type ExecConfig, ExecCredentialSource } from './exec-credential.ts';
+
+/** How to reach one API server as one user. */
+export interface Connection {
+  readonly server: URL;
+  /** Namespace of the context; `default` where it names none. */
+  readonly namespace: string;
+  /** TLS options and headers that authenticate a request. Asked for at each request: tokens rotate. */
+  requestOptions(): Promise<RequestOptions>;
+}
+
+export interface ConnectionChoice {
+  /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+interface ClusterConfig {
+  readonly server: string;
+  readonly 'certificate-authority'?: string;
+  readonly 'certificate-authority-data'?: string;
+  readonly 'insecure-skip-tls-verify'?: boolean;
+  readonly 'tls-server-name'?: string;
+  readonly 'proxy-url'?: string;
+}
+
+interface UserConfig {
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly 'client-certificate'?: string;
+  readonly 'client-certificate-data'?: string;
+  readonly 'client-key'?: string;
+  readonly 'client-key-data'?: string;
+  readonly exec?: ExecConfig;
+  readonly 'auth-provider'?: unknown;
+}
+
+interface ContextConfig {
+  readonly cluster: string;
+  readonly user: string;
+  readonly namespace?: string;
+}
+
+interface KubeconfigFile {
+  readonly 'current-context'?: string;
+  readonly clusters?: readonly { readonly name: string; readonly cluster: ClusterConfig }[];
+  readonly users?: readonly { readonly name: string; readonly user: UserConfig }[];
+  readonly contexts?: readonly { readonly name: string; readonly context: ContextConfig }[];
+}
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** A mounted token is rotated by the kubelet long before it expires; reading it once a minute is what client-go does. */
+const TOKEN_FILE_CACHE_MS = 60_000;
+
+/** Throws an Error that names the file and what is missing in it. */
+export async function loadConnection(choice: ConnectionChoice = {}): Promise<Connection> {
+  const paths = kubeconfigPaths(choice.kubeconfig);
+  if (paths.length === 0) return inClusterConnection();
+
+  // Where several files define one name, the first wins, as in kubectl.
+  const files = paths.map(readKubeconfig);
+  const name = choice.context ?? files.find((file) => file['current-context'])?.['current-context'];
+  const where = paths.join(delimiter);
+  if (!name) throw new Error(`${where}: no current-context; choose a context`);
+  const context = find(
+    files.flatMap((file) => file.contexts ?? []),
+    'context',
+    name,
+    where,
+  ).context;
+  const { cluster } = find(
+    files.flatMap((file) => file.clusters ?? []),
+    'cluster',
+    context.cluster,
+    where,
+  );
+  const { user } = find(
+    files.flatMap((file) => file.users ?? []),
+    'user',
+    context.user,
+    where,
+  );
+  const namespace = context.namespace ?? 'default';
+
+  // client-node's KubeConfig costs 0.8 s and 85 MB (it imports every generated API): only where nothing less will do.
+  if (cluster['proxy-url'] || user['auth-provider']) return clientNodeConnection(paths, name, namespace);
+  return connectionOf(cluster, user, namespace);
+}
+
+function kubeconfigPaths(explicit: string | undefined): string[] {
+  if (explicit) return [resolve(explicit)];
+  if (process.env['KUBECONFIG'])
+    return process.env['KUBECONFIG'].split(delimiter).filter((path) => existsSync(path));
+  const path = join(homedir(), '.kube', 'config');
+  return existsSync(path) ? [path] : [];
+}
+
+function readKubeconfig(path: string): KubeconfigFile {
+  const file = parse(readFileSync(path, 'utf8')) as KubeconfigFile | null;
+  if (!file) throw new Error(`${path}: empty kubeconfig`);
+  const absolute = (relative: string | undefined) => relative && resolve(dirname(path), relative);
+  return {
+    ...file,
+    clusters: file.clusters?.map(({ name, cluster }) => ({
+      name,
+      cluster: { ...cluster, 'certificate-authority': absolute(cluster['certificate-authority']) },
+    })),
+    users: file.users?.map(({ name, user }) => ({
+      name,
+      user: {
+        ...user,
+        'client-certificate': absolute(user['client-certificate']),
+        'client-key': absolute(user['client-key']),
+        tokenFile: absolute(user.tokenFile),
+      },
+    })),
+  };
+}
+
+function find<E extends { readonly name: string }>(
+  entries: readonly E[],
+  what: string,
+  name: string,
+  where: string,
+): E {
+  const entry = entries.find((candidate) => candidate.name === name);
+  if (!entry)
+    throw new Error(
+      `${where}: no ${what} named ${name}; there are: ${entries.map((e) => e.name).join(', ')}`,
+    );
+  return entry;
+}
+
+function inClusterConnection(): Connection {
+  const host = process.env['KUBERNETES_SERVICE_HOST'];
+  const port = process.env['KUBERNETES_SERVICE_PORT'];
+  if (!host)
+    throw new Error('no API server is known: set KUBECONFIG, or run in a pod with a service account');
+  return connectionOf(
+    {
+      server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      'certificate-authority': `${SERVICE_ACCOUNT}/ca.crt`,
+    },
+    { tokenFile: `${SERVICE_ACCOUNT}/token` },
+    readFileSync(`${SERVICE_ACCOUNT}/namespace`, 'utf8').trim(),
+  );
+}
+
+function connectionOf(cluster: ClusterConfig, user: UserConfig, namespace: string): Connection {
+  const tls = {
+    ca: content(cluster['certificate-authority-data'], cluster['certificate-authority']),
+    cert: content(user['client-certificate-data'], user['client-certificate']),
+    key: content(user['client-key-data'], user['client-key']),
+    ...(cluster['tls-server-name'] && { servername: cluster['tls-server-name'] }),
+    ...(cluster['insecure-skip-tls-verify'] && { rejectUnauthorized: false }),
+  };
+  const authentication = authenticationOf(user);
+  return {
+    server: new URL(cluster.server),
+    namespace,
+    requestOptions: async () => ({ ...tls, ...(await authentication()) }),
+  };
+}
+
+function authenticationOf(user: UserConfig): () => Promise<RequestOptions> {
+  if (user.exec) {
+    const source = new ExecCredentialSource(user.exec);
+    return async () => {
+      const { token, clientCertificateData: cert, clientKeyData: key } = await source.get();
+      return { ...(cert && { cert, key }), ...(token && bearer(token)) };
+    };
+  }
+  if (user.tokenFile) return tokenFileAuthentication(user.tokenFile);
+  if (user.token) return async () => bearer(user.token as string);
+  if (user.username) return async () => ({ auth: `${user.username}:${user.password ?? ''}` });
+  return async () => ({});
+}
+
+function tokenFileAuthentication(path: string): () => Promise<RequestOptions> {
+  let token = '';
+  let readAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (performance.now() - readAt > TOKEN_FILE_CACHE_MS) {
+      token = (await readFile(path, 'utf8')).trim();
+      readAt = performance.now();
+    }
+    return bearer(token);
+  };
+}
+
+async function clientNodeConnection(
+  paths: readonly string[],
+  context: string,
+  namespace: string,
+): Promise<Connection> {
+  const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
+  const config = new KubeConfig();
+  for (const path of paths) {
+    const file = new KubeConfig();
+    file.loadFromFile(path);
+    config.mergeConfig(file, true);
+  }
+  config.setCurrentContext(context);
+  return {
+    server: new URL(config.getCurrentCluster()?.server ?? ''),
+    namespace,
+    requestOptions: async () => {
+      const options: RequestOptions = {};
+      await config.applyToHTTPSOptions(options);
+      return options;
+    },
+  };
+}
+
+function bearer(token: string): RequestOptions {
+  return { headers: { Authorization: `Bearer ${token}` } };
+}
+
+function content(base64: string | undefined, path: string | undefined): Buffer | undefined {
+  if (base64) return Buffer.from(base64, 'base64');
+  return path ? readFileSync(path) : undefined;
+}

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LibvirtError } from './libvirt-error.ts';
+import type { Virsh } from './virsh.ts';
+
+export type DomainEvent =
+  /**
+   * Events arrive from here on: at the beginning, and again after each loss of the connection. What happened before was
+   * missed, so whoever keeps a picture of the host must look anew.
+   */
+  | { readonly kind: 'connected' }
+  /** No events until the next `connected`. Tried again by itself after `retryInMs`. */
+  | { readonly kind: 'disconnected'; readonly error: LibvirtError; readonly retryInMs: number }
+  | {
+      readonly kind: 'lifecycle';
+      readonly domain: string;
+      readonly change: LifecycleChange;
+      /** libvirt's words, for example `Finished after guest request`. */
+      readonly detail: string;
+      readonly at: Date;
+    };
+
+export type LifecycleChange =
+  | 'defined'
+  | 'undefined'
+  | 'started'
+  | 'suspended'
+  | 'resumed'
+  | 'stopped'
+  | 'shutdown'
+  | 'pmsuspended'
+  | 'crashed';
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
+
+/**
+ * Lifecycle events of all domains of the host, until `signal` aborts; ends then without an error. A lost connection is
+ * told and tried again for ever.
+ *
+ * One kind of event only: a subscription to all kinds is some 25 round trips, and `connected` is known only from before
+ * it. With one, the subscription stands before a look at the host (a new connection, several round trips) can begin.
+ */
+export async function* domainEvents(virsh: Virsh, signal: AbortSignal): AsyncGenerator<DomainEvent> {
+  let retryInMs = FIRST_RETRY_MS;
+  while (!signal.aborted) {
+    let connected = false;
+    try {
+      for await (const line of virsh.lines(['event', '--event=lifecycle', '--loop', '--timestamp'], signal)) {
+        const event = parseEvent(line);
+        if (event) yield event;
+        if (connected) continue;
+        connected = true;
+        retryInMs = FIRST_RETRY_MS;
+        yield { kind: 'connected' };
+      }
+    } catch (error) {
+      if (!(error instanceof LibvirtError)) throw error;
+      yield { kind: 'disconnected', error, retryInMs };
+      await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
+      retryInMs = Math.min(2 * retryInMs, LAST_RETRY_MS);
+    }
+  }
+}
+
+/** Reads `2026-11-23 15:14:39.045+0000: event 'lifecycle' for domain 'web-1': Started Booted`. */
+export function parseEvent(line: string): DomainEvent | undefined {
+  const [, date, time, domain, change, detail] = LIFECYCLE.exec(line) ?? [];
+  if (domain === undefined || change === undefined) return undefined;
+  return {
+    kind: 'lifecycle',
+    domain,
+    change: change.toLowerCase() as LifecycleChange,
+    detail: detail ?? '',
+    at: new Date(`${date}T${time}Z`),
+  };
+}
+
+const LIFECYCLE =
+  /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d+)\+0000: event 'lifecycle' for domain '(.*)': (\S+) ?(.*)$/;

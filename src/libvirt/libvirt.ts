@@ -1,0 +1,97 @@
+import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
+import type { DomainObservation } from './domain.ts';
+import { type DomainTypes, domainTypes } from './domain-types.ts';
+import { type DomainEvent, domainEvents } from './events.ts';
+import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
+import { type Lease, parseLeases } from './leases.ts';
+import { removeDomain, removeVolume } from './leftovers.ts';
+import { observeDomain, observeDomains } from './observe.ts';
+import { type ShutdownOptions, shutdownDomain } from './shutdown.ts';
+import { type RunOptions, Virsh } from './virsh.ts';
+import { findVolume, type Volume } from './volume.ts';
+
+export interface LibvirtOptions {
+  /** Connection URI, for example `qemu+ssh://root@host/system`. */
+  readonly uri: string;
+  /** The virsh program. Default `virsh`, from PATH. */
+  readonly virsh?: string;
+}
+
+/**
+ * A libvirt host, for looking at. Changes are Terraform's, but for two: a guest is asked to shut down, and proven leftovers
+ * are removed. Every method may throw LibvirtError; none waits longer than 10 s for an unreachable host.
+ */
+export class Libvirt {
+  readonly #virsh: Virsh;
+  #domainTypes: Promise<DomainTypes> | undefined;
+
+  constructor(options: LibvirtOptions) {
+    this.#virsh = new Virsh(options.uri, options.virsh);
+  }
+
+  /** The URI without its password. */
+  get uri(): string {
+    return this.#virsh.uri;
+  }
+
+  /** One process, whatever is asked. */
+  facts(options?: FactsOptions): Promise<HostFacts> {
+    return hostFacts(this.#virsh, options);
+  }
+
+  /** Asked once; a failure is not kept. The first call may take a minute where KVM is broken. */
+  domainTypes(): Promise<DomainTypes> {
+    this.#domainTypes ??= domainTypes(this.#virsh).catch((error: unknown) => {
+      this.#domainTypes = undefined;
+      throw error;
+    });
+    return this.#domainTypes;
+  }
+
+  /** All domains with the leases of their interfaces, in two processes. */
+  domains(options?: RunOptions): Promise<DomainObservation[]> {
+    return observeDomains(this.#virsh, options);
+  }
+
+  /** One domain with the leases of its interfaces, in one process. Undefined when there is none of that name. */
+  domain(name: string, options?: RunOptions): Promise<DomainObservation | undefined> {
+    return observeDomain(this.#virsh, name, options);
+  }
+
+  /**
+   * Addresses that `domain()` does not know: of guests on bridges and macvtap, by agent or arp. Earlier sources win.
+   * Without loopback and link-local addresses; empty when none is known.
+   */
+  addresses(name: string, sources: readonly AddressSource[], options?: RunOptions): Promise<DomainAddress[]> {
+    return domainAddresses(this.#virsh, name, sources, options);
+  }
+
+  async leases(network: string, options?: RunOptions): Promise<Lease[]> {
+    return parseLeases(await this.#virsh.run(['net-dhcp-leases', `--network=${network}`], options));
+  }
+
+  /** Undefined when the volume or its pool does not exist. */
+  volume(pool: string, name: string, options?: RunOptions): Promise<Volume | undefined> {
+    return findVolume(this.#virsh, pool, name, options);
+  }
+
+  /** Asks the guest, again and again, until it is off or the time is over. Never powers it off. */
+  shutdown(name: string, options: ShutdownOptions): Promise<'off' | 'timeout'> {
+    return shutdownDomain(this.#virsh, name, options);
+  }
+
+  /** Powers off and undefines a domain that Terraform does not know. The caller has proven that it is ours. Idempotent. */
+  removeDomain(name: string): Promise<void> {
+    return removeDomain(this.#virsh, name);
+  }
+
+  /** Deletes a volume, with its data, that Terraform does not know. The caller has proven that it is ours. Idempotent. */
+  removeVolume(pool: string, name: string): Promise<void> {
+    return removeVolume(this.#virsh, pool, name);
+  }
+
+  /** Lifecycle events until `signal` aborts, over any number of reconnections. */
+  events(signal: AbortSignal): AsyncIterable<DomainEvent> {
+    return domainEvents(this.#virsh, signal);
+  }
+}

@@ -1,0 +1,132 @@
+import { type DomainAddress, parseAddresses } from './addresses.ts';
+import type { Command } from './command.ts';
+import { type DomainObservation, parseDomain, parseState } from './domain.ts';
+import { leasedAddresses, parseLeases } from './leases.ts';
+import type { Answer, RunOptions, Virsh } from './virsh.ts';
+
+export interface DomainId {
+  readonly uuid: string;
+  readonly name: string;
+}
+
+/** Reads the output of `virsh -q list --all --uuid --name`. */
+export function parseDomainList(text: string): DomainId[] {
+  return text.split('\n').flatMap((line) => {
+    const [, uuid, name] = /^\s*([0-9a-f-]{36})\s+(.*?)\s*$/.exec(line) ?? [];
+    return uuid && name ? [{ uuid, name }] : [];
+  });
+}
+
+/**
+ * The UUID of the domain of exactly this name. virsh takes a name for an id or a UUID when it looks like one, so whatever
+ * changes a domain must ask for it by UUID.
+ */
+export async function findDomain(
+  virsh: Virsh,
+  name: string,
+  options?: RunOptions,
+): Promise<DomainId | undefined> {
+  const domains = parseDomainList(await virsh.run(['list', '--all', '--uuid', '--name'], options));
+  return domains.find((domain) => domain.name === name);
+}
+
+/** One domain, in one process. */
+export async function observeDomain(
+  virsh: Virsh,
+  name: string,
+  options?: RunOptions,
+): Promise<DomainObservation | undefined> {
+  const read = async (key: string): Promise<DomainObservation | undefined> => {
+    const domain = `--domain=${key}`;
+    const [xml, state, info, addresses] = (await virsh.batch(
+      [
+        ['dumpxml', domain],
+        ['domstate', domain, '--reason'],
+        ['dominfo', domain],
+        ['domifaddr', domain, '--full', '--source=lease'],
+      ],
+      options,
+    )) as [Answer, Answer, Answer, Answer];
+    return assemble(xml, state, {
+      autostart: () => /^Autostart: +enable/m.test(info.text),
+      persistent: () => /^Persistent: +yes/m.test(info.text),
+      // An error of domifaddr means that the domain is off.
+      addresses: () => parseAddresses(addresses.text, 'lease'),
+    });
+  };
+  const observed = await read(name);
+  if (observed === undefined || observed.name === name) return observed;
+  const exact = await findDomain(virsh, name, options);
+  return exact && read(exact.uuid);
+}
+
+/**
+ * All domains of the host, in two processes: one for the names, one for everything about them. Domains that vanish in
+ * between are left out.
+ */
+export async function observeDomains(virsh: Virsh, options?: RunOptions): Promise<DomainObservation[]> {
+  const [list, autostart, persistent, networks] = (await virsh.batch(
+    [
+      ['list', '--all', '--uuid', '--name'],
+      ['list', '--all', '--autostart', '--uuid'],
+      ['list', '--all', '--persistent', '--uuid'],
+      ['net-list', '--name'],
+    ],
+    options,
+  )) as [Answer, Answer, Answer, Answer];
+  if (list.error) throw list.error;
+  const domains = parseDomainList(list.text);
+  const names = parseNames(networks.text);
+
+  const answers = await virsh.batch(
+    [
+      ...names.map((name): Command => ['net-dhcp-leases', `--network=${name}`]),
+      ...domains.flatMap(({ uuid }): Command[] => [
+        ['dumpxml', `--domain=${uuid}`],
+        ['domstate', `--domain=${uuid}`, '--reason'],
+      ]),
+    ],
+    options,
+  );
+  const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
+  return domains.flatMap(({ uuid }, i) => {
+    const observed = assemble(answers[2 * i], answers[2 * i + 1], {
+      autostart: () => autostart.text.includes(uuid),
+      persistent: () => persistent.text.includes(uuid),
+      addresses: (macs) => leasedAddresses(leases, macs),
+    });
+    return observed ? [observed] : [];
+  });
+}
+
+/** Reads the output of a `--name` list: a name a line, padded with blanks. */
+export function parseNames(text: string): string[] {
+  return text.split('\n').flatMap((line) => line.trim() || []);
+}
+
+interface FromElsewhere {
+  autostart(): boolean;
+  persistent(): boolean;
+  addresses(macs: readonly string[]): DomainAddress[];
+}
+
+function assemble(
+  xml: Answer | undefined,
+  stateText: Answer | undefined,
+  rest: FromElsewhere,
+): DomainObservation | undefined {
+  for (const answer of [xml, stateText]) {
+    if (answer === undefined || answer.error?.code === 'notFound') return undefined;
+    if (answer.error) throw answer.error;
+  }
+  const definition = parseDomain(xml?.text ?? '');
+  const state = parseState(stateText?.text ?? '');
+  const macs = definition.interfaces.map(({ mac }) => mac);
+  return {
+    ...definition,
+    ...state,
+    autostart: rest.autostart(),
+    persistent: rest.persistent(),
+    addresses: state.state === 'shutoff' ? [] : rest.addresses(macs),
+  };
+}

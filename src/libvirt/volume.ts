@@ -1,0 +1,47 @@
+import type { RunOptions, Virsh } from './virsh.ts';
+import { XmlElement } from './xml.ts';
+
+export interface Volume {
+  readonly pool: string;
+  readonly name: string;
+  /** Path, or what the pool's kind has instead; Terraform's key of the volume. */
+  readonly path: string;
+  /** What the guest sees. */
+  readonly capacityBytes: number;
+  /** What it takes on the host now. */
+  readonly allocationBytes: number;
+  /** `qcow2`, `raw`, `iso`, … */
+  readonly format: string;
+  /** The file below an overlay. */
+  readonly backingPath?: string | undefined;
+}
+
+/** Undefined when the volume or its pool does not exist. Throws LibvirtError, for example when the pool is not active. */
+export async function findVolume(
+  virsh: Virsh,
+  pool: string,
+  name: string,
+  options?: RunOptions,
+): Promise<Volume | undefined> {
+  const [answer] = await virsh.batch([['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`]], options);
+  if (answer === undefined || answer.error?.code === 'notFound') return undefined;
+  if (answer.error) throw answer.error;
+  const volume = parseVolume(pool, answer.text);
+  // virsh goes on to look for a key or path of that name.
+  return volume.name === name ? volume : undefined;
+}
+
+/** Reads the output of `virsh vol-dumpxml`. */
+export function parseVolume(pool: string, xml: string): Volume {
+  const volume = XmlElement.parse(xml, 'volume');
+  const target = volume.child('target');
+  return {
+    pool,
+    name: volume.child('name').text ?? '',
+    path: target.child('path').text ?? volume.child('key').text ?? '',
+    capacityBytes: Number(volume.child('capacity').text),
+    allocationBytes: Number(volume.child('allocation').text),
+    format: target.child('format').attribute('type') ?? 'raw',
+    backingPath: volume.child('backingStore').child('path').text,
+  };
+}

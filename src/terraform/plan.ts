@@ -1,0 +1,83 @@
+import type { Message } from './messages.ts';
+
+/** As Terraform names them; `no-op` is spelled `noop` here as there. */
+export type ChangeAction =
+  | 'noop'
+  | 'create'
+  | 'read'
+  | 'update'
+  | 'replace'
+  | 'delete'
+  | 'move'
+  | 'import'
+  | 'remove';
+
+export interface ResourceChange {
+  readonly address: string;
+  /** For example `libvirt_volume`. */
+  readonly type: string;
+  readonly name: string;
+  readonly action: ChangeAction;
+  /** Terraform's reason, for example `cannot_update`, `tainted`, `delete_because_no_resource_config`. */
+  readonly reason?: string;
+}
+
+/** The gravest thing that a plan does. */
+export type PlanAction = 'none' | 'create' | 'update' | 'replace' | 'delete';
+
+export interface Plan {
+  readonly action: PlanAction;
+  /** What would be done, in Terraform's order. */
+  readonly changes: readonly ResourceChange[];
+  /** What was changed outside of Terraform since its last run. */
+  readonly drift: readonly ResourceChange[];
+  /** Saved plan; it holds secrets. Only with `save`. */
+  readonly file?: string;
+}
+
+const GRAVITY: readonly PlanAction[] = ['none', 'create', 'update', 'replace', 'delete'];
+
+const EFFECT: Readonly<Record<ChangeAction, PlanAction>> = {
+  noop: 'none',
+  read: 'none',
+  create: 'create',
+  update: 'update',
+  move: 'update',
+  import: 'update',
+  // Leaves the object and forgets it: for whoever guards against loss this is no better than a deletion.
+  remove: 'delete',
+  replace: 'replace',
+  delete: 'delete',
+};
+
+/** @param file where the plan was saved, if it was */
+export function planFrom(messages: readonly Message[], file?: string): Plan {
+  const changes: ResourceChange[] = [];
+  const drift: ResourceChange[] = [];
+  let outputsChange = false;
+  for (const message of messages) {
+    if (message.type === 'planned_change') changes.push(message.change);
+    if (message.type === 'resource_drift') drift.push(message.change);
+    if (message.type === 'outputs') {
+      outputsChange = Object.values(message.outputs).some(
+        ({ action }) => action !== undefined && action !== 'noop',
+      );
+    }
+  }
+  const action = gravest(changes.map((change) => effectOf(change.action)));
+  return {
+    action: action === 'none' && outputsChange ? 'update' : action,
+    changes,
+    drift,
+    ...(file !== undefined && { file }),
+  };
+}
+
+/** An action of a later Terraform that we do not know counts as the worst: a guard must not let it pass. */
+function effectOf(action: ChangeAction): PlanAction {
+  return EFFECT[action] ?? 'delete';
+}
+
+function gravest(actions: readonly PlanAction[]): PlanAction {
+  return GRAVITY[Math.max(0, ...actions.map((action) => GRAVITY.indexOf(action)))] ?? 'none';
+}

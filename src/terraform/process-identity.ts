@@ -1,0 +1,83 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+
+/** A process so that it can be told from a later one with the same number. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks after boot (proc(5), stat, field 22); absent where there is no /proc. */
+  readonly startTime?: string;
+}
+
+/** A process and the kernel it runs on. */
+export interface HostedProcess extends ProcessIdentity {
+  readonly host: string;
+  readonly user: string;
+  readonly bootId?: string;
+  /** Two containers of one host may both have a process 7. */
+  readonly pidNamespace?: string;
+}
+
+export function identify(pid: number): ProcessIdentity {
+  const startTime = startTimeOf(pid);
+  return { pid, ...(startTime !== undefined && { startTime }) };
+}
+
+export function thisProcess(): HostedProcess {
+  const bootId = readText('/proc/sys/kernel/random/boot_id');
+  const pidNamespace = readLink('/proc/self/ns/pid');
+  return {
+    ...identify(process.pid),
+    host: hostname(),
+    user: userInfo().username,
+    ...(bootId !== undefined && { bootId }),
+    ...(pidNamespace !== undefined && { pidNamespace }),
+  };
+}
+
+/**
+ * True only if `other` provably no longer runs: the host was booted since, or the pid is free or someone else's.
+ * False when in doubt: another host, another container.
+ */
+export function isGone(other: HostedProcess): boolean {
+  const here = thisProcess();
+  if (other.host !== here.host) return false;
+  if (other.bootId !== here.bootId) return true;
+  if (other.pidNamespace !== here.pidNamespace) return false;
+  return !runs(other);
+}
+
+/** True if this very process runs on this host. A zombie does not run. */
+export function runs(other: ProcessIdentity): boolean {
+  if (other.startTime !== undefined) return startTimeOf(other.pid) === other.startTime;
+  try {
+    process.kill(other.pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function startTimeOf(pid: number): string | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The command's name stands in parentheses and may hold spaces and parentheses itself.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0];
+  return state === 'Z' || state === 'X' ? undefined : fields[19];
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}

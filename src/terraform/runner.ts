@@ -1,0 +1,191 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { appliedChanges } from './apply-result.ts';
+import { type Environment, terraformEnvironment } from './environment.ts';
+import { initLock, needsInit } from './initialization.ts';
+import { Lock } from './lock.ts';
+import { type LockHolder, operationName } from './lock-holder.ts';
+import { lostProvider } from './lost-provider.ts';
+import type { Message } from './messages.ts';
+import type { ProviderHost } from './provider-host.ts';
+import type { ProviderHosts } from './provider-hosts.ts';
+import { type RunOutcome, run } from './run.ts';
+import { type RunEvent, RunEvents } from './run-event.ts';
+import type { TerraformBinary } from './terraform-binary.ts';
+import { failureOf, TerraformError } from './terraform-error.ts';
+import { paths, type Workspace } from './workspace.ts';
+
+/** One use of terraform in a workspace that is locked and has its configuration. */
+export interface Call {
+  readonly workspace: Workspace;
+  readonly lock: Lock;
+  /** For messages, for example `plan`. */
+  readonly verb: string;
+  readonly args: readonly string[];
+  readonly providerKey: string;
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+export interface RunnerOptions {
+  /** Found when the first run needs it. */
+  readonly binary: () => Promise<TerraformBinary>;
+  /** Warm: a provider process for each key serves all runs. Fork: Terraform starts its own for each run. */
+  readonly providerMode: 'warm' | 'fork';
+  readonly providers: ProviderHosts;
+  /**
+   * Fork mode: directory in filesystem mirror layout to take providers from. Absent: as Terraform's CLI configuration
+   * says.
+   */
+  readonly pluginDir?: string;
+}
+
+/** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
+export class Runner {
+  readonly #options: RunnerOptions;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @throws TerraformError
+   * @throws StateLocked, Conflict (Transient)
+   */
+  async run(call: Call): Promise<RunOutcome> {
+    for (let retried = false; ; retried = true) {
+      const host = await this.#host(call.providerKey);
+      const wasConnected = host?.connected ?? false;
+      await this.#initIfNeeded(call, host);
+      const outcome = await this.#once(call, host);
+      if (outcome.exitCode === 0) return outcome;
+      const reason = host && lostProvider(host, wasConnected, outcome);
+      if (reason !== undefined) await this.#options.providers.restart(call.providerKey, host);
+      if (reason === undefined || retried || appliedChanges(outcome.messages).length > 0) {
+        throw failureOf(call.verb, outcome);
+      }
+      call.onEvent({ type: 'retrying', reason });
+    }
+  }
+
+  /** `init`, where the workspace still needs one. */
+  async initialize(call: Omit<Call, 'args'>): Promise<void> {
+    await this.#initIfNeeded(call, await this.#host(call.providerKey));
+  }
+
+  /**
+   * What a command that changes nothing prints. It stays in memory: this is where states and plans come through.
+   * @throws TerraformError
+   */
+  async read(
+    call: Pick<Call, 'workspace' | 'verb' | 'args'> & { readonly providerKey?: string },
+  ): Promise<string> {
+    const host = call.providerKey === undefined ? undefined : await this.#host(call.providerKey);
+    const env = this.#environment(call.workspace, host);
+    const result = await execa((await this.#options.binary()).path, call.args, {
+      cwd: call.workspace.dir,
+      env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      maxBuffer: Number.POSITIVE_INFINITY,
+      forceKillAfterDelay: false,
+    });
+    if (result.exitCode === 0) return result.stdout;
+    const outcome = { exitCode: result.exitCode ?? null, messages: [], text: result.stderr.split('\n') };
+    throw new TerraformError(call.verb, outcome);
+  }
+
+  async #host(key: string): Promise<ProviderHost | undefined> {
+    return this.#options.providerMode === 'warm' ? this.#options.providers.get(key) : undefined;
+  }
+
+  async #once(call: Call, host: ProviderHost | undefined): Promise<RunOutcome> {
+    const entry = await host?.enter();
+    const events = new RunEvents();
+    try {
+      return await run({
+        ...(await this.#request(call, this.#environment(call.workspace, host))),
+        ...(host && { lifeline: host.lifeline }),
+        args: call.args,
+        onMessage: (message) => {
+          if (PROVIDER_CONFIGURED.has(message.type)) entry?.configured();
+          if (message.type === 'state_lock_acquire') void announceStateLock(call);
+          const event = events.from(message);
+          if (event !== undefined) call.onEvent(event);
+        },
+      });
+    } finally {
+      entry?.leave();
+    }
+  }
+
+  async #initIfNeeded(call: Omit<Call, 'args'>, host: ProviderHost | undefined): Promise<void> {
+    if (!(await needsInit(call.workspace, host))) return;
+    const lock = await Lock.acquire(await initLock(call.workspace), {
+      operation: 'init',
+      timeoutMs: INIT_WAIT_MS,
+    });
+    try {
+      if (!(await needsInit(call.workspace, host))) return;
+      call.onEvent({ type: 'initializing' });
+      // Not in the machine's own workspace: it is made by its first use, and `init` refuses one that does not exist.
+      const { TF_WORKSPACE: _, ...env } = this.#environment(call.workspace, host);
+      const { pluginDir } = this.#options;
+      const args = ['init', '-input=false', '-no-color', ...(pluginDir ? [`-plugin-dir=${pluginDir}`] : [])];
+      const outcome = await run({
+        ...(await this.#request(call, env)),
+        ...(host && { lifeline: host.lifeline }),
+        args,
+      });
+      if (outcome.exitCode !== 0) throw failureOf('init', outcome);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  async #request(call: Omit<Call, 'args'>, env: Environment) {
+    return {
+      command: (await this.#options.binary()).path,
+      cwd: call.workspace.dir,
+      env,
+      output: paths.output(call.workspace),
+      onStart: (pid: number) => call.lock.extendTo(pid),
+    };
+  }
+
+  #environment({ kubernetes }: Workspace, host: ProviderHost | undefined): Record<string, string> {
+    return terraformEnvironment({
+      ...(host && { TF_REATTACH_PROVIDERS: host.reattach }),
+      ...(kubernetes && {
+        ...kubernetes.env,
+        TF_DATA_DIR: kubernetes.dataDir,
+        TF_WORKSPACE: kubernetes.workspace,
+      }),
+    });
+  }
+}
+
+/** The first of these tells that the provider has its connection to libvirt. A saved plan's changes are printed before. */
+const PROVIDER_CONFIGURED: ReadonlySet<Message['type']> = new Set([
+  'refresh_start',
+  'apply_start',
+  'change_summary',
+]);
+
+/** An `init` from a registry downloads 10 MB. */
+const INIT_WAIT_MS = 120_000;
+
+/** Terraform itself says only that it waits; who holds a local state's lock stands in a file beside it. */
+async function announceStateLock({ workspace, onEvent }: Call): Promise<void> {
+  onEvent({ type: 'waiting', holder: await stateLockHolder(workspace) });
+}
+
+async function stateLockHolder(workspace: Workspace): Promise<LockHolder> {
+  try {
+    const info = JSON.parse(await readFile(join(workspace.dir, '.terraform.tfstate.lock.info'), 'utf8'));
+    return { who: info.Who, operation: operationName(info.Operation), since: info.Created, id: info.ID };
+  } catch {
+    return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
+  }
+}

@@ -1,0 +1,195 @@
+import { rm } from 'node:fs/promises';
+import { type ApplyResult, applyResultFrom } from './apply-result.ts';
+import { type Explanation, explanationsFrom } from './explanation.ts';
+import { Lock } from './lock.ts';
+import { type Plan, planFrom } from './plan.ts';
+import { newPlanFile, takePlanFile } from './plan-file.ts';
+import type { ProviderHosts } from './provider-hosts.ts';
+import type { RunEvent } from './run-event.ts';
+import { type Call, Runner, type RunnerOptions } from './runner.ts';
+import { parseState, readStateFile, type State } from './state.ts';
+import { makePrivateDir, paths, readIfThere, type Workspace, writeConfig } from './workspace.ts';
+
+export interface TerraformOptions extends RunnerOptions {
+  /** Attributes that are secret although the provider's schema does not say so: `<type>.<attribute>`. */
+  readonly secretAttributes?: readonly string[];
+}
+
+export interface RunOptions {
+  /** Which provider process serves the run: the libvirt URI. */
+  readonly providerKey: string;
+  /** How long to wait for others who work in this workspace or on this state. Default 60 s. */
+  readonly lockTimeoutMs?: number;
+  /** Held by the caller, to do several things without anyone in between: see `lock`. */
+  readonly lock?: Lock;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+const LOCK_TIMEOUT_MS = 60_000;
+
+/**
+ * Terraform (or OpenTofu) over workspaces. Every method throws TerraformError for a run that failed, StateLocked (Transient)
+ * if others held the lock for too long, and Terminal StateDirNotWritable. A run that has begun is never interrupted.
+ */
+export class Terraform {
+  readonly #runner: Runner;
+  readonly #providers: ProviderHosts;
+  readonly #secretAttributes: ReadonlySet<string>;
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: TerraformOptions) {
+    this.#runner = new Runner(options);
+    this.#providers = options.providers;
+    this.#secretAttributes = new Set(options.secretAttributes);
+  }
+
+  /** Keeps others out of the workspace until it is released. Give it to the calls that belong together. */
+  async lock(
+    workspace: Workspace,
+    options: Pick<RunOptions, 'lockTimeoutMs' | 'onEvent'> & {
+      /** As shown to those who wait. */ operation: string;
+    },
+  ): Promise<Lock> {
+    await makePrivateDir(workspace.dir);
+    return Lock.acquire(paths.lock(workspace), {
+      operation: options.operation,
+      timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+      onWaiting: (holder) => options.onEvent?.({ type: 'waiting', holder }),
+    });
+  }
+
+  /** @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved */
+  async plan(
+    workspace: Workspace,
+    config: object,
+    options: RunOptions & { readonly save?: boolean },
+  ): Promise<Plan> {
+    return this.#locked('plan', workspace, options, async (call) => {
+      await writeConfig(workspace, config);
+      const file = options.save ? await newPlanFile(workspace) : undefined;
+      const outcome = await this.#runner.run({
+        ...call,
+        args: ['plan', ...FLAGS, ...lockFlags(options), ...(file ? [`-out=${file}`] : [])],
+      });
+      return planFrom(outcome.messages, file);
+    });
+  }
+
+  /**
+   * @param options.plan apply exactly this saved plan; absent: plan and apply in one run, whatever it does
+   * @throws Conflict (Transient) if the state was changed or another plan saved after the plan was made
+   */
+  async apply(
+    workspace: Workspace,
+    config: object,
+    options: RunOptions & { readonly plan?: Plan },
+  ): Promise<ApplyResult> {
+    return this.#locked('apply', workspace, options, async (call) => {
+      await writeConfig(workspace, config);
+      const what = options.plan === undefined ? ['-auto-approve'] : [await takePlanFile(options.plan)];
+      try {
+        const outcome = await this.#runner.run({
+          ...call,
+          args: ['apply', ...FLAGS, ...lockFlags(options), ...what],
+        });
+        return applyResultFrom(outcome.messages);
+      } finally {
+        // A plan can be applied only once, and it holds secrets.
+        if (options.plan?.file !== undefined) await rm(options.plan.file, { force: true });
+      }
+    });
+  }
+
+  /** Removes all that is in the state. @param config needs no more than the provider */
+  async destroy(workspace: Workspace, config: object, options: RunOptions): Promise<ApplyResult> {
+    return this.#locked('destroy', workspace, options, async (call) => {
+      if (await isKnownToBeEmpty(workspace)) return { changes: [], outputs: {} };
+      await writeConfig(workspace, config);
+      const args = ['apply', '-destroy', ...FLAGS, ...lockFlags(options), '-auto-approve'];
+      const outcome = await this.#runner.run({ ...call, args });
+      return applyResultFrom(outcome.messages);
+    });
+  }
+
+  /**
+   * The state as last saved; a run in progress may be ahead of it. `undefined`: there is none.
+   * @param reader how to reach a state in a cluster; one in the workspace's directory is simply read
+   */
+  async state(
+    workspace: Workspace,
+    reader?: RunOptions & { readonly config: object },
+  ): Promise<State | undefined> {
+    if (workspace.kubernetes === undefined) return readStateFile(paths.state(workspace));
+    if (reader === undefined)
+      throw new TypeError('a state in a cluster is read by a terraform that has its configuration');
+    return this.#locked('state pull', workspace, reader, async (call) => {
+      await writeConfig(workspace, reader.config);
+      await this.#runner.initialize(call);
+      return parseState(await this.#runner.read({ ...call, args: ['state', 'pull'] }));
+    });
+  }
+
+  /** What a saved plan would change, attribute by attribute, secrets hidden. Costs a run (≈ 60 ms warm). */
+  async explain(
+    workspace: Workspace,
+    plan: Plan,
+    options: Pick<RunOptions, 'providerKey'>,
+  ): Promise<Explanation[]> {
+    const args = ['show', '-json', '-no-color', await takePlanFile(plan)];
+    const text = await this.#runner.read({ workspace, verb: 'show', args, providerKey: options.providerKey });
+    return explanationsFrom(text, this.#secretAttributes);
+  }
+
+  /** The next run of this key gets a new provider process; runs in progress keep theirs. For whoever sees libvirt restart. */
+  async restartProvider(providerKey: string): Promise<void> {
+    await this.#providers.restart(providerKey);
+  }
+
+  /** Waits for the runs in progress, then stops the providers. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await this.#providers.close();
+  }
+
+  #locked<T>(
+    verb: string,
+    workspace: Workspace,
+    options: RunOptions,
+    work: (call: Omit<Call, 'args'>) => Promise<T>,
+  ): Promise<T> {
+    const { providerKey, onEvent = () => {} } = options;
+    const whole = async () => {
+      const lock = options.lock ?? (await this.lock(workspace, { ...options, operation: verb }));
+      try {
+        const call = { workspace, lock, verb, providerKey, onEvent };
+        await this.#saveErroredState(call);
+        return await work(call);
+      } finally {
+        if (options.lock === undefined) await lock.release();
+      }
+    };
+    const running = whole();
+    this.#running.add(running);
+    return running.finally(() => this.#running.delete(running));
+  }
+
+  /** A state that an earlier run could not save goes first: another run on the old one would fork the state. */
+  async #saveErroredState(call: Omit<Call, 'args'>): Promise<void> {
+    const path = paths.erroredState(call.workspace);
+    if ((await readIfThere(path)) === undefined) return;
+    await this.#runner.run({ ...call, verb: 'state push', args: ['state', 'push', path] });
+    await rm(path);
+  }
+}
+
+const FLAGS = ['-json', '-input=false', '-no-color'];
+
+function lockFlags({ lockTimeoutMs = LOCK_TIMEOUT_MS }: RunOptions): string[] {
+  return [`-lock-timeout=${lockTimeoutMs}ms`];
+}
+
+async function isKnownToBeEmpty(workspace: Workspace): Promise<boolean> {
+  if (workspace.kubernetes !== undefined) return false;
+  const state = await readStateFile(paths.state(workspace));
+  return (state?.resources.length ?? 0) === 0;
+}

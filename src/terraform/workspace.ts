@@ -1,0 +1,73 @@
+import { chmod, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Terminal } from '../errors.ts';
+
+/** Where one stack lives: its configuration, its runs and, without a backend, its state. */
+export interface Workspace {
+  /** Working directory; made if absent, mode 0700. */
+  readonly dir: string;
+  /** State in a `kubernetes` backend that many workspaces share. Absent: the state lies in `dir`. */
+  readonly kubernetes?: {
+    /** Terraform workspace, one for each stack. */
+    readonly workspace: string;
+    /** TF_DATA_DIR, initialised once for all workspaces with the same backend block: name it by a hash of that block. */
+    readonly dataDir: string;
+    /** What the backend needs to reach the API server, for example `KUBE_CONFIG_PATH`. */
+    readonly env: Readonly<Record<string, string>>;
+  };
+}
+
+const CONFIG = 'cdk.tf.json';
+
+export const paths = {
+  state: (workspace: Workspace) => join(workspace.dir, 'terraform.tfstate'),
+  /** Where Terraform puts a state that it could not save. */
+  erroredState: (workspace: Workspace) => join(workspace.dir, 'errored.tfstate'),
+  lock: (workspace: Workspace) => join(workspace.dir, 'caplv.lock'),
+  /** Output of the last run; kept for whoever looks for the cause of a failure. */
+  output: (workspace: Workspace) => join(workspace.dir, 'run.jsonl'),
+  dataDir: (workspace: Workspace) => workspace.kubernetes?.dataDir ?? join(workspace.dir, '.terraform'),
+};
+
+/**
+ * Makes a directory that only we can read.
+ * @throws Terminal StateDirNotWritable
+ */
+export async function makePrivateDir(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await chmod(dir, 0o700);
+  } catch (cause) {
+    throw new Terminal({
+      code: 'StateDirNotWritable',
+      message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
+      fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',
+      cause,
+    });
+  }
+}
+
+/** Makes `config` the one and only configuration of the workspace. Writes nothing if it is already there. */
+export async function writeConfig(workspace: Workspace, config: object): Promise<void> {
+  const path = join(workspace.dir, CONFIG);
+  const text = `${JSON.stringify(config, null, 2)}\n`;
+  await removeOtherConfigs(workspace.dir);
+  if ((await readIfThere(path)) === text) return;
+  const draft = `${path}.new`;
+  await writeFile(draft, text, { mode: 0o600 });
+  await rename(draft, path);
+}
+
+async function removeOtherConfigs(dir: string): Promise<void> {
+  const stale = (await readdir(dir)).filter((name) => /\.(tf|tofu)(\.json)?$/.test(name) && name !== CONFIG);
+  await Promise.all(stale.map((name) => unlink(join(dir, name))));
+}
+
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+import type {
+  DomainConsole,
+  DomainGraphics,
+  DomainNetworkInterface,
+} from '@cdktf/provider-libvirt/lib/domain';
+import type { DomainIntent, InterfaceIntent, MachineIntent } from './intent.ts';
+
+export const serialConsole: DomainConsole = { type: 'pty', targetType: 'serial', targetPort: '0' };
+
+/**
+ * Without a block the provider asks for SPICE, which not every QEMU has. So "none" is a VNC display that listens nowhere:
+ * no port, no socket.
+ */
+export function graphics(type: DomainIntent['graphics']): DomainGraphics {
+  if (type === undefined) return { type: 'vnc', autoport: false, listenType: 'none' };
+  return { type, autoport: true, listenType: 'address', listenAddress: '127.0.0.1' };
+}
+
+export function networkInterface(nic: InterfaceIntent): DomainNetworkInterface {
+  const mac = nic.mac?.toUpperCase();
+  switch (nic.kind) {
+    case 'network':
+      return {
+        networkName: nic.network,
+        mac,
+        hostname: nic.hostname,
+        addresses: nic.addresses && [...nic.addresses],
+      };
+    case 'bridge':
+      return { bridge: nic.bridge, mac };
+    case 'macvtap':
+      return { macvtap: nic.device, mac };
+  }
+}
+
+/**
+ * What provider 0.8.3 plans as a change in place and then does not do. A change of this object replaces the domain; so does
+ * a new key in it, for every machine there is.
+ */
+export function replaceTriggers({ domain, disks, interfaces }: MachineIntent): Record<string, unknown> {
+  return {
+    cpu_mode: domain.cpuMode,
+    machine: domain.machine,
+    disks: disks.map((disk) => (disk.kind === 'existing' ? disk.volumeKey : disk.volume)),
+    interfaces: interfaces.map((nic) => {
+      const { mac, bridge, macvtap, networkName, addresses } = networkInterface(nic);
+      return { mac, bridge, macvtap, network: networkName, addresses };
+    }),
+  };
+}
+
+/**
+ * What reads back differently from what was asked, without being different: the machine type by its alias (`q35`), the CPU
+ * mode `host-model` spelled out, and fixed addresses as those that the guest has at the moment (none before it boots).
+ */
+export function ignoredChanges({ domain, interfaces }: MachineIntent): string[] | undefined {
+  const paths = interfaces.flatMap((nic, index) =>
+    nic.kind === 'network' && nic.addresses?.length ? [`network_interface[${index}].addresses`] : [],
+  );
+  if (domain.cpuMode !== undefined) paths.push('cpu');
+  if (domain.machine !== undefined) paths.push('machine');
+  return paths.length > 0 ? paths : undefined;
+}

@@ -1,0 +1,49 @@
+import { Network } from '@cdktf/provider-libvirt/lib/network';
+import { Pool } from '@cdktf/provider-libvirt/lib/pool';
+import { Volume } from '@cdktf/provider-libvirt/lib/volume';
+import type { Construct } from 'constructs';
+import type { BackendIntent, HostIntent, NetworkIntent } from './intent.ts';
+import { LibvirtStack } from './libvirt-stack.ts';
+import { literal } from './literal.ts';
+import { resourceId } from './resource-id.ts';
+
+/**
+ * What the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
+ * `libvirt_volume.image_<pool>__<volume>`. An image whose source or volume changes is made anew under machines that use
+ * the old one; give it another volume name instead.
+ */
+export class HostStack extends LibvirtStack {
+  constructor(scope: Construct, id: string, intent: HostIntent, backend: BackendIntent) {
+    super(scope, id, intent.uri, backend);
+    const host = literal(intent);
+    for (const network of host.networks) this.network(network);
+    const pools = new Map(
+      host.pools.map(({ name, path }) => [
+        name,
+        new Pool(this, resourceId('pool', name), { name, type: 'dir', target: { path } }),
+      ]),
+    );
+    for (const { pool, volume, source } of host.images) {
+      const managed = pools.get(pool);
+      new Volume(this, resourceId('image', pool, volume), {
+        name: volume,
+        pool,
+        source,
+        dependsOn: managed && [managed],
+      });
+    }
+  }
+
+  private network(network: NetworkIntent): Network {
+    return new Network(this, resourceId('network', network.name), {
+      name: network.name,
+      mode: network.mode,
+      addresses: network.addresses.length > 0 ? [...network.addresses] : undefined,
+      bridge: network.bridge,
+      domain: network.domain,
+      mtu: network.mtu,
+      autostart: network.autostart,
+      dhcp: network.mode === 'bridge' ? undefined : { enabled: network.dhcp },
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import { LibvirtProvider } from '@cdktf/provider-libvirt/lib/provider';
+import { TerraformStack, TerraformVariable } from 'cdktf';
+import type { Construct } from 'constructs';
+import type { BackendIntent } from './intent.ts';
+import { type Json, type JsonObject, merge } from './json.ts';
+import { literal } from './literal.ts';
+
+/** What our stacks have in common: the provider, the backend, secrets, and the escape hatch. */
+export abstract class LibvirtStack extends TerraformStack {
+  private readonly backend: BackendIntent;
+  private readonly overrides: JsonObject;
+  private readonly secrets = new Map<string, string>();
+
+  /** `overrides` is Terraform JSON, merged over ours: objects key by key, everything else (arrays too) replaced. */
+  constructor(scope: Construct, id: string, uri: string, backend: BackendIntent, overrides: JsonObject = {}) {
+    super(scope, id);
+    this.backend = backend;
+    this.overrides = overrides;
+    new LibvirtProvider(this, 'libvirt', { uri: literal(uri) });
+  }
+
+  /** Keeps `value` out of plans and Terraform's output; in the state it stands as it is. Returns a reference to it. */
+  protected secret(name: string, value: string): string {
+    this.secrets.set(name, value);
+    return new TerraformVariable(this, name, { type: 'string', sensitive: true }).stringValue;
+  }
+
+  override toTerraform(): JsonObject {
+    const json: JsonObject = super.toTerraform();
+    const terraform = { ...(json['terraform'] as JsonObject), backend: backendBlock(this.backend) };
+    // Only here, past cdktf's own templates: a variable's default is text to Terraform, whatever it holds.
+    const variable = Object.fromEntries([...this.secrets].map(([name, value]) => [name, { default: value }]));
+    return merge(merge({ ...json, terraform }, this.secrets.size > 0 ? { variable } : {}), this.overrides);
+  }
+}
+
+/** Replaces the `local` backend which cdktf adds where there is none. Credentials of a cluster come from KUBE_* variables. */
+function backendBlock(backend: BackendIntent): Json | undefined {
+  switch (backend.kind) {
+    case 'implicit':
+      return undefined;
+    case 'local':
+      return { local: { path: backend.path } };
+    case 'kubernetes':
+      return {
+        kubernetes: {
+          secret_suffix: backend.secretSuffix,
+          namespace: backend.namespace,
+          labels: { ...backend.labels },
+        },
+      };
+  }
+}

@@ -1,0 +1,174 @@
+import { CloudinitDisk } from '@cdktf/provider-libvirt/lib/cloudinit-disk';
+import { Domain } from '@cdktf/provider-libvirt/lib/domain';
+import { Ignition } from '@cdktf/provider-libvirt/lib/ignition';
+import { Volume } from '@cdktf/provider-libvirt/lib/volume';
+import { DataResource, TerraformOutput, type TerraformResource } from 'cdktf';
+import type { Construct } from 'constructs';
+import {
+  graphics,
+  ignoredChanges,
+  networkInterface,
+  replaceTriggers,
+  serialConsole,
+} from './domain-devices.ts';
+import type { BackendIntent, MachineIntent, RootDiskIntent } from './intent.ts';
+import type { JsonObject } from './json.ts';
+import { LibvirtStack } from './libvirt-stack.ts';
+import { literal } from './literal.ts';
+import { resourceId } from './resource-id.ts';
+import { seedCdromStylesheet } from './seed-cdrom.ts';
+
+export interface MachineStackOptions {
+  /**
+   * A command that Terraform runs before it makes the root disk, to import the shared base image (`npx cdktf deploy` has no
+   * actuator that does). Provisioners are no part of the state: with and without it, a plan says the same.
+   */
+  readonly ensureBase?: { readonly command: string; readonly environment: Readonly<Record<string, string>> };
+}
+
+/** What the guest reads at its first boot, and the argument of the domain that shows it to the guest. */
+interface Seed {
+  readonly resource: TerraformResource;
+  readonly domain: { readonly cloudinit: string } | { readonly coreosIgnition: string };
+}
+
+/**
+ * One machine. Resources: `libvirt_volume.root`, `libvirt_volume.disk_<name>`, the seed, `libvirt_domain.machine`.
+ * Outputs: `domain_id` (libvirt's UUID), `provider_id`, `macs` (upper case, in the order of the interfaces).
+ *
+ * Provider 0.8.3 really changes in place: `autostart`, `qemu_agent`, and `running` from false to true. It never stops a
+ * domain (`running = false` counts at creation only), and any change in place starts one that is stopped. Of other
+ * arguments it either plans a replacement by itself, or claims to change them and does nothing: those are in
+ * `replaceTriggers`.
+ */
+export class MachineStack extends LibvirtStack {
+  constructor(
+    scope: Construct,
+    id: string,
+    intent: MachineIntent,
+    backend: BackendIntent,
+    options: MachineStackOptions = {},
+  ) {
+    super(scope, id, intent.uri, backend, intent.terraform as JsonObject);
+    const machine = literal(intent);
+    const seed = this.seed(intent);
+    const root = this.rootDisk(machine.rootDisk, seed, options.ensureBase);
+    const disks = this.dataDisks(machine);
+    const domain = this.domain(machine, seed, [root, ...disks]);
+    new TerraformOutput(this, 'domain_id', { value: domain.id });
+    new TerraformOutput(this, 'provider_id', { value: `libvirt:///${machine.uid}` });
+    new TerraformOutput(this, 'macs', { value: `\${${domain.fqn}.network_interface[*].mac}` });
+  }
+
+  /** A seed is read at the first boot only, so a changed one takes a fresh root disk to be of any effect. */
+  private rootDisk(
+    disk: RootDiskIntent,
+    seed: Seed | undefined,
+    ensureBase: MachineStackOptions['ensureBase'],
+  ): Volume {
+    const base = new DataResource(this, 'base_image', {
+      triggersReplace: { pool: disk.base.pool, volume: disk.base.volume },
+      ...(ensureBase && { provisioners: [{ type: 'local-exec' as const, ...literal(ensureBase) }] }),
+    });
+    return new Volume(this, 'root', {
+      name: disk.volume,
+      pool: disk.pool,
+      size: disk.sizeBytes,
+      format: 'qcow2',
+      baseVolumeName: disk.base.volume,
+      baseVolumePool: disk.base.pool,
+      dependsOn: [base],
+      ...(seed && { lifecycle: { replaceTriggeredBy: addresses([seed.resource]) } }),
+    });
+  }
+
+  /** New volumes, and the keys of existing ones. */
+  private dataDisks(machine: MachineIntent): (Volume | string)[] {
+    return machine.disks.map((disk) => {
+      if (disk.kind === 'existing') return disk.volumeKey;
+      return new Volume(this, resourceId('disk', disk.name), {
+        name: disk.volume,
+        pool: disk.pool,
+        size: disk.sizeBytes,
+        format: disk.format,
+        lifecycle: { ignoreChanges: IGNORE_FORMAT },
+      });
+    });
+  }
+
+  private seed({ seed }: MachineIntent): Seed | undefined {
+    if (!seed) return undefined;
+    const place = { name: literal(seed.volume), pool: literal(seed.pool) };
+    switch (seed.kind) {
+      case 'cloudinit': {
+        const resource = new CloudinitDisk(this, 'seed', {
+          ...place,
+          userData: this.secret('user_data', seed.userData),
+          metaData: this.secret('meta_data', seed.metaData),
+          networkConfig: seed.networkConfig && this.secret('network_config', seed.networkConfig),
+        });
+        return { resource, domain: { cloudinit: resource.id } };
+      }
+      case 'iso': {
+        const resource = new Volume(this, 'seed', {
+          ...place,
+          source: literal(seed.source),
+          format: 'raw',
+          lifecycle: { ignoreChanges: IGNORE_FORMAT },
+        });
+        // The provider takes the key of a volume up to the first `;`.
+        return { resource, domain: { cloudinit: `${resource.id};iso` } };
+      }
+      case 'ignition': {
+        const resource = new Ignition(this, 'seed', {
+          ...place,
+          content: this.secret('ignition', seed.content),
+        });
+        return { resource, domain: { coreosIgnition: resource.id } };
+      }
+    }
+  }
+
+  private domain(
+    machine: MachineIntent,
+    seed: Seed | undefined,
+    disks: readonly (Volume | string)[],
+  ): Domain {
+    const { domain, interfaces } = machine;
+    const triggers = new DataResource(this, 'shape', { triggersReplace: replaceTriggers(machine) });
+    const volumes = disks.filter((disk) => typeof disk !== 'string');
+    const stylesheet = seed && 'cloudinit' in seed.domain ? seedCdromStylesheet(domain.machine) : undefined;
+    return new Domain(this, 'machine', {
+      name: domain.name,
+      description: domain.description,
+      type: domain.type,
+      vcpu: domain.vcpu,
+      memory: domain.memoryMiB,
+      cpu: domain.cpuMode === undefined ? undefined : { mode: domain.cpuMode },
+      machine: domain.machine,
+      firmware: domain.firmware,
+      nvram: domain.nvramTemplate === undefined ? undefined : { template: domain.nvramTemplate },
+      autostart: domain.autostart,
+      running: domain.running,
+      qemuAgent: domain.guestAgent,
+      console: domain.console ? [serialConsole] : undefined,
+      graphics: graphics(domain.graphics),
+      disk: disks.map((disk) => ({ volumeId: typeof disk === 'string' ? disk : disk.id })),
+      networkInterface: interfaces.map(networkInterface),
+      xml: stylesheet === undefined ? undefined : { xslt: stylesheet },
+      ...seed?.domain,
+      lifecycle: {
+        replaceTriggeredBy: addresses([triggers, ...volumes, ...(seed ? [seed.resource] : [])]),
+        ignoreChanges: ignoredChanges(machine),
+      },
+    });
+  }
+}
+
+/** cdktf wraps a resource in `${}` here, which Terraform's JSON syntax refuses in this place. */
+function addresses(resources: readonly TerraformResource[]): string[] {
+  return resources.map((resource) => `${resource.terraformResourceType}.${resource.friendlyUniqueId}`);
+}
+
+/** libvirt reads the format off the content: an ISO in a raw volume is read back as `iso`, and a guest may write what it likes. */
+const IGNORE_FORMAT = ['format'];

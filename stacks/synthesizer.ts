@@ -1,0 +1,38 @@
+import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
+import type { JsonObject } from './json.ts';
+import { type SynthJob, SynthThread } from './synth-thread.ts';
+
+/**
+ * Synthesises in a worker thread: loading cdktf does not block the caller, and what cdktf leaks is freed when the thread is
+ * replaced.
+ */
+export class Synthesizer {
+  private readonly recycleAfter: number;
+  private thread: SynthThread | undefined;
+
+  /** `recycleAfter`: synths until the thread is replaced. */
+  constructor(recycleAfter = 1_000) {
+    this.recycleAfter = recycleAfter;
+  }
+
+  /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the seed's secrets. */
+  machine(intent: MachineIntent, backend: BackendIntent): Promise<JsonObject> {
+    return this.request({ kind: 'machine', intent, backend });
+  }
+
+  /** Terraform JSON of what the machines of a host share. */
+  host(intent: HostIntent, backend: BackendIntent): Promise<JsonObject> {
+    return this.request({ kind: 'host', intent, backend });
+  }
+
+  /** Ends the thread; requests that wait are rejected. A later request starts another. */
+  async close(): Promise<void> {
+    await this.thread?.close();
+  }
+
+  private async request(job: SynthJob): Promise<JsonObject> {
+    if (this.thread && this.thread.used >= this.recycleAfter) this.thread.retire();
+    if (!this.thread?.usable) this.thread = new SynthThread();
+    return this.thread.request(job);
+  }
+}
