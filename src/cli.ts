@@ -1,11 +1,11 @@
 /** The `caplv` command line: what there is, with help; each command is a file in src/cli/. */
 
 import { Command, CommanderError, Option } from 'commander';
-import { configOf, defaultStateDir, type GlobalFlags } from './config.ts';
 import { reportError } from './cli/error-report.ts';
 import { EXIT, exitCodeOf } from './cli/exit-code.ts';
 import { OUTPUTS } from './cli/output.ts';
 import { openTerminal } from './cli/terminal.ts';
+import { configOf, defaultStateDir, type GlobalFlags } from './config.ts';
 import { VERSION } from './version.ts';
 
 const EXAMPLES = `
@@ -49,7 +49,9 @@ function build(finish: (code: number) => void): Command {
     .exitOverride();
 
   const filenames = () =>
-    new Option('-f, --filename <file...>', 'manifest: a file, a directory, or - for standard input').env('CAPLV_FILENAME');
+    new Option('-f, --filename <file...>', 'manifest: a file, a directory, or - for standard input').env(
+      'CAPLV_FILENAME',
+    );
   const output = (...choices: readonly string[]) =>
     new Option('-o, --output <format>', 'output format').choices(choices).env('CAPLV_OUTPUT');
 
@@ -58,14 +60,26 @@ function build(finish: (code: number) => void): Command {
 
   command(program, 'apply', 'make what the manifests say, now')
     .addOption(filenames().makeOptionMandatory())
-    .addOption(new Option('--wait [duration]', 'wait until machines have an address (5m, or for example 90s)').env('CAPLV_WAIT'))
-    .addOption(new Option('--allow-replace', 'let a domain or disk be replaced; what is on it is lost').env('CAPLV_ALLOW_REPLACE'))
-    .action(async (_, self: Command) => finish(await (await import('./cli/apply.ts')).apply(self.optsWithGlobals())));
+    .addOption(
+      new Option('--wait [duration]', 'wait until machines have an address (5m, or for example 90s)').env(
+        'CAPLV_WAIT',
+      ),
+    )
+    .addOption(
+      new Option('--allow-replace', 'let a domain or disk be replaced; what is on it is lost').env(
+        'CAPLV_ALLOW_REPLACE',
+      ),
+    )
+    .action(async (_, self: Command) =>
+      finish(await (await import('./cli/apply.ts')).apply(self.optsWithGlobals())),
+    );
 
   command(program, 'plan', 'show what apply would change; exit 0 for nothing, 2 for changes')
     .addOption(filenames().makeOptionMandatory())
     .addOption(output('json', 'yaml'))
-    .action(async (_, self: Command) => finish(await (await import('./cli/plan.ts')).plan(self.optsWithGlobals())));
+    .action(async (_, self: Command) =>
+      finish(await (await import('./cli/plan.ts')).plan(self.optsWithGlobals())),
+    );
 
   command(program, 'get', 'list objects')
     .argument('<kind>', 'clusters or machines')
@@ -88,9 +102,13 @@ function build(finish: (code: number) => void): Command {
     .argument('[kind]', 'machine or cluster')
     .argument('[names...]')
     .addOption(filenames())
-    .addOption(new Option('--now', 'power guests off at once, without asking them to shut down').env('CAPLV_NOW'))
+    .addOption(
+      new Option('--now', 'power guests off at once, without asking them to shut down').env('CAPLV_NOW'),
+    )
     .addOption(new Option('--timeout <duration>', 'give up after this time (10m)').env('CAPLV_TIMEOUT'))
-    .addOption(new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'))
+    .addOption(
+      new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'),
+    )
     .action(async (kind, names, _, self: Command) =>
       finish(await (await import('./cli/delete.ts')).remove(kind, names, self.optsWithGlobals())),
     );
@@ -123,22 +141,34 @@ function build(finish: (code: number) => void): Command {
     .addOption(output('json', 'yaml'))
     .addOption(new Option('--pool <name>', 'pool to look for (default)').env('CAPLV_POOL'))
     .addOption(new Option('--network <name>', 'network to look for (default)').env('CAPLV_NETWORK'))
-    .action(async (_, self: Command) => finish(await (await import('./cli/doctor.ts')).doctor(self.optsWithGlobals())));
+    .action(async (_, self: Command) =>
+      finish(await (await import('./cli/doctor.ts')).doctor(self.optsWithGlobals())),
+    );
 
   return withGlobalOptions(program);
 }
 
 function withGlobalOptions(on: Command): Command {
   return on
-    .addOption(new Option('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)').env('CAPLV_LIBVIRT_URI'))
-    .addOption(new Option('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`).env('CAPLV_STATE_DIR'))
+    .addOption(
+      new Option('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)').env(
+        'CAPLV_LIBVIRT_URI',
+      ),
+    )
+    .addOption(
+      new Option('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`).env(
+        'CAPLV_STATE_DIR',
+      ),
+    )
     .addOption(new Option('-n, --namespace <name>', 'namespace (default)').env('CAPLV_NAMESPACE'))
     .addOption(
       new Option('--provider-mode <mode>', 'warm: one provider process a host; fork: one a run (warm)')
         .choices(['warm', 'fork'])
         .env('CAPLV_PROVIDER_MODE'),
     )
-    .addOption(new Option('--terraform <path>', 'terraform or tofu to use (from PATH)').env('CAPLV_TERRAFORM'))
+    .addOption(
+      new Option('--terraform <path>', 'terraform or tofu to use (from PATH)').env('CAPLV_TERRAFORM'),
+    )
     .addOption(new Option('-v, --verbose', 'say more').env('CAPLV_VERBOSE'))
     .addOption(new Option('--no-color', 'no colour').env('CAPLV_NO_COLOR'));
 }

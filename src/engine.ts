@@ -73,7 +73,20 @@ export async function openEngine(config: Config, options: EngineOptions): Promis
     await terraform.close();
     await synthesizer.close();
   };
-  return { store, terraform, workspaces, synthesizer, actuator, hostActuator, resolver, hosts, machines, clusters, libvirt, close };
+  return {
+    store,
+    terraform,
+    workspaces,
+    synthesizer,
+    actuator,
+    hostActuator,
+    resolver,
+    hosts,
+    machines,
+    clusters,
+    libvirt,
+    close,
+  };
 }
 
 /** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
@@ -82,7 +95,12 @@ export function openResolver(
   store: Store & { readonly installation: string },
   libvirt: (uri: string) => Libvirt,
 ): MachineResolver {
-  return new MachineResolver({ store, libvirt, defaultUri: config.libvirtUri, installation: store.installation });
+  return new MachineResolver({
+    store,
+    libvirt,
+    defaultUri: config.libvirtUri,
+    installation: store.installation,
+  });
 }
 
 /** One observer a URI. */
@@ -102,5 +120,10 @@ function openTerraform(config: Config): Terraform {
     return binary;
   };
   const providers = new ProviderHosts(async () => findProvider({ terraform: await findOnce() }));
-  return new Terraform({ binary: findOnce, providerMode: config.providerMode, providers, secretAttributes: SECRET_ATTRIBUTES });
+  return new Terraform({
+    binary: findOnce,
+    providerMode: config.providerMode,
+    providers,
+    secretAttributes: SECRET_ATTRIBUTES,
+  });
 }

@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { App } from 'cdktf';
-import { Workspaces } from '../src/actuator/workspaces.ts';
+import { seedDirectory, Workspaces } from '../src/actuator/workspaces.ts';
 import { type Machine, MachineKind } from '../src/api/machine.ts';
 import { loadManifests } from '../src/api/manifest-files.ts';
 import { configOf } from '../src/config.ts';
@@ -15,6 +15,7 @@ import { observers, openResolver } from '../src/engine.ts';
 import { LocalStore } from '../src/store/local-store.ts';
 import { OverlayStore } from '../src/store/overlay-store.ts';
 import { MachineStack } from './machine-stack.ts';
+import { writeSeed } from './seed-file.ts';
 
 // Synthesised stacks hold user data.
 process.umask(0o077);
@@ -31,7 +32,9 @@ const config = configOf({
   ...(namespace === undefined ? {} : { namespace }),
 });
 
-const manifests = (await loadManifests([source], { namespace: config.namespace })).map(({ object }) => object);
+const manifests = (await loadManifests([source], { namespace: config.namespace })).map(
+  ({ object }) => object,
+);
 const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
 const resolver = openResolver(config, store, observers());
 const workspaces = new Workspaces(config.stateDir);
@@ -43,15 +46,35 @@ for (const manifest of manifests) {
   const machine = (await store.get(MachineKind, key)) as Machine;
   const placed = await resolver.place(machine);
   const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
-  const { dir } = workspaces.machine(key).workspace;
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const home = workspaces.machine(key);
+  // Stays there for `cdktf deploy`; the next call of caplv removes it.
+  const seeded = await writeSeed(intent, seedDirectory(home));
   const name = key.namespace === 'default' ? key.name : `${key.namespace}.${key.name}`;
-  new MachineStack(app, name, intent, { kind: 'local', path: join(dir, 'terraform.tfstate') }, {
-    ensureBase: {
-      command: `${process.execPath} ${join(root, 'dist', 'src', 'bin.js')} register -f ${resolve(source)} ${key.name}`,
-      environment: { CAPLV_LIBVIRT_URI: config.libvirtUri, CAPLV_STATE_DIR: config.stateDir, CAPLV_NAMESPACE: key.namespace },
+  new MachineStack(
+    app,
+    name,
+    seeded,
+    { kind: 'local', path: join(home.workspace.dir, 'terraform.tfstate') },
+    {
+      ensureBase: {
+        command: [
+          process.execPath,
+          join(root, 'dist', 'src', 'bin.js'),
+          'register',
+          key.name,
+          '-f',
+          resolve(source),
+        ]
+          .map((word) => `'${word}'`)
+          .join(' '),
+        environment: {
+          CAPLV_LIBVIRT_URI: config.libvirtUri,
+          CAPLV_STATE_DIR: config.stateDir,
+          CAPLV_NAMESPACE: key.namespace,
+        },
+      },
     },
-  });
+  );
 }
 
 app.synth();

@@ -6,6 +6,7 @@ import type { BackendIntent, HostIntent, NetworkIntent } from './intent.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
 import { literal } from './literal.ts';
 import { resourceId } from './resource-id.ts';
+import { volumeSource } from './volume-source.ts';
 
 /**
  * What the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
@@ -28,7 +29,7 @@ export class HostStack extends LibvirtStack {
       new Volume(this, resourceId('image', pool, volume), {
         name: volume,
         pool,
-        source,
+        source: volumeSource(source),
         dependsOn: managed && [managed],
       });
     }

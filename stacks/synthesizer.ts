@@ -1,5 +1,6 @@
-import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
+import type { BackendIntent, HostIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
+import type { SeededMachine } from './seed-file.ts';
 import { type SynthJob, SynthThread } from './synth-thread.ts';
 
 /**
@@ -11,12 +12,12 @@ export class Synthesizer {
   private thread: SynthThread | undefined;
 
   /** `recycleAfter`: synths until the thread is replaced. */
-  constructor(recycleAfter = 1_000) {
+  constructor(recycleAfter = 500) {
     this.recycleAfter = recycleAfter;
   }
 
-  /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the seed's secrets. */
-  machine(intent: MachineIntent, backend: BackendIntent): Promise<JsonObject> {
+  /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the secrets of an Ignition seed. */
+  machine(intent: SeededMachine, backend: BackendIntent): Promise<JsonObject> {
     return this.request({ kind: 'machine', intent, backend });
   }
 

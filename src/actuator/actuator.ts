@@ -5,7 +5,8 @@
 
 import { access, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BackendIntent, MachineIntent } from '../../stacks/intent.ts';
+import type { MachineIntent } from '../../stacks/intent.ts';
+import { writeSeed } from '../../stacks/seed-file.ts';
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
 import { Terminal } from '../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
@@ -18,10 +19,10 @@ import type { Plan } from '../terraform/plan.ts';
 import type { RunEvent } from '../terraform/run-event.ts';
 import type { Terraform } from '../terraform/terraform.ts';
 import { classified } from './failures.ts';
-import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { findLeftovers, isEmpty, removeLeftovers } from './leftovers.ts';
+import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
-import type { StackHome, Workspaces } from './workspaces.ts';
+import { type StackHome, seedDirectory, type Workspaces } from './workspaces.ts';
 
 export interface ActuatorOptions {
   readonly terraform: Terraform;
@@ -71,7 +72,8 @@ export class Actuator {
       const libvirt = this.#options.libvirt(machine.uri);
       const observed = await libvirt.domain(domainName(machine));
       if (!observed || !isOwnedBy(machine, observed.description)) return undefined;
-      if (observed.state !== 'running' || observed.addresses.length > 0 || sources.length === 0) return observed;
+      if (observed.state !== 'running' || observed.addresses.length > 0 || sources.length === 0)
+        return observed;
       return { ...observed, addresses: await libvirt.addresses(observed.name, sources) };
     });
   }
@@ -85,8 +87,9 @@ export class Actuator {
   /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
   async plan(intent: MachineIntent, options: VerbOptions = {}): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
-      const config = await this.#synth(intent, home.backend);
-      return previewPlan(this.#options, home, config, { providerKey: intent.uri, lock, ...options });
+      return this.#withConfig(intent, home, (config) =>
+        previewPlan(this.#options, home, config, { providerKey: intent.uri, lock, ...options }),
+      );
     });
   }
 
@@ -96,11 +99,21 @@ export class Actuator {
    */
   async create(intent: MachineIntent, options: VerbOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, async (home, lock) => {
-      const [config] = await Promise.all([this.#synth(intent, home.backend), this.#clearLeftovers(intent, home, options)]);
-      const marker = join(home.workspace.dir, CREATING);
-      await writeFile(marker, '', { mode: 0o600 });
-      await this.#options.terraform.apply(home.workspace, config, { providerKey: intent.uri, lock, ...options });
-      await rm(marker);
+      const cleared = this.#clearLeftovers(intent, home, options);
+      await Promise.all([
+        cleared,
+        this.#withConfig(intent, home, async (config) => {
+          await cleared;
+          const marker = join(home.workspace.dir, CREATING);
+          await writeFile(marker, '', { mode: 0o600 });
+          await this.#options.terraform.apply(home.workspace, config, {
+            providerKey: intent.uri,
+            lock,
+            ...options,
+          });
+          await rm(marker);
+        }),
+      ]);
     });
   }
 
@@ -112,29 +125,34 @@ export class Actuator {
     intent: MachineIntent,
     options: VerbOptions & { readonly allowReplace?: boolean; readonly shutdownTimeoutMs?: number } = {},
   ): Promise<Plan> {
-    return this.#locked(intent, 'update', options, async (home, lock) => {
-      const config = await this.#synth(intent, home.backend);
-      const run = { providerKey: intent.uri, lock, ...options };
-      // What a broken first run left was never in use: it may be replaced.
-      const allowReplace = options.allowReplace || (await wasInterrupted(home));
-      const plan = await this.#options.terraform.plan(home.workspace, config, { ...run, save: true });
-      if (plan.action === 'none') return plan;
-      if (!allowReplace) await refuseReplacement(plan, () => this.#options.terraform.explain(home.workspace, plan, run));
-      await this.#clearLeftovers(intent, home, options);
-      if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
-        await this.#shutDown({ ...intent, pools: [] }, options.shutdownTimeoutMs ?? 0, options);
-      }
-      await this.#options.terraform.apply(home.workspace, config, { ...run, plan });
-      await rm(join(home.workspace.dir, CREATING), { force: true });
-      return plan;
-    });
+    return this.#locked(intent, 'update', options, (home, lock) =>
+      this.#withConfig(intent, home, async (config) => {
+        const { terraform } = this.#options;
+        const run = { providerKey: intent.uri, lock, ...options };
+        const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
+        if (plan.action === 'none') return plan;
+        // What a broken first run left was never in use: it may be replaced.
+        const allowed = options.allowReplace || (await wasInterrupted(home));
+        if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
+        await this.#clearLeftovers(intent, home, options);
+        if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
+          await this.#shutDown({ ...intent, pools: [] }, options.shutdownTimeoutMs ?? 0, options);
+        }
+        await terraform.apply(home.workspace, config, { ...run, plan });
+        await rm(join(home.workspace.dir, CREATING), { force: true });
+        return plan;
+      }),
+    );
   }
 
   /**
    * Asks the guest to shut down, for at most `shutdownTimeoutMs`, then destroys all that is the machine's: what Terraform
    * knows, and proven leftovers. Deleting what is not there is no error.
    */
-  async delete(machine: MachineLocation, options: VerbOptions & { readonly shutdownTimeoutMs: number }): Promise<void> {
+  async delete(
+    machine: MachineLocation,
+    options: VerbOptions & { readonly shutdownTimeoutMs: number },
+  ): Promise<void> {
     await this.#locked(machine, 'delete', options, async (home, lock) => {
       const { terraform, libvirt, synthesizer, workspaces } = this.#options;
       const state = await terraform.state(home.workspace);
@@ -142,10 +160,15 @@ export class Actuator {
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
         // An empty stack: destroying needs no image, no user data, nothing that may be gone by now.
-        const config = await synthesizer.host({ uri: machine.uri, networks: [], pools: [], images: [] }, home.backend);
+        const config = await synthesizer.host(
+          { uri: machine.uri, networks: [], pools: [], images: [] },
+          home.backend,
+        );
         await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
       }
-      const pools = (state?.resources ?? []).flatMap(({ attributes: { pool } }) => (typeof pool === 'string' ? [pool] : []));
+      const pools = (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
+        typeof pool === 'string' ? [pool] : [],
+      );
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...pools])] });
       const leftovers = await findLeftovers(machine, facts, observer, undefined).catch((error) => {
         // Somebody else's domain of that name is none of our business when we only clear up.
@@ -157,8 +180,20 @@ export class Actuator {
     });
   }
 
-  #synth(intent: MachineIntent, backend: BackendIntent): Promise<object> {
-    return this.#options.synthesizer.machine(intent, backend);
+  /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
+  async #withConfig<T>(
+    intent: MachineIntent,
+    home: StackHome,
+    work: (config: object) => Promise<T>,
+  ): Promise<T> {
+    const directory = seedDirectory(home);
+    try {
+      return await work(
+        await this.#options.synthesizer.machine(await writeSeed(intent, directory), home.backend),
+      );
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   }
 
   /** One verb at a time a machine, also between processes; failures leave classified. */
@@ -182,7 +217,10 @@ export class Actuator {
   async #clearLeftovers(intent: MachineIntent, home: StackHome, options: VerbOptions): Promise<void> {
     const { terraform, libvirt } = this.#options;
     const observer = libvirt(intent.uri);
-    const pools = new Set([intent.rootDisk.pool, ...intent.disks.flatMap((disk) => (disk.kind === 'new' ? [disk.pool] : []))]);
+    const pools = new Set([
+      intent.rootDisk.pool,
+      ...intent.disks.flatMap((disk) => (disk.kind === 'new' ? [disk.pool] : [])),
+    ]);
     if (intent.seed) pools.add(intent.seed.pool);
     const [facts, state] = await Promise.all([
       observer.facts({ volumesOf: [...pools] }),

@@ -34,7 +34,8 @@ const FAILURES: readonly Failure[] = [
     fix: 'name an existing, active pool (virsh pool-list --all), or let the Cluster manage one',
   },
   {
-    matches: /network not found|no network with matching name|can't retrieve network|network '.*' is not active/i,
+    matches:
+      /network not found|no network with matching name|can't retrieve network|network '.*' is not active/i,
     code: 'NetworkNotFound',
     fix: 'name an existing, active network (virsh net-list --all), or let the Cluster manage one',
   },
@@ -68,7 +69,8 @@ const FAILURES: readonly Failure[] = [
     fix: 'QEMU may not open the volume: allow the pool directory in AppArmor or SELinux, or use a pool under /var/lib/libvirt/images',
   },
   {
-    matches: /invalid argument: could not find capabilities|does not support (kvm|domain type)|kvm.*not (available|supported)/i,
+    matches:
+      /invalid argument: could not find capabilities|does not support (kvm|domain type)|kvm.*not (available|supported)/i,
     code: 'InvalidConfiguration',
     fix: 'set domainType: qemu (or auto), or enable virtualisation on the host',
   },
@@ -91,7 +93,11 @@ export async function classified<T>(work: () => Promise<T>): Promise<T> {
 
 /** What libvirt said is known already: `LibvirtError` carries its own fix. */
 function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'other'>): CaplvError {
-  const details = { message: error.message, cause: error, ...(error.fix === undefined ? {} : { fix: error.fix }) };
+  const details = {
+    message: error.message,
+    cause: error,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+  };
   switch (code) {
     case 'unreachable':
     case 'timeout':
@@ -107,7 +113,8 @@ function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'o
 }
 
 function classify(error: unknown): unknown {
-  if (error instanceof CaplvError || !(error instanceof TerraformError || error instanceof LibvirtError)) return error;
+  if (error instanceof CaplvError || !(error instanceof TerraformError || error instanceof LibvirtError))
+    return error;
   if (error instanceof LibvirtError && error.code !== 'other') return classifyLibvirt(error, error.code);
   const known = FAILURES.find((failure) => failure.matches.test(error.message));
   if (known) {

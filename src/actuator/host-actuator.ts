@@ -55,7 +55,9 @@ export class HostActuator {
         const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
         if (plan.action !== 'none') {
           if (!options.allowReplace) {
-            await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
+            await refuseReplacement(replacementsOnly(plan), () =>
+              terraform.explain(home.workspace, plan, run),
+            );
           }
           await terraform.apply(home.workspace, config, { ...run, plan });
         }
@@ -73,7 +75,9 @@ export class HostActuator {
     const pools = new Set(intent.images.map((image) => image.pool));
     const facts = await this.#options.libvirt(intent.uri).facts({ volumesOf: [...pools] });
     return (
-      intent.images.every((image) => facts.volumes.some((v) => v.pool === image.pool && v.name === image.volume)) &&
+      intent.images.every((image) =>
+        facts.volumes.some((v) => v.pool === image.pool && v.name === image.volume),
+      ) &&
       intent.networks.every((network) => facts.networks.some((n) => n.name === network.name && n.active)) &&
       intent.pools.every((pool) => facts.pools.some((p) => p.name === pool.name && p.active))
     );

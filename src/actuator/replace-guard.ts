@@ -20,7 +20,10 @@ export function destructiveChanges(plan: Plan): ResourceChange[] {
  * Throws Terminal ReplaceRefused, naming the changes and the attributes that force them, unless the plan is harmless.
  * `explain` costs a run and is asked only when there is something to refuse.
  */
-export async function refuseReplacement(plan: Plan, explain: () => Promise<readonly Explanation[]>): Promise<void> {
+export async function refuseReplacement(
+  plan: Plan,
+  explain: () => Promise<readonly Explanation[]>,
+): Promise<void> {
   const destructive = destructiveChanges(plan);
   if (destructive.length === 0) return;
   const explanations = await explain();

@@ -13,6 +13,11 @@ export interface StackHome {
   readonly backend: BackendIntent;
 }
 
+/** Where the seed of a machine lies while Terraform uploads it. */
+export function seedDirectory({ workspace }: StackHome): string {
+  return join(workspace.dir, 'seed');
+}
+
 export class Workspaces {
   readonly #root: string;
 
@@ -22,7 +27,10 @@ export class Workspaces {
   }
 
   machine(key: ObjectKey): StackHome {
-    return { workspace: { dir: join(this.#root, 'machines', key.namespace, key.name) }, backend: { kind: 'implicit' } };
+    return {
+      workspace: { dir: join(this.#root, 'machines', key.namespace, key.name) },
+      backend: { kind: 'implicit' },
+    };
   }
 
   /** `uri`: the libvirt connection URI of the host. */

@@ -4,8 +4,8 @@ import type { ApiKind } from '../api/kind.ts';
 import { findKind, KINDS } from '../api/kinds.ts';
 import { type Machine, MachineKind } from '../api/machine.ts';
 import type { Manifest } from '../api/manifest.ts';
-import { loadManifests } from '../api/manifest-files.ts';
 import { ManifestError } from '../api/manifest-error.ts';
+import { loadManifests } from '../api/manifest-files.ts';
 import type { GlobalFlags } from '../config.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
@@ -28,7 +28,12 @@ const DEFAULT_WAIT_MS = 5 * 60_000;
 const AT_ONCE = 4;
 
 export async function apply(flags: ApplyFlags): Promise<number> {
-  const waitMs = flags.wait === undefined ? undefined : flags.wait === true ? DEFAULT_WAIT_MS : parseDuration(flags.wait, '--wait');
+  const waitMs =
+    flags.wait === undefined
+      ? undefined
+      : flags.wait === true
+        ? DEFAULT_WAIT_MS
+        : parseDuration(flags.wait, '--wait');
   return withContext(
     flags,
     async (context) => {
@@ -36,9 +41,13 @@ export async function apply(flags: ApplyFlags): Promise<number> {
       refuseUnsupported(manifests);
       for (const manifest of manifests) await storeManifest(context, manifest);
       const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
-      const names = manifests.filter(({ object }) => object.kind === 'Machine').map(({ object }) => object.metadata.name);
+      const names = manifests
+        .filter(({ object }) => object.kind === 'Machine')
+        .map(({ object }) => object.metadata.name);
       if (names.length > 0 && codes.every((code) => code === EXIT.ok)) {
-        context.terminal.say(`Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`);
+        context.terminal.say(
+          `Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`,
+        );
       }
       return Math.max(EXIT.ok, ...codes);
     },
@@ -48,7 +57,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
 
 /** What others refer to comes first. */
 export function inOrder(manifests: readonly Manifest[]): Manifest[] {
-  const rank = ({ object }: Manifest) => KINDS.findIndex((kind) => kind === findKind(object.apiVersion, object.kind));
+  const rank = ({ object }: Manifest) => KINDS.indexOf(kindOf(object));
   return [...manifests].sort((a, b) => rank(a) - rank(b));
 }
 
@@ -83,7 +92,9 @@ export async function storeManifest({ engine, terminal }: Context, { object }: M
   if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
   const after = await engine.store.apply(kind, object, { fieldManager: FIELD_MANAGER });
   const unchanged = before?.metadata.generation === after.metadata.generation;
-  terminal.out(`${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`);
+  terminal.out(
+    `${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`,
+  );
 }
 
 function beingDeleted(kind: ApiKind, object: KubeObject): Terminal {
@@ -102,7 +113,13 @@ async function makeTrue(context: Context, { object }: Manifest, waitMs: number |
   try {
     if (object.kind === 'Cluster') {
       const reconcile = () => engine.clusters.reconcile(key);
-      await converge(key, { reconcile, isDone: async () => true, timeoutMs: DEFAULT_WAIT_MS, signal, onRetry });
+      await converge(key, {
+        reconcile,
+        isDone: async () => true,
+        timeoutMs: DEFAULT_WAIT_MS,
+        signal,
+        onRetry,
+      });
     }
     if (object.kind === 'Machine') await makeMachineTrue(context, key, waitMs, onRetry);
     return EXIT.ok;
@@ -138,7 +155,9 @@ async function makeMachineTrue(
 }
 
 function isReady(machine: Machine | undefined): boolean {
-  return machine?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return (
+    machine?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  );
 }
 
 function addressesOf(machine: Machine | undefined): string {
@@ -147,7 +166,11 @@ function addressesOf(machine: Machine | undefined): string {
 }
 
 /** Order of the results is that of the items. Clusters come before Machines, so they also start first. */
-async function eachLimited<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
+async function eachLimited<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const worker = async () => {

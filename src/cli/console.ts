@@ -21,7 +21,11 @@ export async function openConsole(name: string, flags: ConsoleFlags): Promise<nu
     if (!machine) throw notFound(MachineKind, name, config.namespace);
     const uri = machine.status?.providerStatus?.pinned?.uri;
     if (uri === undefined) {
-      throw new Terminal({ code: 'NotFound', message: `Machine "${name}" has no domain yet`, fix: `caplv describe machine ${name}` });
+      throw new Terminal({
+        code: 'NotFound',
+        message: `Machine "${name}" has no domain yet`,
+        fix: `caplv describe machine ${name}`,
+      });
     }
     const args = ['--connect', uri, 'console', domainName(key)];
     if (flags.print || !process.stdin.isTTY) {

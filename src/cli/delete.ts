@@ -1,13 +1,13 @@
 /** `caplv delete`: objects out of the store, and everything of theirs off the hosts. */
 
 import { ClusterKind } from '../api/cluster.ts';
+import type { ApiKind } from '../api/kind.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
 import type { GlobalFlags } from '../config.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
 import type { ObjectKey } from '../store/store.ts';
-import type { ApiKind } from '../api/kind.ts';
 import { inOrder, keyOf, kindOf } from './apply.ts';
 import { type Context, withContext } from './command.ts';
 import { converge } from './converge.ts';
@@ -29,8 +29,13 @@ interface Target {
 
 const DEFAULT_TIMEOUT_MS = 10 * 60_000;
 
-export async function remove(kindName: string | undefined, names: readonly string[], flags: DeleteFlags): Promise<number> {
-  const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(flags.timeout, '--timeout');
+export async function remove(
+  kindName: string | undefined,
+  names: readonly string[],
+  flags: DeleteFlags,
+): Promise<number> {
+  const timeoutMs =
+    flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(flags.timeout, '--timeout');
   return withContext(
     flags,
     async (context) => {
@@ -69,7 +74,8 @@ async function targetsOf(
   for (const target of wanted) {
     if (await engine.store.get(target.kind, target.key)) found.push(target);
     // A file is a wish that these be gone; a name that is not there is probably a slip.
-    else if (!flags.filename && !flags.ignoreNotFound) throw notFound(target.kind, target.key.name, config.namespace);
+    else if (!flags.filename && !flags.ignoreNotFound)
+      throw notFound(target.kind, target.key.name, config.namespace);
   }
   return found;
 }

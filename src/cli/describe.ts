@@ -1,7 +1,8 @@
 /** `caplv describe machine`: all there is to know of one machine, for a person who looks for a cause. */
 
-import { machineProviderSpec, MachineKind, type Machine } from '../api/machine.ts';
+import { type Machine, MachineKind, machineProviderSpec } from '../api/machine.ts';
 import { memoryMiB } from '../api/machine-provider-spec.ts';
+import { redact } from '../api/redact.ts';
 import type { GlobalFlags } from '../config.ts';
 import { formatDuration } from '../duration.ts';
 import type { StateResource } from '../terraform/state.ts';
@@ -10,7 +11,6 @@ import { EXIT } from './exit-code.ts';
 import { notFound, observeAll } from './get.ts';
 import { formatData } from './output.ts';
 import { formatTable } from './table.ts';
-import { redact } from '../api/redact.ts';
 
 export interface DescribeFlags extends GlobalFlags {
   readonly output?: 'json' | 'yaml';
@@ -26,8 +26,17 @@ export async function describeMachine(name: string, flags: DescribeFlags): Promi
     const { workspace } = engine.workspaces.machine(key);
     const resources = (await engine.terraform.state(workspace))?.resources ?? [];
     if (flags.output) {
-      const rows = resources.map(({ address, attributes, tainted }) => ({ address, id: attributes['id'], tainted }));
-      terminal.out(formatData({ machine: redact(machine), terraform: { directory: workspace.dir, resources: rows } }, flags.output));
+      const rows = resources.map(({ address, attributes, tainted }) => ({
+        address,
+        id: attributes['id'],
+        tainted,
+      }));
+      terminal.out(
+        formatData(
+          { machine: redact(machine), terraform: { directory: workspace.dir, resources: rows } },
+          flags.output,
+        ),
+      );
     } else {
       terminal.out(description(machine, resources, workspace.dir));
     }
@@ -43,31 +52,47 @@ function description(machine: Machine, resources: readonly StateResource[], dir:
   const lines = [
     ['Name:', metadata.name],
     ['Namespace:', metadata.namespace],
-    ['Age:', metadata.creationTimestamp && formatDuration(Date.now() - Date.parse(metadata.creationTimestamp))],
+    [
+      'Age:',
+      metadata.creationTimestamp && formatDuration(Date.now() - Date.parse(metadata.creationTimestamp)),
+    ],
     ['Phase:', status.phase],
     ['Error:', status.errorReason && `${status.errorReason}: ${status.errorMessage}`],
     ['Addresses:', status.addresses?.map(({ type, address }) => `${address} (${type})`).join(', ')],
     ['Provider ID:', spec.providerID],
     ['Host:', provider?.host],
-    ['Domain:', provider?.domainName && `${provider.domainName} (${provider.instanceState}, ${provider.pinned?.domainType})`],
+    [
+      'Domain:',
+      provider?.domainName &&
+        `${provider.domainName} (${provider.instanceState}, ${provider.pinned?.domainType})`,
+    ],
     ['Size:', `${wanted.vcpu} vCPU, ${memoryMiB(wanted)} MiB`],
     ['Image:', wanted.imageURI],
     ['Kubelet:', spec.versions?.kubelet],
-    ['Last operation:', operation && `${operation.type} ${operation.state} at ${operation.lastUpdated}: ${operation.description}`],
+    [
+      'Last operation:',
+      operation &&
+        `${operation.type} ${operation.state} at ${operation.lastUpdated}: ${operation.description}`,
+    ],
     ['Terraform:', dir],
   ].flatMap(([label = '', value]) => (value ? [`${label.padEnd(16)}${value}\n`] : []));
-  const conditions = (status.conditions ?? []).map(({ type, status: value, reason, message, lastTransitionTime }) => [
-    `  ${type}`,
-    value,
-    reason,
-    formatDuration(Date.now() - Date.parse(lastTransitionTime)),
-    message,
-  ]);
+  const conditions = (status.conditions ?? []).map(
+    ({ type, status: value, reason, message, lastTransitionTime }) => [
+      `  ${type}`,
+      value,
+      reason,
+      formatDuration(Date.now() - Date.parse(lastTransitionTime)),
+      message,
+    ],
+  );
   return [
     ...lines,
     'Conditions:\n',
     formatTable(['  TYPE', 'STATUS', 'REASON', 'AGE', 'MESSAGE'], conditions),
     'Terraform resources:\n',
-    formatTable(['  ADDRESS', 'ID'], resources.map(({ address, attributes }) => [`  ${address}`, String(attributes['id'] ?? '')])),
+    formatTable(
+      ['  ADDRESS', 'ID'],
+      resources.map(({ address, attributes }) => [`  ${address}`, String(attributes['id'] ?? '')]),
+    ),
   ].join('');
 }

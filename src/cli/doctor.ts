@@ -32,10 +32,12 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
   const checks = [
     await stateDirectory(config),
     ...(await terraform(config)),
-    await isoTool(),
+    await stylesheetTool(),
     ...(await host(config, flags.pool ?? 'default', flags.network ?? 'default')),
   ];
-  terminal.out(flags.output ? formatData(checks, flags.output) : checks.map((check) => asText(check, terminal)).join(''));
+  terminal.out(
+    flags.output ? formatData(checks, flags.output) : checks.map((check) => asText(check, terminal)).join(''),
+  );
   return checks.some(({ result }) => result === 'failed') ? EXIT.failed : EXIT.ok;
 }
 
@@ -51,7 +53,12 @@ async function stateDirectory({ stateDir }: Config): Promise<Check> {
     await access(stateDir, constants.W_OK);
     return { name, result: 'ok', message: stateDir };
   } catch (error) {
-    return { name, result: 'failed', message: (error as Error).message, fix: 'name another one with --state-dir' };
+    return {
+      name,
+      result: 'failed',
+      message: (error as Error).message,
+      fix: 'name another one with --state-dir',
+    };
   }
 }
 
@@ -69,16 +76,16 @@ async function terraform(config: Config): Promise<Check[]> {
   }
 }
 
-/** The provider packs the seed ISO with it; without, every machine with user data fails. */
-async function isoTool(): Promise<Check> {
-  const name = 'mkisofs';
-  const { failed: missing } = await execa('mkisofs', ['-version'], { reject: false });
-  if (!missing) return { name, result: 'ok', message: 'seed ISOs can be packed' };
+/** The provider runs it for what its arguments cannot say. */
+async function stylesheetTool(): Promise<Check> {
+  const name = 'xsltproc';
+  const { failed: missing } = await execa('xsltproc', ['--version'], { reject: false });
+  if (!missing) return { name, result: 'ok', message: 'machine types other than pc can have a seed' };
   return {
     name,
-    result: 'failed',
-    message: 'the Terraform provider packs seed ISOs with mkisofs, which is not in PATH',
-    fix: 'install it (Debian: apt-get install genisoimage)',
+    result: 'warning',
+    message: 'not in PATH; machines of machineType q35 need it',
+    fix: 'install it (Debian: apt-get install xsltproc)',
   };
 }
 
@@ -118,11 +125,18 @@ function presence(
     name: what,
     result: 'warning',
     message: `"${name}" ${found ? 'is not active' : 'does not exist'}`,
-    fix: found ? `virsh ${command}-start ${name}` : `define it, name another in the manifest, or let a Cluster make one`,
+    fix: found
+      ? `virsh ${command}-start ${name}`
+      : `define it, name another in the manifest, or let a Cluster make one`,
   };
 }
 
 function failed(name: string, error: unknown): Check {
   if (!(error instanceof CaplvError || error instanceof LibvirtError)) throw error;
-  return { name, result: 'failed', message: error.message, ...(error.fix === undefined ? {} : { fix: error.fix }) };
+  return {
+    name,
+    result: 'failed',
+    message: error.message,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+  };
 }

@@ -6,13 +6,18 @@ import type { Terminal } from './terminal.ts';
 
 export function reportError(terminal: Terminal, error: unknown, subject?: string): void {
   const prefix = `${terminal.style('red', 'error:')} ${subject === undefined ? '' : `${subject}: `}`;
-  if (error instanceof ManifestError) return terminal.say(`${prefix}${error.message}`);
-  if (error instanceof CaplvError) {
-    terminal.say(`${prefix}${error.path === undefined ? '' : `${error.path}: `}${error.message} [${error.code}]`);
+  if (error instanceof ManifestError) {
+    terminal.say(`${prefix}${error.message}`);
+  } else if (error instanceof CaplvError) {
+    terminal.say(
+      `${prefix}${error.path === undefined ? '' : `${error.path}: `}${error.message} [${error.code}]`,
+    );
     if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
-    return;
+  } else {
+    terminal.say(`${prefix}${error instanceof Error ? error.message : String(error)}`);
+    terminal.say(
+      '  This is a mistake in caplv. Please report it with the output of the same command with -v.',
+    );
+    if (error instanceof Error && error.stack) terminal.detail(error.stack);
   }
-  terminal.say(`${prefix}${error instanceof Error ? error.message : String(error)}`);
-  terminal.say('  This is a mistake in caplv. Please report it with the output of the same command with -v.');
-  if (error instanceof Error && error.stack) terminal.detail(error.stack);
 }

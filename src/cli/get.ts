@@ -1,10 +1,9 @@
 /** `caplv get`: what is in the store, brought up to date with what libvirt shows. */
 
-import { findKindByName } from '../api/kinds.ts';
 import type { ApiKind } from '../api/kind.ts';
-import { CLUSTER_API_KINDS } from '../api/kinds.ts';
-import { CaplvError, Terminal } from '../errors.ts';
+import { CLUSTER_API_KINDS, findKindByName } from '../api/kinds.ts';
 import type { GlobalFlags } from '../config.ts';
+import { CaplvError, Terminal } from '../errors.ts';
 import { type Context, withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { formatObjects, type Output } from './output.ts';
@@ -24,9 +23,13 @@ export async function get(kindName: string, name: string | undefined, flags: Get
       .filter((key) => name === undefined || key.name === name);
     if (name !== undefined && keys.length === 0) throw notFound(kind, name, config.namespace);
     if (kind.kind === 'Machine') await observeAll(context, keys);
-    const objects = (await Promise.all(keys.map((key) => engine.store.get(kind, key)))).filter((object) => object !== undefined);
+    const objects = (await Promise.all(keys.map((key) => engine.store.get(kind, key)))).filter(
+      (object) => object !== undefined,
+    );
     if (objects.length === 0 && (flags.output === undefined || flags.output === 'wide')) {
-      terminal.say(`No ${kind.plural} in namespace "${config.namespace}". Make one with: caplv apply -f FILE`);
+      terminal.say(
+        `No ${kind.plural} in namespace "${config.namespace}". Make one with: caplv apply -f FILE`,
+      );
       return EXIT.ok;
     }
     terminal.out(formatObjects(kind, objects, flags.output, name !== undefined));
@@ -53,7 +56,10 @@ export function notFound(kind: ApiKind, name: string, namespace: string): Termin
 }
 
 /** A host that does not answer leaves the last known status, and says so. */
-export async function observeAll({ engine, terminal }: Context, keys: readonly { namespace: string; name: string }[]): Promise<void> {
+export async function observeAll(
+  { engine, terminal }: Context,
+  keys: readonly { namespace: string; name: string }[],
+): Promise<void> {
   const problems = new Set<string>();
   await Promise.all(
     keys.map((key) =>

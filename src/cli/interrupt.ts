@@ -12,7 +12,9 @@ export class Interrupt {
   constructor(terminal: Terminal) {
     const onSignal = () => {
       if (this.#controller.signal.aborted) process.exit(130);
-      terminal.say('\nletting the running operation end; Ctrl-C again leaves at once (the next call goes on from there)');
+      terminal.say(
+        '\nletting the running operation end; Ctrl-C again leaves at once (the next call goes on from there)',
+      );
       this.#controller.abort();
     };
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

@@ -12,7 +12,12 @@ export const OUTPUTS = ['wide', 'json', 'yaml', 'name'] as const;
 export type Output = (typeof OUTPUTS)[number] | undefined;
 
 /** `one`: a single object was asked for by name, so json and yaml show it without a List around it. */
-export function formatObjects(kind: ApiKind, objects: readonly KubeObject[], output: Output, one: boolean): string {
+export function formatObjects(
+  kind: ApiKind,
+  objects: readonly KubeObject[],
+  output: Output,
+  one: boolean,
+): string {
   if (output === 'name') return objects.map(({ metadata }) => `${kind.singular}/${metadata.name}\n`).join('');
   if (output === 'json' || output === 'yaml') {
     const shown = objects.map(redact);

@@ -34,18 +34,24 @@ export async function plan(flags: PlanFlags): Promise<number> {
     );
     const plans: MachinePlan[] = [];
     for (const { object } of manifests) {
-      if (object.kind === 'Machine') plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
+      if (object.kind === 'Machine')
+        plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
     }
     const changed = plans.some((one) => one.plan.action !== 'none');
     const { terminal } = context;
     if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
     else for (const one of plans) terminal.out(asText(one, terminal.style));
-    if (changed && !flags.output) terminal.say('Next: caplv apply with the same -f; replacing needs --allow-replace');
+    if (changed && !flags.output)
+      terminal.say('Next: caplv apply with the same -f; replacing needs --allow-replace');
     return changed ? EXIT.changes : EXIT.ok;
   });
 }
 
-async function planMachine(context: Context, overlay: OverlayStore, object: Parameters<typeof keyOf>[0]): Promise<PlanPreview> {
+async function planMachine(
+  context: Context,
+  overlay: OverlayStore,
+  object: Parameters<typeof keyOf>[0],
+): Promise<PlanPreview> {
   const { engine, config } = context;
   const resolver = openResolver(config, overlay, engine.libvirt);
   const machine = await overlay.get(MachineKind, keyOf(object));
@@ -56,7 +62,10 @@ async function planMachine(context: Context, overlay: OverlayStore, object: Para
   // Networks and pools that the Cluster will make are there by the time the machine needs them.
   const shared = hostIntent(intent.uri, [placed.site], image ? [{ ...image, uri: intent.uri }] : []);
   const facts = await engine.libvirt(intent.uri).facts({ volumesOf: [] });
-  const coming = <T extends { readonly name: string }>(there: readonly T[], made: readonly { readonly name: string }[]) => [
+  const coming = <T extends { readonly name: string }>(
+    there: readonly T[],
+    made: readonly { readonly name: string }[],
+  ) => [
     ...there.filter(({ name }) => !made.some((one) => one.name === name)),
     ...made.map(({ name }) => ({ name, active: true })),
   ];
@@ -70,7 +79,12 @@ async function planMachine(context: Context, overlay: OverlayStore, object: Para
 }
 
 function asData({ machine, plan: { action, drift }, explanations }: MachinePlan) {
-  return { machine, action, changes: explanations, drift: drift.map(({ address, action: what }) => ({ address, action: what })) };
+  return {
+    machine,
+    action,
+    changes: explanations,
+    drift: drift.map(({ address, action: what }) => ({ address, action: what })),
+  };
 }
 
 const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
@@ -87,10 +101,14 @@ function asText({ machine, plan: { action, drift }, explanations }: MachinePlan,
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {
-  const forces = (name: string) => (replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '');
+  const forces = (name: string) =>
+    replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '';
   return attributes
     .filter((attribute) => !attribute.unknown || forces(attribute.name))
-    .map((attribute) => `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`);
+    .map(
+      (attribute) =>
+        `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
+    );
 }
 
 function shown(attribute: AttributeChange, side: 'before' | 'after'): string {

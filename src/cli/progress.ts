@@ -2,11 +2,21 @@
 
 import type { ActuatorEvent } from '../actuator/actuator.ts';
 import type { Recorder } from '../controllers/recorder.ts';
-import type { Terminal } from './terminal.ts';
+import type { Style, Terminal } from './terminal.ts';
 
 /** Words for what Terraform does. */
-const DOING: Readonly<Record<string, string>> = { create: 'creating', update: 'changing', delete: 'removing', replace: 'replacing' };
-const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'changed', delete: 'removed', replace: 'replaced' };
+const DOING: Readonly<Record<string, string>> = {
+  create: 'creating',
+  update: 'changing',
+  delete: 'removing',
+  replace: 'replacing',
+};
+const DONE: Readonly<Record<string, string>> = {
+  create: 'created',
+  update: 'changed',
+  delete: 'removed',
+  replace: 'replaced',
+};
 
 /** A name in front of each line tells machines apart that are worked on at once. */
 export class Progress {
@@ -21,33 +31,37 @@ export class Progress {
   }
 
   event(subject: string, event: ActuatorEvent): void {
-    switch (event.type) {
-      case 'waiting':
-        return this.line(subject, `waiting for ${event.holder.who} (${event.holder.operation}, since ${event.holder.since})`);
-      case 'initializing':
-        return this.line(subject, 'terraform init');
-      case 'retrying':
-        return this.line(subject, `starting again: ${event.reason}`);
-      case 'started':
-        return this.#terminal.detail(`${subject}  ${DOING[event.action] ?? event.action} ${event.address}`);
-      case 'progress':
-        return this.line(subject, `still ${DOING[event.action] ?? event.action} ${event.address} (${seconds(event.elapsedMs)})`);
-      case 'completed':
-        return this.line(
-          subject,
-          `${DONE[event.action] ?? event.action} ${event.address} ${this.#terminal.style('dim', `(${seconds(event.elapsedMs)})`)}`,
-        );
-      case 'failed':
-        return this.line(subject, this.#terminal.style('red', `failed: ${event.action} ${event.address}`));
-      case 'warning':
-        return this.line(subject, this.#terminal.style('yellow', `warning: ${event.diagnostic.summary}`));
-      case 'leftovers_removed':
-        return this.line(subject, `removed what an interrupted run left: ${event.names.join(', ')}`);
-      case 'shutdown_requested':
-        return this.line(subject, `asked the guest to shut down (at most ${seconds(event.timeoutMs)})`);
-      case 'shutdown_timeout':
-        return this.line(subject, this.#terminal.style('yellow', 'the guest did not shut down in time; powering it off'));
-    }
+    const { style } = this.#terminal;
+    const text = describe(event, style);
+    if (event.type === 'started') this.#terminal.detail(`${subject}  ${text}`);
+    else this.line(subject, text);
+  }
+}
+
+function describe(event: ActuatorEvent, style: Style): string {
+  switch (event.type) {
+    case 'waiting':
+      return `waiting for ${event.holder.who} (${event.holder.operation}, since ${event.holder.since})`;
+    case 'initializing':
+      return 'terraform init';
+    case 'retrying':
+      return `starting again: ${event.reason}`;
+    case 'started':
+      return `${DOING[event.action] ?? event.action} ${event.address}`;
+    case 'progress':
+      return `still ${DOING[event.action] ?? event.action} ${event.address} (${seconds(event.elapsedMs)})`;
+    case 'completed':
+      return `${DONE[event.action] ?? event.action} ${event.address} ${style('dim', `(${seconds(event.elapsedMs)})`)}`;
+    case 'failed':
+      return style('red', `failed: ${event.action} ${event.address}`);
+    case 'warning':
+      return style('yellow', `warning: ${event.diagnostic.summary}`);
+    case 'leftovers_removed':
+      return `removed what an interrupted run left: ${event.names.join(', ')}`;
+    case 'shutdown_requested':
+      return `asked the guest to shut down (at most ${seconds(event.timeoutMs)})`;
+    case 'shutdown_timeout':
+      return style('yellow', 'the guest did not shut down in time; powering it off');
   }
 }
 

@@ -11,12 +11,16 @@ import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
 
-export async function register(name: string, flags: GlobalFlags & { readonly filename: readonly string[] }): Promise<number> {
+export async function register(
+  name: string,
+  flags: GlobalFlags & { readonly filename: readonly string[] },
+): Promise<number> {
   return withContext(flags, async (context) => {
     const { engine, config } = context;
     const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
     for (const manifest of manifests) {
-      if (manifest.object.kind !== 'Machine' || manifest.object.metadata.name === name) await storeManifest(context, manifest);
+      if (manifest.object.kind !== 'Machine' || manifest.object.metadata.name === name)
+        await storeManifest(context, manifest);
     }
     const key = { namespace: config.namespace, name };
     const machine = manifests.find(({ object }) => object.kind === 'Machine' && keyOf(object).name === name);

@@ -5,6 +5,12 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   const lines = [header, ...rows.map((row) => row.map((cell) => cell || '<none>'))];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines
-    .map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd()}\n`)
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
     .join('');
 }

@@ -15,7 +15,10 @@ export interface Terminal {
 export type Style = (format: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string) => string;
 
 export function openTerminal(options: { readonly color: boolean; readonly verbose: boolean }): Terminal {
-  const colored = options.color && !process.env['NO_COLOR'] && (process.stderr.isTTY || Boolean(process.env['FORCE_COLOR']));
+  const colored =
+    options.color &&
+    !process.env['NO_COLOR'] &&
+    (process.stderr.isTTY || Boolean(process.env['FORCE_COLOR']));
   return {
     out: (text) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     say: (message) => void process.stderr.write(`${message}\n`),

@@ -6,7 +6,10 @@ import { Terminal, Transient } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 
 /** Throws Transient NotFound while a named Cluster is missing, Terminal where the choice is not clear. */
-export async function clusterOf(store: Store, machine: Pick<Machine, 'metadata' | 'spec'>): Promise<Cluster | undefined> {
+export async function clusterOf(
+  store: Store,
+  machine: Pick<Machine, 'metadata' | 'spec'>,
+): Promise<Cluster | undefined> {
   const { namespace = 'default' } = machine.metadata;
   const name = clusterNameOf(machine);
   if (name !== undefined) {

@@ -39,7 +39,11 @@ export class ClusterController {
     if (!cluster) return {};
     if (cluster.metadata.deletionTimestamp) return this.#reconcileDelete(cluster, key);
     if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
-      await store.apply(ClusterKind, { metadata: { ...key, finalizers: [FINALIZER] } }, { fieldManager: FIELD_MANAGER });
+      await store.apply(
+        ClusterKind,
+        { metadata: { ...key, finalizers: [FINALIZER] } },
+        { fieldManager: FIELD_MANAGER },
+      );
     }
     const sites = sitesOf(clusterProviderSpec(cluster), this.#options.defaultUri);
     const failures = await this.#ensureHosts(sites);
@@ -87,7 +91,8 @@ export class ClusterController {
     waiting?: string,
   ): Promise<void> {
     const [failure] = failures.values();
-    const reason: Reason | CaplvError['code'] = failure?.code ?? (waiting === undefined ? 'AsSpecified' : 'WaitingForMachines');
+    const reason: Reason | CaplvError['code'] =
+      failure?.code ?? (waiting === undefined ? 'AsSpecified' : 'WaitingForMachines');
     const ready = failure === undefined && waiting === undefined;
     const message = failure ? [failure.message, failure.fix].filter(Boolean).join('; ') : (waiting ?? '');
     const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
@@ -103,7 +108,12 @@ export class ClusterController {
       providerStatus: {
         hosts: sites.map(({ name, uri }) => {
           const problem = failures.get(uri);
-          return { name: name ?? uri, uri, ready: !problem, ...(problem ? { message: problem.message } : {}) };
+          return {
+            name: name ?? uri,
+            uri,
+            ready: !problem,
+            ...(problem ? { message: problem.message } : {}),
+          };
         }),
       },
     };

@@ -4,7 +4,10 @@ import type { DomainIntent } from '../../stacks/intent.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 
 /** Why the domain is not as intended, in a few words for an event; undefined: it is, as far as libvirt shows. */
-export function differenceFrom(intent: DomainIntent, observed: DomainObservation | undefined): string | undefined {
+export function differenceFrom(
+  intent: DomainIntent,
+  observed: DomainObservation | undefined,
+): string | undefined {
   if (!observed) return 'the domain is gone';
   const isOn = observed.state !== 'shutoff' && observed.state !== 'crashed';
   if (isOn !== intent.running) return `the domain is ${observed.state}`;

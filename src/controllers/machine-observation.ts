@@ -26,6 +26,7 @@ export function recordObservation(
   } else {
     scope.setCondition('DomainReady', 'True', spec.running ? 'AsSpecified' : 'NotStarted');
   }
-  if (addresses.length > 0 || !spec.running) scope.setCondition('AddressesReady', 'True', spec.running ? 'AsSpecified' : 'NotStarted');
+  if (addresses.length > 0 || !spec.running)
+    scope.setCondition('AddressesReady', 'True', spec.running ? 'AsSpecified' : 'NotStarted');
   else scope.setCondition('AddressesReady', 'False', 'WaitingForAddress');
 }

@@ -52,7 +52,14 @@ export class MachineResolver {
     const cluster = await clusterOf(this.#options.store, machine);
     const spec = machineProviderSpec(machine);
     const path = ['spec.providerSpec', ...findProviderSpec(machine.spec.providerSpec).path].join('.');
-    return { machine, identity: { namespace, name, uid }, cluster, spec, path, site: this.#site(machine, spec, cluster) };
+    return {
+      machine,
+      identity: { namespace, name, uid },
+      cluster,
+      spec,
+      path,
+      site: this.#site(machine, spec, cluster),
+    };
   }
 
   /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
@@ -111,7 +118,9 @@ export class MachineResolver {
       throw new Transient({
         code: 'UserDataNotFound',
         path: 'spec.bootstrap.dataSecretName',
-        message: secret ? `Secret "${name}" has no key "value"` : `there is no Secret "${name}" in namespace "${identity.namespace}"`,
+        message: secret
+          ? `Secret "${name}" has no key "value"`
+          : `there is no Secret "${name}" in namespace "${identity.namespace}"`,
         fix: 'the bootstrap provider makes it; the Machine goes on when it is there',
         retryAfterMs: 30_000,
       });

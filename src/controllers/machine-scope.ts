@@ -12,7 +12,12 @@ import type { ConditionType, Reason } from './reasons.ts';
 /** Field manager of the controllers. */
 export const FIELD_MANAGER = 'caplv-controller';
 
-const DOMAIN_CONDITIONS: readonly ConditionType[] = ['BootstrapDataReady', 'HostReady', 'DomainReady', 'AddressesReady'];
+const DOMAIN_CONDITIONS: readonly ConditionType[] = [
+  'BootstrapDataReady',
+  'HostReady',
+  'DomainReady',
+  'AddressesReady',
+];
 
 export class MachineScope {
   machine: Machine;
@@ -42,22 +47,37 @@ export class MachineScope {
     this.status.providerStatus = { ...this.providerStatus, ...change };
   }
 
-  setCondition(type: ConditionType, status: Condition['status'], reason: Reason | CaplvError['code'], message = ''): void {
+  setCondition(
+    type: ConditionType,
+    status: Condition['status'],
+    reason: Reason | CaplvError['code'],
+    message = '',
+  ): void {
     const { generation } = this.machine.metadata;
-    const condition = { type, status, reason, message, ...(generation === undefined ? {} : { observedGeneration: generation }) };
+    const condition = {
+      type,
+      status,
+      reason,
+      message,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+    };
     this.status.conditions = setCondition(this.status.conditions, condition, new Date().toISOString());
   }
 
-  setOperation(type: 'Create' | 'Update' | 'Delete', state: 'Processing' | 'Successful' | 'Failed', description: string): void {
+  setOperation(
+    type: 'Create' | 'Update' | 'Delete',
+    state: 'Processing' | 'Successful' | 'Failed',
+    description: string,
+  ): void {
     this.status.lastOperation = { type, state, description, lastUpdated: new Date().toISOString() };
   }
 
   /** Ready follows from the others: the first that is not True is the reason. */
   summarize(): void {
     const conditions = this.status.conditions ?? [];
-    const blocking = DOMAIN_CONDITIONS.map((type) => conditions.find((condition) => condition.type === type)).find(
-      (condition) => condition && condition.status !== 'True',
-    );
+    const blocking = DOMAIN_CONDITIONS.map((type) =>
+      conditions.find((condition) => condition.type === type),
+    ).find((condition) => condition && condition.status !== 'True');
     if (blocking) this.setCondition('Ready', 'False', blocking.reason as Reason, blocking.message);
     else this.setCondition('Ready', 'True', 'AsSpecified');
   }
@@ -65,7 +85,12 @@ export class MachineScope {
   /** Records a failure at the condition that it stopped. Only a Terminal error makes the machine Failed. */
   fail(type: ConditionType, error: Terminal | Transient): void {
     const message = error.fix === undefined ? error.message : `${error.message}; ${error.fix}`;
-    this.setCondition(type, 'False', error.code, error.path === undefined ? message : `${error.path}: ${message}`);
+    this.setCondition(
+      type,
+      'False',
+      error.code,
+      error.path === undefined ? message : `${error.path}: ${message}`,
+    );
     if (this.status.lastOperation?.state === 'Processing') {
       this.setOperation(this.status.lastOperation.type, 'Failed', error.message);
     }
@@ -94,7 +119,11 @@ export class MachineScope {
   /** Our fields of metadata and spec: the finalizer, and the providerID once there is a domain. */
   async claim(withProviderID: boolean): Promise<void> {
     const id = providerID(this.identity);
-    if (this.machine.metadata.finalizers?.includes(FINALIZER) && (!withProviderID || this.machine.spec.providerID === id)) return;
+    if (
+      this.machine.metadata.finalizers?.includes(FINALIZER) &&
+      (!withProviderID || this.machine.spec.providerID === id)
+    )
+      return;
     this.machine = await this.#store.apply(
       MachineKind,
       {
@@ -118,7 +147,9 @@ export class MachineScope {
     const { lastUpdated: __, ...after } = this.status;
     if (isDeepStrictEqual(before, after)) return;
     this.status.lastUpdated = new Date().toISOString();
-    this.machine = await this.#store.applyStatus(MachineKind, this.key, this.status, { fieldManager: FIELD_MANAGER });
+    this.machine = await this.#store.applyStatus(MachineKind, this.key, this.status, {
+      fieldManager: FIELD_MANAGER,
+    });
     this.status = structuredClone(this.machine.status ?? {});
   }
 }

@@ -15,9 +15,10 @@ import type { DomainObservation } from '../libvirt/domain.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { differenceFrom } from './domain-difference.ts';
+import { refuseSharedMac } from './mac-conflict.ts';
+import { recordObservation } from './machine-observation.ts';
 import type { MachineResolver, PlacedMachine } from './machine-resolver.ts';
 import { MachineScope } from './machine-scope.ts';
-import { recordObservation } from './machine-observation.ts';
 import type { Recorder } from './recorder.ts';
 import type { SharedHosts } from './shared-hosts.ts';
 
@@ -116,13 +117,19 @@ export class MachineController {
   }
 
   /** Writes down what was seen. A guest that runs without an address is looked at again soon. */
-  async #settle(scope: MachineScope, placed: PlacedMachine, observed: DomainObservation | undefined): Promise<Result> {
+  async #settle(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    observed: DomainObservation | undefined,
+  ): Promise<Result> {
     scope.clearError();
     scope.setProviderStatus({ domainName: domainName(placed.identity) });
     recordObservation(scope, placed.spec, observed);
     scope.summarize();
     await scope.save();
-    return scope.status.phase === 'Provisioned' && placed.spec.running ? { requeueAfterMs: ADDRESS_POLL_MS } : {};
+    return scope.status.phase === 'Provisioned' && placed.spec.running
+      ? { requeueAfterMs: ADDRESS_POLL_MS }
+      : {};
   }
 
   /** Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. */
@@ -149,19 +156,28 @@ export class MachineController {
     });
     const verb = exists ? 'Updated' : 'Created';
     const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
-    this.#options.recorder.event(scope.machine, { type: 'Normal', reason: verb, message: `${reason}; took ${took}` });
+    this.#options.recorder.event(scope.machine, {
+      type: 'Normal',
+      reason: verb,
+      message: `${reason}; took ${took}`,
+    });
     scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
     scope.setProviderStatus({ appliedHash: intentHash(intent), lastPlanTime: new Date().toISOString() });
     return scope.step('DomainReady', () => this.#exists(placed));
   }
 
-  async #prepareHost(scope: MachineScope, placed: PlacedMachine, { intent, pinned }: ResolvedMachine): Promise<void> {
+  async #prepareHost(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    { intent, pinned }: ResolvedMachine,
+  ): Promise<void> {
     const { hosts, allowReplace, onProgress, libvirt } = this.#options;
     // Pinned before the host's stack is built: that counts the images which machines have pinned.
     scope.setProviderStatus({ host: placed.site.name ?? pinned.uri, pinned });
     scope.summarize();
     await scope.save();
     await scope.step('HostReady', async () => {
+      await refuseSharedMac(this.#options.store, placed);
       await hosts.ensure(pinned.uri, { onEvent: (event) => onProgress?.(scope.key, event), allowReplace });
       preflight(intent, placed.spec, await libvirt(pinned.uri).facts({ volumesOf: [] }), placed.path);
     });
@@ -204,7 +220,11 @@ export class MachineController {
     return this.#options.resolver.place(machine).catch((error) => {
       if (!(error instanceof Transient) || error.code !== 'NotFound') throw error;
       const { clusterName: _, ...spec } = machine.spec;
-      return this.#options.resolver.place({ ...machine, spec, metadata: { ...machine.metadata, labels: {} } });
+      return this.#options.resolver.place({
+        ...machine,
+        spec,
+        metadata: { ...machine.metadata, labels: {} },
+      });
     });
   }
 
@@ -215,14 +235,20 @@ export class MachineController {
   async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {
     if (!(error instanceof CaplvError)) return;
     scope.summarize();
-    this.#options.recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
+    this.#options.recorder.event(scope.machine, {
+      type: 'Warning',
+      reason: error.code,
+      message: error.message,
+    });
     await scope.save();
   }
 }
 
 /** Who to ask for addresses that no DHCP server of libvirt gave out. */
 function addressSources({ spec }: PlacedMachine): AddressSource[] {
-  const outside = (spec.interfaces ?? []).some((nic) => nic.bridge !== undefined || nic.macvtap !== undefined);
+  const outside = (spec.interfaces ?? []).some(
+    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined,
+  );
   return [...(spec.guestAgent ? (['agent'] as const) : []), ...(outside ? (['arp'] as const) : [])];
 }
 

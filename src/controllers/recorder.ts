@@ -4,5 +4,8 @@ import type { KubeObject } from '../store/store.ts';
 
 export interface Recorder {
   /** `reason` is one word for programs, `message` a sentence for people. Holds no secrets. */
-  event(object: KubeObject, event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string }): void;
+  event(
+    object: KubeObject,
+    event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string },
+  ): void;
 }

@@ -15,7 +15,11 @@ export class SharedHosts {
   readonly #actuator: HostActuator;
   readonly #defaultUri: string;
 
-  constructor(options: { readonly store: Store; readonly actuator: HostActuator; readonly defaultUri: string }) {
+  constructor(options: {
+    readonly store: Store;
+    readonly actuator: HostActuator;
+    readonly defaultUri: string;
+  }) {
     this.#store = options.store;
     this.#actuator = options.actuator;
     this.#defaultUri = options.defaultUri;
@@ -28,7 +32,10 @@ export class SharedHosts {
 
   /** From what the store holds now: all Clusters that stay, all Machines that still exist. */
   async intent(uri: string): Promise<HostIntent> {
-    const [clusters, machines] = await Promise.all([this.#store.list(ClusterKind), this.#store.list(MachineKind)]);
+    const [clusters, machines] = await Promise.all([
+      this.#store.list(ClusterKind),
+      this.#store.list(MachineKind),
+    ]);
     const sites = clusters
       .filter((cluster) => !cluster.metadata.deletionTimestamp)
       .flatMap((cluster) => sitesOf(clusterProviderSpec(cluster), this.#defaultUri));

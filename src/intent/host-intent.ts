@@ -14,10 +14,18 @@ export function hostIntent(uri: string, sites: readonly Site[], images: readonly
   const here = sites.filter((site) => site.uri === uri);
   return {
     uri,
-    networks: distinct(here.flatMap((site) => managedNetwork(site.network) ?? []), ({ name }) => name),
-    pools: distinct(here.flatMap((site) => managedPool(site.pool) ?? []), ({ name }) => name),
+    networks: distinct(
+      here.flatMap((site) => managedNetwork(site.network) ?? []),
+      ({ name }) => name,
+    ),
+    pools: distinct(
+      here.flatMap((site) => managedPool(site.pool) ?? []),
+      ({ name }) => name,
+    ),
     images: distinct(
-      images.filter((image) => image.uri === uri).map(({ volume, pool, source }) => ({ volume, pool, source })),
+      images
+        .filter((image) => image.uri === uri)
+        .map(({ volume, pool, source }) => ({ volume, pool, source })),
       (image) => `${image.pool}/${image.volume}`,
     ),
   };

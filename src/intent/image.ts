@@ -111,9 +111,15 @@ async function readRemote(url: string, path: string): Promise<ImageHeader> {
   }
   const header = await firstBytes(response);
   const { headers } = response;
-  const total = headers.get('content-range')?.split('/')[1] ?? (response.status === 200 ? headers.get('content-length') : null);
+  const total =
+    headers.get('content-range')?.split('/')[1] ??
+    (response.status === 200 ? headers.get('content-length') : null);
   const version = headers.get('etag') ?? `${headers.get('last-modified')}\0${total}`;
-  return { header, key: shortHash(`${url}\0${version}`), sizeBytes: total && total !== '*' ? Number(total) : undefined };
+  return {
+    header,
+    key: shortHash(`${url}\0${version}`),
+    sizeBytes: total && total !== '*' ? Number(total) : undefined,
+  };
 }
 
 async function firstBytes(response: Response): Promise<Buffer> {

@@ -1,6 +1,12 @@
 /** Turns a Machine and all that was found out about it into the intent that a stack is made of. Pure. */
 
-import type { DataDiskIntent, InterfaceIntent, MachineIntent, SeedIntent, VolumeRef } from '../../stacks/intent.ts';
+import type {
+  DataDiskIntent,
+  InterfaceIntent,
+  MachineIntent,
+  SeedIntent,
+  VolumeRef,
+} from '../../stacks/intent.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/machine-provider-spec.ts';
 import { domainName, type MachineIdentity, ownershipMark, shortHash, volumeName } from './names.ts';
 import type { Site } from './site.ts';
@@ -79,7 +85,11 @@ type InterfaceSpec = NonNullable<LibvirtMachineProviderSpec['interfaces']>[numbe
 
 function diskIntent(disk: DiskSpec, findings: MachineFindings, pool: string): DataDiskIntent {
   if (disk.volume !== undefined) {
-    return { kind: 'existing', name: disk.name, volumeKey: findings.volumePaths.get(disk.volume) ?? disk.volume };
+    return {
+      kind: 'existing',
+      name: disk.name,
+      volumeKey: findings.volumePaths.get(disk.volume) ?? disk.volume,
+    };
   }
   const format = disk.format ?? 'qcow2';
   return {

@@ -40,7 +40,9 @@ export function ownershipMark(machine: MachineIdentity, cluster: string | undefi
 
 /** True if the description of a domain says that it belongs to this machine. */
 export function isOwnedBy(machine: MachineIdentity, description: string | undefined): boolean {
-  return description !== undefined && new RegExp(`^caplv machine .* uid ${machine.uid}( |$)`).test(description);
+  return (
+    description !== undefined && new RegExp(`^caplv machine .* uid ${machine.uid}( |$)`).test(description)
+  );
 }
 
 /** `libvirt:///<instance id>`, known before the domain exists. */

@@ -98,7 +98,13 @@ function requireRoom(spec: LibvirtMachineProviderSpec, imageBytes: number | unde
   });
 }
 
-async function resolveDomainType({ spec, path, pinned, site, libvirt }: MachineRequest): Promise<'kvm' | 'qemu'> {
+async function resolveDomainType({
+  spec,
+  path,
+  pinned,
+  site,
+  libvirt,
+}: MachineRequest): Promise<'kvm' | 'qemu'> {
   if (spec.domainType === 'qemu') return 'qemu';
   if (spec.domainType === 'auto' && pinned) return pinned.domainType;
   const { kvm } = await libvirt.domainTypes();
@@ -112,7 +118,13 @@ async function resolveDomainType({ spec, path, pinned, site, libvirt }: MachineR
   });
 }
 
-async function resolveFirmware({ spec, path, pinned, site, libvirt }: MachineRequest): Promise<Pinned['firmware']> {
+async function resolveFirmware({
+  spec,
+  path,
+  pinned,
+  site,
+  libvirt,
+}: MachineRequest): Promise<Pinned['firmware']> {
   if (spec.firmware === 'bios') return undefined;
   if (spec.firmware !== 'uefi') return { loader: spec.firmware, nvramTemplate: spec.nvramTemplate };
   if (pinned?.firmware) return pinned.firmware;
@@ -127,7 +139,12 @@ async function resolveFirmware({ spec, path, pinned, site, libvirt }: MachineReq
   });
 }
 
-async function resolveVolumePaths({ spec, path, site, libvirt }: MachineRequest): Promise<Map<string, string>> {
+async function resolveVolumePaths({
+  spec,
+  path,
+  site,
+  libvirt,
+}: MachineRequest): Promise<Map<string, string>> {
   const paths = new Map<string, string>();
   for (const [index, { volume: reference }] of (spec.disks ?? []).entries()) {
     if (reference === undefined) continue;

@@ -45,7 +45,9 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     return { kind: 'iso', volume: volumeName(machine, 'seed.iso'), pool, source: iso };
   }
   const field = source.userDataURI === undefined ? 'userData' : 'userDataURI';
-  const text = source.userData ?? (source.userDataURI ? await readText(source.userDataURI, `${path}.userDataURI`) : '#cloud-config\n');
+  const text =
+    source.userData ??
+    (source.userDataURI ? await readText(source.userDataURI, `${path}.userDataURI`) : '#cloud-config\n');
   return {
     kind: 'cloudinit',
     volume: volumeName(machine, 'seed.iso'),
@@ -111,7 +113,12 @@ async function readBytes(file: string, path: string): Promise<Buffer> {
 async function fetchBytes(url: string, path: string): Promise<Buffer> {
   const { host } = new URL(url);
   const response = await fetch(url, { signal: AbortSignal.timeout(15_000) }).catch((error: Error) => {
-    throw new Transient({ code: 'UserDataNotFound', path, message: `cannot reach ${host}: ${error.message}`, fix: 'check the URL' });
+    throw new Transient({
+      code: 'UserDataNotFound',
+      path,
+      message: `cannot reach ${host}: ${error.message}`,
+      fix: 'check the URL',
+    });
   });
   if (response.ok) return Buffer.from(await response.arrayBuffer());
   throw new (response.status >= 500 ? Transient : Terminal)({

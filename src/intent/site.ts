@@ -1,6 +1,10 @@
 /** A site: the host on which a machine runs, with the network and pool that its Cluster gives it there. */
 
-import type { ClusterNetwork, ClusterPool, LibvirtClusterProviderSpec } from '../api/cluster-provider-spec.ts';
+import type {
+  ClusterNetwork,
+  ClusterPool,
+  LibvirtClusterProviderSpec,
+} from '../api/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
 
@@ -49,7 +53,10 @@ export function candidateSites(
     code: 'InvalidConfiguration',
     path: 'spec.providerSpec.host',
     message: `the Cluster has no host named "${spec.host}"`,
-    fix: names.length > 0 ? `use one of ${names.join(', ')}` : "add hosts to the Cluster's provider spec, or use uri",
+    fix:
+      names.length > 0
+        ? `use one of ${names.join(', ')}`
+        : "add hosts to the Cluster's provider spec, or use uri",
   });
 }
 

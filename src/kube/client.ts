@@ -61,9 +61,13 @@ export class Client {
     this.namespace = connection.namespace;
   }
 
-  async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
+  async get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
     try {
-      return await this.call<T>({ method: 'GET', path: objectPath(kind, key) });
+      return await this.call<T>({ method: 'GET', path: objectPath(kind, key), signal });
     } catch (error) {
       if (hasReason(error, 'NotFound')) return undefined;
       throw error;
@@ -120,18 +124,19 @@ export class Client {
     return this.applyTo('/status', kind, object, options);
   }
 
-  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T): Promise<T> {
+  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, signal?: AbortSignal): Promise<T> {
     const path = collectionPath(kind, object.metadata.namespace);
-    return await this.call<T>({ method: 'POST', path, body: object });
+    return await this.call<T>({ method: 'POST', path, body: object, signal });
   }
 
   /** Replaces the object. With metadata.resourceVersion: only if nobody changed it since (else reason Conflict). */
-  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T): Promise<T> {
+  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, signal?: AbortSignal): Promise<T> {
     const { namespace = '', name } = object.metadata;
     return await this.call<T>({
       method: 'PUT',
       path: objectPath(kind, { namespace, name }),
       body: object,
+      signal,
     });
   }
 

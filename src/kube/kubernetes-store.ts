@@ -11,13 +11,14 @@ import type {
 } from '../store/store.ts';
 import { ApiError, hasReason } from './api-error.ts';
 import type { Client } from './client.ts';
+import type { FinalizerStore } from './finalizer.ts';
 import { keyOf } from './key.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { reflect } from './reflector.ts';
 
 /** Objects of an API server. Errors besides those of `Store`: `ApiError`, to be tried again later. */
-export class KubernetesStore implements Store {
+export class KubernetesStore implements Store, FinalizerStore {
   private readonly client: Client;
   private readonly log: Logger;
   private readonly metrics: Metrics;
@@ -74,17 +75,18 @@ export class KubernetesStore implements Store {
     }
   }
 
-  /** Replaces `metadata.finalizers` of exactly this version of the object. An object that is gone is left gone. */
+  /** See `FinalizerStore`. */
   async setFinalizers<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: T,
     finalizers: readonly string[],
-  ): Promise<void> {
+  ): Promise<T | undefined> {
     const { uid, resourceVersion } = object.metadata;
     try {
-      await this.client.patch(kind, keyOf(object), { metadata: { uid, resourceVersion, finalizers } });
+      return await this.client.patch(kind, keyOf(object), { metadata: { uid, resourceVersion, finalizers } });
     } catch (error) {
-      if (!hasReason(error, 'NotFound')) rethrow(error);
+      if (hasReason(error, 'NotFound')) return undefined;
+      rethrow(error);
     }
   }
 }

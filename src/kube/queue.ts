@@ -13,6 +13,8 @@ export interface WorkQueueOptions {
 }
 
 const BACKOFF = { baseMs: 200, maxMs: 300_000 };
+/** Beyond this, setTimeout fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const RATE_LIMIT = { perSecond: 10, burst: 100 };
 
 /**
@@ -88,15 +90,21 @@ export class WorkQueue {
   /** Adds the item after `delayMs`, or when it was to be added anyway, if that is sooner. */
   addAfter(item: string, delayMs: number): void {
     if (this.stopped) return;
-    if (delayMs <= 0) return this.add(item);
+    if (delayMs <= 0) {
+      this.add(item);
+      return;
+    }
     const dueAt = performance.now() + delayMs;
     const pending = this.timers.get(item);
     if (pending && pending.dueAt <= dueAt) return;
     clearTimeout(pending?.timer);
-    const timer = setTimeout(() => {
-      this.timers.delete(item);
-      this.add(item);
-    }, delayMs);
+    const timer = setTimeout(
+      () => {
+        this.timers.delete(item);
+        this.add(item);
+      },
+      Math.min(delayMs, LONGEST_TIMER_MS),
+    );
     this.timers.set(item, { dueAt, timer });
   }
 

@@ -11,7 +11,7 @@ export interface Answer {
 }
 
 export interface RunOptions {
-  /** After this time virsh is ended and the call fails as `unreachable`. Default 10 s. */
+  /** After this time virsh is ended and the call fails as `unreachable` or `timeout`. Default 10 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -20,9 +20,9 @@ export interface RunOptions {
 const LONGEST_SCRIPT = 100 * 1024;
 
 /**
- * The process behind everything here. Why a process and not a binding: of those on npm, `libvirt` ended in 2016 and
- * `@unraid/libvirt` has a part of the API, no leases, and must be compiled against libvirt's headers; virsh comes
- * with every libvirt, speaks all its transports, and a call costs about 15 ms. So calls are batched instead.
+ * The process behind everything here. Why a process and not a binding: those on npm are native modules (`libvirt` 1.2.1
+ * on nan 2 and bluebird, `@unraid/libvirt` 2.2.1 with node-pre-gyp) that tie an installation to a compiler or a prebuilt
+ * binary; virsh comes with libvirt, speaks all its transports, and a call costs about 15 ms. So calls are batched.
  */
 export class Virsh {
   /** The URI without its password. */
@@ -138,13 +138,13 @@ export class Virsh {
     const command = reached ?? first;
     const stderr = redactText(result.stderr ?? '', this.#uri);
     if (result.code === 'ENOENT') {
+      // Without the cause: it holds the arguments, and so the URI with its password.
       return new LibvirtError({
         code: 'virshMissing',
         uri,
         command,
         message: `${this.#binary} is not installed, and libvirt is read through it`,
         fix: 'Install it: apt-get install libvirt-clients, or dnf install libvirt-client.',
-        cause: result.cause,
       });
     }
     if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
@@ -170,7 +170,6 @@ interface ProcessResult {
   readonly code?: string;
   readonly timedOut: boolean;
   readonly stderr?: string;
-  readonly cause?: unknown;
 }
 
 const SPAWN = {

@@ -48,7 +48,8 @@ export class LocalStore implements Store {
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const matches = parseLabelSelector(options.labelSelector ?? '');
-    const namespaces = options.namespace === undefined ? await entries(this.#kindDir(kind)) : [options.namespace];
+    const namespaces =
+      options.namespace === undefined ? await entries(this.#kindDir(kind)) : [options.namespace];
     const objects: T[] = [];
     for (const namespace of namespaces) {
       for (const file of await entries(join(this.#kindDir(kind), namespace))) {
@@ -133,7 +134,10 @@ export class LocalStore implements Store {
       if (!stored) return undefined;
       requireVersion(stored, kind, key, preconditions);
       const deletionTimestamp = stored.object.metadata.deletionTimestamp ?? new Date().toISOString();
-      return { ...stored, object: { ...stored.object, metadata: { ...stored.object.metadata, deletionTimestamp } } };
+      return {
+        ...stored,
+        object: { ...stored.object, metadata: { ...stored.object.metadata, deletionTimestamp } },
+      };
     });
   }
 
@@ -145,7 +149,10 @@ export class LocalStore implements Store {
   ): Promise<KubeObject | undefined> {
     const file = this.#file(kind, key);
     await mkdir(join(file, '..'), { recursive: true, mode: 0o700 });
-    const lock = await Lock.acquire(join(this.stateDir, 'objects', '.lock'), { operation: 'change of an object', timeoutMs: 10_000 });
+    const lock = await Lock.acquire(join(this.stateDir, 'objects', '.lock'), {
+      operation: 'change of an object',
+      timeoutMs: 10_000,
+    });
     try {
       const before = await this.#read(kind, key);
       const after = change(before);
@@ -157,7 +164,9 @@ export class LocalStore implements Store {
       }
       if (before && JSON.stringify(before) === JSON.stringify(after)) return before.object;
       // Also larger than the version of an earlier object of that name: time only goes on.
-      metadata.resourceVersion = String(Math.max(Number(before?.object.metadata.resourceVersion ?? 0) + 1, Date.now()));
+      metadata.resourceVersion = String(
+        Math.max(Number(before?.object.metadata.resourceVersion ?? 0) + 1, Date.now()),
+      );
       const draft = `${file}.draft`;
       await writeFile(draft, `${JSON.stringify(after, null, 2)}\n`, { mode: 0o600 });
       await rename(draft, file);
@@ -172,7 +181,12 @@ export class LocalStore implements Store {
       object: {
         apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
         kind: kind.kind,
-        metadata: { ...key, uid: this.uidOf(kind, key), generation: 0, creationTimestamp: new Date().toISOString() },
+        metadata: {
+          ...key,
+          uid: this.uidOf(kind, key),
+          generation: 0,
+          creationTimestamp: new Date().toISOString(),
+        },
       },
       applied: [],
       appliedStatus: [],
@@ -204,7 +218,8 @@ function requireVersion(
   wanted: { readonly uid?: string; readonly resourceVersion?: string },
 ): void {
   const metadata = stored?.object.metadata;
-  if (wanted.uid !== undefined && metadata?.uid !== wanted.uid) throw conflict(kind, key, 'it is another object by now');
+  if (wanted.uid !== undefined && metadata?.uid !== wanted.uid)
+    throw conflict(kind, key, 'it is another object by now');
   if (wanted.resourceVersion !== undefined && metadata?.resourceVersion !== wanted.resourceVersion) {
     throw conflict(kind, key, 'it was changed meanwhile');
   }

@@ -1,8 +1,8 @@
 /** A store as it would be once some objects were applied, for looking ahead. Read-only. */
 
-import type { KubeObject, ListOptions, ObjectKey, ResourceKind, Store, WatchEvent } from './store.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import type { LocalStore } from './local-store.ts';
+import type { KubeObject, ListOptions, ObjectKey, ResourceKind, Store, WatchEvent } from './store.ts';
 
 export class OverlayStore implements Store {
   readonly #base: LocalStore;
@@ -21,7 +21,10 @@ export class OverlayStore implements Store {
   async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
     const there = await this.#base.get(kind, key);
     const over = this.#objects.find(
-      (object) => object.kind === kind.kind && object.metadata.name === key.name && object.metadata.namespace === key.namespace,
+      (object) =>
+        object.kind === kind.kind &&
+        object.metadata.name === key.name &&
+        object.metadata.namespace === key.namespace,
     );
     if (!over) return there;
     const spec = { ...(over.spec as object), ...providerIDOf(there) };
@@ -31,7 +34,10 @@ export class OverlayStore implements Store {
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const matches = parseLabelSelector(options.labelSelector ?? '');
-    const there = await this.#base.list(kind, options.namespace === undefined ? {} : { namespace: options.namespace });
+    const there = await this.#base.list(
+      kind,
+      options.namespace === undefined ? {} : { namespace: options.namespace },
+    );
     const keys = new Map(
       [...there, ...this.#objects.filter((object) => object.kind === kind.kind)]
         .map(({ metadata }) => ({ namespace: metadata.namespace ?? 'default', name: metadata.name }))
@@ -39,7 +45,9 @@ export class OverlayStore implements Store {
         .map((key) => [`${key.namespace}/${key.name}`, key]),
     );
     const objects = await Promise.all([...keys.values()].map((key) => this.get(kind, key)));
-    return objects.filter((object) => object !== undefined).filter((object) => matches(object.metadata.labels));
+    return objects
+      .filter((object) => object !== undefined)
+      .filter((object) => matches(object.metadata.labels));
   }
 
   watch<T extends KubeObject>(): AsyncIterable<WatchEvent<T>> {

@@ -84,9 +84,18 @@ export interface Store {
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>>;
   /** Server-side apply of metadata (labels, annotations, finalizers, ownerReferences) and spec. Creates the object if absent. */
-  apply<T extends KubeObject>(kind: ResourceKind<T>, object: Partial<T> & { metadata: ObjectMeta }, options: ApplyOptions): Promise<T>;
+  apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    options: ApplyOptions,
+  ): Promise<T>;
   /** Replaces the field manager's part of `status`. */
-  applyStatus<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, status: T['status'], options: ApplyOptions): Promise<T>;
+  applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    status: T['status'],
+    options: ApplyOptions,
+  ): Promise<T>;
   /** With finalizers left: sets deletionTimestamp. Without: removes. Deleting what is absent is no error. */
   delete<T extends KubeObject>(
     kind: ResourceKind<T>,

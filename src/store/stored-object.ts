@@ -21,9 +21,15 @@ export interface StoredObject {
 const APPLICABLE_METADATA = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
 
 /** Returns the record after `manager` applied `fields`; bumps generation when spec changed. */
-export function applyFields(stored: StoredObject, manager: string, fields: { metadata: ObjectMeta; spec?: unknown }): StoredObject {
+export function applyFields(
+  stored: StoredObject,
+  manager: string,
+  fields: { metadata: ObjectMeta; spec?: unknown },
+): StoredObject {
   const metadata = Object.fromEntries(
-    APPLICABLE_METADATA.flatMap((key) => (fields.metadata[key] === undefined ? [] : [[key, fields.metadata[key]]])),
+    APPLICABLE_METADATA.flatMap((key) =>
+      fields.metadata[key] === undefined ? [] : [[key, fields.metadata[key]]],
+    ),
   );
   const mine: Tree = fields.spec === undefined ? { metadata } : { metadata, spec: fields.spec };
   const applied = replaceManager(stored.applied, manager, mine);
@@ -49,7 +55,11 @@ export function applyStatusFields(stored: StoredObject, manager: string, status:
   return { ...stored, object: { ...stored.object, status: merged }, appliedStatus };
 }
 
-function replaceManager(entries: StoredObject['applied'], manager: string, fields: Tree): StoredObject['applied'] {
+function replaceManager(
+  entries: StoredObject['applied'],
+  manager: string,
+  fields: Tree,
+): StoredObject['applied'] {
   return [...entries.filter((entry) => entry.manager !== manager), { manager, fields }];
 }
 
@@ -58,8 +68,15 @@ function merge(base: Tree, over: Tree): Tree {
   const result: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const before = result[key];
-    if ((key === 'finalizers' || key === 'ownerReferences') && Array.isArray(before) && Array.isArray(value)) {
-      result[key] = [...before, ...value.filter((item) => !before.some((other) => isDeepStrictEqual(other, item)))];
+    if (
+      (key === 'finalizers' || key === 'ownerReferences') &&
+      Array.isArray(before) &&
+      Array.isArray(value)
+    ) {
+      result[key] = [
+        ...before,
+        ...value.filter((item) => !before.some((other) => isDeepStrictEqual(other, item))),
+      ];
     } else if (isTree(before) && isTree(value)) {
       result[key] = merge(before, value);
     } else {

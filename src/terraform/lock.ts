@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LockHolder, StateLocked } from './lock-holder.ts';
 import {
@@ -48,7 +49,7 @@ export class Lock {
   }
 
   /**
-   * @param path of the lock file; its directory exists
+   * @param path of the lock file
    * @throws StateLocked (Transient) that names the holder when it was not free in time
    */
   static async acquire(path: string, options: AcquireOptions): Promise<Lock> {
@@ -61,9 +62,11 @@ export class Lock {
     const deadline = Date.now() + options.timeoutMs;
     let announced: string | undefined;
     for (;;) {
-      if (await tryCreate(path, ticket)) return new Lock(path, ticket);
       const other = await read(path);
-      if (other === undefined) continue;
+      if (other === undefined) {
+        if (await tryCreate(path, ticket)) return new Lock(path, ticket);
+        continue;
+      }
       if (isStale(other)) {
         if (await takeOver(path, other, ticket)) return new Lock(path, ticket);
         continue;
@@ -92,6 +95,8 @@ export class Lock {
 
 async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
   const draft = `${path}.${ticket.token}`;
+  // Who held the lock before may have removed the whole directory, as after a deletion.
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writeFile(draft, JSON.stringify(ticket), { mode: 0o600 });
   try {
     await link(draft, path);

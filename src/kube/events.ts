@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { KubeObject, ResourceKind, Store } from '../store/store.ts';
+import { ApiError } from './api-error.ts';
+import { formatKey, keyOf } from './key.ts';
+import type { Logger } from './log.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
+export interface KubeEvent extends KubeObject {
+  /** When it was seen first; RFC 3339 with microseconds, as the next one. */
+  eventTime: string;
+  type: 'Normal' | 'Warning';
+  reason: string;
+  action: string;
+  note: string;
+  regarding: { apiVersion: string; kind: string; name: string; namespace?: string; uid?: string };
+  reportingController: string;
+  reportingInstance: string;
+  /** Only once it happened again. */
+  series?: { count: number; lastObservedTime: string };
+}
+
+export const EventKind: ResourceKind<KubeEvent> = {
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  namespaced: true,
+};
+
+export interface EventRecorderOptions {
+  readonly store: Store;
+  /** Who reports: a qualified name, for example `caplv.k8s.io/machine-controller`. Also the field manager. */
+  readonly controller: string;
+  readonly log: Logger;
+}
+
+/** What happened, for `kubectl describe`. Never holds a secret. */
+export interface EventDetails {
+  readonly type: 'Normal' | 'Warning';
+  /** One word in CamelCase, for machines: `DomainCreated`. */
+  readonly reason: string;
+  /** A sentence for people. */
+  readonly note: string;
+  /** What was tried, in CamelCase; default: the reason. */
+  readonly action?: string;
+}
+
+/** Counting up is for people: they do not need it faster than this. */
+const REPEAT_DELAY_MS = 5_000;
+/** What did not happen again for so long is forgotten here; the API server keeps events for an hour. */
+const FORGET_AFTER_MS = 600_000;
+/** More notes than this with one reason, about one object, become one event. */
+const MAX_SIMILAR = 10;
+/** New events about one object. */
+const RATE_LIMIT = { burst: 25, perSecond: 1 / 60 };
+const MAX_NOTE_LENGTH = 1024;
+
+interface Entry {
+  readonly event: KubeEvent;
+  count: number;
+  lastObserved: Date;
+  /** What happened since the event was written. */
+  unwritten: number;
+}
+
+/**
+ * Records events. The same event again counts up the first one, across restarts too, for its name is derived from what
+ * it says. Recording never fails and never waits.
+ */
+export class EventRecorder {
+  private readonly options: EventRecorderOptions;
+  private readonly entries = new Map<string, Entry>();
+  private readonly limits = new Map<string, TokenBucket>();
+  private writing: Promise<void> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(options: EventRecorderOptions) {
+    this.options = options;
+  }
+
+  record(object: KubeObject, details: EventDetails): void {
+    this.forgetOld();
+    const event = this.combine(newEvent(object, details, this.options.controller), object);
+    const known = this.entries.get(event.metadata.name);
+    if (known) {
+      known.lastObserved = new Date();
+      known.unwritten += 1;
+      this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
+    } else if (this.isAllowed(object)) {
+      this.entries.set(event.metadata.name, { event, count: 0, lastObserved: new Date(), unwritten: 1 });
+      void this.flush();
+    } else {
+      this.options.log.debug('Too many events about one object, dropping', {
+        object: formatKey(keyOf(object)),
+      });
+    }
+  }
+
+  /** Resolves when all that was recorded is written, or was tried to. */
+  flush(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.writing = this.writing.then(async () => {
+      for (const entry of this.entries.values()) if (entry.unwritten > 0) await this.write(entry);
+    });
+    return this.writing;
+  }
+
+  private async write(entry: Entry): Promise<void> {
+    const { store, controller, log } = this.options;
+    const { event, unwritten } = entry;
+    const key = keyOf(event);
+    try {
+      if (entry.count === 0) {
+        const existing = await store.get(EventKind, key);
+        if (existing) event.eventTime = existing.eventTime;
+        if (existing) entry.count = existing.series?.count ?? 1;
+      }
+      const count = entry.count + unwritten;
+      const series = count > 1 ? { count, lastObservedTime: microTime(entry.lastObserved) } : undefined;
+      await store.apply(EventKind, { ...event, series }, { fieldManager: controller });
+      entry.count = count;
+      entry.unwritten -= unwritten;
+    } catch (error) {
+      log.warn('Event was not written', { event: formatKey(key), reason: event.reason, error });
+      // While the API server is away it stays, and goes with the next flush; refused, it would be refused again.
+      if (error instanceof ApiError && (error.code === 0 || error.code === 429 || error.code >= 500)) {
+        this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
+      } else {
+        this.entries.delete(event.metadata.name);
+      }
+    }
+  }
+
+  /** The event itself, or the one that stands for many that differ in their notes only. */
+  private combine(event: KubeEvent, object: KubeObject): KubeEvent {
+    if (this.entries.has(event.metadata.name)) return event;
+    const similar = [...this.entries.values()].filter(({ event: other }) => isSimilar(other, event));
+    if (similar.length < MAX_SIMILAR) return event;
+    const note = `(combined from similar events): ${similar[0]?.event.note ?? event.note}`;
+    const combined = { type: event.type, reason: event.reason, action: event.action, note };
+    return similar.at(MAX_SIMILAR)?.event ?? newEvent(object, combined, event.reportingController);
+  }
+
+  private isAllowed(object: KubeObject): boolean {
+    const id = object.metadata.uid ?? formatKey(keyOf(object));
+    const limit = this.limits.get(id) ?? new TokenBucket(RATE_LIMIT);
+    this.limits.set(id, limit);
+    return limit.tryTake();
+  }
+
+  private forgetOld(): void {
+    const now = Date.now();
+    const inUse = new Set<string | undefined>();
+    for (const [name, { event, lastObserved, unwritten }] of this.entries) {
+      if (unwritten === 0 && now - lastObserved.getTime() > FORGET_AFTER_MS) this.entries.delete(name);
+      else inUse.add(event.regarding.uid);
+    }
+    for (const id of this.limits.keys()) if (!inUse.has(id)) this.limits.delete(id);
+  }
+}
+
+function newEvent(
+  object: KubeObject,
+  { type, reason, note, action = reason }: EventDetails,
+  controller: string,
+): KubeEvent {
+  const { name, namespace, uid } = object.metadata;
+  const text = note.length > MAX_NOTE_LENGTH ? `${note.slice(0, MAX_NOTE_LENGTH - 1)}…` : note;
+  const identity = [controller, object.kind, namespace, name, uid, type, reason, text].join('\n');
+  const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
+  return {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { name: `${name.slice(0, 230)}.${hash}`, namespace: namespace ?? 'default' },
+    eventTime: microTime(new Date()),
+    type,
+    reason,
+    action,
+    note: text,
+    regarding: { apiVersion: object.apiVersion, kind: object.kind, name, namespace, uid },
+    reportingController: controller,
+    reportingInstance: hostname().slice(0, 128) || 'unknown',
+  };
+}
+
+function isSimilar(a: KubeEvent, b: KubeEvent): boolean {
+  const sameObject = a.regarding.uid === b.regarding.uid && a.metadata.namespace === b.metadata.namespace;
+  return sameObject && a.regarding.name === b.regarding.name && a.type === b.type && a.reason === b.reason;
+}
+
+/** RFC 3339 with microseconds, as Kubernetes insists. */
+function microTime(time: Date): string {
+  return time.toISOString().replace('Z', '000Z');
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MachineIntent, SeedIntent } from './intent.ts';
+import { seedIso } from './seed-iso.ts';
+
+/** A machine whose seed is something that Terraform can upload: no cloud-init text any more. */
+export type SeededMachine = Omit<MachineIntent, 'seed'> & {
+  readonly seed?: Exclude<SeedIntent, { readonly kind: 'cloudinit' }>;
+};
+
+/**
+ * Makes an ISO file of a machine's cloud-init text, readable by its owner only, and returns the machine with that file as its
+ * seed. Terraform reads the file when it creates the volume and at no other time: write it before an apply, remove it
+ * after (`seed.source`). Where it lies does not matter to a plan.
+ *
+ * The volume's name ends with a digest of the content. So other content is another volume, and the name cannot be guessed
+ * by users of the host: the provider makes every volume readable by all who can reach its path.
+ */
+export async function writeSeed(machine: MachineIntent, directory: string): Promise<SeededMachine> {
+  const { seed, ...rest } = machine;
+  if (seed?.kind !== 'cloudinit') return { ...rest, ...(seed && { seed }) };
+  const iso = seedIso(seed);
+  const volume = `${seed.volume}-${createHash('sha256').update(iso).digest('hex').slice(0, 16)}`;
+  const source = join(directory, volume);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Never half a file under its name: another process may be applying the same machine.
+  const scratch = `${source}.${process.pid}`;
+  await writeFile(scratch, iso, { mode: 0o600 });
+  await rename(scratch, source);
+  return { ...rest, seed: { kind: 'iso', volume, pool: seed.pool, source } };
+}

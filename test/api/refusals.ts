@@ -1,0 +1,394 @@
+/** What must be refused, by us before anything runs and by an API server that has our CRDs. One list for both. */
+
+import { API_VERSION } from '../../src/api/group.ts';
+
+export interface Refusal {
+  readonly what: string;
+  readonly object: Record<string, unknown>;
+  /** Path that our error names. */
+  readonly path: string;
+  /** Part of our message, and of the API server's where it has one of ours. */
+  readonly says: string;
+  /** Absent: the API server refuses it too, with the same words. `own words`: with its own. `accepts`: it cannot tell. */
+  readonly server?: 'own words' | 'accepts';
+}
+
+/** The smallest right provider spec. */
+export const MINIMAL = { vcpu: 1, memoryMiB: 512, imageURI: '/images/a.qcow2' };
+
+const NIC = { mac: '52:54:00:00:00:01' };
+
+export function machine(providerSpec: Record<string, unknown>, spec: Record<string, unknown> = {}) {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Machine',
+    metadata: { name: 'kube-cp' },
+    spec: { ...spec, providerSpec },
+  };
+}
+
+export function cluster(providerSpec: Record<string, unknown>) {
+  return { apiVersion: API_VERSION, kind: 'Cluster', metadata: { name: 'fujisan' }, spec: { providerSpec } };
+}
+
+export function machineSet(spec: Record<string, unknown>, providerSpec: Record<string, unknown> = MINIMAL) {
+  const template = { metadata: { labels: { set: 'a' } }, spec: { providerSpec } };
+  const selector = { matchLabels: { set: 'a' } };
+  return {
+    apiVersion: API_VERSION,
+    kind: 'MachineSet',
+    metadata: { name: 'a' },
+    spec: { selector, template, ...spec },
+  };
+}
+
+export function machineDeployment(spec: Record<string, unknown>) {
+  return { ...machineSet(spec), kind: 'MachineDeployment' };
+}
+
+const { memoryMiB: _, ...WITHOUT_MEMORY } = MINIMAL;
+const { vcpu: __, ...WITHOUT_VCPU } = MINIMAL;
+
+const AT = 'spec.providerSpec';
+const own = { server: 'own words' } as const;
+
+export const REFUSALS: readonly Refusal[] = [
+  // Sizes
+  {
+    what: 'no CPU',
+    object: machine({ ...MINIMAL, vcpu: 0 }),
+    path: `${AT}.vcpu`,
+    says: '0 is too small',
+    ...own,
+  },
+  {
+    what: 'half a CPU',
+    object: machine({ ...MINIMAL, vcpu: 1.5 }),
+    path: `${AT}.vcpu`,
+    says: 'a whole number',
+    ...own,
+  },
+  {
+    what: 'CPUs as text',
+    object: machine({ ...MINIMAL, vcpu: '2' }),
+    path: `${AT}.vcpu`,
+    says: 'without quotes',
+    ...own,
+  },
+  { what: 'vcpu left out', object: machine(WITHOUT_VCPU), path: `${AT}.vcpu`, says: 'missing', ...own },
+  {
+    what: 'no memory',
+    object: machine({ ...MINIMAL, memoryMiB: 0 }),
+    path: `${AT}.memoryMiB`,
+    says: '0 is too small',
+    ...own,
+  },
+  {
+    what: 'memory given twice',
+    object: machine({ ...MINIMAL, memoryInGB: 2 }),
+    path: `${AT}.memoryInGB`,
+    says: 'give exactly one of memoryInGB',
+  },
+  {
+    what: 'memory left out',
+    object: machine(WITHOUT_MEMORY),
+    path: `${AT}.memoryInGB`,
+    says: 'give exactly one of memoryInGB',
+  },
+  // Guest configuration
+  {
+    what: 'user data twice',
+    object: machine({ ...MINIMAL, userData: '#cloud-config', userDataURI: '/a' }),
+    path: `${AT}.userData`,
+    says: 'give at most one of userData',
+  },
+  {
+    what: 'cloud-init and Ignition',
+    object: machine({ ...MINIMAL, userData: '#cloud-config', ignition: '{}' }),
+    path: `${AT}.userData`,
+    says: 'give at most one of userData',
+  },
+  {
+    what: 'network configuration for a guest without cloud-init',
+    object: machine({ ...MINIMAL, networkConfig: 'version: 2', ignition: '{}' }),
+    path: `${AT}.networkConfig`,
+    says: 'leave out networkConfig',
+  },
+  {
+    what: 'Ignition that is no JSON',
+    object: machine({ ...MINIMAL, ignition: 'variant: fcos' }),
+    path: `${AT}.ignition`,
+    says: 'not Butane YAML',
+  },
+  {
+    what: 'bootstrap Secret and user data',
+    object: machine({ ...MINIMAL, userData: '#cloud-config' }, { bootstrap: { dataSecretName: 'a' } }),
+    path: 'spec.bootstrap',
+    says: 'give bootstrap.dataSecretName',
+  },
+  {
+    what: 'a hidden value applied as if it were the secret',
+    object: machine({ ...MINIMAL, userData: '(hidden, 12 bytes)' }),
+    path: `${AT}.userData`,
+    says: 'put the value itself here',
+  },
+  {
+    what: 'an image over FTP',
+    object: machine({ ...MINIMAL, imageURI: 'ftp://example.com/a.qcow2' }),
+    path: `${AT}.imageURI`,
+    says: 'volume:POOL/NAME',
+    ...own,
+  },
+  // Place
+  {
+    what: 'host and URI',
+    object: machine({ ...MINIMAL, host: 'rack1', uri: 'qemu:///system' }),
+    path: `${AT}.host`,
+    says: 'both say where the machine runs',
+  },
+  {
+    what: 'a password in a URI',
+    object: machine({ ...MINIMAL, uri: 'qemu+ssh://root:hunter2@rack1/system' }),
+    path: `${AT}.uri`,
+    says: 'must not hold a password',
+  },
+  {
+    what: 'a URI that is none of libvirt',
+    object: machine({ ...MINIMAL, uri: 'https://rack1' }),
+    path: `${AT}.uri`,
+    says: 'a libvirt URI',
+    ...own,
+  },
+  // Disks
+  {
+    what: 'a disk both new and existing',
+    object: machine({ ...MINIMAL, disks: [{ name: 'a', sizeGB: 1, volume: 'default/a' }] }),
+    path: `${AT}.disks[0].sizeGB`,
+    says: 'give exactly one of sizeGB and volume',
+  },
+  {
+    what: 'a disk neither new nor existing',
+    object: machine({ ...MINIMAL, disks: [{ name: 'a' }] }),
+    path: `${AT}.disks[0].sizeGB`,
+    says: 'give exactly one of sizeGB and volume',
+  },
+  {
+    what: 'a format for an existing disk',
+    object: machine({ ...MINIMAL, disks: [{ name: 'a', volume: 'default/a', format: 'raw' }] }),
+    path: `${AT}.disks[0].volume`,
+    says: 'leave out pool and format',
+  },
+  {
+    what: 'two disks of one name',
+    object: machine({
+      ...MINIMAL,
+      disks: [
+        { name: 'a', sizeGB: 1 },
+        { name: 'a', sizeGB: 2 },
+      ],
+    }),
+    path: `${AT}.disks`,
+    says: 'two disks have the same name',
+    ...own,
+  },
+  // Interfaces
+  {
+    what: 'an interface plugged into two things',
+    object: machine({ ...MINIMAL, interfaces: [{ network: 'default', bridge: 'br0' }] }),
+    path: `${AT}.interfaces[0].network`,
+    says: 'plugs into one thing only',
+  },
+  {
+    what: 'fixed addresses on a bridge',
+    object: machine({ ...MINIMAL, interfaces: [{ bridge: 'br0', addresses: ['192.0.2.1'] }] }),
+    path: `${AT}.interfaces[0].addresses`,
+    says: 'given out by a network of libvirt',
+  },
+  {
+    what: 'an address that is none',
+    object: machine({ ...MINIMAL, interfaces: [{ addresses: ['192.0.2.256'] }] }),
+    path: `${AT}.interfaces[0].addresses[0]`,
+    says: 'this is not an IP address',
+  },
+  {
+    what: 'a MAC address that is none',
+    object: machine({ ...MINIMAL, interfaces: [{ mac: '52:54:00' }] }),
+    path: `${AT}.interfaces[0].mac`,
+    says: 'a MAC address, for example',
+    ...own,
+  },
+  {
+    what: 'a multicast MAC address',
+    object: machine({ ...MINIMAL, interfaces: [{ mac: '01:00:5e:00:00:01' }] }),
+    path: `${AT}.interfaces[0].mac`,
+    says: 'this is a multicast address',
+  },
+  {
+    what: 'one MAC address in two spellings',
+    object: machine({ ...MINIMAL, interfaces: [{ mac: '52:54:00:aa:00:01' }, { mac: '52:54:00:AA:00:01' }] }),
+    path: `${AT}.interfaces`,
+    says: 'two interfaces have the same MAC address',
+  },
+  // Virtual hardware
+  {
+    what: 'NVRAM for a BIOS',
+    object: machine({ ...MINIMAL, nvramTemplate: '/usr/share/OVMF/OVMF_VARS.fd' }),
+    path: `${AT}.nvramTemplate`,
+    says: 'BIOS has no NVRAM',
+  },
+  {
+    what: 'the CPU of the host in an emulator',
+    object: machine({ ...MINIMAL, domainType: 'qemu', cpu: { mode: 'host-passthrough' } }),
+    path: `${AT}.cpu`,
+    says: 'needs kvm',
+  },
+  {
+    what: 'a domain type that is none',
+    object: machine({ ...MINIMAL, domainType: 'kwm' }),
+    path: `${AT}.domainType`,
+    says: 'did you mean kvm?',
+    ...own,
+  },
+  // Shapes
+  {
+    what: 'a mistake under value',
+    object: machine({ value: { ...MINIMAL, vcpu: 0 } }),
+    path: `${AT}.value.vcpu`,
+    says: '0 is too small',
+    ...own,
+  },
+  {
+    what: 'a combination under value',
+    object: machine({ value: { ...MINIMAL, memoryInGB: 2 } }),
+    path: `${AT}.value.memoryInGB`,
+    says: 'give exactly one of memoryInGB',
+  },
+  {
+    what: 'a mistake under an inner spec, which only the controller looks into',
+    object: machine({ value: { spec: { ...MINIMAL, vcpu: 0 } } }),
+    path: `${AT}.value.spec.vcpu`,
+    says: '0 is too small',
+    server: 'accepts',
+  },
+  {
+    what: 'fields inline and under value',
+    object: machine({ vcpu: 2, value: MINIMAL }),
+    path: `${AT}.vcpu`,
+    says: 'move it into `value`',
+    ...own,
+  },
+  {
+    what: 'an unknown field',
+    object: machine({ ...MINIMAL, memory: 2 }),
+    path: `${AT}.memory`,
+    says: 'did you mean memoryInGB?',
+    ...own,
+  },
+  // Machine
+  {
+    what: 'a name too long for a host name',
+    object: { ...machine(MINIMAL), metadata: { name: 'a'.repeat(64) } },
+    path: 'metadata.name',
+    says: 'at most 63',
+    ...own,
+  },
+  {
+    what: 'a name in capitals',
+    object: { ...machine(MINIMAL), metadata: { name: 'Kube-CP' } },
+    path: 'metadata.name',
+    says: 'lower-case letters',
+    ...own,
+  },
+  {
+    what: 'a version with two numbers',
+    object: machine(MINIMAL, { versions: { kubelet: '1.15' } }),
+    path: 'spec.versions.kubelet',
+    says: 'for example 1.15.0',
+    ...own,
+  },
+  // Cluster
+  {
+    what: 'hosts and URI',
+    object: cluster({ uri: 'qemu:///system', hosts: [{ name: 'a', uri: 'qemu:///system' }] }),
+    path: `${AT}.hosts`,
+    says: 'give uri for one host',
+  },
+  {
+    what: 'two hosts at one URI',
+    object: cluster({
+      hosts: [
+        { name: 'a', uri: 'qemu:///system' },
+        { name: 'b', uri: 'qemu:///system' },
+      ],
+    }),
+    path: `${AT}.hosts`,
+    says: 'list each host once',
+  },
+  {
+    what: 'addresses for a network that must exist',
+    object: cluster({ network: { name: 'a', addresses: ['10.0.0.0/24'] } }),
+    path: `${AT}.network.mode`,
+    says: 'add mode',
+  },
+  {
+    what: 'a NAT network without addresses',
+    object: cluster({ network: { name: 'a', mode: 'nat' } }),
+    path: `${AT}.network.addresses`,
+    says: 'give addresses',
+  },
+  {
+    what: 'a network in mode bridge without a bridge',
+    object: cluster({ network: { name: 'a', mode: 'bridge' } }),
+    path: `${AT}.network.bridge`,
+    says: 'give bridge',
+  },
+  {
+    what: 'two IPv4 networks in one',
+    object: cluster({ network: { name: 'a', mode: 'nat', addresses: ['10.0.0.0/24', '10.0.1.0/24'] } }),
+    path: `${AT}.network.addresses`,
+    says: 'at most one IPv4',
+  },
+  {
+    what: 'a network that is no CIDR',
+    object: cluster({ network: { name: 'a', mode: 'nat', addresses: ['10.0.0.0/33'] } }),
+    path: `${AT}.network.addresses[0]`,
+    says: 'ADDRESS/PREFIX',
+  },
+  // Sets and deployments
+  {
+    what: 'a selector for everything',
+    object: machineSet({ selector: {} }),
+    path: 'spec.selector',
+    says: 'the selector is empty',
+  },
+  {
+    what: 'a selector that misses its template',
+    object: machineSet({ selector: { matchLabels: { set: 'b' } } }),
+    path: 'spec.template',
+    says: 'does not select the labels of the template',
+  },
+  {
+    what: 'one MAC address for two machines',
+    object: machineSet({ replicas: 2 }, { ...MINIMAL, interfaces: [NIC] }),
+    path: 'spec.template',
+    says: 'fixes a MAC or IP address',
+  },
+  {
+    what: 'one MAC address for two machines, under value',
+    object: machineSet({ replicas: 2 }, { value: { ...MINIMAL, interfaces: [NIC] } }),
+    path: 'spec.template',
+    says: 'fixes a MAC or IP address',
+  },
+  {
+    what: 'a rollout that can never move',
+    object: machineDeployment({ strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: '0%' } } }),
+    path: 'spec.strategy.rollingUpdate.maxSurge',
+    says: 'no machine could ever be replaced',
+  },
+  {
+    what: 'a pace for OnDelete',
+    object: machineDeployment({ strategy: { type: 'OnDelete', rollingUpdate: {} } }),
+    path: 'spec.strategy.rollingUpdate',
+    says: 'says nothing to strategy OnDelete',
+  },
+];

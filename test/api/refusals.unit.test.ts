@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { parseManifests } from '../../src/api/manifest.ts';
+import { ManifestError } from '../../src/api/manifest-error.ts';
+import { REFUSALS } from './refusals.ts';
+
+describe('refused before anything runs, with the field at fault', () => {
+  test.each(REFUSALS)('$what', ({ object, path, says }) => {
+    const problems = problemsOf(stringify(object));
+    expect(problems).toContainEqual(expect.objectContaining({ path }));
+    const found = problems.find((problem) => problem.path === path);
+    expect(`${found?.message}; ${found?.fix}`).toContain(says);
+  });
+
+  test('each with nothing else beside it, so that nobody mends what is not broken', () => {
+    const counts = REFUSALS.map(({ what, object }) => ({
+      what,
+      problems: problemsOf(stringify(object)).length,
+    }));
+    expect(counts.filter(({ problems }) => problems !== 1)).toEqual([]);
+  });
+});
+
+function problemsOf(text: string) {
+  try {
+    parseManifests(text, 'test.yaml');
+  } catch (error) {
+    if (error instanceof ManifestError) return error.problems;
+    throw error;
+  }
+  return [];
+}

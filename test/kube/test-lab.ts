@@ -1,0 +1,24 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '../../src/kube/client.ts';
+import { loadConnection } from '../../src/kube/kubeconfig.ts';
+import { Metrics } from '../../src/kube/metrics.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
+import { installWidgets } from './widget.ts';
+
+/** A lab of this test file alone, with widgets. It ends with the test process at the latest. */
+export async function upTestLab(): Promise<KubeLab> {
+  const lab = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-kube-')) });
+  const client = await lab.client();
+  await installWidgets(client);
+  client.close();
+  return lab;
+}
+
+/** A client as administrator, through the proxy if there is one. */
+export async function labClient(lab: KubeLab, metrics = new Metrics(), proxy?: TcpProxy): Promise<Client> {
+  const connection = await loadConnection({ kubeconfig: lab.kubeconfig });
+  return new Client({ ...connection, server: proxy?.url ?? connection.server }, metrics);
+}

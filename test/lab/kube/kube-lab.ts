@@ -1,0 +1,267 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { Client } from '../../../src/kube/client.ts';
+import { loadConnection } from '../../../src/kube/kubeconfig.ts';
+import { type KubeBinaries, kubeBinaries } from './binaries.ts';
+import { CertificateAuthority } from './certificates.ts';
+import { isRunning, type ProcessId, startProcess, stopProcess } from './lab-process.ts';
+
+export interface KubeLabOptions {
+  /** Holds everything of this lab, keys too; made with mode 0700, removed by `down`. */
+  readonly dir: string;
+  /** Also run garbage collection, namespace deletion and service accounts (kube-controller-manager; 60 MB). */
+  readonly controllerManager?: boolean;
+  /** Outlive this process. Without it the kernel ends the lab together with its starter. */
+  readonly detached?: boolean;
+  readonly progress?: (line: string) => void;
+}
+
+/** What another process must know to find this lab again: `<dir>/kube.json`. */
+interface KubeLabState {
+  readonly url: string;
+  readonly etcdUrl: string;
+  readonly controllerManager: boolean;
+  readonly detached: boolean;
+  readonly binaries: KubeBinaries;
+  readonly processes: Record<string, ProcessId>;
+}
+
+const CONTROLLERS = ['garbage-collector-controller', 'namespace-controller', 'serviceaccount-controller'];
+const READY_TIMEOUT_MS = 60_000;
+
+/** A real API server with etcd on loopback, with a CA and RBAC of its own. Ready in about three seconds. */
+export class KubeLab {
+  readonly dir: string;
+  /** Of a member of system:masters. Mode 0600. */
+  readonly kubeconfig: string;
+  private state: KubeLabState;
+  private readonly authority: CertificateAuthority;
+
+  private constructor(dir: string, state: KubeLabState) {
+    this.dir = dir;
+    this.state = state;
+    this.kubeconfig = join(dir, 'admin.kubeconfig');
+    this.authority = CertificateAuthority.at(join(dir, 'pki'));
+  }
+
+  /** `https://127.0.0.1:<port>`; stays the same over restarts. */
+  get url(): string {
+    return this.state.url;
+  }
+
+  /** Path of the CA certificate. */
+  get ca(): string {
+    return this.authority.certPath;
+  }
+
+  get kubectl(): string {
+    return this.state.binaries.kubectl;
+  }
+
+  /** The lab that `up` left in that directory, if it still runs. */
+  static async find(dir: string): Promise<KubeLab | undefined> {
+    const path = join(dir, 'kube.json');
+    if (!existsSync(path)) return undefined;
+    const lab = new KubeLab(dir, JSON.parse(await readFile(path, 'utf8')) as KubeLabState);
+    return Object.values(lab.state.processes).every(isRunning) ? lab : undefined;
+  }
+
+  /** Starts the lab, or finds it running. */
+  static async up(options: KubeLabOptions): Promise<KubeLab> {
+    const { dir, controllerManager = false, detached = false, progress } = options;
+    const running = await KubeLab.find(dir);
+    if (running) return running;
+    const binaries = await kubeBinaries(progress);
+    await KubeLab.down(dir);
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+
+    const authority = await CertificateAuthority.create(join(dir, 'pki'));
+    await authority.server('apiserver', ['127.0.0.1', 'localhost', 'kubernetes.default.svc']);
+    const lab = new KubeLab(dir, {
+      url: `https://127.0.0.1:${await freePort()}`,
+      etcdUrl: `http://127.0.0.1:${await freePort()}`,
+      controllerManager,
+      detached,
+      binaries,
+      processes: {},
+    });
+    await lab.userKubeconfig('admin', ['system:masters']);
+    await lab.startEtcd(await freePort());
+    await lab.startApiServer();
+    if (controllerManager) await lab.startControllerManager();
+    return lab;
+  }
+
+  /** Ends what `up` started in that directory, and removes the directory. */
+  static async down(dir: string): Promise<void> {
+    const path = join(dir, 'kube.json');
+    if (!existsSync(path)) return;
+    const { processes } = JSON.parse(await readFile(path, 'utf8')) as KubeLabState;
+    for (const name of ['kube-controller-manager', 'kube-apiserver', 'etcd']) {
+      const id = processes[name];
+      if (id) await stopProcess(id, 'SIGKILL');
+    }
+    await rm(dir, { recursive: true, force: true });
+  }
+
+  async down(): Promise<void> {
+    await KubeLab.down(this.dir);
+  }
+
+  /** As in a crash: SIGKILL. etcd, and so every object, stays. */
+  async stopApiServer(): Promise<void> {
+    const id = this.state.processes['kube-apiserver'];
+    if (id) await stopProcess(id, 'SIGKILL');
+  }
+
+  /** Resolves when it is ready, on the same port as before. */
+  async startApiServer(): Promise<void> {
+    const pki = (name: string) => join(this.dir, 'pki', name);
+    await this.start('kube-apiserver', this.state.binaries.apiServer, [
+      `--etcd-servers=${this.state.etcdUrl}`,
+      '--bind-address=127.0.0.1',
+      '--advertise-address=127.0.0.1',
+      `--secure-port=${new URL(this.url).port}`,
+      `--tls-cert-file=${pki('apiserver.crt')}`,
+      `--tls-private-key-file=${pki('apiserver.key')}`,
+      `--client-ca-file=${this.ca}`,
+      `--cert-dir=${pki('')}`,
+      '--authorization-mode=RBAC',
+      '--endpoint-reconciler-type=none',
+      '--service-cluster-ip-range=10.96.0.0/16',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${pki('apiserver.crt')}`,
+      `--service-account-signing-key-file=${pki('apiserver.key')}`,
+      // No pods run here, and without a controller manager their service accounts would be missing.
+      '--disable-admission-plugins=ServiceAccount',
+    ]);
+    await this.waitUntilReady();
+  }
+
+  async restartApiServer(): Promise<void> {
+    await this.stopApiServer();
+    await this.startApiServer();
+  }
+
+  /** A client as `system:masters`; close it. */
+  async client(): Promise<Client> {
+    return new Client(await loadConnection({ kubeconfig: this.kubeconfig }));
+  }
+
+  /** Path of a kubeconfig (client certificate) for that user. What it may do is up to RBAC. */
+  async userKubeconfig(user: string, groups: readonly string[] = []): Promise<string> {
+    const { cert, key } = await this.authority.client(user, groups);
+    return this.writeKubeconfig(user, {
+      'client-certificate-data': Buffer.from(cert).toString('base64'),
+      'client-key-data': Buffer.from(key).toString('base64'),
+    });
+  }
+
+  /** A token of that service account, which must exist; valid for an hour. */
+  async serviceAccountToken(namespace: string, name: string): Promise<string> {
+    const client = await this.client();
+    try {
+      const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+      const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+      const answer = JSON.parse(await client.raw('POST', path, request)) as { status: { token: string } };
+      return answer.status.token;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** Path of a kubeconfig for that service account. */
+  async serviceAccountKubeconfig(namespace: string, name: string): Promise<string> {
+    const token = await this.serviceAccountToken(namespace, name);
+    return this.writeKubeconfig(`${namespace}.${name}`, { token });
+  }
+
+  /** Forgets all revisions of etcd before the present one: an old resourceVersion is then answered by 410. */
+  async compact(): Promise<void> {
+    const status = await etcdCall(this.state.etcdUrl, '/v3/maintenance/status', {});
+    await etcdCall(this.state.etcdUrl, '/v3/kv/compaction', {
+      revision: status.header.revision,
+      physical: true,
+    });
+  }
+
+  private async startEtcd(peerPort: number): Promise<void> {
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    await this.start('etcd', this.state.binaries.etcd, [
+      `--data-dir=${join(this.dir, 'etcd')}`,
+      `--listen-client-urls=${this.state.etcdUrl}`,
+      `--advertise-client-urls=${this.state.etcdUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+    ]);
+  }
+
+  private async startControllerManager(): Promise<void> {
+    await this.start('kube-controller-manager', this.state.binaries.controllerManager, [
+      `--kubeconfig=${this.kubeconfig}`,
+      `--controllers=${CONTROLLERS.join(',')}`,
+      '--leader-elect=false',
+      '--secure-port=0',
+    ]);
+  }
+
+  private async start(name: string, command: string, args: readonly string[]): Promise<void> {
+    const logPath = join(this.dir, `${name}.log`);
+    const id = await startProcess({ command, args, logPath, detached: this.state.detached });
+    this.state = { ...this.state, processes: { ...this.state.processes, [name]: id } };
+    await writeFile(join(this.dir, 'kube.json'), JSON.stringify(this.state, null, 2), { mode: 0o600 });
+  }
+
+  private async waitUntilReady(): Promise<void> {
+    const deadline = performance.now() + READY_TIMEOUT_MS;
+    const client = await this.client();
+    try {
+      for (;;) {
+        const answer = await client.raw('GET', '/readyz').catch((error: Error) => error);
+        if (!(answer instanceof Error)) return;
+        const alive = Object.values(this.state.processes).every(isRunning);
+        if (!alive || performance.now() > deadline) {
+          throw new Error(`the API server did not become ready; see ${this.dir}/*.log`, { cause: answer });
+        }
+        await sleep(100);
+      }
+    } finally {
+      client.close();
+    }
+  }
+
+  private async writeKubeconfig(user: string, credentials: Record<string, string>): Promise<string> {
+    const path = join(this.dir, `${user.replaceAll(/[^a-z0-9.-]/gi, '_')}.kubeconfig`);
+    const ca = await readFile(this.ca);
+    const cluster = { server: this.url, 'certificate-authority-data': ca.toString('base64') };
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'lab',
+      clusters: [{ name: 'lab', cluster }],
+      users: [{ name: user, user: credentials }],
+      contexts: [{ name: 'lab', context: { cluster: 'lab', user, namespace: 'default' } }],
+    };
+    await writeFile(path, stringify(config), { mode: 0o600 });
+    return path;
+  }
+}
+
+async function etcdCall(url: string, path: string, body: unknown): Promise<{ header: { revision: string } }> {
+  const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`etcd ${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as { header: { revision: string } };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}

@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A pid alone may belong to another process by now. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since boot, from /proc. */
+  readonly startTime: string;
+}
+
+export interface LabProcessOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Gets stdout and stderr, appended. */
+  readonly logPath: string;
+  /** True: outlives this process. False: the kernel kills it when this process ends, however that happens. */
+  readonly detached: boolean;
+}
+
+/** Starts a daemon in the background. */
+export async function startProcess({
+  command,
+  args,
+  logPath,
+  detached,
+}: LabProcessOptions): Promise<ProcessId> {
+  const log = openSync(logPath, 'a', 0o600);
+  const [program, ...rest] = detached
+    ? [command, ...args]
+    : ['setpriv', '--pdeathsig', 'KILL', command, ...args];
+  const child: ChildProcess = spawn(program as string, rest, { stdio: ['ignore', log, log], detached });
+  closeSync(log);
+  await once(child, 'spawn');
+  child.unref();
+  const pid = child.pid as number;
+  return { pid, startTime: startTimeOf(pid) ?? '' };
+}
+
+export function isRunning({ pid, startTime }: ProcessId): boolean {
+  return startTimeOf(pid) === startTime;
+}
+
+/** Ends exactly this process, and waits until it is gone. SIGKILL follows after three seconds. */
+export async function stopProcess(id: ProcessId, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  const killAt = performance.now() + 3_000;
+  for (let sent: NodeJS.Signals | undefined; isRunning(id); ) {
+    const next = performance.now() > killAt ? 'SIGKILL' : signal;
+    if (next !== sent) {
+      sent = next;
+      process.kill(id.pid, sent);
+    }
+    await sleep(20);
+  }
+}
+
+/** Undefined for a process that has ended, also for one whose parent has not taken notice yet (a zombie). */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    // The second field is the program's name in parentheses, which may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { withDirectoryLock } from './directory-lock.ts';
+import { guestImage } from './guest-image.ts';
+import { LibvirtHost } from './libvirt-host.ts';
+import { binDirectory } from './terraform-binary.ts';
+import { terraformrcPath } from './terraform-provider.ts';
+
+export interface LabOptions {
+  /** Labs of different names run side by side. Default `demo`: the one that people use by hand. */
+  readonly name?: string;
+  /** Where all of the lab lies; removed by `down`. Default `/var/lib/caplv-lab-<name>`. */
+  readonly dir?: string;
+  /** Number of libvirt hosts (default 1). A running lab gets those it lacks. */
+  readonly hosts?: number;
+  /**
+   * Link each host to this machine, so that it is reached over qemu+tcp, and its guests reach this machine (default
+   * false). Unauthenticated: anyone on this machine may then use the lab.
+   */
+  readonly uplink?: boolean;
+  /** Begin with nothing: take down what a former run of this name left (default false). For tests. */
+  readonly fresh?: boolean;
+  /** Receives one line a slow step. */
+  readonly progress?: (line: string) => void;
+}
+
+/**
+ * One or more private libvirt hosts with QEMU on this machine, and a guest image for them. Never touches a libvirt that
+ * the machine itself runs. Needs root and the Debian packages of `test/lab/setup.sh --lab`.
+ */
+export class Lab {
+  readonly directory: string;
+  readonly hosts: readonly LibvirtHost[];
+  /** qcow2 file that boots by itself (see guest-image.ts). */
+  readonly imagePath: string;
+
+  private constructor(directory: string, hosts: readonly LibvirtHost[]) {
+    this.directory = directory;
+    this.hosts = hosts;
+    this.imagePath = join(directory, 'guest.qcow2');
+  }
+
+  /** Starts what is missing; resolves when every host answers. On a lab that runs: quick, and changes nothing. */
+  static async up(options: LabOptions = {}): Promise<Lab> {
+    if (process.getuid?.() !== 0) throw new Error('the lab needs root for namespaces and mounts: use sudo');
+    const directory = labDirectory(options);
+    const image = await guestImage(options.progress);
+    if (options.fresh) await (await Lab.find(options))?.down();
+    return withDirectoryLock(dirname(directory), async () => {
+      await mkdir(directory, { recursive: true, mode: 0o755 });
+      const count = Math.max(options.hosts ?? 1, await countHosts(directory));
+      const lab = await Lab.#load(directory, count);
+      // A lab keeps the image that it began with: overlays of its guests may stand on it.
+      if (!existsSync(lab.imagePath)) {
+        await copyFile(image, `${lab.imagePath}.new`);
+        await rename(`${lab.imagePath}.new`, lab.imagePath);
+      }
+      for (const host of lab.hosts) await host.start({ uplink: options.uplink ?? false });
+      return lab;
+    });
+  }
+
+  /** The lab of this name as it lies on disk, running or not; undefined if there is none. */
+  static async find(options: Pick<LabOptions, 'name' | 'dir'> = {}): Promise<Lab | undefined> {
+    const directory = labDirectory(options);
+    return existsSync(directory) ? Lab.#load(directory, await countHosts(directory)) : undefined;
+  }
+
+  static async #load(directory: string, hosts: number): Promise<Lab> {
+    const numbers = Array.from({ length: hosts }, (_, index) => index + 1);
+    return new Lab(
+      directory,
+      await Promise.all(numbers.map((number) => LibvirtHost.load(directory, number))),
+    );
+  }
+
+  /** What programs need in their environment to work with this lab. Further hosts: `CAPLV_LIBVIRT_URI_2`, … */
+  env(): Record<string, string> {
+    const uri = this.hosts[0]?.uri;
+    if (!uri) throw new Error(`the lab in ${this.directory} has no host: start it again`);
+    const further = this.hosts.slice(1).map((host, index) => [`CAPLV_LIBVIRT_URI_${index + 2}`, host.uri]);
+    return {
+      CAPLV_LIBVIRT_URI: uri,
+      ...Object.fromEntries(further),
+      // For virsh by hand.
+      LIBVIRT_DEFAULT_URI: uri,
+      TF_CLI_CONFIG_FILE: terraformrcPath(),
+      CHECKPOINT_DISABLE: '1',
+      // Holds terraform where the machine has none.
+      PATH: `${process.env['PATH']}:${binDirectory()}`,
+    };
+  }
+
+  /** Ends all processes of the lab and removes its directory. Also cleans up after a lab that crashed. */
+  async down(): Promise<void> {
+    await withDirectoryLock(dirname(this.directory), async () => {
+      // Read again: another process may have added hosts.
+      const { hosts } = await Lab.#load(this.directory, await countHosts(this.directory));
+      await Promise.all(hosts.map((host) => host.kill()));
+      await rm(this.directory, { recursive: true, force: true });
+    });
+  }
+}
+
+function labDirectory(options: Pick<LabOptions, 'name' | 'dir'>): string {
+  const name = options.name ?? 'demo';
+  if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
+    throw new Error(
+      `lab name ${JSON.stringify(name)}: use at most 31 lower case letters, digits and hyphens`,
+    );
+  }
+  return options.dir ?? `/var/lib/caplv-lab-${name}`;
+}
+
+async function countHosts(directory: string): Promise<number> {
+  const names = await readdir(directory).catch(() => []);
+  return names.filter((name) => name.startsWith('host-')).length;
+}

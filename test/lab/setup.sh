@@ -1,0 +1,47 @@
+#!/bin/sh
+# Gets a fresh clone ready; quick and silent when all is there.
+#
+#   test/lab/setup.sh          npm packages and build: all that the unit tests need
+#   test/lab/setup.sh --lab    also what the lab needs: Debian packages (as root), terraform, the libvirt provider
+#
+# Run by `npm run demo`, `npm run lab` and `npm test`. Needs Node 20 or later with npm, for --lab Debian 12 on amd64.
+set -eu
+cd "$(dirname "$0")/../.."
+
+say() { echo "setup: $*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+case "${1:-}" in
+  '' | --lab) ;;
+  -h | --help)
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+  *)
+    echo "usage: test/lab/setup.sh [--lab]" >&2
+    exit 2
+    ;;
+esac
+
+command -v node >/dev/null || die 'node is missing: install Node.js 20 or later, https://nodejs.org/en/download'
+command -v npm >/dev/null || die 'npm is missing: it comes with Node.js, or apt-get install npm'
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || die "Node $(node -v) is too old: install 20 or later"
+
+# npm packages; among them Node 24 itself, which everything after this line runs on.
+lock=$(cksum <package-lock.json)
+stamp=node_modules/.caplv-setup
+if [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
+  say 'installing npm packages (a minute or two the first time)'
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  echo "$lock" >"$stamp"
+fi
+PATH=$PWD/node_modules/.bin:$PATH
+export PATH
+
+npm run --silent --if-present build >&2
+
+[ "${1:-}" != --lab ] || exec node test/lab/install.ts

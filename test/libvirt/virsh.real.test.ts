@@ -1,0 +1,114 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Libvirt } from '../../src/libvirt/libvirt.ts';
+import { Virsh } from '../../src/libvirt/virsh.ts';
+
+// virsh itself, with libvirt's built-in test driver: no daemon, no root. Each connection begins with the same small host.
+const uri = 'test:///default';
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'caplv-virsh-'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+test.each(['a b', "it's", 'say "hi"', 'a;b', '--all', '#x', 'back\\slash', '$(id)', 'über', '7'])(
+  'an object called %j is asked for by that name and no other',
+  async (name) => {
+    const xml = `<domain type='test'><name>${escapeXml(name)}</name><memory>1024</memory><os><type>hvm</type></os></domain>`;
+    const file = join(directory, 'domain.xml');
+    await writeFile(file, xml);
+    const answers = await new Virsh(uri).batch([
+      ['define', `--file=${file}`],
+      ['dumpxml', `--domain=${name}`],
+    ]);
+    expect(answers[1]?.error).toBeUndefined();
+    expect(answers[1]?.text).toContain(`<name>${escapeXml(name)}</name>`);
+  },
+);
+
+test('a command that fails spoils neither those before nor those after it', async () => {
+  const answers = await new Virsh(uri).batch([
+    ['list', '--name'],
+    ['dumpxml', '--domain=nope'],
+    ['pool-list', '--name'],
+  ]);
+  expect(answers.map(({ text, error }) => [text.trim(), error?.code])).toEqual([
+    ['test', undefined],
+    ['', 'notFound'],
+    ['default-pool', undefined],
+  ]);
+});
+
+test('a batch too long for one argument is answered whole and in order', async () => {
+  const names = Array.from({ length: 2000 }, (_, i) =>
+    i % 500 === 0 ? 'test' : `no-such-domain-of-this-host-${i}`,
+  );
+  const answers = await new Virsh(uri).batch(names.map((name) => ['domuuid', `--domain=${name}`]));
+  expect(answers).toHaveLength(2000);
+  expect(answers.flatMap(({ error }, i) => (error ? [] : [i]))).toEqual([0, 500, 1000, 1500]);
+});
+
+test('a host that takes no connection ends in an error, and leaves no ssh behind', async () => {
+  // A program in the place of ssh that never answers, and whose PID can be asked for afterwards.
+  const ssh = join(directory, 'ssh');
+  await writeFile(ssh, `#!/bin/sh\necho $$ >${directory}/pid\nexec sleep 1000\n`, { mode: 0o755 });
+  const libvirt = new Libvirt({ uri: `qemu+ssh://root@192.0.2.1/system?command=${ssh}` });
+  await expect(libvirt.domains({ timeoutMs: 1000 })).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringContaining('took no connection within 1 s'),
+  });
+  const pid = (await readFile(join(directory, 'pid'), 'utf8')).trim();
+  const { stdout: state } = await execa('ps', ['-o', 'stat=', '-p', pid], { reject: false });
+  // Killed; a zombie only waits for its parent.
+  expect(state).toMatch(/^(Z.*)?$/);
+});
+
+test('a caller that gives up is told its own reason', async () => {
+  const reason = new Error('shutting down');
+  await expect(new Libvirt({ uri }).domains({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+});
+
+test('without virsh the error says what to install', async () => {
+  const libvirt = new Libvirt({ uri, virsh: 'virsh-that-is-not-there' });
+  await expect(libvirt.facts()).rejects.toMatchObject({
+    code: 'virshMissing',
+    fix: expect.stringContaining('apt-get install libvirt-clients'),
+  });
+});
+
+test('without libvirtd the error names the socket and how to start it', async () => {
+  const libvirt = new Libvirt({ uri: 'qemu+unix:///system?socket=/nowhere/sock' });
+  await expect(libvirt.facts()).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringContaining("'/nowhere/sock': No such file or directory"),
+    fix: expect.stringContaining('systemctl start libvirtd'),
+  });
+});
+
+test('the environment of the caller changes nothing', async () => {
+  const { stdout } = await execa(
+    process.execPath,
+    [
+      '--input-type=module-typescript',
+      '--eval',
+      `import { Libvirt } from '${new URL('../../src/libvirt/libvirt.ts', import.meta.url).href}';
+       console.log((await new Libvirt({ uri: '${uri}' }).domains()).map(({ name }) => name).join());`,
+    ],
+    {
+      env: { LANG: 'de_DE.UTF-8', LIBVIRT_DEBUG: '1', LIBVIRT_DEFAULT_URI: 'qemu:///nope', VIRSH_DEBUG: '0' },
+    },
+  );
+  expect(stdout).toBe('test');
+});
+
+function escapeXml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll("'", '&apos;')
+    .replaceAll('"', '&quot;');
+}

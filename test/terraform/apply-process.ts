@@ -1,0 +1,18 @@
+/**
+ * A caplv of its own that applies, for tests: `node apply-process.ts <workspace dir> <provider key> <config file>`.
+ * Prints a line of JSON for each event, and one for the provider's process number.
+ */
+import { readFile } from 'node:fs/promises';
+import { findProvider } from '../../src/terraform/provider-binary.ts';
+import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
+import { Terraform } from '../../src/terraform/terraform.ts';
+import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+
+const [dir = '', providerKey = '', config = ''] = process.argv.slice(2);
+const binary = await findTerraform();
+const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+const terraform = new Terraform({ binary: async () => binary, providerMode: 'warm', providers });
+const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
+print({ type: 'provider', pid: (await providers.get(providerKey)).pid });
+await terraform.apply({ dir }, JSON.parse(await readFile(config, 'utf8')), { providerKey, onEvent: print });
+// Not closed: a caplv that just ends must not leave its provider behind either.

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { findProvider } from '../../src/terraform/provider-binary.ts';
+import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
+import type { RunEvent } from '../../src/terraform/run-event.ts';
+import { Terraform } from '../../src/terraform/terraform.ts';
+import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
+import { scratchDir } from './scratch.ts';
+
+const host = useLab('terraform-restart');
+
+/** A terraform whose provider is connected to libvirt, and a workspace with one volume. */
+async function connected() {
+  const binary = await findTerraform();
+  const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+  const terraform = new Terraform({ binary: async () => binary, providerMode: 'warm', providers });
+  const dir = await scratchDir();
+  const workspace = { dir: join(dir, 'w') };
+  const config = volumeStack(host(), { name: uniqueName() });
+  const events: RunEvent[] = [];
+  const options = { providerKey: host().uri, onEvent: (event: RunEvent) => events.push(event) };
+  await terraform.apply(workspace, config, options);
+  events.length = 0;
+  return { terraform, providers, dir, workspace, config, events, options };
+}
+
+async function restartLibvirtd(): Promise<void> {
+  await host().stopLibvirtd();
+  await host().startLibvirtd();
+}
+
+describe('libvirtd is restarted under a running caplv', { timeout: 60_000 }, () => {
+  test('the next plan works, with a new provider', async () => {
+    const { terraform, workspace, config, events, options } = await connected();
+    await restartLibvirtd();
+    expect(await terraform.plan(workspace, config, options)).toMatchObject({ action: 'none' });
+    expect(events).toContainEqual({ type: 'retrying', reason: expect.stringContaining('libvirt') });
+    await terraform.destroy(workspace, providerOnly(host()), options);
+    await terraform.close();
+  });
+
+  test('the next create works, although provider 0.8.3 says only that there is no pool', async () => {
+    const { terraform, dir, workspace, options } = await connected();
+    await restartLibvirtd();
+    const other = { dir: join(dir, 'other') };
+    const created = await terraform.apply(other, volumeStack(host(), { name: uniqueName() }), options);
+    expect(created.changes).toMatchObject([{ action: 'create' }]);
+    await terraform.destroy(other, providerOnly(host()), options);
+    await terraform.destroy(workspace, providerOnly(host()), options);
+    await terraform.close();
+  });
+
+  test('who saw the restart can have a new provider at once', async () => {
+    const { terraform, workspace, config, events, options } = await connected();
+    await restartLibvirtd();
+    await terraform.restartProvider(host().uri);
+    await terraform.plan(workspace, config, options);
+    expect(events).toEqual([]);
+    await terraform.destroy(workspace, providerOnly(host()), options);
+    await terraform.close();
+  });
+
+  test('while it is down the error says that libvirt cannot be reached', async () => {
+    const { terraform, workspace, config, options } = await connected();
+    await host().stopLibvirtd();
+    try {
+      await expect(terraform.plan(workspace, config, options)).rejects.toThrow('failed to connect');
+    } finally {
+      await host().startLibvirtd();
+    }
+    await terraform.destroy(workspace, providerOnly(host()), options);
+    await terraform.close();
+  });
+});
+
+test('a provider that was killed is replaced', { timeout: 60_000 }, async () => {
+  const { terraform, providers, workspace, config, options } = await connected();
+  const provider = await providers.get(host().uri);
+  process.kill(provider.pid, 'SIGKILL');
+  await provider.ended;
+  expect(await terraform.plan(workspace, config, options)).toMatchObject({ action: 'none' });
+  expect((await providers.get(host().uri)).pid).not.toBe(provider.pid);
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
