@@ -3,7 +3,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { reportError } from './cli/error-report.ts';
 import { EXIT, exitCodeOf } from './cli/exit-code.ts';
-import { OUTPUTS } from './cli/output.ts';
 import { openTerminal } from './cli/terminal.ts';
 import { configOf, defaultStateDir, type GlobalFlags } from './config.ts';
 import { VERSION } from './version.ts';
@@ -84,7 +83,7 @@ function build(finish: (code: number) => void): Command {
   command(program, 'get', 'list objects')
     .argument('<kind>', 'clusters or machines')
     .argument('[name]')
-    .addOption(output(...OUTPUTS))
+    .addOption(output('wide', 'json', 'yaml', 'name'))
     .addOption(new Option('-A, --all-namespaces', 'of all namespaces').env('CAPLV_ALL_NAMESPACES'))
     .action(async (kind, name, _, self: Command) =>
       finish(await (await import('./cli/get.ts')).get(kind, name, self.optsWithGlobals())),

@@ -64,7 +64,6 @@ export async function openEngine(config: Config, options: EngineOptions): Promis
     ...shared,
     actuator,
     resolver,
-    libvirt,
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });

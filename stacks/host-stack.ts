@@ -1,17 +1,21 @@
 import { Network } from '@cdktf/provider-libvirt/lib/network';
 import { Pool } from '@cdktf/provider-libvirt/lib/pool';
 import { Volume } from '@cdktf/provider-libvirt/lib/volume';
+import { DataResource } from 'cdktf';
 import type { Construct } from 'constructs';
 import type { BackendIntent, HostIntent, NetworkIntent } from './intent.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
 import { literal } from './literal.ts';
+import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
 import { volumeSource } from './volume-source.ts';
 
 /**
  * What the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
- * `libvirt_volume.image_<pool>__<volume>`. An image whose source or volume changes is made anew under machines that use
- * the old one; give it another volume name instead.
+ * `libvirt_volume.image_<pool>__<volume>`.
+ *
+ * An image is known by its volume's name: where it came from may change, and overlays of it never lose their base. For
+ * another image take another name.
  */
 export class HostStack extends LibvirtStack {
   constructor(scope: Construct, id: string, intent: HostIntent, backend: BackendIntent) {
@@ -31,11 +35,17 @@ export class HostStack extends LibvirtStack {
         pool,
         source: volumeSource(source),
         dependsOn: managed && [managed],
+        lifecycle: { ignoreChanges: ['source'] },
       });
     }
   }
 
   private network(network: NetworkIntent): Network {
+    const dhcp = network.mode === 'bridge' ? undefined : { enabled: network.dhcp };
+    // The provider claims to change these in place, and does not.
+    const shape = new DataResource(this, resourceId('shape', network.name), {
+      triggersReplace: { mtu: network.mtu, dhcp: dhcp?.enabled },
+    });
     return new Network(this, resourceId('network', network.name), {
       name: network.name,
       mode: network.mode,
@@ -44,7 +54,8 @@ export class HostStack extends LibvirtStack {
       domain: network.domain,
       mtu: network.mtu,
       autostart: network.autostart,
-      dhcp: network.mode === 'bridge' ? undefined : { enabled: network.dhcp },
+      dhcp,
+      lifecycle: { replaceTriggeredBy: addresses([shape]) },
     });
   }
 }

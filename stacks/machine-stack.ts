@@ -14,6 +14,7 @@ import type { BackendIntent, RootDiskIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
 import { literal } from './literal.ts';
+import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
 import { seedCdromStylesheet } from './seed-cdrom.ts';
 import type { SeededMachine } from './seed-file.ts';
@@ -155,11 +156,6 @@ export class MachineStack extends LibvirtStack {
       },
     });
   }
-}
-
-/** cdktf wraps a resource in `${}` here, which Terraform's JSON syntax refuses in this place. */
-function addresses(resources: readonly TerraformResource[]): string[] {
-  return resources.map((resource) => `${resource.terraformResourceType}.${resource.friendlyUniqueId}`);
 }
 
 /** libvirt reads the format off the content: an ISO in a raw volume is read back as `iso`, and a guest may write what it likes. */

@@ -1,7 +1,7 @@
 /**
- * A name as part of a Terraform resource id (letters, digits, `-`, `_`). Different names give different ids: whatever else
- * a name holds, `_` included, becomes `_<hex>`. So an id depends on its name alone, and removing one resource never moves
- * another.
+ * A name as part of a Terraform resource id (letters, digits, `-`, `_`). Different names give different ids: each byte of
+ * whatever else a name holds, `_` included, becomes `_<hex>`. So an id depends on its name alone, and removing one resource
+ * never moves another.
  */
 export function resourceId(kind: string, ...names: readonly string[]): string {
   return [kind, names.map(encode).join('__')].join('_');
@@ -9,8 +9,7 @@ export function resourceId(kind: string, ...names: readonly string[]): string {
 
 /** Never gives `__`, nor a `_` at its end. */
 function encode(name: string): string {
-  return name.replace(
-    /[^A-Za-z0-9-]/gu,
-    (character) => `_${character.codePointAt(0)?.toString(16).padStart(2, '0')}`,
+  return name.replace(/[^A-Za-z0-9-]/gu, (character) =>
+    Array.from(Buffer.from(character), (byte) => `_${byte.toString(16).padStart(2, '0')}`).join(''),
   );
 }

@@ -3,25 +3,26 @@
  * machine, and makes it true through Terraform; libvirt is only read, asked to shut a guest down, and rid of leftovers.
  */
 
-import { access, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
-import { Terminal } from '../errors.ts';
+import { Transient } from '../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Lock } from '../terraform/lock.ts';
-import type { Plan } from '../terraform/plan.ts';
 import type { RunEvent } from '../terraform/run-event.ts';
+import type { State } from '../terraform/state.ts';
 import type { Terraform } from '../terraform/terraform.ts';
 import { classified } from './failures.ts';
-import { findLeftovers, isEmpty, removeLeftovers } from './leftovers.ts';
+import { findLeftovers, isEmpty, notOwned, removeLeftovers, stateMissing } from './leftovers.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
+import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
 import { type StackHome, seedDirectory, type Workspaces } from './workspaces.ts';
 
 export interface ActuatorOptions {
@@ -34,6 +35,13 @@ export interface ActuatorOptions {
 
 export interface VerbOptions {
   readonly onEvent?: (event: ActuatorEvent) => void;
+}
+
+export interface UpdateOptions extends VerbOptions {
+  /** Let the plan replace or delete a domain or disk. Default: refused. */
+  readonly allowReplace?: boolean;
+  /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
+  readonly shutdownTimeoutMs?: number;
 }
 
 /** What happens while a verb runs, for progress. */
@@ -50,8 +58,8 @@ export interface MachineLocation extends MachineIdentity {
   readonly pools: readonly string[];
 }
 
-/** Present from before the first apply until it succeeded: proof that objects without a state come from a broken run. */
-const CREATING = 'creating';
+/** For a guest that is to be off and stays: there is no hurry. */
+const DEFAULT_SHUTDOWN_MS = 60_000;
 
 export class Actuator {
   readonly #options: ActuatorOptions;
@@ -95,53 +103,30 @@ export class Actuator {
 
   /**
    * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
-   * same machine left. Throws Terminal NotOwned, PoolNotFound, NetworkNotFound …, Transient for what may pass.
+   * same machine left. `facts` list the volumes of the machine's pools. Throws Terminal NotOwned, StateMissing,
+   * PoolNotFound, NetworkNotFound …, Transient for what may pass.
    */
-  async create(intent: MachineIntent, options: VerbOptions = {}): Promise<void> {
-    await this.#locked(intent, 'create', options, async (home, lock) => {
-      const cleared = this.#clearLeftovers(intent, home, options);
-      await Promise.all([
-        cleared,
-        this.#withConfig(intent, home, async (config) => {
-          await cleared;
-          const marker = join(home.workspace.dir, CREATING);
-          await writeFile(marker, '', { mode: 0o600 });
-          await this.#options.terraform.apply(home.workspace, config, {
-            providerKey: intent.uri,
-            lock,
-            ...options,
-          });
-          await rm(marker);
-        }),
-      ]);
-    });
+  async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
+    await this.#locked(intent, 'create', options, (home, lock) =>
+      this.#withConfig(intent, home, async (config) => {
+        const { terraform } = this.#options;
+        const state = await terraform.state(home.workspace);
+        // Somebody else made it while we waited for the lock.
+        if (state?.resources.length) return this.#change(intent, facts, home, lock, config, options);
+        await this.#clearLeftovers(intent, facts, home, state, options);
+        const run = { providerKey: intent.uri, lock, ...options };
+        await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
+      }),
+    );
   }
 
   /**
-   * Brings an existing machine to its intent: plan, guard, apply of that very plan. Returns the plan that was applied.
-   * Throws Terminal ReplaceRefused when the plan replaces or deletes its domain or a disk and that is not allowed.
+   * Brings an existing machine to its intent: plan, guard, apply of that very plan. `facts` as for create. Throws Terminal
+   * ReplaceRefused when the plan replaces or deletes its domain or a disk and that is not allowed.
    */
-  async update(
-    intent: MachineIntent,
-    options: VerbOptions & { readonly allowReplace?: boolean; readonly shutdownTimeoutMs?: number } = {},
-  ): Promise<Plan> {
-    return this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(intent, home, async (config) => {
-        const { terraform } = this.#options;
-        const run = { providerKey: intent.uri, lock, ...options };
-        const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
-        if (plan.action === 'none') return plan;
-        // What a broken first run left was never in use: it may be replaced.
-        const allowed = options.allowReplace || (await wasInterrupted(home));
-        if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
-        await this.#clearLeftovers(intent, home, options);
-        if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
-          await this.#shutDown({ ...intent, pools: [] }, options.shutdownTimeoutMs ?? 0, options);
-        }
-        await terraform.apply(home.workspace, config, { ...run, plan });
-        await rm(join(home.workspace.dir, CREATING), { force: true });
-        return plan;
-      }),
+  async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
+    await this.#locked(intent, 'update', options, (home, lock) =>
+      this.#withConfig(intent, home, (config) => this.#change(intent, facts, home, lock, config, options)),
     );
   }
 
@@ -156,28 +141,42 @@ export class Actuator {
     await this.#locked(machine, 'delete', options, async (home, lock) => {
       const { terraform, libvirt, synthesizer, workspaces } = this.#options;
       const state = await terraform.state(home.workspace);
-      const observer = libvirt(machine.uri);
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
         // An empty stack: destroying needs no image, no user data, nothing that may be gone by now.
-        const config = await synthesizer.host(
-          { uri: machine.uri, networks: [], pools: [], images: [] },
-          home.backend,
-        );
+        const nothing = { uri: machine.uri, networks: [], pools: [], images: [] };
+        const config = await synthesizer.host(nothing, home.backend);
         await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
       }
-      const pools = (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
-        typeof pool === 'string' ? [pool] : [],
-      );
-      const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...pools])] });
-      const leftovers = await findLeftovers(machine, facts, observer, undefined).catch((error) => {
-        // Somebody else's domain of that name is none of our business when we only clear up.
-        if (error instanceof Terminal && error.code === 'NotOwned') return { domain: undefined, volumes: [] };
-        throw error;
-      });
-      await removeLeftovers(leftovers, observer);
+      const observer = libvirt(machine.uri);
+      const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
+      await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
       await workspaces.discard(home);
     });
+  }
+
+  /** Plan, guard, apply. */
+  async #change(
+    intent: MachineIntent,
+    facts: HostFacts,
+    home: StackHome,
+    lock: Lock,
+    config: object,
+    options: UpdateOptions,
+  ): Promise<void> {
+    const { terraform } = this.#options;
+    const run = { providerKey: intent.uri, lock, ...options };
+    if (!intent.domain.running) await this.#stop(intent, options);
+    const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
+    if (plan.action === 'none') return;
+    // What a broken create left was never in use: it may be replaced.
+    const allowed = options.allowReplace || (await unfinishedVerb(home)) === 'create';
+    if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
+    await this.#clearLeftovers(intent, facts, home, await terraform.state(home.workspace), options);
+    if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
+      await this.#shutDown({ ...intent, pools: [] }, options.shutdownTimeoutMs ?? 0, options);
+    }
+    await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
@@ -214,47 +213,67 @@ export class Actuator {
     });
   }
 
-  async #clearLeftovers(intent: MachineIntent, home: StackHome, options: VerbOptions): Promise<void> {
-    const { terraform, libvirt } = this.#options;
-    const observer = libvirt(intent.uri);
-    const pools = new Set([
-      intent.rootDisk.pool,
-      ...intent.disks.flatMap((disk) => (disk.kind === 'new' ? [disk.pool] : [])),
-    ]);
-    if (intent.seed) pools.add(intent.seed.pool);
-    const [facts, state] = await Promise.all([
-      observer.facts({ volumesOf: [...pools] }),
-      terraform.state(home.workspace),
-    ]);
-    const leftovers = await findLeftovers(intent, facts, observer, state);
+  async #clearLeftovers(
+    intent: MachineIntent,
+    facts: HostFacts,
+    home: StackHome,
+    state: State | undefined,
+    options: VerbOptions,
+  ): Promise<void> {
+    const observer = this.#options.libvirt(intent.uri);
+    if (isEmpty(await findLeftovers(intent, facts, observer, state))) return;
+    // Looked at again before anything is removed: the facts are from before the lock.
+    const leftovers = await findLeftovers(
+      intent,
+      await observer.facts({ volumesOf: poolsOf(intent) }),
+      observer,
+      state,
+    );
     if (isEmpty(leftovers)) return;
-    if (leftovers.domain && !(await wasInterrupted(home))) throw stateMissing(leftovers.domain, home);
-    await removeLeftovers(leftovers, observer);
-    const names = [leftovers.domain ?? [], leftovers.volumes.map(({ volume }) => volume)].flat();
-    options.onEvent?.({ type: 'leftovers_removed', names });
+    if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
+    if (!(await explainsLeftovers(home, state))) throw stateMissing(leftovers, home.workspace.dir);
+    options.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
   }
 
-  async #shutDown(machine: MachineLocation, timeoutMs: number, options: VerbOptions): Promise<void> {
-    if (timeoutMs <= 0) return;
+  /** The provider starts domains and never stops one (0.8.3), so a guest that is to be off is asked. */
+  async #stop(intent: MachineIntent, options: UpdateOptions): Promise<void> {
+    const timeoutMs = options.shutdownTimeoutMs || DEFAULT_SHUTDOWN_MS;
+    if ((await this.#shutDown({ ...intent, pools: [] }, timeoutMs, options)) === 'off') return;
+    throw new Transient({
+      code: 'LibvirtError',
+      message: `the guest did not shut down within ${timeoutMs / 1_000} s`,
+      fix: `shut it down from inside, or power it off: virsh destroy ${intent.domain.name}`,
+      retryAfterMs: 30_000,
+    });
+  }
+
+  async #shutDown(
+    machine: MachineLocation,
+    timeoutMs: number,
+    options: VerbOptions,
+  ): Promise<'off' | 'timeout'> {
+    if (timeoutMs <= 0) return 'timeout';
     const observed = await this.exists(machine);
-    if (observed?.state !== 'running') return;
+    if (observed?.state !== 'running') return 'off';
     options.onEvent?.({ type: 'shutdown_requested', timeoutMs });
     const outcome = await this.#options.libvirt(machine.uri).shutdown(observed.name, { timeoutMs });
     if (outcome === 'timeout') options.onEvent?.({ type: 'shutdown_timeout' });
+    return outcome;
   }
 }
 
-async function wasInterrupted(home: StackHome): Promise<boolean> {
-  return access(join(home.workspace.dir, CREATING)).then(
-    () => true,
-    () => false,
-  );
+/** The pools of all volumes that are a machine's own. */
+export function poolsOf({ rootDisk, disks, seed }: MachineIntent): string[] {
+  const pools = [
+    rootDisk.pool,
+    seed?.pool,
+    ...disks.map((disk) => (disk.kind === 'new' ? disk.pool : undefined)),
+  ];
+  return [...new Set(pools.filter((pool) => pool !== undefined))];
 }
 
-function stateMissing(domain: string, home: StackHome): Terminal {
-  return new Terminal({
-    code: 'StateMissing',
-    message: `domain "${domain}" is this Machine's, but its Terraform state is not in ${home.workspace.dir}`,
-    fix: `put its terraform.tfstate back, or, if the machine may go: caplv delete machine, then apply again`,
-  });
+function poolsIn(state: State | undefined): string[] {
+  return (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
+    typeof pool === 'string' ? [pool] : [],
+  );
 }

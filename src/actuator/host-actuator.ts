@@ -7,14 +7,24 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostIntent } from '../../stacks/intent.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
+import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import type { ActuatorOptions, VerbOptions } from './actuator.ts';
 import { classified } from './failures.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { refuseReplacement } from './replace-guard.ts';
+import type { StackHome } from './workspaces.ts';
 
 /** The intent that was applied last, beside the state. */
 const APPLIED = 'applied.json';
+
+export interface EnsureOptions extends VerbOptions {
+  /** Let a plan replace a network or pool that machines may be using. Default: refused. */
+  readonly allowReplace?: boolean;
+  /** Further pools whose volumes the caller wants to see. */
+  readonly volumesOf?: readonly string[];
+}
 
 export class HostActuator {
   readonly #options: ActuatorOptions;
@@ -34,53 +44,53 @@ export class HostActuator {
 
   /**
    * Makes host `uri` what `intent` says, evaluated under the host's lock. Costs no Terraform run when the same intent was
-   * applied before and everything in it is still there. Throws Terminal ReplaceRefused for a change that would replace a
-   * network or pool that is in use.
+   * applied before and everything in it is still there. Returns what the host then looks like, with the volumes of the
+   * intent's pools and of `volumesOf`. Throws Terminal ReplaceRefused for a change that would replace a network or pool.
    */
   async ensure(
     uri: string,
     intent: () => Promise<HostIntent>,
-    options: VerbOptions & { readonly allowReplace?: boolean } = {},
-  ): Promise<void> {
-    const { terraform, synthesizer, workspaces } = this.#options;
-    const home = workspaces.host(uri);
-    await classified(async () => {
-      if (await this.#isApplied(await intent(), home.workspace.dir)) return;
-      const lock = await terraform.lock(home.workspace, { operation: 'host', ...options });
+    options: EnsureOptions = {},
+  ): Promise<HostFacts> {
+    return classified(async () => {
+      const home = this.#options.workspaces.host(uri);
+      const wanted = await intent();
+      const facts = await this.#facts(wanted, options);
+      if (await isApplied(wanted, facts, home)) return facts;
+      const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
-        const wanted = await intent();
-        if (await this.#isApplied(wanted, home.workspace.dir)) return;
-        const config = await synthesizer.host(wanted, home.backend);
-        const run = { providerKey: uri, lock, ...options };
-        const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
-        if (plan.action !== 'none') {
-          if (!options.allowReplace) {
-            await refuseReplacement(replacementsOnly(plan), () =>
-              terraform.explain(home.workspace, plan, run),
-            );
-          }
-          await terraform.apply(home.workspace, config, { ...run, plan });
-        }
-        await this.#remember(wanted, home.workspace.dir);
+        return await this.#makeTrue(await intent(), home, lock, options);
       } finally {
         await lock.release();
       }
     });
   }
 
-  async #isApplied(intent: HostIntent, dir: string): Promise<boolean> {
-    const applied = await readFile(join(dir, APPLIED), 'utf8').catch(() => undefined);
-    if (applied === undefined) return isNothing(intent);
-    if (!isDeepStrictEqual(JSON.parse(applied), JSON.parse(JSON.stringify(intent)))) return false;
-    const pools = new Set(intent.images.map((image) => image.pool));
-    const facts = await this.#options.libvirt(intent.uri).facts({ volumesOf: [...pools] });
-    return (
-      intent.images.every((image) =>
-        facts.volumes.some((v) => v.pool === image.pool && v.name === image.volume),
-      ) &&
-      intent.networks.every((network) => facts.networks.some((n) => n.name === network.name && n.active)) &&
-      intent.pools.every((pool) => facts.pools.some((p) => p.name === pool.name && p.active))
-    );
+  async #makeTrue(
+    intent: HostIntent,
+    home: StackHome,
+    lock: Lock,
+    options: EnsureOptions,
+  ): Promise<HostFacts> {
+    const { terraform, synthesizer } = this.#options;
+    const facts = await this.#facts(intent, options);
+    if (await isApplied(intent, facts, home)) return facts;
+    const config = await synthesizer.host(intent, home.backend);
+    const run = { providerKey: intent.uri, lock, ...options };
+    const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
+    if (plan.action !== 'none') {
+      if (!options.allowReplace) {
+        await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
+      }
+      await terraform.apply(home.workspace, config, { ...run, plan });
+    }
+    await this.#remember(intent, home.workspace.dir);
+    return this.#facts(intent, options);
+  }
+
+  #facts({ uri, images }: HostIntent, { volumesOf = [] }: EnsureOptions): Promise<HostFacts> {
+    const pools = new Set([...volumesOf, ...images.map((image) => image.pool)]);
+    return this.#options.libvirt(uri).facts({ volumesOf: [...pools] });
   }
 
   async #remember(intent: HostIntent, dir: string): Promise<void> {
@@ -88,6 +98,21 @@ export class HostActuator {
     if (isNothing(intent)) await rm(dir, { recursive: true, force: true });
     else await writeFile(file, JSON.stringify(intent, null, 2), { mode: 0o600 });
   }
+}
+
+/** The same was applied before, and is there. */
+async function isApplied(intent: HostIntent, facts: HostFacts, { workspace }: StackHome): Promise<boolean> {
+  const applied = await readFile(join(workspace.dir, APPLIED), 'utf8').catch(() => undefined);
+  if (applied === undefined) return isNothing(intent);
+  if (!isDeepStrictEqual(JSON.parse(applied), JSON.parse(JSON.stringify(intent)))) return false;
+  const { volumes, networks, pools } = facts;
+  return (
+    intent.images.every(({ pool, volume }) =>
+      volumes.some((one) => one.pool === pool && one.name === volume),
+    ) &&
+    intent.networks.every(({ name }) => networks.some((one) => one.name === name && one.active)) &&
+    intent.pools.every(({ name }) => pools.some((one) => one.name === name && one.active))
+  );
 }
 
 function isNothing(intent: HostIntent): boolean {

@@ -10,11 +10,12 @@ import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { State } from '../terraform/state.ts';
 
 export interface Leftovers {
-  readonly domain: string | undefined;
+  /** A domain of the machine's name that no state knows. */
+  readonly domain: { readonly name: string; readonly isOurs: boolean } | undefined;
   readonly volumes: readonly { readonly pool: string; readonly volume: string }[];
 }
 
-/** Throws Terminal NotOwned when a domain of the machine's name belongs to somebody else. */
+/** `facts` must list the volumes of all pools in which the machine may have some. */
 export async function findLeftovers(
   machine: MachineIdentity,
   facts: HostFacts,
@@ -23,33 +24,43 @@ export async function findLeftovers(
 ): Promise<Leftovers> {
   const resources = state?.resources ?? [];
   const known = new Set(resources.map((resource) => String(resource.attributes['name'] ?? '')));
-  const name = domainName(machine);
-  let domain: string | undefined;
-  if (facts.domains.includes(name) && !resources.some((resource) => resource.type === 'libvirt_domain')) {
-    const observed = await libvirt.domain(name);
-    if (observed && !isOwnedBy(machine, observed.description)) throw notOwned(name);
-    if (observed) domain = name;
-  }
   const volumes = facts.volumes
     .filter(({ name: volume }) => isVolumeOf(machine, volume) && !known.has(volume))
     .map(({ pool, name: volume }) => ({ pool, volume }));
+  const name = domainName(machine);
+  if (!facts.domains.includes(name) || resources.some(({ type }) => type === 'libvirt_domain')) {
+    return { domain: undefined, volumes };
+  }
+  const observed = await libvirt.domain(name);
+  const domain = observed && { name, isOurs: isOwnedBy(machine, observed.description) };
   return { domain, volumes };
 }
 
-/** Removes them, the domain first: it holds the volumes. */
-export async function removeLeftovers(leftovers: Leftovers, libvirt: Libvirt): Promise<void> {
-  if (leftovers.domain) await libvirt.removeDomain(leftovers.domain);
-  for (const { pool, volume } of leftovers.volumes) await libvirt.removeVolume(pool, volume);
+/** Removes what is ours, the domain first: it holds the volumes. Returns the names. */
+export async function removeLeftovers({ domain, volumes }: Leftovers, libvirt: Libvirt): Promise<string[]> {
+  if (domain?.isOurs) await libvirt.removeDomain(domain.name);
+  for (const { pool, volume } of volumes) await libvirt.removeVolume(pool, volume);
+  return [...(domain?.isOurs ? [domain.name] : []), ...volumes.map(({ volume }) => volume)];
 }
 
-export function isEmpty(leftovers: Leftovers): boolean {
-  return leftovers.domain === undefined && leftovers.volumes.length === 0;
+export function isEmpty({ domain, volumes }: Leftovers): boolean {
+  return domain === undefined && volumes.length === 0;
 }
 
-function notOwned(name: string): Terminal {
+export function notOwned(name: string): Terminal {
   return new Terminal({
     code: 'NotOwned',
     message: `the host already has a domain "${name}" that is not this Machine's`,
     fix: `rename the Machine, or remove the domain yourself if nobody needs it: virsh undefine ${name}`,
+  });
+}
+
+/** Ours, in use perhaps, and no run that broke off explains it: a person has to look. */
+export function stateMissing({ domain, volumes }: Leftovers, directory: string): Terminal {
+  const names = [domain?.name ?? [], volumes.map(({ volume }) => volume)].flat();
+  return new Terminal({
+    code: 'StateMissing',
+    message: `${names.join(', ')} belong to this Machine, but the Terraform state in ${directory} does not know them`,
+    fix: 'put its terraform.tfstate back; or, if the machine and its disks may go, delete the Machine and apply it again',
   });
 }

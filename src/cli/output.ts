@@ -8,8 +8,7 @@ import { formatDuration } from '../duration.ts';
 import type { KubeObject } from '../store/store.ts';
 import { formatTable } from './table.ts';
 
-export const OUTPUTS = ['wide', 'json', 'yaml', 'name'] as const;
-export type Output = (typeof OUTPUTS)[number] | undefined;
+export type Output = 'wide' | 'json' | 'yaml' | 'name' | undefined;
 
 /** `one`: a single object was asked for by name, so json and yaml show it without a List around it. */
 export function formatObjects(

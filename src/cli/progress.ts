@@ -61,7 +61,7 @@ function describe(event: ActuatorEvent, style: Style): string {
     case 'shutdown_requested':
       return `asked the guest to shut down (at most ${seconds(event.timeoutMs)})`;
     case 'shutdown_timeout':
-      return style('yellow', 'the guest did not shut down in time; powering it off');
+      return style('yellow', 'the guest did not shut down in time');
   }
 }
 

@@ -3,7 +3,7 @@
  * should be, and may be repeated at any time, by any process.
  */
 
-import type { Actuator, ActuatorEvent } from '../actuator/actuator.ts';
+import { type Actuator, type ActuatorEvent, poolsOf } from '../actuator/actuator.ts';
 import { type Machine, MachineKind } from '../api/machine.ts';
 import { CaplvError, Transient } from '../errors.ts';
 import { intentHash, poolOf } from '../intent/machine-intent.ts';
@@ -12,7 +12,7 @@ import { preflight } from '../intent/preflight.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
-import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { differenceFrom } from './domain-difference.ts';
 import { refuseSharedMac } from './mac-conflict.ts';
@@ -35,7 +35,6 @@ export interface MachineControllerOptions {
   readonly actuator: Actuator;
   readonly resolver: MachineResolver;
   readonly hosts: SharedHosts;
-  readonly libvirt: (uri: string) => Libvirt;
   readonly recorder: Recorder;
   /** Let plans run that replace or delete a domain or disk. */
   readonly allowReplace: boolean;
@@ -109,7 +108,8 @@ export class MachineController {
 
   async #reconcileNormal(scope: MachineScope): Promise<Result> {
     const { placed, resolved } = await this.#resolve(scope);
-    const observed = await scope.step('HostReady', () => this.#exists(placed));
+    const isNew = scope.providerStatus.appliedHash === undefined;
+    const observed = isNew ? undefined : await scope.step('HostReady', () => this.#exists(placed));
     const reason = reasonToRun(scope, resolved, observed);
     const now = reason === undefined ? observed : await this.#makeTrue(scope, placed, resolved, reason);
     await scope.claim(true);
@@ -146,14 +146,13 @@ export class MachineController {
     scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
     scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
     scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
-    await this.#prepareHost(scope, placed, resolved);
+    const facts = await this.#prepareHost(scope, placed, resolved);
 
     const started = Date.now();
-    const shutdownTimeoutMs = this.#shutdownTimeoutMs(placed);
-    await scope.step('DomainReady', async () => {
-      if (exists) await actuator.update(intent, { onEvent, allowReplace, shutdownTimeoutMs });
-      else await actuator.create(intent, { onEvent });
-    });
+    const options = { onEvent, allowReplace, shutdownTimeoutMs: this.#shutdownTimeoutMs(placed) };
+    await scope.step('DomainReady', () =>
+      exists ? actuator.update(intent, facts, options) : actuator.create(intent, facts, options),
+    );
     const verb = exists ? 'Updated' : 'Created';
     const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
     this.#options.recorder.event(scope.machine, {
@@ -166,22 +165,27 @@ export class MachineController {
     return scope.step('DomainReady', () => this.#exists(placed));
   }
 
+  /** What machines share on the host. Returns how the host then looks. */
   async #prepareHost(
     scope: MachineScope,
     placed: PlacedMachine,
-    { intent, pinned }: ResolvedMachine,
-  ): Promise<void> {
-    const { hosts, allowReplace, onProgress, libvirt } = this.#options;
+    resolved: ResolvedMachine,
+  ): Promise<HostFacts> {
+    const { store, hosts, allowReplace, onProgress } = this.#options;
+    const { intent, pinned } = resolved;
     // Pinned before the host's stack is built: that counts the images which machines have pinned.
     scope.setProviderStatus({ host: placed.site.name ?? pinned.uri, pinned });
     scope.summarize();
     await scope.save();
-    await scope.step('HostReady', async () => {
-      await refuseSharedMac(this.#options.store, placed);
-      await hosts.ensure(pinned.uri, { onEvent: (event) => onProgress?.(scope.key, event), allowReplace });
-      preflight(intent, placed.spec, await libvirt(pinned.uri).facts({ volumesOf: [] }), placed.path);
+    const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
+    const facts = await scope.step('HostReady', async () => {
+      await refuseSharedMac(store, placed);
+      const seen = await hosts.ensure(pinned.uri, { onEvent, allowReplace, volumesOf: poolsOf(intent) });
+      preflight(intent, placed.spec, seen, placed.path);
+      return seen;
     });
     scope.setCondition('HostReady', 'True', 'AsSpecified');
+    return facts;
   }
 
   async #reconcileDelete(scope: MachineScope): Promise<Result> {

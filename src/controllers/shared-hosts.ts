@@ -1,13 +1,13 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
 import type { HostIntent } from '../../stacks/intent.ts';
-import type { VerbOptions } from '../actuator/actuator.ts';
-import type { HostActuator } from '../actuator/host-actuator.ts';
+import type { EnsureOptions, HostActuator } from '../actuator/host-actuator.ts';
 import { ClusterKind, clusterProviderSpec } from '../api/cluster.ts';
 import { MachineKind } from '../api/machine.ts';
 import { hostIntent } from '../intent/host-intent.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { sitesOf } from '../intent/site.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
 import type { Store } from '../store/store.ts';
 
 export class SharedHosts {
@@ -26,8 +26,8 @@ export class SharedHosts {
   }
 
   /** Makes networks, pools and base images of host `uri`, and removes those that nothing uses any more. */
-  async ensure(uri: string, options: VerbOptions & { readonly allowReplace?: boolean } = {}): Promise<void> {
-    await this.#actuator.ensure(uri, () => this.intent(uri), options);
+  async ensure(uri: string, options: EnsureOptions = {}): Promise<HostFacts> {
+    return this.#actuator.ensure(uri, () => this.intent(uri), options);
   }
 
   /** From what the store holds now: all Clusters that stay, all Machines that still exist. */

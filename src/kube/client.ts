@@ -1,10 +1,11 @@
-import type { IncomingMessage } from 'node:http';
 import type { KubeObject, ListOptions, ObjectKey, ResourceKind } from '../store/store.ts';
-import { ApiError, type ApiStatus, hasReason } from './api-error.ts';
+import { hasReason } from './api-error.ts';
+import type { Connection } from './connection.ts';
 import { apiVersionOf } from './key.ts';
-import type { Connection } from './kubeconfig.ts';
 import { Metrics } from './metrics.ts';
+import { collectionPath, objectPath } from './resource-path.ts';
 import { type ApiRequest, Transport } from './transport.ts';
+import { type WatchCallEvent, watchEvents } from './watch-stream.ts';
 
 export interface ObjectList<T> {
   readonly items: T[];
@@ -13,10 +14,6 @@ export interface ObjectList<T> {
 }
 
 export interface ListCallOptions extends ListOptions {
-  /** For example `metadata.name=x`. */
-  readonly fieldSelector?: string;
-  /** Objects a request; the pages are joined. */
-  readonly pageSize?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -26,14 +23,6 @@ export interface WatchCallOptions extends ListOptions {
   readonly timeoutSeconds: number;
   readonly signal?: AbortSignal;
 }
-
-export type WatchCallEvent<T> =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
-  /** Nothing changed up to this resourceVersion. */
-  | {
-      readonly type: 'BOOKMARK';
-      readonly object: { readonly metadata: { readonly resourceVersion: string } };
-    };
 
 export interface ApplyCallOptions {
   readonly fieldManager: string;
@@ -48,6 +37,7 @@ export interface DeleteCallOptions {
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
 }
 
+/** Objects a request. */
 const PAGE_SIZE = 500;
 
 /** The verbs of the Kubernetes API, typed by kind. Errors are `ApiError`; what is absent is reason NotFound. */
@@ -79,16 +69,17 @@ export class Client {
     kind: ResourceKind<T>,
     options: ListCallOptions = {},
   ): Promise<ObjectList<T>> {
-    const { namespace, labelSelector, fieldSelector, signal, pageSize = PAGE_SIZE } = options;
+    const { namespace, labelSelector, signal } = options;
     const path = collectionPath(kind, namespace);
     const items: T[] = [];
     let next: string | undefined;
     for (;;) {
-      const query = { labelSelector, fieldSelector, limit: pageSize, continue: next };
+      const query = { labelSelector, limit: PAGE_SIZE, continue: next };
       const page = await this.call<ListPage<T>>({ method: 'GET', path, query, signal });
       // Lists of built-in kinds leave out the type of their items.
-      for (const item of page.items ?? [])
+      for (const item of page.items ?? []) {
         items.push({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind });
+      }
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
     }
@@ -190,43 +181,4 @@ export class Client {
 interface ListPage<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   readonly items: readonly T[] | null;
-}
-
-function collectionPath(kind: ResourceKind, namespace: string | undefined): string {
-  const root = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
-  const scope = kind.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
-  return `${root}${scope}/${kind.plural}`;
-}
-
-function objectPath(kind: ResourceKind, { namespace, name }: ObjectKey): string {
-  if (!name) throw new Error(`a ${kind.kind} without a name`);
-  if (kind.namespaced && !namespace) throw new Error(`${kind.kind} ${name} needs a namespace`);
-  return `${collectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
-}
-
-async function* watchEvents<T>(
-  request: string,
-  response: IncomingMessage,
-): AsyncGenerator<WatchCallEvent<T>> {
-  try {
-    for await (const line of lines(response)) {
-      const event = JSON.parse(line) as
-        | WatchCallEvent<T>
-        | { readonly type: 'ERROR'; readonly object: ApiStatus };
-      if (event.type === 'ERROR') throw ApiError.fromStatus(request, event.object);
-      yield event;
-    }
-  } finally {
-    response.destroy();
-  }
-}
-
-async function* lines(response: IncomingMessage): AsyncGenerator<string> {
-  response.setEncoding('utf8');
-  let rest = '';
-  for await (const chunk of response) {
-    const parts = (rest + chunk).split('\n');
-    rest = parts.pop() ?? '';
-    for (const line of parts) if (line) yield line;
-  }
 }

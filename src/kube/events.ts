@@ -4,6 +4,7 @@ import type { KubeObject, ResourceKind, Store } from '../store/store.ts';
 import { ApiError } from './api-error.ts';
 import { formatKey, keyOf } from './key.ts';
 import type { Logger } from './log.ts';
+import { microTime } from './micro-time.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
@@ -72,7 +73,8 @@ interface Entry {
 export class EventRecorder {
   private readonly options: EventRecorderOptions;
   private readonly entries = new Map<string, Entry>();
-  private readonly limits = new Map<string, TokenBucket>();
+  /** By uid of the object. */
+  private readonly limits = new Map<string | undefined, TokenBucket>();
   private writing: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
 
@@ -145,7 +147,7 @@ export class EventRecorder {
   }
 
   private isAllowed(object: KubeObject): boolean {
-    const id = object.metadata.uid ?? formatKey(keyOf(object));
+    const id = object.metadata.uid;
     const limit = this.limits.get(id) ?? new TokenBucket(RATE_LIMIT);
     this.limits.set(id, limit);
     return limit.tryTake();
@@ -175,7 +177,7 @@ function newEvent(
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
     metadata: { name: `${name.slice(0, 230)}.${hash}`, namespace: namespace ?? 'default' },
-    eventTime: microTime(new Date()),
+    eventTime: microTime(),
     type,
     reason,
     action,
@@ -189,9 +191,4 @@ function newEvent(
 function isSimilar(a: KubeEvent, b: KubeEvent): boolean {
   const sameObject = a.regarding.uid === b.regarding.uid && a.metadata.namespace === b.metadata.namespace;
   return sameObject && a.regarding.name === b.regarding.name && a.type === b.type && a.reason === b.reason;
-}
-
-/** RFC 3339 with microseconds, as Kubernetes insists. */
-function microTime(time: Date): string {
-  return time.toISOString().replace('Z', '000Z');
 }

@@ -1,46 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { type ExecConfig, ExecCredentialSource } from './exec-credential.ts';
-
-/** How to reach one API server as one user. */
-export interface Connection {
-  readonly server: URL;
-  /** Namespace of the context; `default` where it names none. */
-  readonly namespace: string;
-  /** TLS options and headers that authenticate a request. Asked for at each request: tokens rotate. */
-  requestOptions(): Promise<RequestOptions>;
-}
+import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 
 export interface ConnectionChoice {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
   readonly kubeconfig?: string;
   readonly context?: string;
-}
-
-interface ClusterConfig {
-  readonly server: string;
-  readonly 'certificate-authority'?: string;
-  readonly 'certificate-authority-data'?: string;
-  readonly 'insecure-skip-tls-verify'?: boolean;
-  readonly 'tls-server-name'?: string;
-  readonly 'proxy-url'?: string;
-}
-
-interface UserConfig {
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly 'client-certificate'?: string;
-  readonly 'client-certificate-data'?: string;
-  readonly 'client-key'?: string;
-  readonly 'client-key-data'?: string;
-  readonly exec?: ExecConfig;
-  readonly 'auth-provider'?: unknown;
 }
 
 interface ContextConfig {
@@ -57,9 +25,6 @@ interface KubeconfigFile {
 }
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
-
-/** A mounted token is rotated by the kubelet long before it expires; reading it once a minute is what client-go does. */
-const TOKEN_FILE_CACHE_MS = 60_000;
 
 /** Throws an Error that names the file and what is missing in it. */
 export async function loadConnection(choice: ConnectionChoice = {}): Promise<Connection> {
@@ -155,48 +120,6 @@ function inClusterConnection(): Connection {
   );
 }
 
-function connectionOf(cluster: ClusterConfig, user: UserConfig, namespace: string): Connection {
-  const tls = {
-    ca: content(cluster['certificate-authority-data'], cluster['certificate-authority']),
-    cert: content(user['client-certificate-data'], user['client-certificate']),
-    key: content(user['client-key-data'], user['client-key']),
-    ...(cluster['tls-server-name'] && { servername: cluster['tls-server-name'] }),
-    ...(cluster['insecure-skip-tls-verify'] && { rejectUnauthorized: false }),
-  };
-  const authentication = authenticationOf(user);
-  return {
-    server: new URL(cluster.server),
-    namespace,
-    requestOptions: async () => ({ ...tls, ...(await authentication()) }),
-  };
-}
-
-function authenticationOf(user: UserConfig): () => Promise<RequestOptions> {
-  if (user.exec) {
-    const source = new ExecCredentialSource(user.exec);
-    return async () => {
-      const { token, clientCertificateData: cert, clientKeyData: key } = await source.get();
-      return { ...(cert && { cert, key }), ...(token && bearer(token)) };
-    };
-  }
-  if (user.tokenFile) return tokenFileAuthentication(user.tokenFile);
-  if (user.token) return async () => bearer(user.token as string);
-  if (user.username) return async () => ({ auth: `${user.username}:${user.password ?? ''}` });
-  return async () => ({});
-}
-
-function tokenFileAuthentication(path: string): () => Promise<RequestOptions> {
-  let token = '';
-  let readAt = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (performance.now() - readAt > TOKEN_FILE_CACHE_MS) {
-      token = (await readFile(path, 'utf8')).trim();
-      readAt = performance.now();
-    }
-    return bearer(token);
-  };
-}
-
 async function clientNodeConnection(
   paths: readonly string[],
   context: string,
@@ -219,13 +142,4 @@ async function clientNodeConnection(
       return options;
     },
   };
-}
-
-function bearer(token: string): RequestOptions {
-  return { headers: { Authorization: `Bearer ${token}` } };
-}
-
-function content(base64: string | undefined, path: string | undefined): Buffer | undefined {
-  if (base64) return Buffer.from(base64, 'base64');
-  return path ? readFileSync(path) : undefined;
 }

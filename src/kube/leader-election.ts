@@ -6,6 +6,7 @@ import type { Client } from './client.ts';
 import { type Lease, LeaseKind } from './lease.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { microTime } from './micro-time.ts';
 
 export interface LeaderElectionOptions {
   readonly client: Client;
@@ -23,6 +24,9 @@ export interface LeaderElectionOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
 }
+
+/** Nobody should wait longer for a process to end; the lease expires anyway. */
+const RELEASE_TIMEOUT_MS = 5_000;
 
 /** This process does not lead any more, and another may: it must begin nothing new. */
 export class LeadershipLost extends Error {
@@ -70,11 +74,12 @@ export class LeaderElection {
     const { renewDeadlineMs, retryPeriodMs, name } = this.options;
     try {
       for (;;) {
-        await sleep(retryPeriodMs, undefined, { signal }).catch(() => {});
+        const remainingMs = () =>
+          Math.max(1, Math.floor(this.observedAt + renewDeadlineMs - performance.now()));
+        await sleep(Math.min(retryPeriodMs, remainingMs()), undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
-        const remainingMs = this.observedAt + renewDeadlineMs - performance.now();
         try {
-          await this.renew(AbortSignal.timeout(Math.max(1, Math.floor(remainingMs))));
+          await this.renew(AbortSignal.timeout(remainingMs()));
         } catch (error) {
           if (error instanceof LeadershipLost) throw error;
           this.log.warn('Lease was not renewed', { error });
@@ -85,6 +90,7 @@ export class LeaderElection {
       }
     } catch (error) {
       this.isLeader.set(0, { name });
+      this.lease = undefined; // Nothing that could be released.
       throw error;
     }
   }
@@ -94,17 +100,14 @@ export class LeaderElection {
     this.isLeader.set(0, { name: this.options.name });
     if (this.lease?.spec.holderIdentity !== this.identity) return;
     try {
-      const released = {
+      const spec = {
         ...this.lease.spec,
         holderIdentity: '',
         leaseDurationSeconds: 1,
         renewTime: microTime(),
       };
-      await this.options.client.update(
-        LeaseKind,
-        { ...this.lease, spec: released },
-        AbortSignal.timeout(5_000),
-      );
+      const inTime = AbortSignal.timeout(RELEASE_TIMEOUT_MS);
+      await this.options.client.update(LeaseKind, { ...this.lease, spec }, inTime);
       this.log.info('Released the lease');
     } catch (error) {
       this.log.warn('Lease was not released, others wait until it expires', { error });
@@ -120,7 +123,7 @@ export class LeaderElection {
       return true;
     } catch (error) {
       signal.throwIfAborted();
-      if (!isRace(error)) this.log.warn('Lease was not acquired', { error });
+      if (!isOutdated(error)) this.log.warn('Lease was not acquired', { error });
       return false;
     }
   }
@@ -129,7 +132,7 @@ export class LeaderElection {
     try {
       await this.write(signal);
     } catch (error) {
-      if (!isRace(error)) throw error;
+      if (!isOutdated(error)) throw error;
       // Someone wrote it: a person with kubectl, or our own write whose answer was lost, or a new leader.
       const observedAt = this.observedAt;
       await this.observe(signal);
@@ -143,8 +146,9 @@ export class LeaderElection {
   private async observe(signal: AbortSignal): Promise<void> {
     const { client, namespace, name } = this.options;
     const lease = await client.get(LeaseKind, { namespace, name }, signal);
-    if (lease?.metadata.resourceVersion !== this.lease?.metadata.resourceVersion)
+    if (lease?.metadata.resourceVersion !== this.lease?.metadata.resourceVersion) {
       this.observedAt = performance.now();
+    }
     this.lease = lease;
   }
 
@@ -183,11 +187,7 @@ function newLease(namespace: string, name: string, spec: Lease['spec']): Lease {
   return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { namespace, name }, spec };
 }
 
-function isRace(error: unknown): boolean {
-  return hasReason(error, 'Conflict') || hasReason(error, 'AlreadyExists');
-}
-
-/** RFC 3339 with microseconds, as Kubernetes insists. */
-function microTime(): string {
-  return new Date().toISOString().replace('Z', '000Z');
+/** What we know of the Lease is no longer so: it was changed, made or deleted by someone else. */
+function isOutdated(error: unknown): boolean {
+  return ['Conflict', 'AlreadyExists', 'NotFound'].some((reason) => hasReason(error, reason));
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ResourceKind, Store } from '../store/store.ts';
 import { type HealthCheck, HealthServer } from './health-server.ts';
@@ -68,6 +69,8 @@ export class Manager {
     const lease = new AbortController();
     /** Aborts for whatever reason there is to stop work. */
     const work = new AbortController();
+    // Each informer, request and reconcile listens to one of these: more than ten is no leak.
+    setMaxListeners(0, caches.signal, lease.signal, work.signal);
     let drained = true;
     let failure: { readonly error: unknown } | undefined;
     const fail = (error: unknown) => {

@@ -3,7 +3,7 @@ import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from './api-error.ts';
 import { backoffDelay } from './backoff.ts';
-import type { Connection } from './kubeconfig.ts';
+import type { Connection } from './connection.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface ApiRequest {
@@ -25,8 +25,8 @@ const RETRY = { baseMs: 100, maxMs: 2_000 };
 /** A server may ask for more patience than this; the caller is told with `retryAfterMs` and does not block here. */
 const MAX_RETRY_AFTER_MS = 5_000;
 
-/** For whole answers. A page of 500 objects takes well under a second. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** For the beginning of an answer, and for whole ones of `send`. A page of 500 objects takes well under a second. */
+const TIMEOUT_MS = 30_000;
 
 /** TCP keep-alive finds a peer that vanished: 15 s idle, then ten probes of one second. */
 const KEEP_ALIVE_MS = 15_000;
@@ -58,7 +58,7 @@ export class Transport {
   async send(request: ApiRequest): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+        const timeout = AbortSignal.timeout(TIMEOUT_MS);
         const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
         return await readAll(await this.stream({ ...request, signal }));
       } catch (error) {
@@ -125,7 +125,12 @@ export class Transport {
         if (value !== undefined) url.searchParams.set(name, String(value));
       }
       const send = server.protocol === 'http:' ? http.request : https.request;
-      send(url, options).once('response', resolve).once('error', reject).end(payload);
+      const sent = send(url, options).once('response', resolve).once('error', reject);
+      // A connection that died unnoticed would swallow the request for a quarter of an hour.
+      const late = () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`));
+      const timer = setTimeout(late, TIMEOUT_MS);
+      for (const event of ['response', 'close']) sent.once(event, () => clearTimeout(timer));
+      sent.end(payload);
     });
   }
 

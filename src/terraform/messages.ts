@@ -31,7 +31,7 @@ export type Message = Stamped &
   (
     | { readonly type: 'planned_change' | 'resource_drift'; readonly change: ResourceChange }
     | { readonly type: 'change_summary'; readonly operation: 'plan' | 'apply' | 'destroy' }
-    | { readonly type: 'refresh_start'; readonly address: string }
+    | { readonly type: 'refresh_start' | 'refresh_complete'; readonly address: string }
     | { readonly type: 'apply_start' | 'apply_errored'; readonly change: ResourceChange }
     | { readonly type: 'apply_progress'; readonly change: ResourceChange; readonly elapsedSeconds: number }
     | { readonly type: 'apply_complete'; readonly change: ResourceChange; readonly id?: string }
@@ -53,6 +53,7 @@ export function parseMessage(line: string): Message | undefined {
     case 'change_summary':
       return { type: raw.type, at, operation: raw.changes.operation };
     case 'refresh_start':
+    case 'refresh_complete':
       return { type: raw.type, at, address: hook.resource.addr };
     case 'apply_start':
     case 'apply_errored':

@@ -129,6 +129,11 @@ export class ProviderHost {
     };
   }
 
+  /** For one that no longer answers. The runs that use it fail, and save their state. */
+  kill(): void {
+    if (this.#alive) this.#child.kill('SIGKILL');
+  }
+
   /** Lets go of it: it ends now, or with the last run that still uses it. Then the promise is settled. */
   release(): Promise<void> {
     this.#child.ref();

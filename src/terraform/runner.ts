@@ -7,13 +7,13 @@ import { initLock, needsInit } from './initialization.ts';
 import { Lock } from './lock.ts';
 import { type LockHolder, operationName } from './lock-holder.ts';
 import { lostProvider } from './lost-provider.ts';
-import type { Message } from './messages.ts';
 import type { ProviderHost } from './provider-host.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
 import { type RunOutcome, run } from './run.ts';
 import { type RunEvent, RunEvents } from './run-event.ts';
 import type { TerraformBinary } from './terraform-binary.ts';
 import { failureOf, TerraformError } from './terraform-error.ts';
+import { CONNECTED, Watchdog } from './watchdog.ts';
 import { paths, type Workspace } from './workspace.ts';
 
 /** One use of terraform in a workspace that is locked and has its configuration. */
@@ -24,6 +24,8 @@ export interface Call {
   readonly verb: string;
   readonly args: readonly string[];
   readonly providerKey: string;
+  /** How long terraform may wait for its state lock. */
+  readonly lockTimeoutMs: number;
   readonly onEvent: (event: RunEvent) => void;
 }
 
@@ -38,6 +40,11 @@ export interface RunnerOptions {
    * says.
    */
   readonly pluginDir?: string;
+  /**
+   * Warm mode: how long the provider may take to connect to libvirt, or to read one resource, before it counts as hung and is
+   * replaced. Default 20 s.
+   */
+  readonly providerTimeoutMs?: number;
 }
 
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
@@ -53,7 +60,7 @@ export class Runner {
    * @throws StateLocked, Conflict (Transient)
    */
   async run(call: Call): Promise<RunOutcome> {
-    for (let retried = false; ; retried = true) {
+    for (let retries = 0; ; retries++) {
       const host = await this.#host(call.providerKey);
       const wasConnected = host?.connected ?? false;
       await this.#initIfNeeded(call, host);
@@ -61,7 +68,7 @@ export class Runner {
       if (outcome.exitCode === 0) return outcome;
       const reason = host && lostProvider(host, wasConnected, outcome);
       if (reason !== undefined) await this.#options.providers.restart(call.providerKey, host);
-      if (reason === undefined || retried || appliedChanges(outcome.messages).length > 0) {
+      if (reason === undefined || retries === MAX_RETRIES || appliedChanges(outcome.messages).length > 0) {
         throw failureOf(call.verb, outcome);
       }
       call.onEvent({ type: 'retrying', reason });
@@ -103,19 +110,28 @@ export class Runner {
   async #once(call: Call, host: ProviderHost | undefined): Promise<RunOutcome> {
     const entry = await host?.enter();
     const events = new RunEvents();
+    const watchdog =
+      host &&
+      new Watchdog({
+        limitMs: this.#options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
+        lockTimeoutMs: call.lockTimeoutMs,
+        onHung: () => host.kill(),
+      });
     try {
       return await run({
         ...(await this.#request(call, this.#environment(call.workspace, host))),
         ...(host && { lifeline: host.lifeline }),
         args: call.args,
         onMessage: (message) => {
-          if (PROVIDER_CONFIGURED.has(message.type)) entry?.configured();
+          watchdog?.see(message);
+          if (CONNECTED.has(message.type)) entry?.configured();
           if (message.type === 'state_lock_acquire') void announceStateLock(call);
           const event = events.from(message);
           if (event !== undefined) call.onEvent(event);
         },
       });
     } finally {
+      watchdog?.stop();
       entry?.leave();
     }
   }
@@ -166,12 +182,11 @@ export class Runner {
   }
 }
 
-/** The first of these tells that the provider has its connection to libvirt. A saved plan's changes are printed before. */
-const PROVIDER_CONFIGURED: ReadonlySet<Message['type']> = new Set([
-  'refresh_start',
-  'apply_start',
-  'change_summary',
-]);
+/** Time for an answer that takes milliseconds, or a second on a slow link. */
+const PROVIDER_TIMEOUT_MS = 20_000;
+
+/** One loss of the provider may follow the other: many runs share it. */
+const MAX_RETRIES = 3;
 
 /** An `init` from a registry downloads 10 MB. */
 const INIT_WAIT_MS = 120_000;

@@ -157,11 +157,11 @@ export class Terraform {
     options: RunOptions,
     work: (call: Omit<Call, 'args'>) => Promise<T>,
   ): Promise<T> {
-    const { providerKey, onEvent = () => {} } = options;
+    const { providerKey, lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent = () => {} } = options;
     const whole = async () => {
       const lock = options.lock ?? (await this.lock(workspace, { ...options, operation: verb }));
       try {
-        const call = { workspace, lock, verb, providerKey, onEvent };
+        const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent };
         await this.#saveErroredState(call);
         return await work(call);
       } finally {

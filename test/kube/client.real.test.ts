@@ -118,7 +118,9 @@ describe('refusals', () => {
 
   it('refuses fields that the schema does not know, instead of dropping them', async () => {
     const typo = { ...widget('typo'), spec: { colour: 'red' } as object };
-    await expect(store.apply(WidgetKind, typo, as('a'))).rejects.toThrow('colour');
+    const error = await store.apply(WidgetKind, typo, as('a')).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(Terminal);
+    expect((error as Error).message).toContain('colour');
   });
 
   it('says who may not do what, and how to allow it', async () => {

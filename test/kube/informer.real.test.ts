@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Client } from '../../src/kube/client.ts';
+import { Client } from '../../src/kube/client.ts';
 import { Informer } from '../../src/kube/informer.ts';
+import { loadConnection } from '../../src/kube/kubeconfig.ts';
 import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
@@ -157,8 +158,6 @@ describe('a resourceVersion that the server has forgotten (410)', () => {
 describe('who may not list', () => {
   it('is told so in the log, and goes on when it may', async () => {
     const { log, lines: denied } = capturedLog();
-    const { loadConnection } = await import('../../src/kube/kubeconfig.ts');
-    const { Client } = await import('../../src/kube/client.ts');
     const carol = new Client(await loadConnection({ kubeconfig: await lab.userKubeconfig('carol') }));
     const forbidden = new Informer(
       new KubernetesStore(carol, { log, metrics: new Metrics() }),

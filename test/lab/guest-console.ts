@@ -45,6 +45,11 @@ export class GuestConsole {
     }
   }
 
+  /** Resolves when the console ends by itself, as it does when its guest stops. */
+  async ended(signal?: AbortSignal): Promise<void> {
+    while (!this.#ended) await once(this.#changes, 'change', signal ? { signal } : {});
+  }
+
   /** Types a line. The small guest runs it with sh, and shows its status for an empty one. */
   send(line: string): void {
     this.#child.stdin.write(`${line}\n`);

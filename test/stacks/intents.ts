@@ -1,4 +1,4 @@
-import type { HostIntent, SeedIntent } from '../../stacks/intent.ts';
+import type { HostIntent } from '../../stacks/intent.ts';
 import type { SeededMachine } from '../../stacks/seed-file.ts';
 
 const uri = 'qemu:///system';
@@ -29,11 +29,15 @@ export const minimalMachine: SeededMachine = {
 export const awkward =
   'a: "${file("/etc/passwd")} %{ if true }yes%{ endif } $${x} ${TfToken[TOKEN.7]}"\nb: \'\\n\\"\'\n';
 
-export const ignition: SeedIntent = {
-  kind: 'ignition',
-  volume: 'default.small.ign',
-  pool: 'default',
-  content: JSON.stringify({ ignition: { version: '3.4.0' }, token: awkward }),
+/** With a secret in its Terraform JSON. */
+export const ignitionMachine: SeededMachine = {
+  ...minimalMachine,
+  seed: {
+    kind: 'ignition',
+    volume: 'default.small.ign',
+    pool: 'default',
+    content: JSON.stringify({ ignition: { version: '3.4.0' }, token: awkward }),
+  },
 };
 
 /** Each feature once. */

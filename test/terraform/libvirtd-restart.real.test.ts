@@ -11,10 +11,15 @@ import { scratchDir } from './scratch.ts';
 const host = useLab('terraform-restart');
 
 /** A terraform whose provider is connected to libvirt, and a workspace with one volume. */
-async function connected() {
+async function connected(timeouts: { readonly providerTimeoutMs?: number } = {}) {
   const binary = await findTerraform();
   const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
-  const terraform = new Terraform({ binary: async () => binary, providerMode: 'warm', providers });
+  const terraform = new Terraform({
+    binary: async () => binary,
+    providerMode: 'warm',
+    providers,
+    ...timeouts,
+  });
   const dir = await scratchDir();
   const workspace = { dir: join(dir, 'w') };
   const config = volumeStack(host(), { name: uniqueName() });
@@ -81,6 +86,25 @@ test('a provider that was killed is replaced', { timeout: 60_000 }, async () => 
   await provider.ended;
   expect(await terraform.plan(workspace, config, options)).toMatchObject({ action: 'none' });
   expect((await providers.get(host().uri)).pid).not.toBe(provider.pid);
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
+
+test('a libvirtd that no longer answers does not hold a run for ever, and is picked up when it does', {
+  timeout: 60_000,
+}, async () => {
+  const { terraform, workspace, config, events, options } = await connected({ providerTimeoutMs: 500 });
+  const sandbox = await host().sandbox();
+  const pid = (await sandbox.run('cat', '/run/libvirtd.pid')).trim();
+  await sandbox.run('kill', '-STOP', pid);
+  try {
+    const plan = terraform.plan(workspace, config, { ...options, lockTimeoutMs: 0 });
+    await expect(plan).rejects.toThrow('Plugin did not respond');
+    expect(events).toContainEqual({ type: 'retrying', reason: 'the provider process had ended' });
+  } finally {
+    await sandbox.run('kill', '-CONT', pid);
+  }
+  expect(await terraform.plan(workspace, config, options)).toMatchObject({ action: 'none' });
   await terraform.destroy(workspace, providerOnly(host()), options);
   await terraform.close();
 });

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stringify } from 'yaml';
 import { Client } from '../../../src/kube/client.ts';
 import { loadConnection } from '../../../src/kube/kubeconfig.ts';
 import { type KubeBinaries, kubeBinaries } from './binaries.ts';
 import { CertificateAuthority } from './certificates.ts';
+import { compactEtcd, etcdArguments } from './etcd.ts';
+import { freePort } from './free-port.ts';
+import { writeKubeconfig } from './kubeconfig-file.ts';
 import { isRunning, type ProcessId, startProcess, stopProcess } from './lab-process.ts';
 
 export interface KubeLabOptions {
@@ -90,7 +91,12 @@ export class KubeLab {
       processes: {},
     });
     await lab.userKubeconfig('admin', ['system:masters']);
-    await lab.startEtcd(await freePort());
+    const etcd = {
+      dataDir: join(dir, 'etcd'),
+      url: lab.state.etcdUrl,
+      peerUrl: `http://127.0.0.1:${await freePort()}`,
+    };
+    await lab.start('etcd', binaries.etcd, etcdArguments(etcd));
     await lab.startApiServer();
     if (controllerManager) await lab.startControllerManager();
     return lab;
@@ -180,25 +186,15 @@ export class KubeLab {
     return this.writeKubeconfig(`${namespace}.${name}`, { token });
   }
 
-  /** Forgets all revisions of etcd before the present one: an old resourceVersion is then answered by 410. */
-  async compact(): Promise<void> {
-    const status = await etcdCall(this.state.etcdUrl, '/v3/maintenance/status', {});
-    await etcdCall(this.state.etcdUrl, '/v3/kv/compaction', {
-      revision: status.header.revision,
-      physical: true,
-    });
+  private async writeKubeconfig(user: string, credentials: Record<string, string>): Promise<string> {
+    const path = join(this.dir, `${user.replaceAll(/[^a-z0-9.-]/gi, '_')}.kubeconfig`);
+    await writeKubeconfig({ path, server: this.url, caPath: this.ca, user, credentials });
+    return path;
   }
 
-  private async startEtcd(peerPort: number): Promise<void> {
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
-    await this.start('etcd', this.state.binaries.etcd, [
-      `--data-dir=${join(this.dir, 'etcd')}`,
-      `--listen-client-urls=${this.state.etcdUrl}`,
-      `--advertise-client-urls=${this.state.etcdUrl}`,
-      `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=default=${peerUrl}`,
-    ]);
+  /** Forgets all revisions of etcd before the present one: an old resourceVersion is then answered by 410. */
+  async compact(): Promise<void> {
+    await compactEtcd(this.state.etcdUrl);
   }
 
   private async startControllerManager(): Promise<void> {
@@ -234,34 +230,4 @@ export class KubeLab {
       client.close();
     }
   }
-
-  private async writeKubeconfig(user: string, credentials: Record<string, string>): Promise<string> {
-    const path = join(this.dir, `${user.replaceAll(/[^a-z0-9.-]/gi, '_')}.kubeconfig`);
-    const ca = await readFile(this.ca);
-    const cluster = { server: this.url, 'certificate-authority-data': ca.toString('base64') };
-    const config = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'lab',
-      clusters: [{ name: 'lab', cluster }],
-      users: [{ name: user, user: credentials }],
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user, namespace: 'default' } }],
-    };
-    await writeFile(path, stringify(config), { mode: 0o600 });
-    return path;
-  }
-}
-
-async function etcdCall(url: string, path: string, body: unknown): Promise<{ header: { revision: string } }> {
-  const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(body) });
-  if (!response.ok) throw new Error(`etcd ${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as { header: { revision: string } };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }

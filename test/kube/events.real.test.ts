@@ -1,0 +1,132 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import type { Client } from '../../src/kube/client.ts';
+import { EventKind, EventRecorder, type KubeEvent } from '../../src/kube/events.ts';
+import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
+import type { Logger } from '../../src/kube/log.ts';
+import { Metrics } from '../../src/kube/metrics.ts';
+import type { KubeLab } from '../lab/kube/kube-lab.ts';
+import { capturedLog, type LogLine } from './log-lines.ts';
+import { labClient, upTestLab } from './test-lab.ts';
+import { type Widget, WidgetKind, widget } from './widget.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let lab: KubeLab;
+let client: Client;
+let log: Logger;
+let lines: LogLine[];
+
+beforeAll(async () => {
+  lab = await upTestLab();
+  client = await labClient(lab);
+  ({ log, lines } = capturedLog());
+});
+
+afterAll(async () => {
+  client?.close();
+  await lab?.down();
+});
+
+function newRecorder(): EventRecorder {
+  const store = new KubernetesStore(client, { log, metrics: new Metrics() });
+  return new EventRecorder({ store, controller: 'test.caplv.dev/painter', log });
+}
+
+const created = (name: string): Promise<Widget> => client.create(WidgetKind, widget(name));
+
+async function eventsOf({ metadata }: Widget): Promise<KubeEvent[]> {
+  const { items } = await client.list(EventKind, { namespace: 'default' });
+  return items.filter(({ regarding }) => regarding.uid === metadata.uid);
+}
+
+const painted = { type: 'Normal', reason: 'Painted', note: 'Painted it red in 3 s' } as const;
+
+it('is counted up when it happens again, also after a restart of the controller', async () => {
+  const object = await created('counted');
+  const recorder = newRecorder();
+  recorder.record(object, painted);
+  await recorder.flush();
+  expect(await eventsOf(object)).toMatchObject([
+    { ...painted, action: 'Painted', reportingController: 'test.caplv.dev/painter' },
+  ]);
+  expect((await eventsOf(object))[0]?.series).toBeUndefined();
+
+  for (let times = 2; times <= 5; times += 1) recorder.record(object, painted);
+  await recorder.flush();
+  expect(await eventsOf(object)).toMatchObject([{ series: { count: 5 } }]);
+
+  const restarted = newRecorder();
+  restarted.record(object, painted);
+  await restarted.flush();
+  expect(await eventsOf(object)).toMatchObject([{ series: { count: 6 } }]);
+});
+
+it('is what kubectl describe shows', async () => {
+  const object = await created('described');
+  const recorder = newRecorder();
+  for (let times = 1; times <= 3; times += 1) recorder.record(object, painted);
+  await recorder.flush();
+  const { stdout } = await promisify(execFile)(lab.kubectl, [
+    '--kubeconfig',
+    lab.kubeconfig,
+    'describe',
+    'widget',
+    'described',
+  ]);
+  expect(stdout).toMatch(
+    /Normal +Painted +.*\(x3 over .*\) +test\.caplv\.dev\/painter.* +Painted it red in 3 s/,
+  );
+});
+
+it('stands for many that differ only in what they say', async () => {
+  const object = await created('similar');
+  const recorder = newRecorder();
+  for (let attempt = 1; attempt <= 40; attempt += 1) {
+    recorder.record(object, { type: 'Warning', reason: 'PaintFailed', note: `Attempt ${attempt} failed` });
+  }
+  await recorder.flush();
+  const events = await eventsOf(object);
+  expect(events).toHaveLength(11);
+  const combined = events.find(({ note }) => note.startsWith('(combined from similar events)'));
+  expect(combined?.series?.count).toBe(30);
+});
+
+it('is dropped when there are too many about one object, not about others', async () => {
+  const [noisy, quiet] = [await created('noisy'), await created('quiet')];
+  const recorder = newRecorder();
+  for (let index = 0; index < 100; index += 1)
+    recorder.record(noisy, { ...painted, reason: `Reason${index}` });
+  recorder.record(quiet, painted);
+  await recorder.flush();
+  expect(await eventsOf(noisy)).toHaveLength(25);
+  expect(await eventsOf(quiet)).toHaveLength(1);
+});
+
+it('waits for an API server that is away', async () => {
+  const object = await created('outage');
+  const recorder = newRecorder();
+  await lab.stopApiServer();
+  recorder.record(object, painted);
+  await recorder.flush();
+  expect(lines.at(-1)).toMatchObject({ message: 'Event was not written', reason: 'Painted' });
+  await lab.startApiServer();
+  await recorder.flush();
+  expect(await eventsOf(object)).toMatchObject([painted]);
+});
+
+it('never stops the controller: what is refused is logged and dropped', async () => {
+  const recorder = newRecorder();
+  const nowhere = { ...widget('lost'), metadata: { name: 'lost', namespace: 'no-such-namespace' } };
+  recorder.record(nowhere, painted);
+  await recorder.flush();
+  expect(lines.at(-1)).toMatchObject({
+    level: 'warn',
+    message: 'Event was not written',
+    errorCode: 'NotFound',
+  });
+  const before = lines.length;
+  await recorder.flush();
+  expect(lines).toHaveLength(before);
+});

@@ -1,0 +1,5 @@
+import { registerHooks } from 'node:module';
+
+registerHooks({
+  resolve: (specifier, context, next) => next(specifier === 'cdktf' ? 'cdktn' : specifier, context),
+});

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../stacks/json.ts';
+import { toText } from '../../stacks/json.ts';
+import { synthMachine } from '../../stacks/synth.ts';
+import { awkward, ignitionMachine, minimalMachine, richMachine } from './intents.ts';
+
+const implicit = { kind: 'implicit' } as const;
+
+/** What lies at `path`, for example `resource.libvirt_domain.machine`. */
+function at(json: JsonObject, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], json);
+}
+
+// A changed snapshot changes machines that exist: see with a plan what it does to them.
+test('a machine with nothing but the necessary', async () => {
+  await expect(toText(synthMachine(minimalMachine, implicit))).toMatchFileSnapshot(
+    'snapshots/machine-minimal.tf.json.snap',
+  );
+});
+
+test('a machine with everything', async () => {
+  await expect(toText(synthMachine(richMachine, implicit))).toMatchFileSnapshot(
+    'snapshots/machine-rich.tf.json.snap',
+  );
+});
+
+test('an Ignition seed', async () => {
+  await expect(toText(synthMachine(ignitionMachine, implicit))).toMatchFileSnapshot(
+    'snapshots/machine-ignition.tf.json.snap',
+  );
+});
+
+test('the same intent gives the same bytes, whatever the order of its keys', () => {
+  const shuffled = Object.fromEntries(Object.entries(richMachine).reverse()) as typeof richMachine;
+  expect(toText(synthMachine(shuffled, implicit))).toBe(toText(synthMachine(richMachine, implicit)));
+});
+
+test('without a state of its own there is no backend block, so that no init is needed', () => {
+  expect(at(synthMachine(minimalMachine, implicit), 'terraform')).not.toHaveProperty('backend');
+});
+
+test('a local backend', () => {
+  const json = synthMachine(minimalMachine, { kind: 'local', path: '/state/${a}.tfstate' });
+  expect(at(json, 'terraform.backend')).toEqual({ local: { path: '/state/${a}.tfstate' } });
+});
+
+test('a kubernetes backend, without credentials', () => {
+  const labels = { 'cluster.x-k8s.io/cluster-name': 'fujisan' };
+  const backend = { kind: 'kubernetes', secretSuffix: 'machine', namespace: 'prod', labels } as const;
+  expect(at(synthMachine(minimalMachine, backend), 'terraform.backend')).toEqual({
+    kubernetes: { secret_suffix: 'machine', namespace: 'prod', labels },
+  });
+});
+
+test('what a manifest says is text to Terraform: no template in it reads a file of ours', () => {
+  const domain = { ...minimalMachine.domain, description: '${file("/etc/shadow")} %{ if true }' };
+  const json = synthMachine({ ...minimalMachine, domain }, implicit);
+  expect(at(json, 'resource.libvirt_domain.machine.description')).toBe(
+    '$${file("/etc/shadow")} %%{ if true }',
+  );
+});
+
+test('a secret stands in the default of a sensitive variable, as it is, and nowhere else', () => {
+  const json = synthMachine(ignitionMachine, implicit);
+  expect(JSON.parse(at(json, 'variable.ignition.default') as string).token).toBe(awkward);
+  expect(at(json, 'variable.ignition.sensitive')).toBe(true);
+  expect(toText(json).split('/etc/passwd')).toHaveLength(2);
+});
+
+test('the escape hatch goes last: objects are merged, arrays replaced, and templates stay templates', () => {
+  const terraform = {
+    resource: { libvirt_domain: { machine: { disk: [], cmdline: [{ a: '${terraform.workspace}' }] } } },
+  };
+  const machine = at(
+    synthMachine({ ...minimalMachine, terraform }, implicit),
+    'resource.libvirt_domain.machine',
+  );
+  expect(machine).toMatchObject({
+    name: 'default.small',
+    disk: [],
+    cmdline: [{ a: '${terraform.workspace}' }],
+  });
+});
+
+test('a data disk keeps its resource when another goes', () => {
+  const ids = (machine: typeof richMachine) =>
+    Object.keys(at(synthMachine(machine, implicit), 'resource.libvirt_volume') as object);
+  const without = { ...richMachine, disks: richMachine.disks.slice(1) };
+  expect(ids(richMachine)).toEqual(['disk_a_2eb_5fc', 'disk_etcd', 'root', 'seed']);
+  expect(ids(without)).toEqual(['disk_a_2eb_5fc', 'root', 'seed']);
+});

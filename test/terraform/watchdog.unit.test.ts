@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Message } from '../../src/terraform/messages.ts';
+import { Watchdog } from '../../src/terraform/watchdog.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function change(type: 'apply_start' | 'apply_complete', resource: string): Message {
+  return { type, at: 0, change: { address: `${resource}.r`, type: resource, name: 'r', action: 'create' } };
+}
+
+const refreshStart: Message = { type: 'refresh_start', at: 0, address: 'libvirt_volume.v' };
+const refreshComplete: Message = { type: 'refresh_complete', at: 0, address: 'libvirt_volume.v' };
+
+/** How often the provider counted as hung, a minute after these messages. */
+function hungAfter(...messages: Message[]): number {
+  let hung = 0;
+  const watchdog = new Watchdog({ limitMs: 20_000, lockTimeoutMs: 10_000, onHung: () => hung++ });
+  for (const message of messages) watchdog.see(message);
+  vi.advanceTimersByTime(60_000);
+  watchdog.stop();
+  return hung;
+}
+
+test('a provider that does not connect hangs, but not while terraform may still wait for its lock', () => {
+  const onHung = vi.fn<() => void>();
+  new Watchdog({ limitMs: 20_000, lockTimeoutMs: 10_000, onHung });
+  vi.advanceTimersByTime(29_999);
+  expect(onHung).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(onHung).toHaveBeenCalledOnce();
+});
+
+test('a resource that is never read to the end is a hung provider', () => {
+  expect(hungAfter(refreshStart)).toBe(1);
+  expect(hungAfter(refreshStart, refreshComplete)).toBe(0);
+});
+
+test('a seed that is never made is a hung provider: 0.8.3 reads it back', () => {
+  expect(hungAfter(change('apply_start', 'libvirt_cloudinit_disk'))).toBe(1);
+  expect(
+    hungAfter(
+      change('apply_start', 'libvirt_cloudinit_disk'),
+      change('apply_complete', 'libvirt_cloudinit_disk'),
+    ),
+  ).toBe(0);
+});
+
+test('an image may take as long to upload as it wants', () => {
+  expect(hungAfter(change('apply_start', 'libvirt_volume'))).toBe(0);
+});
+
+test('nothing is killed once the run has ended', () => {
+  const onHung = vi.fn<() => void>();
+  new Watchdog({ limitMs: 1, lockTimeoutMs: 0, onHung }).stop();
+  vi.advanceTimersByTime(60_000);
+  expect(onHung).not.toHaveBeenCalled();
+});
