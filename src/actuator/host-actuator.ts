@@ -3,10 +3,12 @@
  * a host; the intent is built anew under its lock, so that two callers never undo each other's work.
  */
 
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostIntent } from '../../stacks/intent.ts';
+import { factsWith } from '../intent/host-intent.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
@@ -24,6 +26,8 @@ export interface EnsureOptions extends VerbOptions {
   readonly allowReplace?: boolean;
   /** Further pools whose volumes the caller wants to see. */
   readonly volumesOf?: readonly string[];
+  /** Sees the host as it will be, before anything is made. What it throws stops the call. */
+  readonly check?: (facts: HostFacts) => void;
 }
 
 export class HostActuator {
@@ -56,6 +60,7 @@ export class HostActuator {
       const home = this.#options.workspaces.host(uri);
       const wanted = await intent();
       const facts = await this.#facts(wanted, options);
+      options.check?.(factsWith(facts, wanted));
       if (await isApplied(wanted, facts, home)) return facts;
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
@@ -75,6 +80,11 @@ export class HostActuator {
     const { terraform, synthesizer } = this.#options;
     const facts = await this.#facts(intent, options);
     if (await isApplied(intent, facts, home)) return facts;
+    const state = await terraform.state(home.workspace);
+    if (isNothing(intent) && !state?.resources.length) {
+      await this.#remember(intent, home.workspace.dir);
+      return facts;
+    }
     const config = await synthesizer.host(intent, home.backend);
     const run = { providerKey: intent.uri, lock, ...options };
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
@@ -82,6 +92,8 @@ export class HostActuator {
       if (!options.allowReplace) {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
+      // What is there is in doubt until the run has succeeded.
+      await rm(join(home.workspace.dir, APPLIED), { force: true });
       await terraform.apply(home.workspace, config, { ...run, plan });
     }
     await this.#remember(intent, home.workspace.dir);
@@ -103,7 +115,7 @@ export class HostActuator {
 /** The same was applied before, and is there. */
 async function isApplied(intent: HostIntent, facts: HostFacts, { workspace }: StackHome): Promise<boolean> {
   const applied = await readFile(join(workspace.dir, APPLIED), 'utf8').catch(() => undefined);
-  if (applied === undefined) return isNothing(intent);
+  if (applied === undefined) return isNothing(intent) && !existsSync(workspace.dir);
   if (!isDeepStrictEqual(JSON.parse(applied), JSON.parse(JSON.stringify(intent)))) return false;
   const { volumes, networks, pools } = facts;
   return (
@@ -119,7 +131,11 @@ function isNothing(intent: HostIntent): boolean {
   return intent.images.length + intent.networks.length + intent.pools.length === 0;
 }
 
-/** Deleting is what the intent asks for when nobody uses a thing any more; replacing takes it from those who do. */
+/**
+ * Deleting is what the intent asks for when nobody uses a thing any more; replacing takes it from those who do. What a broken
+ * run half made (an image of which the download failed) is used by nobody.
+ */
 function replacementsOnly(plan: Plan): Plan {
-  return { ...plan, changes: plan.changes.filter((change) => change.action === 'replace') };
+  const { changes } = plan;
+  return { ...plan, changes: changes.filter((one) => one.action === 'replace' && one.reason !== 'tainted') };
 }

@@ -3,6 +3,7 @@
 import { type Config, configOf, type GlobalFlags } from '../config.ts';
 import { type Engine, type EngineOptions, openEngine } from '../engine.ts';
 import { Interrupt } from './interrupt.ts';
+import { requireLibvirtUri } from './libvirt-uri.ts';
 import { Progress, terminalRecorder } from './progress.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
@@ -22,6 +23,7 @@ export async function withContext(
   options: Pick<EngineOptions, 'allowReplace' | 'now'> = {},
 ): Promise<number> {
   const config = configOf(flags);
+  requireLibvirtUri(config.libvirtUri);
   const terminal = openTerminal(config);
   const progress = new Progress(terminal);
   const interrupt = new Interrupt(terminal);

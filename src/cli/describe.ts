@@ -60,7 +60,7 @@ function description(machine: Machine, resources: readonly StateResource[], dir:
     ['Error:', status.errorReason && `${status.errorReason}: ${status.errorMessage}`],
     ['Addresses:', status.addresses?.map(({ type, address }) => `${address} (${type})`).join(', ')],
     ['Provider ID:', spec.providerID],
-    ['Host:', provider?.host],
+    ['Host:', provider?.host && `${provider.host} (${provider.pinned?.uri})`],
     [
       'Domain:',
       provider?.domainName &&

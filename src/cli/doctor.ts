@@ -10,6 +10,7 @@ import { LibvirtError } from '../libvirt/libvirt-error.ts';
 import { findProvider } from '../terraform/provider-binary.ts';
 import { findTerraform } from '../terraform/terraform-binary.ts';
 import { EXIT } from './exit-code.ts';
+import { requireLibvirtUri } from './libvirt-uri.ts';
 import { formatData } from './output.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
@@ -92,6 +93,7 @@ async function stylesheetTool(): Promise<Check> {
 async function host({ libvirtUri }: Config, pool: string, network: string): Promise<Check[]> {
   const libvirt = new Libvirt({ uri: libvirtUri });
   try {
+    requireLibvirtUri(libvirtUri);
     const facts = await libvirt.facts({ volumesOf: [pool] });
     const types = await libvirt.domainTypes();
     const memory = `${facts.cpus} CPUs, ${facts.freeMemoryMiB} of ${facts.memoryMiB} MiB free`;

@@ -1,11 +1,14 @@
 /** `caplv plan`: what `apply` would do, attribute by attribute. Changes nothing, in the store or on a host. */
 
+import { isDeepStrictEqual } from 'node:util';
+import { classified } from '../actuator/failures.ts';
 import type { PlanPreview } from '../actuator/plan-preview.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
 import type { GlobalFlags } from '../config.ts';
+import { refuseSharedMac } from '../controllers/mac-conflict.ts';
 import { openResolver } from '../engine.ts';
-import { hostIntent } from '../intent/host-intent.ts';
+import { factsWith, hostIntent } from '../intent/host-intent.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { OverlayStore } from '../store/overlay-store.ts';
@@ -61,20 +64,9 @@ async function planMachine(
   const image = imageOf(pinned);
   // Networks and pools that the Cluster will make are there by the time the machine needs them.
   const shared = hostIntent(intent.uri, [placed.site], image ? [{ ...image, uri: intent.uri }] : []);
-  const facts = await engine.libvirt(intent.uri).facts({ volumesOf: [] });
-  const coming = <T extends { readonly name: string }>(
-    there: readonly T[],
-    made: readonly { readonly name: string }[],
-  ) => [
-    ...there.filter(({ name }) => !made.some((one) => one.name === name)),
-    ...made.map(({ name }) => ({ name, active: true })),
-  ];
-  preflight(
-    intent,
-    placed.spec,
-    { ...facts, pools: coming(facts.pools, shared.pools), networks: coming(facts.networks, shared.networks) },
-    placed.path,
-  );
+  const facts = await classified(() => engine.libvirt(intent.uri).facts({ volumesOf: [] }));
+  await refuseSharedMac(overlay, placed);
+  preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
   return engine.actuator.plan(intent);
 }
 
@@ -96,7 +88,10 @@ function asText({ machine, plan: { action, drift }, explanations }: MachinePlan,
     `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
     ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
   ]);
-  const drifted = drift.map(({ address, action: what }) => `  ! ${address} was changed outside (${what})`);
+  // What else was changed outside shows in the attributes, or is nobody's wish, like an address that a guest was given.
+  const drifted = drift
+    .filter((one) => one.action === 'delete')
+    .map(({ address }) => `  ! ${address} was removed outside`);
   return [`machine/${machine}: ${action}`, ...drifted, ...lines, ''].join('\n');
 }
 
@@ -104,11 +99,24 @@ function attributeLines({ attributes, replacePaths }: Explanation): string[] {
   const forces = (name: string) =>
     replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '';
   return attributes
-    .filter((attribute) => !attribute.unknown || forces(attribute.name))
+    .filter((attribute) => (attribute.unknown ? forces(attribute.name) : !saysTheSame(attribute)))
     .map(
       (attribute) =>
         `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
     );
+}
+
+/** The provider reads back as empty what the configuration leaves out. */
+function saysTheSame({ secret, before, after }: AttributeChange): boolean {
+  return !secret && isDeepStrictEqual(withoutEmpty(before), withoutEmpty(after));
+}
+
+function withoutEmpty(value: unknown): unknown {
+  if (value === '' || value === 0 || value === false || value === null) return undefined;
+  if (Array.isArray(value)) return value.length > 0 ? value.map(withoutEmpty) : undefined;
+  if (typeof value !== 'object') return value;
+  const kept = Object.entries(value as object).map(([key, one]) => [key, withoutEmpty(one)]);
+  return Object.fromEntries(kept.filter(([, one]) => one !== undefined));
 }
 
 function shown(attribute: AttributeChange, side: 'before' | 'after'): string {

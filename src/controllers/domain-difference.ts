@@ -3,9 +3,12 @@
 import type { DomainIntent } from '../../stacks/intent.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 
+/** What of an intent the observer can see. */
+export type VisibleShape = Pick<DomainIntent, 'running' | 'vcpu' | 'memoryMiB' | 'autostart'>;
+
 /** Why the domain is not as intended, in a few words for an event; undefined: it is, as far as libvirt shows. */
 export function differenceFrom(
-  intent: DomainIntent,
+  intent: VisibleShape,
   observed: DomainObservation | undefined,
 ): string | undefined {
   if (!observed) return 'the domain is gone';

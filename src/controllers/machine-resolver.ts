@@ -4,12 +4,13 @@
  */
 
 import type { SeedIntent } from '../../stacks/intent.ts';
+import { classified } from '../actuator/failures.ts';
 import { type Cluster, clusterProviderSpec } from '../api/cluster.ts';
 import { type Machine, machineProviderSpec } from '../api/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { findProviderSpec } from '../api/provider-spec.ts';
 import { SecretKind, secretValue } from '../api/secret.ts';
-import { Transient } from '../errors.ts';
+import { Terminal, Transient } from '../errors.ts';
 import { poolOf } from '../intent/machine-intent.ts';
 import { type MachineIdentity, providerID } from '../intent/names.ts';
 import { type ResolvedMachine, resolveMachine } from '../intent/resolve-machine.ts';
@@ -83,10 +84,11 @@ export class MachineResolver {
     });
   }
 
-  /** Throws what `resolveMachine` throws. */
+  /** Throws what `resolveMachine` throws, and Transient or Terminal where libvirt fails. */
   async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
-    return resolveMachine({
+    this.#refuseMove(placed);
+    const request = {
       machine: identity,
       cluster: cluster?.metadata.name,
       spec,
@@ -96,7 +98,8 @@ export class MachineResolver {
       pinned: machine.status?.providerStatus?.pinned,
       installation: this.#options.installation,
       libvirt: this.#options.libvirt(site.uri),
-    });
+    };
+    return classified(() => resolveMachine(request));
   }
 
   /** A machine stays where it was made; only a new one is given a place. */
@@ -107,6 +110,20 @@ export class MachineResolver {
     const [first] = candidateSites(spec, clusterSpec, this.#options.defaultUri);
     if (!first) throw new Error('a Cluster has at least one site');
     return first;
+  }
+
+  /** A host that the manifest names now and the machine is not on would be passed over without a word. */
+  #refuseMove({ machine, spec, cluster, site, path }: PlacedMachine): void {
+    const field = spec.uri === undefined ? 'host' : 'uri';
+    if (spec[field] === undefined || machine.status?.providerStatus?.pinned === undefined) return;
+    const wanted = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
+    if (wanted.some(({ uri }) => uri === site.uri)) return;
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      path: `${path}.${field}`,
+      message: `the machine was made on ${site.uri}, and a machine does not move`,
+      fix: 'delete it and apply it again to have it made there, or take the change back',
+    });
   }
 
   async #bootstrapSource({ machine, identity, spec }: PlacedMachine): Promise<BootstrapSource> {

@@ -27,7 +27,7 @@ export class MachineScope {
   constructor(store: Store, machine: Machine) {
     this.#store = store;
     this.machine = machine;
-    this.status = structuredClone(machine.status ?? {});
+    this.status = structuredClone(machine.status ?? { phase: 'Pending' });
   }
 
   get key(): ObjectKey {

@@ -3,13 +3,15 @@
  * should be, and may be repeated at any time, by any process.
  */
 
-import { type Actuator, type ActuatorEvent, poolsOf } from '../actuator/actuator.ts';
-import { type Machine, MachineKind } from '../api/machine.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Actuator, type ActuatorEvent, poolsOf, reservationsOf } from '../actuator/actuator.ts';
+import { type Machine, MachineKind, type Pinned } from '../api/machine.ts';
 import { CaplvError, Transient } from '../errors.ts';
-import { intentHash, poolOf } from '../intent/machine-intent.ts';
+import { intentHash, interfacesOf, poolOf } from '../intent/machine-intent.ts';
 import { domainName } from '../intent/names.ts';
 import { preflight } from '../intent/preflight.ts';
-import type { ResolvedMachine } from '../intent/resolve-machine.ts';
+import { imageOf, type ResolvedMachine } from '../intent/resolve-machine.ts';
+import { siteLabel } from '../intent/site.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
@@ -146,10 +148,18 @@ export class MachineController {
     scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
     scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
     scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
-    const facts = await this.#prepareHost(scope, placed, resolved);
+    // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
+    const made = exists ? scope.providerStatus.pinned : undefined;
+    const facts = await this.#prepareHost(scope, placed, made ? { intent, pinned: made } : resolved);
+    const beforeApply = () => this.#prepareHost(scope, placed, resolved, made);
 
     const started = Date.now();
-    const options = { onEvent, allowReplace, shutdownTimeoutMs: this.#shutdownTimeoutMs(placed) };
+    const options = {
+      onEvent,
+      allowReplace,
+      shutdownTimeoutMs: this.#shutdownTimeoutMs(placed),
+      ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
+    };
     await scope.step('DomainReady', () =>
       exists ? actuator.update(intent, facts, options) : actuator.create(intent, facts, options),
     );
@@ -161,26 +171,44 @@ export class MachineController {
       message: `${reason}; took ${took}`,
     });
     scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
-    scope.setProviderStatus({ appliedHash: intentHash(intent), lastPlanTime: new Date().toISOString() });
+    scope.setProviderStatus({
+      appliedHash: intentHash(intent),
+      lastPlanTime: new Date().toISOString(),
+      pinned: resolved.pinned,
+    });
+    if (options.beforeApply) await this.#prepareHost(scope, placed, resolved);
     return scope.step('DomainReady', () => this.#exists(placed));
   }
 
-  /** What machines share on the host. Returns how the host then looks. */
+  /** What machines share on the host; `made`: what this one still stands on. Returns how the host then looks. */
   async #prepareHost(
     scope: MachineScope,
     placed: PlacedMachine,
     resolved: ResolvedMachine,
+    made?: Pinned,
   ): Promise<HostFacts> {
     const { store, hosts, allowReplace, onProgress } = this.#options;
     const { intent, pinned } = resolved;
+    await scope.step('HostReady', () => refuseSharedMac(store, placed));
+    const before = scope.providerStatus.pinned;
     // Pinned before the host's stack is built: that counts the images which machines have pinned.
-    scope.setProviderStatus({ host: placed.site.name ?? pinned.uri, pinned });
+    scope.setProviderStatus({ host: siteLabel(placed.site), pinned });
     scope.summarize();
     await scope.save();
     const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
     const facts = await scope.step('HostReady', async () => {
-      await refuseSharedMac(store, placed);
-      const seen = await hosts.ensure(pinned.uri, { onEvent, allowReplace, volumesOf: poolsOf(intent) });
+      const check = (seen: HostFacts) => {
+        try {
+          preflight(intent, placed.spec, seen, placed.path);
+        } catch (error) {
+          // An image in a pool that is not there would stop all machines of the host.
+          scope.setProviderStatus({ pinned: before });
+          throw error;
+        }
+      };
+      const keep = made && imageOf(made);
+      const options = { onEvent, allowReplace, volumesOf: poolsOf(intent), check, keep };
+      const seen = await hosts.ensure(pinned.uri, options);
       preflight(intent, placed.spec, seen, placed.path);
       return seen;
     });
@@ -258,7 +286,11 @@ function addressSources({ spec }: PlacedMachine): AddressSource[] {
 
 function locationOf({ identity, site, spec }: PlacedMachine) {
   const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
-  return { ...identity, uri: site.uri, pools };
+  const reservations = reservationsOf({
+    name: identity.name,
+    interfaces: interfacesOf(identity, spec, site),
+  });
+  return { ...identity, uri: site.uri, pools, reservations };
 }
 
 /** Why Terraform has to run, in a few words; undefined: it has not. */

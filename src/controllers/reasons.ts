@@ -16,6 +16,8 @@ export type ConditionType = keyof typeof CONDITIONS;
 export const REASONS = {
   AsSpecified: 'Nothing to do.',
   Provisioning: 'Terraform is making or changing it.',
+  NotAsSpecified:
+    'The domain was changed or removed outside; the next reconcile repairs it, or says why not.',
   WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
   NotStarted: 'The spec says running: false.',
   WaitingForCluster: 'The Cluster that the Machine names does not exist yet.',

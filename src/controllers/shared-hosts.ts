@@ -1,6 +1,6 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
-import type { HostIntent } from '../../stacks/intent.ts';
+import type { HostIntent, ImageIntent } from '../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator } from '../actuator/host-actuator.ts';
 import { ClusterKind, clusterProviderSpec } from '../api/cluster.ts';
 import { MachineKind } from '../api/machine.ts';
@@ -25,13 +25,19 @@ export class SharedHosts {
     this.#defaultUri = options.defaultUri;
   }
 
-  /** Makes networks, pools and base images of host `uri`, and removes those that nothing uses any more. */
-  async ensure(uri: string, options: EnsureOptions = {}): Promise<HostFacts> {
-    return this.#actuator.ensure(uri, () => this.intent(uri), options);
+  /**
+   * Makes networks, pools and base images of host `uri`, and removes those that nothing uses any more. `keep`: an image that
+   * no Machine in the store has pinned, and that one still stands on.
+   */
+  async ensure(
+    uri: string,
+    options: EnsureOptions & { readonly keep?: ImageIntent | undefined } = {},
+  ): Promise<HostFacts> {
+    return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
   }
 
   /** From what the store holds now: all Clusters that stay, all Machines that still exist. */
-  async intent(uri: string): Promise<HostIntent> {
+  async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
     const [clusters, machines] = await Promise.all([
       this.#store.list(ClusterKind),
       this.#store.list(MachineKind),
@@ -44,6 +50,6 @@ export class SharedHosts {
       const image = pinned && imageOf(pinned);
       return image ? [{ ...image, uri: pinned.uri }] : [];
     });
-    return hostIntent(uri, sites, images);
+    return hostIntent(uri, sites, keep ? [...images, { ...keep, uri }] : images);
   }
 }

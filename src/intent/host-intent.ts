@@ -2,6 +2,7 @@
 
 import type { HostIntent, ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
 import type { ClusterNetwork, ClusterPool } from '../api/cluster-provider-spec.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
 import type { Site } from './site.ts';
 
 /** An image that a machine uses, as pinned in its status. */
@@ -29,6 +30,26 @@ export function hostIntent(uri: string, sites: readonly Site[], images: readonly
       (image) => `${image.pool}/${image.volume}`,
     ),
   };
+}
+
+/** How a host of which these are the facts looks once `intent` is true: with the networks and pools that Clusters make. */
+export function factsWith(facts: HostFacts, intent: HostIntent): HostFacts {
+  return {
+    ...facts,
+    networks: withActive(facts.networks, intent.networks),
+    pools: withActive(facts.pools, intent.pools),
+  };
+}
+
+function withActive<T extends { readonly name: string; readonly active: boolean }>(
+  there: readonly T[],
+  made: readonly { readonly name: string }[],
+): readonly (T | { readonly name: string; readonly active: true })[] {
+  const names = new Set(made.map(({ name }) => name));
+  return [
+    ...there.filter(({ name }) => !names.has(name)),
+    ...[...names].map((name) => ({ name, active: true as const })),
+  ];
 }
 
 function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {

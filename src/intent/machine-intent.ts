@@ -60,7 +60,7 @@ export function machineIntent(findings: MachineFindings): MachineIntent {
     },
     disks: (spec.disks ?? []).map((disk) => diskIntent(disk, findings, pool)),
     seed: findings.seed,
-    interfaces: (spec.interfaces ?? [{}]).map((nic) => interfaceIntent(nic, findings)),
+    interfaces: interfacesOf(machine, spec, site),
     ...(spec.terraform === undefined ? {} : { terraform: spec.terraform }),
   };
 }
@@ -102,7 +102,16 @@ function diskIntent(disk: DiskSpec, findings: MachineFindings, pool: string): Da
   };
 }
 
-function interfaceIntent(nic: InterfaceSpec, { machine, site }: MachineFindings): InterfaceIntent {
+/** One interface in the site's network where the spec names none. */
+export function interfacesOf(
+  machine: MachineIdentity,
+  spec: Pick<LibvirtMachineProviderSpec, 'interfaces'>,
+  site: Site,
+): InterfaceIntent[] {
+  return (spec.interfaces ?? [{}]).map((nic) => interfaceIntent(nic, machine, site));
+}
+
+function interfaceIntent(nic: InterfaceSpec, machine: MachineIdentity, site: Site): InterfaceIntent {
   const mac = nic.mac === undefined ? {} : { mac: nic.mac.toLowerCase() };
   if (nic.bridge !== undefined) return { kind: 'bridge', bridge: nic.bridge, ...mac };
   if (nic.macvtap !== undefined) return { kind: 'macvtap', device: nic.macvtap, ...mac };

@@ -41,7 +41,7 @@ export function imageOf(pinned: Pinned): ImageIntent | undefined {
 /** Throws Terminal for what cannot work (with the field's path), Transient for what may come. */
 export async function resolveMachine(request: MachineRequest): Promise<ResolvedMachine> {
   const { spec, pinned, site } = request;
-  const sameImage = pinned?.imageURI === spec.imageURI ? pinned : undefined;
+  const sameImage = pinned && isMadeOf(pinned, spec, site) ? pinned : undefined;
   const [image, domainType, firmware, volumePaths] = await Promise.all([
     sameImage ?? resolveImage(request),
     resolveDomainType(request),
@@ -70,6 +70,12 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     volumePaths,
   });
   return { intent, pinned: resolved };
+}
+
+/** An image that was imported lies in the pool of its machine. */
+function isMadeOf(pinned: Pinned, spec: LibvirtMachineProviderSpec, site: Site): boolean {
+  if (pinned.imageURI !== spec.imageURI) return false;
+  return pinned.imageSource === undefined || pinned.base.pool === poolOf(spec, site);
 }
 
 async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base' | 'imageSource'>> {

@@ -3,6 +3,8 @@
  * NoCloud: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
  */
 
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
@@ -42,7 +44,8 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
   }
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
     const iso = localPath(source.userDataURI) ?? source.userDataURI;
-    return { kind: 'iso', volume: volumeName(machine, 'seed.iso'), pool, source: iso };
+    // The volume's name stands for its content: another ISO is another volume.
+    return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
   }
   const field = source.userDataURI === undefined ? 'userData' : 'userDataURI';
   const text =
@@ -82,6 +85,14 @@ async function isIso(uri: string): Promise<boolean> {
   } finally {
     await handle.close();
   }
+}
+
+/** A digest of a local file; of a remote one only its URL, as fetching it is the provider's work. */
+async function isoKey(iso: string): Promise<string> {
+  if (/^https?:/.test(iso)) return shortHash(iso);
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(iso)) hash.update(chunk);
+  return hash.digest('hex').slice(0, 10);
 }
 
 async function readText(uri: string, path: string): Promise<string> {

@@ -21,6 +21,11 @@ export interface Site {
 /** libvirt's own names for what it makes at installation. */
 const DEFAULT_NAME = 'default';
 
+/** What a person calls the host: its name in the Cluster, else the name in the URI, else `localhost`. */
+export function siteLabel({ name, uri }: Pick<Site, 'name' | 'uri'>): string {
+  return name ?? (/^[^:]+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(uri)?.[1] || 'localhost');
+}
+
 /** All sites of a Cluster; without a Cluster the one host at `defaultUri`. */
 export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, defaultUri: string): Site[] {
   const network = cluster?.network ?? { name: DEFAULT_NAME };

@@ -24,6 +24,12 @@ export interface WatchCallOptions extends ListOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface WriteCallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Who owns the fields that are written. Absent: named after the user agent. */
+  readonly fieldManager?: string;
+}
+
 export interface ApplyCallOptions {
   readonly fieldManager: string;
   /** Take over fields of other managers. */
@@ -115,17 +121,28 @@ export class Client {
     return this.applyTo('/status', kind, object, options);
   }
 
-  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, signal?: AbortSignal): Promise<T> {
+  async create<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    const { signal, fieldManager } = options;
     const path = collectionPath(kind, object.metadata.namespace);
-    return await this.call<T>({ method: 'POST', path, body: object, signal });
+    return await this.call<T>({ method: 'POST', path, query: { fieldManager }, body: object, signal });
   }
 
   /** Replaces the object. With metadata.resourceVersion: only if nobody changed it since (else reason Conflict). */
-  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, signal?: AbortSignal): Promise<T> {
+  async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    const { signal, fieldManager } = options;
     const { namespace = '', name } = object.metadata;
     return await this.call<T>({
       method: 'PUT',
       path: objectPath(kind, { namespace, name }),
+      query: { fieldManager },
       body: object,
       signal,
     });

@@ -8,6 +8,7 @@ import type {
   ResourceKind,
   Store,
   WatchEvent,
+  WriteOptions,
 } from '../store/store.ts';
 import { ApiError, hasReason } from './api-error.ts';
 import type { Client } from './client.ts';
@@ -42,6 +43,22 @@ export class KubernetesStore implements Store, FinalizerStore {
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
     return reflect(this.client, kind, { ...options, log: this.log, metrics: this.metrics });
+  }
+
+  async create<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    return this.client.create(kind, object, { fieldManager }).catch(rethrow);
+  }
+
+  async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    return this.client.update(kind, object, { fieldManager }).catch(rethrow);
   }
 
   async apply<T extends KubeObject>(
@@ -95,6 +112,10 @@ export class KubernetesStore implements Store, FinalizerStore {
 function rethrow(error: unknown): never {
   if (!(error instanceof ApiError)) throw error;
   const { message, causes } = error;
+  // The server answers 500 to an apply whose fields the schema does not know or types otherwise; the field is in the text.
+  const mistyped = /failed to create typed patch object .*?: \.([^\s:]+):/.exec(message);
+  if (mistyped)
+    throw new Terminal({ code: 'InvalidConfiguration', message, path: mistyped[1], cause: error });
   switch (error.code) {
     case 404:
       throw new Transient({ code: 'NotFound', message, cause: error });

@@ -107,7 +107,7 @@ export class LeaderElection {
         renewTime: microTime(),
       };
       const inTime = AbortSignal.timeout(RELEASE_TIMEOUT_MS);
-      await this.options.client.update(LeaseKind, { ...this.lease, spec }, inTime);
+      await this.options.client.update(LeaseKind, { ...this.lease, spec }, { signal: inTime });
       this.log.info('Released the lease');
     } catch (error) {
       this.log.warn('Lease was not released, others wait until it expires', { error });
@@ -173,8 +173,8 @@ export class LeaderElection {
       leaseTransitions: (before?.leaseTransitions ?? 0) + (renews || !before ? 0 : 1),
     };
     this.lease = this.lease
-      ? await client.update(LeaseKind, { ...this.lease, spec }, signal)
-      : await client.create(LeaseKind, newLease(namespace, name, spec), signal);
+      ? await client.update(LeaseKind, { ...this.lease, spec }, { signal })
+      : await client.create(LeaseKind, newLease(namespace, name, spec), { signal });
     this.observedAt = sentAt;
   }
 

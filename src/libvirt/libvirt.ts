@@ -6,6 +6,7 @@ import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
 import { type Lease, parseLeases } from './leases.ts';
 import { removeDomain, removeVolume } from './leftovers.ts';
 import { observeDomain, observeDomains } from './observe.ts';
+import { removeReservations } from './reservations.ts';
 import { type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
 import { findVolume, type Volume } from './volume.ts';
@@ -88,6 +89,11 @@ export class Libvirt {
   /** Deletes a volume, with its data, that Terraform does not know. The caller has proven that it is ours. Idempotent. */
   removeVolume(pool: string, name: string): Promise<void> {
     return removeVolume(this.#virsh, pool, name);
+  }
+
+  /** Takes back fixed addresses of a network that were made for the host name `name` and belong to no domain any more. */
+  removeReservations(network: string, name: string, addresses: readonly string[]): Promise<void> {
+    return removeReservations(this.#virsh, network, name, addresses);
   }
 
   /** Lifecycle events until `signal` aborts, over any number of reconnections. */

@@ -4,11 +4,11 @@
  */
 
 import { EventEmitter, on } from 'node:events';
-import { watch as watchDirectory } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transient } from '../errors.ts';
 import { Lock } from '../terraform/lock.ts';
+import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId } from './installation.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import type {
@@ -20,8 +20,9 @@ import type {
   ResourceKind,
   Store,
   WatchEvent,
+  WriteOptions,
 } from './store.ts';
-import { applyFields, applyStatusFields, type StoredObject } from './stored-object.ts';
+import { applyFields, applyStatusFields, replaceFields, type StoredObject } from './stored-object.ts';
 
 export class LocalStore implements Store {
   readonly stateDir: string;
@@ -67,7 +68,7 @@ export class LocalStore implements Store {
   ): AsyncIterable<WatchEvent<T>> {
     await mkdir(this.#kindDir(kind), { recursive: true, mode: 0o700 });
     const wake = new EventEmitter();
-    const watcher = watchDirectory(this.#kindDir(kind), { recursive: true }, () => wake.emit('change'));
+    const watcher = new DirectoryWatch(this.#kindDir(kind), () => wake.emit('change'));
     const changes = on(wake, 'change', { signal: options.signal });
     const known = new Map<string, T>();
     try {
@@ -101,12 +102,37 @@ export class LocalStore implements Store {
     }
   }
 
+  async create<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    const key = keyOf(object.metadata);
+    return this.#change(kind, key, (stored) => {
+      if (stored) throw conflict(kind, key, 'it exists already');
+      return applyFields(this.#blank(kind, key), fieldManager, object);
+    }) as Promise<T>;
+  }
+
+  async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    const key = keyOf(object.metadata);
+    return this.#change(kind, key, (stored) => {
+      if (!stored) throw conflict(kind, key, 'it is gone');
+      requireVersion(stored, kind, key, object.metadata);
+      return replaceFields(stored, fieldManager, object);
+    }) as Promise<T>;
+  }
+
   async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },
     options: ApplyOptions,
   ): Promise<T> {
-    const key = { namespace: object.metadata.namespace ?? 'default', name: object.metadata.name };
+    const key = keyOf(object.metadata);
     return this.#change(kind, key, (stored) => {
       requireVersion(stored, kind, key, object.metadata);
       return applyFields(stored ?? this.#blank(kind, key), options.fieldManager, object);
@@ -232,6 +258,10 @@ function conflict(kind: ResourceKind, key: ObjectKey, why: string): Transient {
     fix: 'read it again and repeat the change',
     retryAfterMs: 50,
   });
+}
+
+function keyOf({ namespace = 'default', name }: ObjectMeta): ObjectKey {
+  return { namespace, name };
 }
 
 function keyText(metadata: ObjectMeta): string {

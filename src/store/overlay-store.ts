@@ -54,6 +54,14 @@ export class OverlayStore implements Store {
     throw readOnly();
   }
 
+  create(): Promise<never> {
+    throw readOnly();
+  }
+
+  update(): Promise<never> {
+    throw readOnly();
+  }
+
   apply(): Promise<never> {
     throw readOnly();
   }

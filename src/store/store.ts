@@ -67,9 +67,13 @@ export type WatchEvent<T> =
   /** All that existed when the watch began has been delivered. */
   | { readonly type: 'SYNCED' };
 
-export interface ApplyOptions {
-  /** Who owns the fields; fields that the same manager applied before and now leaves out are removed. */
+export interface WriteOptions {
+  /** Who owns the fields that are written. */
   readonly fieldManager: string;
+}
+
+/** Fields that the same manager applied before and now leaves out are removed. */
+export interface ApplyOptions extends WriteOptions {
   /** Take over fields of other managers (default true). */
   readonly force?: boolean;
 }
@@ -83,6 +87,14 @@ export interface Store {
     kind: ResourceKind<T>,
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>>;
+  /** Makes the object. `Transient` Conflict if one of that name exists: nothing of it is changed. */
+  create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
+  /**
+   * Replaces metadata (labels, annotations, finalizers, ownerReferences) and spec, whoever applied them; leaves the status
+   * alone. `object` is what was read, with changes: if it changed since or is gone, `Transient` Conflict. For controllers
+   * that take away what others gave, which server-side apply cannot.
+   */
+  update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
   /** Server-side apply of metadata (labels, annotations, finalizers, ownerReferences) and spec. Creates the object if absent. */
   apply<T extends KubeObject>(
     kind: ResourceKind<T>,

@@ -26,15 +26,39 @@ export function applyFields(
   manager: string,
   fields: { metadata: ObjectMeta; spec?: unknown },
 ): StoredObject {
+  return withApplied(stored, replaceManager(stored.applied, manager, applicable(fields)));
+}
+
+/**
+ * Returns the record after `manager` replaced metadata and spec as a whole: what it changed becomes its own, what it took
+ * away is nobody's any more, everything else stays with those who applied it.
+ */
+export function replaceFields(
+  stored: StoredObject,
+  manager: string,
+  fields: { metadata: ObjectMeta; spec?: unknown },
+): StoredObject {
+  const wanted = applicable(fields);
+  const others = stored.applied
+    .filter((entry) => entry.manager !== manager)
+    .map((entry) => ({ ...entry, fields: common(entry.fields, wanted) }));
+  const held = others.reduce<Tree>((tree, entry) => merge(tree, entry.fields), {});
+  return withApplied(stored, [...others, { manager, fields: remainder(wanted, held) }]);
+}
+
+/** The part of an object that may be written. */
+function applicable(fields: { metadata: ObjectMeta; spec?: unknown }): Tree {
   const metadata = Object.fromEntries(
     APPLICABLE_METADATA.flatMap((key) =>
       fields.metadata[key] === undefined ? [] : [[key, fields.metadata[key]]],
     ),
   );
-  const mine: Tree = fields.spec === undefined ? { metadata } : { metadata, spec: fields.spec };
-  const applied = replaceManager(stored.applied, manager, mine);
-  const merged = applied.reduce<Tree>((tree, entry) => merge(tree, entry.fields), {});
+  return fields.spec === undefined ? { metadata } : { metadata, spec: fields.spec };
+}
 
+/** The object as the managers together have it; bumps generation when spec changed. */
+function withApplied(stored: StoredObject, applied: StoredObject['applied']): StoredObject {
+  const merged = applied.reduce<Tree>((tree, entry) => merge(tree, entry.fields), {});
   const kept = { ...stored.object.metadata };
   for (const key of APPLICABLE_METADATA) delete kept[key];
   const object: KubeObject = {
@@ -68,15 +92,8 @@ function merge(base: Tree, over: Tree): Tree {
   const result: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const before = result[key];
-    if (
-      (key === 'finalizers' || key === 'ownerReferences') &&
-      Array.isArray(before) &&
-      Array.isArray(value)
-    ) {
-      result[key] = [
-        ...before,
-        ...value.filter((item) => !before.some((other) => isDeepStrictEqual(other, item))),
-      ];
+    if (isSet(key) && Array.isArray(before) && Array.isArray(value)) {
+      result[key] = [...before, ...value.filter((item) => !includes(before, item))];
     } else if (isTree(before) && isTree(value)) {
       result[key] = merge(before, value);
     } else {
@@ -84,6 +101,46 @@ function merge(base: Tree, over: Tree): Tree {
     }
   }
   return result;
+}
+
+/** What of `fields` is in `wanted` with the same value. */
+function common(fields: Tree, wanted: Tree): Tree {
+  const result: Tree = {};
+  for (const [key, value] of Object.entries(fields)) {
+    const other = wanted[key];
+    if (isSet(key) && Array.isArray(value) && Array.isArray(other)) {
+      result[key] = value.filter((item) => includes(other, item));
+    } else if (isTree(value) && isTree(other)) {
+      result[key] = common(value, other);
+    } else if (isDeepStrictEqual(value, other)) {
+      result[key] = value;
+    }
+  }
+  return result;
+}
+
+/** What of `wanted` is not in `held`. */
+function remainder(wanted: Tree, held: Tree): Tree {
+  const result: Tree = {};
+  for (const [key, value] of Object.entries(wanted)) {
+    const other = held[key];
+    if (isSet(key) && Array.isArray(value) && Array.isArray(other)) {
+      result[key] = value.filter((item) => !includes(other, item));
+    } else if (isTree(value) && isTree(other)) {
+      result[key] = remainder(value, other);
+    } else if (!isDeepStrictEqual(value, other)) {
+      result[key] = value;
+    }
+  }
+  return result;
+}
+
+function isSet(key: string): boolean {
+  return key === 'finalizers' || key === 'ownerReferences';
+}
+
+function includes(list: readonly unknown[], item: unknown): boolean {
+  return list.some((other) => isDeepStrictEqual(other, item));
 }
 
 function isTree(value: unknown): value is Tree {

@@ -120,7 +120,8 @@ describe('refusals', () => {
     const typo = { ...widget('typo'), spec: { colour: 'red' } as object };
     const error = await store.apply(WidgetKind, typo, as('a')).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(Terminal);
-    expect((error as Error).message).toContain('colour');
+    expect(error).toMatchObject({ code: 'InvalidConfiguration', path: 'spec.colour' });
+    expect((error as Error).message).toContain('field not declared in schema');
   });
 
   it('says who may not do what, and how to allow it', async () => {

@@ -1,11 +1,13 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConnection } from '../../src/kube/kubeconfig.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'caplv-kubeconfig-'));
+
+afterAll(() => rmSync(dir, { recursive: true }));
 
 function kubeconfig(name: string, user: unknown, cluster: Record<string, unknown> = {}): string {
   const path = join(dir, name);

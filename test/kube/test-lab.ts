@@ -12,9 +12,15 @@ import { installWidgets } from './widget.ts';
 export async function upTestLab(): Promise<KubeLab> {
   const lab = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-kube-')) });
   const client = await lab.client();
-  await installWidgets(client);
-  client.close();
-  return lab;
+  try {
+    await installWidgets(client);
+    return lab;
+  } catch (error) {
+    await lab.down();
+    throw error;
+  } finally {
+    client.close();
+  }
 }
 
 /** A client as administrator, through the proxy if there is one. */

@@ -48,16 +48,14 @@ export class Lab {
     const image = await guestImage(options.progress);
     if (options.fresh) await (await Lab.find(options))?.down();
     return withDirectoryLock(dirname(directory), async () => {
-      await mkdir(directory, { recursive: true, mode: 0o755 });
-      const count = Math.max(options.hosts ?? 1, await countHosts(directory));
-      const lab = await Lab.#load(directory, count);
-      // A lab keeps the image that it began with: overlays of its guests may stand on it.
-      if (!existsSync(lab.imagePath)) {
-        await copyFile(image, `${lab.imagePath}.new`);
-        await rename(`${lab.imagePath}.new`, lab.imagePath);
+      const isNew = !existsSync(directory);
+      try {
+        return await Lab.#start(directory, image, options);
+      } catch (error) {
+        // Nobody gets hold of a lab that did not start: leave nothing of it.
+        if (isNew) await Lab.#remove(directory);
+        throw error;
       }
-      for (const host of lab.hosts) await host.start({ uplink: options.uplink ?? false });
-      return lab;
     });
   }
 
@@ -65,6 +63,25 @@ export class Lab {
   static async find(options: Pick<LabOptions, 'name' | 'dir'> = {}): Promise<Lab | undefined> {
     const directory = labDirectory(options);
     return existsSync(directory) ? Lab.#load(directory, await countHosts(directory)) : undefined;
+  }
+
+  static async #start(directory: string, image: string, options: LabOptions): Promise<Lab> {
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    const lab = await Lab.#load(directory, Math.max(options.hosts ?? 1, await countHosts(directory)));
+    // A lab keeps the image that it began with: overlays of its guests may stand on it.
+    if (!existsSync(lab.imagePath)) {
+      await copyFile(image, `${lab.imagePath}.new`);
+      await rename(`${lab.imagePath}.new`, lab.imagePath);
+    }
+    for (const host of lab.hosts) await host.start({ uplink: options.uplink ?? false });
+    return lab;
+  }
+
+  static async #remove(directory: string): Promise<void> {
+    // Read at this time: another process may have added hosts.
+    const { hosts } = await Lab.#load(directory, await countHosts(directory));
+    await Promise.all(hosts.map((host) => host.kill()));
+    await rm(directory, { recursive: true, force: true });
   }
 
   static async #load(directory: string, hosts: number): Promise<Lab> {
@@ -82,6 +99,9 @@ export class Lab {
     const further = this.hosts.slice(1).map((host, index) => [`CAPLV_LIBVIRT_URI_${index + 2}`, host.uri]);
     return {
       CAPLV_LIBVIRT_URI: uri,
+      // Not the user's own: his machines and the lab's stay apart.
+      CAPLV_STATE_DIR: join(this.directory, 'state'),
+      CAPLV_GUEST_IMAGE: this.imagePath,
       ...Object.fromEntries(further),
       // For virsh by hand.
       LIBVIRT_DEFAULT_URI: uri,
@@ -94,12 +114,7 @@ export class Lab {
 
   /** Ends all processes of the lab and removes its directory. Also cleans up after a lab that crashed. */
   async down(): Promise<void> {
-    await withDirectoryLock(dirname(this.directory), async () => {
-      // Read again: another process may have added hosts.
-      const { hosts } = await Lab.#load(this.directory, await countHosts(this.directory));
-      await Promise.all(hosts.map((host) => host.kill()));
-      await rm(this.directory, { recursive: true, force: true });
-    });
+    await withDirectoryLock(dirname(this.directory), () => Lab.#remove(this.directory));
   }
 }
 

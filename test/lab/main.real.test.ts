@@ -39,6 +39,19 @@ test('a person starts the lab, uses it by hand, and removes it', async () => {
   expect(await lab('status')).toMatchObject({ exitCode: 1 });
 });
 
+test('with --kube kubectl works too, and all of it goes with the lab', async () => {
+  expect(await lab('up', '--kube')).toMatchObject({ exitCode: 0 });
+  const { stdout: environment } = await lab('env');
+  const ready = await execa('sh', [
+    '-c',
+    `${environment}\nkubectl get --raw /readyz && kubectl cluster-info`,
+  ]);
+  expect(ready.stdout).toMatch(/^ok/);
+  const [url] = ready.stdout.match(/https:\/\/127\.0\.0\.1:\d+/) ?? [];
+  expect(await lab('down')).toMatchObject({ exitCode: 0 });
+  await expect(fetch(url ?? '')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+});
+
 test.each(['frobnicate', 'up --hosts 0', 'up --frobnicate'])(
   'wrong usage is told apart from failure: lab %s',
   async (command) => {

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { Lab } from './lab.ts';
 
@@ -16,26 +18,42 @@ const program = new Command('lab')
     '\nNeeds root, and once: test/lab/setup.sh --lab. Exit codes: 0 done, 1 failed or not running, 2 usage.',
   );
 
+interface UpOptions {
+  readonly hosts: number;
+  readonly kube?: boolean;
+  readonly uplink?: boolean;
+}
+
 program
   .command('up')
   .description('start it, or what of it is missing')
   .option('--hosts <n>', 'number of libvirt hosts', parseCount, 1)
+  .option('--kube', 'also a Kubernetes API server with etcd')
   .option(
     '--uplink',
     'link the hosts to this machine: qemu+tcp works, guests reach this machine; unauthenticated',
   )
-  .action(async (options: { hosts: number; uplink?: boolean }) => {
-    const lab = await Lab.up({ name: name(), ...options, progress });
-    for (const host of lab.hosts)
-      progress(`${host.name} is up: ${[host.uri, host.tcpUri ?? ''].join(' ').trim()}`);
+  .action(async ({ hosts, kube, uplink }: UpOptions) => {
+    const lab = await Lab.up({ name: name(), hosts, uplink: uplink ?? false, progress });
+    for (const host of lab.hosts) progress(`${host.name} is up: ${[host.uri, host.tcpUri].join(' ').trim()}`);
     progress(`guest image: ${lab.imagePath}`);
+    if (!kube) return;
+    const { KubeLab } = await import('./kube/kube-lab.ts');
+    const dir = kubeDirectory(lab);
+    const { url } = await KubeLab.up({ dir, detached: true, controllerManager: true, progress });
+    progress(`Kubernetes API server is up: ${url}`);
   });
 
 program
   .command('down')
   .description('end all its processes and guests, and remove all its files')
   .action(async () => {
-    await (await Lab.find({ name: name() }))?.down();
+    const lab = await Lab.find({ name: name() });
+    if (lab && existsSync(kubeDirectory(lab))) {
+      const { KubeLab } = await import('./kube/kube-lab.ts');
+      await KubeLab.down(kubeDirectory(lab));
+    }
+    await lab?.down();
     progress(`lab ${name()} is down`);
   });
 
@@ -53,16 +71,22 @@ program
       console.log(`${host.name}  ${running ? 'running' : 'not running'}  ${host.uri}`);
       if (!running) process.exitCode = 1;
     }
+    const kube = await kubeLab(lab);
+    if (kube) console.log(`kubernetes  running  ${kube.url}`);
   });
 
 program
   .command('env')
   .description('print what to export to use it by hand: eval "$(npm run -s lab -- env)"')
   .action(async () => {
-    const { PATH, ...environment } = (await existing()).env();
+    const lab = await existing();
+    const kube = await kubeLab(lab);
+    const { PATH, ...environment } = lab.env();
+    if (kube) environment['KUBECONFIG'] = kube.kubeconfig;
     for (const [key, value] of Object.entries(environment)) console.log(`export ${key}='${value}'`);
     // npm has put directories of its own into this process's PATH; only the last one is for the user's shell.
-    console.log(`export PATH="$PATH:${PATH?.split(':').at(-1)}"`);
+    const directories = ['$PATH', PATH?.split(':').at(-1), ...(kube ? [dirname(kube.kubectl)] : [])];
+    console.log(`export PATH="${directories.join(':')}"`);
   });
 
 program
@@ -97,6 +121,17 @@ async function existing(): Promise<Lab> {
   const lab = await Lab.find({ name: name() });
   if (!lab) throw new Error(`lab ${name()} is not up: npm run lab -- up`);
   return lab;
+}
+
+function kubeDirectory(lab: Lab): string {
+  return join(lab.directory, 'kube');
+}
+
+/** The lab's Kubernetes, if it runs. Imported when there is one: that takes longer than all the rest. */
+async function kubeLab(lab: Lab | undefined) {
+  if (!lab || !existsSync(kubeDirectory(lab))) return undefined;
+  const { KubeLab } = await import('./kube/kube-lab.ts');
+  return KubeLab.find(kubeDirectory(lab));
 }
 
 function progress(line: string): void {

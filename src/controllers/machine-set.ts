@@ -1,0 +1,165 @@
+/**
+ * The MachineSet controller: as many machines as asked for. Level-based, safe to repeat and to stop anywhere; see
+ * machine-ordinals.ts for why there are never more machines than asked for.
+ *
+ * A machine that is being deleted counts until it is gone: its domain holds memory and disks until then, and a host that is
+ * full would otherwise refuse its successor. A machine whose deletion hangs, say because its host is dead, can be given up
+ * by taking away a label that the selector wants: it is released and replaced.
+ *
+ * A machine that failed is not replaced by itself. What failed is mostly its spec, and the next would fail the same way,
+ * for ever and at the cost of the host. Whoever knows better deletes it; it also goes first when the set shrinks.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import { admit } from '../api/admission.ts';
+import { FINALIZER } from '../api/group.ts';
+import { type Machine, MachineKind } from '../api/machine.ts';
+import { type MachineSet, MachineSetKind, type MachineSetStatus } from '../api/machine-set.ts';
+import { CaplvError } from '../errors.ts';
+import { isControlledBy } from '../kube/owner.ts';
+import type { ObjectKey, Store } from '../store/store.ts';
+import { deleteMember, deleteWithMembers, type Ownership } from './cascading-deletion.ts';
+import { inDeletionOrder } from './deletion-order.ts';
+import { PAUSED_ANNOTATION, type Result } from './machine.ts';
+import { nextAvailableIn } from './machine-availability.ts';
+import { machineFromTemplate } from './machine-from-template.ts';
+import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './machine-ordinals.ts';
+import { failedStatus, machineSetStatus, withoutError, withReady } from './machine-set-status.ts';
+import { claimMembers } from './members.ts';
+import type { Recorder } from './recorder.ts';
+
+export interface MachineSetControllerOptions {
+  readonly store: Store;
+  readonly recorder: Recorder;
+}
+
+/** On a MachineSet: it makes no machines. A MachineDeployment of strategy OnDelete sets it on its old sets. */
+export const DISABLE_CREATE_ANNOTATION = 'cluster-api.k8s.io/disable-machine-create';
+
+const MANAGER = { fieldManager: 'caplv-machine-set' } as const;
+
+export class MachineSetController {
+  readonly #store: Store;
+  readonly #recorder: Recorder;
+  readonly #ownership: Ownership<MachineSet, Machine>;
+
+  constructor({ store, recorder }: MachineSetControllerOptions) {
+    this.#store = store;
+    this.#recorder = recorder;
+    this.#ownership = {
+      store,
+      recorder,
+      ...MANAGER,
+      ownerKind: MachineSetKind,
+      memberKind: MachineKind,
+    };
+  }
+
+  /** Throws Transient or Terminal; the status then already says so. */
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const stored = await this.#store.get(MachineSetKind, key);
+    if (!stored) return {};
+    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+      await this.#save(stored, withReady(stored, withoutError(stored), 'Paused', '', Date.now()));
+      return {};
+    }
+    if (stored.metadata.deletionTimestamp) return this.#reconcileDelete(stored);
+    try {
+      return await this.#reconcileNormal(stored);
+    } catch (error) {
+      if (error instanceof CaplvError && error.code !== 'Conflict') await this.#reportFailure(key, error);
+      throw error;
+    }
+  }
+
+  async #reconcileNormal(stored: MachineSet): Promise<Result> {
+    admit(stored);
+    const before = await this.#machinesOfNamespace(stored);
+    const owned = before.filter((machine) => isControlledBy(machine, stored));
+    // Before the first machine is made: a set without the finalizer could go and leave its machines behind.
+    const claimed = await this.#claim(stored, nextOrdinal(stored, owned));
+    const set = admit(claimed);
+    const members = await this.#members(set, before);
+    if (!(await this.#balance(set, members, before))) return this.#settle(claimed, members);
+
+    const after = await this.#members(set, await this.#machinesOfNamespace(set));
+    return this.#settle(await this.#claim(claimed, nextOrdinal(set, after)), after);
+  }
+
+  /** True if machines were made or deleted. */
+  async #balance(set: MachineSet, members: readonly Machine[], all: readonly Machine[]): Promise<boolean> {
+    const surplus = members.length - set.spec.replicas;
+    if (surplus > 0) {
+      const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
+      const doomed = first.filter(({ metadata }) => !metadata.deletionTimestamp);
+      for (const machine of doomed) await deleteMember(this.#ownership, set, machine);
+      return doomed.length > 0;
+    }
+    if (surplus === 0 || set.metadata.annotations?.[DISABLE_CREATE_ANNOTATION] !== undefined) return false;
+    const taken = new Set(all.map(({ metadata }) => metadata.name));
+    // One after the other: the first that is refused stops the row.
+    for (const name of newMachineNames(set, nextOrdinal(set, members), -surplus, taken)) {
+      await this.#store.create(MachineKind, machineFromTemplate(set, name), MANAGER);
+      this.#recorder.event(set, { type: 'Normal', reason: 'Created', message: `Machine ${name}` });
+    }
+    return true;
+  }
+
+  /** Our finalizer, and the number of the next machine. Returns the set as it is then. */
+  async #claim(set: MachineSet, next: number): Promise<MachineSet> {
+    const { finalizers = [], annotations = {} } = set.metadata;
+    const isKnown = next === 0 || annotations[NEXT_MACHINE_ANNOTATION] === String(next);
+    if (finalizers.includes(FINALIZER) && isKnown) return set;
+    const metadata = {
+      ...set.metadata,
+      finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER],
+      annotations: isKnown ? annotations : { ...annotations, [NEXT_MACHINE_ANNOTATION]: String(next) },
+    };
+    return this.#store.update(MachineSetKind, { ...set, metadata }, MANAGER);
+  }
+
+  async #reconcileDelete(set: MachineSet): Promise<Result> {
+    const left = await deleteWithMembers(this.#ownership, set);
+    if (left === 0) return {};
+    const status = { ...withoutError(set), replicas: left };
+    await this.#save(set, withReady(set, status, 'Deleting', `${left} machines are left`, Date.now()));
+    return {};
+  }
+
+  async #machinesOfNamespace({ metadata }: MachineSet): Promise<Machine[]> {
+    return this.#store.list(MachineKind, { namespace: keyOf(metadata).namespace });
+  }
+
+  async #owned(set: MachineSet): Promise<Machine[]> {
+    return (await this.#machinesOfNamespace(set)).filter((machine) => isControlledBy(machine, set));
+  }
+
+  async #members(set: MachineSet, candidates: readonly Machine[]): Promise<Machine[]> {
+    return claimMembers(this.#ownership, set, candidates);
+  }
+
+  /** Writes down how things are, and comes back when the next machine has been ready for long enough. */
+  async #settle(stored: MachineSet, machines: readonly Machine[]): Promise<Result> {
+    const set = admit(stored);
+    const now = Date.now();
+    await this.#save(stored, machineSetStatus(set, machines, now));
+    const wait = nextAvailableIn(machines, set.spec.minReadySeconds, now);
+    return wait === undefined ? {} : { requeueAfterMs: wait };
+  }
+
+  async #reportFailure(key: ObjectKey, failure: CaplvError): Promise<void> {
+    const set = await this.#store.get(MachineSetKind, key);
+    if (!set) return;
+    this.#recorder.event(set, { type: 'Warning', reason: failure.code, message: failure.message });
+    await this.#save(set, failedStatus(set, await this.#owned(set), failure, Date.now()));
+  }
+
+  async #save(set: MachineSet, status: MachineSetStatus): Promise<void> {
+    if (isDeepStrictEqual(set.status, status)) return;
+    await this.#store.applyStatus(MachineSetKind, keyOf(set.metadata), status, MANAGER);
+  }
+}
+
+function keyOf({ namespace = 'default', name }: MachineSet['metadata']): ObjectKey {
+  return { namespace, name };
+}

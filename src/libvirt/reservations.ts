@@ -1,0 +1,57 @@
+/** Fixed addresses that a libvirt network keeps for guests: `<dhcp><host mac='…' name='…' ip='…'/>`. */
+
+import type { Virsh } from './virsh.ts';
+import { XmlElement } from './xml.ts';
+
+export interface Reservation {
+  readonly mac: string | undefined;
+  readonly name: string | undefined;
+  readonly ip: string;
+  /** Which of the network's `<ip>` elements it stands in, from 0. */
+  readonly parentIndex: number;
+}
+
+/** Reads the output of `virsh net-dumpxml`. */
+export function parseReservations(xml: string): Reservation[] {
+  const addresses = XmlElement.parse(xml, 'network').children('ip');
+  return addresses.flatMap((element, parentIndex) =>
+    element
+      .child('dhcp')
+      .children('host')
+      .flatMap((host) => {
+        const ip = host.attribute('ip');
+        return ip === undefined
+          ? []
+          : [{ mac: host.attribute('mac'), name: host.attribute('name'), ip, parentIndex }];
+      }),
+  );
+}
+
+/**
+ * Takes back the reservations of these addresses for the host name `name`, now and for later starts of the network. The
+ * Terraform provider 0.8.3 makes them with a domain and leaves them when it goes. Those of others stay; so does a network
+ * that does not exist.
+ */
+export async function removeReservations(
+  virsh: Virsh,
+  network: string,
+  name: string,
+  addresses: readonly string[],
+): Promise<void> {
+  const [dump] = await virsh.batch([['net-dumpxml', `--network=${network}`]]);
+  if (!dump || dump.error) {
+    if (dump?.error && dump.error.code !== 'notFound') throw dump.error;
+    return;
+  }
+  const ours = parseReservations(dump.text).filter((one) => one.name === name && addresses.includes(one.ip));
+  for (const { ip, parentIndex } of ours) {
+    const entry = ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
+    const update = ['net-update', `--network=${network}`, '--command=delete', ...entry] as const;
+    // A network that is off has nothing live to change, and says so.
+    const [, stored] = await virsh.batch([
+      [...update, '--live'],
+      [...update, '--config'],
+    ]);
+    if (stored?.error && stored.error.code !== 'notFound') throw stored.error;
+  }
+}

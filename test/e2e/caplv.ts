@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { execa, type ResultPromise } from 'execa';
+
+/** What people run: the compiled program. `npm test` has built it. */
+const PROGRAM = join(import.meta.dirname, '../../dist/src/bin.js');
+
+export type Environment = Readonly<Record<string, string>>;
+
+export interface CaplvResult {
+  /** Undefined if a signal ended it. */
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CaplvOptions {
+  /** Over the environment that all calls have. */
+  readonly env?: Environment;
+  /** What it reads from standard input; by default nothing. */
+  readonly input?: string;
+  readonly cwd?: string;
+}
+
+/** The command line, each call in a process of its own. */
+export class Caplv {
+  readonly env: Environment;
+
+  /** `env`: all that it gets; see `userEnvironment`. */
+  constructor(env: Environment) {
+    this.env = env;
+  }
+
+  async run(args: readonly string[], options: CaplvOptions = {}): Promise<CaplvResult> {
+    return this.start(args, options).result;
+  }
+
+  /** Standard output of a call that has to succeed. */
+  async read(args: readonly string[], options: CaplvOptions = {}): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(args, options);
+    if (exitCode !== 0) throw new Error(`caplv ${args.join(' ')} ended with ${exitCode}:\n${stderr}`);
+    return stdout;
+  }
+
+  /** In a process group of its own, as a shell would start it. */
+  start(args: readonly string[], options: CaplvOptions = {}): RunningCaplv {
+    const child = execa(process.execPath, [PROGRAM, ...args], {
+      env: { ...this.env, ...options.env },
+      extendEnv: false,
+      cwd: options.cwd ?? '/',
+      detached: true,
+      reject: false,
+      forceKillAfterDelay: false,
+      ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    });
+    return new RunningCaplv(child);
+  }
+}
+
+/** A call that has not ended yet. */
+export class RunningCaplv {
+  readonly pid: number;
+  readonly result: Promise<CaplvResult>;
+  readonly #child: ResultPromise;
+  #stderr = '';
+
+  constructor(child: ResultPromise) {
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    child.stderr?.on('data', (data: Buffer) => {
+      this.#stderr += data.toString();
+    });
+    this.result = child.then(({ exitCode, stdout, stderr }) => ({
+      exitCode,
+      stdout: String(stdout ?? ''),
+      stderr: String(stderr ?? ''),
+    }));
+  }
+
+  /** Resolves when stderr has a match; rejects when the call ends without one. */
+  async says(pattern: RegExp): Promise<void> {
+    const heard = Promise.withResolvers<void>();
+    const listen = () => {
+      if (pattern.test(this.#stderr)) heard.resolve();
+    };
+    this.#child.stderr?.on('data', listen);
+    listen();
+    const ended = this.result.then(() => {
+      listen();
+      heard.reject(new Error(`caplv ended without saying ${pattern}:\n${this.#stderr}`));
+    });
+    await Promise.race([heard.promise, ended.then(() => heard.promise)]);
+    this.#child.stderr?.off('data', listen);
+  }
+
+  /** As a terminal does it at Ctrl-C: to all of the process group. */
+  interrupt(): void {
+    process.kill(-this.pid, 'SIGINT');
+  }
+
+  kill(): void {
+    process.kill(this.pid, 'SIGKILL');
+  }
+}
+
+/** The environment of the tests without what would change how caplv behaves, and with `extra`. */
+export function userEnvironment(extra: Environment): Record<string, string> {
+  const entries = Object.entries(process.env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(CAPLV_|TF_|NO_COLOR$|FORCE_COLOR$|NODE_|VITEST)/.test(entry[0]),
+  );
+  return { ...Object.fromEntries(entries), ...extra };
+}

@@ -1,0 +1,184 @@
+import { readFile, stat } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { GuestConsole } from '../lab/guest-console.ts';
+import { machine, manifest } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('life');
+
+/** One machine from its manifest to its end; each test goes on where the one before stopped. */
+describe('the life of a machine', () => {
+  const node = (spec: object = {}) =>
+    machine('node', { ...here().image, running: true, userData: '#cloud-config\nhostname: node\n', ...spec });
+
+  test('plan shows what apply would make, and makes nothing', async () => {
+    const { exitCode, stdout } = await here().plan([node()]);
+    expect(stdout).toBe(`machine/node: create
+  + libvirt_domain.machine
+  + libvirt_volume.root
+  + libvirt_volume.seed
+  + terraform_data.base_image
+  + terraform_data.shape
+`);
+    expect(exitCode).toBe(2);
+    expect(await here().stateFiles()).toEqual([]);
+    expect(await here().volumes()).toEqual([]);
+  });
+
+  test('apply --wait ends when the guest has an address', async () => {
+    const { exitCode, stdout, stderr } = await here().apply([node()], ['--wait=3m']);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'machine/node created' });
+    expect(stderr).toMatch(/node {2}Running, 192\.168\.122\.\d+\n.*caplv console node/);
+  });
+
+  test('get shows it in every format', async () => {
+    const { caplv } = here();
+    const [header, row, ...more] = (await caplv.read(['get', 'machines'])).split('\n');
+    expect(header).toMatch(/^NAME +PHASE +READY +REASON +ADDRESS +HOST +NODE +AGE$/);
+    expect(row).toMatch(/^node +Running +True +AsSpecified +192\.168\.122\.\d+ +\S+ +<none> +\d+s$/);
+    expect(more).toEqual([]);
+    expect(await caplv.read(['get', 'machine', 'node', '-o', 'wide'])).toContain('libvirt:///');
+    expect(await caplv.read(['get', 'ma', '-o', 'name'])).toBe('machine/node');
+
+    const one = parse(await caplv.read(['get', 'machine', 'node', '-o', 'yaml']));
+    expect(one).toMatchObject({
+      kind: 'Machine',
+      metadata: { name: 'node', namespace: 'default' },
+      spec: {
+        providerID: `libvirt:///${one.metadata.uid}`,
+        providerSpec: { userData: '(hidden, 29 bytes)' },
+      },
+      status: {
+        phase: 'Running',
+        addresses: [{ type: 'InternalIP' }, { type: 'Hostname', address: 'node' }],
+        lastOperation: { type: 'Create', state: 'Successful' },
+      },
+    });
+    const list = JSON.parse(await caplv.read(['get', 'machines', '-o', 'json']));
+    expect(list).toEqual({ apiVersion: 'v1', kind: 'List', items: [one] });
+    expect(await caplv.run(['get', 'machines', '-n', 'other'])).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await caplv.read(['get', 'machines', '-n', 'other', '-A', '-o', 'name'])).toBe('machine/node');
+    expect(await caplv.run(['get', 'machine', 'nobody'])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('there is no Machine "nobody" in namespace "default" [NotFound]'),
+    });
+  });
+
+  test('describe shows conditions, addresses, the last operation and what Terraform has', async () => {
+    const text = await here().caplv.read(['describe', 'machine', 'node']);
+    expect(text).toMatch(/^Phase: +Running$/m);
+    expect(text).toMatch(/^Addresses: +192\.168\.122\.\d+ \(InternalIP\), node \(Hostname\)$/m);
+    expect(text).toMatch(/^Last operation: +Create Successful at /m);
+    expect(text).toMatch(/^ {2}Ready +True +AsSpecified/m);
+    expect(text).toMatch(/^ {2}libvirt_domain\.machine +[0-9a-f-]{36}$/m);
+    const data = JSON.parse(await here().caplv.read(['describe', 'machine', 'node', '-o', 'json']));
+    expect(data.terraform.resources).toHaveLength(5);
+  });
+
+  test('the guest has what its seed says, and its console can be reached', async () => {
+    const command = await here().caplv.read(['console', 'node', '--print']);
+    expect(command).toBe(`virsh --connect '${here().host.uri}' console default.node`);
+    const console = await GuestConsole.open(here().host.uri, 'default.node');
+    console.send('');
+    const { metadata, status } = await here().machine('node');
+    await console.waitFor(/hostname +node\n/);
+    await console.waitFor(new RegExp(`instance-id +${metadata.uid}\n`));
+    await console.waitFor(new RegExp(`eth0 +${status.addresses[0].address}\n`));
+    await console.close();
+  });
+
+  test('a second apply changes nothing and does not even start terraform', async () => {
+    const files = ['terraform.tfstate', 'run.jsonl', 'cdk.tf.json'];
+    const times = () =>
+      Promise.all(files.map(async (file) => (await stat(here().workspaceFile('node', file))).mtimeMs));
+    const before = await times();
+    expect(await here().apply([node()], ['--wait'])).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/node unchanged',
+    });
+    expect(await times()).toEqual(before);
+    expect(await here().plan([node()])).toMatchObject({ exitCode: 0, stdout: 'machine/node: no changes' });
+  });
+
+  test('what libvirt can change in place is changed under the running guest', async () => {
+    const id = await here().virsh('domid', 'default.node');
+    const { exitCode, stdout } = await here().plan([node({ autostart: true })]);
+    expect(stdout).toBe(`machine/node: update
+  ~ libvirt_domain.machine
+      autostart: false -> true
+`);
+    expect(exitCode).toBe(2);
+    expect(await here().apply([node({ autostart: true })])).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/node configured',
+    });
+    expect(await here().virsh('dominfo', 'default.node')).toMatch(/Autostart: +enable/);
+    expect(await here().virsh('domid', 'default.node')).toBe(id);
+  });
+
+  test('a change that would replace the domain is refused, and nothing is changed', async () => {
+    const larger = node({ autostart: true, memoryMiB: 160 });
+    const planned = await here().plan([larger]);
+    expect(planned.stdout).toContain('memory: 128 -> 160  # forces replacement');
+    expect(planned.exitCode).toBe(2);
+
+    const state = await readFile(here().workspaceFile('node', 'terraform.tfstate'), 'utf8');
+    const xml = await here().virsh('dumpxml', 'default.node');
+    const { exitCode, stderr } = await here().apply([larger]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain(
+      'machine/node: the change would replace libvirt_domain.machine (forced by memory) [ReplaceRefused]',
+    );
+    expect(stderr).toContain('fix: allow it with --allow-replace');
+    expect(await readFile(here().workspaceFile('node', 'terraform.tfstate'), 'utf8')).toBe(state);
+    expect(await here().virsh('dumpxml', 'default.node')).toBe(xml);
+    expect(await here().machine('node')).toMatchObject({
+      status: { phase: 'Running', errorReason: 'ReplaceRefused' },
+    });
+  });
+
+  test('a refused change of the image leaves the base image of the running machine alone', async () => {
+    const before = await here().volumes();
+    const other = await here().file('other.qcow2', await readFile(here().lab.imagePath));
+    expect(await here().apply([node({ autostart: true, imageURI: other })])).toMatchObject({ exitCode: 4 });
+    expect(await here().volumes()).toEqual(before);
+  });
+
+  test('with --allow-replace it is shut down and made anew, its disk kept', async () => {
+    const { exitCode, stderr } = await here().apply(
+      [node({ autostart: true, memoryMiB: 160 })],
+      ['--allow-replace'],
+    );
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('asked the guest to shut down');
+    expect(stderr).not.toContain('libvirt_volume');
+    expect(await here().virsh('dominfo', 'default.node')).toMatch(/Max memory: +163840 KiB/);
+    expect((await here().machine('node')).status.errorReason).toBeUndefined();
+  });
+
+  test('delete asks the guest to shut down, and leaves nothing', async () => {
+    await here().apply([node({ autostart: true, memoryMiB: 160 })], ['--wait=3m']);
+    const console = await GuestConsole.open(here().host.uri, 'default.node');
+    const { exitCode, stdout, stderr } = await here().caplv.run(['delete', 'machine', 'node']);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'machine/node deleted' });
+    expect(stderr).not.toContain('powering it off');
+    // The guest says it when its power button is pressed; a guest that is powered off says nothing.
+    await console.waitFor(/caplv-guest powering off/);
+    await console.close();
+    expect(await here().domains()).toEqual([]);
+    expect(await here().volumes()).toEqual([]);
+    expect(await here().stateFiles()).toEqual([]);
+  });
+
+  test('deleting what is not there is a slip by name, and no error by manifest', async () => {
+    const { caplv } = here();
+    expect(await caplv.run(['delete', 'machine', 'node'])).toMatchObject({ exitCode: 1 });
+    expect(await caplv.run(['delete', 'machine', 'node', '--ignore-not-found'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await caplv.run(['delete', '-f', '-'], { input: manifest(node()) })).toMatchObject({
+      exitCode: 0,
+    });
+  });
+});

@@ -1,0 +1,120 @@
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inspectImage, parseImageURI } from '../../src/intent/image.ts';
+
+const PATH = 'spec.providerSpec.imageURI';
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'caplv-image-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** A qcow2 header that says how large the disk in it is. */
+function qcow2(virtualSize: bigint): Buffer {
+  const header = Buffer.alloc(1024);
+  header.write('QFI\xfb', 'latin1');
+  header.writeUInt32BE(3, 4);
+  header.writeBigUInt64BE(virtualSize, 24);
+  return header;
+}
+
+async function file(name: string, content: Buffer | string): Promise<string> {
+  const path = join(dir, name);
+  await writeFile(path, content);
+  return path;
+}
+
+describe('imageURI', () => {
+  it.each([
+    ['/images/a b.qcow2', { kind: 'source', source: '/images/a b.qcow2' }],
+    ['file:///images/a%20b.qcow2', { kind: 'source', source: '/images/a b.qcow2' }],
+    ['https://example.com/a.qcow2', { kind: 'source', source: 'https://example.com/a.qcow2' }],
+    ['volume:default/dir/a.qcow2', { kind: 'volume', pool: 'default', volume: 'dir/a.qcow2' }],
+  ])('%s', (uri, expected) => {
+    expect(parseImageURI(uri)).toEqual(expected);
+  });
+});
+
+describe('an image file', () => {
+  it('tells the size of the disk in it, which a root disk must not be smaller than', async () => {
+    const facts = await inspectImage(await file('a.qcow2', qcow2(20n * 1024n ** 3n)), PATH);
+    expect(facts.virtualSizeBytes).toBe(20 * 1024 ** 3);
+  });
+
+  it('may be raw when it has a partition table', async () => {
+    const raw = Buffer.alloc(4096);
+    raw.writeUInt16LE(0xaa55, 510);
+    expect((await inspectImage(await file('a.img', raw), PATH)).virtualSizeBytes).toBe(4096);
+  });
+
+  it('has another key when its content was replaced, so that a new machine gets the new image', async () => {
+    const path = await file('a.qcow2', qcow2(1n));
+    const before = await inspectImage(path, PATH);
+    expect(await inspectImage(path, PATH)).toEqual(before);
+    await utimes(path, new Date(), new Date(0));
+    expect((await inspectImage(path, PATH)).key).not.toBe(before.key);
+  });
+
+  it.each([
+    ['text', 'just some text, long enough or not'],
+    ['nothing', ''],
+    ['zeros', Buffer.alloc(4096)],
+  ])('of %s is refused as no disk image', async (_, content) => {
+    await expect(inspectImage(await file('x', content), PATH)).rejects.toMatchObject({
+      code: 'ImageInvalid',
+      path: PATH,
+    });
+  });
+
+  it('that is missing or a directory is refused with its path', async () => {
+    const missing = join(dir, 'missing.qcow2');
+    await expect(inspectImage(missing, PATH)).rejects.toMatchObject({
+      code: 'ImageNotFound',
+      message: expect.stringContaining(`${missing}: no such file`),
+    });
+    await expect(inspectImage(dir, PATH)).rejects.toMatchObject({ code: 'ImageNotFound' });
+  });
+});
+
+describe('an image behind a URL', () => {
+  let server: Server;
+  let base: string;
+  const image = Buffer.concat([qcow2(7n * 1024n ** 3n), Buffer.alloc(1024 ** 2)]);
+
+  beforeEach(async () => {
+    server = createServer((request, response) => {
+      if (request.url === '/missing') return void response.writeHead(404).end();
+      if (request.url === '/broken') return void response.writeHead(503).end();
+      response.writeHead(200, { etag: request.url ?? '' }).end(image);
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => new Promise((closed) => server.close(closed)));
+
+  it('is looked at without being fetched, also from a server that knows no ranges', async () => {
+    expect((await inspectImage(`${base}/a`, PATH)).virtualSizeBytes).toBe(7 * 1024 ** 3);
+  });
+
+  it('has the identity that the server gives it', async () => {
+    const [a, b] = [await inspectImage(`${base}/a`, PATH), await inspectImage(`${base}/b`, PATH)];
+    expect(a.key).not.toBe(b.key);
+  });
+
+  it('that is not there needs a person; a server that fails may come back', async () => {
+    await expect(inspectImage(`${base}/missing`, PATH)).rejects.toMatchObject({
+      name: 'Terminal',
+      code: 'ImageNotFound',
+    });
+    await expect(inspectImage(`${base}/broken`, PATH)).rejects.toMatchObject({
+      name: 'Transient',
+      code: 'ImageNotFound',
+    });
+    await expect(inspectImage('http://127.0.0.1:9/x', PATH)).rejects.toMatchObject({ name: 'Transient' });
+  });
+});

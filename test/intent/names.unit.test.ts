@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import {
+  domainName,
+  imageVolumeName,
+  isOwnedBy,
+  isVolumeOf,
+  ownershipMark,
+  providerID,
+  volumeName,
+} from '../../src/intent/names.ts';
+
+const machine = { namespace: 'team-a', name: 'web', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
+const other = { ...machine, uid: '2c9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
+
+it('two machines whose namespace and name run together have different domains', () => {
+  expect(domainName({ namespace: 'a', name: 'b.c' })).not.toBe(domainName({ namespace: 'a-b', name: 'c' }));
+  expect(domainName({ namespace: 'a-b', name: 'c' })).not.toBe(domainName({ namespace: 'a', name: 'b-c' }));
+});
+
+it('a domain is ours by the uid in its description, and by nothing else', () => {
+  expect(isOwnedBy(machine, ownershipMark(machine, 'fujisan'))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(machine, undefined))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(other, undefined))).toBe(false);
+  expect(isOwnedBy(machine, `my notes on uid ${machine.uid}`)).toBe(false);
+  expect(isOwnedBy(machine, '')).toBe(false);
+  expect(isOwnedBy(machine, undefined)).toBe(false);
+});
+
+it('a volume of an earlier machine of the same name is not taken for ours', () => {
+  expect(isVolumeOf(machine, volumeName(machine, 'root.qcow2'))).toBe(true);
+  expect(isVolumeOf(machine, volumeName(other, 'root.qcow2'))).toBe(false);
+  expect(isVolumeOf(machine, volumeName({ ...machine, name: 'web2' }, 'root.qcow2'))).toBe(false);
+});
+
+it('two installations on one host never share a base image volume', () => {
+  expect(imageVolumeName('aaaaaaaa-1', 'key', '/images/debian.qcow2')).not.toBe(
+    imageVolumeName('bbbbbbbb-1', 'key', '/images/debian.qcow2'),
+  );
+});
+
+it('the name of an image volume tells which image it is, and leaves out what may be secret in a URL', () => {
+  const name = imageVolumeName('aaaaaaaa-1', 'key', 'https://user:pw@host/dir/debian 12.qcow2?token=secret');
+  expect(name).toMatch(/^caplv-image-aaaaaaaa-[0-9a-f]{10}-debian_12\.qcow2$/);
+});
+
+it('the provider ID is known before the domain exists', () => {
+  expect(providerID(machine)).toBe('libvirt:///1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed');
+});
