@@ -150,7 +150,7 @@ export class Actuator {
     options: VerbOptions & { readonly shutdownTimeoutMs: number },
   ): Promise<void> {
     await this.#locked(machine, 'delete', options, async (home, lock) => {
-      const { terraform, libvirt, synthesizer, workspaces } = this.#options;
+      const { terraform, libvirt, synthesizer } = this.#options;
       const state = await terraform.state(home.workspace);
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
@@ -163,7 +163,7 @@ export class Actuator {
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
       await this.#releaseAddresses(machine.uri, machine.reservations);
-      await workspaces.discard(home);
+      await home.discard();
     });
   }
 
@@ -224,6 +224,7 @@ export class Actuator {
     return classified(async () => {
       const lock = await this.#options.terraform.lock(home.workspace, { operation, ...options });
       try {
+        await home.prepare();
         return await work(home, lock);
       } finally {
         await lock.release();
@@ -249,7 +250,7 @@ export class Actuator {
     );
     if (isEmpty(leftovers)) return;
     if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
-    if (!(await explainsLeftovers(home, state))) throw stateMissing(leftovers, home.workspace.dir);
+    if (!(await explainsLeftovers(home, state))) throw stateMissing(leftovers, home.place);
     options.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
   }
 

@@ -3,23 +3,19 @@
  * a host; the intent is built anew under its lock, so that two callers never undo each other's work.
  */
 
-import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { HostIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
+import { shortHash } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import type { ActuatorOptions, VerbOptions } from './actuator.ts';
 import { classified } from './failures.ts';
-import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { refuseReplacement } from './replace-guard.ts';
 import type { StackHome } from './workspaces.ts';
 
-/** The intent that was applied last, beside the state. */
-const APPLIED = 'applied.json';
+/** The hash of the intent that was applied last, beside the state. */
+const APPLIED = 'applied';
 
 export interface EnsureOptions extends VerbOptions {
   /** Let a plan replace a network or pool that machines may be using. Default: refused. */
@@ -35,15 +31,6 @@ export class HostActuator {
 
   constructor(options: ActuatorOptions) {
     this.#options = options;
-  }
-
-  /** The changes that `ensure` would make. Changes nothing. */
-  async plan(intent: HostIntent, options: VerbOptions = {}): Promise<PlanPreview> {
-    return classified(async () => {
-      const home = this.#options.workspaces.host(intent.uri);
-      const config = await this.#options.synthesizer.host(intent, home.backend);
-      return previewPlan(this.#options, home, config, { providerKey: intent.uri, ...options });
-    });
   }
 
   /**
@@ -64,6 +51,7 @@ export class HostActuator {
       if (await isApplied(wanted, facts, home)) return facts;
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
+        await home.prepare();
         return await this.#makeTrue(await intent(), home, lock, options);
       } finally {
         await lock.release();
@@ -82,7 +70,7 @@ export class HostActuator {
     if (await isApplied(intent, facts, home)) return facts;
     const state = await terraform.state(home.workspace);
     if (isNothing(intent) && !state?.resources.length) {
-      await this.#remember(intent, home.workspace.dir);
+      await this.#remember(intent, home);
       return facts;
     }
     const config = await synthesizer.host(intent, home.backend);
@@ -93,10 +81,10 @@ export class HostActuator {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
       // What is there is in doubt until the run has succeeded.
-      await rm(join(home.workspace.dir, APPLIED), { force: true });
+      await home.notes.remove(APPLIED);
       await terraform.apply(home.workspace, config, { ...run, plan });
     }
-    await this.#remember(intent, home.workspace.dir);
+    await this.#remember(intent, home);
     return this.#facts(intent, options);
   }
 
@@ -105,18 +93,17 @@ export class HostActuator {
     return this.#options.libvirt(uri).facts({ volumesOf: [...pools] });
   }
 
-  async #remember(intent: HostIntent, dir: string): Promise<void> {
-    const file = join(dir, APPLIED);
-    if (isNothing(intent)) await rm(dir, { recursive: true, force: true });
-    else await writeFile(file, JSON.stringify(intent, null, 2), { mode: 0o600 });
+  async #remember(intent: HostIntent, home: StackHome): Promise<void> {
+    if (isNothing(intent)) await home.discard();
+    else await home.notes.write(APPLIED, hashOf(intent));
   }
 }
 
 /** The same was applied before, and is there. */
-async function isApplied(intent: HostIntent, facts: HostFacts, { workspace }: StackHome): Promise<boolean> {
-  const applied = await readFile(join(workspace.dir, APPLIED), 'utf8').catch(() => undefined);
-  if (applied === undefined) return isNothing(intent) && !existsSync(workspace.dir);
-  if (!isDeepStrictEqual(JSON.parse(applied), JSON.parse(JSON.stringify(intent)))) return false;
+async function isApplied(intent: HostIntent, facts: HostFacts, home: StackHome): Promise<boolean> {
+  const applied = await home.notes.read(APPLIED);
+  if (applied === undefined) return isNothing(intent) && !(await home.exists());
+  if (applied !== hashOf(intent)) return false;
   const { volumes, networks, pools } = facts;
   return (
     intent.images.every(({ pool, volume }) =>
@@ -125,6 +112,10 @@ async function isApplied(intent: HostIntent, facts: HostFacts, { workspace }: St
     intent.networks.every(({ name }) => networks.some((one) => one.name === name && one.active)) &&
     intent.pools.every(({ name }) => pools.some((one) => one.name === name && one.active))
   );
+}
+
+function hashOf(intent: HostIntent): string {
+  return shortHash(JSON.stringify(intent));
 }
 
 function isNothing(intent: HostIntent): boolean {

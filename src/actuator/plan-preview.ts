@@ -4,6 +4,7 @@ import type { Explanation } from '../terraform/explanation.ts';
 import type { Plan } from '../terraform/plan.ts';
 import type { RunOptions } from '../terraform/terraform.ts';
 import type { ActuatorOptions } from './actuator.ts';
+import { unfinishedVerb } from './unfinished.ts';
 import type { StackHome } from './workspaces.ts';
 
 export interface PlanPreview {
@@ -13,7 +14,7 @@ export interface PlanPreview {
 }
 
 export async function previewPlan(
-  { terraform, workspaces }: ActuatorOptions,
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
   home: StackHome,
   config: object,
   run: RunOptions,
@@ -23,7 +24,8 @@ export async function previewPlan(
     const explanations = plan.action === 'none' ? [] : await terraform.explain(home.workspace, plan, run);
     return { plan, explanations };
   } finally {
-    // Nothing is kept of what is not there.
-    if ((await terraform.state(home.workspace)) === undefined) await workspaces.discard(home);
+    // Nothing is kept of what is not there. Looking at a state in a cluster makes an empty one.
+    const isEmpty = ((await terraform.state(home.workspace))?.resources.length ?? 0) === 0;
+    if (isEmpty && (await unfinishedVerb(home)) === undefined) await home.discard();
   }
 }

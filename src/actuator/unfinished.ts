@@ -1,28 +1,27 @@
 /**
- * A note in the workspace from before a run changes anything until it has succeeded. It is the proof that objects which are
+ * A note beside the state from before a run changes anything until it has succeeded. It is the proof that objects which are
  * in no state come from a broken run of ours, and were never in use.
  */
 
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { State } from '../terraform/state.ts';
 import type { StackHome } from './workspaces.ts';
 
 export type ChangingVerb = 'create' | 'update';
 
+const NOTE = 'unfinished';
+
 /** Runs `work` under the note. It stays when `work` fails, or the process dies. */
-export async function noted<T>(home: StackHome, verb: ChangingVerb, work: () => Promise<T>): Promise<T> {
-  const verbs = new Set([await unfinishedVerb(home), verb]);
+export async function noted<T>({ notes }: StackHome, verb: ChangingVerb, work: () => Promise<T>): Promise<T> {
   // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
-  await writeFile(file(home), verbs.has('create') ? 'create' : 'update', { mode: 0o600 });
+  if ((await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
   const result = await work();
-  await rm(file(home), { force: true });
+  await notes.remove(NOTE);
   return result;
 }
 
 /** What broke off, if anything did. */
-export async function unfinishedVerb(home: StackHome): Promise<ChangingVerb | undefined> {
-  const text = await readFile(file(home), 'utf8').catch(() => undefined);
+export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb | undefined> {
+  const text = await notes.read(NOTE);
   return text === 'create' || text === 'update' ? text : undefined;
 }
 
@@ -30,8 +29,4 @@ export async function unfinishedVerb(home: StackHome): Promise<ChangingVerb | un
 export async function explainsLeftovers(home: StackHome, state: State | undefined): Promise<boolean> {
   const verb = await unfinishedVerb(home);
   return verb === 'create' || (verb === 'update' && state !== undefined);
-}
-
-function file({ workspace }: StackHome): string {
-  return join(workspace.dir, 'unfinished');
 }

@@ -1,45 +1,42 @@
-/** Where the Terraform state of each machine and each host lies: a directory each, under the state directory. */
+/** Where Terraform runs for each machine and each host, and where it keeps their states. */
 
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackendIntent } from '../../stacks/intent.ts';
-import { shortHash } from '../intent/names.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Workspace } from '../terraform/workspace.ts';
+
+/** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
+export interface Workspaces {
+  /** `uid`: of the Machine; a state that is made new is owned by it. */
+  machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
+  /** `uri`: the libvirt connection URI of the host. */
+  host(uri: string): StackHome;
+}
 
 /** A place to run Terraform in, and what a stack must say to keep its state there. */
 export interface StackHome {
   readonly workspace: Workspace;
   readonly backend: BackendIntent;
+  /** Where the state lies, for people. */
+  readonly place: string;
+  /** What is to be remembered beside the state, for as long as that exists. */
+  readonly notes: Notes;
+  /** False: neither a state nor a note was ever made here. */
+  exists(): Promise<boolean>;
+  /** Makes the place ready for a run. Call it under the lock of the workspace. */
+  prepare(): Promise<void>;
+  /** Removes what is left of a workspace whose resources are all destroyed. */
+  discard(): Promise<void>;
+}
+
+/** Short texts without secrets, by name. */
+export interface Notes {
+  read(name: string): Promise<string | undefined>;
+  write(name: string, text: string): Promise<void>;
+  remove(name: string): Promise<void>;
 }
 
 /** Where the seed of a machine lies while Terraform uploads it. */
 export function seedDirectory({ workspace }: StackHome): string {
   return join(workspace.dir, 'seed');
-}
-
-export class Workspaces {
-  readonly #root: string;
-
-  /** `root`: the state directory. */
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  machine(key: ObjectKey): StackHome {
-    return {
-      workspace: { dir: join(this.#root, 'machines', key.namespace, key.name) },
-      backend: { kind: 'implicit' },
-    };
-  }
-
-  /** `uri`: the libvirt connection URI of the host. */
-  host(uri: string): StackHome {
-    return { workspace: { dir: join(this.#root, 'hosts', shortHash(uri)) }, backend: { kind: 'implicit' } };
-  }
-
-  /** Removes what is left of a workspace whose resources are all destroyed. */
-  async discard(home: StackHome): Promise<void> {
-    await rm(home.workspace.dir, { recursive: true, force: true });
-  }
 }

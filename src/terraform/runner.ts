@@ -75,11 +75,6 @@ export class Runner {
     }
   }
 
-  /** `init`, where the workspace still needs one. */
-  async initialize(call: Omit<Call, 'args'>): Promise<void> {
-    await this.#initIfNeeded(call, await this.#host(call.providerKey));
-  }
-
   /**
    * What a command that changes nothing prints. It stays in memory: this is where states and plans come through.
    * @throws TerraformError
@@ -145,8 +140,8 @@ export class Runner {
     try {
       if (!(await needsInit(call.workspace, host))) return;
       call.onEvent({ type: 'initializing' });
-      // Not in the machine's own workspace: it is made by its first use, and `init` refuses one that does not exist.
-      const { TF_WORKSPACE: _, ...env } = this.#environment(call.workspace, host);
+      // In the machine's own workspace, of which the Secret exists by now: `init` would make the Secret of any other.
+      const env = this.#environment(call.workspace, host);
       const { pluginDir } = this.#options;
       const args = ['init', '-input=false', '-no-color', ...(pluginDir ? [`-plugin-dir=${pluginDir}`] : [])];
       const outcome = await run({

@@ -103,7 +103,7 @@ export class Terraform {
   /** Removes all that is in the state. @param config needs no more than the provider */
   async destroy(workspace: Workspace, config: object, options: RunOptions): Promise<ApplyResult> {
     return this.#locked('destroy', workspace, options, async (call) => {
-      if (await isKnownToBeEmpty(workspace)) return { changes: [], outputs: {} };
+      if (!(await this.state(workspace))?.resources.length) return { changes: [], outputs: {} };
       await writeConfig(workspace, config);
       const args = ['apply', '-destroy', ...FLAGS, ...lockFlags(options), '-auto-approve'];
       const outcome = await this.#runner.run({ ...call, args });
@@ -111,22 +111,10 @@ export class Terraform {
     });
   }
 
-  /**
-   * The state as last saved; a run in progress may be ahead of it. `undefined`: there is none.
-   * @param reader how to reach a state in a cluster; one in the workspace's directory is simply read
-   */
-  async state(
-    workspace: Workspace,
-    reader?: RunOptions & { readonly config: object },
-  ): Promise<State | undefined> {
+  /** The state as last saved; a run in progress may be ahead of it. `undefined`: there is none. */
+  async state(workspace: Workspace): Promise<State | undefined> {
     if (workspace.kubernetes === undefined) return readStateFile(paths.state(workspace));
-    if (reader === undefined)
-      throw new TypeError('a state in a cluster is read by a terraform that has its configuration');
-    return this.#locked('state pull', workspace, reader, async (call) => {
-      await writeConfig(workspace, reader.config);
-      await this.#runner.initialize(call);
-      return parseState(await this.#runner.read({ ...call, args: ['state', 'pull'] }));
-    });
+    return parseState(await workspace.kubernetes.readState());
   }
 
   /** What a saved plan would change, attribute by attribute, secrets hidden. Costs a run (≈ 60 ms warm). */
@@ -186,10 +174,4 @@ const FLAGS = ['-json', '-input=false', '-no-color'];
 
 function lockFlags({ lockTimeoutMs = LOCK_TIMEOUT_MS }: RunOptions): string[] {
   return [`-lock-timeout=${lockTimeoutMs}ms`];
-}
-
-async function isKnownToBeEmpty(workspace: Workspace): Promise<boolean> {
-  if (workspace.kubernetes !== undefined) return false;
-  const state = await readStateFile(paths.state(workspace));
-  return (state?.resources.length ?? 0) === 0;
 }

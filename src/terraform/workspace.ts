@@ -14,6 +14,8 @@ export interface Workspace {
     readonly dataDir: string;
     /** What the backend needs to reach the API server, for example `KUBE_CONFIG_PATH`. */
     readonly env: Readonly<Record<string, string>>;
+    /** The text of the state; empty: there is none. Asked of the API server: a `terraform state pull` takes 150 ms more. */
+    readonly readState: () => Promise<string>;
   };
 }
 

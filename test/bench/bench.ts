@@ -10,7 +10,16 @@ import { fileURLToPath } from 'node:url';
 import { MachineKind } from '../../src/api/machine.ts';
 import { formatTable } from '../../src/cli/table.ts';
 import { Lab } from '../lab/lab.ts';
-import { type Bed, command, inProcess, manifest, openBenchEngine, plainTerraform, type Subject, virshByHand } from './subjects.ts';
+import {
+  type Bed,
+  command,
+  inProcess,
+  manifest,
+  openBenchEngine,
+  plainTerraform,
+  type Subject,
+  virshByHand,
+} from './subjects.ts';
 
 const ROUNDS = 5;
 const BIN = fileURLToPath(new URL('../../dist/src/bin.js', import.meta.url));
@@ -29,7 +38,12 @@ try {
   const bed: Bed = { uri: host.uri, image: lab.imagePath, directory, env: lab.env() };
   const engine = await openBenchEngine(bed);
   const baseVolume = await importImage(bed, engine);
-  const subjects = [await virshByHand(bed, baseVolume), await plainTerraform(bed, engine), inProcess(bed, engine), command(bed, BIN)];
+  const subjects = [
+    await virshByHand(bed, baseVolume),
+    await plainTerraform(bed, engine),
+    inProcess(bed, engine),
+    command(bed, BIN),
+  ];
   report(await measure(subjects));
   for (const subject of subjects) await subject.close();
 } finally {
@@ -50,7 +64,11 @@ async function importImage(bed: Bed, engine: Awaited<ReturnType<typeof openBench
 
 /** Rounds go around all subjects, so that a slow minute of the machine hits all alike; the first round is not counted. */
 async function measure(subjects: readonly Subject[]): Promise<Timing[]> {
-  const timings = subjects.map(({ name }) => ({ subject: name, create: [] as number[], remove: [] as number[] }));
+  const timings = subjects.map(({ name }) => ({
+    subject: name,
+    create: [] as number[],
+    remove: [] as number[],
+  }));
   for (let round = 0; round <= ROUNDS; round++) {
     process.stderr.write(`round ${round} of ${ROUNDS}${round === 0 ? ' (not counted)' : ''}\n`);
     for (const [index, subject] of subjects.entries()) {
@@ -80,8 +98,12 @@ function report(timings: readonly Timing[]): void {
     `${Math.round(median(remove))} ms`,
     `${(median(remove) / median(first.remove)).toFixed(2)}`,
   ];
-  process.stdout.write(`\nMedians of ${ROUNDS} on ${cpus().length} CPUs, guests under TCG; create: until the domain runs.\n\n`);
-  process.stdout.write(formatTable(['WAY', 'CREATE', 'TIMES VIRSH', 'DELETE', 'TIMES VIRSH'], timings.map(row)));
+  process.stdout.write(
+    `\nMedians of ${ROUNDS} on ${cpus().length} CPUs, guests under TCG; create: until the domain runs.\n\n`,
+  );
+  process.stdout.write(
+    formatTable(['WAY', 'CREATE', 'TIMES VIRSH', 'DELETE', 'TIMES VIRSH'], timings.map(row)),
+  );
 }
 
 function median(values: readonly number[]): number {

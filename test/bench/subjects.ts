@@ -31,7 +31,9 @@ export function manifest(bed: Bed, name: string) {
     apiVersion: 'cluster-api.k8s.io/v1alpha1',
     kind: 'Machine',
     metadata: { name, namespace: 'default' },
-    spec: { providerSpec: { vcpu: 1, memoryMiB: 128, imageURI: bed.image, userData: USER_DATA, domainType: 'qemu' } },
+    spec: {
+      providerSpec: { vcpu: 1, memoryMiB: 128, imageURI: bed.image, userData: USER_DATA, domainType: 'qemu' },
+    },
   };
 }
 
@@ -48,8 +50,28 @@ export async function virshByHand(bed: Bed, baseVolume: string): Promise<Subject
       await writeFile(join(seed, 'meta-data'), `instance-id: ${name}\nlocal-hostname: ${name}\n`);
       const iso = `${seed}.iso`;
       const files = [join(seed, 'user-data'), join(seed, 'meta-data')];
-      await execa('genisoimage', ['-quiet', '-output', iso, '-volid', 'cidata', '-joliet', '-rock', ...files]);
-      await virsh('vol-create-as', 'default', `${name}.qcow2`, '28M', '--format', 'qcow2', '--backing-vol', baseVolume, '--backing-vol-format', 'qcow2');
+      await execa('genisoimage', [
+        '-quiet',
+        '-output',
+        iso,
+        '-volid',
+        'cidata',
+        '-joliet',
+        '-rock',
+        ...files,
+      ]);
+      await virsh(
+        'vol-create-as',
+        'default',
+        `${name}.qcow2`,
+        '28M',
+        '--format',
+        'qcow2',
+        '--backing-vol',
+        baseVolume,
+        '--backing-vol-format',
+        'qcow2',
+      );
       await virsh('vol-create-as', 'default', `${name}.iso`, '400K', '--format', 'raw');
       await virsh('vol-upload', '--pool', 'default', `${name}.iso`, iso);
       await writeFile(`${seed}.xml`, domainXml(name));
@@ -71,13 +93,19 @@ export async function virshByHand(bed: Bed, baseVolume: string): Promise<Subject
 export async function plainTerraform(bed: Bed, engine: Engine): Promise<Subject> {
   const directory = (round: number) => join(bed.directory, `plain-${round}`);
   const terraform = (cwd: string, ...args: string[]) =>
-    execa('terraform', [...args, '-input=false', '-no-color'], { cwd, env: { ...bed.env, CHECKPOINT_DISABLE: '1' } });
+    execa('terraform', [...args, '-input=false', '-no-color'], {
+      cwd,
+      env: { ...bed.env, CHECKPOINT_DISABLE: '1' },
+    });
   return {
     name: 'terraform init + apply',
     async create(round) {
       const cwd = directory(round);
       await mkdir(cwd, { recursive: true });
-      await writeFile(join(cwd, 'main.tf.json'), JSON.stringify(await stackOf(engine, bed, `plain-${round}`, cwd)));
+      await writeFile(
+        join(cwd, 'main.tf.json'),
+        JSON.stringify(await stackOf(engine, bed, `plain-${round}`, cwd)),
+      );
       await terraform(cwd, 'init');
       await terraform(cwd, 'apply', '-auto-approve');
     },
@@ -89,7 +117,10 @@ export async function plainTerraform(bed: Bed, engine: Engine): Promise<Subject>
 }
 
 async function stackOf(engine: Engine, bed: Bed, name: string, directory: string): Promise<object> {
-  const object = { ...manifest(bed, name), metadata: { name, namespace: 'default', uid: `00000000-${name}` } };
+  const object = {
+    ...manifest(bed, name),
+    metadata: { name, namespace: 'default', uid: `00000000-${name}` },
+  };
   const placed = await engine.resolver.place(object as never);
   const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
   return engine.synthesizer.machine(await writeSeed(intent, directory), { kind: 'implicit' });
@@ -108,7 +139,9 @@ export function inProcess(bed: Bed, engine: Engine): Subject {
   return {
     name: 'caplv, running process',
     async create(round) {
-      await engine.store.apply(MachineKind, manifest(bed, key(round).name) as never, { fieldManager: 'bench' });
+      await engine.store.apply(MachineKind, manifest(bed, key(round).name) as never, {
+        fieldManager: 'bench',
+      });
       await engine.machines.reconcile(key(round));
     },
     async remove(round) {

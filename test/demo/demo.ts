@@ -73,7 +73,7 @@ async function lastConsoleLines(uri: string): Promise<string> {
   const console = await GuestConsole.open(uri, DOMAIN);
   try {
     console.send('');
-    await console.waitFor(/address.*\n/i, AbortSignal.timeout(CONSOLE_LIMIT_MS));
+    await console.waitFor(/uptime.*\n/, AbortSignal.timeout(CONSOLE_LIMIT_MS));
     return `${console.text
       .split('\n')
       .filter((line) => line.trim() !== '')

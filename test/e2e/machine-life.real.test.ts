@@ -19,8 +19,7 @@ describe('the life of a machine', () => {
   + libvirt_volume.root
   + libvirt_volume.seed
   + terraform_data.base_image
-  + terraform_data.shape
-`);
+  + terraform_data.shape`);
     expect(exitCode).toBe(2);
     expect(await here().stateFiles()).toEqual([]);
     expect(await here().volumes()).toEqual([]);
@@ -81,6 +80,7 @@ describe('the life of a machine', () => {
     expect(command).toBe(`virsh --connect '${here().host.uri}' console default.node`);
     const console = await GuestConsole.open(here().host.uri, 'default.node');
     console.send('');
+    setTimeout(() => process.stderr.write(JSON.stringify(console.text)), 8000);
     const { metadata, status } = await here().machine('node');
     await console.waitFor(/hostname +node\n/);
     await console.waitFor(new RegExp(`instance-id +${metadata.uid}\n`));
@@ -106,8 +106,7 @@ describe('the life of a machine', () => {
     const { exitCode, stdout } = await here().plan([node({ autostart: true })]);
     expect(stdout).toBe(`machine/node: update
   ~ libvirt_domain.machine
-      autostart: false -> true
-`);
+      autostart: false -> true`);
     expect(exitCode).toBe(2);
     expect(await here().apply([node({ autostart: true })])).toMatchObject({
       exitCode: 0,

@@ -1,5 +1,6 @@
-/** `node test/lab/install.ts`: what the lab needs beyond npm packages. Called by setup.sh; silent when all is there. */
+/** `node test/lab/install.ts [--tests]`: what lab and tests need beyond npm packages. Called by setup.sh; silent when all is there. */
 import { installDebianPackages } from './debian-packages.ts';
+import { kubeBinaries } from './kube/binaries.ts';
 import { provideTerraform } from './terraform-binary.ts';
 import { provideProvider } from './terraform-provider.ts';
 
@@ -10,6 +11,7 @@ try {
   await installDebianPackages(progress);
   const terraform = await provideTerraform(progress);
   await provideProvider(terraform, progress);
+  if (process.argv[2] === '--tests') await kubeBinaries(progress);
 } catch (error) {
   console.error(`setup: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -57,7 +57,7 @@ export class Sandbox {
       { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'] },
     );
     child.unref();
-    const channel = child.stdio[3] as Duplex;
+    const channel = child.stdio[3] as Socket;
     try {
       const [answer] = await Promise.race([once(channel, 'data'), once(child, 'exit')]);
       const [first, launcher] = await Promise.all([identify(Number(answer)), identify(child.pid ?? 0)]);

@@ -3,6 +3,7 @@
 #
 #   test/lab/setup.sh          npm packages and build: all that the unit tests need
 #   test/lab/setup.sh --lab    also what the lab needs: Debian packages (as root), terraform, the libvirt provider
+#   test/lab/setup.sh --tests  also a Kubernetes API server, built from its Go modules: minutes, once
 #
 # Run by `npm run demo`, `npm run lab` and `npm test`. Needs Node 20 or later with npm, for --lab Debian 12 on amd64.
 set -eu
@@ -16,13 +17,13 @@ die() {
 }
 
 case "${1:-}" in
-  '' | --lab) ;;
+  '' | --lab | --tests) ;;
   -h | --help)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *)
-    echo "usage: test/lab/setup.sh [--lab]" >&2
+    echo "usage: test/lab/setup.sh [--lab | --tests]" >&2
     exit 2
     ;;
 esac
@@ -52,4 +53,4 @@ if [ ! -e "$built" ] || [ ! -d dist ] ||
   mv "$built.new" "$built"
 fi
 
-[ "${1:-}" != --lab ] || exec node test/lab/install.ts
+[ -z "${1:-}" ] || exec node test/lab/install.ts "$1"
