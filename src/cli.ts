@@ -136,6 +136,35 @@ function build(finish: (code: number) => void): Command {
       finish(await (await import('./cli/register.ts')).register(name, self.optsWithGlobals())),
     );
 
+  command(program, 'controller', 'run the controllers until stopped, over a cluster or the local store')
+    .addOption(
+      new Option(
+        '--kubeconfig <file>',
+        'cluster to work for ($KUBECONFIG, ~/.kube/config, the service account of the pod)',
+      ).env('CAPLV_KUBECONFIG'),
+    )
+    .addOption(
+      new Option('--local', 'over the local store, for one host without Kubernetes').env('CAPLV_LOCAL'),
+    )
+    .addOption(
+      new Option('--listen <address>', 'serve /healthz, /readyz and /metrics, for example :8080').env(
+        'CAPLV_LISTEN',
+      ),
+    )
+    .addOption(
+      new Option('--concurrency <n>', 'machines that are worked on side by side (4)').env(
+        'CAPLV_CONCURRENCY',
+      ),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'json or pretty (json)')
+        .choices(['json', 'pretty'])
+        .env('CAPLV_LOG_FORMAT'),
+    )
+    .action(async (_, self: Command) =>
+      finish(await (await import('./cli/controller.ts')).controller(self.optsWithGlobals())),
+    );
+
   command(program, 'doctor', 'check terraform, provider, libvirt, KVM, pool and network')
     .addOption(output('json', 'yaml'))
     .addOption(new Option('--pool <name>', 'pool to look for (default)').env('CAPLV_POOL'))

@@ -1,9 +1,10 @@
-/** Puts the parts together for one call over the local store: the same controllers that run in a cluster. */
+/** Puts the parts together: the same controllers for one call over the local store and for a process that stays in a cluster. */
 
 import { Synthesizer } from '../stacks/synthesizer.ts';
 import { Actuator } from './actuator/actuator.ts';
 import { HostActuator } from './actuator/host-actuator.ts';
-import { Workspaces } from './actuator/workspaces.ts';
+import { LocalWorkspaces } from './actuator/local-workspaces.ts';
+import type { Workspaces } from './actuator/workspaces.ts';
 import type { Config } from './config.ts';
 import { ClusterController } from './controllers/cluster.ts';
 import { MachineController, type MachineControllerOptions } from './controllers/machine.ts';
@@ -17,8 +18,12 @@ import { ProviderHosts } from './terraform/provider-hosts.ts';
 import { Terraform } from './terraform/terraform.ts';
 import { findTerraform } from './terraform/terraform-binary.ts';
 
-export interface Engine {
+export interface LocalEngine extends Engine {
   readonly store: LocalStore;
+}
+
+export interface Engine {
+  readonly store: InstalledStore;
   readonly terraform: Terraform;
   readonly workspaces: Workspaces;
   readonly synthesizer: Synthesizer;
@@ -33,7 +38,11 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export interface EngineOptions extends Pick<MachineControllerOptions, 'recorder' | 'onProgress'> {
+/** A store that has an identity, see src/store/installation.ts. */
+export type InstalledStore = Store & { readonly installation: string };
+
+export interface EngineOptions
+  extends Pick<MachineControllerOptions, 'recorder' | 'onProgress' | 'lastSeen'> {
   readonly allowReplace?: boolean;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
@@ -47,12 +56,21 @@ const SECRET_ATTRIBUTES = [
   'libvirt_ignition.content',
 ];
 
-/** Starts nothing: terraform, provider and the synth thread come when they are first needed. */
-export async function openEngine(config: Config, options: EngineOptions): Promise<Engine> {
+/** Over the local store, and with the states in files. */
+export async function openEngine(config: Config, options: EngineOptions): Promise<LocalEngine> {
   const store = await LocalStore.open(config.stateDir);
+  return { ...assembleEngine(config, store, new LocalWorkspaces(config.stateDir), options), store };
+}
+
+/** Starts nothing: terraform, provider and the synth thread come when they are first needed. */
+export function assembleEngine(
+  config: Config,
+  store: InstalledStore,
+  workspaces: Workspaces,
+  options: EngineOptions,
+): Engine {
   const libvirt = observers();
   const synthesizer = new Synthesizer();
-  const workspaces = new Workspaces(config.stateDir);
   const terraform = openTerraform(config);
   const parts = { terraform, synthesizer, workspaces, libvirt };
   const actuator = new Actuator(parts);
@@ -66,6 +84,7 @@ export async function openEngine(config: Config, options: EngineOptions): Promis
     resolver,
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+    ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
   });
   const clusters = new ClusterController({ ...shared, defaultUri: config.libvirtUri });
   const close = async () => {
@@ -91,7 +110,7 @@ export async function openEngine(config: Config, options: EngineOptions): Promis
 /** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
 export function openResolver(
   config: Pick<Config, 'libvirtUri'>,
-  store: Store & { readonly installation: string },
+  store: InstalledStore,
   libvirt: (uri: string) => Libvirt,
 ): MachineResolver {
   return new MachineResolver({

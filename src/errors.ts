@@ -3,31 +3,34 @@
  * Every error has a stable code, a cause (the message) and a fix.
  */
 
-/** Stable codes; documented in docs/troubleshooting.md and shown as condition reasons. */
-export type ErrorCode =
-  | 'InvalidConfiguration'
-  | 'ImageNotFound'
-  | 'ImageInvalid'
-  | 'UserDataNotFound'
-  | 'PoolNotFound'
-  | 'NetworkNotFound'
-  | 'InsufficientCapacity'
-  | 'LibvirtUnreachable'
-  | 'LibvirtPermissionDenied'
-  | 'LibvirtError'
-  | 'NotOwned'
-  | 'StateMissing'
-  | 'ReplaceRefused'
-  | 'TerraformNotFound'
-  | 'TerraformTooOld'
-  | 'ProviderNotFound'
-  | 'TerraformError'
-  | 'StateLocked'
-  | 'StateDirNotWritable'
-  | 'Conflict'
-  | 'NotFound'
-  | 'WaitTimeout'
-  | 'Interrupted';
+/** Stable codes, shown as condition reasons. What to do about each: docs/troubleshooting.md. */
+export const ERROR_CODES = [
+  'InvalidConfiguration',
+  'ImageNotFound',
+  'ImageInvalid',
+  'UserDataNotFound',
+  'PoolNotFound',
+  'NetworkNotFound',
+  'InsufficientCapacity',
+  'LibvirtUnreachable',
+  'LibvirtPermissionDenied',
+  'LibvirtError',
+  'NotOwned',
+  'StateMissing',
+  'ReplaceRefused',
+  'TerraformNotFound',
+  'TerraformTooOld',
+  'ProviderNotFound',
+  'TerraformError',
+  'StateLocked',
+  'StateDirNotWritable',
+  'Conflict',
+  'NotFound',
+  'WaitTimeout',
+  'Interrupted',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface ErrorDetails {
   readonly code: ErrorCode;

@@ -7,7 +7,8 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { App } from 'cdktf';
-import { seedDirectory, Workspaces } from '../src/actuator/workspaces.ts';
+import { LocalWorkspaces } from '../src/actuator/local-workspaces.ts';
+import { seedDirectory } from '../src/actuator/workspaces.ts';
 import { type Machine, MachineKind } from '../src/api/machine.ts';
 import { loadManifests } from '../src/api/manifest-files.ts';
 import { configOf } from '../src/config.ts';
@@ -37,7 +38,7 @@ const manifests = (await loadManifests([source], { namespace: config.namespace }
 );
 const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
 const resolver = openResolver(config, store, observers());
-const workspaces = new Workspaces(config.stateDir);
+const workspaces = new LocalWorkspaces(config.stateDir);
 const app = new App({ outdir });
 
 for (const manifest of manifests) {

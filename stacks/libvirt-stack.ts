@@ -1,8 +1,9 @@
 import { LibvirtProvider } from '@cdktf/provider-libvirt/lib/provider';
 import { TerraformStack, TerraformVariable } from 'cdktf';
 import type { Construct } from 'constructs';
+import { backendBlock } from './backend-block.ts';
 import type { BackendIntent } from './intent.ts';
-import { type Json, type JsonObject, merge } from './json.ts';
+import { type JsonObject, merge } from './json.ts';
 import { literal } from './literal.ts';
 
 /** What our stacks have in common: the provider, the backend, secrets, and the escape hatch. */
@@ -27,27 +28,10 @@ export abstract class LibvirtStack extends TerraformStack {
 
   override toTerraform(): JsonObject {
     const json: JsonObject = super.toTerraform();
+    // Replaces the `local` backend which cdktf adds where there is none.
     const terraform = { ...(json['terraform'] as JsonObject), backend: backendBlock(this.backend) };
     // Only here, past cdktf's own templates: a variable's default is text to Terraform, whatever it holds.
     const variable = Object.fromEntries([...this.secrets].map(([name, value]) => [name, { default: value }]));
     return merge(merge({ ...json, terraform }, this.secrets.size > 0 ? { variable } : {}), this.overrides);
-  }
-}
-
-/** Replaces the `local` backend which cdktf adds where there is none. Credentials of a cluster come from KUBE_* variables. */
-function backendBlock(backend: BackendIntent): Json | undefined {
-  switch (backend.kind) {
-    case 'implicit':
-      return undefined;
-    case 'local':
-      return { local: { path: backend.path } };
-    case 'kubernetes':
-      return {
-        kubernetes: {
-          secret_suffix: backend.secretSuffix,
-          namespace: backend.namespace,
-          labels: { ...backend.labels },
-        },
-      };
   }
 }

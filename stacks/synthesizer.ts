@@ -26,6 +26,11 @@ export class Synthesizer {
     return this.request({ kind: 'host', intent, backend });
   }
 
+  /** Loads cdktf, for a caller who knows that he will need it soon. */
+  warm(): void {
+    if (!this.thread?.usable) this.thread = new SynthThread();
+  }
+
   /** Ends the thread; requests that wait are rejected. A later request starts another. */
   async close(): Promise<void> {
     await this.thread?.close();
@@ -33,7 +38,7 @@ export class Synthesizer {
 
   private async request(job: SynthJob): Promise<JsonObject> {
     if (this.thread && this.thread.used >= this.recycleAfter) this.thread.retire();
-    if (!this.thread?.usable) this.thread = new SynthThread();
-    return this.thread.request(job);
+    this.warm();
+    return (this.thread as SynthThread).request(job);
   }
 }

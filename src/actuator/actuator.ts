@@ -4,6 +4,7 @@
  */
 
 import { rm } from 'node:fs/promises';
+import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
@@ -96,6 +97,11 @@ export class Actuator {
     });
   }
 
+  /** For a caller who will create or update soon: loads what that needs while he is busy otherwise. */
+  warm(): void {
+    this.#options.synthesizer.warm();
+  }
+
   /** True if Terraform has, or had at its last run, anything of this machine. */
   async hasState(machine: ObjectKey): Promise<boolean> {
     const state = await this.#options.terraform.state(this.#options.workspaces.machine(machine).workspace);
@@ -150,13 +156,12 @@ export class Actuator {
     options: VerbOptions & { readonly shutdownTimeoutMs: number },
   ): Promise<void> {
     await this.#locked(machine, 'delete', options, async (home, lock) => {
-      const { terraform, libvirt, synthesizer } = this.#options;
+      const { terraform, libvirt } = this.#options;
       const state = await terraform.state(home.workspace);
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
-        // An empty stack: destroying needs no image, no user data, nothing that may be gone by now.
-        const nothing = { uri: machine.uri, networks: [], pools: [], images: [] };
-        const config = await synthesizer.host(nothing, home.backend);
+        // Destroying needs no image, no user data, nothing that may be gone by now.
+        const config = emptyStack(machine.uri, home.backend);
         await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
       }
       const observer = libvirt(machine.uri);

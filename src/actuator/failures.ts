@@ -112,7 +112,8 @@ function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'o
   }
 }
 
-function classify(error: unknown): unknown {
+/** What a failure of Terraform or libvirt means: `Transient` or `Terminal`. Other errors are returned as they are. */
+export function classify(error: unknown): unknown {
   if (error instanceof CaplvError || !(error instanceof TerraformError || error instanceof LibvirtError))
     return error;
   if (error instanceof LibvirtError && error.code !== 'other') return classifyLibvirt(error, error.code);

@@ -3,6 +3,7 @@
  * a host; the intent is built anew under its lock, so that two callers never undo each other's work.
  */
 
+import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { HostIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
 import { shortHash } from '../intent/names.ts';
@@ -73,7 +74,10 @@ export class HostActuator {
       await this.#remember(intent, home);
       return facts;
     }
-    const config = await synthesizer.host(intent, home.backend);
+    // The last machine of a host is often deleted by a command that needs cdktf for nothing else.
+    const config = isNothing(intent)
+      ? emptyStack(intent.uri, home.backend)
+      : await synthesizer.host(intent, home.backend);
     const run = { providerKey: intent.uri, lock, ...options };
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
     if (plan.action !== 'none') {

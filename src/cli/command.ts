@@ -1,7 +1,7 @@
 /** What every command has: settings, terminal, engine, and a clean end. */
 
 import { type Config, configOf, type GlobalFlags } from '../config.ts';
-import { type Engine, type EngineOptions, openEngine } from '../engine.ts';
+import { type EngineOptions, type LocalEngine, openEngine } from '../engine.ts';
 import { Interrupt } from './interrupt.ts';
 import { requireLibvirtUri } from './libvirt-uri.ts';
 import { Progress, terminalRecorder } from './progress.ts';
@@ -11,7 +11,7 @@ export interface Context {
   readonly config: Config;
   readonly terminal: Terminal;
   readonly progress: Progress;
-  readonly engine: Engine;
+  readonly engine: LocalEngine;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
 }

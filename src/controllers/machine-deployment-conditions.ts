@@ -4,7 +4,8 @@ import { type Condition, setCondition } from '../api/condition.ts';
 import type { MachineDeployment, MachineDeploymentStatus } from '../api/machine-deployment.ts';
 import type { CaplvError } from '../errors.ts';
 import { whatIsMissing } from './machine-availability.ts';
-import { type DeploymentSets, hasMoved, isComplete } from './machine-deployment-status.ts';
+import type { DeploymentSets } from './machine-deployment-sets.ts';
+import { hasMoved, isComplete } from './machine-deployment-status.ts';
 import type { ReplicaConditionType, ReplicaReason } from './replica-reasons.ts';
 import { rolloutLimits } from './rollout-limits.ts';
 

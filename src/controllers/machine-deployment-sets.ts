@@ -20,6 +20,13 @@ export interface SetWithMachines {
   readonly machines: readonly Machine[];
 }
 
+export interface DeploymentSets {
+  /** Set of the current template; undefined while there is none. */
+  readonly current: SetWithMachines | undefined;
+  /** Oldest revision first. */
+  readonly old: readonly SetWithMachines[];
+}
+
 /** What the deployment decides about one of its sets. */
 export interface SetIntent {
   readonly replicas: number;

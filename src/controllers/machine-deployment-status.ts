@@ -8,13 +8,7 @@
 import type { MachineDeployment, MachineDeploymentStatus } from '../api/machine-deployment.ts';
 import { selectorText } from '../api/machine-template.ts';
 import { isAvailable, isReady } from './machine-availability.ts';
-import type { SetWithMachines } from './machine-deployment-sets.ts';
-
-export interface DeploymentSets {
-  /** Set of the current template; undefined while there is none. */
-  readonly current: SetWithMachines | undefined;
-  readonly old: readonly SetWithMachines[];
-}
+import type { DeploymentSets } from './machine-deployment-sets.ts';
 
 /** The numbers, without conditions. */
 export function deploymentCounts(
@@ -27,7 +21,8 @@ export function deploymentCounts(
   const sets = [...old, ...(current ? [current] : [])];
   const machines = sets.flatMap((set) => set.machines);
   const available = machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs)).length;
-  const told = sets.reduce((total, { set }) => total + set.spec.replicas, 0);
+  const staying = sets.filter(({ set }) => !set.metadata.deletionTimestamp);
+  const told = staying.reduce((total, { set }) => total + set.spec.replicas, 0);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     replicas: machines.length,

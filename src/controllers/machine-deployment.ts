@@ -17,22 +17,13 @@ import { deleteMember, deleteWithMembers, type Ownership } from './cascading-del
 import { PAUSED_ANNOTATION, type Result } from './machine.ts';
 import { nextAvailableIn } from './machine-availability.ts';
 import { deadlineIn, deploymentConditions, withReplicaFailure } from './machine-deployment-conditions.ts';
-import { countOf, intendedSet, newMachineSet, type SetWithMachines } from './machine-deployment-sets.ts';
-import { type DeploymentSets, deploymentCounts, isComplete } from './machine-deployment-status.ts';
+import { resizeSets } from './machine-deployment-resize.ts';
+import { type DeploymentSets, newMachineSet, type SetWithMachines } from './machine-deployment-sets.ts';
+import { deploymentCounts, isComplete } from './machine-deployment-status.ts';
 import { claimMembers } from './members.ts';
-import { isScaled, scale } from './proportional-scaling.ts';
 import type { Recorder } from './recorder.ts';
-import {
-  byRevision,
-  currentRevision,
-  expiredSets,
-  REVISION_ANNOTATION,
-  ROLLBACK_ANNOTATION,
-  rolledBack,
-  setOfTemplate,
-} from './revision.ts';
-import { rolloutLimits } from './rollout-limits.ts';
-import { onDelete, rollingUpdate, type SetSizes } from './set-sizes.ts';
+import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './revision.ts';
+import { rollBack } from './rollback.ts';
 
 export interface MachineDeploymentControllerOptions {
   readonly store: Store;
@@ -78,10 +69,10 @@ export class MachineDeploymentController {
     admit(stored);
     const claimed = await this.#claim(stored);
     const sets = await this.#sets(admit(claimed));
-    const returned = await this.#rollBack(claimed, sets);
+    const returned = await rollBack(this.#ownership, claimed, sets);
     const deployment = admit(returned);
     const { family, hasBegun } = await this.#family(deployment, sets);
-    const resized = await this.#resize(deployment, family);
+    const resized = await resizeSets(this.#ownership, deployment, family);
     await this.#recordRevision(returned, resized.current?.set);
     return this.#settle(deployment, resized, hasBegun);
   }
@@ -106,7 +97,8 @@ export class MachineDeploymentController {
       const all = await this.#store.list(MachineSetKind, { namespace });
       const wanted = newMachineSet(deployment, new Set(all.map(({ metadata }) => metadata.name)));
       current = await this.#store.create(MachineSetKind, wanted, MANAGER);
-      this.#event(deployment, 'Created', `MachineSet ${current.metadata.name}`);
+      const message = `MachineSet ${current.metadata.name}`;
+      this.#recorder.event(deployment, { type: 'Normal', reason: 'Created', message });
     }
     const machines = await this.#store.list(MachineKind, { namespace });
     const withMachines = (set: MachineSet): SetWithMachines => ({
@@ -115,31 +107,6 @@ export class MachineDeploymentController {
     });
     const old = sets.filter((set) => set !== current).map(withMachines);
     return { family: { current: current && withMachines(current), old }, hasBegun };
-  }
-
-  /** Gives every set its size. Returns them as they are then. */
-  async #resize(deployment: MachineDeployment, { current, old }: DeploymentSets): Promise<DeploymentSets> {
-    const sizes = sizesOf(deployment, { current, old });
-    const { maxSurge } = rolloutLimits(deployment.spec);
-    const resize = async (one: SetWithMachines, revision?: number): Promise<SetWithMachines> => {
-      if (one.set.metadata.deletionTimestamp) return one;
-      const replicas = sizes.get(one.set.metadata.name) ?? one.set.spec.replicas;
-      const mayCreate = one === current || deployment.spec.strategy?.type !== 'OnDelete';
-      const intent = { replicas, mayCreate, maxSurge, ...(revision === undefined ? {} : { revision }) };
-      const set = intendedSet(one.set, deployment, intent);
-      if (isDeepStrictEqual(set, one.set)) return one;
-      const updated = await this.#store.update(MachineSetKind, set, MANAGER);
-      if (replicas !== one.set.spec.replicas) {
-        const change = `MachineSet ${set.metadata.name} from ${one.set.spec.replicas} to ${replicas}`;
-        this.#event(deployment, replicas > one.set.spec.replicas ? 'ScaledUp' : 'ScaledDown', change);
-      }
-      return { ...one, set: updated };
-    };
-    const others = old.map(({ set }) => set);
-    const resized = current && (await resize(current, currentRevision(current.set, others)));
-    const shrunk: SetWithMachines[] = [];
-    for (const one of old) shrunk.push(await resize(one));
-    return { current: resized, old: shrunk };
   }
 
   /** Writes down how things are, forgets old revisions after a rollout, and comes back when time alone changes something. */
@@ -168,21 +135,6 @@ export class MachineDeploymentController {
     }
   }
 
-  async #rollBack(deployment: MachineDeployment, sets: readonly MachineSet[]): Promise<MachineDeployment> {
-    const { [ROLLBACK_ANNOTATION]: wanted, ...annotations } = deployment.metadata.annotations ?? {};
-    if (wanted === undefined) return deployment;
-    const target = /^\d{1,9}$/.test(wanted) ? rolledBack(deployment, sets, Number(wanted)) : undefined;
-    const { metadata } = deployment;
-    const changed = { ...(target ?? deployment), metadata: { ...metadata, annotations } };
-    const updated = await this.#store.update(MachineDeploymentKind, changed, MANAGER);
-    if (target) this.#event(deployment, 'RolledBack', `to revision ${wanted}`);
-    else {
-      const message = `no MachineSet of revision "${wanted}" is left; see annotation ${REVISION_ANNOTATION} of the MachineSets`;
-      this.#recorder.event(deployment, { type: 'Warning', reason: 'RevisionNotFound', message });
-    }
-    return updated;
-  }
-
   async #claim(deployment: MachineDeployment): Promise<MachineDeployment> {
     const { finalizers = [] } = deployment.metadata;
     if (finalizers.includes(FINALIZER)) return deployment;
@@ -199,34 +151,14 @@ export class MachineDeploymentController {
   }
 
   async #reportFailure(deployment: MachineDeployment, failure: CaplvError): Promise<void> {
-    this.#event(deployment, failure.code, failure.message, 'Warning');
+    const { code, message } = failure;
+    this.#recorder.event(deployment, { type: 'Warning', reason: code, message });
     const { status = { replicas: 0 } } = deployment;
     const conditions = withReplicaFailure(status.conditions, failure, Date.now());
     if (isDeepStrictEqual(status.conditions, conditions)) return;
     const changed = { ...status, conditions };
     await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), changed, MANAGER);
   }
-
-  #event(
-    deployment: MachineDeployment,
-    reason: string,
-    message: string,
-    type: 'Normal' | 'Warning' = 'Normal',
-  ) {
-    this.#recorder.event(deployment, { type, reason, message });
-  }
-}
-
-/** While `replicas` changes, or nothing may be replaced, sets only grow and shrink by their shares. */
-function sizesOf({ spec }: MachineDeployment, { current, old }: DeploymentSets): SetSizes {
-  const nowMs = Date.now();
-  const count = (one: SetWithMachines) => countOf(one, spec.minReadySeconds, nowMs);
-  const counts = { current: current && count(current), old: old.map(count) };
-  const limits = rolloutLimits(spec);
-  if (spec.paused) return scale(counts, spec.replicas, limits.maxSurge);
-  if (spec.strategy?.type === 'OnDelete') return onDelete(counts, spec.replicas);
-  if (isScaled(counts, spec.replicas)) return scale(counts, spec.replicas, limits.maxSurge);
-  return rollingUpdate(counts, spec.replicas, limits);
 }
 
 function keyOf({ metadata: { namespace = 'default', name } }: MachineDeployment | MachineSet): ObjectKey {

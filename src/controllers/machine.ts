@@ -8,7 +8,7 @@ import { type Actuator, type ActuatorEvent, poolsOf, reservationsOf } from '../a
 import { type Machine, MachineKind, type Pinned } from '../api/machine.ts';
 import { CaplvError, Transient } from '../errors.ts';
 import { intentHash, interfacesOf, poolOf } from '../intent/machine-intent.ts';
-import { domainName } from '../intent/names.ts';
+import { domainName, isOwnedBy } from '../intent/names.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../intent/resolve-machine.ts';
 import { siteLabel } from '../intent/site.ts';
@@ -44,10 +44,19 @@ export interface MachineControllerOptions {
   readonly powerOff: boolean;
   /** Progress of one machine's operation, for people who wait. */
   readonly onProgress?: (key: ObjectKey, event: ActuatorEvent) => void;
+  /**
+   * The domain as it is known to be; undefined: libvirt has to be asked. Throws Transient LibvirtUnreachable for a host that is
+   * known to be out of reach.
+   */
+  readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
 }
 
-/** How soon to look again for the address of a guest that boots. */
-const ADDRESS_POLL_MS = 500;
+/** How soon to look again for the address of a guest that boots: often at first, rarely for one that will never have any. */
+const ADDRESS_POLLS = [
+  { untilMs: 60_000, everyMs: 500 },
+  { untilMs: 600_000, everyMs: 5_000 },
+  { untilMs: Number.POSITIVE_INFINITY, everyMs: 30_000 },
+];
 /** A plan that nothing asked for finds what the observer cannot see; the jitter keeps many machines apart. */
 const PLAN_INTERVAL_MS = 30 * 60_000;
 
@@ -103,15 +112,19 @@ export class MachineController {
   async #resolve(scope: MachineScope): Promise<{ placed: PlacedMachine; resolved: ResolvedMachine }> {
     const { resolver } = this.#options;
     const placed = await scope.step('HostReady', () => resolver.place(scope.machine));
+    // Before anything asks a host that does not answer.
+    await scope.step('HostReady', async () => this.#lastSeen(placed));
     const seed = await scope.step('BootstrapDataReady', () => resolver.seed(placed));
     scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
     return { placed, resolved: await scope.step('HostReady', () => resolver.resolve(placed, seed)) };
   }
 
   async #reconcileNormal(scope: MachineScope): Promise<Result> {
+    if (scope.providerStatus.appliedHash === undefined) this.#options.actuator.warm();
     const { placed, resolved } = await this.#resolve(scope);
     const isNew = scope.providerStatus.appliedHash === undefined;
-    const observed = isNew ? undefined : await scope.step('HostReady', () => this.#exists(placed));
+    const observed = isNew ? undefined : await scope.step('HostReady', () => this.#look(placed));
+    if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
     const reason = reasonToRun(scope, resolved, observed);
     const now = reason === undefined ? observed : await this.#makeTrue(scope, placed, resolved, reason);
     await scope.claim(true);
@@ -130,7 +143,7 @@ export class MachineController {
     scope.summarize();
     await scope.save();
     return scope.status.phase === 'Provisioned' && placed.spec.running
-      ? { requeueAfterMs: ADDRESS_POLL_MS }
+      ? { requeueAfterMs: addressPollMs(scope) }
       : {};
   }
 
@@ -260,6 +273,15 @@ export class MachineController {
     });
   }
 
+  async #look(placed: PlacedMachine): Promise<DomainObservation | undefined> {
+    return this.#lastSeen(placed) ?? this.#exists(placed);
+  }
+
+  #lastSeen({ identity, site }: PlacedMachine): DomainObservation | undefined {
+    const seen = this.#options.lastSeen?.(site.uri, domainName(identity));
+    return seen && isOwnedBy(identity, seen.description) ? seen : undefined;
+  }
+
   async #exists(placed: PlacedMachine): Promise<DomainObservation | undefined> {
     return this.#options.actuator.exists(locationOf(placed), addressSources(placed));
   }
@@ -274,6 +296,12 @@ export class MachineController {
     });
     await scope.save();
   }
+}
+
+function addressPollMs({ status }: MachineScope): number {
+  const since = status.conditions?.find(({ type }) => type === 'AddressesReady')?.lastTransitionTime;
+  const waitedMs = Date.now() - Date.parse(since ?? new Date().toISOString());
+  return ADDRESS_POLLS.find(({ untilMs }) => waitedMs < untilMs)?.everyMs ?? 0;
 }
 
 /** Who to ask for addresses that no DHCP server of libvirt gave out. */

@@ -1,7 +1,6 @@
 /** Revisions of a MachineDeployment: each MachineSet is one version of the template, and stays for a while to go back to. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { MachineDeployment } from '../api/machine-deployment.ts';
 import type { MachineSet } from '../api/machine-set.ts';
 import type { MachineTemplate } from '../api/machine-template.ts';
 import { shortHash } from '../intent/names.ts';
@@ -9,12 +8,6 @@ import type { KubeObject } from '../store/store.ts';
 
 /** On a MachineSet: which version of the template it is, from 1. On a MachineDeployment: the one that it is at. */
 export const REVISION_ANNOTATION = 'cluster-api.k8s.io/revision';
-
-/**
- * On a MachineDeployment, set by a person: go back to the template of this revision; 0: to the one before. Taken away again
- * when that is done. It changes spec.template, so a manifest that is applied afterwards is a change again.
- */
-export const ROLLBACK_ANNOTATION = 'cluster-api.k8s.io/rollback-to';
 
 /** Label of a set, of its selector and of its machines, so that sets of one deployment never take each other's machines. */
 export const TEMPLATE_HASH_LABEL = 'machine-template-hash';
@@ -29,7 +22,7 @@ export function withHash(template: MachineTemplate, hash: string): MachineTempla
   return { ...template, metadata: { ...template.metadata, labels } };
 }
 
-function withoutHash(template: MachineTemplate): MachineTemplate {
+export function withoutHash(template: MachineTemplate): MachineTemplate {
   const { [TEMPLATE_HASH_LABEL]: _, ...labels } = template.metadata?.labels ?? {};
   return { ...template, metadata: { ...template.metadata, labels } };
 }
@@ -63,25 +56,6 @@ export function currentRevision(current: MachineSet | undefined, others: readonl
 /** Oldest first. */
 export function byRevision(a: MachineSet, b: MachineSet): number {
   return revisionOf(a) - revisionOf(b) || (a.metadata.name < b.metadata.name ? -1 : 1);
-}
-
-/**
- * The deployment with the template of revision `revision` (0: the one before the current), ready for Store.update;
- * undefined if no set of that revision is left. `sets`: all of the deployment.
- */
-export function rolledBack(
-  deployment: MachineDeployment,
-  sets: readonly MachineSet[],
-  revision: number,
-): MachineDeployment | undefined {
-  const current = setOfTemplate(deployment.spec.template, sets);
-  const ordered = sets.filter((set) => !set.metadata.deletionTimestamp).sort(byRevision);
-  const target =
-    revision === 0
-      ? ordered.filter((set) => set !== current).at(-1)
-      : ordered.find((set) => revisionOf(set) === revision);
-  if (!target) return undefined;
-  return { ...deployment, spec: { ...deployment.spec, template: withoutHash(target.spec.template) } };
 }
 
 /** Old sets without machines that are beyond the limit, oldest first. */

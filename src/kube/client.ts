@@ -81,7 +81,8 @@ export class Client {
     let next: string | undefined;
     for (;;) {
       const query = { labelSelector, limit: PAGE_SIZE, continue: next };
-      const page = await this.call<ListPage<T>>({ method: 'GET', path, query, signal });
+      const accept = metadataAccept(kind, 'PartialObjectMetadataList');
+      const page = await this.call<ListPage<T>>({ method: 'GET', path, query, accept, signal });
       // Lists of built-in kinds leave out the type of their items.
       for (const item of page.items ?? []) {
         items.push({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind });
@@ -99,7 +100,8 @@ export class Client {
     const { namespace, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
     const path = collectionPath(kind, namespace);
     const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
-    const response = await this.transport.stream({ method: 'GET', path, query, signal });
+    const accept = metadataAccept(kind, 'PartialObjectMetadata');
+    const response = await this.transport.stream({ method: 'GET', path, query, accept, signal });
     return watchEvents(`WATCH ${path}`, response);
   }
 
@@ -193,6 +195,11 @@ export class Client {
       body: { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind },
     });
   }
+}
+
+/** https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables (PartialObjectMetadata) */
+function metadataAccept(kind: ResourceKind, as: string): string | undefined {
+  return kind.metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1` : undefined;
 }
 
 interface ListPage<T> {

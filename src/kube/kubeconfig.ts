@@ -61,7 +61,8 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
   return connectionOf(cluster, user, namespace);
 }
 
-function kubeconfigPaths(explicit: string | undefined): string[] {
+/** Files that a connection is read from; empty: there is none but the service account of the pod. */
+export function kubeconfigPaths(explicit: string | undefined): string[] {
   if (explicit) return [resolve(explicit)];
   if (process.env['KUBECONFIG'])
     return process.env['KUBECONFIG'].split(delimiter).filter((path) => existsSync(path));

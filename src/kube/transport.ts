@@ -13,6 +13,8 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Of the answer; default `application/json`. */
+  readonly accept?: string;
   /** Of the body; default `application/json`. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
@@ -110,7 +112,7 @@ export class Transport {
       method: request.method,
       signal: request.signal,
       headers: {
-        Accept: 'application/json',
+        Accept: request.accept ?? 'application/json',
         'User-Agent': 'caplv',
         ...(payload !== undefined && {
           'Content-Type': request.contentType ?? 'application/json',

@@ -47,6 +47,8 @@ export interface ResourceKind<T extends KubeObject = KubeObject> {
   readonly kind: string;
   readonly plural: string;
   readonly namespaced: boolean;
+  /** True: lists and watches bring metadata only, so that no contents of Secrets are kept in memory. */
+  readonly metadataOnly?: boolean;
   /** Never set: carries the type. */
   readonly _type?: T;
 }

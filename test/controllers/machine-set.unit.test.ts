@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FINALIZER } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
@@ -7,6 +7,8 @@ import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import { dyingStore, ProcessDied } from './dying-store.ts';
 import { key, NAMESPACE, untilNoConflict, World } from './world.ts';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 let world: World;
 

@@ -1,0 +1,120 @@
+/**
+ * Locks of Terraform's `kubernetes` backend have no end: what a killed run held stays held. They are released here, on
+ * evidence only. Who holds one is written in it as `user@host name`, with the time at which it was taken.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { hasReason } from '../kube/api-error.ts';
+import type { Client } from '../kube/client.ts';
+import { type Lease, LeaseKind } from '../kube/lease.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../store/store.ts';
+import { identify } from '../terraform/process-identity.ts';
+
+const LOCK_INFO = 'app.terraform.io/lock-info';
+/** On a Lease: the pod that last worked on the state. */
+const POD_ANNOTATION = 'caplv.cluster-api.k8s.io/pod';
+
+/** Linux tells the start of a process in ticks after boot, and the boot in whole seconds. */
+const TICK_MS = 10;
+const CLOCK_DOUBT_MS = 2_000;
+
+export interface StaleLocksOptions {
+  readonly client: Client;
+  /** The pod that this process runs in; undefined: it runs in none. */
+  readonly pod: ObjectKey | undefined;
+  readonly onRelease: (lease: ObjectKey, holder: string) => void;
+}
+
+interface LockInfo {
+  readonly Who?: string;
+  readonly Created?: string;
+}
+
+interface Pod extends KubeObject {
+  status?: { phase?: string };
+}
+
+const PodKind: ResourceKind<Pod> = {
+  group: '',
+  version: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  namespaced: true,
+};
+
+/**
+ * A holder is gone
+ * - when it is of this host name, and no terraform runs here that began before the lock was taken. (A pod has its name to
+ *   itself, so this is also what is left of a container that was started again.)
+ * - when it was a pod of ours, which noted its name on the Lease, and the API server says that this pod is no more.
+ * In doubt it is waited for, and named to whoever waits.
+ */
+export class StaleLocks {
+  readonly #options: StaleLocksOptions;
+
+  constructor(options: StaleLocksOptions) {
+    this.#options = options;
+  }
+
+  /** Call it before each use of the state, and not while one of our own runs may hold the lock. */
+  async releaseIfStale(key: ObjectKey): Promise<void> {
+    const { client, pod, onRelease } = this.#options;
+    const lease = await client.get(LeaseKind, key);
+    if (!lease) return;
+    const annotations = lease.metadata.annotations ?? {};
+    const isHeld = Boolean(lease.spec.holderIdentity);
+    const isStale = isHeld && (await this.#isGone(annotations));
+    const isNoted = pod === undefined || annotations[POD_ANNOTATION] === pod.name;
+    if (!isStale && (isNoted || isHeld)) return;
+    const { [LOCK_INFO]: info = '', ...kept } = annotations;
+    const spec: Lease['spec'] = { ...lease.spec };
+    if (isStale) delete spec.holderIdentity;
+    const metadata = {
+      ...lease.metadata,
+      annotations: { ...kept, ...(pod && { [POD_ANNOTATION]: pod.name }) },
+    };
+    try {
+      // With the version that was looked at: whoever took the lock since keeps it.
+      await client.update(LeaseKind, { ...lease, metadata, spec });
+    } catch (error) {
+      if (hasReason(error, 'Conflict')) return;
+      throw error;
+    }
+    if (isStale) onRelease(key, parse(info).Who ?? 'unknown');
+  }
+
+  async #isGone(annotations: Readonly<Record<string, string>>): Promise<boolean> {
+    const { Who: who = '', Created: created = '' } = parse(annotations[LOCK_INFO]);
+    const host = who.slice(who.lastIndexOf('@') + 1);
+    const since = Date.parse(created);
+    if (host === hostname()) return Number.isFinite(since) && !terraformRunsSince(since);
+    const { client, pod } = this.#options;
+    if (!pod || host !== annotations[POD_ANNOTATION]) return false;
+    const other = await client.get(PodKind, { namespace: pod.namespace, name: host });
+    return !other || other.status?.phase === 'Succeeded' || other.status?.phase === 'Failed';
+  }
+}
+
+function parse(info: string | undefined): LockInfo {
+  try {
+    return JSON.parse(info ?? '') as LockInfo;
+  } catch {
+    return {};
+  }
+}
+
+/** True if a terraform or tofu runs here that may have taken a lock at that time (milliseconds since 1970). */
+function terraformRunsSince(time: number): boolean {
+  const bootedAt = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) * 1_000;
+  return readdirSync('/proc').some((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      if (!/^(terraform|tofu)(?!-provi)/.test(readFileSync(`/proc/${entry}/comm`, 'utf8'))) return false;
+    } catch {
+      return false; // It has ended.
+    }
+    const ticks = identify(Number(entry)).startTime;
+    return ticks !== undefined && bootedAt + Number(ticks) * TICK_MS <= time + CLOCK_DOUBT_MS;
+  });
+}

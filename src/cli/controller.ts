@@ -1,0 +1,66 @@
+/** `caplv controller`: runs until SIGTERM or Ctrl-C. */
+
+import { configOf, type GlobalFlags } from '../config.ts';
+import { clusterBackend, localBackend } from '../controller/backend.ts';
+import { runController } from '../controller.ts';
+import { Terminal } from '../errors.ts';
+import { createLogger } from '../kube/log.ts';
+import { Metrics } from '../kube/metrics.ts';
+import { collectProcessMetrics } from '../kube/process-metrics.ts';
+import { shutdownSignal } from '../kube/shutdown-signal.ts';
+import { EXIT } from './exit-code.ts';
+import { requireLibvirtUri } from './libvirt-uri.ts';
+
+export interface ControllerFlags extends GlobalFlags {
+  readonly kubeconfig?: string;
+  readonly local?: boolean;
+  readonly listen?: string;
+  readonly concurrency?: string;
+  readonly logFormat?: 'json' | 'pretty';
+}
+
+const DEFAULT_CONCURRENCY = 4;
+
+export async function controller(flags: ControllerFlags): Promise<number> {
+  const config = configOf(flags);
+  requireLibvirtUri(config.libvirtUri);
+  const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
+  const concurrency = flags.concurrency === undefined ? DEFAULT_CONCURRENCY : countOf(flags.concurrency);
+  const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
+  const metrics = new Metrics();
+  collectProcessMetrics(metrics);
+  const { kubeconfig, namespace } = flags;
+  const backend = flags.local
+    ? await localBackend(config.stateDir, { log, metrics })
+    : await clusterBackend({ kubeconfig, namespace, log, metrics });
+  try {
+    await runController({ config, backend, log, metrics, concurrency, listen }, shutdownSignal(log));
+    return EXIT.ok;
+  } catch (error) {
+    log.error('Controller failed', { error });
+    return EXIT.failed;
+  } finally {
+    await backend.close();
+  }
+}
+
+/** `:8080` or `127.0.0.1:8080`. */
+function listenOn(text: string): { readonly host: string; readonly port: number } {
+  const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  if (port === '') throw refused('--listen', text, 'for example :8080 or 127.0.0.1:8080');
+  return { host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) };
+}
+
+function countOf(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw refused('--concurrency', text, 'a number from 1 to 999');
+  return Number(text);
+}
+
+function refused(flag: string, value: string, fix: string): Terminal {
+  return new Terminal({
+    code: 'InvalidConfiguration',
+    path: flag,
+    message: `"${value}" cannot be used`,
+    fix,
+  });
+}

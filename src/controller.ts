@@ -1,0 +1,133 @@
+/** `caplv controller`: the controllers of all kinds over one store, until it is told to stop. */
+
+import type { ActuatorEvent } from './actuator/actuator.ts';
+import { classify } from './actuator/failures.ts';
+import { ClusterKind } from './api/cluster.ts';
+import { type Machine, MachineKind } from './api/machine.ts';
+import { MachineDeploymentKind } from './api/machine-deployment.ts';
+import { MachineSetKind } from './api/machine-set.ts';
+import { SecretKind } from './api/secret.ts';
+import type { Config } from './config.ts';
+import type { Backend } from './controller/backend.ts';
+import { describeEvent } from './controller/machine-events.ts';
+import {
+  clusterOfMachine,
+  isAsked,
+  MACHINE_INDEXES,
+  machinesOfCluster,
+  machinesOfSecret,
+} from './controllers/concerns.ts';
+import { HostWatches } from './controllers/host-watches.ts';
+import { MachineDeploymentController } from './controllers/machine-deployment.ts';
+import { MachineSetController } from './controllers/machine-set.ts';
+import { ownersConcerned } from './controllers/members.ts';
+import { waiting } from './controllers/waiting.ts';
+import { assembleEngine } from './engine.ts';
+import { CachedStore } from './kube/cached-store.ts';
+import { Controller, type Reconcile } from './kube/controller.ts';
+import type { Informer } from './kube/informer.ts';
+import { keyOf } from './kube/key.ts';
+import type { Logger } from './kube/log.ts';
+import { Manager } from './kube/manager.ts';
+import type { Metrics } from './kube/metrics.ts';
+import type { ObjectKey } from './store/store.ts';
+
+export interface ControllerOptions {
+  readonly config: Config;
+  readonly backend: Backend;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Machines that are worked on side by side. */
+  readonly concurrency: number;
+  /** For /healthz, /readyz and /metrics; undefined: no server. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+}
+
+/** Each object is looked at this often although nothing happened: cheap, and what starts periodic plans. */
+const RESYNC_MS = 10 * 60_000;
+
+/** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
+export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
+  const { config, backend, log, metrics, concurrency, listen } = options;
+  const { recorder, leaderElection } = backend;
+  const manager = new Manager({
+    store: backend.store,
+    log,
+    metrics,
+    ...(leaderElection && { leaderElection }),
+    ...(listen && { listen }),
+  });
+  const machines = manager.informer(MachineKind, { indexes: MACHINE_INDEXES, resyncMs: RESYNC_MS });
+  const clusters = manager.informer(ClusterKind, { resyncMs: RESYNC_MS });
+  const sets = manager.informer(MachineSetKind, { resyncMs: RESYNC_MS });
+  const deployments = manager.informer(MachineDeploymentKind, { resyncMs: RESYNC_MS });
+  const secrets = manager.informer({ ...SecretKind, metadataOnly: true });
+
+  const cached = new CachedStore(backend.store, [machines, clusters] as unknown as Informer[]);
+  const store = Object.assign(cached, { installation: backend.installation });
+  const engine = assembleEngine(config, store, backend.workspaces, {
+    recorder,
+    onProgress: (key, event) => tell(machines.get(key), event),
+    lastSeen: (uri, domain) => {
+      try {
+        return hosts.domain(uri, domain);
+      } catch (error) {
+        throw classify(error);
+      }
+    },
+  });
+  function tell(machine: Machine | undefined, event: ActuatorEvent): void {
+    const told = machine && describeEvent(event);
+    if (told) recorder.event(machine, told);
+  }
+
+  const shared = { log, metrics };
+  const controller = (name: string, workers: number, reconcile: Reconcile) =>
+    new Controller({ ...shared, name, concurrency: workers, reconcile });
+  const live = { store: backend.store, recorder };
+  const setReconciler = new MachineSetController(live);
+  const deploymentReconciler = new MachineDeploymentController(live);
+
+  const machine = controller('machine', concurrency, (key) => waiting(() => engine.machines.reconcile(key)))
+    .watch(machines, { when: isAsked })
+    .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
+    .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
+  const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
+    .watch(clusters, { when: isAsked })
+    .watch(machines, {
+      when: ({ type }) => type === 'DELETED',
+      keys: (gone) => clusterOfMachine(clusters as unknown as Informer, gone),
+    });
+  const set = controller('machineset', 2, (key) => setReconciler.reconcile(key))
+    .watch(sets, { when: isAsked })
+    .watch(machines, { keys: (member) => ownersConcerned(MachineSetKind, member, sets.list()) });
+  const deployment = controller('machinedeployment', 2, (key) => deploymentReconciler.reconcile(key))
+    .watch(deployments, { when: isAsked })
+    .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
+
+  const enqueue = (key: ObjectKey) => {
+    if (machines.get(key)) machine.enqueue(key);
+  };
+  const hosts = new HostWatches({
+    libvirt: engine.libvirt,
+    log,
+    onChange: (domain) => enqueue(machineOf(domain)),
+    onConnection: (uri) => {
+      for (const one of machines.byIndex('host', uri)) enqueue(keyOf(one));
+    },
+    isUsed: (uri) => machines.byIndex('host', uri).length > 0,
+  });
+
+  for (const runnable of [hosts, machine, cluster, set, deployment]) manager.add(runnable);
+  try {
+    await manager.run(stop);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** `default.kube-cp`: see `domainName`. */
+function machineOf(domain: string): ObjectKey {
+  const dot = domain.indexOf('.');
+  return { namespace: domain.slice(0, Math.max(0, dot)), name: domain.slice(dot + 1) };
+}

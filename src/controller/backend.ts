@@ -1,0 +1,76 @@
+/** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
+
+import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
+import type { Workspaces } from '../actuator/workspaces.ts';
+import type { Recorder } from '../controllers/recorder.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { formatKey, keyOf } from '../kube/key.ts';
+import { LeaderElection } from '../kube/leader-election.ts';
+import type { Logger } from '../kube/log.ts';
+import type { Metrics } from '../kube/metrics.ts';
+import { LocalStore } from '../store/local-store.ts';
+import type { Store } from '../store/store.ts';
+import { connectCluster } from './cluster-connection.ts';
+
+export interface Backend {
+  readonly store: Store;
+  /** See src/store/installation.ts. */
+  readonly installation: string;
+  readonly workspaces: Workspaces;
+  readonly recorder: Recorder;
+  readonly leaderElection?: LeaderElection;
+  /** Call it when all work has ended. */
+  close(): Promise<void>;
+}
+
+export interface BackendOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface ClusterBackendOptions extends BackendOptions {
+  readonly kubeconfig: string | undefined;
+  /** Of the leader's lease and the states of hosts. */
+  readonly namespace: string | undefined;
+}
+
+const NAME = 'caplv-controller';
+
+export async function clusterBackend(options: ClusterBackendOptions): Promise<Backend> {
+  const { log, metrics } = options;
+  const { client, store, namespace, installation, workspaces, close } = await connectCluster(options);
+  const events = new EventRecorder({ store, controller: NAME, log });
+  const recorder: Recorder = {
+    event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
+  };
+  return {
+    store,
+    installation,
+    workspaces,
+    recorder,
+    leaderElection: new LeaderElection({ client, namespace, name: NAME, log, metrics }),
+    close: async () => {
+      await events.flush();
+      await close();
+    },
+  };
+}
+
+/** Over the objects and states that `caplv apply` uses too. */
+export async function localBackend(stateDir: string, { log }: BackendOptions): Promise<Backend> {
+  const store = await LocalStore.open(stateDir);
+  const recorder: Recorder = {
+    event: (object, { type, reason, message }) => {
+      const values = { kind: object.kind, object: formatKey(keyOf(object)), reason, what: message };
+      if (type === 'Warning') log.warn('Event', values);
+      else log.info('Event', values);
+    },
+  };
+  return {
+    store,
+    installation: store.installation,
+    workspaces: new LocalWorkspaces(stateDir),
+    recorder,
+    close: async () => {},
+  };
+}

@@ -1,0 +1,82 @@
+/** One API server as all parts need it: objects, Terraform's states, and the identity of the installation. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { KubernetesWorkspaces } from '../actuator/kubernetes-workspaces.ts';
+import { StaleLocks } from '../actuator/stale-locks.ts';
+import { Terminal } from '../errors.ts';
+import { Client } from '../kube/client.ts';
+import { kubeconfigPaths, loadConnection } from '../kube/kubeconfig.ts';
+import { KubernetesStore } from '../kube/kubernetes-store.ts';
+import type { Logger } from '../kube/log.ts';
+import type { Metrics } from '../kube/metrics.ts';
+import type { KubeObject, ResourceKind } from '../store/store.ts';
+
+export interface ClusterConnectionOptions {
+  /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
+  readonly kubeconfig: string | undefined;
+  /** For leases and the states of hosts; default: that of the kubeconfig's context, or of the pod. */
+  readonly namespace: string | undefined;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface ClusterConnection {
+  readonly client: Client;
+  readonly store: KubernetesStore;
+  readonly namespace: string;
+  /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
+  readonly installation: string;
+  readonly workspaces: KubernetesWorkspaces;
+  close(): Promise<void>;
+}
+
+const NamespaceKind: ResourceKind<KubeObject> = {
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  namespaced: false,
+};
+
+export async function connectCluster(options: ClusterConnectionOptions): Promise<ClusterConnection> {
+  const { kubeconfig, log, metrics } = options;
+  const connection = await loadConnection(kubeconfig === undefined ? {} : { kubeconfig });
+  const namespace = options.namespace ?? connection.namespace;
+  const client = new Client(connection, metrics);
+  const paths = kubeconfigPaths(kubeconfig);
+  const isPod = paths.length === 0;
+  // New for each process: what a killed one left, also in a pod whose container was started again, is of no use to anyone.
+  const workDir = await mkdtemp(join(tmpdir(), 'caplv-'));
+  const locks = new StaleLocks({
+    client,
+    pod: isPod ? { namespace: connection.namespace, name: hostname() } : undefined,
+    onRelease: (lease, holder) =>
+      log.warn('Released the state lock of a process that is gone', { lease, holder }),
+  });
+  const env: Record<string, string> = isPod
+    ? { KUBE_IN_CLUSTER_CONFIG: 'true' }
+    : { KUBE_CONFIG_PATHS: paths.join(delimiter) };
+  return {
+    client,
+    store: new KubernetesStore(client, { log, metrics }),
+    namespace,
+    installation: await installationOf(client),
+    workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks }),
+    close: async () => {
+      client.close();
+      await rm(workDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function installationOf(client: Client): Promise<string> {
+  const namespace = await client.get(NamespaceKind, { namespace: '', name: 'kube-system' });
+  if (namespace?.metadata.uid) return namespace.metadata.uid;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    message: 'the API server has no namespace kube-system, by which a cluster is identified',
+    fix: 'name the kubeconfig of a Kubernetes cluster',
+  });
+}

@@ -1,0 +1,48 @@
+/** Steps of an operation as events of the Machine, each with how long it took. */
+
+import type { ActuatorEvent } from '../actuator/actuator.ts';
+
+interface Told {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  create: 'Made',
+  update: 'Changed',
+  delete: 'Removed',
+  replace: 'Replaced',
+};
+
+/** Undefined for what only someone who waits wants to know. */
+export function describeEvent(event: ActuatorEvent): Told | undefined {
+  switch (event.type) {
+    case 'completed': {
+      // terraform_data only remembers what a replacement depends on.
+      if (event.address.startsWith('terraform_data.')) return undefined;
+      const message = `${event.address} in ${seconds(event.elapsedMs)}`;
+      return { type: 'Normal', reason: DONE[event.action] ?? 'Done', message };
+    }
+    case 'failed':
+      return { type: 'Warning', reason: 'Failed', message: `${event.action} of ${event.address}` };
+    case 'warning':
+      return { type: 'Warning', reason: 'TerraformWarning', message: event.diagnostic.summary };
+    case 'leftovers_removed':
+      return { type: 'Normal', reason: 'LeftoversRemoved', message: event.names.join(', ') };
+    case 'shutdown_requested':
+      return {
+        type: 'Normal',
+        reason: 'ShuttingDown',
+        message: `asked the guest to shut down, at most ${seconds(event.timeoutMs)}`,
+      };
+    case 'shutdown_timeout':
+      return { type: 'Warning', reason: 'ShutdownTimeout', message: 'the guest did not shut down in time' };
+    default:
+      return undefined;
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

@@ -1,0 +1,53 @@
+/** Which objects a change of another one concerns: the wiring between informers and controllers. */
+
+import { clusterNameOf, type Machine } from '../api/machine.ts';
+import type { Change, Informer } from '../kube/informer.ts';
+import { keyOf } from '../kube/key.ts';
+import type { KubeObject, ObjectKey } from '../store/store.ts';
+
+/** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
+export const MACHINE_INDEXES = {
+  cluster: ({ metadata, spec }: Machine) => [
+    `${metadata.namespace}/${clusterNameOf({ metadata, spec }) ?? ''}`,
+  ],
+  secret: ({ metadata, spec }: Machine) =>
+    spec.bootstrap?.dataSecretName === undefined
+      ? []
+      : [`${metadata.namespace}/${spec.bootstrap.dataSecretName}`],
+  host: ({ status }: Machine) => (status?.providerStatus?.pinned ? [status.providerStatus.pinned.uri] : []),
+};
+
+export function machinesOfCluster(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+  return [metadata.name, ''].flatMap((name) =>
+    machines.byIndex('cluster', `${metadata.namespace}/${name}`).map(keyOf),
+  );
+}
+
+export function machinesOfSecret(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+  return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(keyOf);
+}
+
+export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine): ObjectKey[] {
+  const { namespace = 'default' } = metadata;
+  const name = clusterNameOf({ metadata, spec });
+  return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
+}
+
+/** True for what people and other controllers ask for; a status is what we say ourselves. */
+export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
+  if (type !== 'MODIFIED' || !before) return true;
+  return wishOf(object) !== wishOf(before);
+}
+
+function wishOf({ metadata }: KubeObject): string {
+  const { generation, uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp } = metadata;
+  return JSON.stringify([
+    generation,
+    uid,
+    labels,
+    annotations,
+    finalizers,
+    ownerReferences,
+    deletionTimestamp,
+  ]);
+}

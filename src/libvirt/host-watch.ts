@@ -1,0 +1,115 @@
+/**
+ * A picture of one host that keeps itself up to date: libvirt's events tell what changed at once, and a sweep over all
+ * domains in a while what events do not tell (a new size, a lease). So looking at a machine that did not change costs no process.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DomainObservation } from './domain.ts';
+import type { DomainEvent } from './events.ts';
+import type { Libvirt } from './libvirt.ts';
+import { LibvirtError } from './libvirt-error.ts';
+
+export interface HostWatchOptions {
+  readonly libvirt: Pick<Libvirt, 'domains' | 'events'>;
+  /** A domain of this name came, went, or is not as it was. */
+  readonly onChange: (domain: string) => void;
+  /** The host came (back), or is lost. */
+  readonly onConnection: (error: LibvirtError | undefined) => void;
+  /** Time between two sweeps. Default one minute. */
+  readonly sweepMs?: number;
+}
+
+const SWEEP_MS = 60_000;
+/** A host of many domains takes longer for a sweep than for a single answer. */
+const SWEEP_TIMEOUT_MS = 60_000;
+
+export class HostWatch {
+  readonly #options: HostWatchOptions;
+  /** As at the last sweep. */
+  #domains = new Map<string, DomainObservation>();
+  /** Changed since, or while the sweep was under way. */
+  readonly #changed = new Set<string>();
+  #isCurrent = false;
+  #lost: LibvirtError | undefined;
+
+  constructor(options: HostWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Why the host cannot be reached; undefined: it can, as far as is known. */
+  get lost(): LibvirtError | undefined {
+    return this.#lost;
+  }
+
+  /**
+   * The domain as it is; undefined: ask libvirt itself. That is also the answer for a domain that is not there, and for one
+   * that runs without an address, since no event tells of a lease.
+   */
+  domain(name: string): DomainObservation | undefined {
+    if (!this.#isCurrent || this.#changed.has(name)) return undefined;
+    const known = this.#domains.get(name);
+    return known?.state === 'running' && known.addresses.length === 0 ? undefined : known;
+  }
+
+  /** Until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stopped = new AbortController();
+    const both = AbortSignal.any([signal, stopped.signal]);
+    const sweeping = this.#sweepNowAndThen(both);
+    try {
+      for await (const event of this.#options.libvirt.events(signal)) await this.#see(event, both);
+    } finally {
+      stopped.abort();
+      await sweeping;
+    }
+  }
+
+  async #see(event: DomainEvent, signal: AbortSignal): Promise<void> {
+    switch (event.kind) {
+      case 'connected':
+        this.#lost = undefined;
+        this.#options.onConnection(undefined);
+        void this.#sweep(signal);
+        break;
+      case 'disconnected': {
+        const isNews = this.#lost === undefined;
+        this.#isCurrent = false;
+        this.#lost = event.error;
+        if (isNews) this.#options.onConnection(event.error);
+        break;
+      }
+      case 'lifecycle':
+        this.#changed.add(event.domain);
+        this.#options.onChange(event.domain);
+    }
+  }
+
+  async #sweepNowAndThen(signal: AbortSignal): Promise<void> {
+    const everyMs = this.#options.sweepMs ?? SWEEP_MS;
+    while (!signal.aborted) {
+      await sleep(everyMs * (0.9 + 0.2 * Math.random()), undefined, { signal }).catch(() => {});
+      if (!signal.aborted && this.#lost === undefined) await this.#sweep(signal);
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    // What changes from here on, the sweep may have seen before or after.
+    this.#changed.clear();
+    try {
+      const found = await this.#options.libvirt.domains({ signal, timeoutMs: SWEEP_TIMEOUT_MS });
+      if (this.#lost !== undefined) return;
+      const before = this.#domains;
+      this.#domains = new Map(found.map((domain) => [domain.name, domain]));
+      this.#isCurrent = true;
+      for (const name of new Set([...before.keys(), ...this.#domains.keys()])) {
+        if (JSON.stringify(before.get(name)) !== JSON.stringify(this.#domains.get(name))) {
+          this.#options.onChange(name);
+        }
+      }
+    } catch (error) {
+      this.#isCurrent = false;
+      // The events tell of a lost connection; after any other failure libvirt is asked directly until the next sweep.
+      if (!signal.aborted && !(error instanceof LibvirtError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import { hostname } from 'node:os';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SecretKind } from '../../src/api/secret.ts';
+import { type Lease, LeaseKind } from '../../src/kube/lease.ts';
+import { ClusterLab } from './cluster-lab.ts';
+import { ControllerProcess } from './controller-process.ts';
+
+const soon = { timeout: 60_000, interval: 100 };
+
+let lab: ClusterLab;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('test-controller');
+  controller = await ControllerProcess.start(lab.env());
+});
+
+afterAll(async () => {
+  await controller?.kill();
+  await lab?.down();
+});
+
+afterEach(async () => {
+  await lab.kubectl('delete', 'machines,clusters', '--all', '--wait=true');
+});
+
+const stateOf = (name: string) => ({ namespace: 'default', name: `tfstate-${name}-caplv` });
+const lockOf = (name: string) => ({ namespace: 'default', name: `lock-tfstate-${name}-caplv` });
+
+describe('a Machine that kubectl applies', () => {
+  it('becomes a guest with an address, and leaves nothing when it is deleted', async () => {
+    await lab.apply(lab.machine('first', { running: true }));
+    await expect.poll(() => lab.ready('first'), soon).toBe('True AsSpecified');
+    const machine = await lab.get('first');
+    expect(machine?.status).toMatchObject({
+      phase: 'Running',
+      addresses: [{ type: 'InternalIP', address: expect.stringMatching(/^192\.168\.122\./) }, {}],
+    });
+    expect(machine?.spec.providerID).toBe(`libvirt:///${machine?.metadata.uid}`);
+
+    const state = await lab.client.get(SecretKind, stateOf('first'));
+    expect(state?.metadata.labels).toMatchObject({ 'cluster-api.k8s.io/machine-name': 'first' });
+    expect(state?.metadata.ownerReferences).toMatchObject([{ kind: 'Machine', uid: machine?.metadata.uid }]);
+    expect(await lab.kubectl('describe', 'machine', 'first')).toMatch(
+      /Normal\s+Made\s.*libvirt_domain\.machine in \d/,
+    );
+
+    await lab.kubectl('delete', 'machine', 'first');
+    await expect.poll(() => lab.host(), soon).toEqual({ domains: [], volumes: [] });
+    await expect.poll(() => lab.kubectl('get', 'secrets', '-o', 'name'), soon).toBe('');
+    expect(await lab.kubectl('get', 'leases', '-o', 'name')).toBe(
+      'lease.coordination.k8s.io/caplv-controller',
+    );
+  });
+
+  it('is started again within seconds when somebody powers it off', async () => {
+    await lab.apply(lab.machine('drifted', { running: true }));
+    await expect.poll(() => lab.ready('drifted'), soon).toBe('True AsSpecified');
+    await lab.virsh('destroy', 'default.drifted');
+    await expect.poll(() => lab.virsh('domstate', 'default.drifted'), soon).toMatch('running');
+  });
+});
+
+describe('what a Machine lacks', () => {
+  it('is waited for: a bootstrap Secret', async () => {
+    const machine = lab.machine('no-secret') as { spec: object };
+    await lab.apply({ ...machine, spec: { ...machine.spec, bootstrap: { dataSecretName: 'late' } } });
+    await expect.poll(() => lab.ready('no-secret'), soon).toBe('False UserDataNotFound');
+    await lab.kubectl('create', 'secret', 'generic', 'late', '--from-literal=value=#cloud-config');
+    await expect.poll(() => lab.ready('no-secret'), soon).toMatch(/^True/);
+    await lab.kubectl('delete', 'secret', 'late');
+  });
+
+  it('is waited for: a Cluster', async () => {
+    const machine = lab.machine('no-cluster') as { spec: object };
+    await lab.apply({ ...machine, spec: { ...machine.spec, clusterName: 'late' } });
+    await expect.poll(() => lab.ready('no-cluster'), soon).toBe('False NotFound');
+    await lab.apply({
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'Cluster',
+      metadata: { name: 'late' },
+      spec: {},
+    });
+    await expect.poll(() => lab.ready('no-cluster'), soon).toMatch(/^True/);
+  });
+});
+
+describe('the lock of a state', () => {
+  async function hold(name: string, who: string): Promise<void> {
+    const info = { ID: 'a', Operation: 'OperationTypeApply', Who: who, Created: new Date().toISOString() };
+    await lab.client.patch(LeaseKind, lockOf(name), {
+      metadata: { annotations: { 'app.terraform.io/lock-info': JSON.stringify(info) } },
+      spec: { holderIdentity: 'a' },
+    });
+  }
+
+  const holderOf = async (name: string) =>
+    (await lab.client.get<Lease>(LeaseKind, lockOf(name)))?.spec.holderIdentity;
+
+  it('is taken from a terraform of this machine that no longer runs', async () => {
+    await lab.apply(lab.machine('stale'));
+    await expect.poll(() => lab.ready('stale'), soon).toMatch(/^True/);
+    await hold('stale', `root@${hostname()}`);
+    await lab.apply(lab.machine('stale', { autostart: true }));
+    await expect
+      .poll(() => lab.virsh('list', '--all', '--autostart', '--name'), soon)
+      .toMatch('default.stale');
+    await expect.poll(() => holderOf('stale'), soon).toBeUndefined();
+  });
+
+  it('is left to whoever may still be at work elsewhere', async () => {
+    await lab.apply(lab.machine('held'));
+    await expect.poll(() => lab.ready('held'), soon).toMatch(/^True/);
+    await hold('held', 'alice@laptop');
+    await lab.apply(lab.machine('held', { autostart: true }));
+    await expect
+      .poll(() => lab.get('held').then((m) => m?.status?.lastOperation?.state), soon)
+      .toBe('Processing');
+    expect(await holderOf('held')).toBe('a');
+    await lab.client.patch(LeaseKind, lockOf('held'), { spec: { holderIdentity: null } });
+    await expect
+      .poll(() => lab.virsh('list', '--all', '--autostart', '--name'), soon)
+      .toMatch('default.held');
+  });
+});
+
+it('another process goes on with the states where the first one ended', async () => {
+  await lab.apply(lab.machine('kept'));
+  await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);
+  const before = await lab.virsh('domuuid', 'default.kept');
+  expect(await controller.stop()).toEqual([0, null]);
+  controller = await ControllerProcess.start(lab.env());
+  await lab.apply(lab.machine('kept', { autostart: true }));
+  await expect.poll(() => lab.virsh('list', '--all', '--autostart', '--name'), soon).toMatch('default.kept');
+  expect(await lab.virsh('domuuid', 'default.kept')).toBe(before);
+});

@@ -1,0 +1,29 @@
+/** What the Machine controller does, without any machine: holds the object, says that it is ready, and lets it go. */
+
+import { setCondition } from '../../src/api/condition.ts';
+import { FINALIZER } from '../../src/api/group.ts';
+import { MachineKind } from '../../src/api/machine.ts';
+import type { Reconcile } from '../../src/kube/controller.ts';
+import type { Store } from '../../src/store/store.ts';
+
+export function standInForMachines(store: Store): Reconcile {
+  const manager = { fieldManager: 'caplv-controller' };
+  return async (key) => {
+    const machine = await store.get(MachineKind, key);
+    if (!machine) return undefined;
+    const { uid, deletionTimestamp, finalizers = [] } = machine.metadata;
+    const metadata = { ...key, ...(uid === undefined ? {} : { uid }) };
+    if (deletionTimestamp) {
+      if (finalizers.includes(FINALIZER)) await store.apply(MachineKind, { metadata }, manager);
+      return undefined;
+    }
+    if (!finalizers.includes(FINALIZER)) {
+      await store.apply(MachineKind, { metadata: { ...metadata, finalizers: [FINALIZER] } }, manager);
+    }
+    if (machine.status?.phase === 'Running') return undefined;
+    const ready = { type: 'Ready', status: 'True', reason: 'AsSpecified', message: '' } as const;
+    const conditions = setCondition(undefined, ready, new Date().toISOString());
+    await store.applyStatus(MachineKind, key, { phase: 'Running', conditions }, manager);
+    return undefined;
+  };
+}

@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { ERROR_CODES } from '../src/errors.ts';
+
+const page = readFileSync(new URL('../docs/troubleshooting.md', import.meta.url), 'utf8');
+
+it.each(ERROR_CODES)('who sees the code %s finds it in docs/troubleshooting.md', (code) => {
+  expect(page).toContain(`\`${code}\``);
+});

@@ -1,0 +1,218 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Libvirt } from '../../src/libvirt/libvirt.ts';
+import { nextEvent } from '../libvirt/guest.ts';
+import type { RunningCaplv } from './caplv.ts';
+import { Gate } from './gate.ts';
+import { type ManifestObject, machine, manifest } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('accidents');
+
+/** What `caplv -v` says once Terraform stands at the gate. */
+const AT_GATE = /creating terraform_data\.gate/;
+
+/** A machine of its own for the running test, deleted after it. */
+function ownMachine(name: string, spec: object = {}) {
+  onTestFinished(async () => {
+    await here().caplv.read(['delete', 'machine', name, '--now']);
+    expect(await here().domains()).toEqual([]);
+    expect(await here().volumes()).toEqual([]);
+  });
+  return machine(name, { ...here().image, userData: '#cloud-config\n', ...spec });
+}
+
+function start(object: ManifestObject): RunningCaplv {
+  return here().caplv.start(['apply', '-f', '-', '-v'], {
+    input: manifest(object),
+  });
+}
+
+/** The machine is there, once, and caplv has no more to do on it. */
+async function expectWhole(name: string, object: ManifestObject): Promise<void> {
+  expect(await here().domains()).toEqual([`default.${name}`]);
+  const volumes = (await here().volumes()).map((volume) => volume.replace(/[0-9a-f]{8,}/g, '…'));
+  expect(volumes).toEqual([
+    'caplv-image-…-…-guest.qcow2',
+    `default.${name}.…-root.qcow2`,
+    `default.${name}.…-seed.iso-…`,
+  ]);
+  const planned = await here().plan([object]);
+  expect(planned).toMatchObject({ exitCode: 0, stdout: `machine/${name}: no changes` });
+  expect(await here().machine(name)).toMatchObject({
+    status: {
+      phase: expect.stringMatching(/^(Provisioned|Running)$/),
+      lastOperation: { state: 'Successful' },
+    },
+  });
+}
+
+async function runOf(name: string): Promise<{ terraform: number; provider: number }> {
+  const { run } = JSON.parse(await readFile(here().workspaceFile(name, 'caplv.lock'), 'utf8'));
+  const environment = await readFile(`/proc/${run.pid}/environ`, 'utf8');
+  const [, reattach = '{}'] = /(?:^|\0)TF_REATTACH_PROVIDERS=([^\0]+)/.exec(environment) ?? [];
+  const [{ Pid: provider }] = Object.values(JSON.parse(reattach)) as [{ Pid: number }];
+  return { terraform: run.pid, provider };
+}
+
+interface BrokenApply {
+  readonly caplv: RunningCaplv;
+  readonly run: { readonly terraform: number; readonly provider: number };
+}
+
+/** An apply up to the moment at which libvirt has the domain, and Terraform does not know it yet. */
+async function applyUntilDefined(name: string, object: ManifestObject): Promise<BrokenApply> {
+  const controller = new AbortController();
+  const events = new Libvirt({ uri: here().host.uri }).events(controller.signal)[Symbol.asyncIterator]();
+  await nextEvent(events, ({ kind }) => kind === 'connected');
+  const caplv = start(object);
+  const defined = nextEvent(events, (event) => event.kind === 'lifecycle' && event.change === 'defined');
+  await caplv.says(/creating libvirt_domain\.machine/);
+  const run = await runOf(name);
+  await defined;
+  controller.abort();
+  return { caplv, run };
+}
+
+async function killEverything({ caplv, run }: BrokenApply): Promise<void> {
+  process.kill(run.terraform, 'SIGKILL');
+  process.kill(run.provider, 'SIGKILL');
+  caplv.kill();
+  await Promise.all([caplv.result, gone(run.terraform)]);
+}
+
+/** Waits for the end of a process that is not our child. */
+async function gone(pid: number): Promise<void> {
+  await execa('tail', ['--pid', String(pid), '--sleep-interval=0.02', '-f', '/dev/null']);
+}
+
+describe('a caplv that is stopped in the middle of an apply', () => {
+  test('Ctrl-C lets the running operation end, and the next call has nothing left to do', async () => {
+    const gate = await Gate.make(join(here().directory, 'ctrl-c'));
+    const object = ownMachine('ctrl-c', { terraform: gate.beforeDomain() });
+    const caplv = start(object);
+    await caplv.says(AT_GATE);
+    caplv.interrupt();
+    await caplv.says(/letting the running operation end/);
+    expect(await here().domains()).toEqual([]);
+    await gate.open();
+    expect(await caplv.result).toMatchObject({ exitCode: 0 });
+    expect(await here().apply([object])).toMatchObject({ exitCode: 0, stdout: 'machine/ctrl-c unchanged' });
+    await expectWhole('ctrl-c', object);
+  });
+
+  test('Ctrl-C while it waits for an address ends it at once, and the machine stays', async () => {
+    const object = ownMachine('waiting', { running: true });
+    const caplv = here().caplv.start(['apply', '-f', '-', '--wait'], { input: manifest(object) });
+    await caplv.says(/started; waiting for its address/);
+    caplv.interrupt();
+    const { exitCode, stderr } = await caplv.result;
+    expect(exitCode).toBe(130);
+    expect(stderr).toContain('waiting: interrupted; what was begun has ended [Interrupted]');
+    expect(await here().virsh('domstate', 'default.waiting')).toBe('running');
+  });
+
+  test('a second Ctrl-C leaves at once; Terraform ends by itself, and the next call waits for it', async () => {
+    const gate = await Gate.make(join(here().directory, 'twice'));
+    const object = ownMachine('twice', { terraform: gate.beforeDomain() });
+    const caplv = start(object);
+    await caplv.says(AT_GATE);
+    caplv.interrupt();
+    await caplv.says(/letting the running operation end/);
+    caplv.interrupt();
+    expect(await caplv.result).toMatchObject({ exitCode: 130 });
+
+    const next = start(object);
+    await next.says(/waiting for a terraform left running by a killed caplv/);
+    await gate.open();
+    expect(await next.result).toMatchObject({ exitCode: 0 });
+    await expectWhole('twice', object);
+  });
+
+  test('SIGKILL of caplv: the next call waits for the Terraform that it left, and goes on from there', async () => {
+    const gate = await Gate.make(join(here().directory, 'killed'));
+    const object = ownMachine('killed', { terraform: gate.afterDomain() });
+    const caplv = start(object);
+    await caplv.says(AT_GATE);
+    caplv.kill();
+    await caplv.result;
+    const domain = await here().virsh('domuuid', 'default.killed');
+
+    const next = start(object);
+    await next.says(/waiting for a terraform left running by a killed caplv/);
+    await gate.open();
+    expect(await next.result).toMatchObject({ exitCode: 0 });
+    await expectWhole('killed', object);
+    expect(await here().virsh('domuuid', 'default.killed')).toBe(domain);
+  });
+
+  test('SIGKILL of Terraform and provider: the same call removes what they left and starts again', async () => {
+    const object = ownMachine('terraform', { running: true });
+    const { caplv, run } = await applyUntilDefined('terraform', object);
+    process.kill(run.terraform, 'SIGKILL');
+    process.kill(run.provider, 'SIGKILL');
+    const { exitCode, stderr } = await caplv.result;
+    expect(stderr).toContain('removed what an interrupted run left: default.terraform\n');
+    expect(exitCode).toBe(0);
+    await expectWhole('terraform', object);
+  });
+
+  test('SIGKILL of everything, as in a power failure: the next call rolls forward', async () => {
+    const object = ownMachine('everything', { running: true });
+    await killEverything(await applyUntilDefined('everything', object));
+    expect(await here().domains()).toEqual(['default.everything']);
+    const { exitCode, stderr } = await here().apply([object]);
+    expect(stderr).toContain('removed what an interrupted run left: default.everything\n');
+    expect(exitCode).toBe(0);
+    await expectWhole('everything', object);
+  });
+
+  test('SIGKILL of everything, and then delete: nothing is left', async () => {
+    const object = machine('nothing', { ...here().image, running: true });
+    await killEverything(await applyUntilDefined('nothing', object));
+    await here().caplv.read(['delete', 'machine', 'nothing', '--now']);
+    expect(await here().domains()).toEqual([]);
+    expect(await here().volumes()).toEqual([]);
+    expect(await here().stateFiles()).toEqual([]);
+  });
+});
+
+describe('two calls at the same time', () => {
+  test('on the same machine: the second says whom it waits for, and the machine is made once', async () => {
+    const gate = await Gate.make(join(here().directory, 'same'));
+    const object = ownMachine('same', { terraform: gate.beforeDomain() });
+    const first = start(object);
+    await first.says(AT_GATE);
+    const second = start(object);
+    await second.says(new RegExp(`waiting for root@\\S+, process ${first.pid} \\(create, since `));
+    await gate.open();
+    expect(await first.result).toMatchObject({ exitCode: 0 });
+    const { exitCode, stderr } = await second.result;
+    expect(exitCode).toBe(0);
+    expect(stderr).not.toMatch(/created libvirt_/);
+    await expectWhole('same', object);
+  });
+
+  test('on two machines: neither waits for the other, and their image is imported once', async () => {
+    const gate = await Gate.make(join(here().directory, 'two'));
+    const [left, right] = [
+      machine('left', { ...here().image, terraform: gate.beforeDomain() }),
+      machine('right', { ...here().image, terraform: gate.beforeDomain() }),
+    ];
+    const calls = [start(left), start(right)];
+    await Promise.all(calls.map((call) => call.says(AT_GATE)));
+    await gate.open();
+    const results = await Promise.all(calls.map(({ result }) => result));
+    expect(results).toMatchObject([{ exitCode: 0 }, { exitCode: 0 }]);
+    expect(await here().domains()).toEqual(['default.left', 'default.right']);
+    const images = (await here().volumes()).filter((volume) => volume.startsWith('caplv-image-'));
+    expect(images).toHaveLength(1);
+
+    const deletions = ['left', 'right'].map((name) => here().caplv.run(['delete', 'machine', name]));
+    expect(await Promise.all(deletions)).toMatchObject([{ exitCode: 0 }, { exitCode: 0 }]);
+    expect(await here().volumes()).toEqual([]);
+    expect(await here().stateFiles()).toEqual([]);
+  });
+});

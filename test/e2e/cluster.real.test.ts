@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { cluster, machine, manifest } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('cluster');
+
+const poolPath = () => join(here().host.directory, 'fujisan');
+
+/** Network and pool that libvirt does not have yet. */
+const fujisan = () =>
+  cluster('fujisan', {
+    network: { name: 'fujisan', mode: 'nat', addresses: ['10.17.3.0/24'], bridge: 'fujisan0' },
+    pool: { name: 'fujisan', path: poolPath() },
+  });
+const first = () => machine('first', { ...here().image, running: true });
+const second = () => machine('second', here().image);
+const all = () => [second(), first(), fujisan()];
+
+const images = async () =>
+  (await here().volumes('fujisan')).filter((volume) => volume.startsWith('caplv-image-'));
+
+describe('a cluster with a network and a pool of its own', () => {
+  test('plan knows that they will be there by the time the machines need them', async () => {
+    const { exitCode, stdout } = await here().plan(all());
+    expect(stdout).toMatch(/machine\/second: create[\s\S]*machine\/first: create/);
+    expect(exitCode).toBe(2);
+  });
+
+  test('one apply makes them and the machines, whatever the order in the manifest', async () => {
+    const { exitCode, stdout } = await here().apply(all(), ['--wait=3m']);
+    expect(stdout.split('\n').sort()).toEqual([
+      'cluster/fujisan created',
+      'machine/first created',
+      'machine/second created',
+    ]);
+    expect(exitCode).toBe(0);
+    expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes[\s\S]*Autostart: +yes/);
+    expect(await here().virsh('pool-info', 'fujisan')).toMatch(/State: +running/);
+    expect(existsSync(poolPath())).toBe(true);
+  });
+
+  test('the guest has an address of the network, and get shows cluster and machines', async () => {
+    const { status } = await here().machine('first');
+    expect(status.addresses[0].address).toMatch(/^10\.17\.3\.\d+$/);
+    expect(await here().caplv.read(['get', 'clusters'])).toMatch(/^fujisan +Provisioned/m);
+    expect((await here().machine('second')).status).toMatchObject({
+      phase: 'Provisioned',
+      conditions: expect.arrayContaining([
+        expect.objectContaining({ type: 'Ready', status: 'True' }),
+        expect.objectContaining({ type: 'AddressesReady', reason: 'NotStarted' }),
+      ]),
+    });
+  });
+
+  test('both machines stand on one base image', async () => {
+    const [image, ...more] = await images();
+    expect(more).toEqual([]);
+    for (const name of ['first', 'second']) {
+      const root = (await here().volumes('fujisan')).find((volume) =>
+        new RegExp(`^default\\.${name}\\..*-root\\.qcow2$`).test(volume),
+      );
+      const xml = await here().virsh('vol-dumpxml', '--pool', 'fujisan', root ?? '');
+      expect(xml).toContain(`<path>${poolPath()}/${image}</path>`);
+    }
+  });
+
+  test('a second apply changes nothing', async () => {
+    const { exitCode, stdout, stderr } = await here().apply(all());
+    expect({ exitCode, lines: stdout.split('\n').sort() }).toEqual({
+      exitCode: 0,
+      lines: ['cluster/fujisan unchanged', 'machine/first unchanged', 'machine/second unchanged'],
+    });
+    expect(stderr).not.toMatch(/created|changed|removed/);
+    expect(await here().plan(all())).toMatchObject({ exitCode: 0 });
+  });
+
+  test('a network that machines use is not replaced by a slip', async () => {
+    const [moved] = [
+      cluster('fujisan', {
+        network: { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'], bridge: 'fujisan0' },
+        pool: { name: 'fujisan', path: poolPath() },
+      }),
+    ];
+    const { exitCode, stderr } = await here().apply([moved]);
+    expect(stderr).toContain('[ReplaceRefused]');
+    expect(exitCode).toBe(4);
+    expect(await here().virsh('net-dumpxml', 'fujisan')).toContain("address='10.17.3.1'");
+    expect(await here().apply([fujisan()])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('the image stays as long as one machine stands on it', async () => {
+    await here().caplv.read(['delete', 'machine', 'first']);
+    expect(await here().domains()).toEqual(['default.second']);
+    expect(await images()).toHaveLength(1);
+  });
+
+  test('a cluster that still has machines waits for them', async () => {
+    const { exitCode, stderr } = await here().caplv.run(['delete', 'cluster', 'fujisan', '--timeout=1s']);
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain('fujisan');
+    expect(await here().caplv.read(['get', 'clusters'])).toMatch(
+      /^fujisan +Deleting +False +WaitingForMachines/m,
+    );
+    expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes/);
+  });
+
+  test('delete -f removes machines, image, network, pool and all that caplv kept of them', async () => {
+    const { exitCode, stdout } = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...all()) });
+    expect(stdout).toBe('machine/second deleted\ncluster/fujisan deleted');
+    expect(exitCode).toBe(0);
+    expect(await here().domains()).toEqual([]);
+    expect(await here().virsh('net-list', '--all', '--name')).not.toContain('fujisan');
+    expect(await here().virsh('pool-list', '--all', '--name')).not.toContain('fujisan');
+    expect(existsSync(poolPath())).toBe(false);
+    expect(await here().stateFiles()).toEqual([]);
+  });
+});
