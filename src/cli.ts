@@ -54,6 +54,11 @@ function build(finish: (code: number) => void): Command {
   const output = (...choices: readonly string[]) =>
     new Option('-o, --output <format>', 'output format').choices(choices).env('CAPLV_OUTPUT');
 
+  const kubeconfig = () =>
+    new Option('--kubeconfig <file>', 'work on this cluster, and not on the local store').env(
+      'CAPLV_KUBECONFIG',
+    );
+
   const command = (parent: Command, name: string, description: string) =>
     parent.command(name).description(description).configureHelp({ showGlobalOptions: true });
 
@@ -69,6 +74,7 @@ function build(finish: (code: number) => void): Command {
         'CAPLV_ALLOW_REPLACE',
       ),
     )
+    .addOption(kubeconfig())
     .action(async (_, self: Command) =>
       finish(await (await import('./cli/apply.ts')).apply(self.optsWithGlobals())),
     );
@@ -76,6 +82,7 @@ function build(finish: (code: number) => void): Command {
   command(program, 'plan', 'show what apply would change; exit 0 for nothing, 2 for changes')
     .addOption(filenames().makeOptionMandatory())
     .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
     .action(async (_, self: Command) =>
       finish(await (await import('./cli/plan.ts')).plan(self.optsWithGlobals())),
     );
@@ -85,6 +92,7 @@ function build(finish: (code: number) => void): Command {
     .argument('[name]')
     .addOption(output('wide', 'json', 'yaml', 'name'))
     .addOption(new Option('-A, --all-namespaces', 'of all namespaces').env('CAPLV_ALL_NAMESPACES'))
+    .addOption(kubeconfig())
     .action(async (kind, name, _, self: Command) =>
       finish(await (await import('./cli/get.ts')).get(kind, name, self.optsWithGlobals())),
     );
@@ -93,8 +101,17 @@ function build(finish: (code: number) => void): Command {
   command(describe, 'machine', 'conditions, addresses, last operation, Terraform resources')
     .argument('<name>')
     .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./cli/describe.ts')).describeMachine(name, self.optsWithGlobals())),
+    );
+
+  command(describe, 'cluster', 'the tree of its machines, each with why it is not ready')
+    .argument('<name>')
+    .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/describe-cluster.ts')).describeCluster(name, self.optsWithGlobals())),
     );
 
   command(program, 'delete', 'delete objects and all that is theirs on the hosts')
@@ -108,6 +125,7 @@ function build(finish: (code: number) => void): Command {
     .addOption(
       new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'),
     )
+    .addOption(kubeconfig())
     .action(async (kind, names, _, self: Command) =>
       finish(await (await import('./cli/delete.ts')).remove(kind, names, self.optsWithGlobals())),
     );
@@ -125,6 +143,28 @@ function build(finish: (code: number) => void): Command {
     .argument('<dir>', 'new or empty directory')
     .action(async (name, dir, _, self: Command) =>
       finish(await (await import('./cli/export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
+    );
+
+  const state = program.command('state').description('the Terraform state of a machine');
+  command(state, 'pull', 'print it as Terraform wrote it, secrets and all')
+    .argument('<machine>')
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/state.ts')).pullState(name, self.optsWithGlobals())),
+    );
+  command(state, 'list', 'addresses of the resources in it')
+    .argument('<machine>')
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/state.ts')).listState(name, self.optsWithGlobals())),
+    );
+  command(state, 'show', 'attributes of its resources, or of one, without secrets')
+    .argument('<machine>')
+    .argument('[address]')
+    .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (name, address, _, self: Command) =>
+      finish(await (await import('./cli/state.ts')).showState(name, address, self.optsWithGlobals())),
     );
 
   program

@@ -21,6 +21,7 @@ import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
+import { isAwaited, NodeController } from './controllers/node.ts';
 import { waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { CachedStore } from './kube/cached-store.ts';
@@ -119,6 +120,11 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   });
 
   for (const runnable of [hosts, machine, cluster, set, deployment]) manager.add(runnable);
+  if (backend.nodesOf) {
+    const reconciler = new NodeController({ store, recorder, nodesOf: backend.nodesOf });
+    const node = controller('node', 1, (key) => reconciler.reconcile(key));
+    manager.add(node.watch(machines, { when: ({ object }) => isAwaited(object) }));
+  }
   try {
     await manager.run(stop);
   } finally {

@@ -49,7 +49,7 @@ export interface EngineOptions
 }
 
 /** Attributes in which provider 0.8.3 keeps user data without calling them sensitive. */
-const SECRET_ATTRIBUTES = [
+export const SECRET_ATTRIBUTES: readonly string[] = [
   'libvirt_cloudinit_disk.user_data',
   'libvirt_cloudinit_disk.meta_data',
   'libvirt_cloudinit_disk.network_config',

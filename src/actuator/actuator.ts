@@ -22,6 +22,7 @@ import type { Terraform } from '../terraform/terraform.ts';
 import { classified } from './failures.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers, stateMissing } from './leftovers.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
+import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
 import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
 import { type StackHome, seedDirectory, type Workspaces } from './workspaces.ts';
@@ -41,6 +42,10 @@ export interface VerbOptions {
 export interface UpdateOptions extends VerbOptions {
   /** Let the plan replace or delete a domain or disk. Default: refused. */
   readonly allowReplace?: boolean;
+  /** Id of a plan (see plan-report.ts) that may run whatever it does. */
+  readonly approvedPlan?: string | undefined;
+  /** Run no other plan than that. */
+  readonly onlyApproved?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
   readonly shutdownTimeoutMs?: number;
   /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
@@ -187,7 +192,9 @@ export class Actuator {
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
     if (plan.action === 'none') return;
     // What a broken create left was never in use: it may be replaced.
-    const allowed = options.allowReplace || (await unfinishedVerb(home)) === 'create';
+    const approved = options.approvedPlan === planId(intent, plan);
+    if (options.onlyApproved && !approved) throw planChanged();
+    const allowed = approved || options.allowReplace || (await unfinishedVerb(home)) === 'create';
     if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
     const seen = (await options.beforeApply?.()) ?? facts;
     await this.#clearLeftovers(intent, seen, home, await terraform.state(home.workspace), options);
@@ -200,6 +207,8 @@ export class Actuator {
       await this.#releaseAddresses(intent.uri, reservationsOf(intent));
     }
     await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
+    // Any change in place starts a domain that is off.
+    if (!intent.domain.running) await this.#stop(intent, options);
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
@@ -293,6 +302,15 @@ export class Actuator {
     if (outcome === 'timeout') options.onEvent?.({ type: 'shutdown_timeout' });
     return outcome;
   }
+}
+
+function planChanged(): Transient {
+  return new Transient({
+    code: 'Conflict',
+    message: 'what would change is no longer what was approved',
+    fix: 'look at the new plan, and approve that',
+    retryAfterMs: 1_000,
+  });
 }
 
 /** The pools of all volumes that are a machine's own. */

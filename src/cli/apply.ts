@@ -6,16 +6,17 @@ import { type Machine, MachineKind } from '../api/machine.ts';
 import type { Manifest } from '../api/manifest.ts';
 import { ManifestError } from '../api/manifest-error.ts';
 import { loadManifests } from '../api/manifest-files.ts';
-import type { GlobalFlags } from '../config.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
-import type { KubeObject, ObjectKey } from '../store/store.ts';
+import type { KubeObject, ObjectKey, Store } from '../store/store.ts';
+import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { type Context, withContext } from './command.ts';
 import { converge } from './converge.ts';
 import { reportError } from './error-report.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
+import type { Terminal as Output } from './terminal.ts';
 
-export interface ApplyFlags extends GlobalFlags {
+export interface ApplyFlags extends ClusterFlags {
   readonly filename: readonly string[];
   /** `true`: the flag without a duration. */
   readonly wait?: string | true;
@@ -28,18 +29,14 @@ const DEFAULT_WAIT_MS = 5 * 60_000;
 const AT_ONCE = 4;
 
 export async function apply(flags: ApplyFlags): Promise<number> {
-  const waitMs =
-    flags.wait === undefined
-      ? undefined
-      : flags.wait === true
-        ? DEFAULT_WAIT_MS
-        : parseDuration(flags.wait, '--wait');
+  if (isForCluster(flags)) return (await import('./cluster-apply.ts')).applyToCluster(flags);
+  const waitMs = waitOf(flags);
   return withContext(
     flags,
     async (context) => {
       const manifests = inOrder(await loadManifests(flags.filename, { namespace: context.config.namespace }));
       refuseUnsupported(manifests);
-      for (const manifest of manifests) await storeManifest(context, manifest);
+      for (const manifest of manifests) await storeManifest(context.engine.store, context.terminal, manifest);
       const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
       const names = manifests
         .filter(({ object }) => object.kind === 'Machine')
@@ -53,6 +50,12 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     },
     { allowReplace: flags.allowReplace ?? false },
   );
+}
+
+/** Milliseconds; undefined: without waiting. */
+export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
+  if (wait === undefined) return undefined;
+  return wait === true ? DEFAULT_WAIT_MS : parseDuration(wait, '--wait');
 }
 
 /** What others refer to comes first. */
@@ -86,12 +89,14 @@ export function keyOf({ metadata }: KubeObject): ObjectKey {
 }
 
 /** Puts the object into the store and says what that changed. */
-export async function storeManifest({ engine, terminal }: Context, { object }: Manifest): Promise<void> {
+export async function storeManifest(store: Store, terminal: Output, { object }: Manifest): Promise<void> {
   const kind = kindOf(object);
-  const before = await engine.store.get(kind, keyOf(object));
+  const before = await store.get(kind, keyOf(object));
   if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
-  const after = await engine.store.apply(kind, object, { fieldManager: FIELD_MANAGER });
-  const unchanged = before?.metadata.generation === after.metadata.generation;
+  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER });
+  // Secrets of a cluster have no generation.
+  const version = after.metadata.generation === undefined ? 'resourceVersion' : 'generation';
+  const unchanged = before?.metadata[version] === after.metadata[version];
   terminal.out(
     `${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`,
   );

@@ -4,18 +4,18 @@ import { ClusterKind } from '../api/cluster.ts';
 import type { ApiKind } from '../api/kind.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
-import type { GlobalFlags } from '../config.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
-import type { ObjectKey } from '../store/store.ts';
+import type { ObjectKey, Store } from '../store/store.ts';
 import { inOrder, keyOf, kindOf } from './apply.ts';
+import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { type Context, withContext } from './command.ts';
 import { converge } from './converge.ts';
 import { reportError } from './error-report.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { kindNamed, notFound } from './get.ts';
 
-export interface DeleteFlags extends GlobalFlags {
+export interface DeleteFlags extends ClusterFlags {
   readonly filename?: readonly string[];
   readonly now?: boolean;
   readonly timeout?: string;
@@ -34,12 +34,13 @@ export async function remove(
   names: readonly string[],
   flags: DeleteFlags,
 ): Promise<number> {
-  const timeoutMs =
-    flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(flags.timeout, '--timeout');
+  if (isForCluster(flags))
+    return (await import('./cluster-delete.ts')).removeFromCluster(kindName, names, flags);
+  const timeoutMs = timeoutOf(flags);
   return withContext(
     flags,
     async (context) => {
-      const targets = await targetsOf(context, kindName, names, flags);
+      const targets = await targetsOf(context.engine.store, context.config.namespace, kindName, names, flags);
       // Marked before anything is awaited: a Cluster waits for Machines that know that they go.
       for (const { kind, key } of targets) await context.engine.store.delete(kind, key);
       const machines = targets.filter(({ kind }) => kind === MachineKind);
@@ -52,8 +53,13 @@ export async function remove(
   );
 }
 
-async function targetsOf(
-  { engine, config }: Context,
+export function timeoutOf({ timeout }: Pick<DeleteFlags, 'timeout'>): number {
+  return timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout, '--timeout');
+}
+
+export async function targetsOf(
+  store: Store,
+  namespace: string,
   kindName: string | undefined,
   names: readonly string[],
   flags: DeleteFlags,
@@ -66,16 +72,16 @@ async function targetsOf(
     });
   }
   const wanted: Target[] = flags.filename
-    ? inOrder(await loadManifests(flags.filename, { namespace: config.namespace }))
+    ? inOrder(await loadManifests(flags.filename, { namespace }))
         .reverse()
         .map(({ object }) => ({ kind: kindOf(object), key: keyOf(object) }))
-    : names.map((name) => ({ kind: kindNamed(kindName ?? ''), key: { namespace: config.namespace, name } }));
+    : names.map((name) => ({ kind: kindNamed(kindName ?? ''), key: { namespace, name } }));
   const found: Target[] = [];
   for (const target of wanted) {
-    if (await engine.store.get(target.kind, target.key)) found.push(target);
+    if (await store.get(target.kind, target.key)) found.push(target);
     // A file is a wish that these be gone; a name that is not there is probably a slip.
     else if (!flags.filename && !flags.ignoreNotFound)
-      throw notFound(target.kind, target.key.name, config.namespace);
+      throw notFound(target.kind, target.key.name, namespace);
   }
   return found;
 }

@@ -3,20 +3,21 @@
 import { type Machine, MachineKind, machineProviderSpec } from '../api/machine.ts';
 import { memoryMiB } from '../api/machine-provider-spec.ts';
 import { redact } from '../api/redact.ts';
-import type { GlobalFlags } from '../config.ts';
 import { formatDuration } from '../duration.ts';
-import type { StateResource } from '../terraform/state.ts';
+import { parseState, type StateResource } from '../terraform/state.ts';
+import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound, observeAll } from './get.ts';
 import { formatData } from './output.ts';
 import { formatTable } from './table.ts';
 
-export interface DescribeFlags extends GlobalFlags {
+export interface DescribeFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';
 }
 
 export async function describeMachine(name: string, flags: DescribeFlags): Promise<number> {
+  if (isForCluster(flags)) return describeInCluster(name, flags);
   return withContext(flags, async (context) => {
     const { engine, config, terminal } = context;
     const key = { namespace: config.namespace, name };
@@ -39,6 +40,31 @@ export async function describeMachine(name: string, flags: DescribeFlags): Promi
       );
     } else {
       terminal.out(description(machine, resources, workspace.dir));
+    }
+    return EXIT.ok;
+  });
+}
+
+async function describeInCluster(
+  name: string,
+  flags: DescribeFlags & { readonly kubeconfig: string },
+): Promise<number> {
+  return withCluster(flags, async ({ cluster, config, terminal }) => {
+    const { namespace } = config;
+    const machine = await cluster.store.get(MachineKind, { namespace, name });
+    if (!machine) throw notFound(MachineKind, name, namespace);
+    const { workspace, place } = cluster.workspaces.machine({ namespace, name });
+    const resources = parseState((await workspace.kubernetes?.readState()) ?? '')?.resources ?? [];
+    if (flags.output) {
+      const rows = resources.map(({ address, attributes, tainted }) => ({
+        address,
+        id: attributes['id'],
+        tainted,
+      }));
+      const data = { machine: redact(machine), terraform: { state: place, resources: rows } };
+      terminal.out(formatData(data, flags.output));
+    } else {
+      terminal.out(description(machine, resources, place));
     }
     return EXIT.ok;
   });

@@ -2,39 +2,63 @@
 
 import type { ApiKind } from '../api/kind.ts';
 import { CLUSTER_API_KINDS, findKindByName } from '../api/kinds.ts';
-import type { GlobalFlags } from '../config.ts';
 import { CaplvError, Terminal } from '../errors.ts';
+import type { KubeObject, Store } from '../store/store.ts';
+import { keyOf } from './apply.ts';
+import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { type Context, withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { formatObjects, type Output } from './output.ts';
+import type { Terminal as TerminalOutput } from './terminal.ts';
 
-export interface GetFlags extends GlobalFlags {
+export interface GetFlags extends ClusterFlags {
   readonly output?: Output;
   readonly allNamespaces?: boolean;
 }
 
 export async function get(kindName: string, name: string | undefined, flags: GetFlags): Promise<number> {
   const kind = kindNamed(kindName);
+  if (isForCluster(flags)) {
+    return withCluster(flags, async ({ cluster, config, terminal }) => {
+      const objects = await find(cluster.store, config.namespace, kind, name, flags);
+      return show(terminal, config.namespace, kind, objects, name, flags);
+    });
+  }
   return withContext(flags, async (context) => {
     const { engine, config, terminal } = context;
-    const scope = flags.allNamespaces ? {} : { namespace: config.namespace };
-    const keys = (await engine.store.list(kind, scope))
-      .map(({ metadata }) => ({ namespace: metadata.namespace ?? 'default', name: metadata.name }))
-      .filter((key) => name === undefined || key.name === name);
-    if (name !== undefined && keys.length === 0) throw notFound(kind, name, config.namespace);
-    if (kind.kind === 'Machine') await observeAll(context, keys);
-    const objects = (await Promise.all(keys.map((key) => engine.store.get(kind, key)))).filter(
-      (object) => object !== undefined,
-    );
-    if (objects.length === 0 && (flags.output === undefined || flags.output === 'wide')) {
-      terminal.say(
-        `No ${kind.plural} in namespace "${config.namespace}". Make one with: caplv apply -f FILE`,
-      );
-      return EXIT.ok;
-    }
-    terminal.out(formatObjects(kind, objects, flags.output, name !== undefined));
-    return EXIT.ok;
+    const look = () => find(engine.store, config.namespace, kind, name, flags);
+    if (kind.kind === 'Machine') await observeAll(context, (await look()).map(keyOf));
+    return show(terminal, config.namespace, kind, await look(), name, flags);
   });
+}
+
+async function find(
+  store: Store,
+  namespace: string,
+  kind: ApiKind,
+  name: string | undefined,
+  { allNamespaces }: GetFlags,
+): Promise<KubeObject[]> {
+  const all = await store.list(kind, allNamespaces ? {} : { namespace });
+  const named = all.filter(({ metadata }) => name === undefined || metadata.name === name);
+  if (name !== undefined && named.length === 0) throw notFound(kind, name, namespace);
+  return named;
+}
+
+function show(
+  terminal: TerminalOutput,
+  namespace: string,
+  kind: ApiKind,
+  objects: readonly KubeObject[],
+  name: string | undefined,
+  { output }: GetFlags,
+): number {
+  if (objects.length === 0 && (output === undefined || output === 'wide')) {
+    terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: caplv apply -f FILE`);
+    return EXIT.ok;
+  }
+  terminal.out(formatObjects(kind, objects, output, name !== undefined));
+  return EXIT.ok;
 }
 
 export function kindNamed(name: string): ApiKind {

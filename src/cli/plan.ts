@@ -5,21 +5,23 @@ import { classified } from '../actuator/failures.ts';
 import type { PlanPreview } from '../actuator/plan-preview.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
-import type { GlobalFlags } from '../config.ts';
+import type { Config } from '../config.ts';
 import { refuseSharedMac } from '../controllers/mac-conflict.ts';
-import { openResolver } from '../engine.ts';
+import { type Engine, openResolver } from '../engine.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
-import { OverlayStore } from '../store/overlay-store.ts';
+import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
 import type { AttributeChange, Explanation } from '../terraform/explanation.ts';
 import { keyOf } from './apply.ts';
-import { type Context, withContext } from './command.ts';
+import { type ClusterFlags, isForCluster } from './cluster-command.ts';
+import { withClusterEngine } from './cluster-engine.ts';
+import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { formatData } from './output.ts';
-import type { Style } from './terminal.ts';
+import type { Style, Terminal } from './terminal.ts';
 
-export interface PlanFlags extends GlobalFlags {
+export interface PlanFlags extends ClusterFlags {
   readonly filename: readonly string[];
   readonly output?: 'json' | 'yaml';
 }
@@ -29,29 +31,39 @@ interface MachinePlan extends PlanPreview {
 }
 
 export async function plan(flags: PlanFlags): Promise<number> {
-  return withContext(flags, async (context) => {
-    const manifests = await loadManifests(flags.filename, { namespace: context.config.namespace });
-    const overlay = new OverlayStore(
-      context.engine.store,
-      manifests.map(({ object }) => object),
-    );
-    const plans: MachinePlan[] = [];
-    for (const { object } of manifests) {
-      if (object.kind === 'Machine')
-        plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
-    }
-    const changed = plans.some((one) => one.plan.action !== 'none');
-    const { terminal } = context;
-    if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
-    else for (const one of plans) terminal.out(asText(one, terminal.style));
-    if (changed && !flags.output)
-      terminal.say('Next: caplv apply with the same -f; replacing needs --allow-replace');
-    return changed ? EXIT.changes : EXIT.ok;
-  });
+  if (isForCluster(flags)) {
+    return withClusterEngine(flags, (context) => planAll(context, flags, REPLACING_IN_CLUSTER));
+  }
+  return withContext(flags, (context) => planAll(context, flags, 'replacing needs --allow-replace'));
+}
+
+const REPLACING_IN_CLUSTER = 'replacing is refused until the plan in the status of the Machine is approved';
+
+interface Planning {
+  readonly config: Config;
+  readonly terminal: Terminal;
+  readonly engine: Engine & { readonly store: OverlayBase };
+}
+
+async function planAll(context: Planning, flags: PlanFlags, replacing: string): Promise<number> {
+  const { config, terminal, engine } = context;
+  const manifests = await loadManifests(flags.filename, { namespace: config.namespace });
+  const objects = manifests.map(({ object }) => object);
+  const overlay = new OverlayStore(engine.store, objects);
+  const plans: MachinePlan[] = [];
+  for (const object of objects) {
+    if (object.kind === 'Machine')
+      plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
+  }
+  const changed = plans.some((one) => one.plan.action !== 'none');
+  if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
+  else for (const one of plans) terminal.out(asText(one, terminal.style));
+  if (changed && !flags.output) terminal.say(`Next: caplv apply with the same -f; ${replacing}`);
+  return changed ? EXIT.changes : EXIT.ok;
 }
 
 async function planMachine(
-  context: Context,
+  context: Planning,
   overlay: OverlayStore,
   object: Parameters<typeof keyOf>[0],
 ): Promise<PlanPreview> {

@@ -20,7 +20,7 @@ export async function register(
     const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
     for (const manifest of manifests) {
       if (manifest.object.kind !== 'Machine' || manifest.object.metadata.name === name)
-        await storeManifest(context, manifest);
+        await storeManifest(engine.store, context.terminal, manifest);
     }
     const key = { namespace: config.namespace, name };
     const machine = manifests.find(({ object }) => object.kind === 'Machine' && keyOf(object).name === name);

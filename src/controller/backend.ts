@@ -2,6 +2,7 @@
 
 import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
 import type { Workspaces } from '../actuator/workspaces.ts';
+import type { NodeControllerOptions } from '../controllers/node.ts';
 import type { Recorder } from '../controllers/recorder.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { formatKey, keyOf } from '../kube/key.ts';
@@ -11,6 +12,7 @@ import type { Metrics } from '../kube/metrics.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
 import { connectCluster } from './cluster-connection.ts';
+import { WorkloadNodes } from './workload-nodes.ts';
 
 export interface Backend {
   readonly store: Store;
@@ -19,6 +21,8 @@ export interface Backend {
   readonly workspaces: Workspaces;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
+  /** Nodes of the cluster that a Machine is to be part of; absent: nobody knows of any. */
+  readonly nodesOf?: NodeControllerOptions['nodesOf'];
   /** Call it when all work has ended. */
   close(): Promise<void>;
 }
@@ -40,14 +44,16 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const { log, metrics } = options;
   const { client, store, namespace, installation, workspaces, close } = await connectCluster(options);
   const events = new EventRecorder({ store, controller: NAME, log });
+  const nodes = new WorkloadNodes(client);
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
   };
   return {
     store,
-    installation,
+    installation: await installation(),
     workspaces,
     recorder,
+    nodesOf: (machine) => nodes.of(machine),
     leaderElection: new LeaderElection({ client, namespace, name: NAME, log, metrics }),
     close: async () => {
       await events.flush();

@@ -27,7 +27,7 @@ export interface ClusterConnection {
   readonly store: KubernetesStore;
   readonly namespace: string;
   /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
-  readonly installation: string;
+  installation(): Promise<string>;
   readonly workspaces: KubernetesWorkspaces;
   close(): Promise<void>;
 }
@@ -62,7 +62,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     client,
     store: new KubernetesStore(client, { log, metrics }),
     namespace,
-    installation: await installationOf(client),
+    installation: () => installationOf(client),
     workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks }),
     close: async () => {
       client.close();

@@ -41,7 +41,7 @@ export class ClusterController {
     if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
       await store.apply(
         ClusterKind,
-        { metadata: { ...key, finalizers: [FINALIZER] } },
+        { metadata: { ...key, ...uidOf(cluster), finalizers: [FINALIZER] } },
         { fieldManager: FIELD_MANAGER },
       );
     }
@@ -78,7 +78,8 @@ export class ClusterController {
       return { requeueAfterMs: MACHINES_POLL_MS };
     }
     for (const { uri } of sites) await hosts.ensure(uri);
-    await store.apply(ClusterKind, { metadata: { ...key } }, { fieldManager: FIELD_MANAGER });
+    const metadata = { ...key, ...uidOf(cluster) };
+    await store.apply(ClusterKind, { metadata }, { fieldManager: FIELD_MANAGER });
     return {};
   }
 
@@ -121,4 +122,9 @@ export class ClusterController {
     if (isDeepStrictEqual(cluster.status, status)) return;
     await this.#options.store.applyStatus(ClusterKind, key, status, { fieldManager: FIELD_MANAGER });
   }
+}
+
+/** For writes: to this very object, and none if it is gone. */
+function uidOf({ metadata: { uid } }: Cluster): { readonly uid?: string } {
+  return uid === undefined ? {} : { uid };
 }

@@ -7,7 +7,7 @@ import type { SeedIntent } from '../../stacks/intent.ts';
 import { classified } from '../actuator/failures.ts';
 import { type Cluster, clusterProviderSpec } from '../api/cluster.ts';
 import { type Machine, machineProviderSpec } from '../api/machine.ts';
-import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/machine-provider-spec.ts';
 import { findProviderSpec } from '../api/provider-spec.ts';
 import { SecretKind, secretValue } from '../api/secret.ts';
 import { Terminal, Transient } from '../errors.ts';
@@ -19,6 +19,7 @@ import { candidateSites, type Site, siteAt, sitesOf } from '../intent/site.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Store } from '../store/store.ts';
 import { clusterOf } from './cluster-lookup.ts';
+import { Placer } from './placer.ts';
 
 export interface MachineResolverOptions {
   readonly store: Store;
@@ -42,9 +43,11 @@ export interface PlacedMachine {
 
 export class MachineResolver {
   readonly #options: MachineResolverOptions;
+  readonly #placer: Placer;
 
   constructor(options: MachineResolverOptions) {
     this.#options = options;
+    this.#placer = new Placer(options);
   }
 
   /** Throws Transient while the Cluster is missing, Terminal for a spec that cannot be placed. */
@@ -59,7 +62,7 @@ export class MachineResolver {
       cluster,
       spec,
       path,
-      site: this.#site(machine, spec, cluster),
+      site: await this.#site(machine, spec, path, cluster),
     };
   }
 
@@ -103,13 +106,20 @@ export class MachineResolver {
   }
 
   /** A machine stays where it was made; only a new one is given a place. */
-  #site(machine: Machine, spec: LibvirtMachineProviderSpec, cluster: Cluster | undefined): Site {
+  async #site(
+    machine: Machine,
+    spec: LibvirtMachineProviderSpec,
+    path: string,
+    cluster: Cluster | undefined,
+  ): Promise<Site> {
     const clusterSpec = cluster && clusterProviderSpec(cluster);
     const made = machine.status?.providerStatus?.pinned?.uri;
     if (made !== undefined) return siteAt(made, sitesOf(clusterSpec, this.#options.defaultUri));
-    const [first] = candidateSites(spec, clusterSpec, this.#options.defaultUri);
-    if (!first) throw new Error('a Cluster has at least one site');
-    return first;
+    return this.#placer.place(machine, candidateSites(spec, clusterSpec, this.#options.defaultUri), {
+      memoryMiB: memoryMiB(spec),
+      allowOvercommit: clusterSpec?.allowOvercommit ?? false,
+      path: `${path}.${spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB'}`,
+    });
   }
 
   /** A host that the manifest names now and the machine is not on would be passed over without a word. */

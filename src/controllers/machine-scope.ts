@@ -39,6 +39,12 @@ export class MachineScope {
     return { ...this.key, uid: this.machine.metadata.uid ?? '' };
   }
 
+  /** For writes: to this very object, and none if it is gone. */
+  get #uid(): { readonly uid?: string } {
+    const { uid } = this.machine.metadata;
+    return uid === undefined ? {} : { uid };
+  }
+
   get providerStatus(): MachineProviderStatus {
     return this.status.providerStatus ?? {};
   }
@@ -111,6 +117,11 @@ export class MachineScope {
     }
   }
 
+  clearPlan(): void {
+    const { lastPlan: _, ...kept } = this.providerStatus;
+    this.status.providerStatus = kept;
+  }
+
   clearError(): void {
     delete this.status.errorReason;
     delete this.status.errorMessage;
@@ -127,7 +138,7 @@ export class MachineScope {
     this.machine = await this.#store.apply(
       MachineKind,
       {
-        metadata: { ...this.key, finalizers: [FINALIZER] },
+        metadata: { ...this.key, ...this.#uid, finalizers: [FINALIZER] },
         ...(withProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
       },
       { fieldManager: FIELD_MANAGER },
@@ -136,7 +147,8 @@ export class MachineScope {
 
   /** Lets the object go. */
   async release(): Promise<void> {
-    await this.#store.apply(MachineKind, { metadata: { ...this.key } }, { fieldManager: FIELD_MANAGER });
+    const metadata = { ...this.key, ...this.#uid };
+    await this.#store.apply(MachineKind, { metadata }, { fieldManager: FIELD_MANAGER });
   }
 
   /** Writes the status if it changed. */

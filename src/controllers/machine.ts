@@ -5,7 +5,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type Actuator, type ActuatorEvent, poolsOf, reservationsOf } from '../actuator/actuator.ts';
-import { type Machine, MachineKind, type Pinned } from '../api/machine.ts';
+import { planReport } from '../actuator/plan-report.ts';
+import { ReplaceRefused } from '../actuator/replace-guard.ts';
+import { type Machine, MachineKind, type MachineProviderStatus, type Pinned } from '../api/machine.ts';
 import { CaplvError, Transient } from '../errors.ts';
 import { intentHash, interfacesOf, poolOf } from '../intent/machine-intent.ts';
 import { domainName, isOwnedBy } from '../intent/names.ts';
@@ -21,6 +23,7 @@ import { refuseSharedMac } from './mac-conflict.ts';
 import { recordObservation } from './machine-observation.ts';
 import type { MachineResolver, PlacedMachine } from './machine-resolver.ts';
 import { MachineScope } from './machine-scope.ts';
+import { approvedPlan, howToApprove, isPlanOnly, recordPlan } from './plan-approval.ts';
 import type { Recorder } from './recorder.ts';
 import type { SharedHosts } from './shared-hosts.ts';
 
@@ -126,6 +129,9 @@ export class MachineController {
     const observed = isNew ? undefined : await scope.step('HostReady', () => this.#look(placed));
     if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
     const reason = reasonToRun(scope, resolved, observed);
+    if (reason !== undefined && (await this.#isHeld(scope, resolved))) {
+      return this.#settle(scope, placed, observed, scope.providerStatus.lastPlan);
+    }
     const now = reason === undefined ? observed : await this.#makeTrue(scope, placed, resolved, reason);
     await scope.claim(true);
     return this.#settle(scope, placed, now);
@@ -136,15 +142,34 @@ export class MachineController {
     scope: MachineScope,
     placed: PlacedMachine,
     observed: DomainObservation | undefined,
+    held?: MachineProviderStatus['lastPlan'],
   ): Promise<Result> {
     scope.clearError();
     scope.setProviderStatus({ domainName: domainName(placed.identity) });
     recordObservation(scope, placed.spec, observed);
+    if (!held) scope.clearPlan();
+    else {
+      const what = `plan ${held.id} waits: ${held.summary}; ${howToApprove(held.id)}`;
+      scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
+    }
     scope.summarize();
     await scope.save();
     return scope.status.phase === 'Provisioned' && placed.spec.running
       ? { requeueAfterMs: addressPollMs(scope) }
       : {};
+  }
+
+  /** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
+  async #isHeld(scope: MachineScope, { intent }: ResolvedMachine): Promise<boolean> {
+    if (!isPlanOnly(scope.machine)) return false;
+    const preview = await scope.step('DomainReady', () => this.#options.actuator.plan(intent));
+    if (preview.plan.action === 'none') {
+      scope.clearPlan();
+      return false;
+    }
+    const report = planReport(intent, preview);
+    recordPlan(scope, this.#options.recorder, report);
+    return approvedPlan(scope.machine) !== report.id;
   }
 
   /** Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. */
@@ -170,12 +195,21 @@ export class MachineController {
     const options = {
       onEvent,
       allowReplace,
+      approvedPlan: approvedPlan(scope.machine),
+      onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
       shutdownTimeoutMs: this.#shutdownTimeoutMs(placed),
       ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
     };
-    await scope.step('DomainReady', () =>
-      exists ? actuator.update(intent, facts, options) : actuator.create(intent, facts, options),
-    );
+    try {
+      await scope.step('DomainReady', () =>
+        exists ? actuator.update(intent, facts, options) : actuator.create(intent, facts, options),
+      );
+    } catch (error) {
+      if (error instanceof ReplaceRefused) {
+        recordPlan(scope, this.#options.recorder, planReport(intent, error.preview));
+      }
+      throw error;
+    }
     const verb = exists ? 'Updated' : 'Created';
     const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
     this.#options.recorder.event(scope.machine, {
@@ -189,6 +223,7 @@ export class MachineController {
       lastPlanTime: new Date().toISOString(),
       pinned: resolved.pinned,
     });
+    scope.clearPlan();
     if (options.beforeApply) await this.#prepareHost(scope, placed, resolved);
     return scope.step('DomainReady', () => this.#exists(placed));
   }

@@ -23,6 +23,8 @@ export const REASONS = {
   WaitingForCluster: 'The Cluster that the Machine names does not exist yet.',
   WaitingForBootstrapData: 'The Secret with the bootstrap data does not exist yet.',
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
+  WaitingForApproval:
+    'The annotation cluster-api.k8s.io/plan-only holds changes back until their plan is approved.',
   Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
   Deleting: 'The guest is shut down and everything of the machine removed.',
 } as const;

@@ -32,8 +32,10 @@ export class CachedStore implements Store {
       informer.addHandler(({ type, object }) => {
         const id = idOf(informer.kind, object);
         const written = this.#written.get(id);
-        if (written && (type === 'DELETED' || versionOf(object) >= versionOf(written)))
-          this.#written.delete(id);
+        if (!written) return;
+        const isAnother = object.metadata.uid !== written.metadata.uid;
+        const isNewer = !isGone(written) && versionOf(object) >= versionOf(written);
+        if (type === 'DELETED' || isAnother || isNewer) this.#written.delete(id);
       });
     }
   }
@@ -101,7 +103,10 @@ export class CachedStore implements Store {
     const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
     if (!informer) return object;
     const known = informer.get(keyOf(object));
-    const isHeard = known ? versionOf(known) >= versionOf(object) : isGone(object);
+    // An object that goes with a write keeps its version.
+    const isHeard = isGone(object)
+      ? known?.metadata.uid !== object.metadata.uid
+      : known !== undefined && versionOf(known) >= versionOf(object);
     if (isHeard) this.#written.delete(idOf(kind, object));
     else this.#written.set(idOf(kind, object), object);
     return object;

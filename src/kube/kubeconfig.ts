@@ -32,9 +32,40 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
   if (paths.length === 0) return inClusterConnection();
 
   // Where several files define one name, the first wins, as in kubectl.
-  const files = paths.map(readKubeconfig);
+  const { cluster, user, namespace, name } = choose(paths.map(readKubeconfig), choice, paths.join(delimiter));
+  // client-node's KubeConfig costs 0.8 s and 85 MB (it imports every generated API): only where nothing less will do.
+  if (cluster['proxy-url'] || user['auth-provider']) return clientNodeConnection(paths, name, namespace);
+  return connectionOf(cluster, user, namespace);
+}
+
+/**
+ * From the text of a kubeconfig, `where` it was found. Credentials must stand in it: one that names files or programs of
+ * this machine is refused, since whoever wrote the text may not be allowed to use those.
+ */
+export function connectionFromText(text: string, where: string): Connection {
+  const { cluster, user, namespace } = choose([parseKubeconfig(text, where)], {}, where);
+  const outside = [
+    ...(['certificate-authority', 'proxy-url'] as const).filter((field) => cluster[field] !== undefined),
+    ...(['client-certificate', 'client-key', 'tokenFile', 'exec', 'auth-provider'] as const).filter(
+      (field) => user[field] !== undefined,
+    ),
+  ];
+  if (outside.length > 0)
+    throw new Error(`${where}: a kubeconfig must hold its credentials itself, without ${outside.join(', ')}`);
+  return connectionOf(cluster, user, namespace);
+}
+
+function choose(
+  files: readonly KubeconfigFile[],
+  choice: ConnectionChoice,
+  where: string,
+): {
+  readonly cluster: ClusterConfig;
+  readonly user: UserConfig;
+  readonly namespace: string;
+  readonly name: string;
+} {
   const name = choice.context ?? files.find((file) => file['current-context'])?.['current-context'];
-  const where = paths.join(delimiter);
   if (!name) throw new Error(`${where}: no current-context; choose a context`);
   const context = find(
     files.flatMap((file) => file.contexts ?? []),
@@ -54,11 +85,7 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
     context.user,
     where,
   );
-  const namespace = context.namespace ?? 'default';
-
-  // client-node's KubeConfig costs 0.8 s and 85 MB (it imports every generated API): only where nothing less will do.
-  if (cluster['proxy-url'] || user['auth-provider']) return clientNodeConnection(paths, name, namespace);
-  return connectionOf(cluster, user, namespace);
+  return { cluster, user, namespace: context.namespace ?? 'default', name };
 }
 
 /** Files that a connection is read from; empty: there is none but the service account of the pod. */
@@ -71,8 +98,7 @@ export function kubeconfigPaths(explicit: string | undefined): string[] {
 }
 
 function readKubeconfig(path: string): KubeconfigFile {
-  const file = parse(readFileSync(path, 'utf8')) as KubeconfigFile | null;
-  if (!file) throw new Error(`${path}: empty kubeconfig`);
+  const file = parseKubeconfig(readFileSync(path, 'utf8'), path);
   const absolute = (relative: string | undefined) => relative && resolve(dirname(path), relative);
   return {
     ...file,
@@ -90,6 +116,12 @@ function readKubeconfig(path: string): KubeconfigFile {
       },
     })),
   };
+}
+
+function parseKubeconfig(text: string, where: string): KubeconfigFile {
+  const file = parse(text) as KubeconfigFile | null;
+  if (!file) throw new Error(`${where}: empty kubeconfig`);
+  return file;
 }
 
 function find<E extends { readonly name: string }>(

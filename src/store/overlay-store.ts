@@ -1,15 +1,22 @@
 /** A store as it would be once some objects were applied, for looking ahead. Read-only. */
 
 import { parseLabelSelector } from './label-selector.ts';
-import type { LocalStore } from './local-store.ts';
 import type { KubeObject, ListOptions, ObjectKey, ResourceKind, Store, WatchEvent } from './store.ts';
 
+/** What an overlay lies on. */
+export interface OverlayBase extends Store {
+  /** See installation.ts. */
+  readonly installation: string;
+  /** The uid that an object of this name will have once it is applied. */
+  uidOf(kind: ResourceKind, key: ObjectKey): string;
+}
+
 export class OverlayStore implements Store {
-  readonly #base: LocalStore;
+  readonly #base: OverlayBase;
   readonly #objects: readonly KubeObject[];
 
   /** `objects`: of any kind; each with the namespace it is to be in. */
-  constructor(base: LocalStore, objects: readonly KubeObject[]) {
+  constructor(base: OverlayBase, objects: readonly KubeObject[]) {
     this.#base = base;
     this.#objects = objects;
   }

@@ -7,6 +7,7 @@ import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
+import { PROGRAM } from './controller-process.ts';
 
 /** libvirt hosts and an API server with our kinds, of one test file alone. */
 export class ClusterLab {
@@ -66,6 +67,13 @@ export class ClusterLab {
         },
       },
     };
+  }
+
+  /** `caplv` on this cluster; does not throw. */
+  async caplv(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const options = { env: this.env() as Record<string, string>, reject: false } as const;
+    const { exitCode = -1, stdout, stderr } = await execa(process.execPath, [PROGRAM, ...args], options);
+    return { exitCode, stdout, stderr };
   }
 
   get(name: string): Promise<Machine | undefined> {

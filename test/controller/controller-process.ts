@@ -10,7 +10,7 @@ export interface LogLine {
   readonly [name: string]: unknown;
 }
 
-const PROGRAM = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
+export const PROGRAM = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
 const soon = { timeout: 40_000, interval: 100 };
 
 /** `caplv controller` as a process, with what it logs. */

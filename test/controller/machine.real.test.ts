@@ -124,6 +124,48 @@ describe('the lock of a state', () => {
   });
 });
 
+describe('a change that would replace the domain', () => {
+  const planOf = async (name: string) => (await lab.get(name))?.status?.providerStatus?.lastPlan;
+
+  it('is refused, shown without values, and made once its plan is approved', async () => {
+    await lab.apply(lab.machine('grown'));
+    await expect.poll(() => lab.ready('grown'), soon).toMatch(/^True/);
+    const before = await lab.virsh('domuuid', 'default.grown');
+    await lab.apply(lab.machine('grown', { memoryMiB: 160 }));
+    await expect.poll(() => lab.ready('grown'), soon).toBe('False ReplaceRefused');
+    const plan = await planOf('grown');
+    expect(plan?.actions).toContainEqual({
+      address: 'libvirt_domain.machine',
+      action: 'replace',
+      reason: 'memory',
+    });
+    await lab.kubectl('annotate', 'machine', 'grown', 'cluster-api.k8s.io/approve-plan=another');
+    await lab.kubectl(
+      'annotate',
+      '--overwrite',
+      'machine',
+      'grown',
+      `cluster-api.k8s.io/approve-plan=${plan?.id}`,
+    );
+    await expect.poll(() => lab.ready('grown'), soon).toMatch(/^True/);
+    expect(await lab.virsh('domuuid', 'default.grown')).not.toBe(before);
+    expect(await planOf('grown')).toBeUndefined();
+  });
+
+  it('is only planned while the annotation plan-only is there, as everything else is', async () => {
+    await lab.apply(lab.machine('planned', {}, { annotations: { 'cluster-api.k8s.io/plan-only': '' } }));
+    await expect.poll(() => lab.ready('planned'), soon).toBe('False WaitingForApproval');
+    expect(await lab.host()).toEqual({ domains: [], volumes: [] });
+    const plan = await planOf('planned');
+    expect(plan?.summary).toMatch(/^\d to make$/);
+    expect(await lab.kubectl('describe', 'machine', 'planned')).toContain(
+      `plan ${plan?.id}: ${plan?.summary}`,
+    );
+    await lab.kubectl('annotate', 'machine', 'planned', `cluster-api.k8s.io/approve-plan=${plan?.id}`);
+    await expect.poll(() => lab.ready('planned'), soon).toMatch(/^True/);
+  });
+});
+
 it('another process goes on with the states where the first one ended', async () => {
   await lab.apply(lab.machine('kept'));
   await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);

@@ -93,7 +93,7 @@ describe('an image', () => {
       if (request.method === 'HEAD') return response.writeHead(200, { 'content-length': image.length }).end();
       response.writeHead(200, { 'content-length': image.length });
       downloads += 1;
-      if (downloads > 1) return response.end(image);
+      if (downloads > 2) return response.end(image);
       return response.write(image.subarray(0, image.length / 2), () => response.destroy());
     });
     const { exitCode, stderr } = await here().apply([bad({ imageURI: `${origin}/disk.qcow2` })]);

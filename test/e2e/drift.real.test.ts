@@ -5,7 +5,7 @@ import { useStandalone } from './standalone.ts';
 const here = useStandalone('drift');
 
 const DOMAIN = 'default.drifting';
-const drifting = () => machine('drifting', { ...here().image, running: true });
+const drifting = () => machine('drifting', { ...here().image, running: true, shutdownTimeoutSeconds: 0 });
 
 const get = async () => (await here().caplv.read(['get', 'machine', 'drifting'])).split('\n')[1];
 const condition = async (type: string) =>
@@ -95,4 +95,15 @@ describe('a machine that somebody changed with virsh', () => {
     }
     await here().caplv.read(['delete', 'machine', 'drifting', '--now']);
   });
+});
+
+test('a machine that is to be off is off after a change, which the provider cannot make without starting it', async () => {
+  const off = (spec: object = {}) => machine('off', { ...here().image, ...spec });
+  expect(await here().apply([off()])).toMatchObject({ exitCode: 0 });
+  expect(await here().virsh('domstate', 'default.off')).toBe('shut off');
+  expect(await here().apply([off({ autostart: true })])).toMatchObject({ exitCode: 0 });
+  expect(await here().virsh('dominfo', 'default.off')).toMatch(/State: +shut off[\s\S]*Autostart: +enable/);
+  expect(await here().plan([off({ autostart: true })])).toMatchObject({ exitCode: 0 });
+  expect(await here().apply([off({ autostart: true })])).toMatchObject({ exitCode: 0 });
+  await here().caplv.read(['delete', 'machine', 'off']);
 });

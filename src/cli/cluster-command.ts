@@ -1,0 +1,47 @@
+/** What commands have that work on a cluster: its objects, and no libvirt. The controller there does the work. */
+
+import { type Config, configOf, type GlobalFlags } from '../config.ts';
+import { type ClusterConnection, connectCluster } from '../controller/cluster-connection.ts';
+import { createLogger } from '../kube/log.ts';
+import { Metrics } from '../kube/metrics.ts';
+import { Interrupt } from './interrupt.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+
+export interface ClusterFlags extends GlobalFlags {
+  /** Path of a kubeconfig: work on that cluster, and not on the local store. */
+  readonly kubeconfig?: string;
+}
+
+export interface ClusterContext {
+  readonly config: Config;
+  readonly terminal: Terminal;
+  readonly cluster: ClusterConnection;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export async function withCluster(
+  flags: ClusterFlags & { readonly kubeconfig: string },
+  work: (context: ClusterContext) => Promise<number>,
+): Promise<number> {
+  const terminal = openTerminal(configOf(flags));
+  const log = createLogger({ level: 'warn', format: 'pretty' });
+  const interrupt = new Interrupt(terminal);
+  try {
+    const { kubeconfig, namespace } = flags;
+    const cluster = await connectCluster({ kubeconfig, namespace, log, metrics: new Metrics() });
+    try {
+      const config = configOf({ ...flags, namespace: cluster.namespace });
+      return await work({ config, terminal, cluster, signal: interrupt.signal });
+    } finally {
+      await cluster.close();
+    }
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+/** True for a command that is to work on a cluster. */
+export function isForCluster<F extends ClusterFlags>(flags: F): flags is F & { readonly kubeconfig: string } {
+  return flags.kubeconfig !== undefined;
+}

@@ -1,0 +1,46 @@
+/** For commands that ask libvirt themselves about what a cluster holds: its objects and states, and an engine here. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
+import type { Workspaces } from '../actuator/workspaces.ts';
+import { assembleEngine, type Engine } from '../engine.ts';
+import type { OverlayBase } from '../store/overlay-store.ts';
+import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-command.ts';
+import { requireLibvirtUri } from './libvirt-uri.ts';
+import { terminalRecorder } from './progress.ts';
+
+export interface ClusterEngineContext extends ClusterContext {
+  readonly engine: Engine & { readonly store: OverlayBase };
+}
+
+/** Of an object that does not exist; the API server will give it another. */
+const NEW_UID = '00000000-0000-4000-8000-000000000000';
+
+export async function withClusterEngine(
+  flags: ClusterFlags & { readonly kubeconfig: string },
+  work: (context: ClusterEngineContext) => Promise<number>,
+): Promise<number> {
+  return withCluster(flags, async (context) => {
+    const { cluster, config, terminal } = context;
+    requireLibvirtUri(config.libvirtUri);
+    const scratch = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
+    const local = new LocalWorkspaces(scratch);
+    const workspaces: Workspaces = {
+      // A plan of a new machine leaves nothing in the cluster.
+      machine: (machine) =>
+        machine.uid === NEW_UID ? local.machine(machine) : cluster.workspaces.machine(machine),
+      host: (uri) => cluster.workspaces.host(uri),
+    };
+    const installation = await cluster.installation();
+    const store = Object.assign(cluster.store, { installation, uidOf: () => NEW_UID });
+    const engine = assembleEngine(config, store, workspaces, { recorder: terminalRecorder(terminal) });
+    try {
+      return await work({ ...context, engine: { ...engine, store } });
+    } finally {
+      await engine.close();
+      await rm(scratch, { recursive: true, force: true });
+    }
+  });
+}

@@ -1,0 +1,67 @@
+/** On which host of several a new machine goes: spread over failure domains, then over hosts, then where most memory is free. */
+
+import { Terminal, Transient } from '../errors.ts';
+import { type Site, siteLabel } from './site.ts';
+
+/** A host as it is, with the machines that are, or are about to be, on it. */
+export interface Candidate {
+  readonly site: Site;
+  readonly memoryMiB: number;
+  /** What the host itself says is free. */
+  readonly freeMemoryMiB: number;
+  /** Memory of each machine of ours on it, running or not. */
+  readonly machinesMiB: readonly number[];
+  /** How many of them belong to the same Cluster as the new one. */
+  readonly siblings: number;
+}
+
+export interface Wanted {
+  readonly memoryMiB: number;
+  readonly allowOvercommit: boolean;
+  /** Field that asks for the memory, for errors. */
+  readonly path: string;
+}
+
+/**
+ * Throws InsufficientCapacity: Terminal when no host would be large enough if it were empty, Transient when none has room now.
+ * `candidates` has at least one.
+ */
+export function choosePlace(candidates: readonly Candidate[], wanted: Wanted): Site {
+  const { allowOvercommit, memoryMiB } = wanted;
+  const fitting = candidates.filter((one) => allowOvercommit || roomMiB(one) >= memoryMiB);
+  const domains = new Map<string | undefined, number>();
+  for (const { site, siblings } of candidates) {
+    const { failureDomain } = site;
+    domains.set(failureDomain, (domains.get(failureDomain) ?? 0) + siblings);
+  }
+  const inDomain = ({ site, siblings }: Candidate) =>
+    site.failureDomain === undefined ? siblings : (domains.get(site.failureDomain) ?? 0);
+  const [best] = [...fitting].sort(
+    (a, b) =>
+      inDomain(a) - inDomain(b) ||
+      a.siblings - b.siblings ||
+      roomMiB(b) - roomMiB(a) ||
+      // The same for whoever asks, whatever the order of hosts.
+      (siteLabel(a.site) < siteLabel(b.site) ? -1 : 1),
+  );
+  if (best) return best.site;
+  throw noRoom(candidates, wanted);
+}
+
+/** What is free counts what others use, what is promised counts guests that have not touched their memory yet: less of both. */
+function roomMiB({ memoryMiB, freeMemoryMiB, machinesMiB }: Candidate): number {
+  const promised = machinesMiB.reduce((sum, one) => sum + one, 0);
+  return Math.min(freeMemoryMiB, memoryMiB - promised);
+}
+
+function noRoom(candidates: readonly Candidate[], { memoryMiB, path }: Wanted): Terminal | Transient {
+  const rooms = candidates.map((one) => `${siteLabel(one.site)} has ${Math.max(0, roomMiB(one))} MiB`);
+  const details = {
+    code: 'InsufficientCapacity' as const,
+    path,
+    message: `no host has ${memoryMiB} MiB of memory left: ${rooms.join(', ')}`,
+    fix: 'delete machines, ask for less, add a host to the Cluster, or set allowOvercommit there',
+  };
+  const isHopeless = candidates.every((one) => one.memoryMiB < memoryMiB);
+  return isHopeless ? new Terminal(details) : new Transient({ ...details, retryAfterMs: 15_000 });
+}

@@ -1,0 +1,132 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { LeaseKind } from '../../src/kube/lease.ts';
+import { ClusterLab } from './cluster-lab.ts';
+import { ControllerProcess } from './controller-process.ts';
+
+const soon = { timeout: 60_000, interval: 100 };
+
+let lab: ClusterLab;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('test-cluster', 2);
+  controller = await ControllerProcess.start(lab.env());
+});
+
+afterAll(async () => {
+  await controller?.kill();
+  await lab?.down();
+});
+
+afterEach(async () => {
+  await lab.kubectl('delete', 'machinedeployments,machinesets,machines', '--all', '--wait=true');
+  await expect.poll(() => lab.kubectl('get', 'machines', '-o', 'name'), soon).toBe('');
+  await lab.kubectl('delete', 'clusters', '--all', '--wait=true');
+});
+
+const cluster = () => ({
+  apiVersion: 'cluster-api.k8s.io/v1alpha1',
+  kind: 'Cluster',
+  metadata: { name: 'two', namespace: 'default' },
+  spec: {
+    providerSpec: {
+      hosts: lab.lab.hosts.map(({ name, uri }) => ({ name, uri, failureDomain: name })),
+    },
+  },
+});
+
+async function manifest(name: string, ...objects: readonly object[]): Promise<string> {
+  const path = join(lab.lab.directory, `${name}.yaml`);
+  await writeFile(path, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+  return path;
+}
+
+describe('a Cluster of two hosts', () => {
+  it('has its machines spread evenly, and is deleted after them', async () => {
+    await lab.apply(cluster(), ...['a', 'b', 'c', 'd'].map((name) => lab.machine(name)));
+    for (const name of ['a', 'b', 'c', 'd']) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(0)).domains).toHaveLength(2);
+    expect((await lab.host(1)).domains).toHaveLength(2);
+
+    await lab.kubectl('delete', 'cluster', 'two', '--wait=false');
+    await expect.poll(() => lab.kubectl('get', 'cluster', 'two'), soon).toMatch(/Deleting/);
+    await lab.kubectl('delete', 'machines', '--all');
+    await expect.poll(() => lab.kubectl('get', 'clusters', '-o', 'name'), soon).toBe('');
+    await expect.poll(() => lab.host(0), soon).toEqual({ domains: [], volumes: [] });
+    await expect.poll(() => lab.host(1), soon).toEqual({ domains: [], volumes: [] });
+  });
+});
+
+describe('the command line, on a cluster', () => {
+  it('applies, waits, shows, plans and deletes what the controller makes', async () => {
+    const file = await manifest('cli', cluster(), lab.machine('cli'));
+    const planned = await lab.caplv('plan', '-f', file);
+    expect(planned).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('machine/cli: create') });
+    expect(await lab.kubectl('get', 'machines,secrets', '-o', 'name')).toBe('');
+
+    const applied = await lab.caplv('apply', '-f', file, '--wait=60s');
+    expect(applied).toMatchObject({ exitCode: 0, stdout: 'cluster/two created\nmachine/cli created' });
+    expect((await lab.caplv('apply', '-f', file)).stdout).toBe(
+      'cluster/two unchanged\nmachine/cli unchanged',
+    );
+    expect(await lab.caplv('plan', '-f', file)).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/cli: no changes',
+    });
+
+    expect((await lab.caplv('get', 'machines')).stdout).toMatch(/^cli +Provisioned +True +NotStarted/m);
+    expect((await lab.caplv('describe', 'machine', 'cli')).stdout).toMatch(/libvirt_domain\.machine/);
+    expect((await lab.caplv('describe', 'cluster', 'two')).stdout).toMatch(
+      /^Cluster\/two +Provisioned +True[^]*^└─Machine\/cli +Provisioned +True/m,
+    );
+    const tree = JSON.parse((await lab.caplv('describe', 'cluster', 'two', '-o', 'json')).stdout);
+    expect(tree).toMatchObject({ kind: 'Cluster', children: [{ kind: 'Machine', name: 'cli' }] });
+
+    expect((await lab.caplv('state', 'list', 'cli')).stdout.split('\n')).toContain('libvirt_domain.machine');
+    const shown = await lab.caplv('state', 'show', 'cli', 'libvirt_domain.machine', '-o', 'json');
+    expect(JSON.parse(shown.stdout)).toMatchObject({ name: 'default.cli' });
+    expect(JSON.parse((await lab.caplv('state', 'pull', 'cli')).stdout)).toMatchObject({ version: 4 });
+
+    const deleted = await lab.caplv('delete', '-f', file);
+    expect(deleted).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await lab.host(0)).domains.concat((await lab.host(1)).domains)).toEqual([]);
+  });
+
+  it('says why a machine does not become ready', async () => {
+    const file = await manifest('bad', lab.machine('bad', { imageURI: '/nowhere.qcow2' }));
+    const applied = await lab.caplv('apply', '-f', file, '--wait=3s');
+    expect(applied.exitCode).toBe(5);
+    expect(applied.stderr).toContain('machine/bad  ImageNotFound: ');
+  });
+});
+
+it('a machine is told which Node it became', async () => {
+  await lab.apply(lab.machine('noded', { running: true }));
+  await expect.poll(() => lab.get('noded').then((m) => m?.status?.phase), soon).toBe('Running');
+  const machine = await lab.get('noded');
+  await lab.apply({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'node-1' },
+    spec: { providerID: machine?.spec.providerID },
+  });
+  await expect.poll(() => lab.get('noded').then((m) => m?.status?.nodeRef?.name), soon).toBe('node-1');
+  await lab.kubectl('delete', 'node', 'node-1');
+});
+
+it('a second controller takes over from one that is killed, and makes nothing twice', async () => {
+  const second = await ControllerProcess.start(lab.env(), [], 'Waiting for the lease');
+  try {
+    const names = ['k1', 'k2', 'k3', 'k4'];
+    await lab.apply(...names.map((name) => lab.machine(name)));
+    await controller.kill();
+    for (const name of names) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(0)).domains.sort()).toEqual(names.map((name) => `default.${name}`));
+    const lease = await lab.client.get(LeaseKind, { namespace: 'default', name: 'caplv-controller' });
+    expect(lease?.spec.leaseTransitions).toBeGreaterThan(0);
+  } finally {
+    controller = second;
+  }
+});

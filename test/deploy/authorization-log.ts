@@ -1,0 +1,121 @@
+/**
+ * What an API server asks before it lets somebody do something. A webhook authorizer in front of RBAC hears every
+ * question, also those that no audit log has: server-side apply of an object that is not there needs `create`, too.
+ */
+
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { stringify } from 'yaml';
+import type { KubeLab } from '../lab/kube/kube-lab.ts';
+import { type ProcessId, startProcess, stopProcess } from '../lab/kube/lab-process.ts';
+
+export interface Question {
+  readonly user: string;
+  readonly verb: string;
+  readonly group: string;
+  /** With its subresource: `machines/status`. */
+  readonly resource: string;
+  /** Empty for objects of the cluster, and for lists over all namespaces. */
+  readonly namespace: string;
+  /** Empty for lists, and for objects that get their name later. */
+  readonly name: string;
+}
+
+interface SubjectAccessReview {
+  readonly spec: {
+    readonly user: string;
+    readonly resourceAttributes?: {
+      readonly verb: string;
+      readonly group?: string;
+      readonly resource: string;
+      readonly subresource?: string;
+      readonly namespace?: string;
+      readonly name?: string;
+    };
+  };
+}
+
+export class AuthorizationLog {
+  readonly questions: Question[] = [];
+  readonly #server = createServer(async (request, response) => {
+    const review = JSON.parse(await text(request)) as SubjectAccessReview;
+    this.#note(review);
+    response.setHeader('Content-Type', 'application/json');
+    // No opinion: RBAC is asked next.
+    response.end(JSON.stringify({ ...review, status: { allowed: false } }));
+  });
+  #apiServer: ProcessId | undefined;
+
+  /** Starts the lab's API server anew, on the same port and over the same objects, with a webhook before RBAC. */
+  static async of(lab: KubeLab): Promise<AuthorizationLog> {
+    const log = new AuthorizationLog();
+    log.#server.listen(0, '127.0.0.1');
+    await once(log.#server, 'listening');
+    const { port } = log.#server.address() as AddressInfo;
+    const config = join(lab.dir, 'authorization-webhook.yaml');
+    await writeFile(config, stringify(webhookConfig(`http://127.0.0.1:${port}/`)));
+    const [command = '', ...args] = await commandOfApiServer(lab);
+    await lab.stopApiServer();
+    log.#apiServer = await startProcess({
+      command,
+      args: [
+        ...args.filter((arg) => !arg.startsWith('--authorization-mode=')),
+        '--authorization-mode=Webhook,RBAC',
+        `--authorization-webhook-config-file=${config}`,
+        '--authorization-webhook-version=v1',
+        // Who names an owner that must wait for what it owns must be allowed to hold it up. OpenShift has this on.
+        '--enable-admission-plugins=OwnerReferencesPermissionEnforcement',
+      ],
+      logPath: join(lab.dir, 'kube-apiserver.log'),
+      detached: false,
+    });
+    return log;
+  }
+
+  /** Of a user so far, each once. */
+  by(user: string): Question[] {
+    const known = new Map(
+      this.questions
+        .filter((question) => question.user === user)
+        .map((question) => [JSON.stringify(question), question]),
+    );
+    return [...known.values()];
+  }
+
+  async close(): Promise<void> {
+    if (this.#apiServer) await stopProcess(this.#apiServer, 'SIGKILL');
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  #note({ spec: { user, resourceAttributes: asked } }: SubjectAccessReview): void {
+    if (!asked) return;
+    const { verb, group = '', resource, subresource, namespace = '', name = '' } = asked;
+    const path = subresource ? `${resource}/${subresource}` : resource;
+    this.questions.push({ user, verb, group, resource: path, namespace, name });
+  }
+}
+
+async function commandOfApiServer(lab: KubeLab): Promise<string[]> {
+  const { processes } = JSON.parse(await readFile(join(lab.dir, 'kube.json'), 'utf8')) as {
+    processes: Record<string, ProcessId>;
+  };
+  const cmdline = await readFile(`/proc/${processes['kube-apiserver']?.pid}/cmdline`, 'utf8');
+  return cmdline.split('\0').slice(0, -1);
+}
+
+/** In the format of a kubeconfig. */
+function webhookConfig(server: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'log',
+    clusters: [{ name: 'log', cluster: { server } }],
+    users: [{ name: 'api-server', user: {} }],
+    contexts: [{ name: 'log', context: { cluster: 'log', user: 'api-server' } }],
+  };
+}

@@ -1,0 +1,253 @@
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { KubeObject } from '../../src/store/store.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
+import { Lab } from '../lab/lab.ts';
+import { AuthorizationLog } from './authorization-log.ts';
+import { DEPLOY, kustomize, objectOf } from './manifests.ts';
+import { metricNames } from './metric-names.ts';
+import { type Deployment, Pod } from './pod.ts';
+import { allows, describePermission, permissionsOf, type Role } from './rbac.ts';
+import { buildRootfs } from './rootfs.ts';
+
+const USER = 'system:serviceaccount:caplv-system:caplv-controller';
+const SOON = { timeout: 90_000, interval: 200 };
+
+let directory: string;
+let lab: Lab;
+let kube: KubeLab;
+let authorization: AuthorizationLog;
+let images: Server;
+let manifests: KubeObject[];
+const pods: Pod[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'caplv-deploy-'));
+  [lab, kube] = await Promise.all([
+    Lab.up({ name: 'deploy', uplink: true, fresh: true }),
+    KubeLab.up({ dir: join(directory, 'kube'), controllerManager: true }),
+    buildRootfs(join(directory, 'image')),
+  ]);
+  authorization = await AuthorizationLog.of(kube);
+  await kubectl('wait', '--for=create', 'namespace/kube-system', '--timeout=60s');
+  await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'default'));
+  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
+  manifests = await kustomize(kube.kubectl, 'default');
+  images = createServer((_, response) => createReadStream(lab.imagePath).pipe(response));
+  images.listen(0, '127.0.0.1');
+  await once(images, 'listening');
+}, 900_000);
+
+afterAll(async () => {
+  for (const pod of pods) await pod.kill();
+  images?.close();
+  await authorization?.close();
+  await kube?.down();
+  await lab?.down();
+  if (directory) await rm(directory, { recursive: true, force: true });
+}, 60_000);
+
+afterEach(({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  for (const { name, log } of pods) console.error(`${name}:\n${log.slice(-30).join('\n')}`);
+});
+
+test('the API server takes a pod as the Deployment makes it into a namespace for restricted pods', async () => {
+  const { template } = deployment().spec;
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...template.metadata, name: 'trial', namespace: 'caplv-system' },
+    spec: template.spec,
+  };
+  await kubectlInput(pod, 'create', '--dry-run=server', '--filename=-');
+  const root = { ...pod, spec: { ...template.spec, securityContext: {} } };
+  await expect(kubectlInput(root, 'create', '--dry-run=server', '--filename=-')).rejects.toThrow(
+    'violates PodSecurity',
+  );
+});
+
+describe('two pods, from the image, as their ServiceAccount', () => {
+  let first: Pod;
+  let second: Pod;
+
+  test('one works, the other is ready and waits', async () => {
+    first = await startPod('caplv-controller-1');
+    await first.says('Working');
+    second = await startPod('caplv-controller-2');
+    await second.says('Waiting for the lease');
+    for (const pod of [first, second]) {
+      await vi.waitFor(async () => expect(await pod.fetch('/readyz')).toMatchObject({ status: 200 }), SOON);
+      expect(await pod.fetch('/healthz')).toMatchObject({ status: 200, text: 'ok\n' });
+    }
+  });
+
+  test('machines come, roll and go', async () => {
+    await apply(cluster(), bootstrap(), machineDeployment(128));
+    await kubectl(
+      'wait',
+      '--for=jsonpath={.status.availableReplicas}=1',
+      'machinedeployment/web',
+      '--timeout=90s',
+    );
+    const before = await domains();
+    expect(before).toHaveLength(1);
+
+    await apply(machineDeployment(136));
+    await vi.waitFor(async () => {
+      const after = await domains();
+      expect(after).toHaveLength(1);
+      expect(after).not.toEqual(before);
+    }, SOON);
+  });
+
+  test('the second takes over from a pod that is no more, its locks too', async () => {
+    await first.kill();
+    pods.splice(pods.indexOf(first), 1);
+    const machine = await kubectl('get', 'machines', '--output=name');
+    await lockState(machine.replace(/^.*\//, ''), first.name);
+    await second.says('Working');
+    // Now the state is needed, and somebody holds it who is gone.
+    await kubectl('delete', machine, '--wait=false');
+    await second.says('Released the state lock of a process that is gone');
+    await kubectl('wait', '--for=delete', machine, '--timeout=90s');
+  });
+
+  test('everything goes with its Cluster', async () => {
+    await kubectl('delete', 'machinedeployment/web', '--timeout=90s');
+    await vi.waitFor(async () => expect(await domains()).toEqual([]), SOON);
+    await kubectl('delete', 'cluster/site', '--timeout=90s');
+  });
+
+  test('each metric that the dashboard and the alerts name is there', async () => {
+    const { text } = await second.fetch('/metrics');
+    const exposed = new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name));
+    const missing = [...(await metricNames())].filter((name) => !exposed.has(name));
+    expect(missing).toEqual([]);
+  });
+
+  test('it fits into its limits', async () => {
+    const { total } = await second.memory();
+    console.info('memory of the pod', await second.memory());
+    expect(total).toBeLessThan(512 * 1024 ** 2);
+  });
+
+  test('SIGTERM ends it in peace, and gives the lease away', async () => {
+    pods.splice(pods.indexOf(second), 1);
+    expect(await second.stop()).toBe(0);
+    const holder = await kubectl(
+      ...['get', 'lease/caplv-controller', '--namespace=caplv-system'],
+      '--output=jsonpath={.spec.holderIdentity}',
+    );
+    expect(holder).toBe('');
+  });
+
+  test('it may do what it did, and nothing else', () => {
+    const granted = (['ClusterRole', 'Role'] as const).flatMap((kind) =>
+      permissionsOf(objectOf<Role>(manifests, kind)),
+    );
+    const asked = authorization.by(USER);
+    const missing = asked.filter((question) => !granted.some((permission) => allows(permission, question)));
+    const needless = granted.filter((permission) => !asked.some((question) => allows(permission, question)));
+    expect([...new Set(missing.map(describePermission))], 'asked for and not granted').toEqual([]);
+    expect([...new Set(needless.map(describePermission))], 'granted and never asked for').toEqual([]);
+  });
+});
+
+function deployment(): Deployment {
+  return objectOf<Deployment>(manifests, 'Deployment');
+}
+
+async function startPod(name: string): Promise<Pod> {
+  const pod = await Pod.start({
+    lab: kube,
+    deployment: deployment(),
+    rootfs: join(directory, 'image'),
+    directory: join(directory, name),
+    name,
+    env: { CAPLV_LIBVIRT_URI: lab.hosts[0]?.tcpUri ?? '' },
+  });
+  pods.push(pod);
+  // The pod is there for the API server, too: locks are judged by that.
+  const { metadata, spec } = deployment().spec.template;
+  const object = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...metadata, name, namespace: 'caplv-system' },
+    spec,
+  };
+  await kubectlInput(object, 'create', '--filename=-');
+  return pod;
+}
+
+function cluster(): object {
+  return object('Cluster', 'site', {
+    providerSpec: { network: { name: 'site', mode: 'nat', addresses: ['10.17.9.0/24'] } },
+  });
+}
+
+function bootstrap(): object {
+  const metadata = { name: 'web-bootstrap', namespace: 'default' };
+  return { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { value: '#!/bin/sh\necho hello\n' } };
+}
+
+function machineDeployment(memoryMiB: number): object {
+  const { port } = images.address() as AddressInfo;
+  const imageURI = `http://127.0.0.1:${port}/guest.qcow2`;
+  return object('MachineDeployment', 'web', {
+    replicas: 1,
+    selector: { matchLabels: { app: 'web' } },
+    template: {
+      metadata: { labels: { app: 'web', 'cluster-api.k8s.io/cluster-name': 'site' } },
+      spec: {
+        bootstrap: { dataSecretName: 'web-bootstrap' },
+        providerSpec: { vcpu: 1, memoryMiB, imageURI, shutdownTimeoutSeconds: 0 },
+      },
+    },
+  });
+}
+
+function object(kind: string, name: string, spec: object): object {
+  return { apiVersion: 'cluster-api.k8s.io/v1alpha1', kind, metadata: { name, namespace: 'default' }, spec };
+}
+
+/** As a terraform leaves it whose pod loses power in the middle of an apply. */
+async function lockState(machine: string, pod: string): Promise<void> {
+  const info = JSON.stringify({
+    ID: 'x',
+    Operation: 'OperationTypeApply',
+    Who: `caplv@${pod}`,
+    Created: new Date(),
+  });
+  const annotations = { 'app.terraform.io/lock-info': info, 'caplv.cluster-api.k8s.io/pod': pod };
+  const patch = JSON.stringify({ metadata: { annotations }, spec: { holderIdentity: 'x' } });
+  await kubectl('patch', 'lease', `lock-tfstate-${machine}-caplv`, '--type=merge', `--patch=${patch}`);
+  await kubectl('delete', 'pod', pod, '--namespace=caplv-system', '--grace-period=0', '--force');
+}
+
+async function domains(): Promise<string[]> {
+  const { stdout } = await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', 'list', '--all', '--uuid']);
+  return stdout.split('\n').filter(Boolean);
+}
+
+async function apply(...items: readonly object[]): Promise<void> {
+  await kubectlInput({ apiVersion: 'v1', kind: 'List', items }, 'apply', '--filename=-');
+}
+
+async function kubectl(...args: readonly string[]): Promise<string> {
+  return kubectlInput(undefined, ...args);
+}
+
+async function kubectlInput(input: object | undefined, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await execa(kube.kubectl, ['--kubeconfig', kube.kubeconfig, ...args], {
+    input: input ? JSON.stringify(input) : '',
+  });
+  return stdout;
+}

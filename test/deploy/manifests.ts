@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../src/store/store.ts';
+
+export const DEPLOY = join(import.meta.dirname, '../../deploy');
+
+/** The objects that `kubectl apply -k` of this directory of deploy/ would make. */
+export async function kustomize(kubectl: string, directory: string): Promise<KubeObject[]> {
+  const { stdout } = await execa(kubectl, ['kustomize', join(DEPLOY, directory)], { stdin: 'ignore' });
+  return parseAllDocuments(stdout).map((document) => document.toJS() as KubeObject);
+}
+
+/** The one object of this kind; with several, that of this name. */
+export function objectOf<T extends KubeObject>(
+  objects: readonly KubeObject[],
+  kind: string,
+  name?: string,
+): T {
+  const [found, ...others] = objects.filter(
+    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
+  );
+  if (!found || others.length > 0) throw new Error(`deploy/ has ${others.length + 1} ${kind}s ${name ?? ''}`);
+  return found as T;
+}

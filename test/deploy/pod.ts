@@ -1,0 +1,214 @@
+/**
+ * A kubelet for one pod, without containers: the root file system of the image, and of the manifest user, volumes,
+ * arguments and environment. The pod shares the network of this machine.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { vi } from 'vitest';
+import type { KubeObject } from '../../src/store/store.ts';
+import type { KubeLab } from '../lab/kube/kube-lab.ts';
+
+export interface Deployment extends KubeObject {
+  readonly spec: { readonly template: { readonly metadata: object; readonly spec: PodSpec } };
+}
+
+interface PodSpec {
+  readonly serviceAccountName: string;
+  readonly securityContext: { readonly runAsUser: number; readonly runAsGroup: number };
+  readonly containers: readonly [
+    {
+      readonly args: readonly string[];
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+    },
+  ];
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly emptyDir?: { readonly sizeLimit: string };
+    readonly secret?: { readonly secretName: string };
+  }[];
+}
+
+export interface PodOptions {
+  readonly lab: KubeLab;
+  readonly deployment: Deployment;
+  /** Root file system of the image. It is not written to. */
+  readonly rootfs: string;
+  /** For what the kubelet keeps of a pod; made and removed. */
+  readonly directory: string;
+  /** Of the pod, and so its host name. */
+  readonly name: string;
+  /** As the ConfigMap would have it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** By name of the Secret, then by name of the file. */
+  readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** Of the image, as Dockerfile and Dockerfile.rootfs say. */
+const ENTRYPOINT = ['tini', '--', 'caplv'];
+const SOON = { timeout: 60_000, interval: 100 };
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+export class Pod {
+  readonly name: string;
+  /** What it wrote to stderr, a line each. */
+  readonly log: string[] = [];
+  readonly #directory: string;
+  readonly #process: ChildProcess;
+  readonly #ended: Promise<unknown>;
+
+  private constructor(options: PodOptions, process: ChildProcess) {
+    this.name = options.name;
+    this.#directory = options.directory;
+    this.#process = process;
+    this.#ended = once(process, 'close');
+    if (process.stderr) createInterface(process.stderr).on('line', (line) => this.log.push(line));
+  }
+
+  static async start(options: PodOptions): Promise<Pod> {
+    const { lab, deployment, rootfs, directory, name } = options;
+    const { spec } = deployment.spec.template;
+    const [container] = spec.containers;
+    const { runAsUser, runAsGroup } = spec.securityContext;
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await writeFile(join(directory, 'hostname'), name);
+    await writeFile(join(directory, 'mounts'), (await mounts(options)).map((line) => `${line}\n`).join(''));
+    const { hostname: host, port: serverPort } = new URL(lab.url);
+    const env = {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOSTNAME: name,
+      KUBERNETES_SERVICE_HOST: host,
+      KUBERNETES_SERVICE_PORT: serverPort,
+      ...options.env,
+    };
+    // Pods share a network here, so each takes what port is free.
+    const args = container.args.map((arg) => arg.replace(/^--listen=.*/, '--listen=127.0.0.1:0'));
+    const namespaces = [
+      '--mount',
+      '--pid',
+      '--ipc',
+      '--uts',
+      '--fork',
+      '--kill-child',
+      '--propagation=private',
+    ];
+    const script = join(import.meta.dirname, 'pod.sh');
+    const user = `${runAsUser}:${runAsGroup}`;
+    const child = spawn(
+      'setpriv',
+      [
+        '--pdeathsig=KILL',
+        'unshare',
+        ...namespaces,
+        'sh',
+        script,
+        directory,
+        rootfs,
+        user,
+        ...ENTRYPOINT,
+        ...args,
+      ],
+      { env, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    return new Pod(options, child);
+  }
+
+  /** The line of its log with this message, once it is there. */
+  async says(message: string): Promise<Readonly<Record<string, unknown>>> {
+    return vi.waitFor(() => {
+      const line = this.log.find((text) => text.includes(`"message":"${message}"`));
+      if (!line)
+        throw new Error(`${this.name} does not say "${message}", but:\n${this.log.slice(-5).join('\n')}`);
+      return JSON.parse(line);
+    }, SOON);
+  }
+
+  /** A page of its HTTP server. */
+  async fetch(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const { port } = await this.says('Starting');
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  /** As the kubelet does: SIGTERM for the first process. Returns its exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end('SIGTERM');
+  }
+
+  /** As when its node loses power. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** With its first process all others of its namespace end. */
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const [first] = await childrenOf(this.#process.pid ?? 0);
+    if (first !== undefined) process.kill(first, signal);
+    await this.#ended;
+    await rm(this.#directory, { recursive: true, force: true });
+    return this.#process.exitCode;
+  }
+
+  /** Resident memory in bytes of all its processes together, and of the largest of each name. */
+  async memory(): Promise<Readonly<Record<string, number>>> {
+    const byName: Record<string, number> = {};
+    for (const pid of await descendantsOf(this.#process.pid ?? 0)) {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+      const name = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
+      const bytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+      byName[name] = Math.max(byName[name] ?? 0, bytes);
+      byName['total'] = (byName['total'] ?? 0) + bytes;
+    }
+    return byName;
+  }
+}
+
+/** What pod.sh reads. Volumes of Secrets that are not given are empty, as those that are optional. */
+async function mounts(options: PodOptions): Promise<string[]> {
+  const { lab, deployment, directory, secrets = {} } = options;
+  const { spec } = deployment.spec.template;
+  const namespace = deployment.metadata.namespace ?? '';
+  const token = await lab.serviceAccountToken(namespace, spec.serviceAccountName);
+  const files = { token, namespace, 'ca.crt': await readFile(lab.ca, 'utf8') };
+  const gid = spec.securityContext.runAsGroup;
+  const lines = [
+    `secret ${await secretVolume(join(directory, 'service-account'), files, gid)} ${SERVICE_ACCOUNT}`,
+  ];
+  for (const { name, mountPath } of spec.containers[0].volumeMounts) {
+    const volume = spec.volumes.find((candidate) => candidate.name === name);
+    if (volume?.emptyDir) lines.push(`tmpfs ${volume.emptyDir.sizeLimit.replace('i', '')} ${mountPath}`);
+    if (volume?.secret) {
+      const content = secrets[volume.secret.secretName] ?? {};
+      lines.push(`secret ${await secretVolume(join(directory, name), content, gid)} ${mountPath}`);
+    }
+  }
+  return lines;
+}
+
+/** As the kubelet lays it out with fsGroup: of root, readable by the group. */
+async function secretVolume(
+  path: string,
+  files: Readonly<Record<string, string>>,
+  gid: number,
+): Promise<string> {
+  await mkdir(path, { recursive: true });
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(path, name), content, { mode: 0o440 });
+    await chown(join(path, name), 0, gid);
+  }
+  await chmod(path, 0o755);
+  return path;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+async function descendantsOf(pid: number): Promise<number[]> {
+  const children = await childrenOf(pid);
+  return [...children, ...(await Promise.all(children.map(descendantsOf))).flat()];
+}

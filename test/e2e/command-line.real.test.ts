@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { styleText } from 'node:util';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { scratchDir } from '../terraform/scratch.ts';
+import { Caplv, PROGRAM, userEnvironment } from './caplv.ts';
+
+/** No libvirt behind it: all of this is settled before one is asked. */
+async function emptyHanded(env: Readonly<Record<string, string>> = {}): Promise<Caplv> {
+  return new Caplv(userEnvironment({ CAPLV_STATE_DIR: join(await scratchDir(), 'state'), ...env }));
+}
+
+test('help names every command, gives examples, and the meaning of the exit codes', async () => {
+  const caplv = await emptyHanded();
+  const help = await caplv.read(['--help']);
+  const commands = ['apply', 'plan', 'get', 'describe', 'delete', 'console', 'export', 'doctor'];
+  for (const command of commands) expect(help).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+  expect(help).toContain('caplv apply -f deploy/examples/kube-cp.yaml --wait');
+  expect(help).toContain('Exit codes: 0 done, 1 failed, 2 plan shows changes, 3 refused input or usage');
+  expect(await caplv.read(['apply', '--help'])).toMatch(/--allow-replace[\s\S]*--state-dir/);
+});
+
+test('the version is that of the package', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../package.json'), 'utf8');
+  expect(await (await emptyHanded()).read(['--version'])).toBe(JSON.parse(text).version);
+});
+
+test.each([
+  ['no command', [], /^Usage: caplv/],
+  ['an unknown command', ['aply'], /unknown command 'aply'\n\(Did you mean apply\?\)/],
+  ['an unknown flag', ['get', 'machines', '--nope'], /unknown option '--nope'/],
+  ['a flag that is missing', ['apply'], /required option '-f, --filename <file...>' not specified/],
+  ['an unknown kind', ['get', 'pods'], /there is no kind "pods" .*\n {2}fix: use one of clusters, machines/],
+  ['an unknown format', ['get', 'machines', '-o', 'xml'], /Allowed choices are wide, json, yaml, name/],
+  ['a duration that is none', ['apply', '-f', '-', '--wait=soon'], /--wait: "soon" is not a duration/],
+  ['nothing to delete', ['delete', 'machine'], /delete takes either -f FILE or a kind and names/],
+])('usage: %s', async (_, args, message) => {
+  const { exitCode, stdout, stderr } = await (await emptyHanded()).run(args);
+  expect(stderr).toMatch(message);
+  expect(stderr).not.toMatch(/ {4}at |mistake in caplv/);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
+});
+
+test('every flag has a variable, and the flag wins', async () => {
+  const caplv = await emptyHanded({ CAPLV_OUTPUT: 'name', CAPLV_NAMESPACE: 'kube' });
+  expect(await caplv.run(['get', 'machines', '-o', 'wide'])).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringContaining('No machines in namespace "kube"'),
+  });
+  expect(await caplv.run(['get', 'machines', '-n', 'other', '-o', 'wide'])).toMatchObject({
+    stderr: expect.stringContaining('"other"'),
+  });
+  expect(await caplv.run(['get', 'machines'], { env: { CAPLV_OUTPUT: 'xml' } })).toMatchObject({
+    exitCode: 3,
+  });
+});
+
+test('colour on a terminal, unless somebody says no', async () => {
+  const caplv = await emptyHanded();
+  const onTerminal = async (flags: string, env: Readonly<Record<string, string>> = {}) => {
+    const command = `'${process.execPath}' '${PROGRAM}' get machine nobody ${flags}`;
+    const { stdout } = await execa('script', ['--quiet', '--command', command, '/dev/null'], {
+      env: { ...caplv.env, TERM: 'xterm', ...env },
+      extendEnv: false,
+      stdin: 'ignore',
+    });
+    return stdout;
+  };
+  expect(await onTerminal('')).toContain(styleText('red', 'error:', { validateStream: false }));
+  expect(await onTerminal('', { NO_COLOR: '1' })).toMatch(/^error: /);
+  expect(await onTerminal('', { CAPLV_NO_COLOR: '1' })).toMatch(/^error: /);
+  expect(await onTerminal('--no-color')).toMatch(/^error: /);
+  expect((await caplv.run(['get', 'machine', 'nobody'])).stderr).toMatch(/^error: /);
+});

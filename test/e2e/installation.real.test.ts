@@ -1,0 +1,138 @@
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Environment } from './caplv.ts';
+import { machine } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('installation');
+
+/** A directory for PATH that holds only what is put into it. */
+let bin: string;
+/** A home without anything in it, so that nothing is found in there, and nothing of ours is written into the real one. */
+let home: Environment;
+
+beforeAll(async () => {
+  bin = join(here().directory, 'bin');
+  await mkdir(bin);
+  for (const program of ['sh', 'virsh', 'xsltproc']) {
+    const { stdout } = await execa('sh', ['-c', `command -v ${program}`]);
+    await symlink(stdout, join(bin, program));
+  }
+  const directory = join(here().directory, 'home');
+  await mkdir(directory);
+  home = {
+    HOME: directory,
+    XDG_CACHE_HOME: join(directory, '.cache'),
+    XDG_DATA_HOME: join(directory, 'data'),
+  };
+});
+
+async function doctor(env: Environment, ...args: string[]) {
+  const { exitCode, stdout } = await here().caplv.run(['doctor', ...args], { env });
+  return { exitCode, stdout };
+}
+
+/** Nothing was made, and the machine goes like any other. */
+async function expectRefusal(env: Environment, message: RegExp): Promise<void> {
+  const { exitCode, stderr } = await here().apply([machine('node', here().image)], [], env);
+  expect(stderr).toMatch(message);
+  expect(exitCode).toBe(1);
+  expect(await here().volumes()).toEqual([]);
+  await here().caplv.read(['delete', 'machine', 'node']);
+  expect(await here().stateFiles()).toEqual([]);
+}
+
+describe('doctor', () => {
+  test('all there', async () => {
+    const { exitCode, stdout } = await doctor({});
+    expect(stdout.replace(/^(ok|warning) +(\w[\w ]*?) {2,}.*$/gm, '$1 $2').split('\n')).toEqual([
+      'ok state directory',
+      'ok terraform',
+      'ok provider',
+      'ok xsltproc',
+      'ok libvirt',
+      'warning kvm',
+      expect.stringContaining('fix: '),
+      'ok pool',
+      'ok network',
+    ]);
+    expect(exitCode).toBe(0);
+  });
+
+  test('says what is missing, and how to mend it, without stopping at the first', async () => {
+    const { exitCode, stdout } = await doctor({
+      ...home,
+      PATH: bin,
+      CAPLV_LIBVIRT_URI: 'qemu+unix:///system?socket=/nowhere',
+    });
+    expect(stdout).toMatch(
+      /^failed +terraform +Neither terraform nor tofu is in PATH\n +fix: install Terraform/m,
+    );
+    expect(stdout).toMatch(
+      /^failed +libvirt +.*Failed to connect socket to '\/nowhere'.*\n +fix: Start libvirt/m,
+    );
+    expect(exitCode).toBe(1);
+  });
+
+  test('pool and network of another name, as data', async () => {
+    const { exitCode, stdout } = await doctor({}, '--pool', 'fast', '--network', 'lan', '-o', 'json');
+    expect(JSON.parse(stdout).slice(-2)).toMatchObject([
+      { name: 'pool', result: 'warning', message: '"fast" does not exist' },
+      { name: 'network', result: 'warning', message: '"lan" does not exist' },
+    ]);
+    expect(exitCode).toBe(0);
+  });
+});
+
+describe('what is missing stops an apply with its cause and its fix', () => {
+  test('terraform', async () => {
+    await expectRefusal(
+      { ...home, PATH: bin },
+      /Neither terraform nor tofu is in PATH \[TerraformNotFound\]\n {2}fix: install Terraform ≥ 1\.4 .*--terraform/,
+    );
+    await expectRefusal(
+      { CAPLV_TERRAFORM: '/nowhere/terraform' },
+      /\/nowhere\/terraform .*\[TerraformNotFound\]/,
+    );
+  });
+
+  test('a terraform that is new enough', async () => {
+    const old = await here().file('bin/terraform', `#!/bin/sh\necho '{"terraform_version": "1.3.9"}'\n`);
+    await chmod(old, 0o755);
+    await expectRefusal(
+      { ...home, PATH: bin },
+      /bin\/terraform is terraform 1\.3\.9, and caplv needs 1\.4 or later \[TerraformTooOld\]\n {2}fix: install Terraform ≥ 1\.4/,
+    );
+    expect(await doctor({ ...home, PATH: bin })).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/^failed +terraform +.*1\.3\.9/m),
+    });
+    await rm(old);
+  });
+
+  test('the provider', async () => {
+    const mirror = join(here().directory, 'mirror');
+    await mkdir(mirror);
+    // Nor is it fetched from the public registry.
+    const config = `provider_installation {\n  filesystem_mirror {\n    path = "${mirror}"\n  }\n}\n`;
+    const env = { ...home, TF_CLI_CONFIG_FILE: await here().file('terraformrc', config) };
+    await expectRefusal(
+      env,
+      /The Terraform provider dmacvicar\/libvirt 0\.8\.3 is not on this machine .*\[ProviderNotFound\]\n {2}fix: put it into a filesystem mirror/,
+    );
+    expect(await doctor(env)).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/^failed +provider +.*0\.8\.3 is not on this machine/m),
+    });
+  });
+
+  test('virsh', async () => {
+    await rm(join(bin, 'virsh'));
+    await expectRefusal(
+      { ...home, PATH: bin },
+      /virsh is not installed.*\[LibvirtUnreachable\]\n {2}fix: Install it: apt-get/,
+    );
+  });
+});

@@ -1,0 +1,197 @@
+import {
+  chmod,
+  chown,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { userEnvironment } from './caplv.ts';
+import { machine, manifest } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('package');
+
+/** A user of this machine who owns nothing. */
+const NOBODY = 65534;
+
+/** Where the package is installed, with all that it needs: nothing of the checkout is used. */
+let elsewhere: string;
+
+beforeAll(async () => {
+  elsewhere = await mkdtemp(join(tmpdir(), 'caplv-e2e-elsewhere-'));
+  await chmod(elsewhere, 0o755);
+  // Built already, and other tests are running what is built.
+  await execa('npm', ['pack', '--ignore-scripts', '--pack-destination', elsewhere], {
+    cwd: join(import.meta.dirname, '../..'),
+  });
+  const [tarball = ''] = await readdir(elsewhere);
+  await execa(
+    'npm',
+    ['install', '--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', join(elsewhere, tarball)],
+    {
+      cwd: await directory('app'),
+    },
+  );
+  await directory('bin');
+  await copyFile(process.execPath, join(elsewhere, 'bin/node'));
+  const { stdout: terraform } = await execa('sh', ['-c', 'command -v terraform'], { env: here().lab.env() });
+  await copyFile(terraform, join(elsewhere, 'bin/terraform'));
+  await provider();
+  await chown(await directory('home'), NOBODY, NOBODY);
+}, 300_000);
+
+afterAll(() => rm(elsewhere, { recursive: true, force: true }));
+
+async function directory(name: string): Promise<string> {
+  const path = join(elsewhere, name);
+  await mkdir(path);
+  return path;
+}
+
+/** A filesystem mirror that everybody may read, and the configuration that names it. */
+async function provider(): Promise<void> {
+  const config = await readFile(here().lab.env()['TF_CLI_CONFIG_FILE'] ?? '', 'utf8');
+  const [, mirror = ''] = /path\s*=\s*"([^"]+)"/.exec(config) ?? [];
+  await cp(mirror, join(elsewhere, 'mirror'), { recursive: true, dereference: true });
+  await writeFile(join(elsewhere, 'terraformrc'), config.replace(mirror, join(elsewhere, 'mirror')));
+  await execa('chmod', ['-R', 'a+rX', join(elsewhere, 'mirror'), join(elsewhere, 'terraformrc')]);
+}
+
+interface As {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Numeric group. */
+  readonly group?: string;
+}
+
+/** Runs the installed command as nobody, who is in the group of libvirt unless said otherwise. */
+async function caplv(args: readonly string[], { env = {}, input = '', group = libvirtGroup }: As = {}) {
+  const { exitCode, stdout, stderr } = await execa(
+    'setpriv',
+    [
+      `--reuid=${NOBODY}`,
+      `--regid=${NOBODY}`,
+      `--groups=${group}`,
+      join(elsewhere, 'app/node_modules/.bin/caplv'),
+      ...args,
+    ],
+    {
+      cwd: join(elsewhere, 'home'),
+      env: userEnvironment({
+        CAPLV_LIBVIRT_URI: here().host.uri,
+        HOME: join(elsewhere, 'home'),
+        PATH: `${join(elsewhere, 'bin')}:/usr/bin:/bin`,
+        TF_CLI_CONFIG_FILE: join(elsewhere, 'terraformrc'),
+        ...env,
+      }),
+      extendEnv: false,
+      input,
+      reject: false,
+    },
+  );
+  return { exitCode, stdout, stderr };
+}
+
+let libvirtGroup = String(NOBODY);
+
+beforeAll(async () => {
+  const { stdout } = await execa('getent', ['group', 'libvirt']);
+  libvirtGroup = stdout.split(':')[2] ?? '';
+});
+
+const node = () => manifest(machine('node', { ...here().image, userData: '#cloud-config\n' }));
+
+test('installs without what only its developers need', async () => {
+  const names = await readdir(join(elsewhere, 'app/node_modules'));
+  expect(names).toContain('cdktf');
+  for (const name of ['typescript', 'vitest', 'cdktf-cli', 'cdktn']) expect(names).not.toContain(name);
+  const files = await readdir(join(elsewhere, 'app/node_modules/caplv'));
+  expect(files.sort()).toEqual(['README.md', 'deploy', 'dist', 'docs', 'node_modules', 'package.json']);
+});
+
+test('runs elsewhere, for a user without any rights but those of the group libvirt', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../package.json'), 'utf8');
+  expect(await caplv(['--version'])).toMatchObject({ exitCode: 0, stdout: JSON.parse(text).version });
+  const checked = await caplv(['doctor']);
+  expect(checked.stdout).toContain(join(elsewhere, 'bin/terraform'));
+  expect(checked.stdout).toMatch(/^ok +libvirt/m);
+  expect(checked.exitCode).toBe(0);
+});
+
+test('makes, shows and removes a machine there, with all it keeps in the home of that user', async () => {
+  expect(await caplv(['apply', '-f', '-'], { input: node() })).toMatchObject({
+    exitCode: 0,
+    stdout: 'machine/node created',
+  });
+  expect(await here().domains()).toEqual(['default.node']);
+  expect(await caplv(['get', 'machines', '-o', 'name'])).toMatchObject({ stdout: 'machine/node' });
+  expect(await caplv(['plan', '-f', '-'], { input: node() })).toMatchObject({ exitCode: 0 });
+  expect(await readdir(join(elsewhere, 'home/.local/state/caplv'))).toContain('machines');
+  expect(await caplv(['delete', 'machine', 'node'])).toMatchObject({ exitCode: 0 });
+  expect(await here().domains()).toEqual([]);
+  expect(await here().volumes()).toEqual([]);
+});
+
+test('a state directory that may not be written', async () => {
+  const env = { CAPLV_STATE_DIR: join(elsewhere, 'not-mine') };
+  const refusal =
+    /^error: cannot use the state directory .*not-mine: EACCES.* \[StateDirNotWritable\]\n {2}fix: make it writable for you, or name another with --state-dir/;
+  for (const args of [
+    ['apply', '-f', '-'],
+    ['get', 'machines'],
+  ]) {
+    const { exitCode, stderr } = await caplv(args, { env, input: node() });
+    expect(stderr).toMatch(refusal);
+    expect(exitCode).toBe(1);
+  }
+  expect(await caplv(['doctor'], { env })).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringMatching(
+      /^failed +state directory +EACCES.*\n +fix: name another one with --state-dir/m,
+    ),
+  });
+});
+
+test('a state directory of somebody else', async () => {
+  const env = { CAPLV_STATE_DIR: await directory('somebodys') };
+  await writeFile(join(elsewhere, 'somebodys/installation-id'), '8b0e4f7e-6b8c-4f5e-9d6e-3c1f2b7a9d10\n');
+  const { exitCode, stderr } = await caplv(['apply', '-f', '-'], { env, input: node() });
+  expect(stderr).toMatch(/\[StateDirNotWritable\]\n {2}fix: /);
+  expect(exitCode).toBe(1);
+});
+
+test('an image or a manifest that may not be read', async () => {
+  const image = await here().file('private.qcow2', await readFile(here().lab.imagePath));
+  await chmod(here().directory, 0o755);
+  await chmod(image, 0o600);
+  const object = manifest(machine('node', { imageURI: image }));
+  expect(await caplv(['apply', '-f', '-'], { input: object })).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining(`cannot read the image ${image}: permission denied [ImageNotFound]`),
+  });
+  expect(await caplv(['delete', 'machine', 'node'])).toMatchObject({ exitCode: 0 });
+  const file = await here().file('private.yaml', node());
+  await chmod(file, 0o600);
+  expect(await caplv(['apply', '-f', file])).toMatchObject({
+    exitCode: 3,
+    stderr: expect.stringContaining('this file may not be read'),
+  });
+});
+
+test('a libvirt that does not let this user in', async () => {
+  const { exitCode, stderr } = await caplv(['apply', '-f', '-'], { input: node(), group: String(NOBODY) });
+  expect(stderr).toMatch(
+    /Permission denied \[LibvirtPermissionDenied\]\n {2}fix: Add the user to the group libvirt/,
+  );
+  expect(exitCode).toBe(1);
+  expect(await caplv(['delete', 'machine', 'node'])).toMatchObject({ exitCode: 0 });
+});
