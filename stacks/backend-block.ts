@@ -14,6 +14,7 @@ export function backendBlock(backend: BackendIntent): Json | undefined {
           secret_suffix: backend.secretSuffix,
           namespace: backend.namespace,
           labels: { ...backend.labels },
+          ...(backend.configPath === undefined ? {} : { config_path: backend.configPath }),
         },
       };
   }

@@ -146,4 +146,6 @@ export type BackendIntent =
       readonly secretSuffix: string;
       readonly namespace: string;
       readonly labels: Readonly<Record<string, string>>;
+      /** Path of a kubeconfig; absent: KUBE_* variables say how to reach the API server. */
+      readonly configPath?: string;
     };

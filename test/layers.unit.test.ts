@@ -73,6 +73,7 @@ it('stacks are pure: no file, clock or process but in the seed file, the worker 
     );
   expect(impure.sort()).toEqual([
     'stacks/app.ts',
+    'stacks/cluster-machines.ts',
     'stacks/seed-file.ts',
     'stacks/synth-thread.ts',
     'stacks/synth-worker.ts',

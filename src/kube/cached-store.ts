@@ -40,8 +40,12 @@ export class CachedStore implements Store {
     }
   }
 
-  get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
-    return this.#store.get(kind, key);
+  async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
+    const object = await this.#store.get(kind, key);
+    // Made and removed while the informer did not listen: it will never hear of it.
+    if (!object && !this.#informers.get(resourceName(kind))?.get(key))
+      this.#written.delete(nameOf(kind, key));
+    return object;
   }
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
@@ -114,7 +118,11 @@ export class CachedStore implements Store {
 }
 
 function idOf(kind: ResourceKind, object: KubeObject): string {
-  return `${resourceName(kind)}|${formatKey(keyOf(object))}`;
+  return nameOf(kind, keyOf(object));
+}
+
+function nameOf(kind: ResourceKind, key: ObjectKey): string {
+  return `${resourceName(kind)}|${formatKey(key)}`;
 }
 
 function isIn(object: KubeObject, { namespace }: ListOptions): boolean {

@@ -30,6 +30,7 @@ export class HostWatch {
   /** Changed since, or while the sweep was under way. */
   readonly #changed = new Set<string>();
   #isCurrent = false;
+  #sweeping: Promise<void> = Promise.resolve();
   #lost: LibvirtError | undefined;
 
   constructor(options: HostWatchOptions) {
@@ -68,8 +69,8 @@ export class HostWatch {
     switch (event.kind) {
       case 'connected':
         this.#lost = undefined;
-        this.#options.onConnection(undefined);
-        void this.#sweep(signal);
+        // Told when the picture is there: many may look at once.
+        void this.#sweep(signal).then(() => this.#options.onConnection(undefined));
         break;
       case 'disconnected': {
         const isNews = this.#lost === undefined;
@@ -92,7 +93,14 @@ export class HostWatch {
     }
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
+  /** One after the other: two at once would each take what the other saw for news. */
+  #sweep(signal: AbortSignal): Promise<void> {
+    this.#sweeping = this.#sweeping.then(() => this.#look(signal));
+    return this.#sweeping;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     // What changes from here on, the sweep may have seen before or after.
     this.#changed.clear();
     try {

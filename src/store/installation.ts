@@ -24,13 +24,17 @@ export async function installationId(stateDir: string): Promise<string> {
     await rm(draft);
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {
-    throw new Terminal({
-      code: 'StateDirNotWritable',
-      message: `cannot use the state directory ${stateDir}: ${(error as Error).message}`,
-      fix: 'make it writable for you, or name another with --state-dir (CAPLV_STATE_DIR)',
-      cause: error,
-    });
+    throw notWritable(stateDir, error);
   }
+}
+
+export function notWritable(stateDir: string, error: unknown): Terminal {
+  return new Terminal({
+    code: 'StateDirNotWritable',
+    message: `cannot use the state directory ${stateDir}: ${(error as Error).message}`,
+    fix: 'make it writable for you, or name another with --state-dir (CAPLV_STATE_DIR)',
+    cause: error,
+  });
 }
 
 /** A UUID (version 5 layout, RFC 9562) that is always the same for the same installation and name. */

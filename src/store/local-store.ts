@@ -5,11 +5,11 @@
 
 import { EventEmitter, on } from 'node:events';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Transient } from '../errors.ts';
+import { dirname, join } from 'node:path';
+import { CaplvError, Transient } from '../errors.ts';
 import { Lock } from '../terraform/lock.ts';
 import { DirectoryWatch } from './directory-watch.ts';
-import { derivedUuid, installationId } from './installation.ts';
+import { derivedUuid, installationId, notWritable } from './installation.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import type {
   ApplyOptions,
@@ -174,11 +174,7 @@ export class LocalStore implements Store {
     change: (stored: StoredObject | undefined) => StoredObject | undefined,
   ): Promise<KubeObject | undefined> {
     const file = this.#file(kind, key);
-    await mkdir(join(file, '..'), { recursive: true, mode: 0o700 });
-    const lock = await Lock.acquire(join(this.stateDir, 'objects', '.lock'), {
-      operation: 'change of an object',
-      timeoutMs: 10_000,
-    });
+    const lock = await this.#lock(dirname(file));
     try {
       const before = await this.#read(kind, key);
       const after = change(before);
@@ -199,6 +195,19 @@ export class LocalStore implements Store {
       return after.object;
     } finally {
       await lock.release();
+    }
+  }
+
+  /** Makes `directory`, too. Throws Terminal StateDirNotWritable. */
+  async #lock(directory: string): Promise<Lock> {
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      return await Lock.acquire(join(this.stateDir, 'objects', '.lock'), {
+        operation: 'change of an object',
+        timeoutMs: 10_000,
+      });
+    } catch (error) {
+      throw error instanceof CaplvError ? error : notWritable(this.stateDir, error);
     }
   }
 

@@ -1,32 +1,44 @@
 /**
  * `npm run demo`: a Machine manifest becomes a running machine on a private libvirt, by the commands that a user would type.
- * `npm run demo -- down` removes every trace.
+ * `npm run demo -- --kube`: see kube-demo.ts. `npm run demo -- down` removes every trace.
  */
 
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { GuestConsole } from '../lab/guest-console.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
+import { kubeDemo } from './kube-demo.ts';
+import { BIN, say, show } from './words.ts';
 
-const BIN = fileURLToPath(new URL('../../dist/src/bin.js', import.meta.url));
 const MANIFEST = 'deploy/examples/kube-cp.yaml';
 const DOMAIN = 'default.kube-cp';
 /** The small guest answers on its console at once; a pty without a reader keeps what it cannot show. */
 const CONSOLE_LIMIT_MS = 10_000;
 
-const [verb = 'up', ...rest] = process.argv.slice(2);
-if (!['up', 'down'].includes(verb) || rest.length > 0) {
-  say(
-    'usage: npm run demo            bring it up, or show that it is\n       npm run demo -- down    remove every trace',
-  );
-  process.exitCode = 2;
+const USAGE = `usage: npm run demo              a machine, with no cluster
+       npm run demo -- --kube    the controller on an API server
+       npm run demo -- down      remove every trace`;
+
+const run = new Map([
+  ['', up],
+  ['--kube', kube],
+  ['down', down],
+]).get(process.argv.slice(2).join(' '));
+if (run) {
+  await run();
 } else {
-  await (verb === 'up' ? up() : down());
+  say(USAGE);
+  process.exitCode = 2;
+}
+
+async function kube(): Promise<void> {
+  await kubeDemo(await Lab.up({ name: 'demo', progress: say }));
 }
 
 async function up(): Promise<void> {
-  const lab = await Lab.up({ name: 'demo', progress: (line) => say(line) });
+  const lab = await Lab.up({ name: 'demo', progress: say });
   const [host] = lab.hosts;
   if (!host) throw new Error('the lab has no host');
   if (!(await caplv(lab, 'apply', '-f', MANIFEST, '--wait=5m'))) {
@@ -53,6 +65,7 @@ async function down(): Promise<void> {
     say('there is no demo');
     return;
   }
+  if (existsSync(join(lab.directory, 'kube'))) await KubeLab.down(join(lab.directory, 'kube'));
   if (existsSync(lab.env()['CAPLV_STATE_DIR'] ?? '')) await caplv(lab, 'delete', '-f', MANIFEST);
   await lab.down();
   say('the lab is down; nothing is left but the cache');
@@ -82,12 +95,4 @@ async function lastConsoleLines(uri: string): Promise<string> {
   } finally {
     await console.close();
   }
-}
-
-function show(command: string): void {
-  say(`\n$ ${command}`);
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

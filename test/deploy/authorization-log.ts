@@ -93,7 +93,8 @@ export class AuthorizationLog {
   }
 
   #note({ spec: { user, resourceAttributes: asked } }: SubjectAccessReview): void {
-    if (!asked) return;
+    // OwnerReferencesPermissionEnforcement first asks for everything at once, to save itself further questions.
+    if (!asked || asked.group === '*') return;
     const { verb, group = '', resource, subresource, namespace = '', name = '' } = asked;
     const path = subresource ? `${resource}/${subresource}` : resource;
     this.questions.push({ user, verb, group, resource: path, namespace, name });

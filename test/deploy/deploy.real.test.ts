@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -40,9 +40,7 @@ beforeAll(async () => {
   await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'default'));
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
   manifests = await kustomize(kube.kubectl, 'default');
-  images = createServer((_, response) => createReadStream(lab.imagePath).pipe(response));
-  images.listen(0, '127.0.0.1');
-  await once(images, 'listening');
+  images = await serveFile(lab.imagePath);
 }, 900_000);
 
 afterAll(async () => {
@@ -108,16 +106,29 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     }, SOON);
   });
 
+  test('a machine that is taken out of its set is let go, and replaced', async () => {
+    const [name = ''] = await machines();
+    await kubectl('label', 'machine', name, 'app-');
+    await vi.waitFor(async () => expect(await machines()).toHaveLength(2), SOON);
+    await kubectl('delete', 'machine', name, '--timeout=90s');
+    await kubectl(
+      'wait',
+      '--for=jsonpath={.status.availableReplicas}=1',
+      'machinedeployment/web',
+      '--timeout=90s',
+    );
+  });
+
   test('the second takes over from a pod that is no more, its locks too', async () => {
     await first.kill();
     pods.splice(pods.indexOf(first), 1);
-    const machine = await kubectl('get', 'machines', '--output=name');
-    await lockState(machine.replace(/^.*\//, ''), first.name);
+    const [machine = ''] = await machines();
+    await lockState(machine, first.name);
     await second.says('Working');
     // Now the state is needed, and somebody holds it who is gone.
-    await kubectl('delete', machine, '--wait=false');
+    await kubectl('delete', 'machine', machine, '--wait=false');
     await second.says('Released the state lock of a process that is gone');
-    await kubectl('wait', '--for=delete', machine, '--timeout=90s');
+    await kubectl('wait', '--for=delete', `machine/${machine}`, '--timeout=90s');
   });
 
   test('everything goes with its Cluster', async () => {
@@ -187,6 +198,19 @@ async function startPod(name: string): Promise<Pod> {
   return pod;
 }
 
+/** At any path of 127.0.0.1. */
+async function serveFile(path: string): Promise<Server> {
+  const { size } = await stat(path);
+  const server = createServer((request, response) => {
+    response.setHeader('Content-Length', size);
+    if (request.method === 'HEAD') response.end();
+    else createReadStream(path).pipe(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
 function cluster(): object {
   return object('Cluster', 'site', {
     providerSpec: { network: { name: 'site', mode: 'nat', addresses: ['10.17.9.0/24'] } },
@@ -208,7 +232,7 @@ function machineDeployment(memoryMiB: number): object {
       metadata: { labels: { app: 'web', 'cluster-api.k8s.io/cluster-name': 'site' } },
       spec: {
         bootstrap: { dataSecretName: 'web-bootstrap' },
-        providerSpec: { vcpu: 1, memoryMiB, imageURI, shutdownTimeoutSeconds: 0 },
+        providerSpec: { vcpu: 1, memoryMiB, imageURI, running: false },
       },
     },
   });
@@ -230,6 +254,12 @@ async function lockState(machine: string, pod: string): Promise<void> {
   const patch = JSON.stringify({ metadata: { annotations }, spec: { holderIdentity: 'x' } });
   await kubectl('patch', 'lease', `lock-tfstate-${machine}-caplv`, '--type=merge', `--patch=${patch}`);
   await kubectl('delete', 'pod', pod, '--namespace=caplv-system', '--grace-period=0', '--force');
+}
+
+async function machines(): Promise<string[]> {
+  return (await kubectl('get', 'machines', '--output=jsonpath={.items[*].metadata.name}'))
+    .split(' ')
+    .filter(Boolean);
 }
 
 async function domains(): Promise<string[]> {

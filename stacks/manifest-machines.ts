@@ -1,0 +1,57 @@
+import { join, resolve } from 'node:path';
+import type { App } from 'cdktf';
+import { LocalWorkspaces } from '../src/actuator/local-workspaces.ts';
+import { seedDirectory } from '../src/actuator/workspaces.ts';
+import { type Machine, MachineKind } from '../src/api/machine.ts';
+import { loadManifests } from '../src/api/manifest-files.ts';
+import type { Config } from '../src/config.ts';
+import { observers, openResolver } from '../src/engine.ts';
+import { LocalStore } from '../src/store/local-store.ts';
+import { OverlayStore } from '../src/store/overlay-store.ts';
+import { MachineStack, type MachineStackOptions } from './machine-stack.ts';
+import { writeSeed } from './seed-file.ts';
+
+/** A stack for each Machine in `source` (a file or directory), on the state that `caplv apply` would use. */
+export async function addManifestMachines(app: App, config: Config, source: string): Promise<void> {
+  const manifests = (await loadManifests([source], { namespace: config.namespace })).map(
+    ({ object }) => object,
+  );
+  const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
+  const resolver = openResolver(config, store, observers());
+  const workspaces = new LocalWorkspaces(config.stateDir);
+  for (const manifest of manifests) {
+    if (manifest.kind !== 'Machine') continue;
+    const key = { namespace: manifest.metadata.namespace ?? 'default', name: manifest.metadata.name };
+    const machine = (await store.get(MachineKind, key)) as Machine;
+    const placed = await resolver.place(machine);
+    const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
+    const home = workspaces.machine(key);
+    // Stays there for `cdktf deploy`; the next call of caplv removes it.
+    const seeded = await writeSeed(intent, seedDirectory(home));
+    const name = key.namespace === 'default' ? key.name : `${key.namespace}.${key.name}`;
+    const backend = { kind: 'local', path: join(home.workspace.dir, 'terraform.tfstate') } as const;
+    new MachineStack(app, name, seeded, backend, {
+      ensureBase: registration(config, key.namespace, key.name, source),
+    });
+  }
+}
+
+/** The command that makes what the machine needs on its host. */
+function registration(
+  config: Config,
+  namespace: string,
+  name: string,
+  source: string,
+): NonNullable<MachineStackOptions['ensureBase']> {
+  const program = join(import.meta.dirname, '..', 'dist', 'src', 'bin.js');
+  return {
+    command: [process.execPath, program, 'register', name, '-f', resolve(source)]
+      .map((word) => `'${word}'`)
+      .join(' '),
+    environment: {
+      CAPLV_LIBVIRT_URI: config.libvirtUri,
+      CAPLV_STATE_DIR: config.stateDir,
+      CAPLV_NAMESPACE: namespace,
+    },
+  };
+}

@@ -1,0 +1,14 @@
+/** What the demos say, and the program that they run. */
+
+import { fileURLToPath } from 'node:url';
+
+export const BIN = fileURLToPath(new URL('../../dist/src/bin.js', import.meta.url));
+
+/** The command that comes next, as a user would type it. */
+export function show(command: string): void {
+  say(`\n$ ${command}`);
+}
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

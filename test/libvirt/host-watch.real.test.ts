@@ -1,0 +1,70 @@
+import { copyFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { HostWatch } from '../../src/libvirt/host-watch.ts';
+import { Libvirt } from '../../src/libvirt/libvirt.ts';
+import { Lab } from '../lab/lab.ts';
+import type { LibvirtHost } from '../lab/libvirt-host.ts';
+import { defineGuest, virsh } from './guest.ts';
+
+const soon = { timeout: 30_000 };
+
+let lab: Lab;
+let host: LibvirtHost;
+let watch: HostWatch;
+let running: Promise<void>;
+const stop = new AbortController();
+const changed: string[] = [];
+const connections: boolean[] = [];
+
+beforeAll(async () => {
+  lab = await Lab.up({ name: 'host-watch', fresh: true });
+  host = lab.hosts[0] as LibvirtHost;
+  await copyFile(lab.imagePath, `${host.poolPath}/base.qcow2`);
+  await virsh(host, ['pool-refresh', host.pool]);
+  await defineGuest(host, 'there');
+  watch = new HostWatch({
+    libvirt: new Libvirt({ uri: host.uri }),
+    onChange: (domain) => changed.push(domain),
+    onConnection: (error) => connections.push(error === undefined),
+    sweepMs: 500,
+  });
+  running = watch.run(stop.signal);
+});
+
+afterAll(async () => {
+  stop.abort();
+  await running;
+  await lab?.down();
+});
+
+it('knows what was there before it came', async () => {
+  await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
+  expect(changed).toContain('there');
+});
+
+it('does not vouch for a domain from the moment that it changes', async () => {
+  changed.length = 0;
+  await virsh(host, ['start', 'there']);
+  await expect.poll(() => changed, soon).toContain('there');
+  // Without an address it has to be asked for again and again: no event tells of a lease.
+  expect(watch.domain('there')).toBeUndefined();
+  await virsh(host, ['destroy', 'there']);
+  await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
+});
+
+it('sees by its sweep what no event tells', async () => {
+  changed.length = 0;
+  await virsh(host, ['autostart', 'there']);
+  await expect.poll(() => watch.domain('there')?.autostart, soon).toBe(true);
+  expect(changed).toContain('there');
+});
+
+it('says that the host is out of reach, and comes back by itself', async () => {
+  await host.stopLibvirtd();
+  await expect.poll(() => watch.lost?.code, soon).toBe('unreachable');
+  expect(watch.domain('there')).toBeUndefined();
+  await host.startLibvirtd();
+  await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
+  expect(watch.lost).toBeUndefined();
+  expect(connections).toEqual([true, false, true]);
+});
