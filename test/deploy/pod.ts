@@ -22,6 +22,7 @@ interface PodSpec {
   readonly containers: readonly [
     {
       readonly args: readonly string[];
+      readonly resources: { readonly limits: { readonly memory: string } };
       readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
     },
   ];
@@ -152,17 +153,13 @@ export class Pod {
     return this.#process.exitCode;
   }
 
-  /** Resident memory in bytes of all its processes together, and of the largest of each name. */
-  async memory(): Promise<Readonly<Record<string, number>>> {
-    const byName: Record<string, number> = {};
-    for (const pid of await descendantsOf(this.#process.pid ?? 0)) {
+  /** Resident memory of all its processes in bytes. Pages that they share count for each: what a limit sees is less. */
+  async memory(): Promise<number> {
+    const sizes = (await descendantsOf(this.#process.pid ?? 0)).map(async (pid) => {
       const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-      const name = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
-      const bytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-      byName[name] = Math.max(byName[name] ?? 0, bytes);
-      byName['total'] = (byName['total'] ?? 0) + bytes;
-    }
-    return byName;
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+    });
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 }
 

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { loadConnection } from '../../src/kube/kubeconfig.ts';
+import { connectionFromText, loadConnection } from '../../src/kube/kubeconfig.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'caplv-kubeconfig-'));
 
@@ -103,6 +103,22 @@ describe('choice', () => {
     );
     await expect(loadConnection({ kubeconfig: path, context: 'broken' })).rejects.toThrow(
       `${path}: no user named nobody; there are: u`,
+    );
+  });
+});
+
+describe('the text of a kubeconfig, as a Secret holds it', () => {
+  const read = (path: string) => readFileSync(path, 'utf8');
+
+  it('is a connection', () => {
+    const connection = connectionFromText(read(kubeconfig('text', { token: 'x' })), 'Secret a/b');
+    expect(connection.namespace).toBe('team');
+  });
+
+  it('may not make us run programs or read files', () => {
+    const text = read(kubeconfig('evil', { exec: { command: '/bin/evil' }, tokenFile: '/etc/shadow' }));
+    expect(() => connectionFromText(text, 'Secret a/b')).toThrow(
+      'Secret a/b: a kubeconfig must hold its credentials itself, without tokenFile, exec',
     );
   });
 });
