@@ -1,7 +1,7 @@
 /** `caplv controller`: the controllers of all kinds over one store, until it is told to stop. */
 
-import type { ActuatorEvent } from './actuator/actuator.ts';
 import { classify } from './actuator/failures.ts';
+import type { ActuatorEvent } from './actuator/verbs.ts';
 import { ClusterKind } from './api/cluster.ts';
 import { type Machine, MachineKind } from './api/machine.ts';
 import { MachineDeploymentKind } from './api/machine-deployment.ts';

@@ -7,75 +7,32 @@ import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
-import type { Synthesizer } from '../../stacks/synthesizer.ts';
 import { Transient } from '../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
-import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Lock } from '../terraform/lock.ts';
-import type { RunEvent } from '../terraform/run-event.ts';
 import type { State } from '../terraform/state.ts';
-import type { Terraform } from '../terraform/terraform.ts';
 import { classified } from './failures.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers, stateMissing } from './leftovers.ts';
+import {
+  type MachineLocation,
+  poolsIn,
+  poolsOf,
+  type ReservedAddresses,
+  reservationsOf,
+} from './machine-location.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
 import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
-import { type StackHome, seedDirectory, type Workspaces } from './workspaces.ts';
-
-export interface ActuatorOptions {
-  readonly terraform: Terraform;
-  readonly synthesizer: Synthesizer;
-  readonly workspaces: Workspaces;
-  /** The observer of a host; the same object for the same URI. */
-  readonly libvirt: (uri: string) => Libvirt;
-}
-
-export interface VerbOptions {
-  readonly onEvent?: (event: ActuatorEvent) => void;
-}
-
-export interface UpdateOptions extends VerbOptions {
-  /** Let the plan replace or delete a domain or disk. Default: refused. */
-  readonly allowReplace?: boolean;
-  /** Id of a plan (see plan-report.ts) that may run whatever it does. */
-  readonly approvedPlan?: string | undefined;
-  /** Run no other plan than that. */
-  readonly onlyApproved?: boolean;
-  /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
-  readonly shutdownTimeoutMs?: number;
-  /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
-  readonly beforeApply?: () => Promise<HostFacts>;
-}
-
-/** What happens while a verb runs, for progress. */
-export type ActuatorEvent =
-  | RunEvent
-  | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
-  | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
-  | { readonly type: 'shutdown_timeout' };
-
-/** Where a machine lives: what the verbs need when there is no intent, as for delete. */
-export interface MachineLocation extends MachineIdentity {
-  readonly uri: string;
-  /** Pools in which volumes of it may lie. */
-  readonly pools: readonly string[];
-  readonly reservations: readonly ReservedAddresses[];
-}
+import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
+import { type StackHome, seedDirectory } from './workspaces.ts';
 
 /** For a guest that is to be off and stays: there is no hurry. */
 const DEFAULT_SHUTDOWN_MS = 60_000;
-
-/** Fixed addresses that a network keeps for a machine. */
-export interface ReservedAddresses {
-  readonly network: string;
-  readonly hostname: string;
-  readonly addresses: readonly string[];
-}
 
 export class Actuator {
   readonly #options: ActuatorOptions;
@@ -311,31 +268,4 @@ function planChanged(): Transient {
     fix: 'look at the new plan, and approve that',
     retryAfterMs: 1_000,
   });
-}
-
-/** The pools of all volumes that are a machine's own. */
-export function poolsOf({ rootDisk, disks, seed }: MachineIntent): string[] {
-  const pools = [
-    rootDisk.pool,
-    seed?.pool,
-    ...disks.map((disk) => (disk.kind === 'new' ? disk.pool : undefined)),
-  ];
-  return [...new Set(pools.filter((pool) => pool !== undefined))];
-}
-
-export function reservationsOf({
-  interfaces,
-  name,
-}: Pick<MachineIntent, 'interfaces' | 'name'>): ReservedAddresses[] {
-  return interfaces.flatMap((nic) =>
-    nic.kind === 'network' && nic.addresses?.length
-      ? [{ network: nic.network, hostname: nic.hostname ?? name, addresses: nic.addresses }]
-      : [],
-  );
-}
-
-function poolsIn(state: State | undefined): string[] {
-  return (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
-    typeof pool === 'string' ? [pool] : [],
-  );
 }

@@ -10,9 +10,9 @@ import { shortHash } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
-import type { ActuatorOptions, VerbOptions } from './actuator.ts';
 import { classified } from './failures.ts';
 import { refuseReplacement } from './replace-guard.ts';
+import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
 
 /** The hash of the intent that was applied last, beside the state. */

@@ -3,8 +3,8 @@
 import type { Explanation } from '../terraform/explanation.ts';
 import type { Plan } from '../terraform/plan.ts';
 import type { RunOptions } from '../terraform/terraform.ts';
-import type { ActuatorOptions } from './actuator.ts';
 import { unfinishedVerb } from './unfinished.ts';
+import type { ActuatorOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
 
 export interface PlanPreview {

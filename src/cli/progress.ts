@@ -1,6 +1,6 @@
 /** Progress of long work as lines on stderr: what is done to which machine, and how long each step took. */
 
-import type { ActuatorEvent } from '../actuator/actuator.ts';
+import type { ActuatorEvent } from '../actuator/verbs.ts';
 import type { Recorder } from '../controllers/recorder.ts';
 import type { Style, Terminal } from './terminal.ts';
 

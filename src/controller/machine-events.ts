@@ -1,6 +1,6 @@
 /** Steps of an operation as events of the Machine, each with how long it took. */
 
-import type { ActuatorEvent } from '../actuator/actuator.ts';
+import type { ActuatorEvent } from '../actuator/verbs.ts';
 
 interface Told {
   readonly type: 'Normal' | 'Warning';

@@ -4,9 +4,11 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { type Actuator, type ActuatorEvent, poolsOf, reservationsOf } from '../actuator/actuator.ts';
+import type { Actuator } from '../actuator/actuator.ts';
+import { poolsOf, reservationsOf } from '../actuator/machine-location.ts';
 import { planReport } from '../actuator/plan-report.ts';
 import { ReplaceRefused } from '../actuator/replace-guard.ts';
+import type { ActuatorEvent } from '../actuator/verbs.ts';
 import { type Machine, MachineKind, type MachineProviderStatus, type Pinned } from '../api/machine.ts';
 import { CaplvError, Transient } from '../errors.ts';
 import { intentHash, interfacesOf, poolOf } from '../intent/machine-intent.ts';
@@ -14,16 +16,16 @@ import { domainName, isOwnedBy } from '../intent/names.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../intent/resolve-machine.ts';
 import { siteLabel } from '../intent/site.ts';
-import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import { differenceFrom } from './domain-difference.ts';
+import { addressPollMs, addressSources } from './guest-addresses.ts';
 import { refuseSharedMac } from './mac-conflict.ts';
 import { recordObservation } from './machine-observation.ts';
 import type { MachineResolver, PlacedMachine } from './machine-resolver.ts';
 import { MachineScope } from './machine-scope.ts';
 import { approvedPlan, howToApprove, isPlanOnly, recordPlan } from './plan-approval.ts';
+import { reasonToRun } from './reason-to-run.ts';
 import type { Recorder } from './recorder.ts';
 import type { SharedHosts } from './shared-hosts.ts';
 
@@ -53,15 +55,6 @@ export interface MachineControllerOptions {
    */
   readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
 }
-
-/** How soon to look again for the address of a guest that boots: often at first, rarely for one that will never have any. */
-const ADDRESS_POLLS = [
-  { untilMs: 60_000, everyMs: 500 },
-  { untilMs: 600_000, everyMs: 5_000 },
-  { untilMs: Number.POSITIVE_INFINITY, everyMs: 30_000 },
-];
-/** A plan that nothing asked for finds what the observer cannot see; the jitter keeps many machines apart. */
-const PLAN_INTERVAL_MS = 30 * 60_000;
 
 export class MachineController {
   readonly #options: MachineControllerOptions;
@@ -333,20 +326,6 @@ export class MachineController {
   }
 }
 
-function addressPollMs({ status }: MachineScope): number {
-  const since = status.conditions?.find(({ type }) => type === 'AddressesReady')?.lastTransitionTime;
-  const waitedMs = Date.now() - Date.parse(since ?? new Date().toISOString());
-  return ADDRESS_POLLS.find(({ untilMs }) => waitedMs < untilMs)?.everyMs ?? 0;
-}
-
-/** Who to ask for addresses that no DHCP server of libvirt gave out. */
-function addressSources({ spec }: PlacedMachine): AddressSource[] {
-  const outside = (spec.interfaces ?? []).some(
-    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined,
-  );
-  return [...(spec.guestAgent ? (['agent'] as const) : []), ...(outside ? (['arp'] as const) : [])];
-}
-
 function locationOf({ identity, site, spec }: PlacedMachine) {
   const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
   const reservations = reservationsOf({
@@ -354,19 +333,4 @@ function locationOf({ identity, site, spec }: PlacedMachine) {
     interfaces: interfacesOf(identity, spec, site),
   });
   return { ...identity, uri: site.uri, pools, reservations };
-}
-
-/** Why Terraform has to run, in a few words; undefined: it has not. */
-function reasonToRun(
-  scope: MachineScope,
-  { intent }: ResolvedMachine,
-  observed: DomainObservation | undefined,
-): string | undefined {
-  const { appliedHash, lastPlanTime } = scope.providerStatus;
-  if (appliedHash === undefined) return 'the machine is new';
-  if (appliedHash !== intentHash(intent)) return 'the specification changed';
-  const difference = differenceFrom(intent.domain, observed);
-  if (difference !== undefined) return difference;
-  const age = Date.now() - Date.parse(lastPlanTime ?? '1970-01-01');
-  return age > PLAN_INTERVAL_MS * (1 + Math.random() / 10) ? 'a periodic plan is due' : undefined;
 }

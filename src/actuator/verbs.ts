@@ -1,0 +1,40 @@
+/** What the verbs of the actuator are given, and what they tell while they run. */
+
+import type { Synthesizer } from '../../stacks/synthesizer.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { RunEvent } from '../terraform/run-event.ts';
+import type { Terraform } from '../terraform/terraform.ts';
+import type { Workspaces } from './workspaces.ts';
+
+export interface ActuatorOptions {
+  readonly terraform: Terraform;
+  readonly synthesizer: Synthesizer;
+  readonly workspaces: Workspaces;
+  /** The observer of a host; the same object for the same URI. */
+  readonly libvirt: (uri: string) => Libvirt;
+}
+
+export interface VerbOptions {
+  readonly onEvent?: (event: ActuatorEvent) => void;
+}
+
+export interface UpdateOptions extends VerbOptions {
+  /** Let the plan replace or delete a domain or disk. Default: refused. */
+  readonly allowReplace?: boolean;
+  /** Id of a plan (see plan-report.ts) that may run whatever it does. */
+  readonly approvedPlan?: string | undefined;
+  /** Run no other plan than that. */
+  readonly onlyApproved?: boolean;
+  /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
+  readonly shutdownTimeoutMs?: number;
+  /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
+  readonly beforeApply?: () => Promise<HostFacts>;
+}
+
+/** What happens while a verb runs, for progress. */
+export type ActuatorEvent =
+  | RunEvent
+  | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
+  | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
+  | { readonly type: 'shutdown_timeout' };
