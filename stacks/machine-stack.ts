@@ -14,6 +14,7 @@ import type { BackendIntent, RootDiskIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
 import { literal } from './literal.ts';
+import { PRIVATE_VOLUME } from './private-volume.ts';
 import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
 import { seedCdromStylesheet } from './seed-cdrom.ts';
@@ -79,6 +80,7 @@ export class MachineStack extends LibvirtStack {
       format: 'qcow2',
       baseVolumeName: disk.base.volume,
       baseVolumePool: disk.base.pool,
+      xml: { xslt: PRIVATE_VOLUME },
       dependsOn: [base],
       ...(seed && { lifecycle: { replaceTriggeredBy: addresses([seed.resource]) } }),
     });
@@ -93,6 +95,7 @@ export class MachineStack extends LibvirtStack {
         pool: disk.pool,
         size: disk.sizeBytes,
         format: disk.format,
+        xml: { xslt: PRIVATE_VOLUME },
         lifecycle: { ignoreChanges: IGNORE_FORMAT },
       });
     });
@@ -114,6 +117,7 @@ export class MachineStack extends LibvirtStack {
     const resource = new Volume(this, 'seed', {
       ...place,
       source: literal(volumeSource(seed.source)),
+      xml: { xslt: PRIVATE_VOLUME },
       format: 'raw',
       // Where the file lay says nothing of its content; the volume's name does.
       lifecycle: { ignoreChanges: ['source', ...IGNORE_FORMAT] },

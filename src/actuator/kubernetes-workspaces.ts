@@ -96,7 +96,7 @@ export class KubernetesWorkspaces implements Workspaces {
       exists: async () => (await secret.get()) !== undefined,
       prepare: async () => {
         await secret.ensure(own);
-        await locks.releaseIfStale(secret.leaseKey);
+        await locks.releaseIfStale(secret.leaseKey, workspace);
       },
       discard: async () => {
         await secret.remove();

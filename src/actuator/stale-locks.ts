@@ -3,8 +3,9 @@
  * evidence only. Who holds one is written in it as `user@host name`, with the time at which it was taken.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
 import { hasReason } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
 import { type Lease, LeaseKind } from '../kube/lease.ts';
@@ -45,7 +46,7 @@ const PodKind: ResourceKind<Pod> = {
 
 /**
  * A holder is gone
- * - when it is of this host name, and no terraform runs here that began before the lock was taken. (A pod has its name to
+ * - when it is of this host name, and no terraform runs here in that workspace that began before the lock was taken. (A pod has its name to
  *   itself, so this is also what is left of a container that was started again.)
  * - when it was a pod of ours, which noted its name on the Lease, and the API server says that this pod is no more.
  * In doubt it is waited for, and named to whoever waits.
@@ -57,14 +58,14 @@ export class StaleLocks {
     this.#options = options;
   }
 
-  /** Call it before each use of the state, and not while one of our own runs may hold the lock. */
-  async releaseIfStale(key: ObjectKey): Promise<void> {
+  /** `workspace`: the Terraform workspace that the Lease locks. Call it before each use of the state, and not while one of our own runs may hold the lock. */
+  async releaseIfStale(key: ObjectKey, workspace: string): Promise<void> {
     const { client, pod, onRelease } = this.#options;
     const lease = await client.get(LeaseKind, key);
     if (!lease) return;
     const annotations = lease.metadata.annotations ?? {};
     const isHeld = Boolean(lease.spec.holderIdentity);
-    const isStale = isHeld && (await this.#isGone(annotations));
+    const isStale = isHeld && (await this.#isGone(annotations, workspace));
     const isNoted = pod === undefined || annotations[POD_ANNOTATION] === pod.name;
     if (!isStale && (isNoted || isHeld)) return;
     const { [LOCK_INFO]: info = '', ...kept } = annotations;
@@ -84,11 +85,11 @@ export class StaleLocks {
     if (isStale) onRelease(key, parse(info).Who ?? 'unknown');
   }
 
-  async #isGone(annotations: Readonly<Record<string, string>>): Promise<boolean> {
+  async #isGone(annotations: Readonly<Record<string, string>>, workspace: string): Promise<boolean> {
     const { Who: who = '', Created: created = '' } = parse(annotations[LOCK_INFO]);
     const host = who.slice(who.lastIndexOf('@') + 1);
     const since = Date.parse(created);
-    if (host === hostname()) return Number.isFinite(since) && !terraformRunsSince(since);
+    if (host === hostname()) return Number.isFinite(since) && !mayBeHeldHere(workspace, since);
     const { client, pod } = this.#options;
     if (!pod || host !== annotations[POD_ANNOTATION]) return false;
     const other = await client.get(PodKind, { namespace: pod.namespace, name: host });
@@ -104,17 +105,30 @@ function parse(info: string | undefined): LockInfo {
   }
 }
 
-/** True if a terraform or tofu runs here that may have taken a lock at that time (milliseconds since 1970). */
-function terraformRunsSince(time: number): boolean {
+/** True if a terraform or tofu runs here that may have locked that workspace at that time (milliseconds since 1970). */
+function mayBeHeldHere(workspace: string, time: number): boolean {
   const bootedAt = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) * 1_000;
-  return readdirSync('/proc').some((entry) => {
-    if (!/^\d+$/.test(entry)) return false;
+  return readdirSync('/proc').some((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
     try {
-      if (!/^(terraform|tofu)(?!-provi)/.test(readFileSync(`/proc/${entry}/comm`, 'utf8'))) return false;
-    } catch {
-      return false; // It has ended.
+      if (!/^(terraform|tofu)(?!-provi)/.test(readFileSync(`/proc/${pid}/comm`, 'utf8'))) return false;
+      const ticks = Number(identify(Number(pid)).startTime);
+      return bootedAt + ticks * TICK_MS <= time + CLOCK_DOUBT_MS && workspaceOf(pid) === workspace;
+    } catch (error) {
+      // It has ended; or it is another user's, of whom we know no more.
+      return !['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '');
     }
-    const ticks = identify(Number(entry)).startTime;
-    return ticks !== undefined && bootedAt + Number(ticks) * TICK_MS <= time + CLOCK_DOUBT_MS;
   });
+}
+
+/** The Terraform workspace that a process works in. */
+function workspaceOf(pid: string): string {
+  const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  const variable = (name: string) =>
+    variables.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+  const dataDir = resolve(readlinkSync(`/proc/${pid}/cwd`), variable('TF_DATA_DIR') || '.terraform');
+  const selected = join(dataDir, 'environment');
+  return (
+    variable('TF_WORKSPACE') || (existsSync(selected) ? readFileSync(selected, 'utf8').trim() : 'default')
+  );
 }

@@ -28,7 +28,7 @@ export function thisProcess(): HostedProcess {
   return {
     ...identify(process.pid),
     host: hostname(),
-    user: userInfo().username,
+    user: userName(),
     ...(bootId !== undefined && { bootId }),
     ...(pidNamespace !== undefined && { pidNamespace }),
   };
@@ -79,5 +79,14 @@ function readLink(path: string): string | undefined {
     return readlinkSync(path);
   } catch {
     return undefined;
+  }
+}
+
+/** A uid without an entry in passwd, as containers often have, has no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`;
   }
 }

@@ -106,7 +106,7 @@ describe('the command line, on a cluster', () => {
 
 it('npx cdktf works on the live Machine, with the state and the lock of the controller', async () => {
   const text = '#cloud-config\n# planted-in-cluster\n';
-  await lab.apply(lab.machine('shared', { userData: text }));
+  await lab.apply(lab.machine('shared', { running: true, userData: text }));
   await expect.poll(() => lab.ready('shared'), soon).toMatch(/^True/);
   const cdktf = async (...args: string[]) => {
     const { all } = await execa('cdktf', [...args, '--output', join(lab.lab.directory, 'cdktf.out')], {
@@ -122,7 +122,7 @@ it('npx cdktf works on the live Machine, with the state and the lock of the cont
 
   // While the controller looks away, and sees afterwards that there is nothing left to do.
   await lab.kubectl('annotate', 'machine', 'shared', 'cluster-api.k8s.io/paused=');
-  await lab.apply(lab.machine('shared', { userData: text, autostart: true }));
+  await lab.apply(lab.machine('shared', { running: true, userData: text, autostart: true }));
   expect(await cdktf('deploy', 'shared', '--auto-approve', '--skip-provider-lock')).toContain('1 changed');
   const before = await lab.virsh('domuuid', 'default.shared');
   await lab.kubectl('annotate', 'machine', 'shared', 'cluster-api.k8s.io/paused-');

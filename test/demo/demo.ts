@@ -85,8 +85,7 @@ async function caplv(lab: Lab, ...args: string[]): Promise<boolean> {
 async function lastConsoleLines(uri: string): Promise<string> {
   const console = await GuestConsole.open(uri, DOMAIN);
   try {
-    console.send('');
-    await console.waitFor(/uptime.*\n/, AbortSignal.timeout(CONSOLE_LIMIT_MS));
+    await console.ask(/uptime.*\n/, AbortSignal.timeout(CONSOLE_LIMIT_MS));
     return `${console.text
       .split('\n')
       .filter((line) => line.trim() !== '')

@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
 import { type ProcessId, startProcess, stopProcess } from '../lab/kube/lab-process.ts';
@@ -73,6 +74,9 @@ export class AuthorizationLog {
       logPath: join(lab.dir, 'kube-apiserver.log'),
       detached: false,
     });
+    const client = await lab.client();
+    await vi.waitFor(() => client.raw('GET', '/readyz'), { timeout: 60_000, interval: 100 });
+    client.close();
     return log;
   }
 

@@ -10,12 +10,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { KubeObject } from '../../src/store/store.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
+import type { LibvirtHost } from '../lab/libvirt-host.ts';
 import { AuthorizationLog } from './authorization-log.ts';
 import { DEPLOY, kustomize, objectOf } from './manifests.ts';
 import { metricNames } from './metric-names.ts';
 import { type Deployment, Pod } from './pod.ts';
 import { allows, describePermission, permissionsOf, type Role } from './rbac.ts';
 import { buildRootfs } from './rootfs.ts';
+import { type SshKeys, startSshServer } from './ssh-server.ts';
 
 const USER = 'system:serviceaccount:caplv-system:caplv-controller';
 const MEBIBYTE = 1024 ** 2;
@@ -26,13 +28,14 @@ let lab: Lab;
 let kube: KubeLab;
 let authorization: AuthorizationLog;
 let images: Server;
+let sshKeys: SshKeys;
 let manifests: KubeObject[];
 const pods: Pod[] = [];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'caplv-deploy-'));
   [lab, kube] = await Promise.all([
-    Lab.up({ name: 'deploy', uplink: true, fresh: true }),
+    Lab.up({ name: 'deploy', hosts: 2, uplink: true, fresh: true }),
     KubeLab.up({ dir: join(directory, 'kube'), controllerManager: true }),
     buildRootfs(join(directory, 'image')),
   ]);
@@ -41,6 +44,7 @@ beforeAll(async () => {
   await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'default'));
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
   manifests = await kustomize(kube.kubectl, 'default');
+  sshKeys = await startSshServer(lab.hosts[1] as LibvirtHost);
   images = await serveFile(lab.imagePath);
 }, 900_000);
 
@@ -115,9 +119,18 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     await available();
   });
 
+  test('a host is reached over qemu+ssh with the key of a Secret, and nothing else said', async () => {
+    const uri = `qemu+ssh://root@${lab.hosts[1]?.uplink?.address}/system`;
+    await apply(small('remote', { uri }));
+    await kubectl('wait', '--for=condition=DomainReady', 'machine/remote', '--timeout=90s');
+    expect(await domains(lab.hosts[1])).toHaveLength(1);
+    await kubectl('delete', 'machine/remote', '--timeout=90s');
+    expect(await domains(lab.hosts[1])).toEqual([]);
+  });
+
   test('with all workers busy it stays within its limits', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `crowd-${index}`);
-    await apply(...names.map(small));
+    await apply(...names.map((name) => small(name)));
     let peak = 0;
     await vi.waitFor(
       async () => {
@@ -192,6 +205,7 @@ async function startPod(name: string): Promise<Pod> {
     directory: join(directory, name),
     name,
     env: { CAPLV_LIBVIRT_URI: lab.hosts[0]?.tcpUri ?? '' },
+    secrets: { 'caplv-libvirt-ssh': { ...sshKeys } },
   });
   pods.push(pod);
   // The pod is there for the API server, too: locks are judged by that.
@@ -245,10 +259,10 @@ function machineDeployment(memoryMiB: number): object {
   });
 }
 
-function small(name: string): object {
-  const imageURI = imageUri();
-  const providerSpec = { vcpu: 1, memoryMiB: 128, imageURI, running: false };
-  return object('Machine', name, { clusterName: 'site', providerSpec });
+/** A machine that is not started. */
+function small(name: string, spec: object = {}): object {
+  const providerSpec = { vcpu: 1, memoryMiB: 128, imageURI: imageUri(), running: false, ...spec };
+  return object('Machine', name, { providerSpec });
 }
 
 function imageUri(): string {
@@ -291,8 +305,8 @@ async function machines(): Promise<string[]> {
     .filter(Boolean);
 }
 
-async function domains(): Promise<string[]> {
-  const { stdout } = await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', 'list', '--all', '--uuid']);
+async function domains(host = lab.hosts[0]): Promise<string[]> {
+  const { stdout } = await execa('virsh', ['-q', '-c', host?.uri ?? '', 'list', '--all', '--uuid']);
   return stdout.split('\n').filter(Boolean);
 }
 

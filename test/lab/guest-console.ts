@@ -1,6 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 
+/** As fast as a person types; virsh and the guest need about a tenth of it. */
+const KEY_INTERVAL_MS = 500;
+
 /** The serial console of a running guest of the lab, as `virsh console` shows it. */
 export class GuestConsole {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -14,6 +17,8 @@ export class GuestConsole {
       this.#text += data.replaceAll('\r', '');
       this.#changes.emit('change');
     });
+    // A key pressed while virsh ends goes nowhere.
+    child.stdin.on('error', () => {});
     child.once('exit', () => {
       this.#ended = true;
       this.#changes.emit('change');
@@ -55,10 +60,24 @@ export class GuestConsole {
     this.#child.stdin.write(`${line}\n`);
   }
 
+  /** Presses Enter until there is an answer: virsh throws away what is typed while it attaches. */
+  async ask(pattern: RegExp, signal: AbortSignal): Promise<void> {
+    const pressing = setInterval(() => this.send(''), KEY_INTERVAL_MS);
+    try {
+      await this.waitFor(pattern, signal);
+    } finally {
+      clearInterval(pressing);
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#ended) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.stdin.end('\x1d');
-    await exited;
+    // Again and again: virsh sees the escape character only at the beginning of what it reads.
+    const pressing = setInterval(() => this.#child.stdin.write('\x1d'), KEY_INTERVAL_MS);
+    try {
+      await this.ended();
+    } finally {
+      clearInterval(pressing);
+    }
   }
 }
