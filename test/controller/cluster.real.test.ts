@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await controller?.kill();
+  await controller?.stop();
   await lab?.down();
 });
 

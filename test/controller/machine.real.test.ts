@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await controller?.kill();
+  await controller?.stop();
   await lab?.down();
 });
 
