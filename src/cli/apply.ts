@@ -4,7 +4,6 @@ import type { ApiKind } from '../api/kind.ts';
 import { findKind, KINDS } from '../api/kinds.ts';
 import { type Machine, MachineKind } from '../api/machine.ts';
 import type { Manifest } from '../api/manifest.ts';
-import { ManifestError } from '../api/manifest-error.ts';
 import { loadManifests } from '../api/manifest-files.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
@@ -35,7 +34,6 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     flags,
     async (context) => {
       const manifests = inOrder(await loadManifests(flags.filename, { namespace: context.config.namespace }));
-      refuseUnsupported(manifests);
       for (const manifest of manifests) await storeManifest(context.engine.store, context.terminal, manifest);
       const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
       const names = manifests
@@ -45,6 +43,9 @@ export async function apply(flags: ApplyFlags): Promise<number> {
         context.terminal.say(
           `Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`,
         );
+      }
+      if (manifests.some(needsController)) {
+        context.terminal.say('Machines of sets and deployments are made by: caplv controller --local');
       }
       return Math.max(EXIT.ok, ...codes);
     },
@@ -64,18 +65,9 @@ export function inOrder(manifests: readonly Manifest[]): Manifest[] {
   return [...manifests].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Sets and deployments need a controller that stays. */
-function refuseUnsupported(manifests: readonly Manifest[]): void {
-  const problems = manifests
-    .filter(({ object }) => object.kind === 'MachineSet' || object.kind === 'MachineDeployment')
-    .map(({ object, source, line }) => ({
-      source,
-      line,
-      object: `${object.kind} ${object.metadata.name}`,
-      message: 'this kind needs a controller that stays, which this version has not',
-      fix: 'write the Machines out one by one',
-    }));
-  if (problems.length > 0) throw new ManifestError(problems);
+/** Sets and deployments are the work of a controller that stays. */
+function needsController({ object }: Manifest): boolean {
+  return object.kind === 'MachineSet' || object.kind === 'MachineDeployment';
 }
 
 export function kindOf(object: KubeObject): ApiKind {
