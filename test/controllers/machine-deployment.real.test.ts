@@ -103,6 +103,7 @@ it('leaves everything running when a deletion is to orphan it, and takes it up a
   await vi.waitFor(() => expect(running.names()).toEqual([]));
 });
 
+/** Resolves when the informers know it too: before that the deployment of before looks done. */
 async function applyDeployment(spec: object): Promise<void> {
   const whole = { selector: { matchLabels: { app: 'workers' } }, template: template(), ...spec };
   const object = {
@@ -111,7 +112,10 @@ async function applyDeployment(spec: object): Promise<void> {
     metadata: key('workers'),
     spec: whole,
   };
-  await store.apply(MachineDeploymentKind, object as never, { fieldManager: 'person' });
+  const { metadata } = await store.apply(MachineDeploymentKind, object as never, { fieldManager: 'person' });
+  await vi.waitFor(() => {
+    expect(running.deployments.get(key('workers'))?.metadata.generation).toBe(metadata.generation);
+  });
 }
 
 function kubectl(...args: string[]) {
