@@ -41,7 +41,7 @@ if [ ! -e "$debian" ]; then
 fi
 
 # Without `--omit=dev` there would be ten times as much.
-packages=$cache/npm-$(key "$project/package-lock.json")
+packages=$cache/npm-$(key "$project/package.json" "$project/package-lock.json")
 if [ ! -e "$packages" ]; then
   say 'installing npm packages'
   mkdir -p "$work/npm/stacks/provider-libvirt"

@@ -34,10 +34,17 @@ export function libvirtURI(): z.ZodString {
   return withRules(
     text(
       /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/\S+$/,
-      'a libvirt URI: qemu:///system, qemu+ssh://USER@HOST/system, qemu+tcp://…, qemu+tls://… or qemu+unix://…',
+      'a libvirt URI: qemu:///system, qemu+ssh://USER@HOST/system, qemu+tcp://… or qemu+unix://…',
       1024,
     ),
     [
+      {
+        fields: [],
+        message: 'qemu+tls hangs: the Terraform provider 0.8.3 cannot speak it',
+        fix: 'use qemu+ssh, or qemu+tcp in a network of its own',
+        cel: "!self.startsWith('qemu+tls:')",
+        check: (uri) => !uri.startsWith('qemu+tls:'),
+      },
       {
         fields: [],
         message: 'a URI must not hold a password',

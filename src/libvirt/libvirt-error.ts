@@ -88,7 +88,7 @@ const symptoms: readonly Symptom[] = [
     pattern:
       /no connection driver available|transport in URL not recognised|unexpected \S+ URI path|Failed to parse URI|malformed URI/i,
     code: 'invalidUri',
-    fix: () => 'Use a URI such as qemu:///system, qemu+ssh://user@host/system or qemu+tls://host/system.',
+    fix: () => 'Use a URI such as qemu:///system or qemu+ssh://user@host/system.',
   },
   {
     pattern: /Host key verification failed/,

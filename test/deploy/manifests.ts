@@ -5,6 +5,29 @@ import type { KubeObject } from '../../src/store/store.ts';
 
 export const DEPLOY = join(import.meta.dirname, '../../deploy');
 
+/** What is read here of a Deployment. */
+export interface Deployment extends KubeObject {
+  readonly spec: { readonly template: { readonly metadata: object; readonly spec: PodSpec } };
+}
+
+interface PodSpec {
+  readonly serviceAccountName: string;
+  readonly terminationGracePeriodSeconds: number;
+  readonly securityContext: { readonly runAsUser: number; readonly runAsGroup: number };
+  readonly containers: readonly [
+    {
+      readonly args: readonly string[];
+      readonly resources: { readonly limits: { readonly memory: string } };
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+    },
+  ];
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly emptyDir?: { readonly sizeLimit: string };
+    readonly secret?: { readonly secretName: string };
+  }[];
+}
+
 /** The objects that `kubectl apply -k` of this directory of deploy/ would make. */
 export async function kustomize(kubectl: string, directory: string): Promise<KubeObject[]> {
   const { stdout } = await execa(kubectl, ['kustomize', join(DEPLOY, directory)], { stdin: 'ignore' });

@@ -5,33 +5,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { vi } from 'vitest';
-import type { KubeObject } from '../../src/store/store.ts';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
-
-export interface Deployment extends KubeObject {
-  readonly spec: { readonly template: { readonly metadata: object; readonly spec: PodSpec } };
-}
-
-interface PodSpec {
-  readonly serviceAccountName: string;
-  readonly securityContext: { readonly runAsUser: number; readonly runAsGroup: number };
-  readonly containers: readonly [
-    {
-      readonly args: readonly string[];
-      readonly resources: { readonly limits: { readonly memory: string } };
-      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-    },
-  ];
-  readonly volumes: readonly {
-    readonly name: string;
-    readonly emptyDir?: { readonly sizeLimit: string };
-    readonly secret?: { readonly secretName: string };
-  }[];
-}
+import type { Deployment } from './manifests.ts';
+import { layOutVolumes } from './pod-volumes.ts';
 
 export interface PodOptions {
   readonly lab: KubeLab;
@@ -49,9 +29,8 @@ export interface PodOptions {
 }
 
 /** Of the image, as Dockerfile and Dockerfile.rootfs say. */
-const ENTRYPOINT = ['tini', '--', 'caplv'];
+export const ENTRYPOINT = ['tini', '--', 'caplv'];
 const SOON = { timeout: 60_000, interval: 100 };
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export class Pod {
   readonly name: string;
@@ -76,7 +55,10 @@ export class Pod {
     const { runAsUser, runAsGroup } = spec.securityContext;
     await mkdir(directory, { recursive: true, mode: 0o755 });
     await writeFile(join(directory, 'hostname'), name);
-    await writeFile(join(directory, 'mounts'), (await mounts(options)).map((line) => `${line}\n`).join(''));
+    await writeFile(
+      join(directory, 'mounts'),
+      (await layOutVolumes(options)).map((line) => `${line}\n`).join(''),
+    );
     const { hostname: host, port: serverPort } = new URL(lab.url);
     const env = {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -87,33 +69,15 @@ export class Pod {
     };
     // Pods share a network here, so each takes what port is free.
     const args = container.args.map((arg) => arg.replace(/^--listen=.*/, '--listen=127.0.0.1:0'));
-    const namespaces = [
-      '--mount',
-      '--pid',
-      '--ipc',
-      '--uts',
-      '--fork',
-      '--kill-child',
-      '--propagation=private',
-    ];
+    const namespaces = ['--mount', '--pid', '--ipc', '--uts', '--propagation=private'];
     const script = join(import.meta.dirname, 'pod.sh');
     const user = `${runAsUser}:${runAsGroup}`;
-    const child = spawn(
-      'setpriv',
-      [
-        '--pdeathsig=KILL',
-        'unshare',
-        ...namespaces,
-        'sh',
-        script,
-        directory,
-        rootfs,
-        user,
-        ...ENTRYPOINT,
-        ...args,
-      ],
-      { env, stdio: ['ignore', 'ignore', 'pipe'] },
-    );
+    const unshare = ['unshare', ...namespaces, '--fork', '--kill-child', 'sh', script, directory, rootfs];
+    // The pod ends with this process, however that ends.
+    const child = spawn('setpriv', ['--pdeathsig=KILL', ...unshare, user, ...ENTRYPOINT, ...args], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     return new Pod(options, child);
   }
 
@@ -161,43 +125,6 @@ export class Pod {
     });
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
-}
-
-/** What pod.sh reads. Volumes of Secrets that are not given are empty, as those that are optional. */
-async function mounts(options: PodOptions): Promise<string[]> {
-  const { lab, deployment, directory, secrets = {} } = options;
-  const { spec } = deployment.spec.template;
-  const namespace = deployment.metadata.namespace ?? '';
-  const token = await lab.serviceAccountToken(namespace, spec.serviceAccountName);
-  const files = { token, namespace, 'ca.crt': await readFile(lab.ca, 'utf8') };
-  const gid = spec.securityContext.runAsGroup;
-  const lines = [
-    `secret ${await secretVolume(join(directory, 'service-account'), files, gid)} ${SERVICE_ACCOUNT}`,
-  ];
-  for (const { name, mountPath } of spec.containers[0].volumeMounts) {
-    const volume = spec.volumes.find((candidate) => candidate.name === name);
-    if (volume?.emptyDir) lines.push(`tmpfs ${volume.emptyDir.sizeLimit.replace('i', '')} ${mountPath}`);
-    if (volume?.secret) {
-      const content = secrets[volume.secret.secretName] ?? {};
-      lines.push(`secret ${await secretVolume(join(directory, name), content, gid)} ${mountPath}`);
-    }
-  }
-  return lines;
-}
-
-/** As the kubelet lays it out with fsGroup: of root, readable by the group. */
-async function secretVolume(
-  path: string,
-  files: Readonly<Record<string, string>>,
-  gid: number,
-): Promise<string> {
-  await mkdir(path, { recursive: true });
-  for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(path, name), content, { mode: 0o440 });
-    await chown(join(path, name), 0, gid);
-  }
-  await chmod(path, 0o755);
-  return path;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {
