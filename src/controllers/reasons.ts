@@ -20,8 +20,6 @@ export const REASONS = {
     'The domain was changed or removed outside; the next reconcile repairs it, or says why not.',
   WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
   NotStarted: 'The spec says running: false.',
-  WaitingForCluster: 'The Cluster that the Machine names does not exist yet.',
-  WaitingForBootstrapData: 'The Secret with the bootstrap data does not exist yet.',
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
   WaitingForApproval:
     'The annotation cluster-api.k8s.io/plan-only holds changes back until their plan is approved.',
