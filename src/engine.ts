@@ -7,7 +7,8 @@ import { LocalWorkspaces } from './actuator/local-workspaces.ts';
 import type { Workspaces } from './actuator/workspaces.ts';
 import type { Config } from './config.ts';
 import { ClusterController } from './controllers/cluster.ts';
-import { MachineController, type MachineControllerOptions } from './controllers/machine.ts';
+import { MachineController } from './controllers/machine.ts';
+import type { MachineParts } from './controllers/machine-parts.ts';
 import { MachineResolver } from './controllers/machine-resolver.ts';
 import { SharedHosts } from './controllers/shared-hosts.ts';
 import { Libvirt } from './libvirt/libvirt.ts';
@@ -41,8 +42,7 @@ export interface Engine {
 /** A store that has an identity, see src/store/installation.ts. */
 export type InstalledStore = Store & { readonly installation: string };
 
-export interface EngineOptions
-  extends Pick<MachineControllerOptions, 'recorder' | 'onProgress' | 'lastSeen'> {
+export interface EngineOptions extends Pick<MachineParts, 'recorder' | 'onProgress' | 'lastSeen'> {
   readonly allowReplace?: boolean;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;

@@ -24,3 +24,6 @@ export const FINALIZER = `caplv.${GROUP}/host-objects`;
 export function canonicalApiVersion(apiVersion: string): string {
   return ACCEPTED_API_VERSIONS.includes(apiVersion) ? API_VERSION : apiVersion;
 }
+
+/** Annotation that stops all work on an object while it is there. */
+export const PAUSED_ANNOTATION = 'cluster-api.k8s.io/paused';

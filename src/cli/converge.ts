@@ -1,7 +1,7 @@
 /** Reconciles one object again and again, as a controller's queue would, until it is where the command wants it. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Result } from '../controllers/machine.ts';
+import type { Result } from '../controllers/result.ts';
 import { Terminal, Transient } from '../errors.ts';
 import type { ObjectKey } from '../store/store.ts';
 

@@ -8,10 +8,10 @@ import { clusterNameOf, MachineKind } from '../api/machine.ts';
 import { CaplvError, Terminal } from '../errors.ts';
 import { type Site, sitesOf } from '../intent/site.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import type { Result } from './machine.ts';
 import { FIELD_MANAGER } from './machine-scope.ts';
 import type { Reason } from './reasons.ts';
 import type { Recorder } from './recorder.ts';
+import type { Result } from './result.ts';
 import type { SharedHosts } from './shared-hosts.ts';
 
 export interface ClusterControllerOptions {

@@ -1,8 +1,8 @@
 /** Where the addresses of a guest are asked, and how often while it has none. */
 
 import type { AddressSource } from '../libvirt/addresses.ts';
-import type { PlacedMachine } from './machine-resolver.ts';
 import type { MachineScope } from './machine-scope.ts';
+import type { PlacedMachine } from './placed-machine.ts';
 
 /** How soon to look again for the address of a guest that boots: often at first, rarely for one that will never have any. */
 const ADDRESS_POLLS = [

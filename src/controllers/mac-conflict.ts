@@ -3,7 +3,7 @@
 import { type Machine, MachineKind, machineProviderSpec } from '../api/machine.ts';
 import { Terminal } from '../errors.ts';
 import type { Store } from '../store/store.ts';
-import type { PlacedMachine } from './machine-resolver.ts';
+import type { PlacedMachine } from './placed-machine.ts';
 
 /** Throws Terminal InvalidConfiguration when another Machine on the same host has a MAC address of this one. */
 export async function refuseSharedMac(

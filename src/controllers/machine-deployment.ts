@@ -6,7 +6,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { admit } from '../api/admission.ts';
-import { FINALIZER } from '../api/group.ts';
+import { FINALIZER, PAUSED_ANNOTATION } from '../api/group.ts';
 import { MachineKind } from '../api/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../api/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../api/machine-set.ts';
@@ -14,7 +14,6 @@ import { CaplvError } from '../errors.ts';
 import { isControlledBy } from '../kube/owner.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from './cascading-deletion.ts';
-import { PAUSED_ANNOTATION, type Result } from './machine.ts';
 import { nextAvailableIn } from './machine-availability.ts';
 import { deadlineIn, deploymentConditions, withReplicaFailure } from './machine-deployment-conditions.ts';
 import { resizeSets } from './machine-deployment-resize.ts';
@@ -22,6 +21,7 @@ import { type DeploymentSets, newMachineSet, type SetWithMachines } from './mach
 import { deploymentCounts, isComplete } from './machine-deployment-status.ts';
 import { claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
+import type { Result } from './result.ts';
 import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './revision.ts';
 import { rollBack } from './rollback.ts';
 

@@ -12,13 +12,14 @@ import { findProviderSpec } from '../api/provider-spec.ts';
 import { SecretKind, secretValue } from '../api/secret.ts';
 import { Terminal, Transient } from '../errors.ts';
 import { poolOf } from '../intent/machine-intent.ts';
-import { type MachineIdentity, providerID } from '../intent/names.ts';
+import { providerID } from '../intent/names.ts';
 import { type ResolvedMachine, resolveMachine } from '../intent/resolve-machine.ts';
 import { type BootstrapSource, seedOf } from '../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../intent/site.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Store } from '../store/store.ts';
 import { clusterOf } from './cluster-lookup.ts';
+import type { PlacedMachine } from './placed-machine.ts';
 import { Placer } from './placer.ts';
 
 export interface MachineResolverOptions {
@@ -28,17 +29,6 @@ export interface MachineResolverOptions {
   readonly defaultUri: string;
   /** Identity of the store, see src/store/installation.ts. */
   readonly installation: string;
-}
-
-/** A Machine whose place is known. */
-export interface PlacedMachine {
-  readonly machine: Machine;
-  readonly identity: MachineIdentity;
-  readonly cluster: Cluster | undefined;
-  readonly spec: LibvirtMachineProviderSpec;
-  /** Path of the provider spec as its author wrote it, for errors. */
-  readonly path: string;
-  readonly site: Site;
 }
 
 export class MachineResolver {

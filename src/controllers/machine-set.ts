@@ -12,7 +12,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { admit } from '../api/admission.ts';
-import { FINALIZER } from '../api/group.ts';
+import { FINALIZER, PAUSED_ANNOTATION } from '../api/group.ts';
 import { type Machine, MachineKind } from '../api/machine.ts';
 import { type MachineSet, MachineSetKind, type MachineSetStatus } from '../api/machine-set.ts';
 import { CaplvError } from '../errors.ts';
@@ -20,13 +20,13 @@ import { isControlledBy } from '../kube/owner.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from './cascading-deletion.ts';
 import { inDeletionOrder } from './deletion-order.ts';
-import { PAUSED_ANNOTATION, type Result } from './machine.ts';
 import { nextAvailableIn } from './machine-availability.ts';
 import { machineFromTemplate } from './machine-from-template.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './machine-ordinals.ts';
 import { failedStatus, machineSetStatus, withoutError, withReady } from './machine-set-status.ts';
 import { claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
+import type { Result } from './result.ts';
 
 export interface MachineSetControllerOptions {
   readonly store: Store;

@@ -2,8 +2,8 @@
 
 import { type Machine, MachineKind } from '../api/machine.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import type { Result } from './machine.ts';
 import type { Recorder } from './recorder.ts';
+import type { Result } from './result.ts';
 
 /** Of a Kubernetes Node, what is needed here. */
 export interface WorkloadNode {

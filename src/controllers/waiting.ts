@@ -1,7 +1,7 @@
 /** What is missing may be made at any time; nobody tells of files and images, so a machine that needs one looks again. */
 
 import { CaplvError, type ErrorCode } from '../errors.ts';
-import type { Result } from './machine.ts';
+import type { Result } from './result.ts';
 
 /** Codes of what comes by itself, or by someone who does not touch the Machine. */
 const MISSING: ReadonlySet<ErrorCode> = new Set(['NotFound', 'UserDataNotFound', 'ImageNotFound']);

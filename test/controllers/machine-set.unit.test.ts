@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { FINALIZER } from '../../src/api/group.ts';
+import { FINALIZER, PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { PAUSED_ANNOTATION } from '../../src/controllers/machine.ts';
 import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import { dyingStore, ProcessDied } from './dying-store.ts';

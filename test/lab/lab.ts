@@ -10,7 +10,7 @@ import { terraformrcPath } from './terraform-provider.ts';
 export interface LabOptions {
   /** Labs of different names run side by side. Default `demo`: the one that people use by hand. */
   readonly name?: string;
-  /** Where all of the lab lies; removed by `down`. Default `/var/lib/caplv-lab-<name>`. */
+  /** Where all of the lab lies; removed by `down`. Default `/var/lib/caplv-lab-<name>`, or below `CAPLV_LAB_ROOT`. */
   readonly dir?: string;
   /** Number of libvirt hosts (default 1). A running lab gets those it lacks. */
   readonly hosts?: number;
@@ -125,7 +125,7 @@ function labDirectory(options: Pick<LabOptions, 'name' | 'dir'>): string {
       `lab name ${JSON.stringify(name)}: use at most 31 lower case letters, digits and hyphens`,
     );
   }
-  return options.dir ?? `/var/lib/caplv-lab-${name}`;
+  return options.dir ?? join(process.env['CAPLV_LAB_ROOT'] ?? '/var/lib', `caplv-lab-${name}`);
 }
 
 async function countHosts(directory: string): Promise<number> {

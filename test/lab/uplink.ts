@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Sandbox } from './sandbox.ts';
 
@@ -49,12 +51,28 @@ export async function createUplink(directory: string, sandbox: Sandbox): Promise
   await sandbox.run('ip', 'link', 'set', 'uplink', 'up');
   await execa('ip', ['address', 'add', `${machineAddress}/30`, 'dev', name]);
   await execa('ip', ['link', 'set', name, 'up']);
+  // When the link goes with its sandbox, its traffic must not leave by the machine's default route.
+  await writeFile(routePath(directory), subnet(address));
+  await execa('ip', ['route', 'replace', ...routeTo(subnet(address))]);
   return { machineAddress, address };
 }
 
 /** Its own end would go some time after the sandbox's, as the kernel finds the leisure. */
 export async function removeUplink(directory: string): Promise<void> {
   await execa('ip', ['link', 'delete', interfaceName(directory)], { reject: false });
+  const blocked = await readFile(routePath(directory), 'utf8').catch(() => undefined);
+  if (blocked === undefined) return;
+  await execa('ip', ['route', 'delete', ...routeTo(blocked)], { reject: false });
+  await rm(routePath(directory));
+}
+
+/** Counts only when there is no link: every other route is preferred to it. */
+function routeTo(network: string): string[] {
+  return ['unreachable', network, 'metric', '4096'];
+}
+
+function routePath(directory: string): string {
+  return join(directory, 'uplink-subnet');
 }
 
 /** Interface names have at most 15 characters. */
@@ -68,6 +86,10 @@ async function freeAddress(): Promise<string> {
     if (!stdout.includes(` 198.18.${third}.`)) return `198.18.${third}.1`;
   }
   throw new Error('all 256 links of labs on this machine are taken: npm run lab -- down');
+}
+
+function subnet(address: string): string {
+  return address.replace(/\.2$/, '.0/30');
 }
 
 function neighbour(machineAddress: string): string {

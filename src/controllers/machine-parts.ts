@@ -1,0 +1,36 @@
+import type { Actuator } from '../actuator/actuator.ts';
+import type { ActuatorEvent } from '../actuator/verbs.ts';
+import type { DomainObservation } from '../libvirt/domain.ts';
+import type { ObjectKey, Store } from '../store/store.ts';
+import type { MachineResolver } from './machine-resolver.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import type { Recorder } from './recorder.ts';
+import type { SharedHosts } from './shared-hosts.ts';
+
+/** What the parts of a Machine's reconcile work with. */
+export interface MachineParts {
+  readonly store: Store;
+  readonly actuator: Actuator;
+  readonly resolver: MachineResolver;
+  readonly hosts: SharedHosts;
+  readonly recorder: Recorder;
+  /** Let plans run that replace or delete a domain or disk. */
+  readonly allowReplace: boolean;
+  /** Power guests off at once, whatever their spec says of shutting down. */
+  readonly powerOff: boolean;
+  /** Progress of one machine's operation, for people who wait. */
+  readonly onProgress?: (key: ObjectKey, event: ActuatorEvent) => void;
+  /**
+   * The domain as it is known to be; undefined: libvirt has to be asked. Throws Transient LibvirtUnreachable for a host that is
+   * known to be out of reach.
+   */
+  readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+}
+
+/** How long a guest may take to shut down; 0: it is powered off. */
+export function shutdownTimeoutMs(
+  { powerOff }: Pick<MachineParts, 'powerOff'>,
+  { spec }: PlacedMachine,
+): number {
+  return powerOff ? 0 : spec.shutdownTimeoutSeconds * 1_000;
+}
