@@ -1,9 +1,8 @@
-/** Version of the package, from its package.json: two levels up from dist/src, one from src. */
+/** Version of the package, from its package.json: one level up from src as from dist. */
 
 import { readFileSync } from 'node:fs';
 
-const levels = import.meta.url.endsWith('.ts') ? '..' : '../..';
-const { version } = JSON.parse(readFileSync(new URL(`${levels}/package.json`, import.meta.url), 'utf8')) as {
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 

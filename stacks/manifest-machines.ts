@@ -43,7 +43,7 @@ function registration(
   name: string,
   source: string,
 ): NonNullable<MachineStackOptions['ensureBase']> {
-  const program = join(import.meta.dirname, '..', 'dist', 'src', 'bin.js');
+  const program = join(import.meta.dirname, '..', 'dist', 'bin.js');
   return {
     command: [process.execPath, program, 'register', name, '-f', resolve(source)]
       .map((word) => `'${word}'`)

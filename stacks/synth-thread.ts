@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { BackendIntent, HostIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
@@ -17,8 +18,8 @@ export type SynthReply = { readonly id: number } & (
   | { readonly error: unknown }
 );
 
-/** `synth-worker.ts` in the sources, `synth-worker.js` in what is published. */
-const WORKER = new URL(import.meta.url.replace(/synth-thread(\.[jt]s)$/, 'synth-worker$1'));
+/** `synth-worker.ts` in the sources, `synth-worker.js` in what is built: both lie beside this. */
+const WORKER = new URL(`./synth-worker${extname(import.meta.url)}`, import.meta.url);
 
 /** One worker thread. Keeps the process alive only while it has something to do. */
 export class SynthThread {

@@ -67,7 +67,7 @@ done
 app=$root/opt/caplv
 mkdir -p "$app"
 cp -R "$packages/." "$app"
-"$project/node_modules/.bin/tsc" -p "$project/tsconfig.json" --outDir "$app/dist" --incremental false
+(cd "$project" && node_modules/.bin/rolldown --config --dir "$app/dist" --logLevel silent)
 cp -R "$project/stacks/provider-libvirt/lib" "$app/stacks/provider-libvirt"
 mkdir -p "$(dirname "$target")"
 mv "$root" "$target"

@@ -22,7 +22,7 @@ import {
 } from './subjects.ts';
 
 const ROUNDS = 5;
-const BIN = fileURLToPath(new URL('../../dist/src/bin.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url));
 
 interface Timing {
   readonly subject: string;

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 
-export const BIN = fileURLToPath(new URL('../../dist/src/bin.js', import.meta.url));
+export const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url));
 
 /** The command that comes next, as a user would type it. */
 export function show(command: string): void {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
 
 /** What people run: the compiled program. `npm test` has built it. */
-export const PROGRAM = join(import.meta.dirname, '../../dist/src/bin.js');
+export const PROGRAM = join(import.meta.dirname, '../../dist/bin.js');
 
 export type Environment = Readonly<Record<string, string>>;
 

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 
 export const TCP_PORT = 16509;
 
@@ -30,10 +29,9 @@ export async function writeConfiguration(etc: string, subnet: string, poolPath: 
 
 /** @param listenAddress for connections over TCP; absent: none */
 export async function writeLibvirtdConf(etc: string, listenAddress: string | undefined): Promise<void> {
-  // Access as Debian sets it for a machine's libvirt: root, and members of the group libvirt where there is one.
-  const group = await execa('getent', ['group', 'libvirt'], { reject: false });
   const lines = [
-    `unix_sock_group = "${group.failed ? 'root' : 'libvirt'}"`,
+    // Access as Debian sets it for a machine's libvirt: root, and members of this group.
+    'unix_sock_group = "libvirt"',
     'unix_sock_rw_perms = "0770"',
     'auth_unix_ro = "none"',
     'auth_unix_rw = "none"',

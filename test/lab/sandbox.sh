@@ -43,13 +43,15 @@ mount --bind "$dir/lib" /var/lib/libvirt
 mount --bind "$dir/cache" /var/cache/libvirt
 mount --bind "$dir/log" /var/log/libvirt
 
-# libvirtd refuses to start without this user, although the lab's QEMU runs as root. Debian makes it with the service.
-if ! getent passwd libvirt-qemu >/dev/null; then
-  { cat /etc/passwd && echo 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin'; } >"$dir/passwd"
-  { cat /etc/group && echo 'libvirt-qemu:x:64055:'; } >"$dir/group"
-  mount --bind "$dir/passwd" /etc/passwd
-  mount --bind "$dir/group" /etc/group
-fi
+# Debian makes these with the service. libvirtd refuses to start without the user, although the lab's QEMU runs as root.
+cp /etc/passwd "$dir/passwd"
+cp /etc/group "$dir/group"
+getent passwd libvirt-qemu >/dev/null ||
+  echo 'libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin' >>"$dir/passwd"
+getent group libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:' >>"$dir/group"
+getent group libvirt >/dev/null || echo 'libvirt:x:64056:' >>"$dir/group"
+mount --bind "$dir/passwd" /etc/passwd
+mount --bind "$dir/group" /etc/group
 
 ip link set lo up
 

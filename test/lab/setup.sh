@@ -46,7 +46,7 @@ export PATH
 # The compilers find out by themselves what has changed, but take seconds to say that nothing has.
 built=node_modules/.caplv-built
 if [ ! -e "$built" ] || [ ! -d dist ] ||
-  [ -n "$(find src stacks tsconfig.json package-lock.json -newer "$built" -type f ! -path '*/node_modules/*' -print | head -n 1)" ]; then
+  [ -n "$(find src stacks rolldown.config.ts package-lock.json -newer "$built" -type f ! -path '*/node_modules/*' -print | head -n 1)" ]; then
   # The time of the begin: a file that is saved meanwhile counts as changed.
   touch "$built.new"
   npm run --silent build >&2
