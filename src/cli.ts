@@ -5,6 +5,7 @@ import { reportError } from './cli/error-report.ts';
 import { EXIT, exitCodeOf } from './cli/exit-code.ts';
 import { openTerminal } from './cli/terminal.ts';
 import { configOf, defaultStateDir, type GlobalFlags } from './config.ts';
+import { withTraceExport } from './trace-export.ts';
 import { VERSION } from './version.ts';
 
 const EXAMPLES = `
@@ -28,7 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
     code = result;
   });
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await withTraceExport(process.env, () => program.parseAsync([...args], { from: 'user' }));
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.refused;

@@ -15,6 +15,7 @@ import type { HostFacts } from '../libvirt/facts.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { State } from '../terraform/state.ts';
+import { traced } from '../tracing.ts';
 import { classified } from './failures.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers, stateMissing } from './leftovers.ts';
 import {
@@ -177,7 +178,9 @@ export class Actuator {
     const directory = seedDirectory(home);
     try {
       return await work(
-        await this.#options.synthesizer.machine(await writeSeed(intent, directory), home.backend),
+        await traced('synth', {}, async () =>
+          this.#options.synthesizer.machine(await writeSeed(intent, directory), home.backend),
+        ),
       );
     } finally {
       await rm(directory, { recursive: true, force: true });

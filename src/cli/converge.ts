@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Result } from '../controllers/result.ts';
 import { Terminal, Transient } from '../errors.ts';
 import type { ObjectKey } from '../store/store.ts';
+import { traced } from '../tracing.ts';
 
 export interface ConvergeOptions {
   readonly reconcile: (key: ObjectKey) => Promise<Result>;
@@ -29,7 +30,9 @@ export async function converge(key: ObjectKey, options: ConvergeOptions): Promis
     if (options.signal.aborted) throw interrupted(key);
     let pause = LONGEST_PAUSE_MS;
     try {
-      const { requeueAfterMs } = await options.reconcile(key);
+      const { requeueAfterMs } = await traced('reconcile', { object: `${key.namespace}/${key.name}` }, () =>
+        options.reconcile(key),
+      );
       if (await options.isDone()) return;
       failures = 0;
       pause = Math.min(requeueAfterMs ?? pause, pause);

@@ -7,6 +7,7 @@ import { type Machine, MachineKind, type MachineProviderStatus, type MachineStat
 import { type CaplvError, Terminal, Transient } from '../errors.ts';
 import { type MachineIdentity, providerID } from '../intent/names.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
+import { traced } from '../tracing.ts';
 import type { ConditionType, Reason } from './reasons.ts';
 
 /** Field manager of the controllers. */
@@ -159,9 +160,9 @@ export class MachineScope {
     const { lastUpdated: __, ...after } = this.status;
     if (isDeepStrictEqual(before, after)) return;
     this.status.lastUpdated = new Date().toISOString();
-    this.machine = await this.#store.applyStatus(MachineKind, this.key, this.status, {
-      fieldManager: FIELD_MANAGER,
-    });
+    this.machine = await traced('write status', {}, () =>
+      this.#store.applyStatus(MachineKind, this.key, this.status, { fieldManager: FIELD_MANAGER }),
+    );
     this.status = structuredClone(this.machine.status ?? {});
   }
 }

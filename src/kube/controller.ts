@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Terminal, Transient } from '../errors.ts';
 import type { KubeObject, ObjectKey } from '../store/store.ts';
+import { traced, tracedSince } from '../tracing.ts';
 import { ApiError } from './api-error.ts';
 import type { BackoffOptions } from './backoff.ts';
 import type { Change, Informer } from './informer.ts';
@@ -121,7 +122,10 @@ export class Controller {
   private async handle(item: string, signal: AbortSignal): Promise<void> {
     const log = this.log.with({ object: item, reconcileId: randomUUID().slice(0, 8) });
     const started = performance.now();
-    const outcome = await this.reconcile(parseKey(item), { log, signal });
+    const outcome = await traced(`reconcile ${this.name}`, { object: item }, () => {
+      tracedSince('queue', this.queue.waitedMs(item));
+      return this.reconcile(parseKey(item), { log, signal });
+    });
     const seconds = (performance.now() - started) / 1000;
     this.durations.observe(seconds, { controller: this.name });
     this.total.inc({ controller: this.name, result: outcome.kind });

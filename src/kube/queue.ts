@@ -26,7 +26,7 @@ export class WorkQueue {
   private readonly bucket: TokenBucket;
   /** Waiting for a worker, in order, with the time at which they came (performance.now()). */
   private readonly waiting = new Map<string, number>();
-  private readonly processing = new Map<string, number>();
+  private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
   /** Added again while processing. */
   private readonly dirty = new Set<string>();
   private readonly timers = new Map<string, { readonly dueAt: number; readonly timer: NodeJS.Timeout }>();
@@ -123,6 +123,11 @@ export class WorkQueue {
     this.failures.delete(item);
   }
 
+  /** How long an item waited for the worker that has it, milliseconds. */
+  waitedMs(item: string): number {
+    return this.processing.get(item)?.waitedMs ?? 0;
+  }
+
   /** The next item, when there is one; call `done` with it. Undefined once the queue is stopped. */
   get(): Promise<string | undefined> {
     return new Promise((resolve) => {
@@ -134,10 +139,10 @@ export class WorkQueue {
 
   /** Whatever became of it. */
   done(item: string): void {
-    const startedAt = this.processing.get(item);
-    if (startedAt === undefined) return;
+    const work = this.processing.get(item);
+    if (!work) return;
     this.processing.delete(item);
-    this.workTime.observe((performance.now() - startedAt) / 1000, this.labels);
+    this.workTime.observe((performance.now() - work.startedAt) / 1000, this.labels);
     if (this.dirty.delete(item)) this.add(item);
   }
 
@@ -157,8 +162,9 @@ export class WorkQueue {
       if (!resolve) return;
       const now = performance.now();
       this.waiting.delete(item);
-      this.processing.set(item, now);
-      this.queueTime.observe((now - addedAt) / 1000, this.labels);
+      const waitedMs = now - addedAt;
+      this.processing.set(item, { startedAt: now, waitedMs });
+      this.queueTime.observe(waitedMs / 1000, this.labels);
       resolve(item);
     }
   }

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { traced } from '../tracing.ts';
 import { ApiError } from './api-error.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Connection } from './connection.ts';
@@ -78,7 +79,7 @@ export class Transport {
     const started = performance.now();
     const { method } = request;
     try {
-      const response = await this.open(request);
+      const response = await traced(`API ${method}`, { path: request.path }, () => this.open(request));
       this.durations.observe((performance.now() - started) / 1000, { method });
       const code = response.statusCode ?? 0;
       this.requests.inc({ method, code: String(code) });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { execa } from 'execa';
+import { traced } from '../tracing.ts';
 import { type Command, quoteCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
@@ -111,7 +112,11 @@ export class Virsh {
       detached: true,
       reject: false,
     });
-    const result = await child;
+    const result = await traced(
+      'virsh',
+      { commands: commands.map(([verb = '']) => verb) },
+      async () => child,
+    );
     if (result.timedOut || result.isCanceled) killGroup(child.pid);
     if (result.isCanceled) throw options.signal?.reason;
     const texts = result.stdout.split(mark).slice(1);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { traced, tracedSince } from '../tracing.ts';
 import { appliedChanges } from './apply-result.ts';
 import { type Environment, terraformEnvironment } from './environment.ts';
 import { initLock, needsInit } from './initialization.ts';
@@ -113,18 +114,24 @@ export class Runner {
         onHung: () => host.kill(),
       });
     try {
-      return await run({
-        ...(await this.#request(call, this.#environment(call.workspace, host))),
-        ...(host && { lifeline: host.lifeline }),
-        args: call.args,
-        onMessage: (message) => {
-          watchdog?.see(message);
-          if (CONNECTED.has(message.type)) entry?.configured();
-          if (message.type === 'state_lock_acquire') void announceStateLock(call);
-          const event = events.from(message);
-          if (event !== undefined) call.onEvent(event);
-        },
-      });
+      const request = await this.#request(call, this.#environment(call.workspace, host));
+      return await traced(`terraform ${call.verb}`, {}, () =>
+        run({
+          ...request,
+          ...(host && { lifeline: host.lifeline }),
+          args: call.args,
+          onMessage: (message) => {
+            watchdog?.see(message);
+            if (CONNECTED.has(message.type)) entry?.configured();
+            if (message.type === 'state_lock_acquire') void announceStateLock(call);
+            const event = events.from(message);
+            if (event !== undefined) call.onEvent(event);
+            if (event?.type === 'completed' || event?.type === 'failed') {
+              tracedSince(`${event.action} ${event.address}`, event.elapsedMs);
+            }
+          },
+        }),
+      );
     } finally {
       watchdog?.stop();
       entry?.leave();

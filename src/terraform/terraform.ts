@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { traced } from '../tracing.ts';
 import { type ApplyResult, applyResultFrom } from './apply-result.ts';
 import { type Explanation, explanationsFrom } from './explanation.ts';
 import { Lock } from './lock.ts';
@@ -8,6 +9,7 @@ import type { ProviderHosts } from './provider-hosts.ts';
 import type { RunEvent } from './run-event.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { parseState, readStateFile, type State } from './state.ts';
+import { TerraformError } from './terraform-error.ts';
 import { makePrivateDir, paths, readIfThere, type Workspace, writeConfig } from './workspace.ts';
 
 export interface TerraformOptions extends RunnerOptions {
@@ -51,11 +53,13 @@ export class Terraform {
     },
   ): Promise<Lock> {
     await makePrivateDir(workspace.dir);
-    return Lock.acquire(paths.lock(workspace), {
-      operation: options.operation,
-      timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
-      onWaiting: (holder) => options.onEvent?.({ type: 'waiting', holder }),
-    });
+    return traced('lock', { operation: options.operation }, () =>
+      Lock.acquire(paths.lock(workspace), {
+        operation: options.operation,
+        timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+        onWaiting: (holder) => options.onEvent?.({ type: 'waiting', holder }),
+      }),
+    );
   }
 
   /** @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved */
@@ -106,8 +110,16 @@ export class Terraform {
       if (!(await this.state(workspace))?.resources.length) return { changes: [], outputs: {} };
       await writeConfig(workspace, config);
       const args = ['apply', '-destroy', ...FLAGS, ...lockFlags(options), '-auto-approve'];
-      const outcome = await this.#runner.run({ ...call, args });
-      return applyResultFrom(outcome.messages);
+      try {
+        // Looking at everything first takes longer than removing it.
+        return applyResultFrom(
+          (await this.#runner.run({ ...call, args: [...args, '-refresh=false'] })).messages,
+        );
+      } catch (error) {
+        if (!(error instanceof TerraformError)) throw error;
+        // Part of it may be gone already, which only a look tells.
+        return applyResultFrom((await this.#runner.run({ ...call, args })).messages);
+      }
     });
   }
 

@@ -1,0 +1,59 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import { machine } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('tracing');
+
+interface Span {
+  readonly name: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+}
+
+/** Takes traces as a collector does (OTLP over HTTP, JSON). */
+async function collector() {
+  const bodies: string[] = [];
+  const server = createServer(async (request, response) => {
+    bodies.push(Buffer.concat(await request.toArray()).toString());
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const spans = (): Span[] =>
+    bodies
+      .flatMap((body) => JSON.parse(body).resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans)
+      .flatMap(({ spans }) => spans);
+  return { url: `http://127.0.0.1:${port}`, bodies, spans, close: () => server.close() };
+}
+
+it('an operator sees in his traces what a create consists of, and nothing of its user data', async () => {
+  const traces = await collector();
+  try {
+    const node = machine('traced', { ...here().image, userData: '#cloud-config\n# planted-in-trace\n' });
+    const applied = await here().apply([node], [], { OTEL_EXPORTER_OTLP_ENDPOINT: traces.url });
+    expect(applied).toMatchObject({ exitCode: 0 });
+    const spans = traces.spans();
+    const reconcile = spans.find(({ name }) => name === 'reconcile');
+    const below = spans.filter(({ parentSpanId }) => parentSpanId === reconcile?.spanId);
+    expect(below.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['lock', 'synth', 'terraform apply', 'virsh', 'write status']),
+    );
+    // One for the image on the host, one for the machine.
+    const runs = below.filter(({ name }) => name === 'terraform apply').map(({ spanId }) => spanId);
+    const resources = spans.filter(({ parentSpanId }) => runs.includes(parentSpanId ?? ''));
+    expect(resources.map(({ name }) => name)).toContain('create libvirt_domain.machine');
+    expect(traces.bodies.join()).not.toContain('planted');
+  } finally {
+    traces.close();
+  }
+});
+
+it('a collector that is away is no failure', async () => {
+  const deleted = await here().caplv.run(['delete', 'machine', 'traced'], {
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' },
+  });
+  expect(deleted).toMatchObject({ exitCode: 0 });
+});
