@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three groups. `unit` and `unit-cdktn` need Node only and end in seconds; `real` needs root, libvirt, QEMU and terraform,
- * which test/lab/setup.sh --lab installs.
+ * `unit` and `unit-cdktn` need Node only and end in seconds; `real` and `faults` need root, libvirt, QEMU and terraform, which
+ * test/lab/setup.sh --lab installs.
  */
 export default defineConfig({
   test: {
@@ -13,12 +13,23 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.real.test.ts'],
+          exclude: ['test/faults/**'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           // Two cores: more guests at once only wait for each other.
           maxWorkers: 2,
           // After the quick ones, which say what is wrong sooner.
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/*.real.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
