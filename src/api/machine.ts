@@ -63,6 +63,9 @@ export const MachineProviderStatusSchema = z.strictObject({
   domainName: z.string().optional().describe('Name of the domain in libvirt.'),
   lastPlan: PlanSchema.optional().describe('Last plan that was not, or not yet, applied.'),
   lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
+  lastRecreated: timestamp()
+    .optional()
+    .describe('When repair last replaced the domain or made it anew. Counts in the budget of repairs.'),
 });
 
 export const MachineStatusSchema = z.strictObject({
