@@ -168,6 +168,23 @@ function build(finish: (code: number) => void): Command {
       finish(await (await import('./cli/state.ts')).showState(name, address, self.optsWithGlobals())),
     );
 
+  command(state, 'history', 'serials of it that are kept, latest first')
+    .argument('<machine>')
+    .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./cli/state-history.ts')).stateHistory(name, self.optsWithGlobals())),
+    );
+  command(state, 'restore', 'put a kept serial in its place, and show what a plan then says')
+    .argument('<machine>')
+    .argument('<serial>', 'as history lists it')
+    .addOption(kubeconfig())
+    .action(async (name, serial, _, self: Command) =>
+      finish(
+        await (await import('./cli/state-history.ts')).restoreState(name, serial, self.optsWithGlobals()),
+      ),
+    );
+
   program
     .command('register', { hidden: true })
     .description('record a Machine and prepare its host; used by stacks that cdktf deploys')
@@ -237,6 +254,11 @@ function withGlobalOptions(on: Command): Command {
     )
     .addOption(
       new Option('--terraform <path>', 'terraform or tofu to use (from PATH)').env('CAPLV_TERRAFORM'),
+    )
+    .addOption(
+      new Option('--state-history <n>', 'earlier serials of each Terraform state that are kept (5)').env(
+        'CAPLV_STATE_HISTORY',
+      ),
     )
     .addOption(new Option('-v, --verbose', 'say more').env('CAPLV_VERBOSE'))
     .addOption(new Option('--no-color', 'no colour').env('CAPLV_NO_COLOR'));

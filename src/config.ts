@@ -2,6 +2,8 @@
 
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Terminal } from './errors.ts';
+import { KEPT_SERIALS } from './terraform/state-history.ts';
 
 export interface Config {
   /** libvirt connection URI for manifests that name none. */
@@ -12,6 +14,8 @@ export interface Config {
   readonly providerMode: 'warm' | 'fork';
   /** Explicit path of terraform or tofu. */
   readonly terraform: string | undefined;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
   readonly verbose: boolean;
   readonly color: boolean;
 }
@@ -23,6 +27,7 @@ export interface GlobalFlags {
   readonly namespace?: string;
   readonly providerMode?: 'warm' | 'fork';
   readonly terraform?: string;
+  readonly stateHistory?: string;
   readonly verbose?: boolean;
   readonly color?: boolean;
 }
@@ -41,7 +46,19 @@ export function configOf(flags: GlobalFlags): Config {
     namespace: flags.namespace ?? 'default',
     providerMode: flags.providerMode ?? 'warm',
     terraform: flags.terraform,
+    keptSerials: keptSerialsOf(flags.stateHistory),
     verbose: flags.verbose ?? false,
     color: flags.color ?? true,
   };
+}
+
+function keptSerialsOf(text: string | undefined): number {
+  if (text === undefined) return KEPT_SERIALS;
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: '--state-history',
+    message: `"${text}" cannot be used`,
+    fix: 'a number from 0 (none are kept) to 999',
+  });
 }

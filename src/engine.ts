@@ -59,7 +59,8 @@ export const SECRET_ATTRIBUTES: readonly string[] = [
 /** Over the local store, and with the states in files. */
 export async function openEngine(config: Config, options: EngineOptions): Promise<LocalEngine> {
   const store = await LocalStore.open(config.stateDir);
-  return { ...assembleEngine(config, store, new LocalWorkspaces(config.stateDir), options), store };
+  const workspaces = new LocalWorkspaces(config.stateDir, config.keptSerials);
+  return { ...assembleEngine(config, store, workspaces, options), store };
 }
 
 /** Starts nothing: terraform, provider and the synth thread come when they are first needed. */

@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
-import { writeSeed } from '../../stacks/seed-file.ts';
+import { type SeededMachine, writeSeed } from '../../stacks/seed-file.ts';
 import { Transient } from '../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
@@ -17,7 +17,7 @@ import type { Lock } from '../terraform/lock.ts';
 import type { State } from '../terraform/state.ts';
 import { traced } from '../tracing.ts';
 import { classified } from './failures.ts';
-import { findLeftovers, isEmpty, notOwned, removeLeftovers, stateMissing } from './leftovers.ts';
+import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
 import {
   type MachineLocation,
   poolsIn,
@@ -28,6 +28,8 @@ import {
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
+import { type Recovery, recoverState } from './state-recovery.ts';
+import { type Restored, restoreState } from './state-restore.ts';
 import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
 import { type StackHome, seedDirectory } from './workspaces.ts';
@@ -71,6 +73,17 @@ export class Actuator {
     return (state?.resources.length ?? 0) > 0;
   }
 
+  /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state-restore.ts. */
+  async restoreState(
+    machine: MachineIdentity & { readonly uri: string },
+    serial: number,
+    options: VerbOptions = {},
+  ): Promise<Restored> {
+    return this.#locked(machine, 'state restore', options, (home, lock) =>
+      restoreState(this.#options, home, machine.uri, serial, lock),
+    );
+  }
+
   /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
   async plan(intent: MachineIntent, options: VerbOptions = {}): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
@@ -82,16 +95,18 @@ export class Actuator {
 
   /**
    * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
-   * same machine left. `facts` list the volumes of the machine's pools. Throws Terminal NotOwned, StateMissing,
+   * same machine left. `facts` list the volumes of the machine's pools. Throws Terminal NotOwned, StateCorrupt,
    * PoolNotFound, NetworkNotFound …, Transient for what may pass.
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, (home, lock) =>
-      this.#withConfig(intent, home, async (config) => {
+      this.#withConfig(intent, home, async (config, seeded) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
-        // Somebody else made it while we waited for the lock.
-        if (state?.resources.length) return this.#change(intent, facts, home, lock, config, options);
+        const recovery = { intent, seeded, home, config, run: { providerKey: intent.uri, lock, ...options } };
+        // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
+        if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
+          return this.#change(recovery, facts, options);
         await this.#clearLeftovers(intent, facts, home, state, options);
         await this.#releaseAddresses(intent.uri, reservationsOf(intent));
         const run = { providerKey: intent.uri, lock, ...options };
@@ -106,7 +121,10 @@ export class Actuator {
    */
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(intent, home, (config) => this.#change(intent, facts, home, lock, config, options)),
+      this.#withConfig(intent, home, (config, seeded) => {
+        const run = { providerKey: intent.uri, lock, ...options };
+        return this.#change({ intent, seeded, home, config, run }, facts, options);
+      }),
     );
   }
 
@@ -136,16 +154,10 @@ export class Actuator {
   }
 
   /** Plan, guard, apply. */
-  async #change(
-    intent: MachineIntent,
-    facts: HostFacts,
-    home: StackHome,
-    lock: Lock,
-    config: object,
-    options: UpdateOptions,
-  ): Promise<void> {
+  async #change(recovery: Recovery, facts: HostFacts, options: UpdateOptions): Promise<void> {
     const { terraform } = this.#options;
-    const run = { providerKey: intent.uri, lock, ...options };
+    const { intent, home, config, run } = recovery;
+    await recoverState(this.#options, recovery, facts, await terraform.state(home.workspace));
     if (!intent.domain.running) await this.#stop(intent, options);
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
     if (plan.action === 'none') return;
@@ -173,15 +185,13 @@ export class Actuator {
   async #withConfig<T>(
     intent: MachineIntent,
     home: StackHome,
-    work: (config: object) => Promise<T>,
+    work: (config: object, seeded: SeededMachine) => Promise<T>,
   ): Promise<T> {
     const directory = seedDirectory(home);
     try {
-      return await work(
-        await traced('synth', {}, async () =>
-          this.#options.synthesizer.machine(await writeSeed(intent, directory), home.backend),
-        ),
-      );
+      const seeded = await writeSeed(intent, directory);
+      const config = await traced('synth', {}, () => this.#options.synthesizer.machine(seeded, home.backend));
+      return await work(config, seeded);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
@@ -189,7 +199,7 @@ export class Actuator {
 
   /** One verb at a time a machine, also between processes; failures leave classified. */
   #locked<T>(
-    machine: MachineIdentity,
+    machine: MachineIdentity & { readonly uri: string },
     operation: string,
     options: VerbOptions,
     work: (home: StackHome, lock: Lock) => Promise<T>,
@@ -199,6 +209,9 @@ export class Actuator {
       const lock = await this.#options.terraform.lock(home.workspace, { operation, ...options });
       try {
         await home.prepare();
+        const { uri } = machine;
+        const run = { providerKey: uri, lock, ...options };
+        await this.#options.terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
         return await work(home, lock);
       } finally {
         await lock.release();
@@ -224,7 +237,8 @@ export class Actuator {
     );
     if (isEmpty(leftovers)) return;
     if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
-    if (!(await explainsLeftovers(home, state))) throw stateMissing(leftovers, home.place);
+    // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
+    if (!(await explainsLeftovers(home, state))) return;
     options.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
   }
 

@@ -40,6 +40,11 @@ const FAILURES: readonly Failure[] = [
     fix: 'name an existing, active network (virsh net-list --all), or let the Cluster manage one',
   },
   {
+    matches: /cannot (import|overwrite) .*state with (lineage|serial)|does not match the given state/i,
+    code: 'StateMismatch',
+    fix: 'see which one is right: caplv state history NAME, caplv state pull NAME; a state of another machine, or an older one than there is, is never put in its place',
+  },
+  {
     matches: /asynchronous jobs running|is locked by|resource busy|database is locked/i,
     code: 'LibvirtError',
     retryAfterMs: 2_000,

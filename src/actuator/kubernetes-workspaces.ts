@@ -7,28 +7,22 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import { GROUP } from '../api/group.ts';
 import { MachineKind } from '../api/machine.ts';
-import { type Secret, SecretKind } from '../api/secret.ts';
 import { shortHash } from '../intent/names.ts';
-import { hasReason } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
-import { type Lease, LeaseKind } from '../kube/lease.ts';
 import { controllerReference } from '../kube/owner.ts';
-import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../store/store.ts';
+import type { ObjectKey, ObjectMeta } from '../store/store.ts';
+import { SecretHistory } from './secret-history.ts';
 import type { StaleLocks } from './stale-locks.ts';
-import type { Notes, StackHome, Workspaces } from './workspaces.ts';
+import { StateSecret } from './state-secret.ts';
+import type { StackHome, Workspaces } from './workspaces.ts';
 
 /** Label of the state of a machine. */
 export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
-/** Annotation of the state of a host: its libvirt URI without credentials has no place in a name. */
-const NOTE_PREFIX = `caplv.${GROUP}/`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
 const SUFFIX = { machine: 'caplv', host: 'caplv-host' } as const;
-/** Terraform's own, of the first part of a compressed state that has more. */
-const PART_BYTES = 1_048_576;
 
 export interface KubernetesWorkspacesOptions {
   readonly client: Client;
@@ -39,6 +33,8 @@ export interface KubernetesWorkspacesOptions {
   /** How Terraform reaches the API server: `KUBE_CONFIG_PATH`, or `KUBE_IN_CLUSTER_CONFIG`. */
   readonly env: Readonly<Record<string, string>>;
   readonly locks: StaleLocks;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
 }
 
 export class KubernetesWorkspaces implements Workspaces {
@@ -66,7 +62,7 @@ export class KubernetesWorkspaces implements Workspaces {
     suffix: string,
     metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>,
   ): StackHome {
-    const { client, workDir, env, locks } = this.#options;
+    const { client, workDir, env, locks, keptSerials } = this.#options;
     const dir = join(workDir, 'runs', suffix, namespace, workspace);
     const backend: BackendIntent = { kind: 'kubernetes', secretSuffix: suffix, namespace, labels: {} };
     const secret = new StateSecret(client, { namespace, name: `tfstate-${workspace}-${suffix}` });
@@ -80,10 +76,14 @@ export class KubernetesWorkspaces implements Workspaces {
         'app.kubernetes.io/managed-by': 'terraform',
       },
     };
+    const history = new SecretHistory(client, secret.key, { ...metadata, suffix, workspace }, keptSerials);
+    const place = `Secret ${namespace}/${secret.key.name}`;
     return {
       workspace: {
         dir,
+        history,
         kubernetes: {
+          place,
           workspace,
           dataDir: join(workDir, 'backends', shortHash(JSON.stringify(backend))),
           env,
@@ -91,105 +91,20 @@ export class KubernetesWorkspaces implements Workspaces {
         },
       },
       backend,
-      place: `Secret ${namespace}/${secret.key.name}`,
+      place,
+      history,
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
       prepare: async () => {
         await secret.ensure(own);
         await locks.releaseIfStale(secret.leaseKey, workspace);
       },
+      setCorruptAside: () => secret.setAside(),
       discard: async () => {
         await secret.remove();
+        await history.remove();
         await rm(dir, { recursive: true, force: true });
       },
     };
   }
-}
-
-/** The Secret that holds a state, with the Lease that locks it. */
-class StateSecret {
-  readonly key: ObjectKey;
-  readonly leaseKey: ObjectKey;
-  readonly notes: Notes;
-  readonly #client: Client;
-
-  constructor(client: Client, key: ObjectKey) {
-    this.#client = client;
-    this.key = key;
-    this.leaseKey = { ...key, name: `lock-${key.name}` };
-    const annotate = async (name: string, value: string | null) => {
-      await client.patch(SecretKind, key, { metadata: { annotations: { [NOTE_PREFIX + name]: value } } });
-    };
-    this.notes = {
-      read: async (name) => (await this.get())?.metadata.annotations?.[NOTE_PREFIX + name],
-      write: (name, text) => annotate(name, text),
-      remove: (name) => annotate(name, null),
-    };
-  }
-
-  get(): Promise<Secret | undefined> {
-    return this.#client.get(SecretKind, this.key);
-  }
-
-  /** The text of the state; empty: there is none. */
-  async state(): Promise<string> {
-    const parts: Buffer[] = [];
-    for (;;) {
-      const part = await this.#client.get(SecretKind, this.#part(parts.length));
-      const encoded = part?.data?.['tfstate'];
-      if (encoded !== undefined) parts.push(Buffer.from(encoded, 'base64'));
-      if (encoded === undefined || (parts.at(-1)?.length ?? 0) < PART_BYTES) break;
-    }
-    return parts.length === 0 ? '' : gunzipSync(Buffer.concat(parts)).toString('utf8');
-  }
-
-  /** Makes Secret and Lease, or gives them the labels and the owner that they lack. */
-  async ensure(own: Omit<ObjectMeta, 'name'>): Promise<void> {
-    const annotations = { encoding: 'gzip' };
-    await ensure(this.#client, SecretKind, {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { ...this.key, ...own, annotations },
-    });
-    const lease: Lease = {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata: { ...this.leaseKey, ...own },
-      spec: {},
-    };
-    await ensure(this.#client, LeaseKind, lease);
-  }
-
-  async remove(): Promise<void> {
-    for (let index = 1; await this.#client.get(SecretKind, this.#part(index)); index += 1) {
-      await remove(this.#client, SecretKind, this.#part(index));
-    }
-    await remove(this.#client, SecretKind, this.key);
-    await remove(this.#client, LeaseKind, this.leaseKey);
-  }
-
-  #part(index: number): ObjectKey {
-    return index === 0 ? this.key : { ...this.key, name: `${this.key.name}-part-${index}` };
-  }
-}
-
-async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<void> {
-  const { namespace = '', name, labels = {}, ownerReferences } = object.metadata;
-  const there = await client.get(kind, { namespace, name });
-  if (!there) {
-    await client.create(kind, object);
-    return;
-  }
-  const owner = ownerReferences?.[0]?.uid;
-  const isLabelled = Object.entries(labels).every(([key, value]) => there.metadata.labels?.[key] === value);
-  const isOwned =
-    owner === undefined || there.metadata.ownerReferences?.some(({ uid }) => uid === owner) === true;
-  if (isLabelled && isOwned) return;
-  await client.patch(kind, { namespace, name }, { metadata: { labels, ownerReferences } });
-}
-
-async function remove(client: Client, kind: ResourceKind, key: ObjectKey): Promise<void> {
-  await client.delete(kind, key).catch((error: unknown) => {
-    if (!hasReason(error, 'NotFound')) throw error;
-  });
 }

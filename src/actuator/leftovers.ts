@@ -54,13 +54,3 @@ export function notOwned(name: string): Terminal {
     fix: `rename the Machine, or remove the domain yourself if nobody needs it: virsh undefine ${name}`,
   });
 }
-
-/** Ours, in use perhaps, and no run that broke off explains it: a person has to look. */
-export function stateMissing({ domain, volumes }: Leftovers, directory: string): Terminal {
-  const names = [domain?.name ?? [], volumes.map(({ volume }) => volume)].flat();
-  return new Terminal({
-    code: 'StateMissing',
-    message: `${names.join(', ')} belong to this Machine, but the Terraform state in ${directory} does not know them`,
-    fix: 'put its terraform.tfstate back; or, if the machine and its disks may go, delete the Machine and apply it again',
-  });
-}

@@ -35,6 +35,8 @@ export interface UpdateOptions extends VerbOptions {
 /** What happens while a verb runs, for progress. */
 export type ActuatorEvent =
   | RunEvent
+  /** A state that was lost is there again; `objects`: what had to be imported. */
+  | { readonly type: 'state_recovered'; readonly from: string; readonly objects: readonly string[] }
   | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
   | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
   | { readonly type: 'shutdown_timeout' };

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import type { ObjectKey } from '../store/store.ts';
+import type { StateHistory } from '../terraform/state-history.ts';
 import type { Workspace } from '../terraform/workspace.ts';
 
 /** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
@@ -21,10 +22,13 @@ export interface StackHome {
   readonly place: string;
   /** What is to be remembered beside the state, for as long as that exists. */
   readonly notes: Notes;
+  readonly history: StateHistory;
   /** False: neither a state nor a note was ever made here. */
   exists(): Promise<boolean>;
   /** Makes the place ready for a run. Call it under the lock of the workspace. */
   prepare(): Promise<void>;
+  /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
+  setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */
   discard(): Promise<void>;
 }

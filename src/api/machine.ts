@@ -42,6 +42,10 @@ const PinnedSchema = z.strictObject({
     .strictObject({ loader: z.string(), nvramTemplate: z.string().optional() })
     .optional()
     .describe('Paths of the UEFI firmware on the host; absent: BIOS.'),
+  installation: z
+    .string()
+    .optional()
+    .describe('Which installation made it, as the domain says; absent for those made before that was noted.'),
 });
 
 /** What is found out once about a machine, so that it keeps it when a file or the host changes. */

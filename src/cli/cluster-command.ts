@@ -29,7 +29,9 @@ export async function withCluster(
   const interrupt = new Interrupt(terminal);
   try {
     const { kubeconfig, namespace } = flags;
-    const cluster = await connectCluster({ kubeconfig, namespace, log, metrics: new Metrics() });
+    const { keptSerials } = configOf(flags);
+    const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials };
+    const cluster = await connectCluster(options);
     try {
       const config = configOf({ ...flags, namespace: cluster.namespace });
       return await work({ config, terminal, cluster, signal: interrupt.signal });

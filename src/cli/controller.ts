@@ -30,9 +30,10 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
   const { kubeconfig, namespace } = flags;
+  const shared = { log, metrics, keptSerials: config.keptSerials };
   const backend = flags.local
-    ? await localBackend(config.stateDir, { log, metrics })
-    : await clusterBackend({ kubeconfig, namespace, log, metrics });
+    ? await localBackend(config.stateDir, shared)
+    : await clusterBackend({ kubeconfig, namespace, ...shared });
   try {
     await runController({ config, backend, log, metrics, concurrency, listen }, shutdownSignal(log));
     return EXIT.ok;

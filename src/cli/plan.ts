@@ -1,6 +1,5 @@
 /** `caplv plan`: what `apply` would do, attribute by attribute. Changes nothing, in the store or on a host. */
 
-import { isDeepStrictEqual } from 'node:util';
 import { classified } from '../actuator/failures.ts';
 import type { PlanPreview } from '../actuator/plan-preview.ts';
 import { MachineKind } from '../api/machine.ts';
@@ -12,22 +11,18 @@ import { factsWith, hostIntent } from '../intent/host-intent.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
-import type { AttributeChange, Explanation } from '../terraform/explanation.ts';
 import { keyOf } from './apply.ts';
 import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { withClusterEngine } from './cluster-engine.ts';
 import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { formatData } from './output.ts';
-import type { Style, Terminal } from './terminal.ts';
+import { type MachinePlan, planText } from './plan-text.ts';
+import type { Terminal } from './terminal.ts';
 
 export interface PlanFlags extends ClusterFlags {
   readonly filename: readonly string[];
   readonly output?: 'json' | 'yaml';
-}
-
-interface MachinePlan extends PlanPreview {
-  readonly machine: string;
 }
 
 export async function plan(flags: PlanFlags): Promise<number> {
@@ -57,7 +52,7 @@ async function planAll(context: Planning, flags: PlanFlags, replacing: string): 
   }
   const changed = plans.some((one) => one.plan.action !== 'none');
   if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
-  else for (const one of plans) terminal.out(asText(one, terminal.style));
+  else for (const one of plans) terminal.out(planText(one, terminal.style));
   if (changed && !flags.output) terminal.say(`Next: caplv apply with the same -f; ${replacing}`);
   return changed ? EXIT.changes : EXIT.ok;
 }
@@ -89,50 +84,4 @@ function asData({ machine, plan: { action, drift }, explanations }: MachinePlan)
     changes: explanations,
     drift: drift.map(({ address, action: what }) => ({ address, action: what })),
   };
-}
-
-const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
-const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
-
-function asText({ machine, plan: { action, drift }, explanations }: MachinePlan, style: Style): string {
-  if (action === 'none') return `machine/${machine}: no changes\n`;
-  const lines = explanations.flatMap((one) => [
-    `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
-    ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
-  ]);
-  // What else was changed outside shows in the attributes, or is nobody's wish, like an address that a guest was given.
-  const drifted = drift
-    .filter((one) => one.action === 'delete')
-    .map(({ address }) => `  ! ${address} was removed outside`);
-  return [`machine/${machine}: ${action}`, ...drifted, ...lines, ''].join('\n');
-}
-
-function attributeLines({ attributes, replacePaths }: Explanation): string[] {
-  const forces = (name: string) =>
-    replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '';
-  return attributes
-    .filter((attribute) => (attribute.unknown ? forces(attribute.name) : !saysTheSame(attribute)))
-    .map(
-      (attribute) =>
-        `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
-    );
-}
-
-/** The provider reads back as empty what the configuration leaves out. */
-function saysTheSame({ secret, before, after }: AttributeChange): boolean {
-  return !secret && isDeepStrictEqual(withoutEmpty(before), withoutEmpty(after));
-}
-
-function withoutEmpty(value: unknown): unknown {
-  if (value === '' || value === 0 || value === false || value === null) return undefined;
-  if (Array.isArray(value)) return value.length > 0 ? value.map(withoutEmpty) : undefined;
-  if (typeof value !== 'object') return value;
-  const kept = Object.entries(value as object).map(([key, one]) => [key, withoutEmpty(one)]);
-  return Object.fromEntries(kept.filter(([, one]) => one !== undefined));
-}
-
-function shown(attribute: AttributeChange, side: 'before' | 'after'): string {
-  if (attribute.secret) return '(secret)';
-  if (side === 'after' && attribute.unknown) return '(known after apply)';
-  return attribute[side] === undefined ? 'null' : JSON.stringify(attribute[side]);
 }

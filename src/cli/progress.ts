@@ -56,6 +56,10 @@ function describe(event: ActuatorEvent, style: Style): string {
       return style('red', `failed: ${event.action} ${event.address}`);
     case 'warning':
       return style('yellow', `warning: ${event.diagnostic.summary}`);
+    case 'state_recovered':
+      return `brought the lost Terraform state back from ${[event.from, ...event.objects].join(' ')}`;
+    case 'state_not_kept':
+      return style('yellow', `warning: the state could not be added to its history: ${event.reason}`);
     case 'leftovers_removed':
       return `removed what an interrupted run left: ${event.names.join(', ')}`;
     case 'shutdown_requested':

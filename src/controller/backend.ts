@@ -30,6 +30,8 @@ export interface Backend {
 export interface BackendOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
 }
 
 export interface ClusterBackendOptions extends BackendOptions {
@@ -63,7 +65,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
 }
 
 /** Over the objects and states that `caplv apply` uses too. */
-export async function localBackend(stateDir: string, { log }: BackendOptions): Promise<Backend> {
+export async function localBackend(stateDir: string, { log, keptSerials }: BackendOptions): Promise<Backend> {
   const store = await LocalStore.open(stateDir);
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => {
@@ -75,7 +77,7 @@ export async function localBackend(stateDir: string, { log }: BackendOptions): P
   return {
     store,
     installation: store.installation,
-    workspaces: new LocalWorkspaces(stateDir),
+    workspaces: new LocalWorkspaces(stateDir, keptSerials),
     recorder,
     close: async () => {},
   };

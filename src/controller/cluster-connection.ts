@@ -12,6 +12,7 @@ import { KubernetesStore } from '../kube/kubernetes-store.ts';
 import type { Logger } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
+import { KEPT_SERIALS } from '../terraform/state-history.ts';
 
 export interface ClusterConnectionOptions {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
@@ -20,6 +21,8 @@ export interface ClusterConnectionOptions {
   readonly namespace: string | undefined;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How many serials of each state are kept. */
+  readonly keptSerials?: number;
 }
 
 export interface ClusterConnection {
@@ -41,7 +44,7 @@ const NamespaceKind: ResourceKind<KubeObject> = {
 };
 
 export async function connectCluster(options: ClusterConnectionOptions): Promise<ClusterConnection> {
-  const { kubeconfig, log, metrics } = options;
+  const { kubeconfig, log, metrics, keptSerials = KEPT_SERIALS } = options;
   const connection = await loadConnection(kubeconfig === undefined ? {} : { kubeconfig });
   const namespace = options.namespace ?? connection.namespace;
   const client = new Client(connection, metrics);
@@ -63,7 +66,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     store: new KubernetesStore(client, { log, metrics }),
     namespace,
     installation: () => installationOf(client),
-    workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks }),
+    workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks, keptSerials }),
     close: async () => {
       client.close();
       await rm(workDir, { recursive: true, force: true });

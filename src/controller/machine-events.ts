@@ -28,6 +28,14 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
       return { type: 'Warning', reason: 'Failed', message: `${event.action} of ${event.address}` };
     case 'warning':
       return { type: 'Warning', reason: 'TerraformWarning', message: event.diagnostic.summary };
+    case 'state_recovered':
+      return {
+        type: 'Warning',
+        reason: 'StateRecovered',
+        message: `the Terraform state was lost; it is back from ${[event.from, ...event.objects].join(' ')}`,
+      };
+    case 'state_not_kept':
+      return { type: 'Warning', reason: 'StateNotKept', message: event.reason };
     case 'leftovers_removed':
       return { type: 'Normal', reason: 'LeftoversRemoved', message: event.names.join(', ') };
     case 'shutdown_requested':

@@ -15,6 +15,8 @@ import type { Site } from './site.ts';
 export interface MachineFindings {
   readonly machine: MachineIdentity;
   readonly cluster: string | undefined;
+  /** Who made it; undefined for a machine that was made before that was written down. */
+  readonly installation: string | undefined;
   readonly spec: LibvirtMachineProviderSpec;
   readonly site: Site;
   readonly baseVolume: VolumeRef;
@@ -38,7 +40,7 @@ export function machineIntent(findings: MachineFindings): MachineIntent {
     uri: site.uri,
     domain: {
       name: domainName(machine),
-      description: ownershipMark(machine, findings.cluster),
+      description: ownershipMark(machine, findings.cluster, findings.installation),
       type: findings.domainType,
       vcpu: spec.vcpu,
       memoryMiB: memoryMiB(spec),

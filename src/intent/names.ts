@@ -30,12 +30,49 @@ export function isVolumeOf(machine: MachineIdentity, volume: string): boolean {
 export function imageVolumeName(installation: string, imageKey: string, source: string): string {
   const base = source.split(/[?#]/)[0]?.split('/').pop() ?? 'image';
   const readable = base.replace(/[^\w.-]/g, '_').slice(-40);
-  return `caplv-image-${installation.slice(0, 8)}-${shortHash(imageKey)}-${readable}`;
+  return `${imagePrefix(installation)}${shortHash(imageKey)}-${readable}`;
 }
 
-/** Written into the domain's description; the only proof of ownership that counts. */
-export function ownershipMark(machine: MachineIdentity, cluster: string | undefined): string {
-  return `caplv machine ${machine.namespace}/${machine.name} uid ${machine.uid}${cluster ? ` cluster ${cluster}` : ''}`;
+/** How the names of all images begin that an installation imported. */
+export function imagePrefix(installation: string): string {
+  return `caplv-image-${installation.slice(0, 8)}-`;
+}
+
+/**
+ * Written into the domain's description; the only proof of ownership that counts. `installation`: by it a leftover of a Machine
+ * that is no more is known from a machine of another cluster on the same host. Machines made before it was written have none.
+ */
+export function ownershipMark(
+  machine: MachineIdentity,
+  cluster: string | undefined,
+  installation: string | undefined,
+): string {
+  const parts = [
+    `caplv machine ${machine.namespace}/${machine.name} uid ${machine.uid}`,
+    ...(cluster ? [`cluster ${cluster}`] : []),
+    ...(installation ? [`installation ${installation}`] : []),
+  ];
+  return parts.join(' ');
+}
+
+/** What a domain's description says of its machine; undefined: no mark of ours. */
+export function readMark(
+  description: string,
+): (MachineIdentity & { readonly installation: string | undefined }) | undefined {
+  const [, namespace, name, uid, installation] =
+    /^caplv machine ([^\s/]+)\/(\S+) uid ([0-9a-f-]{36})(?: cluster \S+)?(?: installation (\S+))?$/.exec(
+      description,
+    ) ?? [];
+  return namespace && name && uid ? { namespace, name, uid, installation } : undefined;
+}
+
+/** What `volumeName` put into the name of a volume; undefined: it is none of ours. */
+export function readVolumeName(
+  volume: string,
+): (ObjectKey & { readonly uidStart: string; readonly role: string }) | undefined {
+  const [, namespace, name, uidStart, role] =
+    /^([^.]+)\.(.+)\.([0-9a-f]{8})-(root\.qcow2|seed[.-].+|disk-.+)$/.exec(volume) ?? [];
+  return namespace && name && uidStart && role ? { namespace, name, uidStart, role } : undefined;
 }
 
 /** True if the description of a domain says that it belongs to this machine. */

@@ -23,7 +23,7 @@ export interface MachineRequest {
   readonly site: Site;
   readonly seed: SeedIntent;
   readonly pinned: Pinned | undefined;
-  /** Identity of the store, part of the names of shared images. */
+  /** Identity of the store, part of the names of shared images and of the marks of domains. */
   readonly installation: string;
   readonly libvirt: Libvirt;
 }
@@ -49,6 +49,8 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     resolveVolumePaths(request),
   ]);
   const { base, imageSource } = image;
+  // A mark that changed would replace the domain.
+  const installation = pinned ? pinned.installation : request.installation;
   const resolved: Pinned = {
     uri: site.uri,
     domainType,
@@ -56,11 +58,13 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     base,
     ...(imageSource === undefined ? {} : { imageSource }),
     ...(firmware === undefined ? {} : { firmware }),
+    ...(installation === undefined ? {} : { installation }),
   };
   const { machine, cluster, seed } = request;
   const intent = machineIntent({
     machine,
     cluster,
+    installation,
     spec,
     site,
     baseVolume: base,

@@ -3,6 +3,7 @@ import type { DomainObservation } from './domain.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
+import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, parseLeases } from './leases.ts';
 import { removeDomain, removeVolume } from './leftovers.ts';
 import { observeDomain, observeDomains } from './observe.ts';
@@ -52,6 +53,11 @@ export class Libvirt {
   /** All domains with the leases of their interfaces, in two processes. */
   domains(options?: RunOptions): Promise<DomainObservation[]> {
     return observeDomains(this.#virsh, options);
+  }
+
+  /** All that somebody could have left behind on the host, in two processes. */
+  inventory(options?: RunOptions): Promise<HostInventory> {
+    return hostInventory(this.#virsh, options);
   }
 
   /** One domain with the leases of its interfaces, in one process. Undefined when there is none of that name. */

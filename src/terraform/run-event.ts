@@ -16,7 +16,9 @@ export type RunEvent =
       readonly action: ChangeAction;
       readonly elapsedMs: number;
     }
-  | { readonly type: 'warning'; readonly diagnostic: Diagnostic };
+  | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
+  /** The run is done; its state is not in the history. */
+  | { readonly type: 'state_not_kept'; readonly reason: string };
 
 /** Translates one run's messages; keeps when each change began, since Terraform itself counts whole seconds. */
 export class RunEvents {

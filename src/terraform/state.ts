@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Terminal } from '../errors.ts';
 import { readIfThere } from './workspace.ts';
 
 /** What Terraform knows of a stack. Attributes hold user data: never log them. */
@@ -27,6 +28,7 @@ export interface StateOutput {
 
 /** State format version 4: https://developer.hashicorp.com/terraform/language/state */
 interface RawState {
+  readonly version: number;
   readonly serial: number;
   readonly lineage: string;
   readonly outputs: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
@@ -43,10 +45,17 @@ interface RawState {
   }[];
 }
 
-/** @param text of a state; empty: none */
-export function parseState(text: string): State | undefined {
+/** Terraform and OpenTofu have written this one since 2018. */
+const VERSION = 4;
+
+/**
+ * @param text of a state; empty: none
+ * @param place where it lies, for people
+ * @throws Terminal StateCorrupt
+ */
+export function parseState(text: string, place = 'memory'): State | undefined {
   if (text.trim() === '') return undefined;
-  const raw = JSON.parse(text) as RawState;
+  const raw = rawState(text, place);
   return {
     serial: raw.serial,
     lineage: raw.lineage,
@@ -58,6 +67,35 @@ export function parseState(text: string): State | undefined {
       ]),
     ),
   };
+}
+
+function rawState(text: string, place: string): RawState {
+  let raw: Partial<RawState> | null;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    // Without what the parser says: it quotes the text, and that holds secrets.
+    throw new StateCorrupt(place, `it is not JSON (${text.length} characters)`);
+  }
+  if (raw?.version !== VERSION) {
+    throw new StateCorrupt(place, `its format has version ${raw?.version ?? 'none'}, and not ${VERSION}`);
+  }
+  const { serial, lineage, outputs, resources } = raw;
+  const isWhole =
+    Number.isSafeInteger(serial) && typeof lineage === 'string' && outputs && Array.isArray(resources);
+  if (!isWhole) throw new StateCorrupt(place, 'serial, lineage, outputs or resources are missing');
+  return raw as RawState;
+}
+
+/** A state that nobody can read. Nothing is done with it, so that nothing is lost. */
+export class StateCorrupt extends Terminal {
+  constructor(place: string, why: string) {
+    super({
+      code: 'StateCorrupt',
+      message: `the Terraform state in ${place} cannot be read: ${why}`,
+      fix: 'caplv state history NAME lists the serials that were kept, caplv state restore NAME SERIAL brings one back',
+    });
+  }
 }
 
 function instances({ module, type, name, instances }: RawState['resources'][number]): StateResource[] {
@@ -74,13 +112,15 @@ function instances({ module, type, name, instances }: RawState['resources'][numb
 /** Terraform truncates a state file and writes it anew, which takes it less than a millisecond. */
 const HALF_WRITTEN_RETRIES = 10;
 
-/** Reads a state file beside a terraform that may be writing it. `undefined`: there is none. */
-export async function readStateFile(path: string): Promise<State | undefined> {
+/** The text of a state file beside a terraform that may be writing it. Empty: there is none. Throws Terminal StateCorrupt. */
+export async function readStateFile(path: string): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return parseState((await readIfThere(path)) ?? '');
+      const text = (await readIfThere(path)) ?? '';
+      parseState(text, path);
+      return text;
     } catch (error) {
-      if (!(error instanceof SyntaxError) || attempt === HALF_WRITTEN_RETRIES) throw error;
+      if (!(error instanceof StateCorrupt) || attempt === HALF_WRITTEN_RETRIES) throw error;
       await delay(5);
     }
   }

@@ -47,6 +47,19 @@ export async function findTerraform(options: { readonly path?: string } = {}): P
   return binary;
 }
 
+/**
+ * `import` blocks came with Terraform 1.5; OpenTofu has had them from its start.
+ * @throws Terminal TerraformTooOld
+ */
+export function requireImport({ path, flavor, version }: TerraformBinary): void {
+  if (flavor === 'tofu' || atLeast(version, 1, 5)) return;
+  throw new Terminal({
+    code: 'TerraformTooOld',
+    message: `${path} is terraform ${version}, and bringing back a lost state takes 1.5 or later`,
+    fix: 'install Terraform ≥ 1.5, or OpenTofu ≥ 1.6',
+  });
+}
+
 async function findInPath(name: string): Promise<string | undefined> {
   for (const dir of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(dir || '.', name);

@@ -1,14 +1,17 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { traced } from '../tracing.ts';
 import { type ApplyResult, applyResultFrom } from './apply-result.ts';
 import { type Explanation, explanationsFrom } from './explanation.ts';
 import { Lock } from './lock.ts';
 import { type Plan, planFrom } from './plan.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
+import { type PlannedValues, plannedValuesFrom } from './planned-values.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
 import type { RunEvent } from './run-event.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { parseState, readStateFile, type State } from './state.ts';
+import { requireImport, type TerraformBinary } from './terraform-binary.ts';
 import { TerraformError } from './terraform-error.ts';
 import { makePrivateDir, paths, readIfThere, type Workspace, writeConfig } from './workspace.ts';
 
@@ -35,12 +38,14 @@ const LOCK_TIMEOUT_MS = 60_000;
  */
 export class Terraform {
   readonly #runner: Runner;
+  readonly #binary: () => Promise<TerraformBinary>;
   readonly #providers: ProviderHosts;
   readonly #secretAttributes: ReadonlySet<string>;
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: TerraformOptions) {
     this.#runner = new Runner(options);
+    this.#binary = options.binary;
     this.#providers = options.providers;
     this.#secretAttributes = new Set(options.secretAttributes);
   }
@@ -68,8 +73,7 @@ export class Terraform {
     config: object,
     options: RunOptions & { readonly save?: boolean },
   ): Promise<Plan> {
-    return this.#locked('plan', workspace, options, async (call) => {
-      await writeConfig(workspace, config);
+    return this.#locked('plan', workspace, config, options, async (call) => {
       const file = options.save ? await newPlanFile(workspace) : undefined;
       const outcome = await this.#runner.run({
         ...call,
@@ -88,8 +92,7 @@ export class Terraform {
     config: object,
     options: RunOptions & { readonly plan?: Plan },
   ): Promise<ApplyResult> {
-    return this.#locked('apply', workspace, options, async (call) => {
-      await writeConfig(workspace, config);
+    return this.#locked('apply', workspace, config, options, async (call) => {
       const what = options.plan === undefined ? ['-auto-approve'] : [await takePlanFile(options.plan)];
       try {
         const outcome = await this.#runner.run({
@@ -100,15 +103,24 @@ export class Terraform {
       } finally {
         // A plan can be applied only once, and it holds secrets.
         if (options.plan?.file !== undefined) await rm(options.plan.file, { force: true });
+        await this.#keepState(call);
       }
     });
   }
 
+  /**
+   * Takes existing objects into an empty state. @param config has `import` blocks, and resources with nothing to change
+   * @throws Terminal TerraformTooOld for one that knows no such blocks
+   */
+  async import(workspace: Workspace, config: object, options: RunOptions): Promise<void> {
+    requireImport(await this.#binary());
+    await this.apply(workspace, config, options);
+  }
+
   /** Removes all that is in the state. @param config needs no more than the provider */
   async destroy(workspace: Workspace, config: object, options: RunOptions): Promise<ApplyResult> {
-    return this.#locked('destroy', workspace, options, async (call) => {
+    return this.#locked('destroy', workspace, config, options, async (call) => {
       if (!(await this.state(workspace))?.resources.length) return { changes: [], outputs: {} };
-      await writeConfig(workspace, config);
       const args = ['apply', '-destroy', ...FLAGS, ...lockFlags(options), '-auto-approve'];
       try {
         // Looking at everything first takes longer than removing it.
@@ -125,8 +137,50 @@ export class Terraform {
 
   /** The state as last saved; a run in progress may be ahead of it. `undefined`: there is none. */
   async state(workspace: Workspace): Promise<State | undefined> {
-    if (workspace.kubernetes === undefined) return readStateFile(paths.state(workspace));
-    return parseState(await workspace.kubernetes.readState());
+    const place = workspace.kubernetes?.place ?? paths.state(workspace);
+    return parseState(await this.stateText(workspace), place);
+  }
+
+  /** The state as it was saved, secrets and all; empty: there is none. */
+  async stateText({ kubernetes, ...workspace }: Workspace): Promise<string> {
+    return kubernetes ? kubernetes.readState() : readStateFile(paths.state(workspace));
+  }
+
+  /**
+   * Puts `text` in place of the state, which stays in the history. Terraform refuses another lineage, and a serial that is
+   * not above the one that is there: Terminal StateMismatch, once classified.
+   * @param config needs no more than the backend
+   */
+  async pushState(workspace: Workspace, config: object, text: string, options: RunOptions): Promise<void> {
+    return this.#locked('state push', workspace, config, options, async (call) => {
+      await this.#keepState(call);
+      const file = join(workspace.dir, 'pushed.tfstate');
+      try {
+        await writeFile(file, text, { mode: 0o600 });
+        await this.#runner.run({ ...call, args: ['state', 'push', ...lockFlags(options), file] });
+      } finally {
+        await rm(file, { force: true });
+      }
+      await this.#keepState(call);
+    });
+  }
+
+  /**
+   * Saves the state that an earlier run could not save, if there is one: whoever looks at the state before would not see all.
+   * @param config needs no more than the backend
+   */
+  async saveErroredState(workspace: Workspace, config: object, options: RunOptions): Promise<void> {
+    if ((await readIfThere(paths.erroredState(workspace))) === undefined) return;
+    await this.#locked('state push', workspace, config, options, async () => {});
+  }
+
+  /** What a saved plan holds of each resource, secrets and all. */
+  async plannedValues(
+    workspace: Workspace,
+    plan: Plan,
+    options: Pick<RunOptions, 'providerKey'>,
+  ): Promise<PlannedValues[]> {
+    return plannedValuesFrom(await this.#show(workspace, plan, options));
   }
 
   /** What a saved plan would change, attribute by attribute, secrets hidden. Costs a run (≈ 60 ms warm). */
@@ -135,9 +189,7 @@ export class Terraform {
     plan: Plan,
     options: Pick<RunOptions, 'providerKey'>,
   ): Promise<Explanation[]> {
-    const args = ['show', '-json', '-no-color', await takePlanFile(plan)];
-    const text = await this.#runner.read({ workspace, verb: 'show', args, providerKey: options.providerKey });
-    return explanationsFrom(text, this.#secretAttributes);
+    return explanationsFrom(await this.#show(workspace, plan, options), this.#secretAttributes);
   }
 
   /** The next run of this key gets a new provider process; runs in progress keep theirs. For whoever sees libvirt restart. */
@@ -151,9 +203,30 @@ export class Terraform {
     await this.#providers.close();
   }
 
+  async #show(
+    workspace: Workspace,
+    plan: Plan,
+    { providerKey }: Pick<RunOptions, 'providerKey'>,
+  ): Promise<string> {
+    const args = ['show', '-json', '-no-color', await takePlanFile(plan)];
+    return this.#runner.read({ workspace, verb: 'show', args, providerKey });
+  }
+
+  /** What cannot be kept does not make a run fail that has changed things: it is told. */
+  async #keepState({ workspace, onEvent }: Pick<Call, 'workspace' | 'onEvent'>): Promise<void> {
+    if (!workspace.history) return;
+    try {
+      await workspace.history.keep(await this.stateText(workspace));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      onEvent({ type: 'state_not_kept', reason });
+    }
+  }
+
   #locked<T>(
     verb: string,
     workspace: Workspace,
+    config: object,
     options: RunOptions,
     work: (call: Omit<Call, 'args'>) => Promise<T>,
   ): Promise<T> {
@@ -162,7 +235,8 @@ export class Terraform {
       const lock = options.lock ?? (await this.lock(workspace, { ...options, operation: verb }));
       try {
         const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent };
-        await this.#saveErroredState(call);
+        await writeConfig(workspace, config);
+        await this.#pushErroredState(call);
         return await work(call);
       } finally {
         if (options.lock === undefined) await lock.release();
@@ -174,16 +248,18 @@ export class Terraform {
   }
 
   /** A state that an earlier run could not save goes first: another run on the old one would fork the state. */
-  async #saveErroredState(call: Omit<Call, 'args'>): Promise<void> {
+  async #pushErroredState(call: Omit<Call, 'args'>): Promise<void> {
     const path = paths.erroredState(call.workspace);
     if ((await readIfThere(path)) === undefined) return;
-    await this.#runner.run({ ...call, verb: 'state push', args: ['state', 'push', path] });
+    const args = ['state', 'push', ...lockFlags(call), path];
+    await this.#runner.run({ ...call, verb: `state push ${path}`, args });
     await rm(path);
+    await this.#keepState(call);
   }
 }
 
 const FLAGS = ['-json', '-input=false', '-no-color'];
 
-function lockFlags({ lockTimeoutMs = LOCK_TIMEOUT_MS }: RunOptions): string[] {
+function lockFlags({ lockTimeoutMs = LOCK_TIMEOUT_MS }: Pick<RunOptions, 'lockTimeoutMs'>): string[] {
   return [`-lock-timeout=${lockTimeoutMs}ms`];
 }

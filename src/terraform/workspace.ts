@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Terminal } from '../errors.ts';
+import type { StateHistory } from './state-history.ts';
 
 /** Where one stack lives: its configuration, its runs and, without a backend, its state. */
 export interface Workspace {
@@ -16,7 +17,11 @@ export interface Workspace {
     readonly env: Readonly<Record<string, string>>;
     /** The text of the state; empty: there is none. Asked of the API server: a `terraform state pull` takes 150 ms more. */
     readonly readState: () => Promise<string>;
+    /** Where the state lies, for people. */
+    readonly place: string;
   };
+  /** Earlier states; absent: none are kept. */
+  readonly history?: StateHistory;
 }
 
 const CONFIG = 'cdk.tf.json';

@@ -18,9 +18,9 @@ it('two machines whose namespace and name run together have different domains', 
 });
 
 it('a domain is ours by the uid in its description, and by nothing else', () => {
-  expect(isOwnedBy(machine, ownershipMark(machine, 'fujisan'))).toBe(true);
-  expect(isOwnedBy(machine, ownershipMark(machine, undefined))).toBe(true);
-  expect(isOwnedBy(machine, ownershipMark(other, undefined))).toBe(false);
+  expect(isOwnedBy(machine, ownershipMark(machine, 'fujisan', 'here'))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(machine, undefined, undefined))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(other, undefined, 'here'))).toBe(false);
   expect(isOwnedBy(machine, `my notes on uid ${machine.uid}`)).toBe(false);
   expect(isOwnedBy(machine, '')).toBe(false);
   expect(isOwnedBy(machine, undefined)).toBe(false);

@@ -1,0 +1,88 @@
+/**
+ * A state made anew from what is on the host. The work is done in a directory of its own, with a state of its own: whoever
+ * kills it half-way has lost nothing, and the real state changes once, at the end.
+ */
+
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ImportedObject, importStack, NEVER_READ } from '../../stacks/import-stack.ts';
+import type { MachineIntent } from '../../stacks/intent.ts';
+import type { SeededMachine } from '../../stacks/seed-file.ts';
+import { domainName } from '../intent/names.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { ImportedState } from '../terraform/imported-state.ts';
+import type { PlannedValues } from '../terraform/planned-values.ts';
+import type { RunOptions } from '../terraform/terraform.ts';
+import { paths } from '../terraform/workspace.ts';
+import type { ActuatorOptions } from './verbs.ts';
+import type { StackHome } from './workspaces.ts';
+
+/** Volumes are complete after the first plan, the domain, which names the seed by its id, after the second. */
+const ROUNDS = 4;
+
+/** `objects`: what is there of the machine; `intent` and `seeded`: what it is to be. The state has a lineage of its own. */
+export async function importState(
+  { terraform, synthesizer, libvirt }: Pick<ActuatorOptions, 'terraform' | 'synthesizer' | 'libvirt'>,
+  home: StackHome,
+  intent: MachineIntent,
+  seeded: SeededMachine,
+  objects: readonly ImportedObject[],
+  run: RunOptions,
+): Promise<ImportedState> {
+  const scratch = { dir: join(home.workspace.dir, 'import') };
+  await rm(scratch.dir, { recursive: true, force: true });
+  await mkdir(scratch.dir, { recursive: true, mode: 0o700 });
+  try {
+    const imported = objects.filter(({ type }) => type !== 'libvirt_ignition');
+    await terraform.import(scratch, importStack(intent.uri, imported), run);
+    const path = paths.state(scratch);
+    let state = withIgnition(new ImportedState(await readFile(path, 'utf8')), seeded, objects);
+    await writeFile(path, state.text, { mode: 0o600 });
+    const isTrue = await knownDifferences(libvirt(intent.uri), intent);
+    const config = await synthesizer.machine(seeded, { kind: 'implicit' });
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const plan = await terraform.plan(scratch, config, { ...run, save: true });
+      const planned = await terraform.plannedValues(scratch, plan, run);
+      const filled = state.filledIn(planned, isTrue);
+      if (!filled) break;
+      state = filled;
+      await writeFile(path, state.text, { mode: 0o600 });
+    }
+    return state.depending('libvirt_domain');
+  } finally {
+    await rm(scratch.dir, { recursive: true, force: true });
+  }
+}
+
+/** The provider cannot import an Ignition volume, but reads nothing of it either: what it would say is known. */
+function withIgnition(
+  state: ImportedState,
+  { seed }: SeededMachine,
+  objects: readonly ImportedObject[],
+): ImportedState {
+  const volume = objects.find(({ type }) => type === 'libvirt_ignition');
+  if (!volume || seed?.kind !== 'ignition') return state;
+  const { id, object: name, pool } = volume;
+  // The provider's own id has a random UUID at its end, which nothing looks at.
+  return state.plus(volume, { id: `${id};imported`, name, pool, content: seed.content }, ['content']);
+}
+
+/** Of what the provider cannot read, that counts as the spec says which libvirt does not show to be otherwise. */
+async function knownDifferences(
+  libvirt: Libvirt,
+  { domain, rootDisk, ...machine }: MachineIntent,
+): Promise<(planned: PlannedValues, attribute: string) => boolean> {
+  const [observed, root, base] = await Promise.all([
+    libvirt.domain(domainName(machine)),
+    libvirt.volume(rootDisk.pool, rootDisk.volume),
+    libvirt.volume(rootDisk.base.pool, rootDisk.base.volume),
+  ]);
+  const isOtherType = observed !== undefined && observed.type !== domain.type;
+  const isOtherBase = root !== undefined && root.backingPath !== base?.path;
+  return ({ type, name }, attribute) => {
+    if (type === 'libvirt_domain' && attribute === 'type' && isOtherType) return false;
+    if (type === 'libvirt_volume' && name === 'root' && attribute.startsWith('base_') && isOtherBase)
+      return false;
+    return NEVER_READ[type]?.includes(attribute) ?? false;
+  };
+}

@@ -1,0 +1,59 @@
+/** A plan of one machine as people read it: attribute by attribute, secrets hidden. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { PlanPreview } from '../actuator/plan-preview.ts';
+import type { AttributeChange, Explanation } from '../terraform/explanation.ts';
+import type { Style } from './terminal.ts';
+
+export interface MachinePlan extends PlanPreview {
+  readonly machine: string;
+}
+
+const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
+const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
+
+export function planText(
+  { machine, plan: { action, drift }, explanations }: MachinePlan,
+  style: Style,
+): string {
+  if (action === 'none') return `machine/${machine}: no changes\n`;
+  const lines = explanations.flatMap((one) => [
+    `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
+    ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
+  ]);
+  // What else was changed outside shows in the attributes, or is nobody's wish, like an address that a guest was given.
+  const drifted = drift
+    .filter((one) => one.action === 'delete')
+    .map(({ address }) => `  ! ${address} was removed outside`);
+  return [`machine/${machine}: ${action}`, ...drifted, ...lines, ''].join('\n');
+}
+
+function attributeLines({ attributes, replacePaths }: Explanation): string[] {
+  const forces = (name: string) =>
+    replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '';
+  return attributes
+    .filter((attribute) => (attribute.unknown ? forces(attribute.name) : !saysTheSame(attribute)))
+    .map(
+      (attribute) =>
+        `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
+    );
+}
+
+/** The provider reads back as empty what the configuration leaves out. */
+function saysTheSame({ secret, before, after }: AttributeChange): boolean {
+  return !secret && isDeepStrictEqual(withoutEmpty(before), withoutEmpty(after));
+}
+
+function withoutEmpty(value: unknown): unknown {
+  if (value === '' || value === 0 || value === false || value === null) return undefined;
+  if (Array.isArray(value)) return value.length > 0 ? value.map(withoutEmpty) : undefined;
+  if (typeof value !== 'object') return value;
+  const kept = Object.entries(value as object).map(([key, one]) => [key, withoutEmpty(one)]);
+  return Object.fromEntries(kept.filter(([, one]) => one !== undefined));
+}
+
+function shown(attribute: AttributeChange, side: 'before' | 'after'): string {
+  if (attribute.secret) return '(secret)';
+  if (side === 'after' && attribute.unknown) return '(known after apply)';
+  return attribute[side] === undefined ? 'null' : JSON.stringify(attribute[side]);
+}

@@ -1,0 +1,60 @@
+/** All on a host that somebody could have left behind: domains, volumes, and reservations of addresses. */
+
+import type { Command } from './command.ts';
+import { type DomainDefinition, parseDomain } from './domain.ts';
+import { parseVolumeList, type VolumeFacts } from './facts.ts';
+import { parseDomainList, parseNames } from './observe.ts';
+import { parseReservations, type Reservation } from './reservations.ts';
+import type { Answer, RunOptions, Virsh } from './virsh.ts';
+
+export interface HostInventory {
+  readonly domains: readonly DomainDefinition[];
+  /** Of the active pools. */
+  readonly volumes: readonly VolumeFacts[];
+  readonly reservations: readonly NetworkReservation[];
+}
+
+export interface NetworkReservation extends Reservation {
+  readonly network: string;
+}
+
+/** In two processes, whatever is there. What vanishes in between is left out. */
+export async function hostInventory(virsh: Virsh, options?: RunOptions): Promise<HostInventory> {
+  const lists = (await virsh.batch(
+    [
+      ['list', '--all', '--uuid', '--name'],
+      ['pool-list', '--name'],
+      ['net-list', '--all', '--name'],
+    ],
+    options,
+  )) as [Answer, Answer, Answer];
+  const failed = lists.find(({ error }) => error)?.error;
+  if (failed) throw failed;
+  const domains = parseDomainList(lists[0].text);
+  const pools = parseNames(lists[1].text);
+  const networks = parseNames(lists[2].text);
+  const answers = await virsh.batch(
+    [
+      ...domains.map(({ uuid }): Command => ['dumpxml', `--domain=${uuid}`]),
+      ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
+      ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`]),
+    ],
+    options,
+  );
+  const texts = (count: number) =>
+    answers.splice(0, count).map(({ text, error }) => (error ? undefined : text));
+  const definitions = texts(domains.length);
+  const volumeLists = texts(pools.length);
+  const networkDefinitions = texts(networks.length);
+  return {
+    domains: definitions.flatMap((xml) => (xml === undefined ? [] : [parseDomain(xml)])),
+    volumes: pools.flatMap((pool, index) => parseVolumeList(pool, volumeLists[index] ?? '')),
+    reservations: networks.flatMap((network, index) =>
+      reservationsIn(networkDefinitions[index]).map((one) => ({ ...one, network })),
+    ),
+  };
+}
+
+function reservationsIn(xml: string | undefined): Reservation[] {
+  return xml === undefined ? [] : parseReservations(xml);
+}
