@@ -210,7 +210,7 @@ function build(finish: (code: number) => void): Command {
       ),
     )
     .addOption(
-      new Option('--concurrency <n>', 'machines that are worked on side by side (4)').env(
+      new Option('--concurrency <n>', 'machines that are worked on side by side (16)').env(
         'CAPLV_CONCURRENCY',
       ),
     )
@@ -258,6 +258,16 @@ function withGlobalOptions(on: Command): Command {
     .addOption(
       new Option('--state-history <n>', 'earlier serials of each Terraform state that are kept (5)').env(
         'CAPLV_STATE_HISTORY',
+      ),
+    )
+    .addOption(
+      new Option('--terraform-runs <n>', 'terraform processes at once (one more than there are cores)').env(
+        'CAPLV_TERRAFORM_RUNS',
+      ),
+    )
+    .addOption(
+      new Option('--terraform-runs-per-host <n>', 'of them on one libvirt host (as many)').env(
+        'CAPLV_TERRAFORM_RUNS_PER_HOST',
       ),
     )
     .addOption(new Option('-v, --verbose', 'say more').env('CAPLV_VERBOSE'))

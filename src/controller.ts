@@ -12,6 +12,7 @@ import type { Backend } from './controller/backend.ts';
 import { describeEvent } from './controller/machine-events.ts';
 import {
   clusterOfMachine,
+  flowOfMachine,
   isAsked,
   MACHINE_INDEXES,
   machinesOfCluster,
@@ -83,13 +84,25 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   }
 
   const shared = { log, metrics };
-  const controller = (name: string, workers: number, reconcile: Reconcile) =>
-    new Controller({ ...shared, name, concurrency: workers, reconcile });
+  const controller = (
+    name: string,
+    workers: number,
+    reconcile: Reconcile,
+    flowOf: (key: ObjectKey) => string = () => '',
+  ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf });
   const live = { store: backend.store, recorder };
   const setReconciler = new MachineSetController(live);
   const deploymentReconciler = new MachineDeploymentController(live);
 
-  const machine = controller('machine', concurrency, (key) => waiting(() => engine.machines.reconcile(key)))
+  const machine = controller(
+    'machine',
+    concurrency,
+    (key) => waiting(() => engine.machines.reconcile(key)),
+    (key) => {
+      const one = machines.get(key);
+      return one ? flowOfMachine(one) : '';
+    },
+  )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });

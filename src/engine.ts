@@ -143,6 +143,7 @@ function openTerraform(config: Config): Terraform {
     binary: findOnce,
     providerMode: config.providerMode,
     providers,
+    limits: config.limits,
     secretAttributes: SECRET_ATTRIBUTES,
   });
 }

@@ -1,6 +1,6 @@
 /** `caplv controller`: runs until SIGTERM or Ctrl-C. */
 
-import { configOf, type GlobalFlags } from '../config.ts';
+import { configOf, countOf, type GlobalFlags } from '../config.ts';
 import { clusterBackend, localBackend } from '../controller/backend.ts';
 import { runController } from '../controller.ts';
 import { Terminal } from '../errors.ts';
@@ -19,13 +19,14 @@ export interface ControllerFlags extends GlobalFlags {
   readonly logFormat?: 'json' | 'pretty';
 }
 
-const DEFAULT_CONCURRENCY = 4;
+/** Most of them wait: for a slot of terraform, for a guest that shuts down. */
+const DEFAULT_CONCURRENCY = 16;
 
 export async function controller(flags: ControllerFlags): Promise<number> {
   const config = configOf(flags);
   requireLibvirtUri(config.libvirtUri);
   const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
-  const concurrency = flags.concurrency === undefined ? DEFAULT_CONCURRENCY : countOf(flags.concurrency);
+  const concurrency = countOf('--concurrency', flags.concurrency) ?? DEFAULT_CONCURRENCY;
   const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
@@ -50,11 +51,6 @@ function listenOn(text: string): { readonly host: string; readonly port: number 
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   if (port === '') throw refused('--listen', text, 'for example :8080 or 127.0.0.1:8080');
   return { host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) };
-}
-
-function countOf(text: string): number {
-  if (!/^[1-9]\d{0,2}$/.test(text)) throw refused('--concurrency', text, 'a number from 1 to 999');
-  return Number(text);
 }
 
 function refused(flag: string, value: string, fix: string): Terminal {

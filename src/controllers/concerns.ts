@@ -33,6 +33,12 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
   return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
 }
 
+/** Machines of one owner take turns with those of others, and deletions with the rest: see FairQueue. */
+export function flowOfMachine({ metadata }: Machine): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid ?? metadata.namespace;
+  return `${metadata.deletionTimestamp ? 'delete' : 'make'} ${owner}`;
+}
+
 /** True for what people and other controllers ask for; a status is what we say ourselves. */
 export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
   if (type !== 'MODIFIED' || !before) return true;

@@ -39,6 +39,8 @@ export interface ControllerOptions {
   readonly concurrency?: number;
   /** Of an object that fails again and again. Default 0.2 s to 5 min. */
   readonly backoff?: BackoffOptions;
+  /** Objects of different flows take turns, so that many of one do not hold up the others; default: all are of one. */
+  readonly flowOf?: (key: ObjectKey) => string;
 }
 
 export interface WatchOptions<T> {
@@ -64,11 +66,16 @@ export class Controller {
   private readonly durations;
 
   constructor(options: ControllerOptions) {
-    const { name, metrics, backoff } = options;
+    const { name, metrics, backoff, flowOf } = options;
     this.name = name;
     this.options = options;
     this.log = options.log.with({ controller: name });
-    this.queue = new WorkQueue({ name, metrics, backoff });
+    this.queue = new WorkQueue({
+      name,
+      metrics,
+      ...(backoff && { backoff }),
+      ...(flowOf && { flowOf: (item) => flowOf(parseKey(item)) }),
+    });
     this.total = metrics.counter('controller_reconcile_total', 'Reconciles by outcome.', [
       'controller',
       'result',

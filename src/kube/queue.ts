@@ -1,3 +1,4 @@
+import { FairQueue } from '../fair-queue.ts';
 import { type BackoffOptions, backoffDelay } from './backoff.ts';
 import type { Metrics } from './metrics.ts';
 import { type RateLimit, TokenBucket } from './token-bucket.ts';
@@ -10,6 +11,8 @@ export interface WorkQueueOptions {
   readonly backoff?: BackoffOptions;
   /** Of all items that are put back because they failed. */
   readonly rateLimit?: RateLimit;
+  /** Items of different flows take turns; default: all are of one. */
+  readonly flowOf?: (item: string) => string;
 }
 
 const BACKOFF = { baseMs: 200, maxMs: 300_000 };
@@ -24,8 +27,10 @@ const RATE_LIMIT = { perSecond: 10, burst: 100 };
 export class WorkQueue {
   private readonly backoff: BackoffOptions;
   private readonly bucket: TokenBucket;
-  /** Waiting for a worker, in order, with the time at which they came (performance.now()). */
+  /** Waiting for a worker, with the time at which they came (performance.now()). */
   private readonly waiting = new Map<string, number>();
+  private readonly turns = new FairQueue<string>();
+  private readonly flowOf: (item: string) => string;
   private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
   /** Added again while processing. */
   private readonly dirty = new Set<string>();
@@ -39,7 +44,14 @@ export class WorkQueue {
   private readonly workTime;
   private stopped = false;
 
-  constructor({ name, metrics, backoff = BACKOFF, rateLimit = RATE_LIMIT }: WorkQueueOptions) {
+  constructor({
+    name,
+    metrics,
+    backoff = BACKOFF,
+    rateLimit = RATE_LIMIT,
+    flowOf = () => '',
+  }: WorkQueueOptions) {
+    this.flowOf = flowOf;
     this.backoff = backoff;
     this.bucket = new TokenBucket(rateLimit);
     this.labels = { name };
@@ -84,6 +96,7 @@ export class WorkQueue {
     if (this.waiting.has(item)) return;
     this.adds.inc(this.labels);
     this.waiting.set(item, performance.now());
+    this.turns.add(item, this.flowOf(item));
     this.handOut();
   }
 
@@ -150,6 +163,7 @@ export class WorkQueue {
   stop(): void {
     this.stopped = true;
     this.waiting.clear();
+    this.turns.clear();
     this.dirty.clear();
     for (const { timer } of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
@@ -157,15 +171,15 @@ export class WorkQueue {
   }
 
   private handOut(): void {
-    for (const [item, addedAt] of this.waiting) {
-      const resolve = this.workers.shift();
-      if (!resolve) return;
+    while (this.workers.length > 0) {
+      const item = this.turns.take();
+      if (item === undefined) return;
       const now = performance.now();
+      const waitedMs = now - (this.waiting.get(item) ?? now);
       this.waiting.delete(item);
-      const waitedMs = now - addedAt;
       this.processing.set(item, { startedAt: now, waitedMs });
       this.queueTime.observe(waitedMs / 1000, this.labels);
-      resolve(item);
+      this.workers.shift()?.(item);
     }
   }
 }

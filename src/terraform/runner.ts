@@ -12,6 +12,7 @@ import type { ProviderHost } from './provider-host.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
 import { type RunOutcome, run } from './run.ts';
 import { type RunEvent, RunEvents } from './run-event.ts';
+import { type RunLimits, RunSlots } from './run-slots.ts';
 import type { TerraformBinary } from './terraform-binary.ts';
 import { failureOf, TerraformError } from './terraform-error.ts';
 import { CONNECTED, Watchdog } from './watchdog.ts';
@@ -36,6 +37,7 @@ export interface RunnerOptions {
   /** Warm: a provider process for each key serves all runs. Fork: Terraform starts its own for each run. */
   readonly providerMode: 'warm' | 'fork';
   readonly providers: ProviderHosts;
+  readonly limits: RunLimits;
   /**
    * Fork mode: directory in filesystem mirror layout to take providers from. Absent: as Terraform's CLI configuration
    * says.
@@ -51,9 +53,11 @@ export interface RunnerOptions {
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
 export class Runner {
   readonly #options: RunnerOptions;
+  readonly #slots: RunSlots;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#slots = new RunSlots(options.limits);
   }
 
   /**
@@ -62,10 +66,16 @@ export class Runner {
    */
   async run(call: Call): Promise<RunOutcome> {
     for (let retries = 0; ; retries++) {
-      const host = await this.#host(call.providerKey);
-      const wasConnected = host?.connected ?? false;
-      await this.#initIfNeeded(call, host);
-      const outcome = await this.#once(call, host);
+      const { host, wasConnected, outcome } = await this.#slots.within(
+        call.providerKey,
+        call.verb,
+        async () => {
+          const host = await this.#host(call.providerKey);
+          const wasConnected = host?.connected ?? false;
+          await this.#initIfNeeded(call, host);
+          return { host, wasConnected, outcome: await this.#once(call, host) };
+        },
+      );
       if (outcome.exitCode === 0) return outcome;
       const reason = host && lostProvider(host, wasConnected, outcome);
       if (reason !== undefined) await this.#options.providers.restart(call.providerKey, host);

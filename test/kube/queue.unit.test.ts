@@ -44,6 +44,12 @@ describe('what is handed out', () => {
     expect(queue.length).toBe(0);
   });
 
+  it('lets flows take turns: a thousand machines of one set do not hold up the only one of another', async () => {
+    const fair = new WorkQueue({ name: 'fair', metrics: new Metrics(), flowOf: (item) => item.charAt(0) });
+    for (const item of ['a1', 'a2', 'a3', 'b1']) fair.add(item);
+    expect([await fair.get(), await fair.get(), await fair.get()]).toEqual(['a1', 'b1', 'a2']);
+  });
+
   it('serves workers that wait', async () => {
     const items = Promise.all([queue.get(), queue.get()]);
     queue.add('a');

@@ -11,7 +11,12 @@ import { findTerraform } from '../../src/terraform/terraform-binary.ts';
 const [dir = '', providerKey = '', config = ''] = process.argv.slice(2);
 const binary = await findTerraform();
 const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
-const terraform = new Terraform({ binary: async () => binary, providerMode: 'warm', providers });
+const terraform = new Terraform({
+  binary: async () => binary,
+  providerMode: 'warm',
+  providers,
+  limits: { total: 1, perKey: 1 },
+});
 const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 print({ type: 'provider', pid: (await providers.get(providerKey)).pid });
 await terraform.apply({ dir }, JSON.parse(await readFile(config, 'utf8')), { providerKey, onEvent: print });

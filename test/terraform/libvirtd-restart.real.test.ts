@@ -18,6 +18,7 @@ async function connected(timeouts: { readonly providerTimeoutMs?: number } = {})
     binary: async () => binary,
     providerMode: 'warm',
     providers,
+    limits: { total: 8, perKey: 8 },
     ...timeouts,
   });
   const dir = await scratchDir();

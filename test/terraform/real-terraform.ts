@@ -30,6 +30,7 @@ export async function realTerraform(providerMode: 'warm' | 'fork' = 'warm'): Pro
     binary: async () => binary,
     providerMode,
     providers,
+    limits: { total: 8, perKey: 8 },
     secretAttributes: ['libvirt_cloudinit_disk.user_data'],
   });
   onTestFinished(() => terraform.close());
