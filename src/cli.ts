@@ -270,6 +270,17 @@ function withGlobalOptions(on: Command): Command {
         'CAPLV_TERRAFORM_RUNS_PER_HOST',
       ),
     )
+    .addOption(
+      new Option(
+        '--allow <what>',
+        'what manifests may name, see SECURITY.md (everything; a controller in a cluster: https://)',
+      ).env('CAPLV_ALLOW'),
+    )
+    .addOption(
+      new Option('--max-image-gb <n>', 'largest image (no limit; a controller in a cluster: 128)').env(
+        'CAPLV_MAX_IMAGE_GB',
+      ),
+    )
     .addOption(new Option('-v, --verbose', 'say more').env('CAPLV_VERBOSE'))
     .addOption(new Option('--no-color', 'no colour').env('CAPLV_NO_COLOR'));
 }

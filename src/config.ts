@@ -3,6 +3,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Terminal } from './errors.ts';
+import { CLUSTER_DEFAULT, CLUSTER_MAX_IMAGE_GB, EVERYTHING, Policy } from './intent/policy.ts';
 import type { RunLimits } from './terraform/run-slots.ts';
 import { KEPT_SERIALS } from './terraform/state-history.ts';
 
@@ -18,6 +19,8 @@ export interface Config {
   /** How many serials of each state are kept. */
   readonly keptSerials: number;
   readonly limits: RunLimits;
+  /** What manifests may name. */
+  readonly policy: Policy;
   readonly verbose: boolean;
   readonly color: boolean;
 }
@@ -32,6 +35,8 @@ export interface GlobalFlags {
   readonly stateHistory?: string;
   readonly terraformRuns?: string;
   readonly terraformRunsPerHost?: string;
+  readonly allow?: string;
+  readonly maxImageGb?: string;
   readonly verbose?: boolean;
   readonly color?: boolean;
 }
@@ -46,7 +51,8 @@ export function defaultStateDir(env: NodeJS.ProcessEnv = process.env): string {
   return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'caplv');
 }
 
-export function configOf(flags: GlobalFlags): Config {
+/** `manifests`: whose they are. One's own may name everything, a cluster's what its operator allows. */
+export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own'): Config {
   return {
     libvirtUri: flags.libvirtUri ?? DEFAULT_LIBVIRT_URI,
     stateDir: resolve(flags.stateDir ?? defaultStateDir()),
@@ -55,6 +61,7 @@ export function configOf(flags: GlobalFlags): Config {
     terraform: flags.terraform,
     keptSerials: countOf('--state-history', flags.stateHistory, 0) ?? KEPT_SERIALS,
     limits: limitsOf(flags),
+    policy: policyOf(flags, manifests),
     verbose: flags.verbose ?? false,
     color: flags.color ?? true,
   };
@@ -76,4 +83,10 @@ export function countOf(flag: string, text: string | undefined, least = 1): numb
     message: `"${text}" cannot be used`,
     fix: `a number from ${least} to 999`,
   });
+}
+
+function policyOf({ allow, maxImageGb }: GlobalFlags, manifests: 'own' | 'cluster'): Policy {
+  const isOwn = manifests === 'own';
+  const maxImageGB = countOf('--max-image-gb', maxImageGb) ?? (isOwn ? undefined : CLUSTER_MAX_IMAGE_GB);
+  return new Policy({ allow: allow ?? (isOwn ? EVERYTHING : CLUSTER_DEFAULT), maxImageGB });
 }

@@ -77,7 +77,8 @@ export function assembleEngine(
   const actuator = new Actuator(parts);
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);
-  const hosts = new SharedHosts({ store, actuator: hostActuator, defaultUri: config.libvirtUri });
+  const { libvirtUri: defaultUri, policy } = config;
+  const hosts = new SharedHosts({ store, actuator: hostActuator, defaultUri, policy });
   const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
   const machines = new MachineController({
     ...shared,
@@ -87,7 +88,7 @@ export function assembleEngine(
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
   });
-  const clusters = new ClusterController({ ...shared, defaultUri: config.libvirtUri });
+  const clusters = new ClusterController({ ...shared, defaultUri, policy });
   const close = async () => {
     await terraform.close();
     await synthesizer.close();
@@ -110,7 +111,7 @@ export function assembleEngine(
 
 /** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
 export function openResolver(
-  config: Pick<Config, 'libvirtUri'>,
+  config: Pick<Config, 'libvirtUri' | 'policy'>,
   store: InstalledStore,
   libvirt: (uri: string) => Libvirt,
 ): MachineResolver {
@@ -119,6 +120,7 @@ export function openResolver(
     libvirt,
     defaultUri: config.libvirtUri,
     installation: store.installation,
+    policy: config.policy,
   });
 }
 

@@ -6,6 +6,7 @@
 /** Stable codes, shown as condition reasons. What to do about each: docs/troubleshooting.md. */
 export const ERROR_CODES = [
   'InvalidConfiguration',
+  'NotAllowed',
   'ImageNotFound',
   'ImageInvalid',
   'UserDataNotFound',

@@ -21,14 +21,18 @@ const {
   CAPLV_LIBVIRT_URI: libvirtUri,
   CAPLV_STATE_DIR: stateDir,
   CAPLV_NAMESPACE: namespace,
+  CAPLV_ALLOW: allow,
   CAPLV_KUBECONFIG: kubeconfig,
   CAPLV_MANIFESTS: manifests = join(import.meta.dirname, '..', 'deploy', 'examples', 'kube-cp.yaml'),
 } = process.env;
-const config = configOf({
+// The Machines of a cluster were written by others: what they name is read with the rights of whoever runs this.
+const flags = {
   ...(libvirtUri === undefined ? {} : { libvirtUri }),
   ...(stateDir === undefined ? {} : { stateDir }),
   ...(namespace === undefined ? {} : { namespace }),
-});
+  ...(allow === undefined ? {} : { allow }),
+};
+const config = configOf(flags, kubeconfig === undefined ? 'own' : 'cluster');
 
 const app = new App({ outdir });
 if (kubeconfig === undefined) await addManifestMachines(app, config, manifests);

@@ -4,7 +4,7 @@
  */
 
 import { emptyStack } from '../../stacks/empty-stack.ts';
-import type { HostIntent } from '../../stacks/intent.ts';
+import type { HostIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
 import { shortHash } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
@@ -58,6 +58,17 @@ export class HostActuator {
         await lock.release();
       }
     });
+  }
+
+  /** The pools of the host that were made here. */
+  async made(uri: string): Promise<readonly PoolIntent[]> {
+    const state = await this.#options.terraform.state(this.#options.workspaces.host(uri).workspace);
+    return (state?.resources ?? [])
+      .filter(({ type }) => type === 'libvirt_pool')
+      .map(({ attributes: { name, target } }) => ({
+        name: String(name),
+        path: String((target as readonly { readonly path?: unknown }[] | undefined)?.[0]?.path),
+      }));
   }
 
   async #makeTrue(

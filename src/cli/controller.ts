@@ -23,7 +23,7 @@ export interface ControllerFlags extends GlobalFlags {
 const DEFAULT_CONCURRENCY = 16;
 
 export async function controller(flags: ControllerFlags): Promise<number> {
-  const config = configOf(flags);
+  const config = configOf(flags, flags.local ? 'own' : 'cluster');
   requireLibvirtUri(config.libvirtUri);
   const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
   const concurrency = countOf('--concurrency', flags.concurrency) ?? DEFAULT_CONCURRENCY;

@@ -6,6 +6,8 @@ import { setCondition } from '../api/condition.ts';
 import { FINALIZER } from '../api/group.ts';
 import { clusterNameOf, MachineKind } from '../api/machine.ts';
 import { CaplvError, Terminal } from '../errors.ts';
+import type { Policy } from '../intent/policy.ts';
+import { isAllowedSite, requireAllowedSite, sitePath } from '../intent/policy-check.ts';
 import { type Site, sitesOf } from '../intent/site.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { FIELD_MANAGER } from './machine-scope.ts';
@@ -20,6 +22,7 @@ export interface ClusterControllerOptions {
   readonly recorder: Recorder;
   readonly allowReplace: boolean;
   readonly defaultUri: string;
+  readonly policy: Policy;
 }
 
 /** Machines being deleted tell nobody; so the Cluster looks again. */
@@ -45,19 +48,25 @@ export class ClusterController {
         { fieldManager: FIELD_MANAGER },
       );
     }
-    const sites = sitesOf(clusterProviderSpec(cluster), this.#options.defaultUri);
-    const failures = await this.#ensureHosts(sites);
+    const spec = clusterProviderSpec(cluster);
+    const sites = sitesOf(spec, this.#options.defaultUri);
+    const failures = await this.#ensureHosts(sites, (index) => sitePath(spec, index));
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
     for (const failure of failures.values()) throw failure;
     return {};
   }
 
-  async #ensureHosts(sites: readonly Site[]): Promise<Map<string, CaplvError>> {
-    const { hosts, allowReplace } = this.#options;
+  async #ensureHosts(
+    sites: readonly Site[],
+    pathOf: (index: number) => string,
+  ): Promise<Map<string, CaplvError>> {
+    const { hosts, allowReplace, policy, defaultUri } = this.#options;
     const failures = new Map<string, CaplvError>();
     await Promise.all(
-      sites.map(async ({ uri }) => {
+      sites.map(async (site, index) => {
+        const { uri } = site;
         try {
+          requireAllowedSite(policy, site, defaultUri, pathOf(index));
           await hosts.ensure(uri, { allowReplace });
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
@@ -69,7 +78,7 @@ export class ClusterController {
   }
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
-    const { store, hosts, defaultUri } = this.#options;
+    const { store, hosts, defaultUri, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
     const mine = machines.filter((machine) => (clusterNameOf(machine) ?? key.name) === key.name);
     const sites = sitesOf(clusterProviderSpec(cluster), defaultUri);
@@ -77,7 +86,8 @@ export class ClusterController {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };
     }
-    for (const { uri } of sites) await hosts.ensure(uri);
+    // On others nothing was ever made.
+    for (const site of sites) if (isAllowedSite(policy, site, defaultUri)) await hosts.ensure(site.uri);
     const metadata = { ...key, ...uidOf(cluster) };
     await store.apply(ClusterKind, { metadata }, { fieldManager: FIELD_MANAGER });
     return {};

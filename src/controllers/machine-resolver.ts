@@ -13,6 +13,8 @@ import { SecretKind, secretValue } from '../api/secret.ts';
 import { Terminal, Transient } from '../errors.ts';
 import { poolOf } from '../intent/machine-intent.ts';
 import { providerID } from '../intent/names.ts';
+import type { Policy } from '../intent/policy.ts';
+import { requireAllowedHost, requireAllowedMachine } from '../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../intent/resolve-machine.ts';
 import { type BootstrapSource, seedOf } from '../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../intent/site.ts';
@@ -29,6 +31,7 @@ export interface MachineResolverOptions {
   readonly defaultUri: string;
   /** Identity of the store, see src/store/installation.ts. */
   readonly installation: string;
+  readonly policy: Policy;
 }
 
 export class MachineResolver {
@@ -56,14 +59,24 @@ export class MachineResolver {
     };
   }
 
+  /** Throws Terminal NotAllowed for what the Machine may not name. Comes before all that reads it. */
+  async admit({ machine, spec, path, site }: PlacedMachine): Promise<void> {
+    const { policy, defaultUri } = this.#options;
+    const pinned = machine.status?.providerStatus?.pinned;
+    requireAllowedHost(policy, site.uri, defaultUri, `${path}.uri`);
+    await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
+  }
+
   /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
   async seed(placed: PlacedMachine): Promise<SeedIntent> {
     const { identity, machine, cluster, spec, site, path } = placed;
+    await this.admit(placed);
     const network = cluster?.spec.clusterNetwork;
     return seedOf(await this.#bootstrapSource(placed), {
       machine: identity,
       pool: poolOf(spec, site),
       path,
+      policy: this.#options.policy,
       variables: {
         CAPLV_MACHINE_NAME: identity.name,
         CAPLV_NAMESPACE: identity.namespace,
@@ -81,6 +94,7 @@ export class MachineResolver {
   async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
     this.#refuseMove(placed);
+    await this.admit(placed);
     const request = {
       machine: identity,
       cluster: cluster?.metadata.name,
@@ -91,6 +105,7 @@ export class MachineResolver {
       pinned: machine.status?.providerStatus?.pinned,
       installation: this.#options.installation,
       libvirt: this.#options.libvirt(site.uri),
+      policy: this.#options.policy,
     };
     return classified(() => resolveMachine(request));
   }
@@ -105,7 +120,12 @@ export class MachineResolver {
     const clusterSpec = cluster && clusterProviderSpec(cluster);
     const made = machine.status?.providerStatus?.pinned?.uri;
     if (made !== undefined) return siteAt(made, sitesOf(clusterSpec, this.#options.defaultUri));
-    return this.#placer.place(machine, candidateSites(spec, clusterSpec, this.#options.defaultUri), {
+    const { defaultUri, policy } = this.#options;
+    const candidates = candidateSites(spec, clusterSpec, defaultUri);
+    // The hosts of a Cluster are its own fault, and said there.
+    const field = spec.uri === undefined ? 'spec.clusterName' : `${path}.uri`;
+    for (const { uri } of candidates) requireAllowedHost(policy, uri, defaultUri, field);
+    return this.#placer.place(machine, candidates, {
       memoryMiB: memoryMiB(spec),
       allowOvercommit: clusterSpec?.allowOvercommit ?? false,
       path: `${path}.${spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB'}`,

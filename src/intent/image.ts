@@ -5,8 +5,10 @@
 
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Terminal, Transient } from '../errors.ts';
-import { shortHash } from './names.ts';
+import { CaplvError, Terminal, Transient } from '../errors.ts';
+import { allowedFetch } from './allowed-fetch.ts';
+import { longHash } from './names.ts';
+import type { Policy } from './policy.ts';
 
 /** An `imageURI`, read. */
 export type ImageURI =
@@ -22,7 +24,8 @@ export interface ImageFacts {
 }
 
 const HEADER_BYTES = 512;
-const HTTP_TIMEOUT_MS = 15_000;
+/** Of a qcow2 header: the disk's content lies in another file. */
+const EXTERNAL_DATA = 1n << 2n;
 
 /** Splits an `imageURI` that the schema has accepted. */
 export function parseImageURI(uri: string): ImageURI {
@@ -32,13 +35,17 @@ export function parseImageURI(uri: string): ImageURI {
 }
 
 /** Throws Terminal ImageNotFound or ImageInvalid, Transient ImageNotFound where a server may come back. */
-export async function inspectImage(source: string, path: string): Promise<ImageFacts> {
+export async function inspectImage(source: string, path: string, policy: Policy): Promise<ImageFacts> {
   const { header, key, sizeBytes } = /^https?:/.test(source)
-    ? await readRemote(source, path)
+    ? await readRemote(source, path, policy)
     : await readLocal(source, path);
   if (header.length >= 32 && header.subarray(0, 4).equals(Buffer.from('QFI\xfb', 'latin1'))) {
-    return { key, virtualSizeBytes: Number(header.readBigUInt64BE(24)) };
+    refuseOtherFiles(header, source, path);
+    const virtualSizeBytes = Number(header.readBigUInt64BE(24));
+    refuseLarge(Math.max(virtualSizeBytes, sizeBytes ?? 0), policy, path);
+    return { key, virtualSizeBytes };
   }
+  refuseLarge(sizeBytes ?? 0, policy, path);
   // A boot sector signature: an MBR, or the protective MBR of a GPT.
   if (header.length >= HEADER_BYTES && header[510] === 0x55 && header[511] === 0xaa) {
     return { key, virtualSizeBytes: sizeBytes };
@@ -46,9 +53,38 @@ export async function inspectImage(source: string, path: string): Promise<ImageF
   throw new Terminal({
     code: 'ImageInvalid',
     path,
-    message: `${source} is not a disk image: neither qcow2 nor raw with a partition table`,
+    message: `${shown(source)} is not a disk image: neither qcow2 nor raw with a partition table`,
     fix: 'name a qcow2 or raw disk image; convert others with: qemu-img convert -O qcow2 INPUT OUTPUT',
   });
+}
+
+/** A guest would read the file that the header names, with the rights of QEMU: any of the host, or another guest's disk. */
+function refuseOtherFiles(header: Buffer, source: string, path: string): void {
+  const backing = header.readBigUInt64BE(8) !== 0n;
+  const external =
+    header.readUInt32BE(4) >= 3 && header.length >= 80 && (header.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n;
+  if (!backing && !external) return;
+  throw new Terminal({
+    code: 'ImageInvalid',
+    path,
+    message: `${shown(source)} is an overlay: it names ${backing ? 'a backing file' : 'an external data file'} of its host`,
+    fix: 'make one file of it: qemu-img convert -O qcow2 INPUT OUTPUT',
+  });
+}
+
+function refuseLarge(bytes: number, { maxImageBytes }: Policy, path: string): void {
+  if (bytes <= maxImageBytes) return;
+  const GB = 1024 ** 3;
+  throw new Terminal({
+    code: 'NotAllowed',
+    path,
+    message: `the image has ${(bytes / GB).toFixed(1)} GB, and at most ${maxImageBytes / GB} GB are allowed`,
+    fix: 'use a smaller image, or have more allowed: --max-image-gb (CAPLV_MAX_IMAGE_GB)',
+  });
+}
+
+function shown(source: string): string {
+  return /^https?:/.test(source) ? withoutCredentials(source) : source;
 }
 
 interface ImageHeader {
@@ -65,7 +101,7 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
     try {
       const header = Buffer.alloc(HEADER_BYTES);
       const { bytesRead } = await handle.read(header, 0, HEADER_BYTES, 0);
-      const key = shortHash(`${file}\0${info.size}\0${info.mtimeMs}`);
+      const key = longHash(`${file}\0${info.size}\0${info.mtimeMs}`);
       return { header: header.subarray(0, bytesRead), key, sizeBytes: info.size };
     } finally {
       await handle.close();
@@ -83,14 +119,12 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
   }
 }
 
-async function readRemote(url: string, path: string): Promise<ImageHeader> {
+async function readRemote(url: string, path: string, policy: Policy): Promise<ImageHeader> {
   let response: Response;
   try {
-    response = await fetch(url, {
-      headers: { range: `bytes=0-${HEADER_BYTES - 1}` },
-      signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
-    });
+    response = await allowedFetch(policy, url, path, { range: `bytes=0-${HEADER_BYTES - 1}` });
   } catch (error) {
+    if (error instanceof CaplvError) throw error;
     const cause = (error as Error).cause;
     throw new Transient({
       code: 'ImageNotFound',
@@ -117,7 +151,7 @@ async function readRemote(url: string, path: string): Promise<ImageHeader> {
   const version = headers.get('etag') ?? `${headers.get('last-modified')}\0${total}`;
   return {
     header,
-    key: shortHash(`${url}\0${version}`),
+    key: longHash(`${url}\0${version}`),
     sizeBytes: total && total !== '*' ? Number(total) : undefined,
   };
 }

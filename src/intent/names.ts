@@ -21,16 +21,25 @@ export function volumeName(machine: MachineIdentity, role: string): string {
   return `${domainName(machine)}.${machine.uid.slice(0, 8)}-${role}`;
 }
 
+/** What stands behind the uid. A name may hold what looks like the prefix of another, and never ends like this. */
+const ROLE = String.raw`(root\.qcow2|disk-[a-z0-9-]+\.(qcow2|raw)|seed\.iso(-[0-9a-f]+)?|seed-[0-9a-f]+\.(iso|ign))$`;
+
 /** True for volumes that `volumeName` made for this machine. */
 export function isVolumeOf(machine: MachineIdentity, volume: string): boolean {
-  return volume.startsWith(volumeName(machine, ''));
+  const prefix = volumeName(machine, '');
+  return volume.startsWith(prefix) && new RegExp(`^${ROLE}`).test(volume.slice(prefix.length));
+}
+
+/** True for volumes that `volumeName` makes, whoever's they are. */
+export function isMachineVolume(volume: string): boolean {
+  return new RegExp(String.raw`\.[0-9a-f]{8}-${ROLE}`).test(volume);
 }
 
 /** `caplv-image-1b9d6bcd-<key>-debian-12.qcow2`: the installation owns it, the key says which content it has. */
 export function imageVolumeName(installation: string, imageKey: string, source: string): string {
   const base = source.split(/[?#]/)[0]?.split('/').pop() ?? 'image';
   const readable = base.replace(/[^\w.-]/g, '_').slice(-40);
-  return `${imagePrefix(installation)}${shortHash(imageKey)}-${readable}`;
+  return `${imagePrefix(installation)}${longHash(imageKey)}-${readable}`;
 }
 
 /** How the names of all images begin that an installation imported. */
@@ -85,6 +94,11 @@ export function isOwnedBy(machine: MachineIdentity, description: string | undefi
 /** `libvirt:///<instance id>`, known before the domain exists. */
 export function providerID(machine: { readonly uid: string }): string {
   return `libvirt:///${machine.uid}`;
+}
+
+/** For names by which one finds what another has made: nobody can choose a text that gives the digits of another. */
+export function longHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
 /** Ten hexadecimal digits that stand for `text` in names. */

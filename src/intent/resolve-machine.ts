@@ -9,9 +9,11 @@ import type { Pinned } from '../api/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { Volume } from '../libvirt/volume.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
 import { imageVolumeName, type MachineIdentity } from './names.ts';
+import type { Policy } from './policy.ts';
 import type { Site } from './site.ts';
 
 export interface MachineRequest {
@@ -26,6 +28,7 @@ export interface MachineRequest {
   /** Identity of the store, part of the names of shared images and of the marks of domains. */
   readonly installation: string;
   readonly libvirt: Libvirt;
+  readonly policy: Policy;
 }
 
 export interface ResolvedMachine {
@@ -83,15 +86,16 @@ function isMadeOf(pinned: Pinned, spec: LibvirtMachineProviderSpec, site: Site):
 }
 
 async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base' | 'imageSource'>> {
-  const { spec, site, path, libvirt } = request;
+  const { spec, site, path, libvirt, policy } = request;
   const image = parseImageURI(spec.imageURI);
   if (image.kind === 'volume') {
     const volume = await libvirt.volume(image.pool, image.volume);
     if (!volume) throw volumeMissing(image.pool, image.volume, site.uri, `${path}.imageURI`);
+    refuseBacking(volume, `${image.pool}/${image.volume}`, `${path}.imageURI`, policy);
     requireRoom(spec, volume.capacityBytes, path);
     return { base: { pool: image.pool, volume: image.volume } };
   }
-  const facts = await inspectImage(image.source, `${path}.imageURI`);
+  const facts = await inspectImage(image.source, `${path}.imageURI`, policy);
   requireRoom(spec, facts.virtualSizeBytes, path);
   const volume = imageVolumeName(request.installation, facts.key, image.source);
   return { base: { pool: poolOf(spec, site), volume }, imageSource: image.source };
@@ -154,6 +158,7 @@ async function resolveVolumePaths({
   path,
   site,
   libvirt,
+  policy,
 }: MachineRequest): Promise<Map<string, string>> {
   const paths = new Map<string, string>();
   for (const [index, { volume: reference }] of (spec.disks ?? []).entries()) {
@@ -162,9 +167,21 @@ async function resolveVolumePaths({
     const [pool, volume] = [reference.slice(0, slash), reference.slice(slash + 1)];
     const found = await libvirt.volume(pool, volume);
     if (!found) throw volumeMissing(pool, volume, site.uri, `${path}.disks[${index}].volume`);
+    refuseBacking(found, reference, `${path}.disks[${index}].volume`, policy);
     paths.set(reference, found.path);
   }
   return paths;
+}
+
+/** What a guest writes into a raw volume libvirt may take for the header of an overlay, over any file of the host. */
+function refuseBacking(volume: Volume, reference: string, path: string, policy: Policy): void {
+  if (volume.backingPath === undefined || policy.everything) return;
+  throw new Terminal({
+    code: 'ImageInvalid',
+    path,
+    message: `the volume ${reference} is an overlay of another file of its host`,
+    fix: 'make one file of it: qemu-img convert -O qcow2 INPUT OUTPUT',
+  });
 }
 
 function volumeMissing(pool: string, volume: string, uri: string, path: string): Terminal {

@@ -8,8 +8,10 @@ import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
-import { Terminal, Transient } from '../errors.ts';
+import { CaplvError, Terminal, Transient } from '../errors.ts';
+import { allowedFetch } from './allowed-fetch.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
+import type { Policy } from './policy.ts';
 import { renderUserData, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
@@ -27,6 +29,8 @@ export interface SeedOptions {
   readonly variables: UserDataVariables;
   /** Where `source` stands in the manifest, for errors. */
   readonly path: string;
+  /** Where servers may redirect to. */
+  readonly policy: Policy;
 }
 
 /** cloud-init reads at most this much from a seed without complaint; Cluster API data is far below. */
@@ -36,21 +40,27 @@ const ISO_MAGIC_OFFSET = 32_769;
 
 /** Throws Terminal UserDataNotFound or InvalidConfiguration, Transient UserDataNotFound for a server that fails. */
 export async function seedOf(source: BootstrapSource, options: SeedOptions): Promise<SeedIntent> {
-  const { machine, pool, path } = options;
+  const { machine, pool, path, policy } = options;
   if (source.ignition !== undefined || source.ignitionURI !== undefined) {
-    const content = source.ignition ?? (await readText(source.ignitionURI ?? '', `${path}.ignitionURI`));
+    const content =
+      source.ignition ?? (await readText(source.ignitionURI ?? '', `${path}.ignitionURI`, policy));
     requireJson(content, `${path}.${source.ignition === undefined ? 'ignitionURI' : 'ignition'}`);
     return { kind: 'ignition', volume: volumeName(machine, `seed-${shortHash(content)}.ign`), pool, content };
   }
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
-    const iso = localPath(source.userDataURI) ?? source.userDataURI;
+    const file = localPath(source.userDataURI);
+    const iso = file ?? source.userDataURI;
+    // The provider fetches it, and follows wherever it is sent.
+    if (file === undefined) await (await fetchAllowed(iso, `${path}.userDataURI`, policy)).body?.cancel();
     // The volume's name stands for its content: another ISO is another volume.
     return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
   }
   const field = source.userDataURI === undefined ? 'userData' : 'userDataURI';
   const text =
     source.userData ??
-    (source.userDataURI ? await readText(source.userDataURI, `${path}.userDataURI`) : '#cloud-config\n');
+    (source.userDataURI
+      ? await readText(source.userDataURI, `${path}.userDataURI`, policy)
+      : '#cloud-config\n');
   return {
     kind: 'cloudinit',
     volume: volumeName(machine, 'seed.iso'),
@@ -95,9 +105,9 @@ async function isoKey(iso: string): Promise<string> {
   return hash.digest('hex').slice(0, 10);
 }
 
-async function readText(uri: string, path: string): Promise<string> {
+async function readText(uri: string, path: string, policy: Policy): Promise<string> {
   const file = localPath(uri);
-  const bytes = file === undefined ? await fetchBytes(uri, path) : await readBytes(file, path);
+  const bytes = file === undefined ? await fetchBytes(uri, path, policy) : await readBytes(file, path);
   if (bytes.length > MAX_USER_DATA_BYTES || bytes.includes(0)) {
     throw new Terminal({
       code: 'InvalidConfiguration',
@@ -121,9 +131,23 @@ async function readBytes(file: string, path: string): Promise<Buffer> {
   });
 }
 
-async function fetchBytes(url: string, path: string): Promise<Buffer> {
+/** One byte more than is taken, at most: then it is known to be too much. */
+async function fetchBytes(url: string, path: string, policy: Policy): Promise<Buffer> {
+  const { body } = await fetchAllowed(url, path, policy);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > MAX_USER_DATA_BYTES) break; // leaving the loop cancels the body
+  }
+  return Buffer.concat(chunks).subarray(0, MAX_USER_DATA_BYTES + 1);
+}
+
+async function fetchAllowed(url: string, path: string, policy: Policy): Promise<Response> {
   const { host } = new URL(url);
-  const response = await fetch(url, { signal: AbortSignal.timeout(15_000) }).catch((error: Error) => {
+  const response = await allowedFetch(policy, url, path).catch((error: Error) => {
+    if (error instanceof CaplvError) throw error;
     throw new Transient({
       code: 'UserDataNotFound',
       path,
@@ -131,7 +155,8 @@ async function fetchBytes(url: string, path: string): Promise<Buffer> {
       fix: 'check the URL',
     });
   });
-  if (response.ok) return Buffer.from(await response.arrayBuffer());
+  if (response.ok) return response;
+  await response.body?.cancel();
   throw new (response.status >= 500 ? Transient : Terminal)({
     code: 'UserDataNotFound',
     path,

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -28,7 +28,7 @@ export async function kubeDemo(lab: Lab): Promise<void> {
   const log = join(lab.directory, 'controller.log');
   show(`caplv controller    (its log: ${log})`);
   const controller = spawn(process.execPath, [BIN, 'controller', '--kubeconfig', kube.kubeconfig], {
-    env: { ...process.env, ...lab.env() },
+    env: { ...process.env, ...lab.env(), CAPLV_ALLOW: dirname(lab.imagePath) },
     stdio: ['ignore', 'ignore', openSync(log, 'a')],
   });
   const ended = once(controller, 'exit');

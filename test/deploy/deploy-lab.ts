@@ -96,7 +96,10 @@ export class DeployLab {
       rootfs: join(this.#directory, 'image'),
       directory: join(this.#directory, name),
       name,
-      env: { CAPLV_LIBVIRT_URI: this.#lab.hosts[0]?.tcpUri ?? '' },
+      env: {
+        CAPLV_LIBVIRT_URI: this.#lab.hosts[0]?.tcpUri ?? '',
+        CAPLV_ALLOW: new URL('/', this.imageURI).href,
+      },
       secrets: { 'caplv-libvirt-ssh': { ...this.#sshKeys } },
     });
     this.#pods.add(pod);

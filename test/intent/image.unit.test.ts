@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectImage, parseImageURI } from '../../src/intent/image.ts';
+import { UNLIMITED } from '../../src/intent/policy.ts';
 
 const PATH = 'spec.providerSpec.imageURI';
 let dir: string;
@@ -42,22 +43,22 @@ describe('imageURI', () => {
 
 describe('an image file', () => {
   it('tells the size of the disk in it, which a root disk must not be smaller than', async () => {
-    const facts = await inspectImage(await file('a.qcow2', qcow2(20n * 1024n ** 3n)), PATH);
+    const facts = await inspectImage(await file('a.qcow2', qcow2(20n * 1024n ** 3n)), PATH, UNLIMITED);
     expect(facts.virtualSizeBytes).toBe(20 * 1024 ** 3);
   });
 
   it('may be raw when it has a partition table', async () => {
     const raw = Buffer.alloc(4096);
     raw.writeUInt16LE(0xaa55, 510);
-    expect((await inspectImage(await file('a.img', raw), PATH)).virtualSizeBytes).toBe(4096);
+    expect((await inspectImage(await file('a.img', raw), PATH, UNLIMITED)).virtualSizeBytes).toBe(4096);
   });
 
   it('has another key when its content was replaced, so that a new machine gets the new image', async () => {
     const path = await file('a.qcow2', qcow2(1n));
-    const before = await inspectImage(path, PATH);
-    expect(await inspectImage(path, PATH)).toEqual(before);
+    const before = await inspectImage(path, PATH, UNLIMITED);
+    expect(await inspectImage(path, PATH, UNLIMITED)).toEqual(before);
     await utimes(path, new Date(), new Date(0));
-    expect((await inspectImage(path, PATH)).key).not.toBe(before.key);
+    expect((await inspectImage(path, PATH, UNLIMITED)).key).not.toBe(before.key);
   });
 
   it.each([
@@ -65,7 +66,7 @@ describe('an image file', () => {
     ['nothing', ''],
     ['zeros', Buffer.alloc(4096)],
   ])('of %s is refused as no disk image', async (_, content) => {
-    await expect(inspectImage(await file('x', content), PATH)).rejects.toMatchObject({
+    await expect(inspectImage(await file('x', content), PATH, UNLIMITED)).rejects.toMatchObject({
       code: 'ImageInvalid',
       path: PATH,
     });
@@ -73,11 +74,11 @@ describe('an image file', () => {
 
   it('that is missing or a directory is refused with its path', async () => {
     const missing = join(dir, 'missing.qcow2');
-    await expect(inspectImage(missing, PATH)).rejects.toMatchObject({
+    await expect(inspectImage(missing, PATH, UNLIMITED)).rejects.toMatchObject({
       code: 'ImageNotFound',
       message: expect.stringContaining(`${missing}: no such file`),
     });
-    await expect(inspectImage(dir, PATH)).rejects.toMatchObject({ code: 'ImageNotFound' });
+    await expect(inspectImage(dir, PATH, UNLIMITED)).rejects.toMatchObject({ code: 'ImageNotFound' });
   });
 });
 
@@ -98,23 +99,28 @@ describe('an image behind a URL', () => {
   afterEach(() => new Promise((closed) => server.close(closed)));
 
   it('is looked at without being fetched, also from a server that knows no ranges', async () => {
-    expect((await inspectImage(`${base}/a`, PATH)).virtualSizeBytes).toBe(7 * 1024 ** 3);
+    expect((await inspectImage(`${base}/a`, PATH, UNLIMITED)).virtualSizeBytes).toBe(7 * 1024 ** 3);
   });
 
   it('has the identity that the server gives it', async () => {
-    const [a, b] = [await inspectImage(`${base}/a`, PATH), await inspectImage(`${base}/b`, PATH)];
+    const [a, b] = [
+      await inspectImage(`${base}/a`, PATH, UNLIMITED),
+      await inspectImage(`${base}/b`, PATH, UNLIMITED),
+    ];
     expect(a.key).not.toBe(b.key);
   });
 
   it('that is not there needs a person; a server that fails may come back', async () => {
-    await expect(inspectImage(`${base}/missing`, PATH)).rejects.toMatchObject({
+    await expect(inspectImage(`${base}/missing`, PATH, UNLIMITED)).rejects.toMatchObject({
       name: 'Terminal',
       code: 'ImageNotFound',
     });
-    await expect(inspectImage(`${base}/broken`, PATH)).rejects.toMatchObject({
+    await expect(inspectImage(`${base}/broken`, PATH, UNLIMITED)).rejects.toMatchObject({
       name: 'Transient',
       code: 'ImageNotFound',
     });
-    await expect(inspectImage('http://127.0.0.1:9/x', PATH)).rejects.toMatchObject({ name: 'Transient' });
+    await expect(inspectImage('http://127.0.0.1:9/x', PATH, UNLIMITED)).rejects.toMatchObject({
+      name: 'Transient',
+    });
   });
 });

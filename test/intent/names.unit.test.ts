@@ -40,7 +40,7 @@ it('two installations on one host never share a base image volume', () => {
 
 it('the name of an image volume tells which image it is, and leaves out what may be secret in a URL', () => {
   const name = imageVolumeName('aaaaaaaa-1', 'key', 'https://user:pw@host/dir/debian 12.qcow2?token=secret');
-  expect(name).toMatch(/^caplv-image-aaaaaaaa-[0-9a-f]{10}-debian_12\.qcow2$/);
+  expect(name).toMatch(/^caplv-image-aaaaaaaa-[0-9a-f]{32}-debian_12\.qcow2$/);
 });
 
 it('the provider ID is known before the domain exists', () => {

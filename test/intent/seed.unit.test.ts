@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { UNLIMITED } from '../../src/intent/policy.ts';
 import { type BootstrapSource, seedOf } from '../../src/intent/seed.ts';
 
 const machine = { namespace: 'default', name: 'kube-cp', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
@@ -16,7 +17,7 @@ const variables = {
   CAPLV_PROVIDER_ID: 'libvirt:///x',
 };
 const seed = (source: BootstrapSource) =>
-  seedOf(source, { machine, pool: 'default', variables, path: 'spec.providerSpec' });
+  seedOf(source, { machine, pool: 'default', variables, path: 'spec.providerSpec', policy: UNLIMITED });
 
 let dir: string;
 beforeEach(async () => {

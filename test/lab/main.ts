@@ -82,7 +82,7 @@ program
     const lab = await existing();
     const kube = await kubeLab(lab);
     const { PATH, ...environment } = lab.env();
-    if (kube) environment['KUBECONFIG'] = kube.kubeconfig;
+    if (kube) Object.assign(environment, { KUBECONFIG: kube.kubeconfig, CAPLV_ALLOW: 'everything' });
     for (const [key, value] of Object.entries(environment)) console.log(`export ${key}='${value}'`);
     // npm has put directories of its own into this process's PATH; only the last one is for the user's shell.
     const directories = ['$PATH', PATH?.split(':').at(-1), ...(kube ? [dirname(kube.kubectl)] : [])];

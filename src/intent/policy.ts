@@ -1,0 +1,171 @@
+/**
+ * What manifests may name: where images and user data come from, which volumes, hosts and paths of hosts. One's own manifests
+ * may name everything; in a cluster those who write them are not those who run the controller, so an operator says.
+ */
+
+import { realpath } from 'node:fs/promises';
+import { posix, resolve } from 'node:path';
+import { Terminal } from '../errors.ts';
+
+/** For people who work on their own machine. */
+export const EVERYTHING = 'everything';
+/** For a controller in a cluster: nothing of the machine that it runs on, nor of the hosts. */
+export const CLUSTER_DEFAULT = 'https://';
+/** Largest disk in an image, in GB, for a controller in a cluster. */
+export const CLUSTER_MAX_IMAGE_GB = 128;
+
+const KEYWORDS = [EVERYTHING, 'terraform', 'bridge'] as const;
+const FORMS =
+  'everything, terraform, bridge, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], disk:POOL/[NAME], ' +
+  'pool:/DIRECTORY, host:URI';
+
+/** Parameters of a libvirt URI that only say who is who. `command` and `netcat` are programs that ssh would run. */
+const HARMLESS_PARAMETERS: readonly string[] = [
+  'keyfile',
+  'known_hosts',
+  'known_hosts_verify',
+  'knownhosts',
+  'no_tty',
+  'no_verify',
+  'socket',
+  'sshauth',
+];
+
+export interface PolicyOptions {
+  /** What is allowed, as `--allow` takes it: forms divided by commas. */
+  readonly allow: string;
+  readonly maxImageGB?: number | undefined;
+}
+
+export class Policy {
+  /** Largest disk in an image, in bytes. */
+  readonly maxImageBytes: number;
+  readonly #entries: readonly string[];
+
+  /** Throws Terminal InvalidConfiguration for a form that is not known. */
+  constructor({ allow, maxImageGB }: PolicyOptions) {
+    this.#entries = allow
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean);
+    this.maxImageBytes = maxImageGB === undefined ? Number.POSITIVE_INFINITY : maxImageGB * 1024 ** 3;
+    for (const entry of this.#entries) requireForm(entry);
+  }
+
+  get everything(): boolean {
+    return this.#entries.includes(EVERYTHING);
+  }
+
+  /** Terraform of the manifest's own, which can run programs where caplv runs. */
+  get terraform(): boolean {
+    return this.everything || this.#entries.includes('terraform');
+  }
+
+  /** Bridges and devices of hosts. */
+  get bridge(): boolean {
+    return this.everything || this.#entries.includes('bridge');
+  }
+
+  /** An absolute path or file: URI on this machine, wherever symbolic links lead. */
+  async file(path: string): Promise<boolean> {
+    if (this.everything) return true;
+    const real = await realpath(path).catch(() => resolve(path));
+    for (const entry of this.#entries) {
+      if (!entry.startsWith('/')) continue;
+      if (isBelow(await realpath(entry).catch(() => resolve(entry)), real)) return true;
+    }
+    return false;
+  }
+
+  url(url: string): boolean {
+    return this.everything || this.#entries.some((entry) => matchesUrl(entry, url));
+  }
+
+  /** A volume of a host, as the source of machines' disks. */
+  image(pool: string, volume: string): boolean {
+    return this.#volume('volume', pool, volume);
+  }
+
+  /** A volume of a host that a guest reads and writes. */
+  disk(pool: string, volume: string): boolean {
+    return this.#volume('disk', pool, volume);
+  }
+
+  /** A directory of a host, for a pool. */
+  poolPath(path: string): boolean {
+    return this.everything || this.#of('pool').some((directory) => isBelow(directory, posix.normalize(path)));
+  }
+
+  /** A libvirt connection URI. Where none is listed any will do that names nothing of this machine. */
+  host(uri: string): boolean {
+    const listed = this.#of('host');
+    if (this.everything || listed.includes(uri)) return true;
+    return listed.length === 0 && isHarmless(uri);
+  }
+
+  #volume(kind: 'volume' | 'disk', pool: string, volume: string): boolean {
+    return (
+      this.everything ||
+      this.#of(kind).some((entry) =>
+        entry.endsWith('/') ? entry === `${pool}/` : entry === `${pool}/${volume}`,
+      )
+    );
+  }
+
+  #of(kind: string): string[] {
+    return this.#entries.filter((one) => one.startsWith(`${kind}:`)).map((one) => one.slice(kind.length + 1));
+  }
+}
+
+/** For manifests of one's own. */
+export const UNLIMITED = new Policy({ allow: EVERYTHING });
+
+/** `entry`: the form that would allow it. */
+export function notAllowed(path: string, what: string, entry: string): Terminal {
+  return new Terminal({
+    code: 'NotAllowed',
+    path,
+    message: `${what} is not among what the operator of this controller allows`,
+    fix: `use what is allowed, or have it allowed: --allow (CAPLV_ALLOW) with ${entry}`,
+  });
+}
+
+function requireForm(entry: string): void {
+  const isKnown =
+    (KEYWORDS as readonly string[]).includes(entry) ||
+    /^(https?:\/\/\S*|\/.*|volume:[^/]+\/.*|disk:[^/]+\/.*|pool:\/.*|host:\S+:\/\/\S+)$/.test(entry);
+  if (isKnown) return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: '--allow',
+    message: `"${entry}" cannot be used`,
+    fix: `use one or more of ${FORMS}`,
+  });
+}
+
+function isBelow(directory: string, path: string): boolean {
+  const root = directory.replace(/\/+$/, '');
+  return path === root || path.startsWith(`${root}/`);
+}
+
+/** `https://` stands for every host, `https://*.example.com` for all below it; a path for all below that. */
+function matchesUrl(entry: string, url: string): boolean {
+  const [, scheme, host = '', path = ''] = /^(https?):\/\/([^/]*)(.*)$/.exec(entry) ?? [];
+  if (scheme === undefined || !URL.canParse(url)) return false;
+  const wanted = new URL(url);
+  if (wanted.protocol !== `${scheme}:`) return false;
+  if (host !== '' && !matchesHost(host.toLowerCase(), wanted)) return false;
+  // `..` is resolved by now; what is encoded is for the server to read, so it is taken as it may be read there.
+  const decoded = /%2e|%2f|%5c/i.test(wanted.pathname) ? undefined : wanted.pathname;
+  return path === '' || path === '/' || (decoded !== undefined && isBelow(path, decoded));
+}
+
+function matchesHost(host: string, { host: wanted, hostname }: URL): boolean {
+  return host.startsWith('*.') ? hostname.endsWith(host.slice(1)) : host === wanted;
+}
+
+function isHarmless(uri: string): boolean {
+  // The driver `test` reads the file that its path names, and quotes it in its errors.
+  if (!/^qemu(\+(unix|ssh|tcp))?:/.test(uri) || !URL.canParse(uri)) return false;
+  return [...new URL(uri).searchParams.keys()].every((name) => HARMLESS_PARAMETERS.includes(name));
+}
