@@ -21,18 +21,10 @@ export function volumeName(machine: MachineIdentity, role: string): string {
   return `${domainName(machine)}.${machine.uid.slice(0, 8)}-${role}`;
 }
 
-/** What stands behind the uid. A name may hold what looks like the prefix of another, and never ends like this. */
-const ROLE = String.raw`(root\.qcow2|disk-[a-z0-9-]+\.(qcow2|raw)|seed\.iso(-[0-9a-f]+)?|seed-[0-9a-f]+\.(iso|ign))$`;
-
-/** True for volumes that `volumeName` made for this machine. */
-export function isVolumeOf(machine: MachineIdentity, volume: string): boolean {
-  const prefix = volumeName(machine, '');
-  return volume.startsWith(prefix) && new RegExp(`^${ROLE}`).test(volume.slice(prefix.length));
-}
-
-/** True for volumes that `volumeName` makes, whoever's they are. */
-export function isMachineVolume(volume: string): boolean {
-  return new RegExp(String.raw`\.[0-9a-f]{8}-${ROLE}`).test(volume);
+/** True for volumes that `volumeName` made for this machine. A name may hold what looks like the prefix of another's volumes. */
+export function isVolumeOf({ namespace, name, uid }: MachineIdentity, volume: string): boolean {
+  const read = readVolumeName(volume);
+  return read?.namespace === namespace && read.name === name && read.uidStart === uid.slice(0, 8);
 }
 
 /** `caplv-image-1b9d6bcd-<key>-debian-12.qcow2`: the installation owns it, the key says which content it has. */

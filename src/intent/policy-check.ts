@@ -6,7 +6,7 @@ import type { LibvirtClusterProviderSpec } from '../api/cluster-provider-spec.ts
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { redactUri } from '../libvirt/uri.ts';
 import { parseImageURI } from './image.ts';
-import { isMachineVolume } from './names.ts';
+import { readVolumeName } from './names.ts';
 import { notAllowed, type Policy } from './policy.ts';
 import type { Site } from './site.ts';
 
@@ -32,7 +32,7 @@ export async function requireAllowedMachine(
   for (const [index, disk] of (spec.disks ?? []).entries()) {
     if (disk.volume === undefined) continue;
     const { pool, volume } = volumeOf(`volume:${disk.volume}`);
-    if (policy.disk(pool, volume) && !isMachineVolume(volume)) continue;
+    if (policy.disk(pool, volume) && !readVolumeName(volume)) continue;
     throw notAllowed(`${path}.disks[${index}].volume`, `the volume ${disk.volume}`, `disk:${pool}/`);
   }
   for (const [index, nic] of (spec.interfaces ?? []).entries()) {
@@ -82,7 +82,7 @@ export function sitePath(spec: LibvirtClusterProviderSpec, index: number): strin
 async function requireAllowedImage(policy: Policy, imageURI: string, path: string): Promise<void> {
   const image = parseImageURI(imageURI);
   if (image.kind === 'source') return requireAllowedSource(policy, image.source, path);
-  if (policy.image(image.pool, image.volume) && !isMachineVolume(image.volume)) return;
+  if (policy.image(image.pool, image.volume) && !readVolumeName(image.volume)) return;
   throw notAllowed(path, `the volume ${image.pool}/${image.volume}`, `volume:${image.pool}/`);
 }
 

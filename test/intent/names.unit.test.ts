@@ -32,6 +32,16 @@ it('a volume of an earlier machine of the same name is not taken for ours', () =
   expect(isVolumeOf(machine, volumeName({ ...machine, name: 'web2' }, 'root.qcow2'))).toBe(false);
 });
 
+it('a volume of a machine whose name looks like the volumes of another is not taken for that one’s', () => {
+  for (const part of ['root.qcow2', 'disk-a', 'seed', 'seed.iso', 'x']) {
+    const named = { ...other, name: `${machine.name}.${machine.uid.slice(0, 8)}-${part}` };
+    for (const role of ['root.qcow2', 'disk-a.raw', 'seed.iso-0123456789abcdef']) {
+      expect(isVolumeOf(machine, volumeName(named, role))).toBe(false);
+      expect(isVolumeOf(named, volumeName(named, role))).toBe(true);
+    }
+  }
+});
+
 it('two installations on one host never share a base image volume', () => {
   expect(imageVolumeName('aaaaaaaa-1', 'key', '/images/debian.qcow2')).not.toBe(
     imageVolumeName('bbbbbbbb-1', 'key', '/images/debian.qcow2'),
