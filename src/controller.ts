@@ -23,7 +23,7 @@ import { MachineDeploymentController } from './controllers/machine-deployment.ts
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
-import { waiting } from './controllers/waiting.ts';
+import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { CachedStore } from './kube/cached-store.ts';
 import { Controller, type Reconcile } from './kube/controller.ts';
@@ -94,14 +94,16 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const setReconciler = new MachineSetController(live);
   const deploymentReconciler = new MachineDeploymentController(live);
 
-  const machine = controller(
+  const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });
+  const machine: Controller = controller(
     'machine',
     concurrency,
-    (key) => waiting(() => engine.machines.reconcile(key)),
+    (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
     (key) => {
       const one = machines.get(key);
       return one ? flowOfMachine(one) : '';
     },
+  )
   )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
@@ -132,7 +134,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     isUsed: (uri) => machines.byIndex('host', uri).length > 0,
   });
 
-  for (const runnable of [hosts, machine, cluster, set, deployment]) manager.add(runnable);
+  for (const runnable of [hosts, waiting, machine, cluster, set, deployment]) manager.add(runnable);
   if (backend.nodesOf) {
     const reconciler = new NodeController({ store, recorder, nodesOf: backend.nodesOf });
     const node = controller('node', 1, (key) => reconciler.reconcile(key));

@@ -34,6 +34,16 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** What has to appear before an error passes. */
+export type Missing =
+  /** An object: whoever watches objects of its kind is told. */
+  | { readonly kind: 'object' }
+  | { readonly kind: 'file'; readonly path: string }
+  /** `url` may hold credentials: it is not for messages. */
+  | { readonly kind: 'url'; readonly url: string }
+  /** `uri`: libvirt connection URI of the host. */
+  | { readonly kind: 'volume'; readonly uri: string; readonly pool: string; readonly volume: string };
+
 export interface ErrorDetails {
   readonly code: ErrorCode;
   /** What went wrong, in one sentence, with the names involved. Never holds a secret. */
@@ -42,6 +52,8 @@ export interface ErrorDetails {
   readonly fix?: string;
   /** Path of the field at fault, for example `spec.providerSpec.value.vcpu`. */
   readonly path?: string;
+  /** Set for what may appear without a change of the object that needs it. */
+  readonly missing?: Missing | undefined;
   readonly cause?: unknown;
 }
 
@@ -50,6 +62,7 @@ export abstract class CaplvError extends Error {
   readonly code: ErrorCode;
   readonly fix: string | undefined;
   readonly path: string | undefined;
+  readonly missing: Missing | undefined;
 
   constructor(details: ErrorDetails) {
     super(details.message, { cause: details.cause });
@@ -57,6 +70,7 @@ export abstract class CaplvError extends Error {
     this.code = details.code;
     this.fix = details.fix;
     this.path = details.path;
+    this.missing = details.missing;
   }
 }
 

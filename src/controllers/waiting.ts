@@ -1,19 +1,87 @@
-/** What is missing may be made at any time; nobody tells of files and images, so a machine that needs one looks again. */
+/**
+ * Machines that lack something which comes without a change of theirs. That is no failure, and nothing is gained by repeating the
+ * reconcile until then: of objects the watches tell, and for the rest one looks out, once for each thing, however many
+ * machines wait for it.
+ */
 
-import { CaplvError, type ErrorCode } from '../errors.ts';
-import type { Result } from './result.ts';
+import { once } from 'node:events';
+import { CaplvError } from '../errors.ts';
+import type { ReconcileContext, Result } from '../kube/controller.ts';
+import { formatKey } from '../kube/key.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { ObjectKey } from '../store/store.ts';
+import { appearance, type Unwatched } from './appearance.ts';
 
-/** Codes of what comes by itself, or by someone who does not touch the Machine. */
-const MISSING: ReadonlySet<ErrorCode> = new Set(['NotFound', 'UserDataNotFound', 'ImageNotFound']);
-/** Looking for a file costs a few reads of the API server and a stat. */
-const POLL_MS = 1_500;
+export interface WaitingOptions {
+  readonly libvirt: (uri: string) => Libvirt;
+  /** What the object waited for is there. */
+  readonly onAppearance: (key: ObjectKey) => void;
+}
 
-/** Runs a reconcile; one that lacks something is no failure that is backed off from, but comes back soon. */
-export async function waiting(reconcile: () => Promise<Result>): Promise<Result> {
-  try {
-    return await reconcile();
-  } catch (error) {
-    if (error instanceof CaplvError && MISSING.has(error.code)) return { requeueAfterMs: POLL_MS };
-    throw error;
+interface Awaited {
+  /** By formatted key. */
+  readonly waiting: Map<string, ObjectKey>;
+  /** Nobody waits any more. */
+  readonly stop: AbortController;
+}
+
+export class Waiting {
+  readonly name = 'waiting';
+  readonly #options: WaitingOptions;
+  readonly #awaited = new Map<string, Awaited>();
+  readonly #stopped = new AbortController();
+
+  constructor(options: WaitingOptions) {
+    this.#options = options;
+  }
+
+  /** Until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await once(signal, 'abort');
+    this.#stopped.abort();
+    for (const { stop } of this.#awaited.values()) stop.abort();
+  }
+
+  /** Runs a reconcile; what lacks something is called again when that is there. */
+  async reconcile(key: ObjectKey, { log }: ReconcileContext, work: () => Promise<Result>): Promise<Result> {
+    try {
+      const result = await work();
+      this.#await(key, undefined);
+      return result;
+    } catch (error) {
+      const missing = error instanceof CaplvError ? error.missing : undefined;
+      this.#await(key, missing?.kind === 'object' ? undefined : missing);
+      if (missing === undefined) throw error;
+      log.info('Waiting for what is missing', { error });
+      return {};
+    }
+  }
+
+  /** The object waits for this and for nothing else; undefined: for nothing. */
+  #await(key: ObjectKey, missing: Unwatched | undefined): void {
+    const id = missing && JSON.stringify(missing);
+    const name = formatKey(key);
+    for (const [other, { waiting, stop }] of this.#awaited) {
+      if (other === id || !waiting.delete(name) || waiting.size > 0) continue;
+      stop.abort();
+      this.#awaited.delete(other);
+    }
+    if (id === undefined || missing === undefined || this.#stopped.signal.aborted) return;
+    const known = this.#awaited.get(id);
+    if (known) known.waiting.set(name, key);
+    else this.#lookOut(id, missing, { waiting: new Map([[name, key]]), stop: new AbortController() });
+  }
+
+  #lookOut(id: string, missing: Unwatched, awaited: Awaited): void {
+    const { libvirt, onAppearance } = this.#options;
+    this.#awaited.set(id, awaited);
+    appearance(missing, libvirt, awaited.stop.signal).then(
+      () => {
+        this.#awaited.delete(id);
+        for (const key of awaited.waiting.values()) onAppearance(key);
+      },
+      // Nobody waits any more.
+      () => {},
+    );
   }
 }

@@ -114,6 +114,7 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
       path,
       message: `cannot read the image ${file}: ${why}`,
       fix: 'correct the path, or make the file readable for you; it is read on the machine where caplv runs',
+      missing: { kind: 'file', path: file },
       cause: error,
     });
   }
@@ -131,6 +132,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
       path,
       message: `cannot reach ${withoutCredentials(url)}: ${cause instanceof Error ? cause.message : (error as Error).message}`,
       fix: 'check the URL and the network of the machine where caplv runs',
+      missing: { kind: 'url', url },
       retryAfterMs: 30_000,
     });
   }
@@ -141,6 +143,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
       path,
       message: `${withoutCredentials(url)} answers ${response.status} ${response.statusText}`,
       fix: 'check the URL',
+      missing: { kind: 'url', url },
     });
   }
   const header = await firstBytes(response);

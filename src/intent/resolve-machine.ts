@@ -188,6 +188,7 @@ function volumeMissing(pool: string, volume: string, uri: string, path: string):
   return new Terminal({
     code: 'ImageNotFound',
     path,
+    missing: { kind: 'volume', uri, pool, volume },
     message: `pool "${pool}" of ${uri} has no volume "${volume}"`,
     fix: `see what there is: virsh -c '${uri}' vol-list ${pool}`,
   });

@@ -126,6 +126,7 @@ async function readBytes(file: string, path: string): Promise<Buffer> {
       path,
       message: `cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
       fix: 'correct the path, or make the file readable for you; a relative path starts at the manifest',
+      missing: { kind: 'file', path: file },
       cause: error,
     });
   });
@@ -153,6 +154,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
       path,
       message: `cannot reach ${host}: ${error.message}`,
       fix: 'check the URL',
+      missing: { kind: 'url', url },
     });
   });
   if (response.ok) return response;
@@ -162,6 +164,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
     path,
     message: `${host} answers ${response.status} ${response.statusText}`,
     fix: 'check the URL',
+    missing: { kind: 'url', url },
   });
 }
 

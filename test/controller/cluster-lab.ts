@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import type { Client } from '../../src/kube/client.ts';
-import { KubeLab } from '../lab/kube/kube-lab.ts';
+import { KubeLab, type KubeLabOptions } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
 import { PROGRAM } from './controller-process.ts';
 
@@ -21,9 +21,16 @@ export class ClusterLab {
     this.client = client;
   }
 
-  static async up(name: string, hosts = 1): Promise<ClusterLab> {
+  static async up(
+    name: string,
+    hosts = 1,
+    { controllerManager = false }: Pick<KubeLabOptions, 'controllerManager'> = {},
+  ): Promise<ClusterLab> {
     const dir = await mkdtemp(join(tmpdir(), 'caplv-kube-'));
-    const [lab, kube] = await Promise.all([Lab.up({ name, hosts, fresh: true }), KubeLab.up({ dir })]);
+    const [lab, kube] = await Promise.all([
+      Lab.up({ name, hosts, fresh: true }),
+      KubeLab.up({ dir, controllerManager }),
+    ]);
     const made = new ClusterLab(lab, kube, await kube.client());
     await made.kubectl('apply', '-f', fileURLToPath(new URL('../../deploy/crds', import.meta.url)));
     return made;
@@ -57,16 +64,38 @@ export class ClusterLab {
       apiVersion: 'cluster-api.k8s.io/v1alpha1',
       kind: 'Machine',
       metadata: { name, namespace: 'default', ...metadata },
+      spec: { providerSpec: this.#providerSpec(spec) },
+    };
+  }
+
+  /** A MachineSet or MachineDeployment of such machines. */
+  fleet(
+    kind: 'MachineSet' | 'MachineDeployment',
+    name: string,
+    spec: object = {},
+    machine: object = {},
+  ): object {
+    const labels = { app: name };
+    return {
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind,
+      metadata: { name, namespace: 'default' },
       spec: {
-        providerSpec: {
-          vcpu: 1,
-          memoryMiB: 128,
-          imageURI: this.lab.imagePath,
-          running: false,
-          shutdownTimeoutSeconds: 0,
-          ...spec,
-        },
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { providerSpec: this.#providerSpec(machine) } },
+        ...spec,
       },
+    };
+  }
+
+  #providerSpec(spec: object): object {
+    return {
+      vcpu: 1,
+      memoryMiB: 128,
+      imageURI: this.lab.imagePath,
+      running: false,
+      shutdownTimeoutSeconds: 0,
+      ...spec,
     };
   }
 

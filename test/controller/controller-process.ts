@@ -31,13 +31,18 @@ export class ControllerProcess {
     if (output) createInterface(output).on('line', (line) => this.lines.push(JSON.parse(line) as LogLine));
   }
 
+  /** Does not wait for anything. */
+  static begin(env: NodeJS.ProcessEnv, args: readonly string[] = []): ControllerProcess {
+    return new ControllerProcess(args, env);
+  }
+
   /** Resolves when it has begun to work, or waits for another to end. */
   static async start(
     env: NodeJS.ProcessEnv,
     args: readonly string[] = [],
     awaited = 'Working',
   ): Promise<ControllerProcess> {
-    const controller = new ControllerProcess(args, env);
+    const controller = ControllerProcess.begin(env, args);
     try {
       await controller.says(awaited);
       return controller;

@@ -1,4 +1,10 @@
+import { once } from 'node:events';
+import { copyFile, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SecretKind } from '../../src/api/secret.ts';
 import { type Lease, LeaseKind } from '../../src/kube/lease.ts';
@@ -82,6 +88,64 @@ describe('what a Machine lacks', () => {
       spec: {},
     });
     await expect.poll(() => lab.ready('no-cluster'), soon).toMatch(/^True/);
+  });
+});
+
+describe('an image that is missing', () => {
+  const names = ['early-1', 'early-2', 'early-3'];
+
+  const reconciles = async () => {
+    const lines = (await controller.fetch('/metrics')).split('\n');
+    return lines.filter((line) => /^controller_reconcile_total{controller="machine"/.test(line)).join();
+  };
+
+  async function waitFor(imageURI: string): Promise<void> {
+    await lab.apply(...names.map((name) => lab.machine(name, { imageURI })));
+    for (const name of names) await expect.poll(() => lab.ready(name), soon).toBe('False ImageNotFound');
+  }
+
+  async function untilMade(): Promise<void> {
+    for (const name of names) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+  }
+
+  it('as a file costs no reconcile while it is waited for, however many wait', async () => {
+    const image = join(lab.lab.directory, 'late.qcow2');
+    await waitFor(image);
+    const before = await reconciles();
+    await sleep(4_000);
+    expect(await reconciles()).toBe(before);
+    await copyFile(lab.lab.imagePath, image);
+    await untilMade();
+  });
+
+  it('as a volume is found when somebody makes it', async () => {
+    await waitFor('volume:default/late.qcow2');
+    await lab.virsh('vol-create-as', 'default', 'late.qcow2', '64M', '--format=qcow2');
+    await untilMade();
+    await lab.kubectl('delete', 'machines', '--all', '--wait=true');
+    await lab.virsh('vol-delete', 'late.qcow2', 'default');
+  });
+
+  it('at a URL is asked for once for all, ever less often', async () => {
+    let asked = 0;
+    let isThere = false;
+    const image = await readFile(lab.lab.imagePath);
+    const server = createServer((_, response) => {
+      asked += 1;
+      const [status, body] = isThere ? [200, image] : [404, ''];
+      response.writeHead(status, { 'content-length': body.length }).end(body);
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      await waitFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}/late.qcow2`);
+      const before = asked;
+      await expect.poll(() => asked, soon).toBeGreaterThan(before + 1);
+      expect(asked).toBeLessThan(before + names.length);
+      isThere = true;
+      await untilMade();
+    } finally {
+      server.close();
+    }
   });
 });
 

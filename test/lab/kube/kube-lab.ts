@@ -91,12 +91,7 @@ export class KubeLab {
       processes: {},
     });
     await lab.userKubeconfig('admin', ['system:masters']);
-    const etcd = {
-      dataDir: join(dir, 'etcd'),
-      url: lab.state.etcdUrl,
-      peerUrl: `http://127.0.0.1:${await freePort()}`,
-    };
-    await lab.start('etcd', binaries.etcd, etcdArguments(etcd));
+    await lab.startEtcd();
     await lab.startApiServer();
     if (controllerManager) await lab.startControllerManager();
     return lab;
@@ -127,7 +122,7 @@ export class KubeLab {
   /** Resolves when it is ready, on the same port as before. */
   async startApiServer(): Promise<void> {
     const pki = (name: string) => join(this.dir, 'pki', name);
-    await this.start('kube-apiserver', this.state.binaries.apiServer, [
+    await this.run('kube-apiserver', this.state.binaries.apiServer, [
       `--etcd-servers=${this.state.etcdUrl}`,
       '--bind-address=127.0.0.1',
       '--advertise-address=127.0.0.1',
@@ -146,6 +141,20 @@ export class KubeLab {
       '--disable-admission-plugins=ServiceAccount',
     ]);
     await this.waitUntilReady();
+  }
+
+  /** As if the machine of the control plane lost its power: API server and etcd, by SIGKILL. Objects stay. */
+  async stop(): Promise<void> {
+    await this.stopApiServer();
+    const id = this.state.processes['etcd'];
+    if (id) await stopProcess(id, 'SIGKILL');
+  }
+
+  /** After `stop`, or `stopApiServer`. Resolves when all is ready, on the same port as before. */
+  async start(): Promise<void> {
+    const id = this.state.processes['etcd'];
+    if (!id || !isRunning(id)) await this.startEtcd();
+    await this.startApiServer();
   }
 
   async restartApiServer(): Promise<void> {
@@ -197,8 +206,14 @@ export class KubeLab {
     await compactEtcd(this.state.etcdUrl);
   }
 
+  private async startEtcd(): Promise<void> {
+    const peerUrl = `http://127.0.0.1:${await freePort()}`;
+    const etcd = { dataDir: join(this.dir, 'etcd'), url: this.state.etcdUrl, peerUrl };
+    await this.run('etcd', this.state.binaries.etcd, etcdArguments(etcd));
+  }
+
   private async startControllerManager(): Promise<void> {
-    await this.start('kube-controller-manager', this.state.binaries.controllerManager, [
+    await this.run('kube-controller-manager', this.state.binaries.controllerManager, [
       `--kubeconfig=${this.kubeconfig}`,
       `--controllers=${CONTROLLERS.join(',')}`,
       '--leader-elect=false',
@@ -206,7 +221,7 @@ export class KubeLab {
     ]);
   }
 
-  private async start(name: string, command: string, args: readonly string[]): Promise<void> {
+  private async run(name: string, command: string, args: readonly string[]): Promise<void> {
     const logPath = join(this.dir, `${name}.log`);
     const id = await startProcess({ command, args, logPath, detached: this.state.detached });
     this.state = { ...this.state, processes: { ...this.state.processes, [name]: id } };
