@@ -1,6 +1,5 @@
 /** `caplv controller`: the controllers of all kinds over one store, until it is told to stop. */
 
-import { classify } from './actuator/failures.ts';
 import type { ActuatorEvent } from './actuator/verbs.ts';
 import { ClusterKind } from './api/cluster.ts';
 import { type Machine, MachineKind } from './api/machine.ts';
@@ -25,6 +24,7 @@ import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
 import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
+import { domainName } from './intent/names.ts';
 import { CachedStore } from './kube/cached-store.ts';
 import { Controller, type Reconcile } from './kube/controller.ts';
 import type { Informer } from './kube/informer.ts';
@@ -70,13 +70,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
     onProgress: (key, event) => tell(machines.get(key), event),
-    lastSeen: (uri, domain) => {
-      try {
-        return hosts.domain(uri, domain);
-      } catch (error) {
-        throw classify(error);
-      }
-    },
+    lastSeen: (uri, domain) => hosts.domain(uri, domain),
   });
   function tell(machine: Machine | undefined, event: ActuatorEvent): void {
     const told = machine && describeEvent(event);
@@ -121,17 +115,15 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     .watch(deployments, { when: isAsked })
     .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
 
-  const enqueue = (key: ObjectKey) => {
-    if (machines.get(key)) machine.enqueue(key);
-  };
   const hosts = new HostWatches({
     libvirt: engine.libvirt,
     log,
-    onChange: (domain) => enqueue(machineOf(domain)),
-    onConnection: (uri) => {
-      for (const one of machines.byIndex('host', uri)) enqueue(keyOf(one));
+    onChange: (domain) => {
+      const key = machineOf(domain);
+      if (machines.get(key)) machine.enqueue(key);
     },
-    isUsed: (uri) => machines.byIndex('host', uri).length > 0,
+    isWanted: (domain) => machines.get(machineOf(domain)) !== undefined,
+    domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
   });
 
   for (const runnable of [hosts, waiting, machine, cluster, set, deployment]) manager.add(runnable);

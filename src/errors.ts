@@ -36,8 +36,8 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** What has to appear before an error passes. */
 export type Missing =
-  /** An object: whoever watches objects of its kind is told. */
-  | { readonly kind: 'object' }
+  /** An object, or a host that does not answer: whoever watches them is told. */
+  | { readonly kind: 'watched' }
   | { readonly kind: 'file'; readonly path: string }
   /** `url` may hold credentials: it is not for messages. */
   | { readonly kind: 'url'; readonly url: string }

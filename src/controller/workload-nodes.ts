@@ -11,12 +11,12 @@ import { Client } from '../kube/client.ts';
 import { connectionFromText } from '../kube/kubeconfig.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
 
-interface Node extends KubeObject {
+export interface Node extends KubeObject {
   spec: { readonly providerID?: string };
   status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 }
 
-const NodeKind: ResourceKind<Node> = {
+export const NodeKind: ResourceKind<Node> = {
   group: '',
   version: 'v1',
   kind: 'Node',

@@ -7,7 +7,7 @@ import { backoffDelay } from '../kube/backoff.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 
 /** What nobody tells of. */
-export type Unwatched = Exclude<Missing, { readonly kind: 'object' }>;
+export type Unwatched = Exclude<Missing, { readonly kind: 'watched' }>;
 
 /** Two looks at a file take less than two seconds. */
 const FILE_MS = 700;

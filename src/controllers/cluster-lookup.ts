@@ -18,7 +18,7 @@ export async function clusterOf(
     throw new Transient({
       code: 'NotFound',
       path: 'spec.clusterName',
-      missing: { kind: 'object' },
+      missing: { kind: 'watched' },
       message: `there is no Cluster "${name}" in namespace "${namespace}"`,
       fix: 'create it; the Machine goes on when it is there',
       retryAfterMs: 30_000,

@@ -1,6 +1,11 @@
-/** One watch for each libvirt host that is in use: begun when a Machine first asks, ended when none is left on the host. */
+/**
+ * One watch for each libvirt host that is in use: begun when a Machine first asks, ended when the host is lost and no Machine
+ * is on it or waits for it.
+ */
 
 import { once } from 'node:events';
+import { classify } from '../actuator/failures.ts';
+import { Transient } from '../errors.ts';
 import type { Logger } from '../kube/log.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import { HostWatch } from '../libvirt/host-watch.ts';
@@ -10,16 +15,19 @@ import type { LibvirtError } from '../libvirt/libvirt-error.ts';
 export interface HostWatchesOptions {
   readonly libvirt: (uri: string) => Libvirt;
   readonly log: Logger;
+  /** A domain of this name is not as it was, or its host is not. */
   readonly onChange: (domain: string) => void;
-  /** The host at `uri` is lost, or back. */
-  readonly onConnection: (uri: string) => void;
-  /** Whether any Machine is on the host. */
-  readonly isUsed: (uri: string) => boolean;
+  /** Whether there is a Machine of this domain. */
+  readonly isWanted: (domain: string) => boolean;
+  /** Names of the domains of all Machines that were put on the host. */
+  readonly domainsOn: (uri: string) => readonly string[];
 }
 
 interface Running {
   readonly watch: HostWatch;
   readonly stop: AbortController;
+  /** Names of domains that were asked for when the host was not there. */
+  readonly waiting: Set<string>;
 }
 
 export class HostWatches {
@@ -40,29 +48,38 @@ export class HostWatches {
     await Promise.all(this.#ending);
   }
 
-  /** The domain as it is; undefined: ask libvirt. Throws LibvirtError while the host is out of reach. */
+  /**
+   * The domain as it is; undefined: ask libvirt. Throws Transient LibvirtUnreachable while the host is out of reach, or Terminal
+   * for what a person has to mend there; `onChange` tells when it is back.
+   */
   domain(uri: string, name: string): DomainObservation | undefined {
-    const { watch } = this.#running.get(uri) ?? this.#start(uri);
-    if (watch.lost) throw watch.lost;
-    return watch.domain(name);
+    const { watch, waiting } = this.#running.get(uri) ?? this.#start(uri, name);
+    if (!watch.lost) return watch.domain(name);
+    waiting.add(name);
+    throw watched(classify(watch.lost));
   }
 
-  #start(uri: string): Running {
-    const { libvirt, log, onChange, onConnection, isUsed } = this.#options;
+  #start(uri: string, name: string): Running {
+    const { libvirt, log, onChange, domainsOn } = this.#options;
     const stop = new AbortController();
-    const onConnect = (error: LibvirtError | undefined) => {
-      if (error) log.warn('Host is out of reach', { host: libvirt(uri).uri, error });
-      else log.info('Watching host', { host: libvirt(uri).uri });
-      onConnection(uri);
-      if (error && !isUsed(uri)) stop.abort();
+    const waiting = new Set([name]);
+    const host = libvirt(uri).uri;
+    const onConnection = (error: LibvirtError | undefined) => {
+      if (error) log.warn('Host is out of reach', { host, error });
+      else log.info('Watching host', { host });
+      for (const domain of new Set([...domainsOn(uri), ...waiting])) onChange(domain);
+      if (!error) waiting.clear();
     };
-    const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection: onConnect });
-    const running = { watch, stop };
+    const onFailure = () => {
+      if (!this.#isUsed(uri, waiting)) stop.abort();
+    };
+    const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure });
+    const running = { watch, stop, waiting };
     if (this.#signal === undefined || this.#signal.aborted) return running;
     this.#running.set(uri, running);
     const ended = watch
       .run(stop.signal)
-      .catch((error: unknown) => log.error('Watch of a host failed', { host: libvirt(uri).uri, error }))
+      .catch((error: unknown) => log.error('Watch of a host failed', { host, error }))
       .finally(() => {
         this.#running.delete(uri);
         this.#ending.delete(ended);
@@ -70,4 +87,18 @@ export class HostWatches {
     this.#ending.add(ended);
     return running;
   }
+
+  #isUsed(uri: string, waiting: Set<string>): boolean {
+    const { domainsOn, isWanted } = this.#options;
+    for (const name of waiting) if (!isWanted(name)) waiting.delete(name);
+    return waiting.size > 0 || domainsOn(uri).length > 0;
+  }
+}
+
+/** The same failure, of which the end is told. */
+function watched(error: unknown): unknown {
+  if (!(error instanceof Transient)) return error;
+  const { code, message, cause, fix, retryAfterMs } = error;
+  const details = { code, message, cause, retryAfterMs, missing: { kind: 'watched' } as const };
+  return new Transient(fix === undefined ? details : { ...details, fix });
 }

@@ -155,7 +155,7 @@ export class MachineResolver {
       throw new Transient({
         code: 'UserDataNotFound',
         path: 'spec.bootstrap.dataSecretName',
-        missing: { kind: 'object' },
+        missing: { kind: 'watched' },
         message: secret
           ? `Secret "${name}" has no key "value"`
           : `there is no Secret "${name}" in namespace "${identity.namespace}"`,

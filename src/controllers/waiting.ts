@@ -50,7 +50,7 @@ export class Waiting {
       return result;
     } catch (error) {
       const missing = error instanceof CaplvError ? error.missing : undefined;
-      this.#await(key, missing?.kind === 'object' ? undefined : missing);
+      this.#await(key, missing?.kind === 'watched' ? undefined : missing);
       if (missing === undefined) throw error;
       log.info('Waiting for what is missing', { error });
       return {};

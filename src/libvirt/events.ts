@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Virsh } from './virsh.ts';
 
@@ -31,7 +32,11 @@ export type LifecycleChange =
   | 'crashed';
 
 const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 30_000;
+const COMMAND: Command = ['event', '--event=lifecycle', '--loop', '--timestamp'];
+/** Whoever waits for the host hears of its return no later than this. */
+const LAST_RETRY_MS = 8_000;
+/** A host that is switched off refuses nothing: without a limit ssh would wait for its answer for two minutes. */
+const CONNECT_TIMEOUT_MS = 15_000;
 
 /**
  * Lifecycle events of all domains of the host, until `signal` aborts; ends then without an error. A lost connection is
@@ -43,23 +48,41 @@ const LAST_RETRY_MS = 30_000;
 export async function* domainEvents(virsh: Virsh, signal: AbortSignal): AsyncGenerator<DomainEvent> {
   let retryInMs = FIRST_RETRY_MS;
   while (!signal.aborted) {
-    let connected = false;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), CONNECT_TIMEOUT_MS);
+    let connectedAt: number | undefined;
     try {
-      for await (const line of virsh.lines(['event', '--event=lifecycle', '--loop', '--timestamp'], signal)) {
+      for await (const line of virsh.lines(COMMAND, AbortSignal.any([signal, late.signal]))) {
+        clearTimeout(timer);
         const event = parseEvent(line);
         if (event) yield event;
-        if (connected) continue;
-        connected = true;
-        retryInMs = FIRST_RETRY_MS;
+        if (connectedAt !== undefined) continue;
+        connectedAt = performance.now();
         yield { kind: 'connected' };
       }
+      if (late.signal.aborted) throw noConnection(virsh.uri);
     } catch (error) {
       if (!(error instanceof LibvirtError)) throw error;
+      // A daemon that takes connections and drops them is not back.
+      if (performance.now() - (connectedAt ?? Number.POSITIVE_INFINITY) > LAST_RETRY_MS)
+        retryInMs = FIRST_RETRY_MS;
       yield { kind: 'disconnected', error, retryInMs };
       await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
       retryInMs = Math.min(2 * retryInMs, LAST_RETRY_MS);
+    } finally {
+      clearTimeout(timer);
     }
   }
+}
+
+function noConnection(uri: string): LibvirtError {
+  return new LibvirtError({
+    code: 'unreachable',
+    uri,
+    command: COMMAND.join(' '),
+    message: `libvirt at ${uri} took no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`,
+    fix: `Check that the host is up and that no firewall drops the connection: virsh -c '${uri}' version`,
+  });
 }
 
 /** Reads `2026-11-23 15:14:39.045+0000: event 'lifecycle' for domain 'web-1': Started Booted`. */

@@ -15,6 +15,8 @@ export interface HostWatchOptions {
   readonly onChange: (domain: string) => void;
   /** The host came (back), or is lost. */
   readonly onConnection: (error: LibvirtError | undefined) => void;
+  /** Each time that the host was tried in vain, when `onConnection` has been told. */
+  readonly onFailure?: () => void;
   /** Time between two sweeps. Default one minute. */
   readonly sweepMs?: number;
 }
@@ -77,6 +79,7 @@ export class HostWatch {
         this.#isCurrent = false;
         this.#lost = event.error;
         if (isNews) this.#options.onConnection(event.error);
+        this.#options.onFailure?.();
         break;
       }
       case 'lifecycle':

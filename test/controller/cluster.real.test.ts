@@ -1,8 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { NodeKind } from '../../src/controller/workload-nodes.ts';
 import { LeaseKind } from '../../src/kube/lease.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
@@ -143,6 +146,31 @@ it('a machine is told which Node it became', async () => {
   });
   await expect.poll(() => lab.get('noded').then((m) => m?.status?.nodeRef?.name), soon).toBe('node-1');
   await lab.kubectl('delete', 'node', 'node-1');
+});
+
+it('a machine of another cluster is told the Node of that one, by the kubeconfig in its Secret', async () => {
+  const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
+  const client = await workload.client();
+  try {
+    await lab.apply(cluster(), lab.machine('joined', { running: true }));
+    const kubeconfig = `--from-file=value=${workload.kubeconfig}`;
+    await lab.kubectl('create', 'secret', 'generic', 'two-kubeconfig', kubeconfig);
+    await lab.kubectl('label', 'machine', 'joined', 'cluster-api.k8s.io/cluster-name=two');
+    await expect.poll(() => lab.get('joined').then((m) => m?.status?.phase), soon).toBe('Running');
+    const spec = { providerID: (await lab.get('joined'))?.spec.providerID };
+    const node = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec });
+    // A Node of that providerID where the Machine is, and not where it belongs, is another's.
+    await lab.apply(node('elsewhere'));
+    await client.create(NodeKind, node('joined-node'));
+    await expect
+      .poll(() => lab.get('joined').then((m) => m?.status?.nodeRef?.name), soon)
+      .toBe('joined-node');
+    expect(await lab.kubectl('get', 'machine', 'joined', '--no-headers')).toMatch(/joined-node/);
+  } finally {
+    await lab.kubectl('delete', 'node/elsewhere', 'secret/two-kubeconfig', '--ignore-not-found');
+    client.close();
+    await workload.down();
+  }
 });
 
 it('a second controller takes over from one that is killed, and makes nothing twice', async () => {

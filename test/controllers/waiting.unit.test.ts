@@ -64,14 +64,14 @@ it('forgets what lacks something else by now, or nothing', async () => {
   await lack('a', { kind: 'file', path: file });
   await lack('b', { kind: 'file', path: file });
   await lack('c', { kind: 'file', path: file });
-  await lack('a', { kind: 'object' });
+  await lack('a', { kind: 'watched' });
   await waiting.reconcile(key('b'), context, async () => ({}));
   await writeFile(file, '');
   await vi.waitFor(() => expect(appeared).toEqual(['c']), soon);
 });
 
 it('leaves to the watches what is an object, and to the queue what is another failure', async () => {
-  expect(await lack('a', { kind: 'object' })).toEqual({});
+  expect(await lack('a', { kind: 'watched' })).toEqual({});
   const failure = new Transient({ code: 'LibvirtUnreachable', message: 'no answer' });
   await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
 });
