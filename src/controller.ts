@@ -98,7 +98,6 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       return one ? flowOfMachine(one) : '';
     },
   )
-  )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });

@@ -1,5 +1,6 @@
 /** For commands that ask libvirt themselves about what a cluster holds: its objects and states, and an engine here. */
 
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
 import type { Workspaces } from '../actuator/workspaces.ts';
 import { assembleEngine, type Engine } from '../engine.ts';
 import type { OverlayBase } from '../store/overlay-store.ts';
+import type { ObjectKey, ResourceKind } from '../store/store.ts';
 import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-command.ts';
 import { requireLibvirtUri } from './libvirt-uri.ts';
 import { terminalRecorder } from './progress.ts';
@@ -15,8 +17,8 @@ export interface ClusterEngineContext extends ClusterContext {
   readonly engine: Engine & { readonly store: OverlayBase };
 }
 
-/** Of an object that does not exist; the API server will give it another. */
-const NEW_UID = '00000000-0000-4000-8000-000000000000';
+/** Of objects that do not exist; the API server will give them others. */
+const NEW_UID = '00000000-0000-4000-8000-';
 
 export async function withClusterEngine(
   flags: ClusterFlags & { readonly kubeconfig: string },
@@ -30,11 +32,11 @@ export async function withClusterEngine(
     const workspaces: Workspaces = {
       // A plan of a new machine leaves nothing in the cluster.
       machine: (machine) =>
-        machine.uid === NEW_UID ? local.machine(machine) : cluster.workspaces.machine(machine),
+        machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),
       host: (uri) => cluster.workspaces.host(uri),
     };
     const installation = await cluster.installation();
-    const store = Object.assign(cluster.store, { installation, uidOf: () => NEW_UID });
+    const store = Object.assign(cluster.store, { installation, uidOf: newUid });
     const engine = assembleEngine(config, store, workspaces, { recorder: terminalRecorder(terminal) });
     try {
       return await work({ ...context, engine: { ...engine, store } });
@@ -43,4 +45,8 @@ export async function withClusterEngine(
       await rm(scratch, { recursive: true, force: true });
     }
   });
+}
+
+function newUid({ kind }: ResourceKind, { namespace, name }: ObjectKey): string {
+  return NEW_UID + createHash('sha256').update(`${kind}/${namespace}/${name}`).digest('hex').slice(0, 12);
 }

@@ -7,13 +7,15 @@ import type { Style } from './terminal.ts';
 
 export interface MachinePlan extends PlanPreview {
   readonly machine: string;
+  /** Its name among the hosts of the Cluster; undefined where there is no choice. */
+  readonly host: string | undefined;
 }
 
 const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
 const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
 
 export function planText(
-  { machine, plan: { action, drift }, explanations }: MachinePlan,
+  { machine, host, plan: { action, drift }, explanations }: MachinePlan,
   style: Style,
 ): string {
   if (action === 'none') return `machine/${machine}: no changes\n`;
@@ -25,7 +27,8 @@ export function planText(
   const drifted = drift
     .filter((one) => one.action === 'delete')
     .map(({ address }) => `  ! ${address} was removed outside`);
-  return [`machine/${machine}: ${action}`, ...drifted, ...lines, ''].join('\n');
+  const where = host === undefined ? '' : ` on ${host}`;
+  return [`machine/${machine}: ${action}${where}`, ...drifted, ...lines, ''].join('\n');
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {

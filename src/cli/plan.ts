@@ -1,16 +1,17 @@
 /** `caplv plan`: what `apply` would do, attribute by attribute. Changes nothing, in the store or on a host. */
 
 import { classified } from '../actuator/failures.ts';
-import type { PlanPreview } from '../actuator/plan-preview.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
 import type { Config } from '../config.ts';
 import { refuseSharedMac } from '../controllers/mac-conflict.ts';
+import type { MachineResolver } from '../controllers/machine-resolver.ts';
 import { type Engine, openResolver } from '../engine.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
+import type { ObjectKey } from '../store/store.ts';
 import { keyOf } from './apply.ts';
 import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { withClusterEngine } from './cluster-engine.ts';
@@ -45,10 +46,12 @@ async function planAll(context: Planning, flags: PlanFlags, replacing: string): 
   const manifests = await loadManifests(flags.filename, { namespace: config.namespace });
   const objects = manifests.map(({ object }) => object);
   const overlay = new OverlayStore(engine.store, objects);
+  // One for all: it remembers where it put those that are not there yet.
+  const resolver = openResolver(config, overlay, engine.libvirt);
   const plans: MachinePlan[] = [];
   for (const object of objects) {
-    if (object.kind === 'Machine')
-      plans.push({ machine: object.metadata.name, ...(await planMachine(context, overlay, object)) });
+    if (object.kind !== 'Machine') continue;
+    plans.push(await planMachine(engine, overlay, resolver, keyOf(object)));
   }
   const changed = plans.some((one) => one.plan.action !== 'none');
   if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
@@ -58,13 +61,12 @@ async function planAll(context: Planning, flags: PlanFlags, replacing: string): 
 }
 
 async function planMachine(
-  context: Planning,
+  engine: Planning['engine'],
   overlay: OverlayStore,
-  object: Parameters<typeof keyOf>[0],
-): Promise<PlanPreview> {
-  const { engine, config } = context;
-  const resolver = openResolver(config, overlay, engine.libvirt);
-  const machine = await overlay.get(MachineKind, keyOf(object));
+  resolver: MachineResolver,
+  key: ObjectKey,
+): Promise<MachinePlan> {
+  const machine = await overlay.get(MachineKind, key);
   if (!machine) throw new Error('the overlay has lost a manifest');
   const placed = await resolver.place(machine);
   const { intent, pinned } = await resolver.resolve(placed, await resolver.seed(placed));
@@ -74,12 +76,13 @@ async function planMachine(
   const facts = await classified(() => engine.libvirt(intent.uri).facts({ volumesOf: [] }));
   await refuseSharedMac(overlay, placed);
   preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
-  return engine.actuator.plan(intent);
+  return { machine: key.name, host: placed.site.name, ...(await engine.actuator.plan(intent)) };
 }
 
-function asData({ machine, plan: { action, drift }, explanations }: MachinePlan) {
+function asData({ machine, host, plan: { action, drift }, explanations }: MachinePlan) {
   return {
     machine,
+    ...(host === undefined ? {} : { host }),
     action,
     changes: explanations,
     drift: drift.map(({ address, action: what }) => ({ address, action: what })),

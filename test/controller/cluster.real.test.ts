@@ -99,6 +99,14 @@ describe('the command line, on a cluster', () => {
     expect((await lab.host(0)).domains.concat((await lab.host(1)).domains)).toEqual([]);
   });
 
+  it('plans several new machines on the hosts on which they will be put', async () => {
+    const names = ['p1', 'p2', 'p3', 'p4'];
+    const file = await manifest('plan-many', cluster(), ...names.map((name) => lab.machine(name)));
+    const planned = await lab.caplv('plan', '-f', file);
+    expect(planned.stdout.match(/on host-1$/gm)).toHaveLength(2);
+    expect(planned.stdout.match(/on host-2$/gm)).toHaveLength(2);
+  });
+
   it('says why a machine does not become ready', async () => {
     const file = await manifest('bad', lab.machine('bad', { imageURI: '/nowhere.qcow2' }));
     const applied = await lab.caplv('apply', '-f', file, '--wait=3s');
