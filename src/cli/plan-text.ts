@@ -8,7 +8,7 @@ import type { Style } from './terminal.ts';
 export interface MachinePlan extends PlanPreview {
   readonly machine: string;
   /** Its name among the hosts of the Cluster; undefined where there is no choice. */
-  readonly host: string | undefined;
+  readonly host?: string | undefined;
 }
 
 const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
