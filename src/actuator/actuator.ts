@@ -177,8 +177,13 @@ export class Actuator {
       await this.#releaseAddresses(intent.uri, reservationsOf(intent));
     }
     await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
-    // Any change in place starts a domain that is off.
-    if (!intent.domain.running) await this.#stop(intent, options);
+    // Any change in place starts a domain that is off; its guest has not yet begun anything.
+    const now = intent.domain.running
+      ? undefined
+      : await this.exists({ ...intent, pools: [], reservations: [] });
+    if (now?.state === 'running') {
+      await this.#options.libvirt(intent.uri).powerOff(intent.domain.name);
+    }
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */

@@ -80,6 +80,13 @@ const FAILURES: readonly Failure[] = [
     fix: 'set domainType: qemu (or auto), or enable virtualisation on the host',
   },
   {
+    matches:
+      /\(a signal ended it\)|plugin did not respond|error reading from server|transport is closing|code = unavailable/i,
+    code: 'TerraformError',
+    retryAfterMs: 1_000,
+    fix: 'nothing to do: terraform or its provider was killed, and the next run goes on; if that comes again, see whether memory is short (dmesg)',
+  },
+  {
     matches: /failed to (query|install) .*provider|could not find .*provider|reattachment process not found/i,
     code: 'ProviderNotFound',
     retryAfterMs: 5_000,

@@ -9,11 +9,12 @@ import { join, resolve } from 'node:path';
 import { hasReason } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
 import { type Lease, LeaseKind } from '../kube/lease.ts';
-import type { KubeObject, ObjectKey, ResourceKind } from '../store/store.ts';
+import { isPodGone, type PodIdentity } from '../kube/pod.ts';
+import type { ObjectKey } from '../store/store.ts';
 import { identify } from '../terraform/process-identity.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';
-/** On a Lease: the pod that last worked on the state. */
+/** On a Lease: the pod that last worked on the state, as NAMESPACE/NAME/UID. */
 const POD_ANNOTATION = 'caplv.cluster-api.k8s.io/pod';
 
 /** Linux tells the start of a process in ticks after boot, and the boot in whole seconds. */
@@ -23,7 +24,7 @@ const CLOCK_DOUBT_MS = 2_000;
 export interface StaleLocksOptions {
   readonly client: Client;
   /** The pod that this process runs in; undefined: it runs in none. */
-  readonly pod: ObjectKey | undefined;
+  readonly pod: PodIdentity | undefined;
   readonly onRelease: (lease: ObjectKey, holder: string) => void;
 }
 
@@ -32,23 +33,11 @@ interface LockInfo {
   readonly Created?: string;
 }
 
-interface Pod extends KubeObject {
-  status?: { phase?: string };
-}
-
-const PodKind: ResourceKind<Pod> = {
-  group: '',
-  version: 'v1',
-  kind: 'Pod',
-  plural: 'pods',
-  namespaced: true,
-};
-
 /**
  * A holder is gone
  * - when it is of this host name, and no terraform runs here in that workspace that began before the lock was taken. (A pod has its name to
  *   itself, so this is also what is left of a container that was started again.)
- * - when it was a pod of ours, which noted its name on the Lease, and the API server says that this pod is no more.
+ * - when it was a pod of ours, which noted itself on the Lease, and the API server says that this very pod is no more.
  * In doubt it is waited for, and named to whoever waits.
  */
 export class StaleLocks {
@@ -66,14 +55,15 @@ export class StaleLocks {
     const annotations = lease.metadata.annotations ?? {};
     const isHeld = Boolean(lease.spec.holderIdentity);
     const isStale = isHeld && (await this.#isGone(annotations, workspace));
-    const isNoted = pod === undefined || annotations[POD_ANNOTATION] === pod.name;
+    const note = pod && `${pod.namespace}/${pod.name}/${pod.uid}`;
+    const isNoted = note === undefined || annotations[POD_ANNOTATION] === note;
     if (!isStale && (isNoted || isHeld)) return;
     const { [LOCK_INFO]: info = '', ...kept } = annotations;
     const spec: Lease['spec'] = { ...lease.spec };
     if (isStale) delete spec.holderIdentity;
     const metadata = {
       ...lease.metadata,
-      annotations: { ...kept, ...(pod && { [POD_ANNOTATION]: pod.name }) },
+      annotations: { ...kept, ...(note && { [POD_ANNOTATION]: note }) },
     };
     try {
       // With the version that was looked at: whoever took the lock since keeps it.
@@ -90,10 +80,8 @@ export class StaleLocks {
     const host = who.slice(who.lastIndexOf('@') + 1);
     const since = Date.parse(created);
     if (host === hostname()) return Number.isFinite(since) && !mayBeHeldHere(workspace, since);
-    const { client, pod } = this.#options;
-    if (!pod || host !== annotations[POD_ANNOTATION]) return false;
-    const other = await client.get(PodKind, { namespace: pod.namespace, name: host });
-    return !other || other.status?.phase === 'Succeeded' || other.status?.phase === 'Failed';
+    const [namespace = '', name = '', uid = ''] = annotations[POD_ANNOTATION]?.split('/') ?? [];
+    return host === name && uid !== '' && isPodGone(this.#options.client, { namespace, name, uid });
   }
 }
 

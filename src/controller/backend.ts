@@ -12,6 +12,7 @@ import type { Metrics } from '../kube/metrics.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
 import { connectCluster } from './cluster-connection.ts';
+import { processName } from './process-name.ts';
 import { WorkloadNodes } from './workload-nodes.ts';
 
 export interface Backend {
@@ -44,7 +45,7 @@ const NAME = 'caplv-controller';
 
 export async function clusterBackend(options: ClusterBackendOptions): Promise<Backend> {
   const { log, metrics } = options;
-  const { client, store, namespace, installation, workspaces, close } = await connectCluster(options);
+  const { client, store, namespace, installation, workspaces, isGone, close } = await connectCluster(options);
   const events = new EventRecorder({ store, controller: NAME, log });
   const nodes = new WorkloadNodes(client);
   const recorder: Recorder = {
@@ -56,7 +57,15 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     workspaces,
     recorder,
     nodesOf: (machine) => nodes.of(machine),
-    leaderElection: new LeaderElection({ client, namespace, name: NAME, log, metrics }),
+    leaderElection: new LeaderElection({
+      client,
+      namespace,
+      name: NAME,
+      identity: processName(),
+      isGone,
+      log,
+      metrics,
+    }),
     close: async () => {
       await events.flush();
       await close();

@@ -1,8 +1,8 @@
 /** One API server as all parts need it: objects, Terraform's states, and the identity of the installation. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { delimiter } from 'node:path';
 import { KubernetesWorkspaces } from '../actuator/kubernetes-workspaces.ts';
 import { StaleLocks } from '../actuator/stale-locks.ts';
 import { Terminal } from '../errors.ts';
@@ -11,8 +11,11 @@ import { kubeconfigPaths, loadConnection } from '../kube/kubeconfig.ts';
 import { KubernetesStore } from '../kube/kubernetes-store.ts';
 import type { Logger } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
+import { podNamed } from '../kube/pod.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
 import { KEPT_SERIALS } from '../terraform/state-history.ts';
+import { isGoneProcess } from './process-name.ts';
+import { makeWorkDir } from './work-dir.ts';
 
 export interface ClusterConnectionOptions {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
@@ -29,6 +32,8 @@ export interface ClusterConnection {
   readonly client: Client;
   readonly store: KubernetesStore;
   readonly namespace: string;
+  /** Whether the process of that name (see process-name.ts) provably no longer runs. */
+  readonly isGone: (name: string) => boolean;
   /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
   installation(): Promise<string>;
   readonly workspaces: KubernetesWorkspaces;
@@ -49,20 +54,20 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   const namespace = options.namespace ?? connection.namespace;
   const client = new Client(connection, metrics);
   const paths = kubeconfigPaths(kubeconfig);
-  const isPod = paths.length === 0;
-  // New for each process: what a killed one left, also in a pod whose container was started again, is of no use to anyone.
-  const workDir = await mkdtemp(join(tmpdir(), 'caplv-'));
+  const pod = paths.length === 0 ? await podNamed(client, connection.namespace, hostname()) : undefined;
+  const isGone = (name: string) => isGoneProcess(name, pod !== undefined);
+  const workDir = await makeWorkDir(isGone);
   const locks = new StaleLocks({
     client,
-    pod: isPod ? { namespace: connection.namespace, name: hostname() } : undefined,
+    pod,
     onRelease: (lease, holder) =>
       log.warn('Released the state lock of a process that is gone', { lease, holder }),
   });
-  const env: Record<string, string> = isPod
-    ? { KUBE_IN_CLUSTER_CONFIG: 'true' }
-    : { KUBE_CONFIG_PATHS: paths.join(delimiter) };
+  const env: Record<string, string> =
+    paths.length === 0 ? { KUBE_IN_CLUSTER_CONFIG: 'true' } : { KUBE_CONFIG_PATHS: paths.join(delimiter) };
   return {
     client,
+    isGone,
     store: new KubernetesStore(client, { log, metrics }),
     namespace,
     installation: () => installationOf(client),

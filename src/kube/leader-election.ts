@@ -15,6 +15,8 @@ export interface LeaderElectionOptions {
   readonly name: string;
   /** Must differ between any two processes; default: host name and a random part. */
   readonly identity?: string;
+  /** True if the process of that identity provably no longer runs: its Lease is then taken over at once. */
+  readonly isGone?: (identity: string) => boolean;
   /** Others wait this long after the last renewal that they saw before they take over. Default 15 s. */
   readonly leaseDurationMs?: number;
   /** A leader that could not renew for this long stops. Must be less than the lease's duration. Default 10 s. */
@@ -51,7 +53,13 @@ export class LeaderElection {
 
   constructor(options: LeaderElectionOptions) {
     this.identity = options.identity ?? `${hostname()}_${randomUUID()}`;
-    this.options = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000, ...options };
+    this.options = {
+      leaseDurationMs: 15_000,
+      renewDeadlineMs: 10_000,
+      retryPeriodMs: 2_000,
+      isGone: () => false,
+      ...options,
+    };
     this.log = options.log.with({ lease: `${options.namespace}/${options.name}`, identity: this.identity });
     this.isLeader = options.metrics.gauge('leader_election_master_status', 'Whether this process leads.', [
       'name',
@@ -155,6 +163,7 @@ export class LeaderElection {
   private isHeldByOther(): boolean {
     const { holderIdentity, leaseDurationSeconds = 0 } = this.lease?.spec ?? {};
     if (!holderIdentity || holderIdentity === this.identity) return false;
+    if (this.options.isGone(holderIdentity)) return false;
     return performance.now() < this.observedAt + leaseDurationSeconds * 1000;
   }
 

@@ -8,7 +8,7 @@ import { type Lease, parseLeases } from './leases.ts';
 import { removeDomain, removeVolume } from './leftovers.ts';
 import { observeDomain, observeDomains } from './observe.ts';
 import { removeReservations } from './reservations.ts';
-import { type ShutdownOptions, shutdownDomain } from './shutdown.ts';
+import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
 import { findVolume, type Volume } from './volume.ts';
 
@@ -20,8 +20,8 @@ export interface LibvirtOptions {
 }
 
 /**
- * A libvirt host, for looking at. Changes are Terraform's, but for two: a guest is asked to shut down, and proven leftovers
- * are removed. Every method may throw LibvirtError; none waits longer than 10 s for an unreachable host.
+ * A libvirt host, for looking at. Changes are Terraform's, but for three: a guest is asked to shut down, one that only a
+ * change of Terraform's started is powered off, and proven leftovers are removed. Every method may throw LibvirtError; none waits longer than 10 s for an unreachable host.
  */
 export class Libvirt {
   readonly #virsh: Virsh;
@@ -85,6 +85,11 @@ export class Libvirt {
   /** Asks the guest, again and again, until it is off or the time is over. Never powers it off. */
   shutdown(name: string, options: ShutdownOptions): Promise<'off' | 'timeout'> {
     return shutdownDomain(this.#virsh, name, options);
+  }
+
+  /** For a guest that runs since a moment ago and is not meant to. Idempotent. */
+  powerOff(name: string): Promise<void> {
+    return powerOffDomain(this.#virsh, name);
   }
 
   /** Powers off and undefines a domain that Terraform does not know. The caller has proven that it is ours. Idempotent. */

@@ -23,6 +23,18 @@ export interface ShutdownProgress {
 /** A guest that is still booting loses the request (an ACPI event), so it is repeated. */
 const REPEAT_MS = 3_000;
 
+/** Pulls the plug. No error if it is off or gone. */
+export async function powerOffDomain(virsh: Virsh, name: string): Promise<void> {
+  const found = await findDomain(virsh, name);
+  if (found === undefined) return;
+  const [destroyed, state] = (await virsh.batch([
+    ['destroy', `--domain=${found.uuid}`],
+    ['domstate', `--domain=${found.uuid}`],
+  ])) as [Answer, Answer];
+  // The outcome counts: it may have been off already.
+  if (destroyed.error && !state.error && state.text.trim() !== 'shut off') throw destroyed.error;
+}
+
 /**
  * Asks the guest to shut down, by ACPI power button and, where there is one, by its agent. Returns `off` as soon as it is
  * off or gone, at once if it already was; `timeout` when it is still on at the end. Throws LibvirtError when libvirt fails.

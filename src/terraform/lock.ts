@@ -93,6 +93,12 @@ export class Lock {
   }
 }
 
+/** True unless nobody has that lock, or whoever has it is provably gone. */
+export async function isLockHeld(path: string): Promise<boolean> {
+  const ticket = await read(path);
+  return ticket !== undefined && !isStale(ticket);
+}
+
 async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
   const draft = `${path}.${ticket.token}`;
   // Who held the lock before may have removed the whole directory, as after a deletion.

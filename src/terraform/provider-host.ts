@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { Terminal } from '../errors.ts';
 import { providerEnvironment } from './environment.ts';
+import { giveTo, makeProviderDir } from './provider-dir.ts';
 
 /** Both registries' addresses: terraform and tofu each look for their own. */
 const ADDRESSES = ['registry.terraform.io/dmacvicar/libvirt', 'registry.opentofu.org/dmacvicar/libvirt'];
@@ -71,7 +70,7 @@ export class ProviderHost {
    */
   static async start(executable: string): Promise<ProviderHost> {
     // The provider writes seed ISOs here before it uploads them.
-    const dir = await mkdtemp(join(tmpdir(), 'caplv-provider-'));
+    const dir = await makeProviderDir();
     const child = spawn('/bin/sh', ['-c', SCRIPT, executable], {
       env: providerEnvironment({
         TF_PLUGIN_MAGIC_COOKIE: MAGIC_COOKIE,
@@ -85,6 +84,7 @@ export class ProviderHost {
     });
     try {
       const address = await handshake(child);
+      await giveTo(child.pid as number, dir);
       return new ProviderHost(child, child.pid as number, address);
     } catch (cause) {
       (child.stdio[3] as Socket | undefined)?.destroy();

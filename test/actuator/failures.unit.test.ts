@@ -29,6 +29,13 @@ it.each([
   expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });
 });
 
+it('what a killed terraform or provider left is gone on with at once', async () => {
+  const killed = new TerraformError('apply', { exitCode: null, messages: [], text: [] });
+  expect(await outcome(killed)).toMatchObject({ code: 'TerraformError', retryAfterMs: 1_000 });
+  const providerKilled = terraformError('Plugin did not respond');
+  expect(await outcome(providerKilled)).toMatchObject({ code: 'TerraformError', retryAfterMs: 1_000 });
+});
+
 it('an error of libvirt keeps the fix that was found with it', async () => {
   const error = new LibvirtError({
     code: 'permission',

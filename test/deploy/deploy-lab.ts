@@ -90,6 +90,7 @@ export class DeployLab {
 
   /** A pod of the Deployment, for the API server too: locks are judged by what it says of pods. */
   async startPod(name: string): Promise<Pod> {
+    await this.kubectlInput(this.podObject(name), 'create', '--filename=-');
     const pod = await Pod.start({
       lab: this.#kube,
       deployment: this.deployment,
@@ -103,7 +104,6 @@ export class DeployLab {
       secrets: { 'caplv-libvirt-ssh': { ...this.#sshKeys } },
     });
     this.#pods.add(pod);
-    await this.kubectlInput(this.podObject(name), 'create', '--filename=-');
     return pod;
   }
 

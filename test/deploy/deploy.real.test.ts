@@ -145,10 +145,7 @@ async function available(): Promise<void> {
 async function leaveLock(machine: string, pod: string): Promise<void> {
   const lease = `lock-tfstate-${machine}-caplv`;
   const info = { ID: 'x', Operation: 'OperationTypeApply', Who: `caplv@${pod}`, Created: new Date() };
-  const annotations = {
-    'app.terraform.io/lock-info': JSON.stringify(info),
-    'caplv.cluster-api.k8s.io/pod': pod,
-  };
+  const annotations = { 'app.terraform.io/lock-info': JSON.stringify(info) };
   const patch = JSON.stringify({ metadata: { annotations }, spec: { holderIdentity: 'x' } });
   await lab.kubectl('patch', 'lease', lease, '--type=merge', `--patch=${patch}`);
   await lab.kubectl('label', 'lease', lease, 'cluster-api.k8s.io/machine-name-');
