@@ -16,12 +16,17 @@ import {
   MACHINE_INDEXES,
   machinesOfCluster,
   machinesOfSecret,
+  machinesOfSet,
 } from './controllers/concerns.ts';
+import { DriftMetrics } from './controllers/drift-metrics.ts';
 import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
+import { MachineRepair } from './controllers/machine-repair.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
+import { PeriodicPlans } from './controllers/periodic-plan.ts';
+import { isHeld, RepairBudget, type RepairLimits } from './controllers/repair-budget.ts';
 import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { domainName } from './intent/names.ts';
@@ -41,16 +46,21 @@ export interface ControllerOptions {
   readonly metrics: Metrics;
   /** Machines that are worked on side by side. */
   readonly concurrency: number;
+  readonly repairs: RepairLimits;
+  /** Between two periodic plans of a machine; 0: none. */
+  readonly planIntervalMs: number;
   /** For /healthz, /readyz and /metrics; undefined: no server. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** Each object is looked at this often although nothing happened: cheap, and what starts periodic plans. */
+/** Each object is looked at this often although nothing happened: cheap. */
 const RESYNC_MS = 10 * 60_000;
+/** Periodic plans have a worker of their own, so that nobody who asks for something waits for one. */
+const PLANS_AT_ONCE = 1;
 
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
-  const { config, backend, log, metrics, concurrency, listen } = options;
+  const { config, backend, log, metrics, concurrency, listen, repairs, planIntervalMs } = options;
   const { recorder, leaderElection } = backend;
   const manager = new Manager({
     store: backend.store,
@@ -67,8 +77,27 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
 
   const cached = new CachedStore(backend.store, [machines, clusters] as unknown as Informer[]);
   const store = Object.assign(cached, { installation: backend.installation });
+  const budget = new RepairBudget({ store, limits: repairs, isLost });
+  const held = metrics.gauge(
+    'caplv_machines_held',
+    'Machines that are lost, and that the repair budget holds.',
+  );
+  metrics.onCollect(() => held.set(machines.list().filter(isHeld).length));
+  function isLost(one: Machine): boolean {
+    const { pinned, appliedHash } = one.status?.providerStatus ?? {};
+    if (pinned === undefined || appliedHash === undefined) return false;
+    return hosts.has(pinned.uri, domainName(keyOf(one))) === false;
+  }
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
+    log,
+    repair: new MachineRepair({
+      budget,
+      recorder,
+      metrics: new DriftMetrics(metrics),
+      hasDomain: (uri, domain) => hosts.has(uri, domain),
+    }),
+    plans: new PeriodicPlans({ intervalMs: planIntervalMs, atOnce: PLANS_AT_ONCE }),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
   });
@@ -91,7 +120,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });
   const machine: Controller = controller(
     'machine',
-    concurrency,
+    concurrency + PLANS_AT_ONCE,
     (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
     (key) => {
       const one = machines.get(key);
@@ -100,6 +129,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
+    .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
     .watch(clusters, { when: isAsked })

@@ -10,6 +10,7 @@ import { ClusterController } from './controllers/cluster.ts';
 import { MachineController } from './controllers/machine.ts';
 import type { MachineParts } from './controllers/machine-parts.ts';
 import { MachineResolver } from './controllers/machine-resolver.ts';
+import { PeriodicPlans } from './controllers/periodic-plan.ts';
 import { SharedHosts } from './controllers/shared-hosts.ts';
 import { Libvirt } from './libvirt/libvirt.ts';
 import { LocalStore } from './store/local-store.ts';
@@ -42,8 +43,10 @@ export interface Engine {
 /** A store that has an identity, see src/store/installation.ts. */
 export type InstalledStore = Store & { readonly installation: string };
 
-export interface EngineOptions extends Pick<MachineParts, 'recorder' | 'onProgress' | 'lastSeen'> {
+export interface EngineOptions
+  extends Pick<MachineParts, 'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'repair'> {
   readonly allowReplace?: boolean;
+  readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
 }
@@ -87,6 +90,9 @@ export function assembleEngine(
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
+    ...(options.repair ? { repair: options.repair } : {}),
+    ...(options.log ? { log: options.log } : {}),
+    plans: options.plans ?? new PeriodicPlans(),
   });
   const clusters = new ClusterController({ ...shared, defaultUri, policy });
   const close = async () => {
