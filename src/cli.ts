@@ -18,7 +18,7 @@ Examples:
   caplv console kube-cp
   caplv delete machine kube-cp
 
-Exit codes: 0 done, 1 failed, 2 plan shows changes, 3 refused input or usage, 4 replacement refused,
+Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input or usage, 4 replacement refused,
 5 not ready within --wait, 130 interrupted.
 Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COLOR is respected.`;
 
@@ -122,13 +122,7 @@ function build(finish: (code: number) => void): Command {
     .addOption(
       new Option('--now', 'power guests off at once, without asking them to shut down').env('CAPLV_NOW'),
     )
-    .addOption(
-      new Option(
-        '--give-up',
-        'if its host cannot be reached, let the object go and leave what is there; says what that may be',
-      ).env('CAPLV_GIVE_UP'),
-    )
-    .addOption(new Option('--timeout <duration>', 'stop waiting after this time (10m)').env('CAPLV_TIMEOUT'))
+    .addOption(new Option('--timeout <duration>', 'give up after this time (10m)').env('CAPLV_TIMEOUT'))
     .addOption(
       new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'),
     )
@@ -142,6 +136,22 @@ function build(finish: (code: number) => void): Command {
     .addOption(new Option('--print', 'print the virsh command in place of running it').env('CAPLV_PRINT'))
     .action(async (name, _, self: Command) =>
       finish(await (await import('./cli/console.ts')).openConsole(name, self.optsWithGlobals())),
+    );
+
+  command(
+    program,
+    'orphans',
+    'what is on the hosts and in no Terraform state; exit 0 for nothing, 2 for some',
+  )
+    .addOption(
+      new Option('--fix', 'bring back what belongs to a Machine, remove what is ours and of none').env(
+        'CAPLV_FIX',
+      ),
+    )
+    .addOption(output('wide', 'json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (_, self: Command) =>
+      finish(await (await import('./cli/orphans.ts')).orphans(self.optsWithGlobals())),
     );
 
   const exporting = program.command('export').description('write an object as plain Terraform');
@@ -222,17 +232,10 @@ function build(finish: (code: number) => void): Command {
     )
     .addOption(
       new Option(
-        '--plan-interval <duration>',
-        'look at each machine with terraform plan this often, a little more or less; 0: never (30m)',
-      ).env('CAPLV_PLAN_INTERVAL'),
+        '--sweep-interval <duration>',
+        'how often hosts are searched for what is in no Terraform state (5m)',
+      ).env('CAPLV_SWEEP_INTERVAL'),
     )
-    .addOption(
-      new Option(
-        '--repair-limit <percent>',
-        'machines of a host or set that repair may make anew within the window, at least one (20%)',
-      ).env('CAPLV_REPAIR_LIMIT'),
-    )
-    .addOption(new Option('--repair-window <duration>', 'that window (1h)').env('CAPLV_REPAIR_WINDOW'))
     .addOption(
       new Option('--log-format <format>', 'json or pretty (json)')
         .choices(['json', 'pretty'])

@@ -16,17 +16,14 @@ import {
   MACHINE_INDEXES,
   machinesOfCluster,
   machinesOfSecret,
-  machinesOfSet,
 } from './controllers/concerns.ts';
-import { DriftMetrics } from './controllers/drift-metrics.ts';
 import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
-import { MachineRepair } from './controllers/machine-repair.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
-import { PeriodicPlans } from './controllers/periodic-plan.ts';
-import { isHeld, RepairBudget, type RepairLimits } from './controllers/repair-budget.ts';
+import { OrphanSweep } from './controllers/orphan-sweep.ts';
+import { OrphanSweeps } from './controllers/orphan-sweeps.ts';
 import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { domainName } from './intent/names.ts';
@@ -46,21 +43,18 @@ export interface ControllerOptions {
   readonly metrics: Metrics;
   /** Machines that are worked on side by side. */
   readonly concurrency: number;
-  readonly repairs: RepairLimits;
-  /** Between two periodic plans of a machine; 0: none. */
-  readonly planIntervalMs: number;
+  /** Time between two sweeps for what is in no state. */
+  readonly sweepMs: number;
   /** For /healthz, /readyz and /metrics; undefined: no server. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** Each object is looked at this often although nothing happened: cheap. */
+/** Each object is looked at this often although nothing happened: cheap, and what starts periodic plans. */
 const RESYNC_MS = 10 * 60_000;
-/** Periodic plans have a worker of their own, so that nobody who asks for something waits for one. */
-const PLANS_AT_ONCE = 1;
 
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
-  const { config, backend, log, metrics, concurrency, listen, repairs, planIntervalMs } = options;
+  const { config, backend, log, metrics, concurrency, listen, sweepMs } = options;
   const { recorder, leaderElection } = backend;
   const manager = new Manager({
     store: backend.store,
@@ -77,27 +71,12 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
 
   const cached = new CachedStore(backend.store, [machines, clusters] as unknown as Informer[]);
   const store = Object.assign(cached, { installation: backend.installation });
-  const budget = new RepairBudget({ store, limits: repairs, isLost });
-  const held = metrics.gauge(
-    'caplv_machines_held',
-    'Machines that are lost, and that the repair budget holds.',
-  );
-  metrics.onCollect(() => held.set(machines.list().filter(isHeld).length));
-  function isLost(one: Machine): boolean {
-    const { pinned, appliedHash } = one.status?.providerStatus ?? {};
-    if (pinned === undefined || appliedHash === undefined) return false;
-    return hosts.has(pinned.uri, domainName(keyOf(one))) === false;
-  }
+  /** Uids of Machines that a sweep found to be in no state, or not whole. */
+  const unknown = new Set<string>();
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
-    log,
-    repair: new MachineRepair({
-      budget,
-      recorder,
-      metrics: new DriftMetrics(metrics),
-      hasDomain: (uri, domain) => hosts.has(uri, domain),
-    }),
-    plans: new PeriodicPlans({ intervalMs: planIntervalMs, atOnce: PLANS_AT_ONCE }),
+    // Asked once for each finding: should it fail, the next sweep finds it again.
+    lacksState: async ({ uid }) => unknown.delete(uid),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
   });
@@ -120,7 +99,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });
   const machine: Controller = controller(
     'machine',
-    concurrency + PLANS_AT_ONCE,
+    concurrency,
     (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
     (key) => {
       const one = machines.get(key);
@@ -129,7 +108,6 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
-    .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
     .watch(clusters, { when: isAsked })
@@ -155,7 +133,27 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
   });
 
-  for (const runnable of [hosts, waiting, machine, cluster, set, deployment]) manager.add(runnable);
+  const sweep = new OrphanSweep({
+    ...engine,
+    store: backend.store,
+    installation: backend.installation,
+    identify: backend.identify,
+    ...(backend.givesUid && { givesUid: backend.givesUid }),
+    adopt: async ({ uid, ...key }) => {
+      unknown.add(uid);
+      if (machines.get(key)) machine.enqueue(key);
+    },
+  });
+  const orphans = new OrphanSweeps({
+    ...shared,
+    sweep,
+    store,
+    defaultUri: config.libvirtUri,
+    nameOf: (uri) => engine.libvirt(uri).uri,
+    intervalMs: sweepMs,
+  });
+
+  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, orphans]) manager.add(runnable);
   if (backend.nodesOf) {
     const reconciler = new NodeController({ store, recorder, nodesOf: backend.nodesOf });
     const node = controller('node', 1, (key) => reconciler.reconcile(key));

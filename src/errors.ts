@@ -20,7 +20,6 @@ export const ERROR_CODES = [
   'StateCorrupt',
   'StateMismatch',
   'ReplaceRefused',
-  'RepairsHeld',
   'TerraformNotFound',
   'TerraformTooOld',
   'ProviderNotFound',

@@ -78,3 +78,8 @@ export const NEVER_READ: Readonly<Record<string, readonly string[]>> = {
   ],
   libvirt_volume: ['base_volume_id', 'base_volume_name', 'base_volume_pool', 'source', 'xml'],
 };
+
+/** The same of attributes that are lists of objects, of which it reads a part. */
+export const NEVER_READ_WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  libvirt_domain: { network_interface: ['hostname'] },
+};

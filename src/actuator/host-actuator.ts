@@ -71,6 +71,24 @@ export class HostActuator {
       }));
   }
 
+  /** Removes an image that no state knows. The caller has proven that it is ours, and that no disk stands on it. */
+  async removeImage(
+    uri: string,
+    { pool, volume }: { readonly pool: string; readonly volume: string },
+  ): Promise<void> {
+    await classified(async () => {
+      const home = this.#options.workspaces.host(uri);
+      const lock = await this.#options.terraform.lock(home.workspace, { operation: 'remove an image' });
+      try {
+        const state = await this.#options.terraform.state(home.workspace);
+        if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
+        await this.#options.libvirt(uri).removeVolume(pool, volume);
+      } finally {
+        await lock.release();
+      }
+    });
+  }
+
   async #makeTrue(
     intent: HostIntent,
     home: StackHome,

@@ -5,7 +5,12 @@
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ImportedObject, importStack, NEVER_READ } from '../../stacks/import-stack.ts';
+import {
+  type ImportedObject,
+  importStack,
+  NEVER_READ,
+  NEVER_READ_WITHIN,
+} from '../../stacks/import-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import type { SeededMachine } from '../../stacks/seed-file.ts';
 import { domainName } from '../intent/names.ts';
@@ -38,12 +43,12 @@ export async function importState(
     const path = paths.state(scratch);
     let state = withIgnition(new ImportedState(await readFile(path, 'utf8')), seeded, objects);
     await writeFile(path, state.text, { mode: 0o600 });
-    const isTrue = await knownDifferences(libvirt(intent.uri), intent);
+    const fill = await fillOf(libvirt(intent.uri), intent);
     const config = await synthesizer.machine(seeded, { kind: 'implicit' });
     for (let round = 0; round < ROUNDS; round += 1) {
       const plan = await terraform.plan(scratch, config, { ...run, save: true });
       const planned = await terraform.plannedValues(scratch, plan, run);
-      const filled = state.filledIn(planned, isTrue);
+      const filled = state.filledIn(planned, fill);
       if (!filled) break;
       state = filled;
       await writeFile(path, state.text, { mode: 0o600 });
@@ -68,10 +73,10 @@ function withIgnition(
 }
 
 /** Of what the provider cannot read, that counts as the spec says which libvirt does not show to be otherwise. */
-async function knownDifferences(
+async function fillOf(
   libvirt: Libvirt,
   { domain, rootDisk, ...machine }: MachineIntent,
-): Promise<(planned: PlannedValues, attribute: string) => boolean> {
+): Promise<(planned: PlannedValues, attribute: string, value: unknown) => unknown> {
   const [observed, root, base] = await Promise.all([
     libvirt.domain(domainName(machine)),
     libvirt.volume(rootDisk.pool, rootDisk.volume),
@@ -79,10 +84,21 @@ async function knownDifferences(
   ]);
   const isOtherType = observed !== undefined && observed.type !== domain.type;
   const isOtherBase = root !== undefined && root.backingPath !== base?.path;
-  return ({ type, name }, attribute) => {
-    if (type === 'libvirt_domain' && attribute === 'type' && isOtherType) return false;
-    if (type === 'libvirt_volume' && name === 'root' && attribute.startsWith('base_') && isOtherBase)
-      return false;
-    return NEVER_READ[type]?.includes(attribute) ?? false;
+  return ({ type, name, after }, attribute, value) => {
+    const parts = NEVER_READ_WITHIN[type]?.[attribute];
+    if (parts) return withParts(parts, value, after[attribute]);
+    if (!(attribute in after) || !NEVER_READ[type]?.includes(attribute)) return value;
+    if (type === 'libvirt_domain' && attribute === 'type' && isOtherType) return value;
+    if (name === 'root' && attribute.startsWith('base_') && isOtherBase) return value;
+    return after[attribute];
   };
+}
+
+/** Objects of a list with those members of the wanted ones that are empty in them. */
+function withParts(parts: readonly string[], value: unknown, wanted: unknown): unknown {
+  if (!Array.isArray(value) || !Array.isArray(wanted)) return value;
+  return value.map((object, index) => {
+    const given = parts.filter((part) => !object[part] && wanted[index]?.[part]);
+    return { ...object, ...Object.fromEntries(given.map((part) => [part, wanted[index][part]])) };
+  });
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import { GROUP } from '../api/group.ts';
 import { MachineKind } from '../api/machine.ts';
+import { SecretKind } from '../api/secret.ts';
 import { shortHash } from '../intent/names.ts';
 import type { Client } from '../kube/client.ts';
 import { controllerReference } from '../kube/owner.ts';
@@ -17,7 +18,7 @@ import type { ObjectKey, ObjectMeta } from '../store/store.ts';
 import { SecretHistory } from './secret-history.ts';
 import type { StaleLocks } from './stale-locks.ts';
 import { StateSecret } from './state-secret.ts';
-import type { StackHome, Workspaces } from './workspaces.ts';
+import type { MachineState, StackHome, Workspaces } from './workspaces.ts';
 
 /** Label of the state of a machine. */
 export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
@@ -54,6 +55,20 @@ export class KubernetesWorkspaces implements Workspaces {
 
   host(uri: string): StackHome {
     return this.#home(this.#options.namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+  }
+
+  async machineStates(): Promise<MachineState[]> {
+    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.machine}`;
+    const { items } = await this.#options.client.list(
+      { ...SecretKind, metadataOnly: true },
+      { labelSelector },
+    );
+    return items.flatMap(({ metadata: { namespace = '', name, labels, resourceVersion = '' } }) => {
+      const workspace = labels?.['tfstateWorkspace'];
+      // Further parts of a large state change with the first.
+      const isFirst = workspace !== undefined && name === `tfstate-${workspace}-${SUFFIX.machine}`;
+      return isFirst ? [{ key: { namespace, name: workspace }, version: resourceVersion }] : [];
+    });
   }
 
   #home(

@@ -1,13 +1,15 @@
 /** States in files: a directory for each machine and each host, under the state directory. */
 
 import { existsSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shortHash } from '../intent/names.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { FileHistory, KEPT_SERIALS, type StateHistory } from '../terraform/state-history.ts';
 import { readIfThere } from '../terraform/workspace.ts';
-import type { Notes, StackHome, Workspaces } from './workspaces.ts';
+import type { MachineState, Notes, StackHome, Workspaces } from './workspaces.ts';
+
+const STATE = 'terraform.tfstate';
 
 export class LocalWorkspaces implements Workspaces {
   readonly #root: string;
@@ -27,13 +29,25 @@ export class LocalWorkspaces implements Workspaces {
     return this.#home(join(this.#root, 'hosts', shortHash(uri)));
   }
 
+  async machineStates(): Promise<MachineState[]> {
+    const root = join(this.#root, 'machines');
+    const found: MachineState[] = [];
+    for (const namespace of await readdir(root).catch(() => [])) {
+      for (const name of await readdir(join(root, namespace))) {
+        const file = await stat(join(root, namespace, name, STATE)).catch(() => undefined);
+        if (file) found.push({ key: { namespace, name }, version: `${file.mtimeMs} ${file.size}` });
+      }
+    }
+    return found;
+  }
+
   #home(dir: string): StackHome {
     return home(dir, new FileHistory(join(dir, 'history'), this.#keptSerials));
   }
 }
 
 function home(dir: string, history: StateHistory): StackHome {
-  const state = join(dir, 'terraform.tfstate');
+  const state = join(dir, STATE);
   return {
     workspace: { dir, history },
     history,

@@ -17,6 +17,8 @@ export interface Orphan {
   readonly network?: string;
   /** Whose it is, as its name or mark says. Of a Machine that is gone, a volume tells only the start of the uid. */
   readonly machine?: MachineIdentity;
+  /** That Machine exists. */
+  readonly isOfLiving?: boolean;
   /** `adopt`: into the state of its Machine, which lives. `keep`: it is not provably ours, or not ours to remove. */
   readonly action: 'adopt' | 'remove' | 'keep';
   readonly why: string;
@@ -101,9 +103,10 @@ function groupsIn({ domains, volumes }: HostInventory): Group[] {
 function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Orphan[] {
   const state = known.states.get(`${machine.namespace}/${machine.name}`);
   if (!machine.isSettled || state === 'corrupt') return [];
-  const { domain } = group;
+  const { domain, key } = group;
+  const owner = { machine: { ...key, uid: machine.uid }, isOfLiving: true } as const;
   const adopted = {
-    machine,
+    ...owner,
     action: 'adopt',
     why: 'its Machine lives, and its state does not know it',
   } as const;
@@ -113,7 +116,7 @@ function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Orpha
   }
   for (const { pool, name, path, role } of group.volumes) {
     if (state?.volumes.has(name)) continue;
-    const volume = { kind: 'volume', name, pool, machine } as const;
+    const volume = { kind: 'volume', name, pool, ...owner } as const;
     const isSeed = role.startsWith('seed');
     const isUsed = domain?.disks.some((disk) => disk.source === path) ?? false;
     if (!state || (isUsed && !isSeed)) orphans.push({ ...volume, ...adopted });

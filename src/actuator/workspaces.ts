@@ -12,6 +12,13 @@ export interface Workspaces {
   machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
   /** `uri`: the libvirt connection URI of the host. */
   host(uri: string): StackHome;
+  /** All states of machines that there are; `version` changes with the state. */
+  machineStates(): Promise<MachineState[]>;
+}
+
+export interface MachineState {
+  readonly key: ObjectKey;
+  readonly version: string;
 }
 
 /** A place to run Terraform in, and what a stack must say to keep its state there. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
 import type { Workspaces } from '../actuator/workspaces.ts';
-import { assembleEngine, type Engine } from '../engine.ts';
+import { assembleEngine, type Engine, type EngineOptions } from '../engine.ts';
 import type { OverlayBase } from '../store/overlay-store.ts';
 import type { ObjectKey, ResourceKind } from '../store/store.ts';
 import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-command.ts';
@@ -23,6 +23,7 @@ const NEW_UID = '00000000-0000-4000-8000-';
 export async function withClusterEngine(
   flags: ClusterFlags & { readonly kubeconfig: string },
   work: (context: ClusterEngineContext) => Promise<number>,
+  options: Pick<EngineOptions, 'lacksState'> = {},
 ): Promise<number> {
   return withCluster(flags, async (context) => {
     const { cluster, config, terminal } = context;
@@ -34,10 +35,14 @@ export async function withClusterEngine(
       machine: (machine) =>
         machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),
       host: (uri) => cluster.workspaces.host(uri),
+      machineStates: () => cluster.workspaces.machineStates(),
     };
     const installation = await cluster.installation();
     const store = Object.assign(cluster.store, { installation, uidOf: newUid });
-    const engine = assembleEngine(config, store, workspaces, { recorder: terminalRecorder(terminal) });
+    const engine = assembleEngine(config, store, workspaces, {
+      ...options,
+      recorder: terminalRecorder(terminal),
+    });
     try {
       return await work({ ...context, engine: { ...engine, store } });
     } finally {

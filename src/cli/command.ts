@@ -20,7 +20,7 @@ export interface Context {
 export async function withContext(
   flags: GlobalFlags,
   work: (context: Context) => Promise<number>,
-  options: Pick<EngineOptions, 'allowReplace' | 'now'> = {},
+  options: Pick<EngineOptions, 'allowReplace' | 'now' | 'lacksState'> = {},
 ): Promise<number> {
   const config = configOf(flags);
   requireLibvirtUri(config.libvirtUri);
@@ -28,7 +28,9 @@ export async function withContext(
   const progress = new Progress(terminal);
   const interrupt = new Interrupt(terminal);
   try {
-    const engine = await openEngine(config, {
+    const engine: LocalEngine = await openEngine(config, {
+      // A look at a file: whoever applies a machine has its lost state back.
+      lacksState: async (machine) => !(await engine.actuator.hasState(machine)),
       ...options,
       recorder: terminalRecorder(terminal),
       onProgress: (key, event) => progress.event(key.name, event),

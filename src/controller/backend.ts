@@ -1,7 +1,9 @@
 /** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
 
 import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
+import type { Knowledge } from '../actuator/orphans.ts';
 import type { Workspaces } from '../actuator/workspaces.ts';
+import { MachineKind } from '../api/machine.ts';
 import type { NodeControllerOptions } from '../controllers/node.ts';
 import type { Recorder } from '../controllers/recorder.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -9,6 +11,7 @@ import { formatKey, keyOf } from '../kube/key.ts';
 import { LeaderElection } from '../kube/leader-election.ts';
 import type { Logger } from '../kube/log.ts';
 import type { Metrics } from '../kube/metrics.ts';
+import { installationId } from '../store/installation.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
 import { connectCluster } from './cluster-connection.ts';
@@ -19,6 +22,10 @@ export interface Backend {
   readonly store: Store;
   /** See src/store/installation.ts. */
   readonly installation: string;
+  /** The same, as the place says now. */
+  readonly identify: () => Promise<string>;
+  /** See `Knowledge`. */
+  readonly givesUid?: Knowledge['givesUid'];
   readonly workspaces: Workspaces;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
@@ -54,6 +61,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   return {
     store,
     installation: await installation(),
+    identify: installation,
     workspaces,
     recorder,
     nodesOf: (machine) => nodes.of(machine),
@@ -86,6 +94,8 @@ export async function localBackend(stateDir: string, { log, keptSerials }: Backe
   return {
     store,
     installation: store.installation,
+    identify: () => installationId(stateDir),
+    givesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
     workspaces: new LocalWorkspaces(stateDir, keptSerials),
     recorder,
     close: async () => {},

@@ -1,11 +1,11 @@
 /** One API server as all parts need it: objects, Terraform's states, and the identity of the installation. */
 
-import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { delimiter } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { KubernetesWorkspaces } from '../actuator/kubernetes-workspaces.ts';
 import { StaleLocks } from '../actuator/stale-locks.ts';
 import { Terminal } from '../errors.ts';
+import { shortHash } from '../intent/names.ts';
 import { Client } from '../kube/client.ts';
 import { kubeconfigPaths, loadConnection } from '../kube/kubeconfig.ts';
 import { KubernetesStore } from '../kube/kubernetes-store.ts';
@@ -15,7 +15,7 @@ import { podNamed } from '../kube/pod.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
 import { KEPT_SERIALS } from '../terraform/state-history.ts';
 import { isGoneProcess } from './process-name.ts';
-import { makeWorkDir } from './work-dir.ts';
+import { makeWorkDir, removeWorkDir } from './work-dir.ts';
 
 export interface ClusterConnectionOptions {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
@@ -56,7 +56,9 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   const paths = kubeconfigPaths(kubeconfig);
   const pod = paths.length === 0 ? await podNamed(client, connection.namespace, hostname()) : undefined;
   const isGone = (name: string) => isGoneProcess(name, pod !== undefined);
-  const workDir = await makeWorkDir(isGone);
+  const ownDir = await makeWorkDir(isGone);
+  // States that could not be saved are left for a later process, which may be for another cluster.
+  const workDir = join(ownDir, shortHash(connection.server.href));
   const locks = new StaleLocks({
     client,
     pod,
@@ -74,7 +76,9 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks, keptSerials }),
     close: async () => {
       client.close();
-      await rm(workDir, { recursive: true, force: true });
+      const files = await removeWorkDir(ownDir);
+      if (files.length > 0)
+        log.warn('States could not be saved; the next process here saves them', { files });
     },
   };
 }

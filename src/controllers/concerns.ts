@@ -3,7 +3,6 @@
 import { clusterNameOf, type Machine } from '../api/machine.ts';
 import type { Change, Informer } from '../kube/informer.ts';
 import { keyOf } from '../kube/key.ts';
-import { isControlledBy } from '../kube/owner.ts';
 import type { KubeObject, ObjectKey } from '../store/store.ts';
 
 /** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
@@ -26,13 +25,6 @@ export function machinesOfCluster(machines: Informer<Machine>, { metadata }: Kub
 
 export function machinesOfSecret(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
   return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(keyOf);
-}
-
-export function machinesOfSet(machines: Informer<Machine>, set: KubeObject): ObjectKey[] {
-  return machines
-    .list(set.metadata.namespace)
-    .filter((machine) => isControlledBy(machine, set))
-    .map(keyOf);
 }
 
 export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine): ObjectKey[] {

@@ -71,10 +71,6 @@ export class MachineScope {
     this.status.conditions = setCondition(this.status.conditions, condition, new Date().toISOString());
   }
 
-  condition(type: ConditionType): Condition | undefined {
-    return this.status.conditions?.find((condition) => condition.type === type);
-  }
-
   setOperation(
     type: 'Create' | 'Update' | 'Delete',
     state: 'Processing' | 'Successful' | 'Failed',
@@ -124,11 +120,6 @@ export class MachineScope {
 
   clearPlan(): void {
     const { lastPlan: _, ...kept } = this.providerStatus;
-    this.status.providerStatus = kept;
-  }
-
-  clearPlanDrift(): void {
-    const { planDrift: _, ...kept } = this.providerStatus;
     this.status.providerStatus = kept;
   }
 

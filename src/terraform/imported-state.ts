@@ -1,5 +1,6 @@
 /** A state file that an import has written, and what has to be done to it before a plan over it says the truth. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { PlannedValues } from './planned-values.ts';
 
 export interface ImportedResource {
@@ -42,30 +43,29 @@ export class ImportedState {
   }
 
   /**
-   * With those attributes taken from the plan which the provider cannot read. `isWanted`: false for one that is known to be
-   * otherwise. Undefined: there was nothing to fill in.
+   * With those attributes filled in from the plan which the provider cannot read. `fill`: the value that an attribute is to
+   * have, given the one that it has; the same for all that need none. Undefined: there was nothing to fill in.
    */
   filledIn(
     planned: readonly PlannedValues[],
-    isWanted: (planned: PlannedValues, attribute: string) => boolean,
+    fill: (planned: PlannedValues, attribute: string, value: unknown) => unknown,
   ): ImportedState | undefined {
-    let isChanged = false;
-    const fill = (resource: Resource): Resource => {
+    const filled = (resource: Resource): Resource => {
       const wanted = planned.find(({ type, name }) => type === resource.type && name === resource.name);
       if (!wanted) return resource;
-      const instances = resource.instances.map((instance) => {
-        const filled = Object.entries(wanted.after).filter(
-          ([attribute, value]) =>
-            JSON.stringify(instance.attributes[attribute]) !== JSON.stringify(value) &&
-            isWanted(wanted, attribute),
-        );
-        isChanged ||= filled.length > 0;
-        return { ...instance, attributes: { ...instance.attributes, ...Object.fromEntries(filled) } };
+      const instances = resource.instances.map(({ attributes, ...instance }) => {
+        const entries = Object.entries({ ...wanted.after, ...attributes });
+        return {
+          ...instance,
+          attributes: Object.fromEntries(
+            entries.map(([attribute, value]) => [attribute, fill(wanted, attribute, value)]),
+          ),
+        };
       });
       return { ...resource, instances };
     };
-    const resources = this.#document.resources.map(fill);
-    return isChanged ? this.#with({ resources }) : undefined;
+    const resources = this.#document.resources.map(filled);
+    return isDeepStrictEqual(resources, this.#document.resources) ? undefined : this.#with({ resources });
   }
 
   /** With a resource that the provider cannot import. `secret`: attributes that the configuration takes from a secret. */

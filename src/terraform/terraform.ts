@@ -67,21 +67,17 @@ export class Terraform {
     );
   }
 
-  /**
-   * @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved
-   * @param options.replace addresses of resources that are to be replaced, whatever changes of them
-   */
+  /** @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved */
   async plan(
     workspace: Workspace,
     config: object,
-    options: RunOptions & { readonly save?: boolean; readonly replace?: readonly string[] },
+    options: RunOptions & { readonly save?: boolean },
   ): Promise<Plan> {
     return this.#locked('plan', workspace, config, options, async (call) => {
       const file = options.save ? await newPlanFile(workspace) : undefined;
-      const replaced = (options.replace ?? []).map((address) => `-replace=${address}`);
       const outcome = await this.#runner.run({
         ...call,
-        args: ['plan', ...FLAGS, ...lockFlags(options), ...replaced, ...(file ? [`-out=${file}`] : [])],
+        args: ['plan', ...FLAGS, ...lockFlags(options), ...(file ? [`-out=${file}`] : [])],
       });
       return planFrom(outcome.messages, file);
     });

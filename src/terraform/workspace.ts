@@ -25,11 +25,12 @@ export interface Workspace {
 }
 
 const CONFIG = 'cdk.tf.json';
+export const ERRORED_STATE = 'errored.tfstate';
 
 export const paths = {
   state: (workspace: Workspace) => join(workspace.dir, 'terraform.tfstate'),
   /** Where Terraform puts a state that it could not save. */
-  erroredState: (workspace: Workspace) => join(workspace.dir, 'errored.tfstate'),
+  erroredState: (workspace: Workspace) => join(workspace.dir, ERRORED_STATE),
   lock: (workspace: Workspace) => join(workspace.dir, 'caplv.lock'),
   /** Output of the last run; kept for whoever looks for the cause of a failure. */
   output: (workspace: Workspace) => join(workspace.dir, 'run.jsonl'),
