@@ -1,112 +1,135 @@
 /**
- * `npm run bench`: one machine made and removed in several ways, side by side in one run on a private libvirt, and the
- * medians compared. Only ratios mean anything: the absolute times are those of this machine today.
+ * `npm run bench`: CAPLV and the alternatives on the same work in the same run, on a private libvirt. It judges what was measured
+ * by the targets, and asserts nothing: only ratios mean something on a machine that others use too.
  */
 
-import { mkdtemp } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { MachineKind } from '../../src/api/machine.ts';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus, loadavg } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { formatTable } from '../../src/cli/table.ts';
-import { Lab } from '../lab/lab.ts';
-import {
-  type Bed,
-  command,
-  inProcess,
-  manifest,
-  openBenchEngine,
-  plainTerraform,
-  type Subject,
-  virshByHand,
-} from './subjects.ts';
+import { binDirectory } from '../lab/terraform-binary.ts';
+import { terraformrcPath } from '../lab/terraform-provider.ts';
+import type { Benchmark, Size } from './benchmark.ts';
+import { BENCHMARKS } from './benchmarks.ts';
+import { describeMachine } from './machine-description.ts';
+import { writePage } from './page.ts';
+import { type Report, type Run, withRun } from './report.ts';
+import { MEASURE_HEADER, measureRows, TARGET_HEADER, targetRow } from './report-text.ts';
+import { Runner } from './runner.ts';
 
-const ROUNDS = 5;
-const BIN = fileURLToPath(new URL('../../dist/bin.js', import.meta.url));
+const DOCS = join(import.meta.dirname, '../../docs');
+const minutes = BENCHMARKS.reduce((sum, benchmark) => sum + benchmark.minutes, 0);
 
-interface Timing {
-  readonly subject: string;
-  readonly create: readonly number[];
-  readonly remove: readonly number[];
-}
+const HELP = `npm run bench -- [options]
 
-const lab = await Lab.up({ name: 'bench', fresh: true });
-try {
-  const [host] = lab.hosts;
-  if (!host) throw new Error('the lab has no host');
-  const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
-  const bed: Bed = { uri: host.uri, image: lab.imagePath, directory, env: lab.env() };
-  const engine = await openBenchEngine(bed);
-  const baseVolume = await importImage(bed, engine);
-  const subjects = [
-    await virshByHand(bed, baseVolume),
-    await plainTerraform(bed, engine),
-    inProcess(bed, engine),
-    command(bed, BIN),
-  ];
-  report(await measure(subjects));
-  for (const subject of subjects) await subject.close();
-} finally {
-  await lab.down();
-}
+  --only NAME    one benchmark alone; may be repeated
+  --size SIZE    full (default; about ${minutes} minutes on two idle cores) or tiny (does it all work?)
+  --json FILE    writes what was measured; a file of the same machine keeps its other benchmarks
+  --docs FILE    measures nothing: writes docs/performance.md and its plots from such a file
+  --help
 
-/** A machine that is defined and not started keeps the base image on the host, so that nobody's time has its import. */
-async function importImage(bed: Bed, engine: Awaited<ReturnType<typeof openBenchEngine>>): Promise<string> {
-  const keeper = manifest(bed, 'keeper');
-  Object.assign(keeper.spec.providerSpec, { running: false });
-  await engine.store.apply(MachineKind, keeper as never, { fieldManager: 'bench' });
-  await engine.machines.reconcile({ namespace: 'default', name: 'keeper' });
-  const machine = await engine.store.get(MachineKind, { namespace: 'default', name: 'keeper' });
-  const base = machine?.status?.providerStatus?.pinned?.base;
-  if (!base) throw new Error('the image was not imported');
-  return base.volume;
-}
+To publish, on a machine that does nothing else:
+  npm run bench -- --json docs/performance/results.json && npm run bench -- --docs docs/performance/results.json
 
-/** Rounds go around all subjects, so that a slow minute of the machine hits all alike; the first round is not counted. */
-async function measure(subjects: readonly Subject[]): Promise<Timing[]> {
-  const timings = subjects.map(({ name }) => ({
-    subject: name,
-    create: [] as number[],
-    remove: [] as number[],
-  }));
-  for (let round = 0; round <= ROUNDS; round++) {
-    process.stderr.write(`round ${round} of ${ROUNDS}${round === 0 ? ' (not counted)' : ''}\n`);
-    for (const [index, subject] of subjects.entries()) {
-      const create = await milliseconds(() => subject.create(round));
-      const remove = await milliseconds(() => subject.remove(round));
-      if (round === 0) continue;
-      timings[index]?.create.push(create);
-      timings[index]?.remove.push(remove);
-    }
+${formatTable(
+  ['BENCHMARK', 'MINUTES', 'MEASURES'],
+  BENCHMARKS.map((one) => [one.name, String(one.minutes), one.title]),
+)}`;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      size: { type: 'string', default: 'full' },
+      json: { type: 'string' },
+      docs: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  const { only, size, json, docs, help } = values;
+  if (help) return print(HELP);
+  if (docs !== undefined) {
+    const report = await readReport(docs);
+    if (!report) say(`there is no ${docs}: the page will have no figures`);
+    await writePage(report, DOCS);
+    return 0;
   }
-  return timings;
+  const chosen = BENCHMARKS.filter(({ name }) => only?.includes(name) ?? true);
+  const unknown = only?.filter((name) => !BENCHMARKS.some((one) => one.name === name)) ?? [];
+  if (unknown.length > 0 || (size !== 'full' && size !== 'tiny')) {
+    process.stderr.write(`There is no ${unknown.join(', ') || `size ${size}`}.\n\n${HELP}`);
+    return 2;
+  }
+  return runAll(chosen, size, json);
 }
 
-async function milliseconds(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
+/** Each result is shown and written as soon as it is there: a run takes long. */
+async function runAll(chosen: readonly Benchmark[], size: Size, json: string | undefined): Promise<number> {
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
+  const runner = new Runner({ size, command, say });
+  onSignal(() => runner.cleanUp());
+  const machine = await describeMachine({
+    TF_CLI_CONFIG_FILE: terraformrcPath(),
+    CHECKPOINT_DISABLE: '1',
+    PATH: `${process.env['PATH']}:${binDirectory()}`,
+  });
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 4)
+    say(`this machine is busy (load ${load.toFixed(1)}): do not publish these figures`);
+  let report = json === undefined ? undefined : await readReport(json);
+  let isBroken = false;
+  for (const benchmark of chosen) {
+    const run = await runner.run(benchmark);
+    report = withRun(report, machine, run);
+    isBroken ||= run.error !== undefined;
+    show(run);
+    if (json === undefined) continue;
+    await mkdir(dirname(json), { recursive: true });
+    await writeFile(json, `${JSON.stringify(report, null, 1)}\n`);
+  }
+  return isBroken ? 1 : 0;
 }
 
-function report(timings: readonly Timing[]): void {
-  const [first] = timings;
-  if (!first) return;
-  const row = ({ subject, create, remove }: Timing) => [
-    subject,
-    `${Math.round(median(create))} ms`,
-    `${(median(create) / median(first.create)).toFixed(2)}`,
-    `${Math.round(median(remove))} ms`,
-    `${(median(remove) / median(first.remove)).toFixed(2)}`,
-  ];
-  process.stdout.write(
-    `\nMedians of ${ROUNDS} on ${cpus().length} CPUs, guests under TCG; create: until the domain runs.\n\n`,
-  );
-  process.stdout.write(
-    formatTable(['WAY', 'CREATE', 'TIMES VIRSH', 'DELETE', 'TIMES VIRSH'], timings.map(row)),
-  );
+function show(run: Run): void {
+  const upper = (header: readonly string[]) => header.map((cell) => cell.toUpperCase());
+  // Cells that are empty on purpose: the table would call them <none>.
+  const filled = (rows: readonly string[][]) => rows.map((row) => row.map((cell) => cell || ' '));
+  print(`\n${run.name}, ${run.size}, ${run.seconds} s: ${run.title}\n\n`);
+  print(formatTable(upper(MEASURE_HEADER), filled(measureRows(run))));
+  print(`\n${formatTable(upper(TARGET_HEADER), filled(run.targets.map(targetRow)))}`);
+  for (const note of run.notes) print(`${note}\n`);
+  if (run.error !== undefined) print(`\nIt did not get to its end: ${run.error}\n`);
+  print('\n');
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+/** The second Ctrl-C ends at once. */
+function onSignal(cleanUp: () => Promise<void>): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.once(signal, () => {
+      say('stopping; removing what was started');
+      // What the benchmark still tries fails now, and nobody needs to know.
+      process.on('unhandledRejection', () => {});
+      void cleanUp().finally(() => process.exit(code));
+    });
+  }
+}
+
+async function readReport(path: string): Promise<Report | undefined> {
+  return existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as Report) : undefined;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
 }

@@ -12,8 +12,9 @@ import { formatTable } from '../../src/cli/table.ts';
 import { registerTracer } from '../../src/tracer.ts';
 import { traced } from '../../src/tracing.ts';
 import { Lab } from '../lab/lab.ts';
-import { inProcess, openBenchEngine } from './subjects.ts';
+import { inProcess } from './subjects.ts';
 import { drawTimeline, type Interval } from './timeline.ts';
+import { openBenchEngine } from './ways.ts';
 
 const DOCS = join(import.meta.dirname, '../../docs');
 const TITLES = {
@@ -46,7 +47,7 @@ try {
     await writeFile(join(DOCS, `trace-${verb}.svg`), drawTimeline(TITLES[verb], intervals));
   }
   await subject.remove(0);
-  await subject.close();
+  await engine.close();
 } finally {
   await lab.down();
   await close();

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { vi } from 'vitest';
 
 export interface LogLine {
   readonly message: string;
@@ -11,7 +11,7 @@ export interface LogLine {
 }
 
 export const PROGRAM = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
-const soon = { timeout: 40_000, interval: 100 };
+const SOON_MS = 40_000;
 
 /** `caplv controller` as a process, with what it logs. */
 export class ControllerProcess {
@@ -19,21 +19,22 @@ export class ControllerProcess {
   readonly child: ChildProcess;
   /** Code and signal. */
   readonly exited: Promise<unknown>;
+  readonly #waiting = new Set<(line: LogLine) => void>();
 
-  private constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
-    const all = ['controller', '--listen', '127.0.0.1:0', '-v', ...args];
-    this.child = spawn(process.execPath, [PROGRAM, ...all], {
-      env: { ...process.env, ...env },
+  private constructor(args: readonly string[], env: NodeJS.ProcessEnv, program: string) {
+    const all = ['controller', '--listen', '127.0.0.1:0', ...args];
+    this.child = spawn(process.execPath, [program, ...all], {
+      env: { ...process.env, CAPLV_VERBOSE: '1', ...env },
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     this.exited = once(this.child, 'exit');
     const output = this.child.stderr;
-    if (output) createInterface(output).on('line', (line) => this.lines.push(JSON.parse(line) as LogLine));
+    if (output) createInterface(output).on('line', (line) => this.#take(JSON.parse(line) as LogLine));
   }
 
   /** Does not wait for anything. */
-  static begin(env: NodeJS.ProcessEnv, args: readonly string[] = []): ControllerProcess {
-    return new ControllerProcess(args, env);
+  static begin(env: NodeJS.ProcessEnv, args: readonly string[] = [], program = PROGRAM): ControllerProcess {
+    return new ControllerProcess(args, env, program);
   }
 
   /** Resolves when it has begun to work, or waits for another to end. */
@@ -41,8 +42,9 @@ export class ControllerProcess {
     env: NodeJS.ProcessEnv,
     args: readonly string[] = [],
     awaited = 'Working',
+    program = PROGRAM,
   ): Promise<ControllerProcess> {
-    const controller = ControllerProcess.begin(env, args);
+    const controller = ControllerProcess.begin(env, args, program);
     try {
       await controller.says(awaited);
       return controller;
@@ -53,11 +55,31 @@ export class ControllerProcess {
   }
 
   async says(message: string): Promise<LogLine> {
-    return vi.waitFor(() => {
-      const found = this.lines.find((line) => line.message === message);
-      if (!found) throw new Error(`it does not say "${message}"; last: ${JSON.stringify(this.lines.at(-1))}`);
-      return found;
-    }, soon);
+    const said = this.lines.find((line) => line.message === message);
+    if (said) return said;
+    const { promise, resolve } = Promise.withResolvers<LogLine>();
+    const take = (line: LogLine) => {
+      if (line.message === message) resolve(line);
+    };
+    this.#waiting.add(take);
+    const timeout = new AbortController();
+    try {
+      const never = Promise.race([this.exited, sleep(SOON_MS, undefined, { signal: timeout.signal })]).then(
+        () => {
+          const last = JSON.stringify(this.lines.at(-1));
+          throw new Error(`it does not say "${message}"; last: ${last}`);
+        },
+      );
+      return await Promise.race([promise, never]);
+    } finally {
+      timeout.abort();
+      this.#waiting.delete(take);
+    }
+  }
+
+  #take(line: LogLine): void {
+    this.lines.push(line);
+    for (const waiter of this.#waiting) waiter(line);
   }
 
   async fetch(path: string): Promise<string> {

@@ -1,0 +1,19 @@
+import type { Benchmark } from './benchmark.ts';
+import { boots } from './boots.ts';
+import { commandLine } from './command-line.ts';
+import { fleet } from './fleet.ts';
+import { oneMachine } from './one-machine.ts';
+import { requests } from './requests.ts';
+import { sweep } from './sweep.ts';
+import { thousand } from './thousand.ts';
+
+/** In the order of docs/performance.md. */
+export const BENCHMARKS: readonly Benchmark[] = [
+  oneMachine,
+  fleet,
+  boots,
+  thousand,
+  sweep,
+  requests,
+  commandLine,
+];

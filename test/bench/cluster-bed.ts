@@ -1,0 +1,162 @@
+/** A libvirt host, an API server and a controller process on them, for benchmarks of many machines. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Machine, MachineKind } from '../../src/api/machine.ts';
+import { Informer } from '../../src/kube/informer.ts';
+import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
+import { createLogger } from '../../src/kube/log.ts';
+import { Metrics } from '../../src/kube/metrics.ts';
+import { ClusterLab } from '../controller/cluster-lab.ts';
+import { ControllerProcess } from '../controller/controller-process.ts';
+import { Lab } from '../lab/lab.ts';
+import type { Bench } from './benchmark.ts';
+import { bedOf } from './standalone-bed.ts';
+import { PROGRAM } from './subjects.ts';
+import { type Bed, type MachineOptions, manifest, providerSpec } from './ways.ts';
+
+const CLUSTER = 'bench';
+/** Not the name of that of `importImage`, which another store may keep on the same host. */
+const KEEPER = 'first';
+const LOOK_MS = 20;
+/** Something is broken, or hangs. */
+const PATIENCE_MS = 10 * 60_000;
+/** For the terraform runs that are under way. */
+const DRAIN_MS = 60_000;
+
+export class ClusterBed {
+  readonly bed: Bed;
+  readonly lab: ClusterLab;
+  readonly store: KubernetesStore;
+  readonly #machines: Informer<Machine>;
+  #controller: ControllerProcess | undefined;
+
+  private constructor(bed: Bed, lab: ClusterLab, store: KubernetesStore, machines: Informer<Machine>) {
+    this.bed = bed;
+    this.lab = lab;
+    this.store = store;
+    this.#machines = machines;
+  }
+
+  /** With the base image on the host, and a controller that has made its first machine. Gone when the benchmark ends. */
+  static async up(bench: Bench, name: string): Promise<ClusterBed> {
+    bench.progress('starting libvirt and an API server');
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
+    bench.defer(() => rm(directory, { recursive: true, force: true }));
+    const rising = ClusterLab.up(name);
+    bench.defer(() =>
+      rising.then(
+        (lab) => lab.down(),
+        // The API server did not start, and libvirt perhaps did.
+        async () => (await Lab.find({ name }))?.down(),
+      ),
+    );
+    const lab = await rising;
+    const stop = new AbortController();
+    const log = createLogger({ level: 'error', format: 'pretty' });
+    const store = new KubernetesStore(lab.client, { log, metrics: new Metrics() });
+    const machines = new Informer(store, MachineKind, log);
+    const watching = machines.run(stop.signal);
+    bench.defer(() => {
+      stop.abort();
+      return watching;
+    });
+    bench.progress('the controller makes its first machine');
+    const made = new ClusterBed(bedOf(lab.lab, directory), lab, store, machines);
+    const { uri } = made.bed;
+    await lab.apply({
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'Cluster',
+      metadata: { name: CLUSTER, namespace: 'default' },
+      spec: { providerSpec: { hosts: [{ name: 'host', uri }], allowOvercommit: true } },
+    });
+    bench.defer(() => made.#end());
+    await made.start();
+    await lab.apply(manifest(made.bed, KEEPER, { running: false }));
+    await made.until('the first machine', () => made.made(KEEPER) === 1);
+    return made;
+  }
+
+  get controller(): ControllerProcess {
+    if (!this.#controller) throw new Error('no controller runs');
+    return this.#controller;
+  }
+
+  get pid(): number {
+    return this.controller.child.pid ?? 0;
+  }
+
+  /** The bundled program, as users have it. */
+  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    const all = { ...this.lab.env(), CAPLV_VERBOSE: undefined, ...env };
+    this.#controller = await ControllerProcess.start(all, [], 'Starting', PROGRAM);
+  }
+
+  async stop(): Promise<void> {
+    await this.controller.stop();
+  }
+
+  /** A MachineSet of the machines `name-…`; again: scales it. */
+  async set(name: string, replicas: number, options: MachineOptions): Promise<void> {
+    const labels = { set: name };
+    await this.lab.apply({
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'MachineSet',
+      metadata: { name, namespace: 'default' },
+      spec: {
+        replicas,
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: { clusterName: CLUSTER, providerSpec: providerSpec(this.bed, options) },
+        },
+      },
+    });
+  }
+
+  async removeSet(name: string): Promise<void> {
+    await this.lab.kubectl('delete', 'machineset', name, '--wait=false');
+    await this.until(`${name} to be gone`, () => this.all(name).length === 0);
+  }
+
+  /** Of a set, or the one of that name. */
+  all(name: string): Machine[] {
+    return this.#machines
+      .list()
+      .filter(({ metadata }) => metadata.labels?.['set'] === name || metadata.name === name);
+  }
+
+  /** Of how many there is a domain as asked for. */
+  made(name: string): number {
+    return this.all(name).filter(
+      ({ status }) => status?.phase === 'Provisioned' || status?.phase === 'Running',
+    ).length;
+  }
+
+  running(name: string): number {
+    return this.all(name).filter(({ status }) => status?.phase === 'Running').length;
+  }
+
+  /** Resolves when `done`, which is asked often. Rejects when that does not come about. */
+  async until(what: string, done: () => boolean | Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
+    const deadline = performance.now() + patienceMs;
+    while (!(await done())) {
+      if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /** Killed, it would leave its provider. */
+  async #end(): Promise<void> {
+    const controller = this.#controller;
+    const late = setTimeout(() => controller?.kill(), DRAIN_MS);
+    await controller?.stop();
+    clearTimeout(late);
+  }
+
+  metrics(): Promise<string> {
+    return this.controller.fetch('/metrics');
+  }
+}

@@ -1,0 +1,100 @@
+/** docs/performance.md with its plots, all of it from a report: no figure in it is typed by hand. */
+
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Benchmark } from './benchmark.ts';
+import { BENCHMARKS } from './benchmarks.ts';
+import { barChart } from './chart.ts';
+import { type MeasureResult, type Report, type Run, type Verdict, verdicts } from './report.ts';
+import { MEASURE_HEADER, measureRows, TARGET_HEADER, targetRow } from './report-text.ts';
+
+const HEAD = `# Performance
+
+Written by \`npm run bench -- --docs FILE\` from what \`npm run bench -- --json FILE\` measured. Each benchmark does the same work
+in several ways in one run, one way after the other and again, on a private libvirt whose guests run under TCG; so ratios can be
+compared with those of another machine, and absolute figures cannot. \`npm run bench -- --help\` lists them.
+
+Other controllers that drive Terraform are represented by what each of them does for a machine: \`terraform init\` and \`apply\` in a
+fresh directory with a provider that Terraform starts itself ("fresh terraform"). virsh, without any state, is the limit.
+`;
+
+/** Into directory `docs`. */
+export async function writePage(report: Report | undefined, docs: string): Promise<void> {
+  const plots = join(docs, 'performance');
+  await mkdir(plots, { recursive: true });
+  for (const file of await readdir(plots)) if (file.endsWith('.svg')) await rm(join(plots, file));
+  for (const run of report?.runs ?? []) {
+    for (const [index, measure] of plotted(run).entries()) {
+      await writeFile(join(plots, plotName(run, index)), barChart(measure));
+    }
+  }
+  await writeFile(join(docs, 'performance.md'), pageText(report));
+}
+
+export function pageText(report: Report | undefined): string {
+  const parts = [HEAD, '## Targets\n', targetTable(report)];
+  if (report) parts.push('## Measured on\n', machineList(report));
+  for (const benchmark of BENCHMARKS) {
+    parts.push(
+      section(
+        benchmark,
+        report?.runs.find(({ name }) => name === benchmark.name),
+      ),
+    );
+  }
+  return parts.join('\n');
+}
+
+function targetTable(report: Report | undefined): string {
+  const rows = BENCHMARKS.flatMap((benchmark) => {
+    const run = report?.runs.find(({ name }) => name === benchmark.name);
+    const found: readonly Verdict[] = run?.targets ?? verdicts(benchmark, new Map());
+    return found.map((verdict) => [...targetRow(verdict), `[${benchmark.name}](#${benchmark.name})`]);
+  });
+  return table([...TARGET_HEADER, 'Benchmark'], rows);
+}
+
+function machineList({ machine }: Report): string {
+  const { cpu, cpus, memoryMiB, kernel, node, terraform, provider, libvirt, qemu } = machine;
+  return [
+    `- ${cpus} × ${cpu}, ${memoryMiB} MiB, Linux ${kernel}`,
+    `- Node ${node}, ${terraform}, ${provider}`,
+    `- ${libvirt}, ${qemu}`,
+    '',
+  ].join('\n');
+}
+
+function section({ name, title, minutes }: Benchmark, run: Run | undefined): string {
+  const parts = [
+    `## ${name}\n`,
+    `${title}. \`npm run bench -- --only ${name}\`, about ${minutes} minutes.\n`,
+  ];
+  if (!run) return [...parts, 'Not measured yet.\n'].join('\n');
+  parts.push(table(MEASURE_HEADER, measureRows(run)));
+  for (const [index, { title: what }] of plotted(run).entries()) {
+    parts.push(`![${what}](performance/${plotName(run, index)})\n`);
+  }
+  if (run.notes.length > 0) parts.push(`${run.notes.map((note) => `- ${note}`).join('\n')}\n`);
+  const counts = Object.entries(run.counts).map(([what, count]) => `${what} ${count}`);
+  parts.push(
+    `\`${run.command}\` (${run.size}: ${counts.join(', ')}), commit ${run.commit}, ${run.date}, ${run.seconds} s; ` +
+      `load before: ${run.loadBefore.toFixed(2)}.\n`,
+  );
+  if (run.error !== undefined) parts.push(`It did not get to its end:\n\n\`\`\`\n${run.error}\n\`\`\`\n`);
+  return parts.join('\n');
+}
+
+/** One way alone is no picture. */
+function plotted({ measures }: Run): MeasureResult[] {
+  return measures.filter(({ ways }) => ways.length > 1);
+}
+
+function plotName({ name }: Run, index: number): string {
+  return `${name}-${index + 1}.svg`;
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return `${[line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')}\n`;
+}

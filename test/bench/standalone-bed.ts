@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Lab } from '../lab/lab.ts';
+import type { Bench } from './benchmark.ts';
+import type { Bed } from './ways.ts';
+
+/** A libvirt host of its own, without a cluster, until the benchmark ends. */
+export async function standaloneBed(bench: Pick<Bench, 'defer'>, name: string): Promise<Bed> {
+  const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
+  bench.defer(() => rm(directory, { recursive: true, force: true }));
+  const rising = Lab.up({ name, fresh: true });
+  // Also one that is still on its way up.
+  bench.defer(() => rising.then((lab) => lab.down()));
+  const lab = await rising;
+  return bedOf(lab, directory);
+}
+
+export function bedOf(lab: Lab, directory: string): Bed {
+  const [host] = lab.hosts;
+  if (!host) throw new Error('the lab has no host');
+  return { uri: host.uri, image: lab.imagePath, directory, env: lab.env() };
+}
