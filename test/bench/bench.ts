@@ -80,11 +80,15 @@ async function runAll(chosen: readonly Benchmark[], size: Size, json: string | u
   const [load = 0] = loadavg();
   if (load > cpus().length / 4)
     say(`this machine is busy (load ${load.toFixed(1)}): do not publish these figures`);
-  let report = json === undefined ? undefined : await readReport(json);
+  let report: Report = (json === undefined ? undefined : await readReport(json)) ?? { machine, runs: [] };
+  if (JSON.stringify(report.machine) !== JSON.stringify(machine)) {
+    say(`${json} was measured on another machine, or with other versions: name another file`);
+    return 2;
+  }
   let isBroken = false;
   for (const benchmark of chosen) {
     const run = await runner.run(benchmark);
-    report = withRun(report, machine, run);
+    report = withRun(report, run);
     isBroken ||= run.error !== undefined;
     show(run);
     if (json === undefined) continue;

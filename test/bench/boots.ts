@@ -1,13 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, forEachOf, timed } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';
 import { OURS, VIRSH } from './subjects.ts';
 import { type Bed, importImage, openBenchEngine, VirshByHand, virsh } from './ways.ts';
 
 const RUNNING = { running: true } as const;
-/** Each look takes CPU from the guests that boot. */
-const LOOK_MS = 500;
 /** As many at a time as the controller runs terraform processes by default. */
 const PARALLELISM = availableParallelism() + 1;
 
@@ -41,12 +38,11 @@ export const boots: Benchmark<{ machines: number; rounds: number }> = {
       }));
       const byHand = await timed(async () => {
         await forEachOf(guests, PARALLELISM, ({ name, mac }) => hand.create(name, RUNNING, mac));
-        await cluster.until('addresses', async () => {
+        const haveAddresses = async () => {
           const leased = await leasedMacs(bed);
-          const haveAll = guests.every(({ mac }) => leased.includes(mac));
-          if (!haveAll) await sleep(LOOK_MS);
-          return haveAll;
-        });
+          return guests.every(({ mac }) => leased.includes(mac));
+        };
+        await cluster.until('addresses', haveAddresses, { everyMs: 500 });
       });
       bench.sample('boot', VIRSH, byHand / 1_000);
       await forEachOf(guests, PARALLELISM, async ({ name }) => {

@@ -5,11 +5,18 @@ import { sumOf } from './exposition.ts';
 
 const MACHINE = (labels: string) => labels.includes('="machine"');
 
-/** True when the controller has looked at that many machines and nothing is left in its queue. */
-export async function verified(cluster: ClusterBed, count: number, before = 0): Promise<boolean> {
-  const metrics = await cluster.metrics();
+/** Until the controller has looked at that many machines, besides `before`, and nothing is left in its queue. */
+export function untilVerified(cluster: ClusterBed, count: number, before = 0): Promise<void> {
+  const isVerified = async () => {
+    const metrics = await cluster.metrics();
+    return isIdle(metrics) && reconciled(metrics) >= count + before;
+  };
+  return cluster.until('the machines to be verified', isVerified, { everyMs: 100 });
+}
+
+function isIdle(metrics: string): boolean {
   const waiting = sumOf(metrics, 'workqueue_depth', MACHINE) + sumOf(metrics, 'workqueue_running', MACHINE);
-  return waiting === 0 && reconciled(metrics) - before >= count;
+  return waiting === 0;
 }
 
 /** Has all machines looked at, as the periodic resync does: a change of their Cluster that means nothing to them. */
@@ -22,7 +29,7 @@ export async function resync(cluster: ClusterBed, set: string): Promise<void> {
     `bench/resync=${performance.now()}`,
     '--overwrite',
   );
-  await cluster.until('the resync', () => verified(cluster, cluster.all(set).length, before));
+  await untilVerified(cluster, cluster.all(set).length, before);
 }
 
 function reconciled(metrics: string): number {

@@ -67,10 +67,9 @@ export function verdicts({ targets }: Benchmark, samples: Samples): Verdict[] {
   });
 }
 
-/** With `run` in place of an earlier one of the same benchmark. Figures of another machine or setup are not kept beside it. */
-export function withRun(report: Report | undefined, machine: MachineDescription, run: Run): Report {
-  const kept = report && JSON.stringify(report.machine) === JSON.stringify(machine) ? report.runs : [];
-  return { machine, runs: [...kept.filter(({ name }) => name !== run.name), run] };
+/** With `run` in place of an earlier one of the same benchmark. */
+export function withRun({ machine, runs }: Report, run: Run): Report {
+  return { machine, runs: [...runs.filter(({ name }) => name !== run.name), run] };
 }
 
 export function median(values: readonly number[]): number {

@@ -50,7 +50,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
     });
     bench.progress(`${machines} machines`);
     await cluster.set(SET, machines, DEFINED);
-    await cluster.until('the fleet', () => cluster.made(SET) === machines, 30 * 60_000);
+    await cluster.until('the fleet', () => cluster.made(SET) === machines, { patienceMs: 30 * 60_000 });
 
     for (let round = 1; round <= rounds; round++) {
       bench.progress(`round ${round} of ${rounds}: ${plainMachines} plans, forked`);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bench, type Benchmark, timed } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';
 import { sumOf } from './exposition.ts';
-import { resync, verified } from './fleet-work.ts';
+import { resync, untilVerified } from './fleet-work.ts';
 import { usageOf } from './process-tree.ts';
 import { OURS } from './subjects.ts';
 import { TerraformLog } from './terraform-log.ts';
@@ -151,7 +151,7 @@ async function grow(
   const asked = (text: string) => sumOf(text, 'rest_client_requests_total');
   const ms = await timed(async () => {
     await cluster.set(SET, count, { running: false });
-    await cluster.until(`${count} machines`, () => cluster.made(SET) === count, 30 * 60_000);
+    await cluster.until(`${count} machines`, () => cluster.made(SET) === count, { patienceMs: 30 * 60_000 });
   });
   const usage = usageOf(cluster.pid);
   bench.sample('createCpu', step, ((usage.cpuSeconds - before.cpu) * 1_000) / made);
@@ -175,7 +175,7 @@ async function restart(bench: Bench, cluster: ClusterBed, log: TerraformLog): Pr
   const count = cluster.all(SET).length;
   const ms = await timed(async () => {
     await cluster.start({ CAPLV_TERRAFORM: log.program });
-    await cluster.until('all to be verified', () => verified(cluster, count));
+    await untilVerified(cluster, count);
   });
   bench.sample('restart', OURS, ms / 1_000);
   const applies = (await log.runs()).slice(before.length).filter((run) => run.startsWith('apply'));
@@ -217,7 +217,7 @@ async function repairs(bench: Bench, cluster: ClusterBed, log: TerraformLog, sto
     await cluster.until('the repair', async () =>
       (await virsh(cluster.bed, 'domstate', domain)).startsWith('running'),
     );
-    await cluster.until('the queue to be empty', () => verified(cluster, 0));
+    await untilVerified(cluster, 0);
   }
   bench.note('A repair begins with its first terraform process.');
 }
