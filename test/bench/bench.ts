@@ -71,7 +71,7 @@ async function main(): Promise<number> {
 async function runAll(chosen: readonly Benchmark[], size: Size, json: string | undefined): Promise<number> {
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
   const runner = new Runner({ size, command, say });
-  onSignal(() => runner.cleanUp());
+  onSignal(() => runner.stop());
   const machine = await describeMachine({
     TF_CLI_CONFIG_FILE: terraformrcPath(),
     CHECKPOINT_DISABLE: '1',
@@ -111,7 +111,7 @@ function show(run: Run): void {
 }
 
 /** The second Ctrl-C ends at once. */
-function onSignal(cleanUp: () => Promise<void>): void {
+function onSignal(stop: () => Promise<void>): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -120,7 +120,7 @@ function onSignal(cleanUp: () => Promise<void>): void {
       say('stopping; removing what was started');
       // What the benchmark still tries fails now, and nobody needs to know.
       process.on('unhandledRejection', () => {});
-      void cleanUp().finally(() => process.exit(code));
+      void stop().finally(() => process.exit(code));
     });
   }
 }

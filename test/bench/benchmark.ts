@@ -54,6 +54,8 @@ export interface Benchmark<
 
 /** One run of one benchmark. */
 export interface Bench {
+  /** Scratch directory of this run. */
+  readonly directory: string;
   sample(measure: string, way: string, value: number): void;
   /** Says to whoever waits what happens now. */
   progress(line: string): void;

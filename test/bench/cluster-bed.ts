@@ -1,8 +1,5 @@
 /** A libvirt host, an API server and a controller process on them, for benchmarks of many machines. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import { Informer } from '../../src/kube/informer.ts';
@@ -37,6 +34,7 @@ export class ClusterBed {
   readonly lab: ClusterLab;
   readonly store: KubernetesStore;
   readonly #machines: Informer<Machine>;
+  #starting: Promise<ControllerProcess> | undefined;
   #controller: ControllerProcess | undefined;
 
   private constructor(bed: Bed, lab: ClusterLab, store: KubernetesStore, machines: Informer<Machine>) {
@@ -49,8 +47,6 @@ export class ClusterBed {
   /** With the base image on the host, and a controller that has made its first machine. Gone when the benchmark ends. */
   static async up(bench: Bench, name: string): Promise<ClusterBed> {
     bench.progress('starting libvirt and an API server');
-    const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
-    bench.defer(() => rm(directory, { recursive: true, force: true }));
     const rising = ClusterLab.up(name);
     bench.defer(() =>
       rising.then(
@@ -70,7 +66,7 @@ export class ClusterBed {
       return watching;
     });
     bench.progress('the controller makes its first machine');
-    const made = new ClusterBed(bedOf(lab.lab, directory), lab, store, machines);
+    const made = new ClusterBed(bedOf(lab.lab, bench.directory), lab, store, machines);
     const { uri } = made.bed;
     await lab.apply({
       apiVersion: 'cluster-api.k8s.io/v1alpha1',
@@ -97,7 +93,8 @@ export class ClusterBed {
   /** The bundled program, as users have it. */
   async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
     const all = { ...this.lab.env(), CAPLV_VERBOSE: undefined, ...env };
-    this.#controller = await ControllerProcess.start(all, [], 'Starting', PROGRAM);
+    this.#starting = ControllerProcess.start(all, [], 'Starting', PROGRAM);
+    this.#controller = await this.#starting;
   }
 
   async stop(): Promise<void> {
@@ -160,7 +157,7 @@ export class ClusterBed {
 
   /** Killed, it would leave its provider. */
   async #end(): Promise<void> {
-    const controller = this.#controller;
+    const controller = await this.#starting?.catch(() => undefined);
     const late = setTimeout(() => controller?.kill(), DRAIN_MS);
     await controller?.stop();
     clearTimeout(late);

@@ -14,12 +14,23 @@ interface Peer {
   remove(names: readonly string[]): Promise<void>;
 }
 
-export const fleet: Benchmark<{ machines: number; rounds: number; trial: number }> = {
+interface Counts extends Readonly<Record<string, number>> {
+  readonly machines: number;
+  readonly rounds: number;
+  /** How many parallelisms of the peers are tried, and with how many machines. */
+  readonly parallelisms: number;
+  readonly trial: number;
+}
+
+export const fleet: Benchmark<Counts> = {
   name: 'fleet',
   title:
     'Many machines, defined and not started, from one MachineSet on an API server until all are Provisioned',
   minutes: 10,
-  counts: { tiny: { machines: 3, rounds: 1, trial: 2 }, full: { machines: 100, rounds: 3, trial: 24 } },
+  counts: {
+    tiny: { machines: 3, rounds: 1, parallelisms: 2, trial: 1 },
+    full: { machines: 100, rounds: 3, parallelisms: 4, trial: 24 },
+  },
   measures: {
     create: { title: 'throughput of creation', unit: 'machines/s', against: PLAIN },
     delete: { title: 'throughput of deletion', unit: 'machines/s' },
@@ -40,7 +51,7 @@ export const fleet: Benchmark<{ machines: number; rounds: number; trial: number 
       atMost: 2,
     },
   ],
-  async run(bench, { machines, rounds, trial }) {
+  async run(bench, { machines, rounds, parallelisms, trial }) {
     const cluster = await ClusterBed.up(bench, 'bench-fleet');
     const { bed, lab } = cluster;
     const engine = await openBenchEngine(bed);
@@ -62,7 +73,7 @@ export const fleet: Benchmark<{ machines: number; rounds: number; trial: number 
       },
     ];
     const best = new Map<string, number>();
-    for (const peer of peers) best.set(peer.way, await bestParallelism(bench, peer, trial));
+    for (const peer of peers) best.set(peer.way, await bestParallelism(bench, peer, parallelisms, trial));
     for (let round = 1; round <= rounds; round++) {
       for (const peer of peers) {
         bench.progress(`round ${round} of ${rounds}: ${machines} machines by ${peer.way}`);
@@ -86,10 +97,16 @@ export const fleet: Benchmark<{ machines: number; rounds: number; trial: number 
 };
 
 /** Each parallelism makes its own machines, as many as the others; the fastest serves from there on. */
-async function bestParallelism(bench: Bench, peer: Peer, trial: number): Promise<number> {
+async function bestParallelism(
+  bench: Bench,
+  peer: Peer,
+  parallelisms: number,
+  trial: number,
+): Promise<number> {
   const cores = availableParallelism();
   const tried: { parallelism: number; perSecond: number }[] = [];
-  for (const parallelism of [...new Set([cores, cores + 1, 2 * cores, 4 * cores])]) {
+  const candidates = [...new Set([cores, cores + 1, 2 * cores, 4 * cores])];
+  for (const parallelism of candidates.slice(0, parallelisms)) {
     bench.progress(`${peer.way}: ${trial} machines, ${parallelism} at a time`);
     const names = namesOf(`p${parallelism}`, trial);
     tried.push({ parallelism, perSecond: await throughput(peer, names, parallelism) });

@@ -1,18 +1,24 @@
 /** Runs benchmarks one after another, and leaves nothing behind, however a run ends. */
 
-import { loadavg } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Bench, Benchmark, Size } from './benchmark.ts';
 import { measureResults, type Run, type Samples, verdicts } from './report.ts';
 
 type Cleanup = () => Promise<unknown>;
 
+/** For a benchmark that finds its lab gone to give up. */
+const GIVE_UP_MS = 5_000;
+
 export class Runner {
   readonly #size: Size;
   readonly #command: string;
   readonly #say: (line: string) => void;
-  #cleanups: Cleanup[] = [];
+  readonly #cleanups: Cleanup[] = [];
+  #isStopping = false;
 
   constructor(options: {
     readonly size: Size;
@@ -33,11 +39,20 @@ export class Runner {
     const samples: Samples = new Map();
     const notes: string[] = [];
     this.#say(`${name}: ${title}`);
-    const error = await benchmark.run(this.#bench(name, date, samples, notes), counts).then(
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
+    const running = benchmark.run(this.#bench(name, directory, date, samples, notes), counts).then(
       () => undefined,
       (reason: unknown) => (reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)),
     );
-    await this.cleanUp();
+    this.#cleanups.unshift(async () => {
+      // It may still write there.
+      await Promise.race([running, sleep(GIVE_UP_MS, undefined, { ref: false })]);
+      await rm(directory, { recursive: true, force: true });
+    });
+    const error = await running;
+    // The process is about to end, and must begin nothing more.
+    if (this.#isStopping) await new Promise<never>(() => {});
+    await this.#cleanUp();
     return {
       name,
       title,
@@ -55,21 +70,28 @@ export class Runner {
     };
   }
 
-  /** Ends and removes what the present benchmark has begun. */
-  async cleanUp(): Promise<void> {
+  /** Ends and removes what the present benchmark has begun; `run` resolves no more. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#cleanUp();
+  }
+
+  async #cleanUp(): Promise<void> {
     for (let cleanup = this.#cleanups.pop(); cleanup; cleanup = this.#cleanups.pop()) {
       // One that fails must not keep the others from being done.
       await cleanup().catch((error: Error) => this.#say(`cleaning up: ${error.message}`));
     }
   }
 
-  #bench(name: string, began: Date, samples: Samples, notes: string[]): Bench {
+  #bench(name: string, directory: string, began: Date, samples: Samples, notes: string[]): Bench {
     return {
+      directory,
       sample(measure, way, value) {
         const ways = samples.get(measure) ?? new Map<string, number[]>();
         samples.set(measure, ways.set(way, [...(ways.get(way) ?? []), value]));
       },
       progress: (line) => {
+        if (this.#isStopping) throw new Error('stopped');
         const seconds = Math.round((Date.now() - began.getTime()) / 1_000);
         this.#say(`${name} ${seconds} s: ${line}`);
       },

@@ -1,19 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Lab } from '../lab/lab.ts';
 import type { Bench } from './benchmark.ts';
 import type { Bed } from './ways.ts';
 
 /** A libvirt host of its own, without a cluster, until the benchmark ends. */
-export async function standaloneBed(bench: Pick<Bench, 'defer'>, name: string): Promise<Bed> {
-  const directory = await mkdtemp(join(tmpdir(), 'caplv-bench-'));
-  bench.defer(() => rm(directory, { recursive: true, force: true }));
+export async function standaloneBed(bench: Bench, name: string): Promise<Bed> {
   const rising = Lab.up({ name, fresh: true });
   // Also one that is still on its way up.
   bench.defer(() => rising.then((lab) => lab.down()));
   const lab = await rising;
-  return bedOf(lab, directory);
+  return bedOf(lab, bench.directory);
 }
 
 export function bedOf(lab: Lab, directory: string): Bed {
