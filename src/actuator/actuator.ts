@@ -186,6 +186,9 @@ export class Actuator {
         options.shutdownTimeoutMs ?? 0,
         options,
       );
+    }
+    // Also of a domain that a broken replacement has removed already.
+    if (plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action !== 'update')) {
       await this.#releaseAddresses(intent.uri, reservationsOf(intent));
     }
     await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));

@@ -1,0 +1,121 @@
+/** caplv and what it started are killed at each step of a machine's life, without a cluster. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseState, readStateFile } from '../../src/terraform/state.ts';
+import type { CaplvOptions, CaplvResult } from '../e2e/caplv.ts';
+import { machine, manifest } from '../e2e/manifests.ts';
+import { useStandalone } from '../e2e/standalone.ts';
+import { FaultPoints, type Victim } from './fault-points.ts';
+import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES, volumeNames } from './lives.ts';
+import { record } from './record.ts';
+
+const here = useStandalone('crash');
+let faults: FaultPoints;
+
+beforeAll(async () => {
+  process.env['PATH'] = here().lab.env()['PATH'];
+  faults = await FaultPoints.make();
+});
+
+afterAll(async () => {
+  await faults?.remove();
+});
+
+function call(args: readonly string[], { env, ...options }: CaplvOptions = {}) {
+  return here().caplv.start(args, { ...options, env: { ...faults.env(), ...env } });
+}
+
+/** A call that is struck, and once more if it was killed by that: the second must succeed. */
+async function struck(
+  workspace: string,
+  victims: readonly Victim[],
+  point: string,
+  args: readonly string[],
+  options: CaplvOptions = {},
+): Promise<CaplvResult> {
+  await faults.arm(workspace, victims, point);
+  const first = call(args, options);
+  const result = await first.result;
+  if (!faults.isHit(workspace)) throw new Error(`not struck at ${point}:\n${result.stderr}`);
+  if (!victims.includes('caplv')) return result;
+  expect(result.exitCode).toBeUndefined();
+  return call(args, options).result;
+}
+
+/** What it said tells why, where it did not. */
+function succeeded({ exitCode, stderr }: CaplvResult): void {
+  expect(exitCode, stderr).toBe(0);
+}
+
+const seen = (victims: readonly Victim[]) =>
+  victims.includes('caplv') ? 'the next call goes on' : 'the same call tries again';
+
+async function facts(name: string) {
+  const state = parseState(await readStateFile(here().workspaceFile(name, 'terraform.tfstate')));
+  return {
+    domains: (await here().domains()).filter((domain) => domain === `default.${name}`).length,
+    volumes: volumeNames(await here().volumes(), name),
+    state: (state?.resources ?? []).map(({ address }) => address).sort(),
+  };
+}
+
+const WHOLE = { domains: 1, volumes: VOLUMES, state: RESOURCES };
+const NOTHING = { domains: 0, volumes: [], state: [] };
+
+async function liveThrough({ victims, name, points, spec, changed, replaced }: Life): Promise<void> {
+  const [create, update, replace, remove] = points;
+  const apply = (point: string, wanted: object, ...args: string[]) =>
+    struck(name, victims, point, ['apply', '-f', '-', ...args], {
+      input: manifest(machine(name, { ...here().image, ...wanted })),
+    });
+  const uuid = () => here().virsh('domuuid', `default.${name}`);
+
+  succeeded(await apply(create, spec));
+  expect(await facts(name)).toEqual(WHOLE);
+  const first = await uuid();
+
+  succeeded(await apply(update, changed));
+  expect(await facts(name)).toEqual({ ...WHOLE, state: CHANGED });
+  expect(await uuid()).toBe(first);
+  expect(await here().virsh('domstate', `default.${name}`)).toBe('shut off');
+
+  succeeded(await apply(replace, replaced, '--allow-replace'));
+  expect(await facts(name)).toEqual({ ...WHOLE, state: CHANGED });
+  expect(await uuid()).not.toBe(first);
+
+  const gone = await struck(name, victims, remove, [
+    ...['delete', 'machine', name, '--now', '--ignore-not-found'],
+  ]);
+  succeeded(gone);
+  expect(await facts(name)).toEqual(NOTHING);
+}
+
+describe('SIGKILL at each step', { timeout: 300_000 }, () => {
+  // All steps for caplv itself; a choice for the others, since each life costs eight calls.
+  test.concurrent.for(lives('caplv', [1, 3, 7, 2]))(
+    'of $killed: $points.0, $points.1, $points.2, $points.3',
+    async (life, context) => {
+      await liveThrough(life);
+      const outcomes = [
+        'made, once',
+        'changed, the same domain',
+        'replaced, as allowed',
+        'gone, with all of it',
+      ];
+      const verbs = ['create', 'update', 'replace', 'delete'];
+      for (const [index, outcome] of outcomes.entries()) {
+        const fault = faultOf(life, verbs[index] ?? '', life.points[index] ?? '');
+        record(context, { fault, seen: seen(life.victims), outcome });
+      }
+    },
+  );
+});
+
+test('nothing is left of all that', async () => {
+  expect(await here().domains()).toEqual([]);
+  expect(await here().volumes()).toEqual([]);
+  expect(await here().virsh('net-dumpxml', 'default')).not.toContain('<host ');
+  expect(await here().stateFiles()).toEqual([]);
+  expect(await faults.processes()).toEqual([]);
+  expect(await faults.temporaryFiles()).toEqual([]);
+});

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+
+export type Victim = 'caplv' | 'terraform' | 'provider';
+
+/** As in a power failure. */
+export const EVERYTHING: readonly Victim[] = ['provider', 'terraform', 'caplv'];
+
+/**
+ * Faults by name, from outside: what runs with `env()` uses terraform-at-fault.sh, and dies where a test has said. Its
+ * temporary files lie apart, so that what is left of them can be seen.
+ */
+export class FaultPoints {
+  readonly directory: string;
+  /** The real one. */
+  readonly terraform: string;
+
+  private constructor(directory: string, terraform: string) {
+    this.directory = directory;
+    this.terraform = terraform;
+  }
+
+  static async make(): Promise<FaultPoints> {
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-faults-'));
+    await mkdir(join(directory, 'tmp'));
+    await mkdir(join(directory, 'points'));
+    return new FaultPoints(directory, (await findTerraform()).path);
+  }
+
+  env(): Record<string, string> {
+    return {
+      CAPLV_TERRAFORM: join(import.meta.dirname, 'terraform-at-fault.sh'),
+      FAULT_TERRAFORM: this.terraform,
+      FAULT_DIR: join(this.directory, 'points'),
+      TMPDIR: join(this.directory, 'tmp'),
+      // Node's, which stays, and would be new for each test.
+      NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+    };
+  }
+
+  /**
+   * `workspace`: name of the machine, or `host`. `point`: `start VERB`, `end VERB` (init, plan, apply, destroy), `ACTION_start
+   * ADDRESS`, `ACTION_complete ADDRESS` (create, update, delete), or `saved`; with `*` for any text.
+   */
+  async arm(workspace: string, victims: readonly Victim[], point: string): Promise<void> {
+    await rm(`${this.#file(workspace)}.hit`, { force: true });
+    await writeFile(this.#file(workspace), `${victims.join(',')} ${point}\n`);
+  }
+
+  isHit(workspace: string): boolean {
+    return existsSync(`${this.#file(workspace)}.hit`);
+  }
+
+  /** Command lines of the processes that were started with `env()` and still run. */
+  async processes(): Promise<string[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const found = await Promise.all(
+      pids.map(async (pid) => {
+        const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+        const isOurs = (await read('environ')).includes(`FAULT_DIR=${this.directory}/`);
+        // A zombie has no command line.
+        return isOurs ? (await read('cmdline')).replaceAll('\0', ' ') : '';
+      }),
+    );
+    return found.filter(Boolean);
+  }
+
+  /** Paths of all temporary files. */
+  temporaryFiles(): Promise<string[]> {
+    return readdir(join(this.directory, 'tmp'), { recursive: true });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #file(workspace: string): string {
+    return join(this.directory, 'points', workspace);
+  }
+}
