@@ -93,7 +93,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     flowOf: (key: ObjectKey) => string = () => '',
   ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf });
   const live = { store: backend.store, recorder };
-  const setReconciler = new MachineSetController(live);
+  const setReconciler = new MachineSetController({ ...live, known: store });
   const deploymentReconciler = new MachineDeploymentController(live);
 
   const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });

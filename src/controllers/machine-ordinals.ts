@@ -4,8 +4,8 @@
  * They are how a set never has more machines than it was asked for. Which name comes next follows from what exists, so
  * whoever looks at the same machines, be it the controller after a restart in the middle or a second one that does not
  * know of the first, makes the same names in the same order, and the store lets only one of them make each. Random names
- * would need expectations in memory, which a restart loses. This relies on lists that are not stale: Store.list reads
- * what is stored, not a watch cache.
+ * would need expectations in memory, which a restart loses. This relies on lists that are not stale: whatever makes or deletes
+ * a machine reads what is stored, not a watch cache.
  *
  * A number is not used again when its machine is gone, since a new machine must not be taken for the old one by its Node,
  * its DHCP lease or a log. So the set remembers the next number in an annotation; should that be lost, it goes on after the

@@ -24,12 +24,17 @@ import { nextAvailableIn } from './machine-availability.ts';
 import { machineFromTemplate } from './machine-from-template.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './machine-ordinals.ts';
 import { failedStatus, machineSetStatus, withoutError, withReady } from './machine-set-status.ts';
-import { claimMembers } from './members.ts';
+import { changeOfOwner, claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
 import type { Result } from './result.ts';
 
 export interface MachineSetControllerOptions {
   readonly store: Store;
+  /**
+   * Lists that may be a moment old, and cost less. Nothing is made or deleted by them: they only tell that there is nothing to
+   * do but to count, which is so for nearly every change of a machine. Default: `store`.
+   */
+  readonly known?: Pick<Store, 'list'>;
   readonly recorder: Recorder;
 }
 
@@ -40,11 +45,13 @@ const MANAGER = { fieldManager: 'caplv-machine-set' } as const;
 
 export class MachineSetController {
   readonly #store: Store;
+  readonly #known: Pick<Store, 'list'>;
   readonly #recorder: Recorder;
   readonly #ownership: Ownership<MachineSet, Machine>;
 
-  constructor({ store, recorder }: MachineSetControllerOptions) {
+  constructor({ store, known = store, recorder }: MachineSetControllerOptions) {
     this.#store = store;
+    this.#known = known;
     this.#recorder = recorder;
     this.#ownership = {
       store,
@@ -73,7 +80,8 @@ export class MachineSetController {
   }
 
   async #reconcileNormal(stored: MachineSet): Promise<Result> {
-    admit(stored);
+    const seen = this.#settledMembers(admit(stored), await this.#machinesOfNamespace(stored, this.#known));
+    if (seen) return this.#settle(stored, seen);
     const before = await this.#machinesOfNamespace(stored);
     const owned = before.filter((machine) => isControlledBy(machine, stored));
     // Before the first machine is made: a set without the finalizer could go and leave its machines behind.
@@ -86,14 +94,27 @@ export class MachineSetController {
     return this.#settle(await this.#claim(claimed, nextOrdinal(set, after)), after);
   }
 
+  /** The members, if by what is seen nobody comes or goes; undefined: look at what is stored. */
+  #settledMembers(set: MachineSet, machines: readonly Machine[]): readonly Machine[] | undefined {
+    const { finalizers = [], annotations = {} } = set.metadata;
+    const members = machines.filter((machine) => isControlledBy(machine, set));
+    const remembered = annotations[NEXT_MACHINE_ANNOTATION] ?? '0';
+    const isSettled =
+      finalizers.includes(FINALIZER) &&
+      String(nextOrdinal(set, members)) === remembered &&
+      machines.every((machine) => changeOfOwner(set, machine) === undefined) &&
+      members.length >= set.spec.replicas &&
+      doomed(set, members).length === 0;
+    return isSettled ? members : undefined;
+  }
+
   /** True if machines were made or deleted. */
   async #balance(set: MachineSet, members: readonly Machine[], all: readonly Machine[]): Promise<boolean> {
     const surplus = members.length - set.spec.replicas;
     if (surplus > 0) {
-      const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
-      const doomed = first.filter(({ metadata }) => !metadata.deletionTimestamp);
-      for (const machine of doomed) await deleteMember(this.#ownership, set, machine);
-      return doomed.length > 0;
+      const leaving = doomed(set, members);
+      for (const machine of leaving) await deleteMember(this.#ownership, set, machine);
+      return leaving.length > 0;
     }
     if (surplus === 0 || set.metadata.annotations?.[DISABLE_CREATE_ANNOTATION] !== undefined) return false;
     const taken = new Set(all.map(({ metadata }) => metadata.name));
@@ -119,15 +140,22 @@ export class MachineSetController {
   }
 
   async #reconcileDelete(set: MachineSet): Promise<Result> {
-    const left = await deleteWithMembers(this.#ownership, set);
+    const seen = (await this.#machinesOfNamespace(set, this.#known)).filter((one) =>
+      isControlledBy(one, set),
+    );
+    const areLeaving = seen.length > 0 && seen.every(({ metadata }) => metadata.deletionTimestamp);
+    const left = areLeaving ? seen.length : await deleteWithMembers(this.#ownership, set);
     if (left === 0) return {};
     const status = { ...withoutError(set), replicas: left };
     await this.#save(set, withReady(set, status, 'Deleting', `${left} machines are left`, Date.now()));
     return {};
   }
 
-  async #machinesOfNamespace({ metadata }: MachineSet): Promise<Machine[]> {
-    return this.#store.list(MachineKind, { namespace: keyOf(metadata).namespace });
+  async #machinesOfNamespace(
+    { metadata }: MachineSet,
+    store: Pick<Store, 'list'> = this.#store,
+  ): Promise<Machine[]> {
+    return store.list(MachineKind, { namespace: keyOf(metadata).namespace });
   }
 
   async #owned(set: MachineSet): Promise<Machine[]> {
@@ -158,6 +186,13 @@ export class MachineSetController {
     if (isDeepStrictEqual(set.status, status)) return;
     await this.#store.applyStatus(MachineSetKind, keyOf(set.metadata), status, MANAGER);
   }
+}
+
+/** Those beyond replicas that are not on their way yet. */
+function doomed(set: MachineSet, members: readonly Machine[]): Machine[] {
+  const surplus = Math.max(0, members.length - set.spec.replicas);
+  const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
+  return first.filter(({ metadata }) => !metadata.deletionTimestamp);
 }
 
 function keyOf({ namespace = 'default', name }: MachineSet['metadata']): ObjectKey {

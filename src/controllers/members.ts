@@ -25,18 +25,16 @@ export async function claimMembers<O extends Selecting, M extends KubeObject>(
   const { ownerKind, memberKind, recorder } = ownership;
   const members: M[] = [];
   for (const candidate of candidates) {
-    const { name, labels, deletionTimestamp, ownerReferences = [] } = candidate.metadata;
-    const isSelected = selects(owner.spec.selector, labels);
-    if (isControlledBy(candidate, owner)) {
-      if (isSelected) {
-        members.push(candidate);
-        continue;
-      }
+    const { name, ownerReferences = [] } = candidate.metadata;
+    const change = changeOfOwner(owner, candidate);
+    if (change === undefined) {
+      if (isControlledBy(candidate, owner)) members.push(candidate);
+    } else if (change === 'release') {
       const others = ownerReferences.filter(({ uid }) => uid !== owner.metadata.uid);
       await setOwners(ownership, candidate, others);
       const message = `${memberKind.kind} ${name}: the selector does not select its labels any more`;
       recorder.event(owner, { type: 'Normal', reason: 'Released', message });
-    } else if (isSelected && !controllerOf(candidate) && !deletionTimestamp) {
+    } else {
       const owners = [...ownerReferences, controllerReference(ownerKind, owner)];
       members.push(await setOwners(ownership, candidate, owners));
       const message = `${memberKind.kind} ${name}: it had no owner, and the selector selects its labels`;
@@ -44,6 +42,14 @@ export async function claimMembers<O extends Selecting, M extends KubeObject>(
     }
   }
   return members;
+}
+
+/** What has to happen for the object to belong to whom it should; undefined: nothing. */
+export function changeOfOwner(owner: Selecting, candidate: KubeObject): 'adopt' | 'release' | undefined {
+  const { labels, deletionTimestamp } = candidate.metadata;
+  const isSelected = selects(owner.spec.selector, labels);
+  if (isControlledBy(candidate, owner)) return isSelected ? undefined : 'release';
+  return isSelected && !controllerOf(candidate) && !deletionTimestamp ? 'adopt' : undefined;
 }
 
 /**

@@ -2,8 +2,10 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
+import { MachineSetController } from '../../src/controllers/machine-set.ts';
 import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { dyingStore, ProcessDied } from './dying-store.ts';
 import { key, NAMESPACE, untilNoConflict, World } from './world.ts';
 
@@ -101,6 +103,44 @@ describe('replicas', () => {
     await world.settle();
     expect(await world.names()).toEqual([]);
     expect(await ready()).toMatchObject({ status: 'False', reason: 'Paused' });
+  });
+});
+
+describe('a list that is a moment old', () => {
+  it('is enough to count by, so that a change of one of many machines costs no list of all', async () => {
+    await world.applySet({ replicas: 3 });
+    await world.settle();
+    let lists = 0;
+    const store = new Proxy(world.store, {
+      get: (target, name) => {
+        if (name === 'list') lists += 1;
+        const value = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const sets = new MachineSetController({ store, known: world.store, recorder: { event: () => {} } });
+    await world.makeReady('workers-1');
+    await sets.reconcile(key('workers'));
+    expect((await world.set()).status?.readyReplicas).toBe(1);
+    expect(lists).toBe(0);
+  });
+
+  it('makes and deletes nothing: what it lacks, or has too much, is looked up', async () => {
+    await world.applySet({ replicas: 2 });
+    await world.settle();
+    const before = await world.names();
+    const [first, second] = await world.machines();
+    for (const old of [
+      [],
+      [first],
+      [first, second, { ...second, metadata: { ...second?.metadata, name: 'gone' } }],
+    ]) {
+      const known = { list: async () => old } as unknown as Pick<Store, 'list'>;
+      const sets = new MachineSetController({ store: world.store, known, recorder: { event: () => {} } });
+      await sets.reconcile(key('workers'));
+      expect(await world.names()).toEqual(before);
+      expect(await world.leaving()).toEqual([]);
+    }
   });
 });
 
