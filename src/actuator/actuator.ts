@@ -84,6 +84,12 @@ export class Actuator {
     );
   }
 
+  /** True if anything of this machine may be on its host. */
+  async wasBegun(machine: ObjectKey): Promise<boolean> {
+    const home = this.#options.workspaces.machine(machine);
+    return (await this.hasState(machine)) || (await unfinishedVerb(home)) !== undefined;
+  }
+
   /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
   async plan(intent: MachineIntent, options: VerbOptions = {}): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {

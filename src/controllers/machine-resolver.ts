@@ -67,6 +67,14 @@ export class MachineResolver {
     await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
   }
 
+  /** The machine could not be made there. True if it may go elsewhere: `place` then prefers that for a while. */
+  passOver({ machine, spec, cluster, site }: PlacedMachine): boolean {
+    const sites = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
+    if (sites.every(({ uri }) => uri === site.uri)) return false;
+    this.#placer.passOver(machine, site.uri);
+    return true;
+  }
+
   /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
   async seed(placed: PlacedMachine): Promise<SeedIntent> {
     const { identity, machine, cluster, spec, site, path } = placed;

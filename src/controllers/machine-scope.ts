@@ -123,6 +123,12 @@ export class MachineScope {
     this.status.providerStatus = kept;
   }
 
+  /** Of a machine of which nothing is on its host. */
+  forgetPlace(): void {
+    const { pinned: _, host: __, ...kept } = this.providerStatus;
+    this.status.providerStatus = kept;
+  }
+
   clearError(): void {
     delete this.status.errorReason;
     delete this.status.errorMessage;

@@ -11,6 +11,7 @@ import { domainName } from '../intent/names.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey } from '../store/store.ts';
+import { orElsewhere } from './another-host.ts';
 import { lastSeen, lookAtDomain } from './domain-look.ts';
 import { addressPollMs } from './guest-addresses.ts';
 import { applyMachine } from './machine-apply.ts';
@@ -102,7 +103,11 @@ export class MachineController {
       return this.#settle(scope, placed, observed, scope.providerStatus.lastPlan);
     }
     const now =
-      reason === undefined ? observed : await applyMachine(this.#parts, scope, placed, resolved, reason);
+      reason === undefined
+        ? observed
+        : await orElsewhere(this.#parts, scope, placed, () =>
+            applyMachine(this.#parts, scope, placed, resolved, reason),
+          );
     await scope.claim(true);
     return this.#settle(scope, placed, now);
   }

@@ -9,6 +9,9 @@ import type { Site } from '../intent/site.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Store } from '../store/store.ts';
 
+/** What a host lacked may be there again after this. */
+const TRIED_MS = 10 * 60_000;
+
 interface Place {
   readonly uri: string;
   readonly memoryMiB: number;
@@ -19,6 +22,8 @@ export class Placer {
   readonly #libvirt: (uri: string) => Libvirt;
   /** Chosen by us, and perhaps not yet written into the status of the machine; by uid. */
   readonly #chosen = new Map<string, Place>();
+  /** Hosts on which a machine could not be made, with the time of the last try (performance.now()); by uid. */
+  readonly #passedOver = new Map<string, Map<string, number>>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: { readonly store: Store; readonly libvirt: (uri: string) => Libvirt }) {
@@ -35,12 +40,20 @@ export class Placer {
     return turn;
   }
 
+  /** Prefer other hosts for this machine from now on, for a while. */
+  passOver({ metadata: { uid = '' } }: Machine, uri: string): void {
+    this.#passedOver.set(uid, (this.#passedOver.get(uid) ?? new Map()).set(uri, performance.now()));
+  }
+
   async #choose(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
     const { uid = '' } = machine.metadata;
     this.#chosen.delete(uid);
     const machines = (await this.#store.list(MachineKind)).filter(({ metadata }) => metadata.uid !== uid);
     const uids = new Set(machines.map(({ metadata }) => metadata.uid));
     for (const known of this.#chosen.keys()) if (!uids.has(known)) this.#chosen.delete(known);
+    for (const known of this.#passedOver.keys()) {
+      if (known !== uid && !uids.has(known)) this.#passedOver.delete(known);
+    }
     const placed = machines.flatMap((one) => {
       const place = this.#placeOf(one);
       return place ? [{ ...place, isSibling: areSiblings(one, machine) }] : [];
@@ -48,7 +61,12 @@ export class Placer {
     const looks = await Promise.all(sites.map((site) => this.#look(site, placed)));
     const candidates = looks.filter((look): look is Candidate => !(look instanceof CaplvError));
     if (candidates.length === 0) throw looks[0];
-    const site = choosePlace(candidates, wanted);
+    const failed = this.#passedOver.get(uid);
+    const wasTried = ({ uri }: Site) => performance.now() - (failed?.get(uri) ?? -TRIED_MS) < TRIED_MS;
+    const site = choosePlace(
+      candidates.map((one) => ({ ...one, wasTried: wasTried(one.site) })),
+      wanted,
+    );
     this.#chosen.set(uid, { uri: site.uri, memoryMiB: wanted.memoryMiB });
     return site;
   }

@@ -13,6 +13,8 @@ export interface Candidate {
   readonly machinesMiB: readonly number[];
   /** How many of them belong to the same Cluster as the new one. */
   readonly siblings: number;
+  /** True: the machine could not be made there. Another host is better, whatever else speaks for this one. */
+  readonly wasTried?: boolean;
 }
 
 export interface Wanted {
@@ -38,6 +40,7 @@ export function choosePlace(candidates: readonly Candidate[], wanted: Wanted): S
     site.failureDomain === undefined ? siblings : (domains.get(site.failureDomain) ?? 0);
   const [best] = [...fitting].sort(
     (a, b) =>
+      Number(a.wasTried ?? false) - Number(b.wasTried ?? false) ||
       inDomain(a) - inDomain(b) ||
       a.siblings - b.siblings ||
       roomMiB(b) - roomMiB(a) ||

@@ -2,14 +2,16 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NodeKind } from '../../src/controller/workload-nodes.ts';
 import { LeaseKind } from '../../src/kube/lease.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
-const soon = { timeout: 60_000, interval: 100 };
+// A guest that boots beside others needs minutes.
+vi.setConfig({ testTimeout: 400_000 });
+const soon = { timeout: 120_000, interval: 100 };
 
 let lab: ClusterLab;
 let controller: ControllerProcess;
@@ -61,6 +63,19 @@ describe('a Cluster of two hosts', () => {
     await expect.poll(() => lab.host(0), soon).toEqual({ domains: [], volumes: [] });
     await expect.poll(() => lab.host(1), soon).toEqual({ domains: [], volumes: [] });
   });
+});
+
+it('a machine that cannot be made on its host is made on another', async () => {
+  const [first] = lab.lab.hosts;
+  await execa('virsh', ['-c', first?.uri ?? '', 'pool-destroy', 'default']);
+  try {
+    await lab.apply(cluster(), lab.machine('a'), lab.machine('b'));
+    for (const name of ['a', 'b']) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(1)).domains.sort()).toEqual(['default.a', 'default.b']);
+    expect(await lab.kubectl('get', 'machine', 'a', '--no-headers')).toContain('host-2');
+  } finally {
+    await execa('virsh', ['-c', first?.uri ?? '', 'pool-start', 'default']);
+  }
 });
 
 describe('the command line, on a cluster', () => {

@@ -37,6 +37,12 @@ describe('a new machine', () => {
     expect(choose([a1, a2, b1, b2])).toBe('b2');
   });
 
+  it('goes elsewhere after it could not be made on the best host, and back there when nothing else has room', () => {
+    const tried = host('tried', { wasTried: true });
+    expect(choose([tried, host('full', { siblings: 5, freeMemoryMiB: 2048 })])).toBe('full');
+    expect(choose([tried, host('full', { freeMemoryMiB: 512 })])).toBe('tried');
+  });
+
   it('goes to the same host whatever the order in which hosts are given', () => {
     expect(choose([host('b'), host('a')])).toBe(choose([host('a'), host('b')]));
   });
