@@ -120,13 +120,19 @@ export class MachineScope {
 
   clearPlan(): void {
     const { lastPlan: _, ...kept } = this.providerStatus;
-    this.status.providerStatus = kept;
+    this.#replaceProviderStatus(kept);
   }
 
   /** Of a machine of which nothing is on its host. */
   forgetPlace(): void {
     const { pinned: _, host: __, ...kept } = this.providerStatus;
-    this.status.providerStatus = kept;
+    this.#replaceProviderStatus(kept);
+  }
+
+  /** Of a struct whose every field a server-side apply takes away, the API server makes null, and refuses that. */
+  #replaceProviderStatus(kept: MachineProviderStatus): void {
+    if (Object.values(kept).some((value) => value !== undefined)) this.status.providerStatus = kept;
+    else delete this.status.providerStatus;
   }
 
   clearError(): void {
