@@ -4,26 +4,33 @@ import type { ActuatorEvent } from './actuator/verbs.ts';
 import { ClusterKind } from './api/cluster.ts';
 import { type Machine, MachineKind } from './api/machine.ts';
 import { MachineDeploymentKind } from './api/machine-deployment.ts';
+import { MachineHealthCheckKind } from './api/machine-health-check.ts';
 import { MachineSetKind } from './api/machine-set.ts';
 import { SecretKind } from './api/secret.ts';
 import type { Config } from './config.ts';
 import type { Backend } from './controller/backend.ts';
 import { describeEvent } from './controller/machine-events.ts';
 import {
+  checksOfMachine,
   clusterOfMachine,
   flowOfMachine,
   isAsked,
+  isHealthNews,
   MACHINE_INDEXES,
   machinesOfCluster,
+  machinesOfNode,
   machinesOfSecret,
 } from './controllers/concerns.ts';
 import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
+import { MachineHealthCheckController } from './controllers/machine-health-check.ts';
+import { pastRemediations } from './controllers/machine-remediation.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
 import { OrphanSweep } from './controllers/orphan-sweep.ts';
 import { OrphanSweeps } from './controllers/orphan-sweeps.ts';
+import { RepairBudget } from './controllers/repair-budget.ts';
 import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { domainName } from './intent/names.ts';
@@ -67,12 +74,17 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const clusters = manager.informer(ClusterKind, { resyncMs: RESYNC_MS });
   const sets = manager.informer(MachineSetKind, { resyncMs: RESYNC_MS });
   const deployments = manager.informer(MachineDeploymentKind, { resyncMs: RESYNC_MS });
+  const checks = manager.informer(MachineHealthCheckKind, { resyncMs: RESYNC_MS });
   const secrets = manager.informer({ ...SecretKind, metadataOnly: true });
 
   const cached = new CachedStore(backend.store, [machines, clusters] as unknown as Informer[]);
   const store = Object.assign(cached, { installation: backend.installation });
   /** Uids of Machines that a sweep found to be in no state, or not whole. */
   const unknown = new Set<string>();
+  const budget = new RepairBudget({
+    store,
+    elsewhere: async () => checks.list().flatMap(pastRemediations),
+  });
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
     // Asked once for each finding: should it fail, the next sweep finds it again.
@@ -122,6 +134,11 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     .watch(deployments, { when: isAsked })
     .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
 
+  const checkReconciler = new MachineHealthCheckController({ store, recorder, budget, nodes: backend.nodes });
+  const check = controller('machinehealthcheck', 1, (key) => checkReconciler.reconcile(key))
+    .watch(checks, { when: isAsked })
+    .watch(machines, { when: isHealthNews, keys: (one) => checksOfMachine(checks, one) });
+
   const hosts = new HostWatches({
     libvirt: engine.libvirt,
     log,
@@ -153,11 +170,17 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     intervalMs: sweepMs,
   });
 
-  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, orphans]) manager.add(runnable);
-  if (backend.nodesOf) {
-    const reconciler = new NodeController({ store, recorder, nodesOf: backend.nodesOf });
+  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans]) manager.add(runnable);
+  if (backend.nodes) {
+    const reconciler = new NodeController({ store, recorder, nodes: backend.nodes });
     const node = controller('node', 1, (key) => reconciler.reconcile(key));
     manager.add(node.watch(machines, { when: ({ object }) => isAwaited(object) }));
+    backend.nodes.addHandler((changed) => {
+      for (const one of machinesOfNode(machines, changed)) {
+        if (isAwaited(one)) node.enqueue(keyOf(one));
+        for (const key of checksOfMachine(checks, one)) check.enqueue(key);
+      }
+    });
   }
   try {
     await manager.run(stop);

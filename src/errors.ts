@@ -28,6 +28,7 @@ export const ERROR_CODES = [
   'StateDirNotWritable',
   'Conflict',
   'NotFound',
+  'NodesUnreadable',
   'WaitTimeout',
   'Interrupted',
 ] as const;

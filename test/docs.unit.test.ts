@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { HEALTH_REASONS } from '../src/controllers/health-reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 
 const page = readFileSync(new URL('../docs/troubleshooting.md', import.meta.url), 'utf8');
@@ -7,3 +8,10 @@ const page = readFileSync(new URL('../docs/troubleshooting.md', import.meta.url)
 it.each(ERROR_CODES)('who sees the code %s finds it in docs/troubleshooting.md', (code) => {
   expect(page).toContain(`\`${code}\``);
 });
+
+it.each(Object.entries(HEALTH_REASONS))(
+  'who sees %s at a health check finds there what it means',
+  (reason, meaning) => {
+    expect(page).toContain(`| \`${reason}\` | ${meaning}`);
+  },
+);

@@ -1,6 +1,7 @@
 /** Kinds of field that several types share. Units, forms and limits are said here once. */
 
 import { isIP } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { withRules } from './rule.ts';
 
@@ -58,11 +59,37 @@ export function libvirtURI(): z.ZodString {
 
 /** Where a file comes from: an absolute path, file:, http: or https:. A manifest may use a path relative to itself. */
 export function fileURI(example: string): z.ZodString {
-  return text(
-    /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s])[^\r\n]*$/,
-    `an absolute path, file:///…, http://… or https://…, for example ${example}`,
-    4096,
+  return readableURI(
+    text(
+      /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s])[^\r\n]*$/,
+      `an absolute path, file:///…, http://… or https://…, for example ${example}`,
+      4096,
+    ),
   ).meta({ file: true });
+}
+
+/** With what makes a URI one that `new URL` and the file system can do something with. */
+export function readableURI(schema: z.ZodString): z.ZodString {
+  return withRules(schema, [
+    {
+      fields: [],
+      message: 'this is no URI that can be read',
+      fix: 'write a % in it as %25, and check its host',
+      cel: "!self.matches('^(file|https?):') || self.matches('^([^%]|%[0-9A-Fa-f]{2})*$')",
+      check: isReadable,
+    },
+  ]);
+}
+
+function isReadable(uri: string): boolean {
+  if (!/^(file|https?):/.test(uri)) return !uri.includes('\0');
+  try {
+    const url = new URL(uri);
+    const path = url.protocol === 'file:' ? fileURLToPath(url) : decodeURIComponent(url.pathname);
+    return !path.includes('\0') && /^([^%]|%[0-9A-Fa-f]{2})*$/.test(uri);
+  } catch {
+    return false;
+  }
 }
 
 /** Secret text: never shown, never substituted. At most 1 MiB, more than a Secret or etcd takes. */
@@ -114,6 +141,11 @@ export function isCIDR(value: string): boolean {
   const [address = '', prefix = '', ...rest] = value.split('/');
   const bits = { 4: 32, 6: 128 }[isIP(address)];
   return bits !== undefined && rest.length === 0 && /^(0|[1-9]\d*)$/.test(prefix) && Number(prefix) <= bits;
+}
+
+/** A length of time as src/duration.ts reads it. */
+export function duration(example: string): z.ZodString {
+  return text(/^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$/, `a duration, for example ${example}`, 32);
 }
 
 /** Point in time, RFC 3339. */

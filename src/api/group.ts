@@ -27,3 +27,6 @@ export function canonicalApiVersion(apiVersion: string): string {
 
 /** Annotation that stops all work on an object while it is there. */
 export const PAUSED_ANNOTATION = 'cluster-api.k8s.io/paused';
+
+/** Annotation of a Machine that keeps MachineHealthChecks away from it. */
+export const SKIP_REMEDIATION_ANNOTATION = 'cluster-api.k8s.io/skip-remediation';

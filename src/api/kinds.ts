@@ -5,6 +5,7 @@ import { API_VERSION, canonicalApiVersion } from './group.ts';
 import type { ApiKind } from './kind.ts';
 import { MachineKind } from './machine.ts';
 import { MachineDeploymentKind } from './machine-deployment.ts';
+import { MachineHealthCheckKind } from './machine-health-check.ts';
 import { MachineSetKind } from './machine-set.ts';
 import { SecretKind } from './secret.ts';
 
@@ -14,6 +15,7 @@ export const CLUSTER_API_KINDS: readonly ApiKind[] = [
   MachineKind,
   MachineSetKind,
   MachineDeploymentKind,
+  MachineHealthCheckKind,
 ];
 
 /** In the order in which they are applied: what others refer to comes first. */

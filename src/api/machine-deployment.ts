@@ -3,19 +3,12 @@
 import { z } from 'zod';
 import type { KubeObject, ObjectMeta } from '../store/store.ts';
 import { ConditionsSchema } from './condition.ts';
+import { countOrPercent } from './count-or-percent.ts';
 import { API_VERSION, GROUP, VERSION } from './group.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { LabelSelectorSchema, MachineTemplateSchema, TEMPLATE_RULES } from './machine-template.ts';
 import { objectMetadata } from './metadata.ts';
 import { withRules } from './rule.ts';
-
-/** A number of machines, or a share of all of them. */
-function countOrPercent() {
-  return z.union([z.int().min(0), z.string().regex(/^(100|[1-9]?[0-9])%$/)]).meta({
-    'x-kubernetes-int-or-string': true,
-    form: 'a number of machines or a percentage, for example 1 or 25%',
-  });
-}
 
 const StrategySchema = withRules(
   z.strictObject({

@@ -1,7 +1,7 @@
 /** LibvirtMachineProviderSpec: what a Machine wants of libvirt. Sizes in GB count as libvirt counts: 1 GB = 1024 MiB. */
 
 import { z } from 'zod';
-import { dnsLabel, fileURI, libvirtName, libvirtURI, secretText, text } from './field.ts';
+import { dnsLabel, fileURI, libvirtName, libvirtURI, readableURI, secretText, text } from './field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from './group.ts';
 import { DiskSchema } from './machine-disk.ts';
 import { InterfaceSchema } from './machine-interface.ts';
@@ -28,10 +28,12 @@ const MachineFields = z.strictObject({
     .optional()
     .describe('Memory in MiB, for example 2048. This or memoryInGB.'),
 
-  imageURI: text(
-    /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s]|volume:[^/\s]+\/[^/\r\n])[^\r\n]*$/,
-    'an absolute path, file:///…, http://…, https://… or volume:POOL/NAME, for example /var/lib/images/debian-12.qcow2',
-    4096,
+  imageURI: readableURI(
+    text(
+      /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s]|volume:[^/\s]+\/[^/\r\n])[^\r\n]*$/,
+      'an absolute path, file:///…, http://…, https://… or volume:POOL/NAME, for example /var/lib/images/debian-12.qcow2',
+      4096,
+    ),
   )
     .meta({ file: true })
     .describe(

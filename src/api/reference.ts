@@ -5,6 +5,7 @@ import { ClusterSpecSchema } from './cluster.ts';
 import { LibvirtClusterProviderSpecSchema } from './cluster-provider-spec.ts';
 import { API_VERSION } from './group.ts';
 import { MachineDeploymentSpecSchema } from './machine-deployment.ts';
+import { MachineHealthCheckSpecSchema } from './machine-health-check.ts';
 import { LibvirtMachineProviderSpecSchema } from './machine-provider-spec.ts';
 import { MachineSetSpecSchema } from './machine-set.ts';
 import { MachineSpecSchema } from './machine-spec.ts';
@@ -35,6 +36,7 @@ const SECTIONS: readonly {
     schema: MachineDeploymentSpecSchema,
     elsewhere: ['template'],
   },
+  { title: 'MachineHealthCheck', intro: 'Fields of `spec`.', schema: MachineHealthCheckSpecSchema },
 ];
 
 const INTRO = `# API reference

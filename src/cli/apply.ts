@@ -45,7 +45,9 @@ export async function apply(flags: ApplyFlags): Promise<number> {
         );
       }
       if (manifests.some(needsController)) {
-        context.terminal.say('Machines of sets and deployments are made by: caplv controller --local');
+        context.terminal.say(
+          'Machines of sets and deployments are made, and checked, by: caplv controller --local',
+        );
       }
       return Math.max(EXIT.ok, ...codes);
     },
@@ -65,9 +67,9 @@ export function inOrder(manifests: readonly Manifest[]): Manifest[] {
   return [...manifests].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Sets and deployments are the work of a controller that stays. */
+/** Sets, deployments and health checks are the work of a controller that stays. */
 function needsController({ object }: Manifest): boolean {
-  return object.kind === 'MachineSet' || object.kind === 'MachineDeployment';
+  return ['MachineSet', 'MachineDeployment', 'MachineHealthCheck'].includes(object.kind);
 }
 
 export function kindOf(object: KubeObject): ApiKind {

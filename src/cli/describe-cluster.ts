@@ -4,6 +4,7 @@ import { type Cluster, ClusterKind } from '../api/cluster.ts';
 import type { Condition } from '../api/condition.ts';
 import { clusterNameOf, MachineKind } from '../api/machine.ts';
 import { MachineDeploymentKind } from '../api/machine-deployment.ts';
+import { MachineHealthCheckKind } from '../api/machine-health-check.ts';
 import { MachineSetKind } from '../api/machine-set.ts';
 import { formatDuration } from '../duration.ts';
 import { controllerOf } from '../kube/owner.ts';
@@ -49,11 +50,12 @@ export async function describeCluster(name: string, flags: DescribeClusterFlags)
 async function treeOf(store: Store, namespace: string, name: string): Promise<Node> {
   const cluster = await store.get(ClusterKind, { namespace, name });
   if (!cluster) throw notFound(ClusterKind, name, namespace);
-  const [clusters, machines, sets, deployments] = await Promise.all([
+  const [clusters, machines, sets, deployments, checks] = await Promise.all([
     store.list(ClusterKind, { namespace }),
     store.list(MachineKind, { namespace }),
     store.list(MachineSetKind, { namespace }),
     store.list(MachineDeploymentKind, { namespace }),
+    store.list(MachineHealthCheckKind, { namespace }),
   ]);
   const isOurs = (named: string | undefined) =>
     (named ?? (clusters.length === 1 ? name : undefined)) === name;
@@ -62,6 +64,7 @@ async function treeOf(store: Store, namespace: string, name: string): Promise<No
     ...[...sets, ...deployments].filter(({ spec }) =>
       isOurs(clusterNameOf({ metadata: { name: '', ...spec.template.metadata }, spec: spec.template.spec })),
     ),
+    ...checks.filter(({ spec }) => isOurs(spec.clusterName)),
   ];
   const uids = new Set(mine.map(({ metadata }) => metadata.uid));
   const ownedBy = (owner: string | undefined) =>

@@ -4,7 +4,7 @@ import { LocalWorkspaces } from '../actuator/local-workspaces.ts';
 import type { Knowledge } from '../actuator/orphans.ts';
 import type { Workspaces } from '../actuator/workspaces.ts';
 import { MachineKind } from '../api/machine.ts';
-import type { NodeControllerOptions } from '../controllers/node.ts';
+import type { WorkloadNodes } from '../controllers/node.ts';
 import type { Recorder } from '../controllers/recorder.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { formatKey, keyOf } from '../kube/key.ts';
@@ -16,7 +16,7 @@ import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
 import { connectCluster } from './cluster-connection.ts';
 import { processName } from './process-name.ts';
-import { WorkloadNodes } from './workload-nodes.ts';
+import { WatchedNodes } from './workload-nodes.ts';
 
 export interface Backend {
   readonly store: Store;
@@ -29,8 +29,8 @@ export interface Backend {
   readonly workspaces: Workspaces;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
-  /** Nodes of the cluster that a Machine is to be part of; absent: nobody knows of any. */
-  readonly nodesOf?: NodeControllerOptions['nodesOf'];
+  /** Absent: nobody knows of any. */
+  readonly nodes?: WorkloadNodes;
   /** Call it when all work has ended. */
   close(): Promise<void>;
 }
@@ -54,7 +54,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const { log, metrics } = options;
   const { client, store, namespace, installation, workspaces, isGone, close } = await connectCluster(options);
   const events = new EventRecorder({ store, controller: NAME, log });
-  const nodes = new WorkloadNodes(client);
+  const nodes = new WatchedNodes({ client, log, metrics });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
   };
@@ -64,7 +64,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     identify: installation,
     workspaces,
     recorder,
-    nodesOf: (machine) => nodes.of(machine),
+    nodes,
     leaderElection: new LeaderElection({
       client,
       namespace,
@@ -75,6 +75,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
       metrics,
     }),
     close: async () => {
+      await nodes.close();
       await events.flush();
       await close();
     },

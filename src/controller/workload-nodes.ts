@@ -1,19 +1,27 @@
 /**
  * Nodes of the clusters that machines are made for. Which cluster that is says a Secret `<cluster>-kubeconfig` with the key
- * `value`, as Cluster API has it; without one, machines join the cluster that their objects are in.
+ * `value`, as Cluster API has it; without one, machines join the cluster that their objects are in. Each cluster is watched
+ * from the first question on, until nobody has asked for a while.
  */
 
 import { clusterNameOf, type Machine } from '../api/machine.ts';
 import { SecretKind, secretValue } from '../api/secret.ts';
-import type { WorkloadNode } from '../controllers/node.ts';
+import type { WorkloadNode, WorkloadNodes } from '../controllers/node.ts';
 import { Transient } from '../errors.ts';
 import { Client } from '../kube/client.ts';
+import { type Change, Informer } from '../kube/informer.ts';
 import { connectionFromText } from '../kube/kubeconfig.ts';
+import { KubernetesStore } from '../kube/kubernetes-store.ts';
+import type { Logger } from '../kube/log.ts';
+import type { Metrics } from '../kube/metrics.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
 
 export interface Node extends KubeObject {
   spec: { readonly providerID?: string };
-  status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
+  status?: {
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly conditions?: WorkloadNode['conditions'];
+  };
 }
 
 export const NodeKind: ResourceKind<Node> = {
@@ -24,61 +32,156 @@ export const NodeKind: ResourceKind<Node> = {
   namespaced: false,
 };
 
-/** Many machines ask at once: one list serves them all. */
-const FRESH_MS = 5_000;
+/** Longer than the resync of those who ask again and again. */
+const IDLE_MS = 30 * 60_000;
 
-interface Listed {
-  readonly at: number;
-  readonly nodes: Promise<readonly WorkloadNode[]>;
+interface Place {
+  /** Empty: this cluster. */
+  readonly kubeconfig: string;
+  /** Where it stands, for messages. */
+  readonly secret: string;
 }
 
-export class WorkloadNodes {
-  readonly #client: Client;
-  /** By the text of the kubeconfig; empty: this cluster. */
-  readonly #listed = new Map<string, Listed>();
+interface Watch {
+  readonly client: Client;
+  readonly nodes: Informer<Node>;
+  readonly idle: NodeJS.Timeout;
+  readonly stop: AbortController;
+}
 
-  constructor(client: Client) {
-    this.#client = client;
+export interface WatchedNodesOptions {
+  readonly client: Client;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export class WatchedNodes implements WorkloadNodes {
+  readonly #options: WatchedNodesOptions;
+  readonly #handlers: ((node: WorkloadNode) => void)[] = [];
+  /** By the text of the kubeconfig. */
+  readonly #watches = new Map<string, Promise<Watch>>();
+
+  constructor(options: WatchedNodesOptions) {
+    this.#options = options;
+  }
+
+  addHandler(handler: (node: WorkloadNode) => void): void {
+    this.#handlers.push(handler);
   }
 
   async of(machine: Machine): Promise<readonly WorkloadNode[]> {
+    const { nodes, idle } = await this.#watch(await this.#placeOf(machine));
+    idle.refresh();
+    return nodes.list().map(workloadNode);
+  }
+
+  async read(machine: Machine): Promise<readonly WorkloadNode[]> {
+    const place = await this.#placeOf(machine);
+    const { client } = await this.#watch(place);
+    return (await list(client, place)).map(workloadNode);
+  }
+
+  /** Ends all watches. */
+  async close(): Promise<void> {
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    for (const watch of await Promise.allSettled(watches)) {
+      if (watch.status === 'fulfilled') this.#end(watch.value);
+    }
+  }
+
+  async #placeOf(machine: Machine): Promise<Place> {
     const { namespace = 'default' } = machine.metadata;
     const cluster = clusterNameOf(machine);
     const name = `${cluster}-kubeconfig`;
     const secret =
-      cluster === undefined ? undefined : await this.#client.get(SecretKind, { namespace, name });
-    return this.#list((secret && secretValue(secret, 'value')) ?? '', `Secret ${namespace}/${name}`);
+      cluster === undefined ? undefined : await this.#options.client.get(SecretKind, { namespace, name });
+    return {
+      kubeconfig: (secret && secretValue(secret, 'value')) ?? '',
+      secret: `Secret ${namespace}/${name}`,
+    };
   }
 
-  #list(kubeconfig: string, where: string): Promise<readonly WorkloadNode[]> {
-    const now = performance.now();
-    for (const [key, { at }] of this.#listed) if (now - at > FRESH_MS) this.#listed.delete(key);
-    const known = this.#listed.get(kubeconfig);
-    if (known) return known.nodes;
-    const nodes = this.#ask(kubeconfig, where);
-    this.#listed.set(kubeconfig, { at: now, nodes });
-    return nodes;
+  /** Many ask at once: one watch serves them all. */
+  #watch(place: Place): Promise<Watch> {
+    const { kubeconfig } = place;
+    const known = this.#watches.get(kubeconfig);
+    if (known) return known;
+    const watch = this.#begin(place);
+    this.#watches.set(kubeconfig, watch);
+    watch.catch(() => this.#watches.delete(kubeconfig));
+    return watch;
   }
 
-  async #ask(kubeconfig: string, where: string): Promise<readonly WorkloadNode[]> {
-    const client = kubeconfig === '' ? this.#client : clientFrom(kubeconfig, where);
+  async #begin(place: Place): Promise<Watch> {
+    const { log, metrics } = this.#options;
+    const client = place.kubeconfig === '' ? this.#options.client : clientFrom(place);
+    const stop = new AbortController();
     try {
-      const { items } = await client.list(NodeKind);
-      return items.map(({ metadata, spec, status }) => ({
-        name: metadata.name,
-        uid: metadata.uid,
-        providerID: spec.providerID,
-        addresses: (status?.addresses ?? []).map(({ address }) => address),
-      }));
-    } finally {
-      if (client !== this.#client) client.close();
+      // A watch tries for ever, and tells nobody why it cannot begin.
+      await list(client, place);
+    } catch (error) {
+      if (client !== this.#options.client) client.close();
+      throw error;
     }
+    const nodes = new Informer(new KubernetesStore(client, { log, metrics }), NodeKind, log);
+    nodes.addHandler((change) => this.#tell(change));
+    void nodes.run(stop.signal);
+    const idle = setTimeout(() => {
+      this.#watches.delete(place.kubeconfig);
+      this.#end(watch);
+    }, IDLE_MS).unref();
+    const watch = { client, nodes, idle, stop };
+    await nodes.whenSynced();
+    return watch;
+  }
+
+  #end({ client, idle, stop }: Watch): void {
+    clearTimeout(idle);
+    stop.abort();
+    if (client !== this.#options.client) client.close();
+  }
+
+  /** A kubelet says every few minutes that it is there; that is no news. */
+  #tell({ object, before }: Change<Node>): void {
+    const node = workloadNode(object);
+    if (before && JSON.stringify(workloadNode(before)) === JSON.stringify(node)) return;
+    for (const handler of this.#handlers) handler(node);
   }
 }
 
-function clientFrom(kubeconfig: string, where: string): Client {
+async function list(client: Client, { kubeconfig, secret }: Place): Promise<readonly Node[]> {
   try {
-    return new Client(connectionFromText(kubeconfig, where));
+    return (await client.list(NodeKind)).items;
+  } catch (error) {
+    const where = kubeconfig === '' ? 'this cluster' : `the cluster of ${secret}`;
+    throw new Transient({
+      code: 'NodesUnreadable',
+      message: `the Nodes of ${where} cannot be read: ${(error as Error).message}`,
+      fix: 'let its API server answer, and the kubeconfig list and watch Nodes',
+      retryAfterMs: 10_000,
+      cause: error,
+    });
+  }
+}
+
+function workloadNode({ metadata, spec, status }: Node): WorkloadNode {
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    providerID: spec.providerID,
+    addresses: (status?.addresses ?? []).map(({ address }) => address),
+    conditions: (status?.conditions ?? []).map(({ type, status: is, lastTransitionTime }) => ({
+      type,
+      status: is,
+      ...(lastTransitionTime && { lastTransitionTime }),
+    })),
+  };
+}
+
+function clientFrom({ kubeconfig, secret }: Place): Client {
+  try {
+    return new Client(connectionFromText(kubeconfig, secret));
   } catch (error) {
     throw new Transient({
       code: 'InvalidConfiguration',

@@ -1,9 +1,12 @@
 /** Which objects a change of another one concerns: the wiring between informers and controllers. */
 
 import { clusterNameOf, type Machine } from '../api/machine.ts';
+import type { MachineHealthCheck } from '../api/machine-health-check.ts';
+import { selects } from '../api/machine-template.ts';
 import type { Change, Informer } from '../kube/informer.ts';
 import { keyOf } from '../kube/key.ts';
 import type { KubeObject, ObjectKey } from '../store/store.ts';
+import type { WorkloadNode } from './node.ts';
 
 /** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
 export const MACHINE_INDEXES = {
@@ -14,6 +17,7 @@ export const MACHINE_INDEXES = {
     spec.bootstrap?.dataSecretName === undefined
       ? []
       : [`${metadata.namespace}/${spec.bootstrap.dataSecretName}`],
+  node: ({ spec, status }: Machine) => [spec.providerID ?? [], status?.nodeRef?.name ?? []].flat(),
   host: ({ status }: Machine) => (status?.providerStatus?.pinned ? [status.providerStatus.pinned.uri] : []),
 };
 
@@ -25,6 +29,23 @@ export function machinesOfCluster(machines: Informer<Machine>, { metadata }: Kub
 
 export function machinesOfSecret(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
   return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(keyOf);
+}
+
+/** Names of Nodes are those of any cluster: one Machine too many costs little. */
+export function machinesOfNode(machines: Informer<Machine>, { name, providerID }: WorkloadNode): Machine[] {
+  const found = [name, providerID ?? []].flat().flatMap((index) => machines.byIndex('node', index));
+  return [...new Set(found)];
+}
+
+/** MachineHealthChecks that look at the Machine; which Cluster they mean is for them to find out. */
+export function checksOfMachine(
+  checks: Informer<MachineHealthCheck>,
+  { metadata }: Pick<Machine, 'metadata'>,
+): ObjectKey[] {
+  return checks
+    .list(metadata.namespace)
+    .filter(({ spec }) => selects(spec.selector, metadata.labels))
+    .map(keyOf);
 }
 
 export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine): ObjectKey[] {
@@ -43,6 +64,17 @@ export function flowOfMachine({ metadata }: Machine): string {
 export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
   if (type !== 'MODIFIED' || !before) return true;
   return wishOf(object) !== wishOf(before);
+}
+
+/** What a MachineHealthCheck goes by. */
+export function isHealthNews(change: Change<Machine>): boolean {
+  const { object, before } = change;
+  return isAsked(change) || (before !== undefined && healthTextOf(object) !== healthTextOf(before));
+}
+
+function healthTextOf({ status }: Machine): string {
+  const conditions = (status?.conditions ?? []).map(({ type, status: is, reason }) => [type, is, reason]);
+  return JSON.stringify([conditions, status?.nodeRef?.name, status?.errorReason]);
 }
 
 function wishOf({ metadata }: KubeObject): string {

@@ -11,17 +11,31 @@ export interface WorkloadNode {
   readonly uid: string | undefined;
   readonly providerID: string | undefined;
   readonly addresses: readonly string[];
+  readonly conditions: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly lastTransitionTime?: string | null;
+  }[];
+}
+
+/** Nodes of the cluster that a Machine is to be part of. Throws Transient NodesUnreadable. */
+export interface WorkloadNodes {
+  /** As a watch shows them: costs no request a Node, and may be old while a connection hangs. */
+  of(machine: Machine): Promise<readonly WorkloadNode[]>;
+  /** As they are now. */
+  read(machine: Machine): Promise<readonly WorkloadNode[]>;
+  /** Tells of each Node that comes, goes, or changes in what is said of it here, in any cluster that was asked for. */
+  addHandler(handler: (node: WorkloadNode) => void): void;
 }
 
 export interface NodeControllerOptions {
   readonly store: Store;
   readonly recorder: Recorder;
-  /** Nodes of the cluster that the Machine is to be part of. */
-  readonly nodesOf: (machine: Machine) => Promise<readonly WorkloadNode[]>;
+  readonly nodes: Pick<WorkloadNodes, 'of'>;
 }
 
 const FIELD_MANAGER = 'caplv-node';
-/** A kubelet registers minutes after the guest has an address, or never where there is none. */
+/** A watch tells of Nodes with a providerID. For the others we look: minutes after the guest has an address, or never. */
 const POLLS = [
   { untilMs: 10 * 60_000, everyMs: 10_000 },
   { untilMs: Number.POSITIVE_INFINITY, everyMs: 5 * 60_000 },
@@ -35,10 +49,10 @@ export class NodeController {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { store, recorder, nodesOf } = this.#options;
+    const { store, recorder, nodes } = this.#options;
     const machine = await store.get(MachineKind, key);
     if (!machine || !isAwaited(machine)) return {};
-    const node = nodeOf(machine, await nodesOf(machine));
+    const node = nodeOf(machine, await nodes.of(machine));
     if (!node) return { requeueAfterMs: pollMs(machine) };
     const nodeRef = { apiVersion: 'v1', kind: 'Node', name: node.name, ...(node.uid && { uid: node.uid }) };
     await store.applyStatus(MachineKind, key, { nodeRef }, { fieldManager: FIELD_MANAGER });

@@ -167,7 +167,7 @@ function refusal(
   return `${count}, and ${most} may be: nothing more is repaired there; ${word} (or its MachineSet, or its Cluster, for all their machines)`;
 }
 
-function placeOf(machine: Machine): Omit<PastRepair, 'atMs'> {
+export function placeOf(machine: Machine): Omit<PastRepair, 'atMs'> {
   const owner = controllerOf(machine);
   return {
     machine: machine.metadata.uid ?? '',

@@ -1,5 +1,6 @@
 /** How far a rollout may go from `replicas`, up and down, as numbers of machines. */
 
+import { countOf } from '../api/count-or-percent.ts';
 import type { MachineDeploymentSpec } from '../api/machine-deployment.ts';
 
 export interface RolloutLimits {
@@ -18,8 +19,4 @@ export function rolloutLimits({
   const surge = countOf(maxSurge, replicas, Math.ceil);
   const missing = Math.min(countOf(maxUnavailable, replicas, Math.floor), replicas);
   return { maxSurge: surge, maxUnavailable: surge === 0 && missing === 0 ? 1 : missing };
-}
-
-function countOf(value: number | string, replicas: number, round: (count: number) => number): number {
-  return typeof value === 'number' ? value : round((Number.parseInt(value, 10) * replicas) / 100);
 }

@@ -7,7 +7,15 @@ import { CLUSTER_API_KINDS, findKind } from '../../src/api/kinds.ts';
 import { loadManifests } from '../../src/api/manifest-files.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
-import { cluster, MINIMAL, machine, machineDeployment, machineSet, REFUSALS } from './refusals.ts';
+import {
+  cluster,
+  healthCheck,
+  MINIMAL,
+  machine,
+  machineDeployment,
+  machineSet,
+  REFUSALS,
+} from './refusals.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
@@ -69,6 +77,7 @@ test('what we accept, the API server accepts and keeps: no field is pruned', asy
     cluster({}),
     machineSet({}),
     machineDeployment({ strategy: { type: 'OnDelete' } }),
+    healthCheck({ maxUnhealthy: 2 }),
   ]) {
     if (object['kind'] === 'Secret') continue;
     const stored = JSON.parse(await dryRun(object)) as Record<string, unknown>;

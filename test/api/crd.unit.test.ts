@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { crdOf } from '../../src/api/crd.ts';
 import { generatedFiles } from '../../src/api/generate-crds.ts';
 import { CLUSTER_API_KINDS } from '../../src/api/kinds.ts';
@@ -21,6 +22,11 @@ describe('generated files are those that `npm run generate` writes', () => {
       [],
     );
   });
+});
+
+test('kubectl apply -k brings all CRDs', async () => {
+  const { resources } = parse(await readFile(join(ROOT, 'deploy/crds/Kustomization'), 'utf8'));
+  expect(resources.sort()).toEqual(CLUSTER_API_KINDS.map(({ plural }) => `${plural}.yaml`).sort());
 });
 
 describe.each(CLUSTER_API_KINDS)('$kind', (kind) => {

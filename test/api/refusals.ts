@@ -46,6 +46,16 @@ export function machineDeployment(spec: Record<string, unknown>) {
   return { ...machineSet(spec), kind: 'MachineDeployment' };
 }
 
+export function healthCheck(spec: Record<string, unknown>) {
+  const selector = { matchLabels: { set: 'a' } };
+  return {
+    apiVersion: API_VERSION,
+    kind: 'MachineHealthCheck',
+    metadata: { name: 'a' },
+    spec: { selector, ...spec },
+  };
+}
+
 const { memoryMiB: _, ...WITHOUT_MEMORY } = MINIMAL;
 const { vcpu: __, ...WITHOUT_VCPU } = MINIMAL;
 
@@ -390,5 +400,45 @@ export const REFUSALS: readonly Refusal[] = [
     object: machineDeployment({ strategy: { type: 'OnDelete', rollingUpdate: {} } }),
     path: 'spec.strategy.rollingUpdate',
     says: 'says nothing to strategy OnDelete',
+  },
+  {
+    what: 'a pace that is no number',
+    object: machineDeployment({ strategy: { rollingUpdate: { maxSurge: 'some' } } }),
+    path: 'spec.strategy.rollingUpdate.maxSurge',
+    says: 'a number of machines or a percentage',
+  },
+  // Health checks
+  {
+    what: 'a health check of everything',
+    object: healthCheck({ selector: {} }),
+    path: 'spec.selector',
+    says: 'the selector is empty',
+  },
+  {
+    what: 'a limit that is no duration',
+    object: healthCheck({ unhealthyConditions: [{ type: 'Ready', status: 'Unknown', timeout: '5 min' }] }),
+    path: 'spec.unhealthyConditions[0].timeout',
+    says: 'a duration',
+    server: 'own words',
+  },
+  {
+    what: 'a status that conditions do not have',
+    object: healthCheck({ unhealthyConditions: [{ type: 'Ready', status: 'Maybe', timeout: '5m' }] }),
+    path: 'spec.unhealthyConditions[0].status',
+    says: 'Unknown',
+    server: 'own words',
+  },
+  {
+    what: 'a share of more than all',
+    object: healthCheck({ maxUnhealthy: '140%' }),
+    path: 'spec.maxUnhealthy',
+    says: 'a number of machines or a percentage',
+  },
+  {
+    what: 'a number of machines below none',
+    object: healthCheck({ maxUnhealthy: -1 }),
+    path: 'spec.maxUnhealthy',
+    says: 'use at least 0',
+    server: 'own words',
   },
 ];

@@ -49,12 +49,13 @@ describe('two pods, from the image, as their ServiceAccount', () => {
   });
 
   test('a machine comes, finds its Node, and is replaced', async () => {
-    await lab.apply(cluster(), bootstrap(), machineDeployment(128));
+    await lab.apply(cluster(), bootstrap(), machineDeployment(128), healthCheck());
     await available();
     const [before = ''] = await lab.machines();
     const providerID = await lab.kubectl('get', 'machine', before, '--output=jsonpath={.spec.providerID}');
     await lab.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'web-node' }, spec: { providerID } });
     await lab.kubectl('wait', '--for=jsonpath={.status.nodeRef.name}=web-node', `machine/${before}`, WAIT);
+    await lab.kubectl('wait', '--for=jsonpath={.status.currentHealthy}=1', 'machinehealthcheck/web', WAIT);
 
     await lab.apply(machineDeployment(136));
     await lab.kubectl('wait', '--for=delete', `machine/${before}`, WAIT);
@@ -108,7 +109,7 @@ describe('two pods, from the image, as their ServiceAccount', () => {
   });
 
   test('everything goes with its Cluster', async () => {
-    await lab.kubectl('delete', 'machinedeployment/web', WAIT);
+    await lab.kubectl('delete', 'machinedeployment/web', 'machinehealthcheck/web', WAIT);
     await vi.waitFor(async () => expect(await lab.domains()).toEqual([]), SOON);
     await lab.kubectl('delete', 'cluster/site', WAIT);
   });
@@ -173,6 +174,10 @@ function machineDeployment(memoryMiB: number): object {
       spec: { bootstrap: { dataSecretName: 'web-bootstrap' }, providerSpec },
     },
   });
+}
+
+function healthCheck(): object {
+  return object('MachineHealthCheck', 'web', { selector: { matchLabels: { app: 'web' } } });
 }
 
 /** A machine that is not started. */
