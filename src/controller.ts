@@ -170,7 +170,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     intervalMs: sweepMs,
   });
 
-  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans]) manager.add(runnable);
+  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans])
+    manager.add(runnable);
   if (backend.nodes) {
     const reconciler = new NodeController({ store, recorder, nodes: backend.nodes });
     const node = controller('node', 1, (key) => reconciler.reconcile(key));

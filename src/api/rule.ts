@@ -40,5 +40,5 @@ export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z
 }
 
 function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -32,7 +32,9 @@ export function childSchema(schema: z.ZodType, key: PropertyKey): z.ZodType | un
   const bare = bareSchema(schema);
   const providerSpec = providerSpecOf(bare);
   if (providerSpec) return key === 'value' || key === 'spec' ? bare : childSchema(providerSpec, key);
-  if (bare instanceof z.ZodObject) return bare.shape[String(key)] as z.ZodType | undefined;
+  // Objects have a `constructor`, too, which is no field of theirs.
+  if (bare instanceof z.ZodObject)
+    return Object.hasOwn(bare.shape, key) ? (bare.shape[String(key)] as z.ZodType) : undefined;
   if (bare instanceof z.ZodArray) return bare.element as z.ZodType;
   if (bare instanceof z.ZodRecord) return bare.valueType as z.ZodType;
   return undefined;

@@ -35,7 +35,7 @@ export const SecretKind: ApiKind<Secret> = {
         z.string(),
         z
           .string()
-          .regex(/^[A-Za-z0-9+/\s]*={0,2}\s*$/)
+          .regex(/^[A-Za-z0-9+/\s]*(=\s*){0,2}$/)
           .meta({ sensitive: true, form: 'base64; for plain text use stringData' }),
       )
       .optional(),

@@ -28,7 +28,15 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
   const lines = new LineCounter();
   const documents: YamlDocument[] = [];
   const problems: YamlProblem[] = [];
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
+  let parsed: ReturnType<typeof parseAllDocuments>;
+  try {
+    // Warnings would go to stderr, and quote the text.
+    const options = { prettyErrors: false, logLevel: 'error', merge: true } as const;
+    parsed = parseAllDocuments(text, { lineCounter: lines, ...options });
+  } catch (error) {
+    if (error instanceof RangeError) return { documents, problems: [TOO_DEEP] };
+    throw error;
+  }
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const [error] = document.errors;
     if (error) {
@@ -39,12 +47,14 @@ export function parseYaml(text: string): { documents: YamlDocument[]; problems: 
     try {
       const value: unknown = document.toJS();
       if (value !== null && value !== undefined) documents.push({ value, lineOf });
-    } catch {
-      problems.push({
-        line: lineOf([]),
-        message: 'an alias (*name) has no anchor (&name), or there are too many aliases',
-        fix: 'write the values out',
-      });
+    } catch (error) {
+      if (error instanceof RangeError) problems.push(TOO_DEEP);
+      else
+        problems.push({
+          line: lineOf([]),
+          message: 'an alias (*name) has no anchor (&name), or there are too many aliases',
+          fix: 'write the values out',
+        });
     }
   }
   return { documents, problems };
@@ -65,6 +75,13 @@ function offsetOf(root: Node | null, path: readonly PropertyKey[]): number {
   }
   return offset;
 }
+
+/** The call stack is used up: thousands of levels. */
+const TOO_DEEP: YamlProblem = {
+  line: 1,
+  message: 'it is nested too deeply',
+  fix: 'write it with fewer levels of mappings and lists',
+};
 
 const SYNTAX: Readonly<Record<string, { message: string; fix: string }>> = {
   BAD_INDENT: {

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
 import { CaplvError, Terminal, Transient } from '../errors.ts';
@@ -84,7 +84,9 @@ function localPath(uri: string): string | undefined {
 async function isIso(uri: string): Promise<boolean> {
   const file = localPath(uri);
   if (file === undefined) return /\.iso([?#]|$)/i.test(uri);
-  const handle = await open(file).catch(() => undefined);
+  // Others may give bytes without end, or make the reader wait for them.
+  const isFile = (await stat(file).catch(() => undefined))?.isFile();
+  const handle = isFile ? await open(file).catch(() => undefined) : undefined;
   if (!handle) return false;
   try {
     const magic = Buffer.alloc(5);
@@ -109,17 +111,23 @@ async function readText(uri: string, path: string, policy: Policy): Promise<stri
   const file = localPath(uri);
   const bytes = file === undefined ? await fetchBytes(uri, path, policy) : await readBytes(file, path);
   if (bytes.length > MAX_USER_DATA_BYTES || bytes.includes(0)) {
-    throw new Terminal({
-      code: 'InvalidConfiguration',
-      path,
-      message: `${file ?? new URL(uri).host} holds no text of at most ${MAX_USER_DATA_BYTES / 1024 / 1024} MiB`,
-      fix: 'name cloud-init text (or Ignition JSON), or a ready seed ISO',
-    });
+    throw notText(file ?? new URL(uri).host, path);
   }
   return bytes.toString('utf8');
 }
 
+function notText(where: string, path: string): Terminal {
+  return new Terminal({
+    code: 'InvalidConfiguration',
+    path,
+    message: `${where} holds no text of at most ${MAX_USER_DATA_BYTES / 1024 / 1024} MiB`,
+    fix: 'name cloud-init text (or Ignition JSON), or a ready seed ISO',
+  });
+}
+
 async function readBytes(file: string, path: string): Promise<Buffer> {
+  const found = await stat(file).catch(() => undefined);
+  if (found && !(found.isFile() && found.size <= MAX_USER_DATA_BYTES)) throw notText(file, path);
   return readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new Terminal({
       code: 'UserDataNotFound',

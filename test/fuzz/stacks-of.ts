@@ -1,0 +1,119 @@
+/** From a manifest to Terraform JSON, by the way that `caplv apply` takes, on hosts that have whatever is asked for. */
+
+import { admit } from '../../src/api/admission.ts';
+import { type Cluster, clusterProviderSpec } from '../../src/api/cluster.ts';
+import { type Machine, machineProviderSpec } from '../../src/api/machine.ts';
+import type { MachineSet } from '../../src/api/machine-set.ts';
+import { hostIntent } from '../../src/intent/host-intent.ts';
+import { parseImageURI } from '../../src/intent/image.ts';
+import { poolOf } from '../../src/intent/machine-intent.ts';
+import { imageVolumeName } from '../../src/intent/names.ts';
+import { EVERYTHING, Policy } from '../../src/intent/policy.ts';
+import { resolveMachine } from '../../src/intent/resolve-machine.ts';
+import { seedOf } from '../../src/intent/seed.ts';
+import { candidateSites, sitesOf } from '../../src/intent/site.ts';
+import type { Libvirt } from '../../src/libvirt/libvirt.ts';
+import type { KubeObject } from '../../src/store/store.ts';
+import type { JsonObject } from '../../stacks/json.ts';
+import { writeSeed } from '../../stacks/seed-file.ts';
+import type { Synthesizer } from '../../stacks/synthesizer.ts';
+
+const URI = 'qemu:///system';
+const UID = '5e6a1f2c-0000-4000-8000-000000000001';
+const INSTALLATION = '0b7c2a3e-0000-4000-8000-000000000002';
+
+/** What a manifest may name is told from what it does with it. */
+const POLICY = new Policy({ allow: EVERYTHING });
+
+/** A host that has every volume and all firmware. */
+const HOST = {
+  volume: async (pool: string, volume: string) => ({ path: `/pools/${pool}/${volume}`, capacityBytes: 1 }),
+  domainTypes: async () => ({
+    kvm: true,
+    uefi: [{ loader: '/usr/share/OVMF/OVMF_CODE.fd', nvramTemplate: '/usr/share/OVMF/OVMF_VARS.fd' }],
+  }),
+} as unknown as Libvirt;
+
+/** Throws CaplvError for what is refused only now. `scratch`: a directory for seeds. */
+export async function stacksOf(
+  written: KubeObject,
+  synthesizer: Synthesizer,
+  scratch: string,
+): Promise<JsonObject[]> {
+  const object = admit(written);
+  switch (object.kind) {
+    case 'Cluster':
+      return hostsOf(object as Cluster, synthesizer);
+    case 'Machine':
+      return [await machineOf(object as Machine, synthesizer, scratch)];
+    case 'MachineSet':
+    case 'MachineDeployment': {
+      const { metadata, spec } = object as MachineSet;
+      const machine = { ...spec.template, apiVersion: object.apiVersion, kind: 'Machine', metadata };
+      return [await machineOf(machine as Machine, synthesizer, scratch)];
+    }
+    default:
+      return [];
+  }
+}
+
+async function machineOf(machine: Machine, synthesizer: Synthesizer, scratch: string): Promise<JsonObject> {
+  const spec = machineProviderSpec(machine);
+  const [site] = candidateSites(spec, undefined, URI);
+  if (!site) throw new Error('there is no host');
+  const { namespace = 'default', name } = machine.metadata;
+  const identity = { namespace, name, uid: UID };
+  const path = 'spec.providerSpec';
+  const seed = await seedOf(offline(spec), {
+    machine: identity,
+    pool: poolOf(spec, site),
+    path,
+    policy: POLICY,
+    variables: {
+      CAPLV_MACHINE_NAME: name,
+      CAPLV_NAMESPACE: namespace,
+      CAPLV_CLUSTER_NAME: machine.spec.clusterName,
+      CAPLV_KUBELET_VERSION: machine.spec.versions?.kubelet,
+      CAPLV_POD_CIDR: undefined,
+      CAPLV_SERVICE_CIDR: undefined,
+      CAPLV_SERVICE_DOMAIN: undefined,
+      CAPLV_PROVIDER_ID: `libvirt:///${UID}`,
+    },
+  });
+  const image = parseImageURI(spec.imageURI);
+  const base =
+    image.kind === 'volume'
+      ? { pool: image.pool, volume: image.volume }
+      : { pool: poolOf(spec, site), volume: imageVolumeName(INSTALLATION, 'key', image.source) };
+  const { intent } = await resolveMachine({
+    machine: identity,
+    cluster: machine.spec.clusterName,
+    spec,
+    path,
+    site,
+    seed,
+    // So that nobody looks for the image.
+    pinned: { uri: site.uri, domainType: 'qemu', imageURI: spec.imageURI, base },
+    installation: INSTALLATION,
+    policy: POLICY,
+    libvirt: HOST,
+  });
+  return synthesizer.machine(await writeSeed(intent, scratch), { kind: 'implicit' });
+}
+
+/** Nothing is fetched from anywhere. */
+function offline<T extends { userDataURI?: string | undefined; ignitionURI?: string | undefined }>(
+  spec: T,
+): T {
+  const isRemote = (uri: string | undefined) => uri !== undefined && /^https?:/.test(uri);
+  const { userDataURI, ignitionURI, ...rest } = spec;
+  if (isRemote(userDataURI)) return { ...rest, userData: '#cloud-config\n' } as unknown as T;
+  if (isRemote(ignitionURI)) return { ...rest, ignition: '{}' } as unknown as T;
+  return spec;
+}
+
+async function hostsOf(cluster: Cluster, synthesizer: Synthesizer): Promise<JsonObject[]> {
+  const sites = sitesOf(clusterProviderSpec(cluster), URI);
+  const uris = [...new Set(sites.map(({ uri }) => uri))];
+  return Promise.all(uris.map((uri) => synthesizer.host(hostIntent(uri, sites, []), { kind: 'implicit' })));
+}
