@@ -127,7 +127,9 @@ function notText(where: string, path: string): Terminal {
 
 async function readBytes(file: string, path: string): Promise<Buffer> {
   const found = await stat(file).catch(() => undefined);
-  if (found && !(found.isFile() && found.size <= MAX_USER_DATA_BYTES)) throw notText(file, path);
+  // A device or pipe may have no end. Reading a directory tells the reason.
+  const isText = found?.isDirectory() || (found?.isFile() && found.size <= MAX_USER_DATA_BYTES);
+  if (found && !isText) throw notText(file, path);
   return readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new Terminal({
       code: 'UserDataNotFound',
