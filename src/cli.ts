@@ -122,7 +122,13 @@ function build(finish: (code: number) => void): Command {
     .addOption(
       new Option('--now', 'power guests off at once, without asking them to shut down').env('CAPLV_NOW'),
     )
-    .addOption(new Option('--timeout <duration>', 'give up after this time (10m)').env('CAPLV_TIMEOUT'))
+    .addOption(
+      new Option(
+        '--give-up',
+        'if its host cannot be reached, let the object go and leave what is there; says what that may be',
+      ).env('CAPLV_GIVE_UP'),
+    )
+    .addOption(new Option('--timeout <duration>', 'stop waiting after this time (10m)').env('CAPLV_TIMEOUT'))
     .addOption(
       new Option('--ignore-not-found', 'a name that is not there is no error').env('CAPLV_IGNORE_NOT_FOUND'),
     )
@@ -230,6 +236,19 @@ function build(finish: (code: number) => void): Command {
         'CAPLV_CONCURRENCY',
       ),
     )
+    .addOption(
+      new Option(
+        '--plan-interval <duration>',
+        'look at each machine with terraform plan this often, a little more or less; 0: never (30m)',
+      ).env('CAPLV_PLAN_INTERVAL'),
+    )
+    .addOption(
+      new Option(
+        '--repair-limit <percent>',
+        'machines of a host or set that repair may make anew within the window, at least one (20%)',
+      ).env('CAPLV_REPAIR_LIMIT'),
+    )
+    .addOption(new Option('--repair-window <duration>', 'that window (1h)').env('CAPLV_REPAIR_WINDOW'))
     .addOption(
       new Option(
         '--sweep-interval <duration>',

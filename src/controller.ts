@@ -20,17 +20,21 @@ import {
   machinesOfCluster,
   machinesOfNode,
   machinesOfSecret,
+  machinesOfSet,
 } from './controllers/concerns.ts';
+import { DriftMetrics } from './controllers/drift-metrics.ts';
 import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
 import { MachineHealthCheckController } from './controllers/machine-health-check.ts';
 import { pastRemediations } from './controllers/machine-remediation.ts';
+import { MachineRepair } from './controllers/machine-repair.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
 import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
 import { OrphanSweep } from './controllers/orphan-sweep.ts';
 import { OrphanSweeps } from './controllers/orphan-sweeps.ts';
-import { RepairBudget } from './controllers/repair-budget.ts';
+import { PeriodicPlans } from './controllers/periodic-plan.ts';
+import { isHeld, RepairBudget, type RepairLimits } from './controllers/repair-budget.ts';
 import { Waiting } from './controllers/waiting.ts';
 import { assembleEngine } from './engine.ts';
 import { domainName } from './intent/names.ts';
@@ -50,18 +54,23 @@ export interface ControllerOptions {
   readonly metrics: Metrics;
   /** Machines that are worked on side by side. */
   readonly concurrency: number;
+  readonly repairs: RepairLimits;
+  /** Between two periodic plans of a machine; 0: none. */
+  readonly planIntervalMs: number;
   /** Time between two sweeps for what is in no state. */
   readonly sweepMs: number;
   /** For /healthz, /readyz and /metrics; undefined: no server. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** Each object is looked at this often although nothing happened: cheap, and what starts periodic plans. */
+/** Each object is looked at this often although nothing happened: cheap. */
 const RESYNC_MS = 10 * 60_000;
+/** Periodic plans have a worker of their own, so that nobody who asks for something waits for one. */
+const PLANS_AT_ONCE = 1;
 
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
-  const { config, backend, log, metrics, concurrency, listen, sweepMs } = options;
+  const { config, backend, log, metrics, concurrency, listen, repairs, planIntervalMs, sweepMs } = options;
   const { recorder, leaderElection } = backend;
   const manager = new Manager({
     store: backend.store,
@@ -83,12 +92,32 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const unknown = new Set<string>();
   const budget = new RepairBudget({
     store,
+    limits: repairs,
+    isLost,
     elsewhere: async () => checks.list().flatMap(pastRemediations),
   });
+  const held = metrics.gauge(
+    'caplv_machines_held',
+    'Machines that are lost, and that the repair budget holds.',
+  );
+  metrics.onCollect(() => held.set(machines.list().filter(isHeld).length));
+  function isLost(one: Machine): boolean {
+    const { pinned, appliedHash } = one.status?.providerStatus ?? {};
+    if (pinned === undefined || appliedHash === undefined) return false;
+    return hosts.has(pinned.uri, domainName(keyOf(one))) === false;
+  }
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
+    log,
     // Asked once for each finding: should it fail, the next sweep finds it again.
     lacksState: async ({ uid }) => unknown.delete(uid),
+    repair: new MachineRepair({
+      budget,
+      recorder,
+      metrics: new DriftMetrics(metrics),
+      hasDomain: (uri, domain) => hosts.has(uri, domain),
+    }),
+    plans: new PeriodicPlans({ intervalMs: planIntervalMs, atOnce: PLANS_AT_ONCE }),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
   });
@@ -111,7 +140,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });
   const machine: Controller = controller(
     'machine',
-    concurrency,
+    concurrency + PLANS_AT_ONCE,
     (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
     (key) => {
       const one = machines.get(key);
@@ -120,6 +149,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
+    .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
     .watch(clusters, { when: isAsked })

@@ -10,6 +10,7 @@ import { ClusterController } from './controllers/cluster.ts';
 import { MachineController } from './controllers/machine.ts';
 import type { MachineParts } from './controllers/machine-parts.ts';
 import { MachineResolver } from './controllers/machine-resolver.ts';
+import { PeriodicPlans } from './controllers/periodic-plan.ts';
 import { SharedHosts } from './controllers/shared-hosts.ts';
 import { Libvirt } from './libvirt/libvirt.ts';
 import { LocalStore } from './store/local-store.ts';
@@ -43,8 +44,9 @@ export interface Engine {
 export type InstalledStore = Store & { readonly installation: string };
 
 export interface EngineOptions
-  extends Pick<MachineParts, 'recorder' | 'onProgress' | 'lastSeen' | 'lacksState'> {
+  extends Pick<MachineParts, 'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'repair' | 'lacksState'> {
   readonly allowReplace?: boolean;
+  readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
 }
@@ -88,6 +90,9 @@ export function assembleEngine(
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
+    ...(options.repair ? { repair: options.repair } : {}),
+    ...(options.log ? { log: options.log } : {}),
+    plans: options.plans ?? new PeriodicPlans(),
     ...(options.lacksState ? { lacksState: options.lacksState } : {}),
   });
   const clusters = new ClusterController({ ...shared, defaultUri, policy });

@@ -20,6 +20,7 @@ export const ERROR_CODES = [
   'StateCorrupt',
   'StateMismatch',
   'ReplaceRefused',
+  'RepairsHeld',
   'TerraformNotFound',
   'TerraformTooOld',
   'ProviderNotFound',

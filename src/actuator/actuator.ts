@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { type SeededMachine, writeSeed } from '../../stacks/seed-file.ts';
-import { Transient } from '../errors.ts';
+import { CaplvError, Transient } from '../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
@@ -25,6 +25,7 @@ import {
   type ReservedAddresses,
   reservationsOf,
 } from './machine-location.ts';
+import { dataIsGone, missingVolume, NEW_DOMAIN } from './missing-volume.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
@@ -36,6 +37,9 @@ import { type StackHome, seedDirectory } from './workspaces.ts';
 
 /** For a guest that is to be off and stays: there is no hurry. */
 const DEFAULT_SHUTDOWN_MS = 60_000;
+
+/** Time enough for a look of somebody else. */
+const FORGET_LOCK_MS = 5_000;
 
 export class Actuator {
   readonly #options: ActuatorOptions;
@@ -91,11 +95,13 @@ export class Actuator {
   }
 
   /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
-  async plan(intent: MachineIntent, options: VerbOptions = {}): Promise<PlanPreview> {
+  async plan(
+    intent: MachineIntent,
+    options: VerbOptions & Pick<UpdateOptions, 'replaceDomain'> = {},
+  ): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
-      return this.#withConfig(intent, home, (config) =>
-        previewPlan(this.#options, home, config, { providerKey: intent.uri, lock, ...options }),
-      );
+      const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
+      return this.#withConfig(intent, home, (config) => previewPlan(this.#options, home, config, run));
     });
   }
 
@@ -145,6 +151,8 @@ export class Actuator {
     await this.#locked(machine, 'delete', options, async (home, lock) => {
       const { terraform, libvirt } = this.#options;
       const state = await terraform.state(home.workspace);
+      // Terraform would wait for a host that is away for much longer than a look does.
+      await this.exists(machine);
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
@@ -157,6 +165,24 @@ export class Actuator {
       await this.#releaseAddresses(machine.uri, machine.reservations);
       await home.discard();
     });
+  }
+
+  /**
+   * Forgets the state of a machine whose host is given up, and leaves what it stands for. Whoever has the lock of that state for
+   * longer than a moment is at work on it, and keeps it.
+   */
+  async forget(machine: MachineIdentity): Promise<void> {
+    const home = this.#options.workspaces.machine(machine);
+    const options = { operation: 'give up', lockTimeoutMs: FORGET_LOCK_MS };
+    const lock = await this.#options.terraform.lock(home.workspace, options).catch((error: unknown) => {
+      if (!(error instanceof CaplvError)) throw error;
+    });
+    if (!lock) return;
+    try {
+      await home.discard();
+    } finally {
+      await lock.release();
+    }
   }
 
   /** Removes one volume of a machine, unless its state knows it by now. The caller has proven that it is ours and in nobody's use. */
@@ -177,13 +203,28 @@ export class Actuator {
     const { intent, home, config, run } = recovery;
     await recoverState(this.#options, recovery, facts, await terraform.state(home.workspace));
     if (!intent.domain.running) await this.#stop(intent, options);
-    const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
+    const planning = { ...run, save: true, replace: replaced(options) };
+    const plan = await terraform.plan(home.workspace, config, planning).catch(async (error: unknown) => {
+      const volume = missingVolume(error);
+      if (volume === undefined) throw error;
+      await this.#removeBroken(intent, volume, options);
+    });
+    // Without its domain it can be planned; and what removing it takes was asked for.
+    if (!plan) {
+      const { review: _, onlyApproved: __, ...rest } = options;
+      return this.#change(recovery, facts, rest);
+    }
     if (plan.action === 'none') return;
     // What a broken create left was never in use: it may be replaced.
     const approved = options.approvedPlan === planId(intent, plan);
     if (options.onlyApproved && !approved) throw planChanged();
     const allowed = approved || options.allowReplace || (await unfinishedVerb(home)) === 'create';
-    if (!allowed) await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run));
+    if (!allowed) {
+      const isOn = async () =>
+        (await this.exists({ ...intent, pools: [], reservations: [] }))?.state === 'running';
+      await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run), isOn);
+    }
+    await options.review?.(plan, approved);
     const seen = (await options.beforeApply?.()) ?? facts;
     await this.#clearLeftovers(intent, seen, home, await terraform.state(home.workspace), options);
     if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
@@ -205,6 +246,19 @@ export class Actuator {
     if (now?.state === 'running') {
       await this.#options.libvirt(intent.uri).powerOff(intent.domain.name);
     }
+  }
+
+  /** Removes a domain that lacks a disk, if that loses nothing but what an image has, or may lose more. */
+  async #removeBroken(intent: MachineIntent, volume: string, options: UpdateOptions): Promise<void> {
+    const location = { ...intent, pools: [], reservations: [] };
+    const observed = await this.exists(location);
+    if (!observed) throw notOwned(intent.domain.name);
+    const isImage = volume === intent.rootDisk.volume && observed.state !== 'running';
+    if (!isImage && !options.allowReplace) throw dataIsGone(volume);
+    await options.review?.(NEW_DOMAIN, false);
+    await this.#shutDown(location, options.shutdownTimeoutMs ?? 0, options);
+    await this.#options.libvirt(intent.uri).removeDomain(observed.name);
+    options.onEvent?.({ type: 'leftovers_removed', names: [observed.name] });
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
@@ -302,6 +356,11 @@ export class Actuator {
     if (outcome === 'timeout') options.onEvent?.({ type: 'shutdown_timeout' });
     return outcome;
   }
+}
+
+/** Addresses for `terraform plan -replace`. */
+function replaced({ replaceDomain }: Pick<UpdateOptions, 'replaceDomain'>): readonly string[] {
+  return replaceDomain ? ['libvirt_domain.machine'] : [];
 }
 
 function planChanged(): Transient {

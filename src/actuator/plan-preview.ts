@@ -17,7 +17,7 @@ export async function previewPlan(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
   home: StackHome,
   config: object,
-  run: RunOptions,
+  run: RunOptions & { readonly replace?: readonly string[] },
 ): Promise<PlanPreview> {
   try {
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });

@@ -1,6 +1,8 @@
 /**
  * Which plans may run without a person's word. A plan that replaces or deletes a machine's domain or a disk of it
- * loses data or running work; everything else may go ahead.
+ * loses data or running work. So does one that makes a data disk anew that is gone: an empty disk in its place hides that, and
+ * the old one may only be out of sight, as with a pool that is not mounted. A root disk is an overlay of its image, made anew
+ * with a domain that is gone too, but not under a guest that still runs on the deleted file. Everything else may go ahead.
  */
 
 import { Terminal } from '../errors.ts';
@@ -33,20 +35,34 @@ export function destructiveChanges(plan: Plan): ResourceChange[] {
   );
 }
 
+/** Disks of a machine that were there, are gone, and would be made anew, empty or from the image. */
+export function lostDisks({ changes, drift }: Plan): ResourceChange[] {
+  const gone = new Set(drift.filter(({ action }) => action === 'delete').map(({ address }) => address));
+  return changes.filter(
+    ({ action, address, type, name }) =>
+      action === 'create' && type === 'libvirt_volume' && name !== 'seed' && gone.has(address),
+  );
+}
+
 /**
  * Throws ReplaceRefused, naming the changes and the attributes that force them, unless the plan is harmless.
- * `explain` costs a run and is asked only when there is something to refuse.
+ * `explain` costs a run, `isOn` (does the guest run?) a look; each is asked only when it matters.
  */
 export async function refuseReplacement(
   plan: Plan,
   explain: () => Promise<readonly Explanation[]>,
+  isOn: () => Promise<boolean> = async () => false,
 ): Promise<void> {
   const destructive = destructiveChanges(plan);
-  if (destructive.length === 0) return;
+  const lost = lostDisks(plan);
+  const inUse = lost.some(({ name }) => name === 'root') && (await isOn());
+  const losing = lost.filter(({ name }) => name !== 'root' || inUse);
+  if (destructive.length + losing.length === 0) return;
   const explanations = await explain();
-  const changes = destructive.map(({ action, address }) => {
+  const replaced = destructive.map(({ action, address }) => {
     const paths = explanations.find((explanation) => explanation.address === address)?.replacePaths ?? [];
     return `${action} ${address}${paths.length > 0 ? ` (forced by ${paths.join(', ')})` : ''}`;
   });
+  const changes = [...replaced, ...losing.map(({ address }) => `make ${address} anew, whose data is gone`)];
   throw new ReplaceRefused({ plan, explanations }, `the change would ${changes.join(' and ')}`);
 }

@@ -3,6 +3,7 @@
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { Plan } from '../terraform/plan.ts';
 import type { RunEvent } from '../terraform/run-event.ts';
 import type { Terraform } from '../terraform/terraform.ts';
 import type { Workspaces } from './workspaces.ts';
@@ -28,6 +29,10 @@ export interface UpdateOptions extends VerbOptions {
   readonly onlyApproved?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
   readonly shutdownTimeoutMs?: number;
+  /** Replace the domain even if the provider says that it could change it in place. */
+  readonly replaceDomain?: boolean;
+  /** Sees the plan that is about to run, and whether a person approved it. What it throws stops the call. */
+  readonly review?: (plan: Plan, isApproved: boolean) => Promise<void>;
   /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
   readonly beforeApply?: () => Promise<HostFacts>;
 }

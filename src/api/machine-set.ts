@@ -36,6 +36,11 @@ export type MachineSetSpec = z.output<typeof MachineSetSpecSchema>;
 
 export const MachineSetStatusSchema = z.strictObject({
   replicas: z.int().min(0).default(0).describe('Machines that exist.'),
+  askedReplicas: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('spec.replicas as it was last made true. Many more machines than that freeze the set.'),
   fullyLabeledReplicas: z.int().min(0).optional().describe("Machines whose labels are the template's."),
   readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
   availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),

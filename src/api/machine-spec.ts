@@ -61,6 +61,14 @@ export const MachineSpecSchema = withRules(
       .max(512)
       .optional()
       .describe('Identity of the machine for its Node, libvirt:///<uid>. Set by the controller.'),
+    repair: z
+      .enum(['Always', 'IfNotDestructive', 'Never'])
+      .optional()
+      .describe(
+        'What a controller does when somebody else stopped, removed or changed the domain or its disks. IfNotDestructive: starts ' +
+          'it again, makes anew what is gone unless a data disk is lost, and reports the rest. Always: also replaces the domain ' +
+          'and makes lost data disks anew, empty. Never: reports. Default: IfNotDestructive.',
+      ),
     configSource: z
       .record(z.string(), z.unknown())
       .optional()

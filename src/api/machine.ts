@@ -67,6 +67,15 @@ export const MachineProviderStatusSchema = z.strictObject({
   domainName: z.string().optional().describe('Name of the domain in libvirt.'),
   lastPlan: PlanSchema.optional().describe('Last plan that was not, or not yet, applied.'),
   lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
+  planDrift: z
+    .array(z.string())
+    .max(16)
+    .optional()
+    .describe('What that comparison found changed by somebody else, and was not repaired.'),
+  repairs: z
+    .strictObject({ count: z.int(), time: timestamp() })
+    .optional()
+    .describe('Repairs in a row, and when the last one began: the next waits for longer each time.'),
   lastRecreated: timestamp()
     .optional()
     .describe('When repair last replaced the domain or made it anew. Counts in the budget of repairs.'),

@@ -3,7 +3,7 @@
 import { Terminal } from '../errors.ts';
 import { awaitObject } from './awaited.ts';
 import { withCluster } from './cluster-command.ts';
-import { type DeleteFlags, targetsOf, timeoutOf } from './delete.ts';
+import { type DeleteFlags, giveUp, targetsOf, timeoutOf } from './delete.ts';
 import { reportError } from './error-report.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 
@@ -24,6 +24,7 @@ export async function removeFromCluster(
   return withCluster(flags, async ({ config, cluster, terminal, signal }) => {
     const { store } = cluster;
     const targets = await targetsOf(store, config.namespace, kindName, names, flags);
+    if (flags.giveUp) await giveUp(store, targets);
     for (const { kind, key } of targets) await store.delete(kind, key);
     const codes = await Promise.all(
       targets.map(async ({ kind, key }) => {

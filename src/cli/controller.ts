@@ -3,6 +3,8 @@
 import { configOf, countOf, type GlobalFlags } from '../config.ts';
 import { clusterBackend, localBackend } from '../controller/backend.ts';
 import { runController } from '../controller.ts';
+import { DEFAULT_PERIODIC_PLANS } from '../controllers/periodic-plan.ts';
+import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../controllers/repair-budget.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
 import { createLogger } from '../kube/log.ts';
@@ -17,6 +19,9 @@ export interface ControllerFlags extends GlobalFlags {
   readonly local?: boolean;
   readonly listen?: string;
   readonly concurrency?: string;
+  readonly repairLimit?: string;
+  readonly repairWindow?: string;
+  readonly planInterval?: string;
   readonly sweepInterval?: string;
   readonly logFormat?: 'json' | 'pretty';
 }
@@ -30,6 +35,11 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   requireLibvirtUri(config.libvirtUri);
   const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
   const concurrency = countOf('--concurrency', flags.concurrency) ?? DEFAULT_CONCURRENCY;
+  const repairs = repairLimitsOf(flags);
+  const planIntervalMs =
+    flags.planInterval === undefined
+      ? DEFAULT_PERIODIC_PLANS.intervalMs
+      : intervalOf(flags.planInterval, '--plan-interval');
   const sweepMs = parseDuration(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval');
   const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
   const metrics = new Metrics();
@@ -40,7 +50,8 @@ export async function controller(flags: ControllerFlags): Promise<number> {
     ? await localBackend(config.stateDir, shared)
     : await clusterBackend({ kubeconfig, namespace, ...shared });
   try {
-    await runController({ config, backend, log, metrics, concurrency, listen, sweepMs }, shutdownSignal(log));
+    const options = { config, backend, log, metrics, concurrency, listen, repairs, planIntervalMs, sweepMs };
+    await runController(options, shutdownSignal(log));
     return EXIT.ok;
   } catch (error) {
     log.error('Controller failed', { error });
@@ -55,6 +66,21 @@ function listenOn(text: string): { readonly host: string; readonly port: number 
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   if (port === '') throw refused('--listen', text, 'for example :8080 or 127.0.0.1:8080');
   return { host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) };
+}
+
+/** `20%` and `1h`. */
+function repairLimitsOf({ repairLimit, repairWindow }: ControllerFlags): RepairLimits {
+  const { share, windowMs } = DEFAULT_REPAIR_LIMITS;
+  if (repairLimit !== undefined && !/^(\d{1,2}|100)%$/.test(repairLimit))
+    throw refused('--repair-limit', repairLimit, 'from 0% (always at least one machine) to 100% (no limit)');
+  return {
+    share: repairLimit === undefined ? share : Number.parseInt(repairLimit, 10) / 100,
+    windowMs: repairWindow === undefined ? windowMs : parseDuration(repairWindow, '--repair-window'),
+  };
+}
+
+function intervalOf(text: string, flag: string): number {
+  return text === '0' ? 0 : parseDuration(text, flag);
 }
 
 function refused(flag: string, value: string, fix: string): Terminal {

@@ -4,6 +4,7 @@ import { ClusterKind } from '../api/cluster.ts';
 import type { ApiKind } from '../api/kind.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
+import { GIVE_UP_ANNOTATION } from '../controllers/give-up.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
@@ -18,6 +19,7 @@ import { kindNamed, notFound } from './get.ts';
 export interface DeleteFlags extends ClusterFlags {
   readonly filename?: readonly string[];
   readonly now?: boolean;
+  readonly giveUp?: boolean;
   readonly timeout?: string;
   readonly ignoreNotFound?: boolean;
 }
@@ -42,6 +44,7 @@ export async function remove(
     async (context) => {
       const targets = await targetsOf(context.engine.store, context.config.namespace, kindName, names, flags);
       // Marked before anything is awaited: a Cluster waits for Machines that know that they go.
+      if (flags.giveUp) await giveUp(context.engine.store, targets);
       for (const { kind, key } of targets) await context.engine.store.delete(kind, key);
       const machines = targets.filter(({ kind }) => kind === MachineKind);
       const others = targets.filter(({ kind }) => kind !== MachineKind);
@@ -51,6 +54,20 @@ export async function remove(
     },
     { now: flags.now ?? false },
   );
+}
+
+/** Lets objects go even if their host is away; what is left there is told. */
+export async function giveUp(store: Store, targets: readonly Target[]): Promise<void> {
+  for (const { kind, key } of targets) {
+    const object = await store.get(kind, key);
+    if (!object?.metadata.uid) continue;
+    const annotations = { ...object.metadata.annotations, [GIVE_UP_ANNOTATION]: object.metadata.uid };
+    await store.update(
+      kind,
+      { ...object, metadata: { ...object.metadata, annotations } },
+      { fieldManager: 'caplv-delete' },
+    );
+  }
 }
 
 export function timeoutOf({ timeout }: Pick<DeleteFlags, 'timeout'>): number {

@@ -1,6 +1,6 @@
 /** A plan of one machine as people read it: attribute by attribute, secrets hidden. */
 
-import { isDeepStrictEqual } from 'node:util';
+import { saysTheSame } from '../actuator/drifted-fields.ts';
 import type { PlanPreview } from '../actuator/plan-preview.ts';
 import type { AttributeChange, Explanation } from '../terraform/explanation.ts';
 import type { Style } from './terminal.ts';
@@ -40,19 +40,6 @@ function attributeLines({ attributes, replacePaths }: Explanation): string[] {
       (attribute) =>
         `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
     );
-}
-
-/** The provider reads back as empty what the configuration leaves out. */
-function saysTheSame({ secret, before, after }: AttributeChange): boolean {
-  return !secret && isDeepStrictEqual(withoutEmpty(before), withoutEmpty(after));
-}
-
-function withoutEmpty(value: unknown): unknown {
-  if (value === '' || value === 0 || value === false || value === null) return undefined;
-  if (Array.isArray(value)) return value.length > 0 ? value.map(withoutEmpty) : undefined;
-  if (typeof value !== 'object') return value;
-  const kept = Object.entries(value as object).map(([key, one]) => [key, withoutEmpty(one)]);
-  return Object.fromEntries(kept.filter(([, one]) => one !== undefined));
 }
 
 function shown(attribute: AttributeChange, side: 'before' | 'after'): string {

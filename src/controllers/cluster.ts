@@ -10,6 +10,7 @@ import type { Policy } from '../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../intent/policy-check.ts';
 import { type Site, sitesOf } from '../intent/site.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
+import { isGivenUp, withWaysOut } from './give-up.ts';
 import { FIELD_MANAGER } from './machine-scope.ts';
 import type { Reason } from './reasons.ts';
 import type { Recorder } from './recorder.ts';
@@ -78,7 +79,7 @@ export class ClusterController {
   }
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
-    const { store, hosts, defaultUri, policy } = this.#options;
+    const { store, hosts, recorder, defaultUri, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
     const mine = machines.filter((machine) => (clusterNameOf(machine) ?? key.name) === key.name);
     const sites = sitesOf(clusterProviderSpec(cluster), defaultUri);
@@ -86,8 +87,23 @@ export class ClusterController {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };
     }
-    // On others nothing was ever made.
-    for (const site of sites) if (isAllowedSite(policy, site, defaultUri)) await hosts.ensure(site.uri);
+    for (const site of sites) {
+      const { uri } = site;
+      // There nothing was ever made.
+      if (!isAllowedSite(policy, site, defaultUri)) continue;
+      try {
+        await hosts.ensure(uri);
+      } catch (error) {
+        if (!(error instanceof CaplvError)) throw error;
+        if (!isGivenUp(cluster)) {
+          const failure = withWaysOut(error, cluster) as CaplvError;
+          await this.#save(cluster, key, 'Deleting', sites, new Map([[uri, failure]]));
+          throw failure;
+        }
+        const message = `what may be left on ${uri}: networks, pools and images; it was given up because: ${error.message}`;
+        recorder.event(cluster, { type: 'Warning', reason: 'GivenUp', message });
+      }
+    }
     const metadata = { ...key, ...uidOf(cluster) };
     await store.apply(ClusterKind, { metadata }, { fieldManager: FIELD_MANAGER });
     return {};

@@ -5,6 +5,7 @@ import type { MachineHealthCheck } from '../api/machine-health-check.ts';
 import { selects } from '../api/machine-template.ts';
 import type { Change, Informer } from '../kube/informer.ts';
 import { keyOf } from '../kube/key.ts';
+import { isControlledBy } from '../kube/owner.ts';
 import type { KubeObject, ObjectKey } from '../store/store.ts';
 import type { WorkloadNode } from './node.ts';
 
@@ -45,6 +46,13 @@ export function checksOfMachine(
   return checks
     .list(metadata.namespace)
     .filter(({ spec }) => selects(spec.selector, metadata.labels))
+    .map(keyOf);
+}
+
+export function machinesOfSet(machines: Informer<Machine>, set: KubeObject): ObjectKey[] {
+  return machines
+    .list(set.metadata.namespace)
+    .filter((machine) => isControlledBy(machine, set))
     .map(keyOf);
 }
 

@@ -59,6 +59,11 @@ export class HostWatches {
     throw watched(classify(watch.lost));
   }
 
+  /** Whether the host has a domain of this name; undefined: not known yet, or not any more. Asks nobody. */
+  has(uri: string, name: string): boolean | undefined {
+    return this.#running.get(uri)?.watch.has(name);
+  }
+
   #start(uri: string, name: string): Running {
     const { libvirt, log, onChange, domainsOn } = this.#options;
     const stop = new AbortController();

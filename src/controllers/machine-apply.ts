@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { planReport } from '../actuator/plan-report.ts';
 import { ReplaceRefused } from '../actuator/replace-guard.ts';
-import type { ActuatorEvent } from '../actuator/verbs.ts';
+import type { ActuatorEvent, UpdateOptions } from '../actuator/verbs.ts';
 import { intentHash } from '../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
@@ -14,13 +14,17 @@ import type { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { approvedPlan, isPlanOnly, recordPlan } from './plan-approval.ts';
 
-/** Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. */
+/**
+ * Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. `repair`: nobody asked
+ * for a change, and this is what the repair of drift may do.
+ */
 export async function applyMachine(
   parts: MachineParts,
   scope: MachineScope,
   placed: PlacedMachine,
   resolved: ResolvedMachine,
   reason: string,
+  repair: UpdateOptions = {},
 ): Promise<DomainObservation | undefined> {
   const { actuator, allowReplace, onProgress } = parts;
   const { intent } = resolved;
@@ -36,8 +40,9 @@ export async function applyMachine(
 
   const started = Date.now();
   const options = {
+    ...repair,
     onEvent,
-    allowReplace,
+    allowReplace: allowReplace || (repair.allowReplace ?? false),
     approvedPlan: approvedPlan(scope.machine),
     onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
     shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
@@ -66,6 +71,7 @@ export async function applyMachine(
     lastPlanTime: new Date().toISOString(),
     pinned: resolved.pinned,
   });
+  scope.clearPlanDrift();
   scope.clearPlan();
   if (options.beforeApply) await prepareHost(parts, scope, placed, resolved);
   return scope.step('DomainReady', () => lookAtDomain(parts, placed));

@@ -1,13 +1,15 @@
 /** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
+import type { ActuatorEvent } from '../actuator/verbs.ts';
 import type { Machine, Pinned } from '../api/machine.ts';
-import { Terminal, Transient } from '../errors.ts';
+import { CaplvError, Terminal, Transient } from '../errors.ts';
+import { domainName, volumeName } from '../intent/names.ts';
+import { isGivenUp, withWaysOut } from './give-up.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 
 export async function deleteMachine(parts: MachineParts, scope: MachineScope): Promise<void> {
-  const { actuator, recorder, onProgress } = parts;
   scope.status.phase = 'Deleting';
   scope.setOperation('Delete', 'Processing', 'deletion was asked for');
   scope.setCondition('DomainReady', 'False', 'Deleting');
@@ -17,19 +19,55 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   const pinned = scope.providerStatus.pinned;
   // Never pinned: nothing was ever made, not even asked for.
   if (pinned) {
-    const started = Date.now();
-    const placed = await scope.step('HostReady', () => placeForDeletion(parts, scope.machine));
-    await scope.step('DomainReady', () =>
-      actuator.delete(locationOf(placed), {
-        shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
-        onEvent: (event) => onProgress?.(scope.key, event),
-      }),
-    );
-    const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
-    recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+    try {
+      await removeFromHost(parts, scope);
+      await letImageGo(parts, scope, pinned);
+    } catch (error) {
+      if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
+      await giveUp(parts, scope, pinned, error);
+    }
   }
-  if (pinned) await letImageGo(parts, scope, pinned);
   await scope.release();
+}
+
+async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise<void> {
+  const { actuator, recorder, onProgress } = parts;
+  const started = Date.now();
+  const placed = await scope.step('HostReady', () => placeForDeletion(parts, scope.machine));
+  await scope.step('DomainReady', async () => {
+    const shutdownMs = shutdownTimeoutMs(parts, placed);
+    const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
+    const options = { shutdownTimeoutMs: shutdownMs, onEvent };
+    await actuator.delete(locationOf(placed), options).catch((error) => {
+      throw withWaysOut(error, scope.machine);
+    });
+  });
+  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+}
+
+/**
+ * A person said that this is to end, whatever is left. Written down for who cleans up there: the mark in the domain's description
+ * and the uid in the names of volumes prove whose they were, and the sweep for leftovers finds them when the host is back.
+ */
+async function giveUp(
+  { actuator, recorder, log }: MachineParts,
+  scope: MachineScope,
+  { uri }: Pinned,
+  error: CaplvError,
+): Promise<void> {
+  const names = `domain ${domainName(scope.identity)}, volumes ${volumeName(scope.identity, '*')}`;
+  const message = `what may be left on ${uri}: ${names}; it was given up because: ${error.message}`;
+  recorder.event(scope.machine, { type: 'Warning', reason: 'GivenUp', message });
+  const { namespace, name } = scope.key;
+  log?.warn('Gave up what a Machine has on its host', {
+    machine: `${namespace}/${name}`,
+    host: uri,
+    names,
+    error,
+  });
+  // Of another uid than the next Machine of this name, to which it would say nothing true.
+  await actuator.forget(scope.identity);
 }
 
 /** Before the object goes: afterwards nothing would tell that the host has to be looked at. */
@@ -41,7 +79,12 @@ async function letImageGo(
   scope.setProviderStatus({ pinned });
   await scope.save();
   try {
-    await hosts.ensure(pinned.uri, { onEvent: (event) => onProgress?.(scope.key, event) });
+    await scope.step('HostReady', async () => {
+      const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
+      await hosts.ensure(pinned.uri, { onEvent }).catch((error) => {
+        throw withWaysOut(error, scope.machine);
+      });
+    });
   } catch (error) {
     if (!(error instanceof Terminal)) throw error;
     // Another's fault (a network that may not be replaced), and it waits for a person: the next that uses the host goes on.

@@ -1,9 +1,12 @@
 import type { Actuator } from '../actuator/actuator.ts';
 import type { ActuatorEvent } from '../actuator/verbs.ts';
 import type { MachineIdentity } from '../intent/names.ts';
+import type { Logger } from '../kube/log.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
+import type { MachineRepair } from './machine-repair.ts';
 import type { MachineResolver } from './machine-resolver.ts';
+import type { PeriodicPlans } from './periodic-plan.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { Recorder } from './recorder.ts';
 import type { SharedHosts } from './shared-hosts.ts';
@@ -15,6 +18,8 @@ export interface MachineParts {
   readonly resolver: MachineResolver;
   readonly hosts: SharedHosts;
   readonly recorder: Recorder;
+  /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */
+  readonly log?: Logger;
   /** Let plans run that replace or delete a domain or disk. */
   readonly allowReplace: boolean;
   /** Power guests off at once, whatever their spec says of shutting down. */
@@ -26,6 +31,9 @@ export interface MachineParts {
    * known to be out of reach.
    */
   readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+  /** How drift is repaired when nobody asks; absent: by a command, whose caller wants the machine as specified now. */
+  readonly repair?: MachineRepair;
+  readonly plans: PeriodicPlans;
   /** True if the Terraform state of a machine that was made is known not to hold all of it. */
   readonly lacksState?: (machine: MachineIdentity) => Promise<boolean>;
 }

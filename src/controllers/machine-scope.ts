@@ -71,6 +71,10 @@ export class MachineScope {
     this.status.conditions = setCondition(this.status.conditions, condition, new Date().toISOString());
   }
 
+  condition(type: ConditionType): Condition | undefined {
+    return this.status.conditions?.find((condition) => condition.type === type);
+  }
+
   setOperation(
     type: 'Create' | 'Update' | 'Delete',
     state: 'Processing' | 'Successful' | 'Failed',
@@ -133,6 +137,11 @@ export class MachineScope {
   #replaceProviderStatus(kept: MachineProviderStatus): void {
     if (Object.values(kept).some((value) => value !== undefined)) this.status.providerStatus = kept;
     else delete this.status.providerStatus;
+  }
+
+  clearPlanDrift(): void {
+    const { planDrift: _, ...kept } = this.providerStatus;
+    this.status.providerStatus = kept;
   }
 
   clearError(): void {

@@ -86,6 +86,7 @@ function countsOf(set: MachineSet, machines: readonly Machine[], nowMs: number):
     readyReplicas: machines.filter(isReady).length,
     availableReplicas: machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs)).length,
     selector: selectorText(selector),
+    ...(set.status?.askedReplicas === undefined ? {} : { askedReplicas: set.status.askedReplicas }),
   };
 }
 

@@ -23,6 +23,7 @@ import { inDeletionOrder } from './deletion-order.ts';
 import { nextAvailableIn } from './machine-availability.ts';
 import { machineFromTemplate } from './machine-from-template.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './machine-ordinals.ts';
+import { whyFrozen } from './machine-set-freeze.ts';
 import { failedStatus, machineSetStatus, withoutError, withReady } from './machine-set-status.ts';
 import { changeOfOwner, claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
@@ -88,6 +89,8 @@ export class MachineSetController {
     const claimed = await this.#claim(stored, nextOrdinal(stored, owned));
     const set = admit(claimed);
     const members = await this.#members(set, before);
+    const frozen = whyFrozen(set, members, Date.now());
+    if (frozen !== undefined) return this.#freeze(claimed, members, frozen);
     if (!(await this.#balance(set, members, before))) return this.#settle(claimed, members);
 
     const after = await this.#members(set, await this.#machinesOfNamespace(set));
@@ -124,6 +127,17 @@ export class MachineSetController {
       this.#recorder.event(set, { type: 'Normal', reason: 'Created', message: `Machine ${name}` });
     }
     return true;
+  }
+
+  async #freeze(stored: MachineSet, machines: readonly Machine[], why: string): Promise<Result> {
+    const ready = stored.status?.conditions?.find(({ type }) => type === 'Ready');
+    if (ready?.reason !== 'TooManyMachines') {
+      this.#recorder.event(stored, { type: 'Warning', reason: 'TooManyMachines', message: why });
+    }
+    const now = Date.now();
+    const status = machineSetStatus(admit(stored), machines, now);
+    await this.#save(stored, withReady(stored, status, 'TooManyMachines', why, now));
+    return {};
   }
 
   /** Our finalizer, and the number of the next machine. Returns the set as it is then. */
@@ -170,7 +184,8 @@ export class MachineSetController {
   async #settle(stored: MachineSet, machines: readonly Machine[]): Promise<Result> {
     const set = admit(stored);
     const now = Date.now();
-    await this.#save(stored, machineSetStatus(set, machines, now));
+    const askedReplicas = set.spec.replicas;
+    await this.#save(stored, { ...machineSetStatus(set, machines, now), askedReplicas });
     const wait = nextAvailableIn(machines, set.spec.minReadySeconds, now);
     return wait === undefined ? {} : { requeueAfterMs: wait };
   }

@@ -12,7 +12,11 @@ import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { orElsewhere } from './another-host.ts';
+import { changeAskedFor } from './asked-change.ts';
+import { lookCloser } from './closer-look.ts';
+import { visibleDrift } from './domain-difference.ts';
 import { lastSeen, lookAtDomain } from './domain-look.ts';
+import type { Drift } from './drift.ts';
 import { addressPollMs } from './guest-addresses.ts';
 import { applyMachine } from './machine-apply.ts';
 import { deleteMachine } from './machine-deletion.ts';
@@ -22,7 +26,6 @@ import type { MachineParts } from './machine-parts.ts';
 import { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { approvedPlan, howToApprove, isPlanOnly, recordPlan } from './plan-approval.ts';
-import { reasonToRun } from './reason-to-run.ts';
 import type { Result } from './result.ts';
 
 export class MachineController {
@@ -61,7 +64,9 @@ export class MachineController {
     if (!machine?.status?.providerStatus?.pinned || machine.metadata.deletionTimestamp) return;
     const scope = new MachineScope(this.#parts.store, machine);
     const placed = await this.#parts.resolver.place(machine);
-    recordObservation(scope, placed.spec, await lookAtDomain(this.#parts, placed));
+    const { metadata, status } = machine;
+    const isApplied = status.observedGeneration === metadata.generation && status.errorReason === undefined;
+    recordObservation(scope, placed, await lookAtDomain(this.#parts, placed), isApplied);
     scope.summarize();
     await scope.save();
   }
@@ -88,9 +93,9 @@ export class MachineController {
   }
 
   async #reconcileNormal(scope: MachineScope): Promise<Result> {
-    if (scope.providerStatus.appliedHash === undefined) this.#parts.actuator.warm();
-    const { placed, resolved } = await this.#resolve(scope);
     const isNew = scope.providerStatus.appliedHash === undefined;
+    if (isNew) this.#parts.actuator.warm();
+    const { placed, resolved } = await this.#resolve(scope);
     const observed = isNew
       ? undefined
       : await scope.step(
@@ -98,18 +103,61 @@ export class MachineController {
           async () => lastSeen(this.#parts, placed) ?? (await lookAtDomain(this.#parts, placed)),
         );
     if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
-    const reason = reasonToRun(scope, resolved, observed) ?? (await this.#stateIsLost(scope));
-    if (reason !== undefined && (await this.#isHeld(scope, resolved))) {
-      return this.#settle(scope, placed, observed, scope.providerStatus.lastPlan);
-    }
-    const now =
-      reason === undefined
-        ? observed
-        : await orElsewhere(this.#parts, scope, placed, () =>
-            applyMachine(this.#parts, scope, placed, resolved, reason),
-          );
+    const asked = changeAskedFor(scope, resolved);
+    const seen = isNew ? undefined : visibleDrift(placed, observed);
+    // A domain that is gone is drift whatever else was asked for.
+    if (asked !== undefined && seen?.kind !== 'lost')
+      return this.#make(scope, placed, resolved, observed, asked);
+    if (seen !== undefined) return this.#repair(scope, placed, resolved, observed, seen);
+    const lost = await this.#stateIsLost(scope);
+    if (lost !== undefined) return this.#make(scope, placed, resolved, observed, lost);
+    const look = await lookCloser(this.#parts, scope, resolved);
+    if (look.drift) return this.#repair(scope, placed, resolved, observed, look.drift);
+    return this.#settle(scope, placed, observed, { requeueAfterMs: look.againInMs });
+  }
+
+  /** Because somebody asked for it. */
+  async #make(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    resolved: ResolvedMachine,
+    observed: DomainObservation | undefined,
+    reason: string,
+  ): Promise<Result> {
+    if (await this.#isHeld(scope, resolved)) return this.#settleHeld(scope, placed, observed, false);
+    const now = await orElsewhere(this.#parts, scope, placed, () =>
+      applyMachine(this.#parts, scope, placed, resolved, reason),
+    );
     await scope.claim(true);
     return this.#settle(scope, placed, now);
+  }
+
+  /** Because somebody else changed what is on the host. */
+  async #repair(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    resolved: ResolvedMachine,
+    observed: DomainObservation | undefined,
+    drift: Drift,
+  ): Promise<Result> {
+    const { repair } = this.#parts;
+    const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
+    if (!gate.open) return this.#settle(scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
+    if (await this.#isHeld(scope, resolved, drift)) return this.#settleHeld(scope, placed, observed, true);
+    const options = repair?.updateOptions(scope, drift) ?? { replaceDomain: drift.replacesDomain ?? false };
+    const run = () => applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
+    const now = await (repair ? repair.during(scope, drift, run) : run());
+    await scope.claim(true);
+    return this.#settle(scope, placed, now);
+  }
+
+  async #settleHeld(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    observed: DomainObservation | undefined,
+    isApplied: boolean,
+  ): Promise<Result> {
+    return this.#settle(scope, placed, observed, { held: scope.providerStatus.lastPlan, isApplied });
   }
 
   async #stateIsLost(scope: MachineScope): Promise<string | undefined> {
@@ -122,27 +170,39 @@ export class MachineController {
     scope: MachineScope,
     placed: PlacedMachine,
     observed: DomainObservation | undefined,
-    held?: MachineProviderStatus['lastPlan'],
+    {
+      held,
+      isApplied = true,
+      requeueAfterMs,
+    }: {
+      readonly held?: MachineProviderStatus['lastPlan'];
+      readonly isApplied?: boolean;
+      readonly requeueAfterMs?: number | undefined;
+    } = {},
   ): Promise<Result> {
     scope.clearError();
     scope.setProviderStatus({ domainName: domainName(placed.identity) });
-    recordObservation(scope, placed.spec, observed);
-    if (!held) scope.clearPlan();
-    else {
+    recordObservation(scope, placed, observed, isApplied);
+    if (!held) {
+      // What a plan found and may not repair can be approved for as long as it is there.
+      if (scope.providerStatus.planDrift === undefined) scope.clearPlan();
+    } else {
       const what = `plan ${held.id} waits: ${held.summary}; ${howToApprove(held.id)}`;
       scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
     }
     scope.summarize();
     await scope.save();
-    return scope.status.phase === 'Provisioned' && placed.spec.running
-      ? { requeueAfterMs: addressPollMs(scope) }
-      : {};
+    const waits =
+      scope.status.phase === 'Provisioned' && placed.spec.running && observed?.state === 'running';
+    const again = [requeueAfterMs, waits ? addressPollMs(scope) : undefined].filter((ms) => ms !== undefined);
+    return again.length > 0 ? { requeueAfterMs: Math.min(...again) } : {};
   }
 
   /** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
-  async #isHeld(scope: MachineScope, { intent }: ResolvedMachine): Promise<boolean> {
+  async #isHeld(scope: MachineScope, { intent }: ResolvedMachine, drift?: Drift): Promise<boolean> {
     if (!isPlanOnly(scope.machine)) return false;
-    const preview = await scope.step('DomainReady', () => this.#parts.actuator.plan(intent));
+    const options = { replaceDomain: drift?.replacesDomain ?? false };
+    const preview = await scope.step('DomainReady', () => this.#parts.actuator.plan(intent, options));
     if (preview.plan.action === 'none') {
       scope.clearPlan();
       return false;

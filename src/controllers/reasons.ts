@@ -9,6 +9,9 @@ export const CONDITIONS = {
   HostReady: 'Network, pool and base image are there on the host.',
   DomainReady: 'The domain and its volumes are as the spec says.',
   AddressesReady: 'The guest has an address.',
+  Drifted:
+    'Somebody else stopped, removed or changed what is on the host; the message names what differs. No part of Ready by itself: ' +
+    'what nothing repairs makes DomainReady False.',
 } as const;
 
 export type ConditionType = keyof typeof CONDITIONS;
@@ -18,6 +21,10 @@ export const REASONS = {
   Provisioning: 'Terraform is making or changing it.',
   NotAsSpecified:
     'The domain was changed or removed outside; the next reconcile repairs it, or says why not.',
+  Repairing: 'Drift was noticed and is being repaired.',
+  NotRepaired: 'Drift stays as it is: spec.repair does not allow the repair, or a person has to look.',
+  CrashLoopBackOff:
+    'The domain was repaired several times in a row; the next try waits, for longer each time.',
   WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
   NotStarted: 'The spec says running: false.',
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',

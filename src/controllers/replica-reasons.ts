@@ -18,6 +18,8 @@ export type ReplicaConditionType = keyof typeof REPLICA_CONDITIONS;
 
 export const REPLICA_REASONS = {
   ScalingUp: 'Machines are missing; they are being made.',
+  TooManyMachines:
+    'There are many more machines than were ever asked for. The set is frozen: it makes and deletes none until a person says so.',
   ScalingDown: 'There are machines too many; they are being deleted.',
   MachinesNotReady: 'All machines exist, some are not ready, or not for minReadySeconds yet.',
   MinimumMachinesAvailable: 'Enough machines are available.',

@@ -29,8 +29,8 @@ export class HostWatch {
   readonly #options: HostWatchOptions;
   /** As at the last sweep. */
   #domains = new Map<string, DomainObservation>();
-  /** Changed since, or while the sweep was under way. */
-  readonly #changed = new Set<string>();
+  /** Changed since, or while the sweep was under way; and whether it is still defined. */
+  readonly #changed = new Map<string, boolean>();
   #isCurrent = false;
   #sweeping: Promise<void> = Promise.resolve();
   #lost: LibvirtError | undefined;
@@ -52,6 +52,11 @@ export class HostWatch {
     if (!this.#isCurrent || this.#changed.has(name)) return undefined;
     const known = this.#domains.get(name);
     return known?.state === 'running' && known.addresses.length === 0 ? undefined : known;
+  }
+
+  /** Whether there is a domain of this name; undefined: not known, until the next sweep. */
+  has(name: string): boolean | undefined {
+    return this.#isCurrent ? (this.#changed.get(name) ?? this.#domains.has(name)) : undefined;
   }
 
   /** Until `signal` aborts. */
@@ -83,7 +88,7 @@ export class HostWatch {
         break;
       }
       case 'lifecycle':
-        this.#changed.add(event.domain);
+        this.#changed.set(event.domain, event.change !== 'undefined');
         this.#options.onChange(event.domain);
     }
   }

@@ -67,17 +67,21 @@ export class Terraform {
     );
   }
 
-  /** @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved */
+  /**
+   * @param options.save keep the plan for `apply` and `explain`, until the next one of this workspace is saved
+   * @param options.replace addresses of resources that are to be replaced, whatever changes of them
+   */
   async plan(
     workspace: Workspace,
     config: object,
-    options: RunOptions & { readonly save?: boolean },
+    options: RunOptions & { readonly save?: boolean; readonly replace?: readonly string[] },
   ): Promise<Plan> {
     return this.#locked('plan', workspace, config, options, async (call) => {
       const file = options.save ? await newPlanFile(workspace) : undefined;
+      const replaced = (options.replace ?? []).map((address) => `-replace=${address}`);
       const outcome = await this.#runner.run({
         ...call,
-        args: ['plan', ...FLAGS, ...lockFlags(options), ...(file ? [`-out=${file}`] : [])],
+        args: ['plan', ...FLAGS, ...lockFlags(options), ...replaced, ...(file ? [`-out=${file}`] : [])],
       });
       return planFrom(outcome.messages, file);
     });

@@ -1,6 +1,6 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
@@ -125,11 +125,21 @@ export class ClusterLab {
     return { domains: await names('list', '--all', '--name'), volumes: await names('vol-list', 'default') };
   }
 
-  /** A domain that nobody of ours makes. */
-  async define(xml: string): Promise<void> {
-    const file = join(this.lab.directory, 'domain.xml');
+  /** Defines a domain on the first host, as `virsh edit` does. */
+  define(xml: string): Promise<void> {
+    return this.#define('define', xml);
+  }
+
+  /** A network that is not started. */
+  defineNetwork(name: string): Promise<void> {
+    return this.#define('net-define', `<network><name>${name}</name></network>`);
+  }
+
+  async #define(command: string, xml: string): Promise<void> {
+    const file = join(await mkdtemp(join(tmpdir(), 'caplv-define-')), 'domain.xml');
     await writeFile(file, xml);
-    await this.virsh('define', file);
+    await this.virsh(command, file);
+    await rm(dirname(file), { recursive: true });
   }
 
   async virsh(...args: readonly string[]): Promise<string> {

@@ -3,6 +3,7 @@ import { FINALIZER, PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
 import { MachineSetController } from '../../src/controllers/machine-set.ts';
+import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/proceed.ts';
 import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -387,5 +388,51 @@ describe('deletion', () => {
     await world.settle();
     expect(await world.store.list(MachineSetKind)).toEqual([]);
     expect(await world.names()).toEqual(['workers-0']);
+  });
+});
+
+describe('a set that suddenly has many more machines than were ever asked for', () => {
+  async function surplus(count: number): Promise<void> {
+    for (let index = 0; index < count; index++)
+      await world.applyMachine(`stray-${index}`, { app: 'workers' });
+  }
+
+  it('freezes: it deletes and makes none, says so once, and tells the ways out', async () => {
+    await world.applySet({ replicas: 2 });
+    await world.settle();
+    await surplus(4);
+    await world.settle();
+    expect(await world.names()).toHaveLength(6);
+    expect(await ready()).toMatchObject({ status: 'False', reason: 'TooManyMachines' });
+    expect((await ready())?.message).toMatch(/^6 machines exist, and 2 were asked for: .*proceed-until=/);
+    expect(world.events.filter((event) => event.includes(': TooManyMachines '))).toHaveLength(1);
+    await world.applySet({ replicas: 1 });
+    await world.settle();
+    expect(await world.names()).toHaveLength(6);
+  });
+
+  it('thaws when a person says until when, or asks for as many', async () => {
+    await world.applySet({ replicas: 2 });
+    await world.settle();
+    await surplus(4);
+    await world.settle();
+    await world.applySet({ replicas: 5 });
+    await world.settle();
+    expect(await world.names()).toHaveLength(5);
+    await surplus(8);
+    await world.settle();
+    expect(await ready()).toMatchObject({ reason: 'TooManyMachines' });
+    const until = new Date(Date.now() + 60_000).toISOString();
+    await world.applySet({ replicas: 5 }, 'workers', { annotations: { [PROCEED_UNTIL_ANNOTATION]: until } });
+    await world.settle();
+    expect(await world.names()).toHaveLength(5);
+  });
+
+  it('one too many is none too many', async () => {
+    await world.applySet({ replicas: 3 });
+    await world.settle();
+    await surplus(1);
+    await world.settle();
+    expect(await world.names()).toHaveLength(3);
   });
 });
