@@ -39,11 +39,20 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise
     const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
     const options = { shutdownTimeoutMs: shutdownMs, onEvent };
     await actuator.delete(locationOf(placed), options).catch((error) => {
-      throw withWaysOut(error, scope.machine);
+      const told = withWaysOut(error, scope.machine);
+      // What was last seen of the host comes first in Ready, and may be of long before.
+      if (isOfHost(told)) scope.fail('HostReady', told);
+      else scope.setCondition('HostReady', 'True', 'AsSpecified');
+      throw told;
     });
   });
   const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+}
+
+function isOfHost(error: unknown): error is Terminal | Transient {
+  const isTold = error instanceof Terminal || error instanceof Transient;
+  return isTold && (error.code === 'LibvirtUnreachable' || error.code === 'LibvirtPermissionDenied');
 }
 
 /**

@@ -13,7 +13,7 @@ import type { DriftMetrics } from './drift-metrics.ts';
 import type { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { Recorder } from './recorder.ts';
-import { nextRow, repairDelayMs } from './repair-backoff.ts';
+import { nextRow, type RepairRow, repairDelayMs } from './repair-backoff.ts';
 import type { RepairBudget } from './repair-budget.ts';
 
 export interface MachineRepairOptions {
@@ -65,8 +65,6 @@ export class MachineRepair {
       const verdict = await this.#options.budget.take(scope.machine);
       if (!verdict.allowed) return this.#hold(scope, drift, 'RepairsHeld', verdict.message);
     }
-    // What is changed in place or replaced only its plan tells.
-    if (drift.kind !== 'changed') await this.#begin(scope, { isRecreated: drift.kind === 'lost' });
     // What was refused before is most likely refused again, and that would be no news.
     if (scope.condition('Drifted')?.reason !== 'NotRepaired')
       scope.setCondition('Drifted', 'True', 'Repairing', drift.detail);
@@ -78,22 +76,31 @@ export class MachineRepair {
     this.#options.metrics.plans.inc({ result: found ? 'drifted' : 'same' });
   }
 
-  /** For the run that repairs. */
-  updateOptions(scope: MachineScope, drift: Drift): UpdateOptions {
-    return {
-      allowReplace: repairPolicy(scope.machine) === 'Always',
-      replaceDomain: drift.replacesDomain ?? false,
-      review: (plan, isApproved) => this.#review(scope, drift, plan, isApproved),
-    };
-  }
-
   /** Runs the repair, tells how it ended, and keeps a refusal in the conditions. */
-  async during<T>(scope: MachineScope, drift: Drift, repair: () => Promise<T>): Promise<T> {
+  async run<T>(
+    scope: MachineScope,
+    drift: Drift,
+    repair: (options: UpdateOptions) => Promise<T>,
+  ): Promise<T> {
     const { metrics, recorder } = this.#options;
     const { kind } = drift;
     const started = Date.now();
+    let row: RepairRow | undefined;
+    // Before anything is changed. A plan that a person approved is that person's.
+    const review = async (plan: Plan, isApproved: boolean) => {
+      const isRecreated = recreates(plan);
+      // For what is gone the budget was asked before anything was prepared.
+      if (isRecreated && !isApproved && kind !== 'lost') {
+        const verdict = await this.#options.budget.take(scope.machine);
+        if (!verdict.allowed) throw new Terminal({ code: 'RepairsHeld', message: verdict.message });
+      }
+      row = await this.#count(scope, isRecreated);
+    };
+    const allowReplace = repairPolicy(scope.machine) === 'Always';
     try {
-      const result = await repair();
+      const result = await repair({ allowReplace, replaceDomain: drift.replacesDomain ?? false, review });
+      // Nothing to review: no state, or Terraform sees no difference and so will not mend it the next time, either.
+      if (!row) await this.#count(scope, kind === 'lost');
       const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
       metrics.repairs.inc({ kind, result: 'done' });
       recorder.event(scope.machine, {
@@ -111,31 +118,12 @@ export class MachineRepair {
     }
   }
 
-  /** Before anything is changed. A plan that a person approved is that person's. */
-  async #review(scope: MachineScope, drift: Drift, plan: Plan, isApproved: boolean): Promise<void> {
-    // What is lost was asked for before anything was prepared.
-    if (drift.kind === 'lost') return;
-    const isRecreated =
-      destructiveChanges(plan).length > 0 ||
-      plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action === 'create');
-    if (isRecreated && !isApproved) {
-      const verdict = await this.#options.budget.take(scope.machine);
-      if (!verdict.allowed) throw new Terminal({ code: 'RepairsHeld', message: verdict.message });
-    }
-    // The start of a domain that lacks its disk has begun already, and becomes more than that.
-    if (drift.kind === 'changed' || isRecreated)
-      await this.#begin(scope, { isRecreated, isOne: drift.kind === 'stopped' });
-  }
-
   /** Written down before the first change: a crash in between must not be a repair that nobody counts. */
-  async #begin(
-    scope: MachineScope,
-    { isRecreated, isOne = false }: { readonly isRecreated: boolean; readonly isOne?: boolean },
-  ): Promise<void> {
-    const { repairs } = scope.providerStatus;
-    const row = isOne && repairs ? repairs : nextRow(repairs, Date.now());
+  async #count(scope: MachineScope, isRecreated: boolean): Promise<RepairRow> {
+    const row = nextRow(scope.providerStatus.repairs, Date.now());
     scope.setProviderStatus({ repairs: row, ...(isRecreated ? { lastRecreated: row.time } : {}) });
     await scope.save();
+    return row;
   }
 
   #notice(scope: MachineScope, { kind, text, detail }: Drift): void {
@@ -157,4 +145,12 @@ export class MachineRepair {
     }
     return { open: false };
   }
+}
+
+/** The guest starts anew, at least from its power button. */
+function recreates(plan: Plan): boolean {
+  return (
+    destructiveChanges(plan).length > 0 ||
+    plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action === 'create')
+  );
 }

@@ -4,6 +4,7 @@
  */
 
 import { planReport } from '../actuator/plan-report.ts';
+import type { UpdateOptions } from '../actuator/verbs.ts';
 import { PAUSED_ANNOTATION } from '../api/group.ts';
 import { MachineKind, type MachineProviderStatus } from '../api/machine.ts';
 import { CaplvError } from '../errors.ts';
@@ -144,9 +145,10 @@ export class MachineController {
     const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
     if (!gate.open) return this.#settle(scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
     if (await this.#isHeld(scope, resolved, drift)) return this.#settleHeld(scope, placed, observed, true);
-    const options = repair?.updateOptions(scope, drift) ?? { replaceDomain: drift.replacesDomain ?? false };
-    const run = () => applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
-    const now = await (repair ? repair.during(scope, drift, run) : run());
+    const run = (options: UpdateOptions) =>
+      applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
+    const replaceDomain = drift.replacesDomain ?? false;
+    const now = await (repair ? repair.run(scope, drift, run) : run({ replaceDomain }));
     await scope.claim(true);
     return this.#settle(scope, placed, now);
   }
