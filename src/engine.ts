@@ -76,7 +76,8 @@ export function assembleEngine(
   const libvirt = observers();
   const synthesizer = new Synthesizer();
   const terraform = openTerraform(config);
-  const parts = { terraform, synthesizer, workspaces, libvirt };
+  const trustsStates = config.policy.terraform;
+  const parts = { terraform, synthesizer, workspaces, libvirt, trustsStates };
   const actuator = new Actuator(parts);
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);

@@ -14,6 +14,7 @@ import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Lock } from '../terraform/lock.ts';
+import type { ResourceChange } from '../terraform/plan.ts';
 import type { State } from '../terraform/state.ts';
 import { traced } from '../tracing.ts';
 import { classified } from './failures.ts';
@@ -29,10 +30,12 @@ import { dataIsGone, missingVolume, NEW_DOMAIN } from './missing-volume.ts';
 import { type PlanPreview, previewPlan } from './plan-preview.ts';
 import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
+import { refuseForeignState } from './state-ownership.ts';
 import { type Recovery, recoverState } from './state-recovery.ts';
 import { type Restored, restoreState } from './state-restore.ts';
 import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
+import { refuseDisguisedVolumes } from './volume-guard.ts';
 import { type StackHome, seedDirectory } from './workspaces.ts';
 
 /** For a guest that is to be off and stays: there is no hurry. */
@@ -100,6 +103,7 @@ export class Actuator {
     options: VerbOptions & Pick<UpdateOptions, 'replaceDomain'> = {},
   ): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
+      await this.#refuseForeign(intent, await this.#options.terraform.state(home.workspace));
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
       return this.#withConfig(intent, home, (config) => previewPlan(this.#options, home, config, run));
     });
@@ -121,6 +125,7 @@ export class Actuator {
           return this.#change(recovery, facts, options);
         await this.#clearLeftovers(intent, facts, home, state, options);
         await this.#releaseAddresses(intent.uri, reservationsOf(intent));
+        await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
         const run = { providerKey: intent.uri, lock, ...options };
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
@@ -153,6 +158,7 @@ export class Actuator {
       const state = await terraform.state(home.workspace);
       // Terraform would wait for a host that is away for much longer than a look does.
       await this.exists(machine);
+      await this.#refuseForeign(machine, state);
       await this.#shutDown(machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
@@ -201,7 +207,9 @@ export class Actuator {
   async #change(recovery: Recovery, facts: HostFacts, options: UpdateOptions): Promise<void> {
     const { terraform } = this.#options;
     const { intent, home, config, run } = recovery;
-    await recoverState(this.#options, recovery, facts, await terraform.state(home.workspace));
+    const state = await terraform.state(home.workspace);
+    await this.#refuseForeign(intent, state);
+    await recoverState(this.#options, recovery, facts, state);
     if (!intent.domain.running) await this.#stop(intent, options);
     const planning = { ...run, save: true, replace: replaced(options) };
     const plan = await terraform.plan(home.workspace, config, planning).catch(async (error: unknown) => {
@@ -226,6 +234,8 @@ export class Actuator {
     }
     await options.review?.(plan, approved);
     const seen = (await options.beforeApply?.()) ?? facts;
+    if (plan.changes.some(makesDomain))
+      await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
     await this.#clearLeftovers(intent, seen, home, await terraform.state(home.workspace), options);
     if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
       await this.#shutDown(
@@ -259,6 +269,11 @@ export class Actuator {
     await this.#shutDown(location, options.shutdownTimeoutMs ?? 0, options);
     await this.#options.libvirt(intent.uri).removeDomain(observed.name);
     options.onEvent?.({ type: 'leftovers_removed', names: [observed.name] });
+  }
+
+  async #refuseForeign(machine: MachineLocation | MachineIntent, state: State | undefined): Promise<void> {
+    if (this.#options.trustsStates) return;
+    await refuseForeignState(machine, state, this.#options.libvirt(machine.uri));
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
@@ -361,6 +376,10 @@ export class Actuator {
 /** Addresses for `terraform plan -replace`. */
 function replaced({ replaceDomain }: Pick<UpdateOptions, 'replaceDomain'>): readonly string[] {
   return replaceDomain ? ['libvirt_domain.machine'] : [];
+}
+
+function makesDomain({ type, action }: ResourceChange): boolean {
+  return type === 'libvirt_domain' && (action === 'create' || action === 'replace');
 }
 
 function planChanged(): Transient {

@@ -14,6 +14,8 @@ export interface ActuatorOptions {
   readonly workspaces: Workspaces;
   /** The observer of a host; the same object for the same URI. */
   readonly libvirt: (uri: string) => Libvirt;
+  /** States are written by nobody but us, or hold Terraform of the manifest's own. */
+  readonly trustsStates: boolean;
 }
 
 export interface VerbOptions {

@@ -121,7 +121,10 @@ export class ClusterController {
     const reason: Reason | CaplvError['code'] =
       failure?.code ?? (waiting === undefined ? 'AsSpecified' : 'WaitingForMachines');
     const ready = failure === undefined && waiting === undefined;
-    const message = failure ? [failure.message, failure.fix].filter(Boolean).join('; ') : (waiting ?? '');
+    const where = failure?.path === undefined ? '' : `${failure.path}: `;
+    const message = failure
+      ? [`${where}${failure.message}`, failure.fix].filter(Boolean).join('; ')
+      : (waiting ?? '');
     const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
     const status: ClusterStatus = {
       ...kept,

@@ -39,6 +39,11 @@ export function imagePrefix(installation: string): string {
   return `caplv-image-${installation.slice(0, 8)}-`;
 }
 
+/** True for images that an installation imported, whichever it was. */
+export function isImageVolume(volume: string): boolean {
+  return /^caplv-image-[0-9a-f]{8}-/.test(volume);
+}
+
 /**
  * Written into the domain's description; the only proof of ownership that counts. `installation`: by it a leftover of a Machine
  * that is no more is known from a machine of another cluster on the same host. Machines made before it was written have none.

@@ -21,7 +21,7 @@ const START_TIMEOUT_MS = 10_000;
  * `$0`: the provider. Descriptor 3 is the lifeline: it reads end-of-file once we and all runs that were given its other
  * end are gone, however they ended. Then the provider (which has this shell's pid) ends too, and nothing of it stays.
  */
-const SCRIPT = `umask 077
+const SCRIPT = `umask 077; ulimit -c 0
 (read -r _ <&3 || kill "$$"; rm -rf "$TMPDIR") </dev/null >/dev/null 2>&1 &
 exec "$0" 3<&-`;
 

@@ -27,10 +27,13 @@ export interface RunOutcome {
   readonly text: readonly string[];
 }
 
+/** Terraform makes its files with the umask of the process, and a dump of its memory would hold what a state holds. */
+const CONFINED = 'umask 077; ulimit -c 0; exec "$0" "$@"';
+
 /**
  * Runs terraform once, to its end. Nothing of ours can stop it: it has its own session, so that a Ctrl-C in the
  * terminal does not reach it, and it writes to a file, since a pipe of a killed parent would kill it by SIGPIPE before
- * it has saved its state. Terraform makes its files with the umask of the process: the shell sets that for it alone.
+ * it has saved its state. The shell sets limits for it alone.
  */
 export async function run(request: RunRequest): Promise<RunOutcome> {
   // Not truncated but replaced: the terraform of a killed caplv may still be writing to the old one.
@@ -48,7 +51,7 @@ export async function run(request: RunRequest): Promise<RunOutcome> {
     }
   });
   try {
-    const child = spawn('/bin/sh', ['-c', 'umask 077 && exec "$0" "$@"', request.command, ...request.args], {
+    const child = spawn('/bin/sh', ['-c', CONFINED, request.command, ...request.args], {
       cwd: request.cwd,
       env: { ...request.env },
       detached: true,

@@ -30,6 +30,18 @@ test.each(['a b', "it's", 'say "hi"', 'a;b', '--all', '#x', 'back\\slash', '$(id
   },
 );
 
+test.each(['a\nundefine test', 'a\r\nundefine test', "a'\nundefine test; '", '\ttest', '-c', ''])(
+  'a name that no object can have, %j, is not found, and runs nothing',
+  async (name) => {
+    const [asked, list] = await new Virsh(uri).batch([
+      ['dumpxml', `--domain=${name}`],
+      ['list', '--all', '--name'],
+    ]);
+    expect(asked?.error).toBeDefined();
+    expect(list?.text.trim()).toBe('test');
+  },
+);
+
 test('a command that fails spoils neither those before nor those after it', async () => {
   const answers = await new Virsh(uri).batch([
     ['list', '--name'],

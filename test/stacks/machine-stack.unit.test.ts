@@ -62,6 +62,31 @@ test('what a manifest says is text to Terraform: no template in it reads a file 
   );
 });
 
+const HOSTILE = '${file("/etc/shadow")}';
+
+/** Each string of a value replaced by a hostile one, one at a time; `kind` is ours. */
+function spoiled(value: unknown): unknown[] {
+  if (typeof value === 'string') return [HOSTILE];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    (key === 'kind' ? [] : spoiled(item)).map((one) =>
+      Array.isArray(value)
+        ? value.map((old, index) => (String(index) === key ? one : old))
+        : { ...value, [key]: one },
+    ),
+  );
+}
+
+test('no string of an intent, wherever it stands, becomes a template that reads a file of ours', () => {
+  const { terraform: _, ...machine } = richMachine;
+  const intents = spoiled(machine) as (typeof machine)[];
+  expect(intents.length).toBeGreaterThan(30);
+  for (const intent of intents) {
+    const json = toText(synthMachine(intent, implicit));
+    expect(json.replaceAll(`$${HOSTILE.replaceAll('"', '\\"')}`, '')).not.toContain('/etc/shadow');
+  }
+});
+
 test('a secret stands in the default of a sensitive variable, as it is, and nowhere else', () => {
   const json = synthMachine(ignitionMachine, implicit);
   expect(JSON.parse(at(json, 'variable.ignition.default') as string).token).toBe(awkward);
