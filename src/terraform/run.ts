@@ -28,7 +28,7 @@ export interface RunOutcome {
 }
 
 /** Terraform makes its files with the umask of the process, and a dump of its memory would hold what a state holds. */
-const CONFINED = 'umask 077; ulimit -c 0; exec "$0" "$@"';
+export const CONFINED = 'umask 077; ulimit -c 0; exec "$0" "$@"';
 
 /**
  * Runs terraform once, to its end. Nothing of ours can stop it: it has its own session, so that a Ctrl-C in the

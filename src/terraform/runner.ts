@@ -10,7 +10,7 @@ import { type LockHolder, operationName } from './lock-holder.ts';
 import { lostProvider } from './lost-provider.ts';
 import type { ProviderHost } from './provider-host.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
-import { type RunOutcome, run } from './run.ts';
+import { CONFINED, type RunOutcome, run } from './run.ts';
 import { type RunEvent, RunEvents } from './run-event.ts';
 import { type RunLimits, RunSlots } from './run-slots.ts';
 import type { TerraformBinary } from './terraform-binary.ts';
@@ -95,15 +95,19 @@ export class Runner {
   ): Promise<string> {
     const host = call.providerKey === undefined ? undefined : await this.#host(call.providerKey);
     const env = this.#environment(call.workspace, host);
-    const result = await execa((await this.#options.binary()).path, call.args, {
-      cwd: call.workspace.dir,
-      env,
-      extendEnv: false,
-      stdin: 'ignore',
-      reject: false,
-      maxBuffer: Number.POSITIVE_INFINITY,
-      forceKillAfterDelay: false,
-    });
+    const result = await execa(
+      '/bin/sh',
+      ['-c', CONFINED, (await this.#options.binary()).path, ...call.args],
+      {
+        cwd: call.workspace.dir,
+        env,
+        extendEnv: false,
+        stdin: 'ignore',
+        reject: false,
+        maxBuffer: Number.POSITIVE_INFINITY,
+        forceKillAfterDelay: false,
+      },
+    );
     if (result.exitCode === 0) return result.stdout;
     const outcome = { exitCode: result.exitCode ?? null, messages: [], text: result.stderr.split('\n') };
     throw new TerraformError(call.verb, outcome);
