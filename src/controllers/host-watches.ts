@@ -76,7 +76,10 @@ export class HostWatches {
       if (!error) waiting.clear();
     };
     const onFailure = () => {
-      if (!this.#isUsed(uri, waiting)) stop.abort();
+      if (this.#isUsed(uri, waiting)) return;
+      stop.abort();
+      // Whoever asks from here on would wait for a watch that has ended.
+      this.#running.delete(uri);
     };
     const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure });
     const running = { watch, stop, waiting };
@@ -86,7 +89,7 @@ export class HostWatches {
       .run(stop.signal)
       .catch((error: unknown) => log.error('Watch of a host failed', { host, error }))
       .finally(() => {
-        this.#running.delete(uri);
+        if (this.#running.get(uri) === running) this.#running.delete(uri);
         this.#ending.delete(ended);
       });
     this.#ending.add(ended);
