@@ -9,6 +9,7 @@ import { MachineSetKind } from './api/machine-set.ts';
 import { SecretKind } from './api/secret.ts';
 import type { Config } from './config.ts';
 import type { Backend } from './controller/backend.ts';
+import { collectFleetMetrics, terraformRuns } from './controller/fleet-metrics.ts';
 import { describeEvent } from './controller/machine-events.ts';
 import {
   checksOfMachine,
@@ -118,6 +119,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       hasDomain: (uri, domain) => hosts.has(uri, domain),
     }),
     plans: new PeriodicPlans({ intervalMs: planIntervalMs, atOnce: PLANS_AT_ONCE }),
+    onRun: terraformRuns(metrics),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
   });
@@ -200,6 +202,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     intervalMs: sweepMs,
   });
 
+  collectFleetMetrics(metrics, { machines: () => machines.list(), hosts, providers: engine.providers });
   for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans])
     manager.add(runnable);
   if (backend.nodes) {

@@ -17,7 +17,7 @@ import { LocalStore } from './store/local-store.ts';
 import type { Store } from './store/store.ts';
 import { findProvider } from './terraform/provider-binary.ts';
 import { ProviderHosts } from './terraform/provider-hosts.ts';
-import { Terraform } from './terraform/terraform.ts';
+import { Terraform, type TerraformOptions } from './terraform/terraform.ts';
 import { findTerraform } from './terraform/terraform-binary.ts';
 
 export interface LocalEngine extends Engine {
@@ -27,6 +27,7 @@ export interface LocalEngine extends Engine {
 export interface Engine {
   readonly store: InstalledStore;
   readonly terraform: Terraform;
+  readonly providers: ProviderHosts;
   readonly workspaces: Workspaces;
   readonly synthesizer: Synthesizer;
   readonly actuator: Actuator;
@@ -44,7 +45,8 @@ export interface Engine {
 export type InstalledStore = Store & { readonly installation: string };
 
 export interface EngineOptions
-  extends Pick<MachineParts, 'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'repair' | 'lacksState'> {
+  extends Pick<MachineParts, 'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'repair' | 'lacksState'>,
+    Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
   readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
@@ -75,7 +77,7 @@ export function assembleEngine(
 ): Engine {
   const libvirt = observers();
   const synthesizer = new Synthesizer();
-  const terraform = openTerraform(config);
+  const { terraform, providers } = openTerraform(config, options.onRun);
   const trustsStates = config.policy.terraform;
   const parts = { terraform, synthesizer, workspaces, libvirt, trustsStates };
   const actuator = new Actuator(parts);
@@ -104,6 +106,7 @@ export function assembleEngine(
   return {
     store,
     terraform,
+    providers,
     workspaces,
     synthesizer,
     actuator,
@@ -142,18 +145,23 @@ export function observers(): (uri: string) => Libvirt {
   };
 }
 
-function openTerraform(config: Config): Terraform {
+function openTerraform(
+  config: Config,
+  onRun: TerraformOptions['onRun'],
+): { readonly terraform: Terraform; readonly providers: ProviderHosts } {
   let binary: ReturnType<typeof findTerraform> | undefined;
   const findOnce = () => {
     binary ??= findTerraform(config.terraform === undefined ? {} : { path: config.terraform });
     return binary;
   };
   const providers = new ProviderHosts(async () => findProvider({ terraform: await findOnce() }));
-  return new Terraform({
+  const terraform = new Terraform({
     binary: findOnce,
     providerMode: config.providerMode,
     providers,
     limits: config.limits,
     secretAttributes: SECRET_ATTRIBUTES,
+    ...(onRun && { onRun }),
   });
+  return { terraform, providers };
 }

@@ -48,6 +48,19 @@ export class HostWatches {
     await Promise.all(this.#ending);
   }
 
+  /** Each host that is watched; `isReachable` is undefined until that is known. `uri` is without its password. */
+  get seen(): readonly {
+    readonly uri: string;
+    readonly isReachable: boolean | undefined;
+    readonly domains: number;
+  }[] {
+    return [...this.#running].map(([uri, { watch }]) => ({
+      uri: this.#options.libvirt(uri).uri,
+      isReachable: watch.isReachable,
+      domains: watch.size,
+    }));
+  }
+
   /**
    * The domain as it is; undefined: ask libvirt. Throws Transient LibvirtUnreachable while the host is out of reach, or Terminal
    * for what a person has to mend there; `onChange` tells when it is back.

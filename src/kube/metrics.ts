@@ -97,6 +97,11 @@ export class Gauge extends Family {
     this.values.set(this.series(labels), value);
   }
 
+  /** Forgets all values: for one whose labels come and go, before it is set anew. */
+  clear(): void {
+    this.values.clear();
+  }
+
   expose(): string {
     return this.header('gauge') + samples(this.name, this.values);
   }

@@ -34,6 +34,7 @@ export class HostWatch {
   #isCurrent = false;
   #sweeping: Promise<void> = Promise.resolve();
   #lost: LibvirtError | undefined;
+  #isReachable: boolean | undefined;
 
   constructor(options: HostWatchOptions) {
     this.#options = options;
@@ -42,6 +43,16 @@ export class HostWatch {
   /** Why the host cannot be reached; undefined: it can, as far as is known. */
   get lost(): LibvirtError | undefined {
     return this.#lost;
+  }
+
+  /** Undefined: nobody knows yet. */
+  get isReachable(): boolean | undefined {
+    return this.#isReachable;
+  }
+
+  /** Domains of the host at the last sweep, also those of others. */
+  get size(): number {
+    return this.#domains.size;
   }
 
   /**
@@ -76,6 +87,7 @@ export class HostWatch {
     switch (event.kind) {
       case 'connected':
         this.#lost = undefined;
+        this.#isReachable = true;
         // Told when the picture is there: many may look at once.
         void this.#sweep(signal).then(() => this.#options.onConnection(undefined));
         break;
@@ -83,6 +95,7 @@ export class HostWatch {
         const isNews = this.#lost === undefined;
         this.#isCurrent = false;
         this.#lost = event.error;
+        this.#isReachable = false;
         if (isNews) this.#options.onConnection(event.error);
         this.#options.onFailure?.();
         break;

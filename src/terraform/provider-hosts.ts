@@ -5,10 +5,21 @@ export class ProviderHosts {
   readonly #executable: () => Promise<string>;
   readonly #hosts = new Map<string, Promise<ProviderHost>>();
   readonly #released = new Set<Promise<void>>();
+  #restarts = 0;
 
   /** @param executable finds the provider; called once for each start */
   constructor(executable: () => Promise<string>) {
     this.#executable = executable;
+  }
+
+  /** Providers that serve runs now. */
+  get size(): number {
+    return this.#hosts.size;
+  }
+
+  /** How many were given up for a new one: they ended, hung, or had lost libvirt. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   /** The running provider of `key`, started if there is none or it has ended. */
@@ -17,7 +28,7 @@ export class ProviderHosts {
     if (known !== undefined) {
       const host = await known;
       if (host.alive) return host;
-      if (this.#hosts.get(key) === known) this.#forget(key, host);
+      if (this.#hosts.get(key) === known) this.#replace(key, host);
     }
     return this.#hosts.get(key) ?? this.#start(key);
   }
@@ -30,12 +41,13 @@ export class ProviderHosts {
     // One that could not be started is no longer there when this is asked again.
     const current = await this.#hosts.get(key)?.catch(() => undefined);
     if (current === undefined || (host !== undefined && current !== host)) return;
-    this.#forget(key, current);
+    this.#replace(key, current);
   }
 
   /** Lets go of all providers and waits until they have ended. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#hosts.keys()].map((key) => this.restart(key)));
+    const hosts = [...this.#hosts];
+    await Promise.allSettled(hosts.map(async ([key, host]) => this.#forget(key, await host)));
     await Promise.all(this.#released);
   }
 
@@ -46,6 +58,11 @@ export class ProviderHosts {
       if (this.#hosts.get(key) === starting) this.#hosts.delete(key);
     });
     return starting;
+  }
+
+  #replace(key: string, host: ProviderHost): void {
+    this.#restarts += 1;
+    this.#forget(key, host);
   }
 
   #forget(key: string, host: ProviderHost): void {

@@ -10,7 +10,7 @@ import { type LockHolder, operationName } from './lock-holder.ts';
 import { lostProvider } from './lost-provider.ts';
 import type { ProviderHost } from './provider-host.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
-import { CONFINED, type RunOutcome, run } from './run.ts';
+import { CONFINED, type RunOutcome, type RunRequest, run } from './run.ts';
 import { type RunEvent, RunEvents } from './run-event.ts';
 import { type RunLimits, RunSlots } from './run-slots.ts';
 import type { TerraformBinary } from './terraform-binary.ts';
@@ -48,6 +48,16 @@ export interface RunnerOptions {
    * replaced. Default 20 s.
    */
   readonly providerTimeoutMs?: number;
+  /** Told of each run that has ended, for metrics. */
+  readonly onRun?: (run: EndedRun) => void;
+}
+
+export interface EndedRun {
+  /** For example `plan`. */
+  readonly verb: string;
+  /** Killed: a signal ended terraform. */
+  readonly outcome: 'success' | 'failure' | 'killed';
+  readonly seconds: number;
 }
 
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
@@ -130,7 +140,7 @@ export class Runner {
     try {
       const request = await this.#request(call, this.#environment(call.workspace, host));
       return await traced(`terraform ${call.verb}`, {}, () =>
-        run({
+        this.#run(call.verb, {
           ...request,
           ...(host && { lifeline: host.lifeline }),
           args: call.args,
@@ -165,7 +175,7 @@ export class Runner {
       const env = this.#environment(call.workspace, host);
       const { pluginDir } = this.#options;
       const args = ['init', '-input=false', '-no-color', ...(pluginDir ? [`-plugin-dir=${pluginDir}`] : [])];
-      const outcome = await run({
+      const outcome = await this.#run('init', {
         ...(await this.#request(call, env)),
         ...(host && { lifeline: host.lifeline }),
         args,
@@ -174,6 +184,14 @@ export class Runner {
     } finally {
       await lock.release();
     }
+  }
+
+  async #run(verb: string, request: RunRequest): Promise<RunOutcome> {
+    const started = performance.now();
+    const ended = await run(request);
+    const outcome = ended.exitCode === null ? 'killed' : ended.exitCode === 0 ? 'success' : 'failure';
+    this.#options.onRun?.({ verb, outcome, seconds: (performance.now() - started) / 1_000 });
+    return ended;
   }
 
   async #request(call: Omit<Call, 'args'>, env: Environment) {
