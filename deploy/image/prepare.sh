@@ -9,5 +9,7 @@ chown -R caplv:caplv /home/caplv
 chmod -R go= /home/caplv
 # What no two builds have in common.
 rm -rf /var/log/* /var/cache/* /var/lib/apt/lists/* /tmp/*
-rm -f /etc/machine-id /etc/hostname /etc/resolv.conf
+rm -f /etc/machine-id
+# These are not the image's where a builder mounts its own over them.
+rm -f /etc/hostname /etc/resolv.conf || true
 : >/etc/machine-id

@@ -18,8 +18,8 @@ const PACKAGES = [
   ],
   // The lab's networks and namespaces.
   ...['dnsmasq-base', 'iptables', 'iproute2', 'util-linux', 'procps'],
-  // The controller's image, and hosts over ssh.
-  ...['mmdebstrap', 'openssh-client'],
+  // The controller's image, its systemd unit (neither starts anything), and hosts over ssh.
+  ...['mmdebstrap', 'systemd', 'systemd-container', 'openssh-client'],
   // What the Terraform provider calls: mkisofs and xsltproc. Terraform itself needs certificates.
   ...['genisoimage', 'xsltproc', 'ca-certificates'],
   // The guest image (and busybox unzips terraform).
