@@ -13,6 +13,7 @@ export const ERROR_CODES = [
   'PoolNotFound',
   'NetworkNotFound',
   'InsufficientCapacity',
+  'OutOfResources',
   'LibvirtUnreachable',
   'LibvirtPermissionDenied',
   'LibvirtError',
@@ -41,6 +42,8 @@ export type Missing =
   /** An object, or a host that does not answer: whoever watches them is told. */
   | { readonly kind: 'watched' }
   | { readonly kind: 'file'; readonly path: string }
+  /** A file other than the one that is there; `version` as `fileVersion` gives it. */
+  | { readonly kind: 'otherFile'; readonly path: string; readonly version: string }
   /** `url` may hold credentials: it is not for messages. */
   | { readonly kind: 'url'; readonly url: string }
   /** `uri`: libvirt connection URI of the host. */
@@ -88,3 +91,29 @@ export class Transient extends CaplvError {
 
 /** Will fail again until someone changes the object, the host or the installation. */
 export class Terminal extends CaplvError {}
+
+/** What the machine of caplv itself has run out of, by the error of the system call that was refused. */
+const EXHAUSTED: Readonly<Record<string, string>> = {
+  EMFILE: 'file descriptors (of this process)',
+  ENFILE: 'file descriptors',
+  ENOSPC: 'disk space',
+  EDQUOT: 'disk quota',
+  ENOMEM: 'memory',
+  EAGAIN: 'processes',
+};
+
+/** The error of a system call, as OutOfResources; undefined: it says something else. Looks into causes, too. */
+export function outOfResources(error: unknown): Transient | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const what = EXHAUSTED[(at as NodeJS.ErrnoException).code ?? ''];
+    if (what === undefined) continue;
+    return new Transient({
+      code: 'OutOfResources',
+      message: `the machine that caplv runs on has no ${what} left: ${at.message}`,
+      fix: 'give it more, or find out who uses them; it is tried again',
+      retryAfterMs: 5_000,
+      cause: error,
+    });
+  }
+  return undefined;
+}

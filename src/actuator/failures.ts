@@ -3,7 +3,7 @@
  * Texts are those of libvirt 9–11, Terraform 1.11 and the provider 0.8.3; the first row that matches decides.
  */
 
-import { CaplvError, type ErrorCode, Terminal, Transient } from '../errors.ts';
+import { CaplvError, type ErrorCode, outOfResources, Terminal, Transient } from '../errors.ts';
 import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
 import { TerraformError } from '../terraform/terraform-error.ts';
 
@@ -63,10 +63,22 @@ const FAILURES: readonly Failure[] = [
     fix: 'free memory on the host, or ask for less with memoryMiB',
   },
   {
+    matches: /(plan file|state|\.terraform|lock file)\b.*no space left on device/i,
+    code: 'OutOfResources',
+    retryAfterMs: 5_000,
+    fix: 'free space on the machine that caplv runs on: in its state directory and the temporary one',
+  },
+  {
     matches: /no space left on device/i,
     code: 'InsufficientCapacity',
     retryAfterMs: 60_000,
     fix: 'free space in the storage pool',
+  },
+  {
+    matches: /a signal ended it/i,
+    code: 'TerraformError',
+    retryAfterMs: 5_000,
+    fix: 'nothing to do, if it happens once; else give caplv more memory: 60 MiB for each run',
   },
   {
     matches: /(apparmor|permission denied)/i,
@@ -126,8 +138,10 @@ function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'o
 
 /** What a failure of Terraform or libvirt means: `Transient` or `Terminal`. Other errors are returned as they are. */
 export function classify(error: unknown): unknown {
-  if (error instanceof CaplvError || !(error instanceof TerraformError || error instanceof LibvirtError))
-    return error;
+  if (error instanceof CaplvError) return error;
+  const exhausted = outOfResources(error);
+  if (exhausted || !(error instanceof TerraformError || error instanceof LibvirtError))
+    return exhausted ?? error;
   if (error instanceof LibvirtError && error.code !== 'other') return classifyLibvirt(error, error.code);
   const known = FAILURES.find((failure) => failure.matches.test(error.message));
   if (known) {

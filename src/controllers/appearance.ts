@@ -3,6 +3,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Missing } from '../errors.ts';
+import { fileVersion } from '../intent/image.ts';
 import { backoffDelay } from '../kube/backoff.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 
@@ -29,7 +30,7 @@ export async function appearance(
     try {
       const seen = await look(missing, libvirt);
       // A file that somebody is still copying there has a header and no end.
-      if (seen !== undefined && (missing.kind !== 'file' || seen === before)) return;
+      if (seen !== undefined && (!isFile(missing) || seen === before)) return;
       before = seen;
       failures = missing.kind === 'url' ? failures + 1 : 0;
     } catch {
@@ -38,8 +39,12 @@ export async function appearance(
   }
 }
 
-function intervalMs({ kind }: Unwatched): number {
-  return kind === 'file' ? FILE_MS : VOLUME_MS;
+function intervalMs(missing: Unwatched): number {
+  return isFile(missing) ? FILE_MS : VOLUME_MS;
+}
+
+function isFile({ kind }: Unwatched): boolean {
+  return kind === 'file' || kind === 'otherFile';
 }
 
 /** What tells one state of it from another; undefined: it is not there. */
@@ -47,6 +52,10 @@ async function look(missing: Unwatched, libvirt: (uri: string) => Libvirt): Prom
   switch (missing.kind) {
     case 'file':
       return lookAtFile(missing.path);
+    case 'otherFile': {
+      const seen = await lookAtFile(missing.path);
+      return seen === missing.version ? undefined : seen;
+    }
     case 'url': {
       const signal = AbortSignal.timeout(URL_TIMEOUT_MS);
       const response = await fetch(missing.url, { headers: { range: 'bytes=0-0' }, signal });
@@ -62,7 +71,7 @@ async function lookAtFile(path: string): Promise<string | undefined> {
   try {
     const info = await stat(path);
     await access(path, constants.R_OK);
-    return info.isFile() ? `${info.size} ${info.mtimeMs}` : undefined;
+    return info.isFile() ? fileVersion(info) : undefined;
   } catch {
     return undefined;
   }

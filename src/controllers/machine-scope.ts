@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Condition, setCondition } from '../api/condition.ts';
 import { FINALIZER } from '../api/group.ts';
 import { type Machine, MachineKind, type MachineProviderStatus, type MachineStatus } from '../api/machine.ts';
-import { type CaplvError, Terminal, Transient } from '../errors.ts';
+import { type CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { type MachineIdentity, providerID } from '../intent/names.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import { traced } from '../tracing.ts';
@@ -116,7 +116,8 @@ export class MachineScope {
   async step<T>(type: ConditionType, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
-    } catch (error) {
+    } catch (thrown) {
+      const error = outOfResources(thrown) ?? thrown;
       if (error instanceof Terminal || error instanceof Transient) this.fail(type, error);
       throw error;
     }

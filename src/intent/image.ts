@@ -3,9 +3,10 @@
  * Formats: qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html) and raw with a partition table.
  */
 
+import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { CaplvError, Terminal, Transient } from '../errors.ts';
+import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { allowedFetch } from './allowed-fetch.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
@@ -36,7 +37,7 @@ export function parseImageURI(uri: string): ImageURI {
 
 /** Throws Terminal ImageNotFound or ImageInvalid, Transient ImageNotFound where a server may come back. */
 export async function inspectImage(source: string, path: string, policy: Policy): Promise<ImageFacts> {
-  const { header, key, sizeBytes } = /^https?:/.test(source)
+  const { header, key, sizeBytes, version } = /^https?:/.test(source)
     ? await readRemote(source, path, policy)
     : await readLocal(source, path);
   if (header.length >= 32 && header.subarray(0, 4).equals(Buffer.from('QFI\xfb', 'latin1'))) {
@@ -55,6 +56,7 @@ export async function inspectImage(source: string, path: string, policy: Policy)
     path,
     message: `${shown(source)} is not a disk image: neither qcow2 nor raw with a partition table`,
     fix: 'name a qcow2 or raw disk image; convert others with: qemu-img convert -O qcow2 INPUT OUTPUT',
+    ...(version === undefined ? {} : { missing: { kind: 'otherFile', path: source, version } }),
   });
 }
 
@@ -91,6 +93,13 @@ interface ImageHeader {
   readonly header: Buffer;
   readonly key: string;
   readonly sizeBytes: number | undefined;
+  /** Of a local file: which one it is. */
+  readonly version?: string;
+}
+
+/** What tells one content of a file from another, without reading it. */
+export function fileVersion({ size, mtimeMs }: Pick<Stats, 'size' | 'mtimeMs'>): string {
+  return `${size} ${mtimeMs}`;
 }
 
 async function readLocal(file: string, path: string): Promise<ImageHeader> {
@@ -102,11 +111,14 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
       const header = Buffer.alloc(HEADER_BYTES);
       const { bytesRead } = await handle.read(header, 0, HEADER_BYTES, 0);
       const key = longHash(`${file}\0${info.size}\0${info.mtimeMs}`);
-      return { header: header.subarray(0, bytesRead), key, sizeBytes: info.size };
+      const version = fileVersion(info);
+      return { header: header.subarray(0, bytesRead), key, sizeBytes: info.size, version };
     } finally {
       await handle.close();
     }
   } catch (error) {
+    const exhausted = outOfResources(error);
+    if (exhausted) throw exhausted;
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : message;
     throw new Terminal({
@@ -126,6 +138,8 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
     response = await allowedFetch(policy, url, path, { range: `bytes=0-${HEADER_BYTES - 1}` });
   } catch (error) {
     if (error instanceof CaplvError) throw error;
+    const exhausted = outOfResources(error);
+    if (exhausted) throw exhausted;
     const cause = (error as Error).cause;
     throw new Transient({
       code: 'ImageNotFound',

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
-import { CaplvError, Terminal, Transient } from '../errors.ts';
+import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { allowedFetch } from './allowed-fetch.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
@@ -131,6 +131,8 @@ async function readBytes(file: string, path: string): Promise<Buffer> {
   const isText = found?.isDirectory() || (found?.isFile() && found.size <= MAX_USER_DATA_BYTES);
   if (found && !isText) throw notText(file, path);
   return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    const exhausted = outOfResources(error);
+    if (exhausted) throw exhausted;
     throw new Terminal({
       code: 'UserDataNotFound',
       path,

@@ -152,6 +152,11 @@ export class Virsh {
         fix: 'Install it: apt-get install libvirt-clients, or dnf install libvirt-client.',
       });
     }
+    if (!result.timedOut && /^E[A-Z]+$/.test(result.code ?? '')) {
+      const message = `${this.#binary} cannot be started: ${result.code}`;
+      const cause = Object.assign(new Error(message), { code: result.code });
+      return new LibvirtError({ code: 'other', uri, command, message, cause });
+    }
     if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
     const within = `within ${timeoutMs / 1000} s`;
     const check = `virsh -c '${uri}' version`;

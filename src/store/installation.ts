@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Terminal } from '../errors.ts';
+import { type CaplvError, outOfResources, Terminal } from '../errors.ts';
 
 /** Reads the identity of `stateDir`, making directory and identity at first use. Throws Terminal StateDirNotWritable. */
 export async function installationId(stateDir: string): Promise<string> {
@@ -28,7 +28,9 @@ export async function installationId(stateDir: string): Promise<string> {
   }
 }
 
-export function notWritable(stateDir: string, error: unknown): Terminal {
+export function notWritable(stateDir: string, error: unknown): CaplvError {
+  const exhausted = outOfResources(error);
+  if (exhausted) return exhausted;
   return new Terminal({
     code: 'StateDirNotWritable',
     message: `cannot use the state directory ${stateDir}: ${(error as Error).message}`,

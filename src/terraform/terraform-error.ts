@@ -58,7 +58,10 @@ function errorsOf(outcome: RunOutcome): Diagnostic[] {
 
 function explain(diagnostics: readonly Diagnostic[], outcome: RunOutcome): string {
   if (diagnostics.length > 0) return diagnostics.map(oneDiagnostic).join('; ');
-  const end = outcome.exitCode === null ? 'a signal ended it' : `exit code ${outcome.exitCode}`;
+  const end =
+    outcome.exitCode === null
+      ? 'a signal ended it: the kernel does that when memory is short'
+      : `exit code ${outcome.exitCode}`;
   return `${plainError(outcome.text) ?? 'it said nothing of why'} (${end})`;
 }
 

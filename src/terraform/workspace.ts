@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Terminal } from '../errors.ts';
+import { outOfResources, Terminal } from '../errors.ts';
 import type { StateHistory } from './state-history.ts';
 
 /** Where one stack lives: its configuration, its runs and, without a backend, its state. */
@@ -46,12 +46,15 @@ export async function makePrivateDir(dir: string): Promise<void> {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await chmod(dir, 0o700);
   } catch (cause) {
-    throw new Terminal({
-      code: 'StateDirNotWritable',
-      message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
-      fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',
-      cause,
-    });
+    throw (
+      outOfResources(cause) ??
+      new Terminal({
+        code: 'StateDirNotWritable',
+        message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
+        fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',
+        cause,
+      })
+    );
   }
 }
 

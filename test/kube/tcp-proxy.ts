@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** A network that can be cut, between a client and a server on loopback. */
 export class TcpProxy {
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   private refusing = false;
+  /** What a client sends arrives that much later. */
+  delayMs = 0;
 
   private constructor(targetPort: number) {
     this.server = createServer((client) => {
@@ -25,8 +28,18 @@ export class TcpProxy {
             this.sockets.delete(from);
             to.destroy();
           });
-        from.pipe(to);
+        if (from === client) from.pipe(this.delay()).pipe(to);
+        else from.pipe(to);
       }
+    });
+  }
+
+  private delay(): Transform {
+    return new Transform({
+      transform: (chunk, _encoding, done) => {
+        if (this.delayMs > 0) setTimeout(() => done(null, chunk), this.delayMs);
+        else done(null, chunk);
+      },
     });
   }
 

@@ -20,6 +20,8 @@ const PACKAGES = [
   ...['dnsmasq-base', 'iptables', 'iproute2', 'util-linux', 'procps'],
   // The controller's image, its systemd unit (neither starts anything), and hosts over ssh.
   ...['mmdebstrap', 'systemd', 'systemd-container', 'openssh-client'],
+  // Clocks that jump, in tests.
+  'libfaketime',
   // What the Terraform provider calls: mkisofs and xsltproc. Terraform itself needs certificates.
   ...['genisoimage', 'xsltproc', 'ca-certificates'],
   // The guest image (and busybox unzips terraform).
