@@ -75,12 +75,6 @@ const FAILURES: readonly Failure[] = [
     fix: 'free space in the storage pool',
   },
   {
-    matches: /a signal ended it/i,
-    code: 'TerraformError',
-    retryAfterMs: 5_000,
-    fix: 'nothing to do, if it happens once; else give caplv more memory: 60 MiB for each run',
-  },
-  {
     matches: /(apparmor|permission denied)/i,
     code: 'LibvirtError',
     fix: 'QEMU may not open the volume: allow the pool directory in AppArmor or SELinux, or use a pool under /var/lib/libvirt/images',
@@ -93,10 +87,10 @@ const FAILURES: readonly Failure[] = [
   },
   {
     matches:
-      /\(a signal ended it\)|plugin did not respond|error reading from server|transport is closing|code = unavailable/i,
+      /a signal ended it|plugin did not respond|error reading from server|transport is closing|code = unavailable/i,
     code: 'TerraformError',
     retryAfterMs: 1_000,
-    fix: 'nothing to do: terraform or its provider was killed, and the next run goes on; if that comes again, see whether memory is short (dmesg)',
+    fix: 'nothing to do: terraform or its provider was killed, and the next run goes on; if that comes again, give caplv more memory: 60 MiB for each run (dmesg tells whether it was short)',
   },
   {
     matches: /failed to (query|install) .*provider|could not find .*provider|reattachment process not found/i,

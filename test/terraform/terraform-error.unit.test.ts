@@ -84,5 +84,7 @@ test('the text of a command without -json gives the cause, not the configuration
 
 test('a terraform that was killed says so', () => {
   const error = failureOf('apply', { exitCode: null, messages: [], text: [] });
-  expect(error.message).toBe('terraform apply failed: it said nothing of why (a signal ended it)');
+  expect(error.message).toBe(
+    'terraform apply failed: it said nothing of why (a signal ended it: the kernel does that when memory is short)',
+  );
 });
