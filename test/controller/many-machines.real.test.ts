@@ -8,7 +8,7 @@ import { ControllerProcess } from './controller-process.ts';
 vi.setConfig({ testTimeout: 1_800_000 });
 
 /** Fewer for a quick look. */
-const ALL = Number(process.env['CAPLV_MANY'] ?? 500);
+const ALL = Number(process.env['CAPLV_MANY'] ?? 100);
 const SETS = 5;
 const soon = { timeout: 1_500_000, interval: 1_000 };
 
