@@ -1,4 +1,4 @@
-/** A namespace of 500 machines, defined and not started: what gets slow with the number shows here. */
+/** A namespace of many machines, defined and not started: what gets slow with the number shows here. */
 
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
@@ -7,7 +7,7 @@ import { ControllerProcess } from './controller-process.ts';
 
 vi.setConfig({ testTimeout: 1_800_000 });
 
-/** Fewer for a quick look. */
+/** CAPLV_MANY=500 for a full look, which takes minutes. */
 const ALL = Number(process.env['CAPLV_MANY'] ?? 100);
 const SETS = 5;
 const soon = { timeout: 1_500_000, interval: 1_000 };
