@@ -38,9 +38,8 @@ beforeAll(async () => {
   await execa(
     'npm',
     ['install', '--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', join(elsewhere, tarball)],
-    {
-      cwd: await directory('app'),
-    },
+    // Without what the npm of this run hands down from our own .npmrc: another project has none of it.
+    { cwd: await directory('app'), env: withoutNpm(), extendEnv: false },
   );
   await directory('bin');
   await copyFile(process.execPath, join(elsewhere, 'bin/node'));
@@ -51,6 +50,10 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(() => rm(elsewhere, { recursive: true, force: true }));
+
+function withoutNpm(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')));
+}
 
 async function directory(name: string): Promise<string> {
   const path = join(elsewhere, name);
