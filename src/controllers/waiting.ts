@@ -5,12 +5,16 @@
  */
 
 import { once } from 'node:events';
-import { CaplvError } from '../errors.ts';
+import { CaplvError, type ErrorCode } from '../errors.ts';
 import type { ReconcileContext, Result } from '../kube/controller.ts';
 import { formatKey } from '../kube/key.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { appearance, type Unwatched } from './appearance.ts';
+
+/** Made on the host by whoever keeps it; and a libvirtd that has just started does not have them all yet. */
+const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['PoolNotFound', 'NetworkNotFound']);
+const HOST_MS = 10_000;
 
 export interface WaitingOptions {
   readonly libvirt: (uri: string) => Libvirt;
@@ -51,6 +55,10 @@ export class Waiting {
     } catch (error) {
       const missing = error instanceof CaplvError ? error.missing : undefined;
       this.#await(key, missing?.kind === 'watched' ? undefined : missing);
+      if (error instanceof CaplvError && OF_THE_HOST.has(error.code)) {
+        log.warn('Waiting for what its host lacks', { error });
+        return { requeueAfterMs: HOST_MS };
+      }
       if (missing === undefined) throw error;
       log.info('Waiting for what is missing', { error });
       return {};

@@ -75,3 +75,11 @@ it('leaves to the watches what is an object, and to the queue what is another fa
   const failure = new Transient({ code: 'LibvirtUnreachable', message: 'no answer' });
   await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
 });
+
+it('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async () => {
+  for (const code of ['PoolNotFound', 'NetworkNotFound'] as const) {
+    const failure = new Terminal({ code, message: 'it is not there' });
+    const result = await waiting.reconcile(key('a'), context, () => Promise.reject(failure));
+    expect(result.requeueAfterMs).toBeGreaterThan(0);
+  }
+});
