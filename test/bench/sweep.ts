@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MachineKind } from '../../src/api/machine.ts';
 import { type Benchmark, forEachOf } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';
@@ -7,6 +8,8 @@ import { endedChildrenCpuSeconds, usageOf } from './process-tree.ts';
 import { OURS } from './subjects.ts';
 import { TerraformLog } from './terraform-log.ts';
 import { importImage, openBenchEngine, PlainTerraform } from './ways.ts';
+
+const SWEEP_LIMIT_MS = 600_000;
 
 const SET = 'fleet';
 const FORKED = 'forked terraform plan';
@@ -62,7 +65,12 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
       await makePlansDue(cluster);
       const before = { cpu: usageOf(cluster.pid).cpuSeconds, runs: (await log.runs()).length };
       await resync(cluster, SET);
-      const runs = (await log.runs()).slice(before.runs);
+      // Plans take turns, and the last may come after the resync.
+      let runs = (await log.runs()).slice(before.runs);
+      for (const until = Date.now() + SWEEP_LIMIT_MS; runs.length < machines && Date.now() < until; ) {
+        await sleep(100);
+        runs = (await log.runs()).slice(before.runs);
+      }
       if (runs.length < machines) throw new Error(`only ${runs.length} of ${machines} machines were planned`);
       bench.note(`Round ${round}: ${countedVerbs(runs)}.`);
       bench.sample('cpu', OURS, ((usageOf(cluster.pid).cpuSeconds - before.cpu) * 1_000) / machines);
