@@ -35,12 +35,16 @@ export class TcpProxy {
   }
 
   private delay(): Transform {
-    return new Transform({
+    const delayed = new Transform({
       transform: (chunk, _encoding, done) => {
-        if (this.delayMs > 0) setTimeout(() => done(null, chunk), this.delayMs);
-        else done(null, chunk);
+        if (this.delayMs === 0) return done(null, chunk);
+        // Later, and not slower: what is sent meanwhile is on its way, too.
+        setTimeout(() => delayed.push(chunk), this.delayMs);
+        done();
       },
+      flush: (done) => void setTimeout(done, this.delayMs),
     });
+    return delayed;
   }
 
   static async to(target: string): Promise<TcpProxy> {
