@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -100,6 +101,15 @@ export class ProviderHost {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** Bytes that it has read and written so far, as the kernel tells them; undefined: it does not. */
+  get activity(): string | undefined {
+    try {
+      return readFileSync(`/proc/${this.pid}/io`, 'utf8');
+    } catch {
+      return undefined;
+    }
   }
 
   /** True once a run has connected it to libvirt: its connection may have been lost since. */

@@ -48,6 +48,8 @@ export interface RunnerOptions {
    * replaced. Default 20 s.
    */
   readonly providerTimeoutMs?: number;
+  /** Warm mode: how long it may make a volume without any input or output until then. Default one minute. */
+  readonly providerStallMs?: number;
   /** Told of each run that has ended, for metrics. */
   readonly onRun?: (run: EndedRun) => void;
 }
@@ -135,6 +137,8 @@ export class Runner {
       new Watchdog({
         limitMs: this.#options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
         lockTimeoutMs: call.lockTimeoutMs,
+        stallMs: this.#options.providerStallMs ?? PROVIDER_STALL_MS,
+        activity: () => host.activity,
         onHung: () => host.kill(),
       });
     try {
@@ -218,6 +222,9 @@ export class Runner {
 
 /** Time for an answer that takes milliseconds, or a second on a slow link. */
 const PROVIDER_TIMEOUT_MS = 20_000;
+
+/** A server of images may pause. */
+const PROVIDER_STALL_MS = 60_000;
 
 /** One loss of the provider may follow the other: many runs share it. */
 const MAX_RETRIES = 3;

@@ -8,6 +8,12 @@ import type { Message } from './messages.ts';
  */
 const READ_BACK: ReadonlySet<string> = new Set(['libvirt_cloudinit_disk']);
 
+/**
+ * Provider 0.8.3 may also hang for ever when libvirt refuses the rest of an upload, since the pool is full (measured: once in
+ * five). An upload takes as long as it takes, but never without reading or writing anything.
+ */
+const UPLOADED: ReadonlySet<string> = new Set(['libvirt_volume']);
+
 /** The first of these tells that the provider is connected to libvirt. A saved plan's changes are printed before. */
 export const CONNECTED: ReadonlySet<Message['type']> = new Set([
   'refresh_start',
@@ -20,13 +26,17 @@ export interface WatchdogOptions {
   readonly limitMs: number;
   /** How long Terraform may wait for its state lock before it lets the provider connect. */
   readonly lockTimeoutMs: number;
+  /** How long the provider may make a volume without any input or output. */
+  readonly stallMs: number;
+  /** What changes with each read and write of the provider; undefined: nobody knows. */
+  readonly activity: () => string | undefined;
   /** Called once, when the provider no longer answers. */
   readonly onHung: () => void;
 }
 
 /**
- * Sees by a run's messages that its provider hangs. Only where an answer comes at once or never: how long it takes to upload
- * an image or to start a domain nobody can say.
+ * Sees by a run's messages that its provider hangs. Only where an answer comes at once or never, or where it would have to
+ * be busy: how long it takes to upload an image or to start a domain nobody can say.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
@@ -44,6 +54,9 @@ export class Watchdog {
     if (message.type === 'apply_start' && READ_BACK.has(message.change.type)) {
       this.#expect(message.change.address, this.#options.limitMs);
     }
+    if (message.type === 'apply_start' && UPLOADED.has(message.change.type)) {
+      this.#expectActivity(message.change.address);
+    }
     if (message.type === 'apply_complete' || message.type === 'apply_errored')
       this.#arrived(message.change.address);
   }
@@ -54,11 +67,27 @@ export class Watchdog {
 
   #expect(what: string, withinMs: number): void {
     this.#arrived(what);
-    const hung = () => {
-      this.stop();
-      this.#options.onHung();
+    this.#timers.set(
+      what,
+      setTimeout(() => this.#hung(), withinMs),
+    );
+  }
+
+  #expectActivity(what: string): void {
+    const { activity, stallMs } = this.#options;
+    const before = activity();
+    const look = () => {
+      const now = activity();
+      if (now !== undefined && now === before) this.#hung();
+      else this.#expectActivity(what);
     };
-    this.#timers.set(what, setTimeout(hung, withinMs));
+    this.#arrived(what);
+    this.#timers.set(what, setTimeout(look, stallMs));
+  }
+
+  #hung(): void {
+    this.stop();
+    this.#options.onHung();
   }
 
   #arrived(what: string): void {

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findProvider } from '../../src/terraform/provider-binary.ts';
@@ -5,13 +7,16 @@ import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
 import type { RunEvent } from '../../src/terraform/run-event.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { SlowImage } from '../faults/slow-image.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
 
 const host = useLab('terraform-restart');
 
 /** A terraform whose provider is connected to libvirt, and a workspace with one volume. */
-async function connected(timeouts: { readonly providerTimeoutMs?: number } = {}) {
+async function connected(
+  timeouts: { readonly providerTimeoutMs?: number; readonly providerStallMs?: number } = {},
+) {
   const binary = await findTerraform();
   const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
   const terraform = new Terraform({
@@ -106,6 +111,34 @@ test('a libvirtd that no longer answers does not hold a run for ever, and is pic
     await sandbox.run('kill', '-CONT', pid);
   }
   expect(await terraform.plan(workspace, config, options)).toMatchObject({ action: 'none' });
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
+
+test('an upload in which nothing moves any more does not hold a run for ever, and begins again', {
+  timeout: 60_000,
+}, async () => {
+  const { terraform, dir, workspace, options } = await connected({ providerStallMs: 1_000 });
+  const content = join(dir, 'image.raw');
+  await writeFile(content, randomBytes(4 * 1024 ** 2));
+  const image = await SlowImage.serve(content);
+  try {
+    const other = { dir: join(dir, 'upload') };
+    const volume = { name: uniqueName(), pool: host().pool, source: image.url };
+    const config = { ...providerOnly(host()), resource: { libvirt_volume: { v: volume } } };
+    const reasons: string[] = [];
+    const onEvent = (event: RunEvent) => {
+      if (event.type !== 'retrying') return;
+      reasons.push(event.reason);
+      image.sendRest();
+    };
+    const created = await terraform.apply(other, config, { ...options, onEvent });
+    expect(created.changes).toMatchObject([{ action: 'create' }]);
+    expect(reasons).toEqual(['the provider process had ended']);
+    await terraform.destroy(other, providerOnly(host()), options);
+  } finally {
+    image.close();
+  }
   await terraform.destroy(workspace, providerOnly(host()), options);
   await terraform.close();
 });

@@ -9,6 +9,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const LIMITS = { limitMs: 20_000, lockTimeoutMs: 10_000, stallMs: 60_000 };
+
 function change(type: 'apply_start' | 'apply_complete', resource: string): Message {
   return { type, at: 0, change: { address: `${resource}.r`, type: resource, name: 'r', action: 'create' } };
 }
@@ -19,7 +21,7 @@ const refreshComplete: Message = { type: 'refresh_complete', at: 0, address: 'li
 /** How often the provider counted as hung, a minute after these messages. */
 function hungAfter(...messages: Message[]): number {
   let hung = 0;
-  const watchdog = new Watchdog({ limitMs: 20_000, lockTimeoutMs: 10_000, onHung: () => hung++ });
+  const watchdog = new Watchdog({ ...LIMITS, activity: () => undefined, onHung: () => hung++ });
   for (const message of messages) watchdog.see(message);
   vi.advanceTimersByTime(60_000);
   watchdog.stop();
@@ -28,7 +30,7 @@ function hungAfter(...messages: Message[]): number {
 
 test('a provider that does not connect hangs, but not while terraform may still wait for its lock', () => {
   const onHung = vi.fn<() => void>();
-  new Watchdog({ limitMs: 20_000, lockTimeoutMs: 10_000, onHung });
+  new Watchdog({ ...LIMITS, activity: () => undefined, onHung });
   vi.advanceTimersByTime(29_999);
   expect(onHung).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
@@ -56,7 +58,30 @@ test('an image may take as long to upload as it wants', () => {
 
 test('nothing is killed once the run has ended', () => {
   const onHung = vi.fn<() => void>();
-  new Watchdog({ limitMs: 1, lockTimeoutMs: 0, onHung }).stop();
+  new Watchdog({ ...LIMITS, activity: () => undefined, onHung }).stop();
   vi.advanceTimersByTime(60_000);
+  expect(onHung).not.toHaveBeenCalled();
+});
+
+test('an upload may take long, but not without a byte going in or out', () => {
+  const onHung = vi.fn<() => void>();
+  let bytes = 0;
+  const watchdog = new Watchdog({ ...LIMITS, activity: () => String(bytes), onHung });
+  watchdog.see(change('apply_start', 'libvirt_volume'));
+  for (let minute = 0; minute < 10; minute++) {
+    bytes += 1;
+    vi.advanceTimersByTime(60_000);
+  }
+  expect(onHung).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(60_000);
+  expect(onHung).toHaveBeenCalledOnce();
+});
+
+test('nobody waits for bytes of a volume that is made', () => {
+  const onHung = vi.fn<() => void>();
+  const watchdog = new Watchdog({ ...LIMITS, activity: () => 'the same', onHung });
+  watchdog.see(change('apply_start', 'libvirt_volume'));
+  watchdog.see(change('apply_complete', 'libvirt_volume'));
+  vi.advanceTimersByTime(600_000);
   expect(onHung).not.toHaveBeenCalled();
 });
