@@ -17,7 +17,9 @@ test('help names every command, gives examples, and the meaning of the exit code
   const commands = ['apply', 'plan', 'get', 'describe', 'delete', 'console', 'export', 'doctor'];
   for (const command of commands) expect(help).toMatch(new RegExp(`^ {2}${command} `, 'm'));
   expect(help).toContain('caplv apply -f deploy/examples/kube-cp.yaml --wait');
-  expect(help).toContain('Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input');
+  expect(help).toContain(
+    'Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input',
+  );
   expect(await caplv.read(['apply', '--help'])).toMatch(/--allow-replace[\s\S]*--state-dir/);
 });
 
