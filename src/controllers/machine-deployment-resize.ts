@@ -7,6 +7,7 @@ import type { Ownership } from './cascading-deletion.ts';
 import {
   countOf,
   type DeploymentSets,
+  hasTakenNote,
   intendedSet,
   type SetWithMachines,
 } from './machine-deployment-sets.ts';
@@ -26,7 +27,8 @@ export async function resizeSets(
   const resize = async (one: SetWithMachines, revision?: number): Promise<SetWithMachines> => {
     const { metadata, spec } = one.set;
     if (metadata.deletionTimestamp) return one;
-    const replicas = sizes.get(metadata.name) ?? spec.replicas;
+    const size = sizes.get(metadata.name) ?? spec.replicas;
+    const replicas = hasTakenNote(one.set) ? size : Math.max(size, spec.replicas);
     // Of OnDelete an old set must not make anew what someone deleted, even if it is quicker than we are.
     const mayCreate = one === current || deployment.spec.strategy?.type !== 'OnDelete';
     const intent = { replicas, mayCreate, maxSurge, ...(revision === undefined ? {} : { revision }) };

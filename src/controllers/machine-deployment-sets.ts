@@ -96,9 +96,18 @@ export function countOf(
     machines: machines.length,
     leaving: machines.filter(({ metadata }) => isGoing || metadata.deletionTimestamp).length,
     available: isGoing ? 0 : available.length,
+    actingBy: hasTakenNote(set) ? 0 : (set.status?.askedReplicas ?? 0),
     desiredThen: numberIn(set, DESIRED_ANNOTATION),
     mostThen: numberIn(set, MOST_ANNOTATION),
   };
+}
+
+/**
+ * True if the set has acted by the size that it was told last. While it has not, it may be making machines by the size before,
+ * and must not be told less than it has: what it makes then would be in nobody's count.
+ */
+export function hasTakenNote({ metadata, status }: MachineSet): boolean {
+  return status?.observedGeneration === metadata.generation;
 }
 
 function numberIn({ metadata }: MachineSet, annotation: string): number | undefined {

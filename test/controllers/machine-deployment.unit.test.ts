@@ -147,6 +147,29 @@ describe('a rolling update', () => {
     expect(await revisions()).toEqual(['1', '2']);
   });
 
+  it('has no machine too many when an old set is still at work on its size of before', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    const [old] = await world.store.list(MachineSetKind);
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.deployments.reconcile(key('workers'));
+    // The old set grows first, so that there are enough machines. It has read its size of 3, and takes its time.
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 0 });
+    await world.deployments.reconcile(key('workers'));
+    const [next] = (await world.store.list(MachineSetKind)).filter(
+      ({ metadata }) => metadata.name !== old?.metadata.name,
+    );
+    await world.sets.reconcile(key(next?.metadata.name ?? ''));
+    await world.allReady();
+    await world.deployments.reconcile(key('workers'));
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 1 });
+    // The set has made its third machine now.
+    await world.sets.reconcile(key(old?.metadata.name ?? ''));
+    expect(await world.machines()).toHaveLength(4);
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 3 });
+  });
+
   it('starts anew when the template changes again in the middle', async () => {
     await world.applyDeployment({ replicas: 3 });
     await world.settleWithMachines();

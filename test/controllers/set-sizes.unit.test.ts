@@ -5,7 +5,7 @@ import { onDelete, rollingUpdate, type SetCount } from '../../src/controllers/se
 
 /** All machines of the set exist and are available unless told otherwise. */
 function set(name: string, replicas: number, other: Partial<SetCount> = {}): SetCount {
-  return { name, replicas, machines: replicas, leaving: 0, available: replicas, ...other };
+  return { name, replicas, machines: replicas, leaving: 0, available: replicas, actingBy: 0, ...other };
 }
 
 function scaled(name: string, replicas: number, then: number, surge: number): ScaledSet {
@@ -26,6 +26,11 @@ describe('rolling update', () => {
     const leaving = { machines: 4, leaving: 1 };
     expect(step(set('new', 0), [set('old', 3, leaving)], 0, 1)).toEqual({ new: 0, old: 3 });
     expect(step(set('new', 0), [set('old', 3)], 0, 1)).toEqual({ new: 1, old: 3 });
+  });
+
+  it('keeps room for what a set may still make by the size before', () => {
+    expect(step(set('new', 1), [set('old', 3, { actingBy: 4 })], 1, 0)).toMatchObject({ new: 1 });
+    expect(step(set('new', 1), [set('old', 3)], 1, 0)).toMatchObject({ new: 2 });
   });
 
   it('deletes no old machine for a new one that is not available', () => {
