@@ -22,6 +22,10 @@ Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refu
 5 not ready within --wait, 130 interrupted.
 Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COLOR is respected.`;
 
+/** Written out: the schemas of the kinds are not loaded for help. */
+const KIND_NAMES =
+  'clusters, machines, machinesets, machinedeployments or machinehealthchecks; short names too';
+
 /** Runs one command line (without node and script). Returns the exit code; never throws for what a user may do. */
 export async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.ok;
@@ -89,7 +93,7 @@ function build(finish: (code: number) => void): Command {
     );
 
   command(program, 'get', 'list objects')
-    .argument('<kind>', 'clusters or machines')
+    .argument('<kind>', KIND_NAMES)
     .argument('[name]')
     .addOption(output('wide', 'json', 'yaml', 'name'))
     .addOption(new Option('-A, --all-namespaces', 'of all namespaces').env('CAPLV_ALL_NAMESPACES'))
@@ -116,7 +120,7 @@ function build(finish: (code: number) => void): Command {
     );
 
   command(program, 'delete', 'delete objects and all that is theirs on the hosts')
-    .argument('[kind]', 'machine or cluster')
+    .argument('[kind]', KIND_NAMES)
     .argument('[names...]')
     .addOption(filenames())
     .addOption(
