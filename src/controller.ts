@@ -139,7 +139,11 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const setReconciler = new MachineSetController({ ...live, known: store });
   const deploymentReconciler = new MachineDeploymentController(live);
 
-  const waiting = new Waiting({ libvirt: engine.libvirt, onAppearance: (key) => machine.enqueue(key) });
+  const waiting = new Waiting({
+    libvirt: engine.libvirt,
+    policy: config.policy,
+    onAppearance: (key) => machine.enqueue(key),
+  });
   const machine: Controller = controller(
     'machine',
     concurrency + PLANS_AT_ONCE,

@@ -44,8 +44,8 @@ export type Missing =
   | { readonly kind: 'file'; readonly path: string }
   /** A file other than the one that is there; `version` as `fileVersion` gives it. */
   | { readonly kind: 'otherFile'; readonly path: string; readonly version: string }
-  /** `url` may hold credentials: it is not for messages. */
-  | { readonly kind: 'url'; readonly url: string }
+  /** `url` may hold credentials: it is not for messages. `holdMs`: its server asks to be left alone for so long. */
+  | { readonly kind: 'url'; readonly url: string; readonly holdMs?: number | undefined }
   /** `uri`: libvirt connection URI of the host. */
   | { readonly kind: 'volume'; readonly uri: string; readonly pool: string; readonly volume: string };
 

@@ -6,11 +6,13 @@
 
 import { once } from 'node:events';
 import { CaplvError, type ErrorCode } from '../errors.ts';
+import type { Policy } from '../intent/policy.ts';
 import type { ReconcileContext, Result } from '../kube/controller.ts';
 import { formatKey } from '../kube/key.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { appearance, type Unwatched } from './appearance.ts';
+import { UrlLookout } from './url-lookout.ts';
 
 /** Made on the host by whoever keeps it; and a libvirtd that has just started does not have them all yet. */
 const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['PoolNotFound', 'NetworkNotFound']);
@@ -18,6 +20,8 @@ const HOST_MS = 10_000;
 
 export interface WaitingOptions {
   readonly libvirt: (uri: string) => Libvirt;
+  /** Where servers may redirect to. */
+  readonly policy: Policy;
   /** What the object waited for is there. */
   readonly onAppearance: (key: ObjectKey) => void;
 }
@@ -32,11 +36,13 @@ interface Awaited {
 export class Waiting {
   readonly name = 'waiting';
   readonly #options: WaitingOptions;
+  readonly #urls: UrlLookout;
   readonly #awaited = new Map<string, Awaited>();
   readonly #stopped = new AbortController();
 
   constructor(options: WaitingOptions) {
     this.#options = options;
+    this.#urls = new UrlLookout(options.policy);
   }
 
   /** Until `signal` aborts. */
@@ -67,7 +73,7 @@ export class Waiting {
 
   /** The object waits for this and for nothing else; undefined: for nothing. */
   #await(key: ObjectKey, missing: Unwatched | undefined): void {
-    const id = missing && JSON.stringify(missing);
+    const id = missing && JSON.stringify({ ...missing, holdMs: undefined });
     const name = formatKey(key);
     for (const [other, { waiting, stop }] of this.#awaited) {
       if (other === id || !waiting.delete(name) || waiting.size > 0) continue;
@@ -75,6 +81,7 @@ export class Waiting {
       this.#awaited.delete(other);
     }
     if (id === undefined || missing === undefined || this.#stopped.signal.aborted) return;
+    if (missing.kind === 'url' && missing.holdMs !== undefined) this.#urls.hold(missing.url, missing.holdMs);
     const known = this.#awaited.get(id);
     if (known) known.waiting.set(name, key);
     else this.#lookOut(id, missing, { waiting: new Map([[name, key]]), stop: new AbortController() });
@@ -82,8 +89,13 @@ export class Waiting {
 
   #lookOut(id: string, missing: Unwatched, awaited: Awaited): void {
     const { libvirt, onAppearance } = this.#options;
+    const { signal } = awaited.stop;
     this.#awaited.set(id, awaited);
-    appearance(missing, libvirt, awaited.stop.signal).then(
+    const there =
+      missing.kind === 'url'
+        ? this.#urls.appearance(missing.url, signal)
+        : appearance(missing, libvirt, signal);
+    there.then(
       () => {
         this.#awaited.delete(id);
         for (const key of awaited.waiting.values()) onAppearance(key);

@@ -5,14 +5,16 @@ import { notAllowed, type Policy } from './policy.ts';
 const MAX_REDIRECTS = 5;
 const TIMEOUT_MS = 15_000;
 
-/** Throws Terminal NotAllowed with `path` for a redirect to elsewhere, and what `fetch` throws. */
+/** Throws Terminal NotAllowed with `path` for a redirect to elsewhere, and what `fetch` throws, also when `stop` aborts. */
 export async function allowedFetch(
   policy: Policy,
   url: string,
   path: string,
   headers: Readonly<Record<string, string>> = {},
+  stop?: AbortSignal,
 ): Promise<Response> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = stop ? AbortSignal.any([timeout, stop]) : timeout;
   let at = url;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     if (!policy.url(at)) throw notAllowed(path, `a redirect to ${originOf(at)}`, originOf(at));

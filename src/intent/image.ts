@@ -10,6 +10,7 @@ import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { allowedFetch } from './allowed-fetch.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
+import { isBusy, retryAfterMs } from './retry-after.ts';
 
 /** An `imageURI`, read. */
 export type ImageURI =
@@ -152,12 +153,12 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   }
   if (!response.ok) {
     await response.body?.cancel();
-    throw new (response.status >= 500 ? Transient : Terminal)({
+    throw new (isBusy(response) ? Transient : Terminal)({
       code: 'ImageNotFound',
       path,
       message: `${withoutCredentials(url)} answers ${response.status} ${response.statusText}`,
       fix: 'check the URL',
-      missing: { kind: 'url', url },
+      missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
     });
   }
   const header = await firstBytes(response);

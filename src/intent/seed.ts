@@ -12,6 +12,7 @@ import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { allowedFetch } from './allowed-fetch.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
+import { isBusy, retryAfterMs } from './retry-after.ts';
 import { renderUserData, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
@@ -171,12 +172,12 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
   });
   if (response.ok) return response;
   await response.body?.cancel();
-  throw new (response.status >= 500 ? Transient : Terminal)({
+  throw new (isBusy(response) ? Transient : Terminal)({
     code: 'UserDataNotFound',
     path,
     message: `${host} answers ${response.status} ${response.statusText}`,
     fix: 'check the URL',
-    missing: { kind: 'url', url },
+    missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
   });
 }
 

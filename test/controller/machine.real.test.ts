@@ -126,7 +126,7 @@ describe('an image that is missing', () => {
     await lab.virsh('vol-delete', 'late.qcow2', 'default');
   });
 
-  it('at a URL is asked for once for all, ever less often', async () => {
+  it('at a URL is asked for once for all', async () => {
     let asked = 0;
     let isThere = false;
     const image = await readFile(lab.lab.imagePath);

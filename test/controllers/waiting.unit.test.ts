@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Waiting } from '../../src/controllers/waiting.ts';
 import { type Missing, Terminal, Transient } from '../../src/errors.ts';
+import { UNLIMITED } from '../../src/intent/policy.ts';
 import type { Libvirt } from '../../src/libvirt/libvirt.ts';
 import { capturedLog } from '../kube/log-lines.ts';
 import { scratchDir } from '../terraform/scratch.ts';
@@ -22,7 +23,11 @@ let waiting: Waiting;
 beforeEach(async () => {
   file = join(await scratchDir(), 'image.qcow2');
   appeared = [];
-  waiting = new Waiting({ libvirt: noHosts, onAppearance: ({ name }) => appeared.push(name) });
+  waiting = new Waiting({
+    libvirt: noHosts,
+    policy: UNLIMITED,
+    onAppearance: ({ name }) => appeared.push(name),
+  });
 });
 
 afterEach(() => waiting.run(AbortSignal.abort()));

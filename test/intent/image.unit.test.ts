@@ -91,6 +91,7 @@ describe('an image behind a URL', () => {
     server = createServer((request, response) => {
       if (request.url === '/missing') return void response.writeHead(404).end();
       if (request.url === '/broken') return void response.writeHead(503).end();
+      if (request.url === '/busy') return void response.writeHead(429, { 'retry-after': '7' }).end();
       response.writeHead(200, { etag: request.url ?? '' }).end(image);
     });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -118,6 +119,10 @@ describe('an image behind a URL', () => {
     await expect(inspectImage(`${base}/broken`, PATH, UNLIMITED)).rejects.toMatchObject({
       name: 'Transient',
       code: 'ImageNotFound',
+    });
+    await expect(inspectImage(`${base}/busy`, PATH, UNLIMITED)).rejects.toMatchObject({
+      name: 'Transient',
+      missing: { kind: 'url', holdMs: 7_000 },
     });
     await expect(inspectImage('http://127.0.0.1:9/x', PATH, UNLIMITED)).rejects.toMatchObject({
       name: 'Transient',
