@@ -206,7 +206,12 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     intervalMs: sweepMs,
   });
 
-  collectFleetMetrics(metrics, { machines: () => machines.list(), hosts, providers: engine.providers });
+  collectFleetMetrics(metrics, {
+    machines: () => machines.list(),
+    hosts,
+    providers: engine.providers,
+    slots: engine.terraform.slots,
+  });
   for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans])
     manager.add(runnable);
   if (backend.nodes) {

@@ -25,6 +25,11 @@ export class FairQueue<T> {
     return undefined;
   }
 
+  /** How many items wait, by flow; none for a flow in which nothing waits. */
+  lengths(): ReadonlyMap<string, number> {
+    return new Map([...this.#flows].map(([flow, waiting]) => [flow, waiting.length]));
+  }
+
   clear(): void {
     this.#flows.clear();
   }

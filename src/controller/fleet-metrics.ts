@@ -7,19 +7,21 @@ import type { Machine } from '../api/machine.ts';
 import type { HostWatches } from '../controllers/host-watches.ts';
 import type { Metrics } from '../kube/metrics.ts';
 import type { ProviderHosts } from '../terraform/provider-hosts.ts';
+import type { RunSlots } from '../terraform/run-slots.ts';
 import type { EndedRun } from '../terraform/runner.ts';
 
 export interface Fleet {
   readonly machines: () => readonly Machine[];
   readonly hosts: Pick<HostWatches, 'seen'>;
   readonly providers: Pick<ProviderHosts, 'size' | 'restarts'>;
+  readonly slots: Pick<RunSlots, 'limits' | 'use'>;
 }
 
 /** Seconds: a warm plan takes 0.1, an upload of an image minutes. */
 const RUN_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
 /** Reads caches only, at each scrape. */
-export function collectFleetMetrics(metrics: Metrics, { machines, hosts, providers }: Fleet): void {
+export function collectFleetMetrics(metrics: Metrics, { machines, hosts, providers, slots }: Fleet): void {
   const phases = metrics.gauge('caplv_machines', 'Machines by phase.', ['phase']);
   const ready = metrics.gauge(
     'caplv_machines_ready',
@@ -40,6 +42,19 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
     'caplv_provider_restarts_total',
     'Warm providers that were replaced since they ended, hung or had lost libvirt.',
   );
+  const limit = metrics.gauge(
+    'caplv_terraform_runs_limit',
+    'Terraform runs that may go on at once: in this process, and on one host.',
+    ['per'],
+  );
+  const running = metrics.gauge('caplv_terraform_runs', 'Terraform runs that go on.', ['host']);
+  const waiting = metrics.gauge(
+    'caplv_terraform_runs_waiting',
+    'Terraform runs that wait for their turn; hosts take turns, and so do make and destroy.',
+    ['host', 'work'],
+  );
+  limit.set(slots.limits.total, { per: 'process' });
+  limit.set(slots.limits.perKey, { per: 'host' });
 
   let restarted = 0;
 
@@ -56,6 +71,11 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
       if (isReachable === undefined) continue;
       up.set(isReachable ? 1 : 0, { host: uri });
       domains.set(count, { host: uri });
+    }
+    for (const { key, ...use } of slots.use()) {
+      running.set(use.running, { host: key });
+      waiting.set(use.waiting.make, { host: key, work: 'make' });
+      waiting.set(use.waiting.destroy, { host: key, work: 'destroy' });
     }
     warm.set(providers.size);
     restarts.inc({}, providers.restarts - restarted);

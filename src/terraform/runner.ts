@@ -65,11 +65,11 @@ export interface EndedRun {
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
 export class Runner {
   readonly #options: RunnerOptions;
-  readonly #slots: RunSlots;
+  readonly slots: RunSlots;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#slots = new RunSlots(options.limits);
+    this.slots = new RunSlots(options.limits);
   }
 
   /**
@@ -78,7 +78,7 @@ export class Runner {
    */
   async run(call: Call): Promise<RunOutcome> {
     for (let retries = 0; ; retries++) {
-      const { host, wasConnected, outcome } = await this.#slots.within(
+      const { host, wasConnected, outcome } = await this.slots.within(
         call.providerKey,
         call.verb,
         async () => {

@@ -9,6 +9,7 @@ import { newPlanFile, takePlanFile } from './plan-file.ts';
 import { type PlannedValues, plannedValuesFrom } from './planned-values.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
 import type { RunEvent } from './run-event.ts';
+import type { RunSlots } from './run-slots.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { parseState, readStateFile, type State } from './state.ts';
 import { requireImport, type TerraformBinary } from './terraform-binary.ts';
@@ -48,6 +49,10 @@ export class Terraform {
     this.#binary = options.binary;
     this.#providers = options.providers;
     this.#secretAttributes = new Set(options.secretAttributes);
+  }
+
+  get slots(): Pick<RunSlots, 'limits' | 'use'> {
+    return this.#runner.slots;
   }
 
   /** Keeps others out of the workspace until it is released. Give it to the calls that belong together. */

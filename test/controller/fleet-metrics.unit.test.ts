@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/machine.ts';
 import { collectFleetMetrics, terraformRuns } from '../../src/controller/fleet-metrics.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
+import { RunSlots } from '../../src/terraform/run-slots.ts';
 
 function machine(name: string, phase?: string, reason?: string): Machine {
   const lastTransitionTime = '2026-01-01T00:00:00Z';
@@ -20,6 +21,7 @@ function fleet() {
       { uri: 'qemu+ssh://new/system', isReachable: undefined, domains: 0 },
     ],
     providers: { size: 1, restarts: 2 },
+    slots: new RunSlots({ total: 3, perKey: 2 }),
   };
 }
 
@@ -36,6 +38,7 @@ function exposed(known: ReturnType<typeof fleet>): {
       },
     },
     providers: known.providers,
+    slots: known.slots,
   });
   return {
     metrics,
@@ -59,6 +62,8 @@ it('an operator sees machines by phase and reason, hosts, and providers, and no 
     'caplv_host_domains{host="qemu+ssh://away/system"} 2',
     'caplv_provider_processes 1',
     'caplv_provider_restarts_total 2',
+    'caplv_terraform_runs_limit{per="process"} 3',
+    'caplv_terraform_runs_limit{per="host"} 2',
   ]);
 });
 
@@ -75,7 +80,34 @@ it('a reason, phase or host that is no more does not stay on the dashboard, and 
     'caplv_host_domains{host="qemu:///system"} 3',
     'caplv_provider_processes 1',
     'caplv_provider_restarts_total 2',
+    'caplv_terraform_runs_limit{per="process"} 3',
+    'caplv_terraform_runs_limit{per="host"} 2',
   ]);
+});
+
+it('who wonders why nothing begins sees what goes on and what waits for its turn, until it has had it', async () => {
+  const known = fleet();
+  const { lines } = exposed(known);
+  const { promise: end, resolve } = Promise.withResolvers<void>();
+  const runs = ['apply', 'plan', 'apply', 'destroy'].map((verb) =>
+    known.slots.within('qemu:///system', verb, () => end),
+  );
+  expect(lines()).toEqual(
+    expect.arrayContaining([
+      'caplv_terraform_runs{host="qemu:///system"} 2',
+      'caplv_terraform_runs_waiting{host="qemu:///system",work="make"} 1',
+      'caplv_terraform_runs_waiting{host="qemu:///system",work="destroy"} 1',
+    ]),
+  );
+  resolve();
+  await Promise.all(runs);
+  expect(lines()).toEqual(
+    expect.arrayContaining([
+      'caplv_terraform_runs{host="qemu:///system"} 0',
+      'caplv_terraform_runs_waiting{host="qemu:///system",work="make"} 0',
+      'caplv_terraform_runs_waiting{host="qemu:///system",work="destroy"} 0',
+    ]),
+  );
 });
 
 it('terraform runs count by verb and outcome, with their length', () => {
@@ -90,7 +122,9 @@ it('terraform runs count by verb and outcome, with their length', () => {
 });
 
 it('an operator finds each of them in docs/operations.md, with its labels', () => {
-  const { metrics } = exposed(fleet());
+  const known = fleet();
+  const { metrics } = exposed(known);
+  void known.slots.within('qemu:///system', 'plan', async () => {});
   terraformRuns(metrics)({ verb: 'plan', outcome: 'success', seconds: 1 });
   const text = metrics.expose();
   const made = [...text.matchAll(/^# TYPE (caplv_\S+) (\S+)$/gm)].map(([, name = '', type]) => {
