@@ -16,7 +16,7 @@ import type { Client } from '../kube/client.ts';
 import { controllerReference } from '../kube/owner.ts';
 import type { ObjectKey, ObjectMeta } from '../store/store.ts';
 import { SecretHistory } from './secret-history.ts';
-import type { StaleLocks } from './stale-locks.ts';
+import { lockInfoOf, type StaleLocks } from './stale-locks.ts';
 import { StateSecret } from './state-secret.ts';
 import type { MachineState, StackHome, Workspaces } from './workspaces.ts';
 
@@ -103,6 +103,7 @@ export class KubernetesWorkspaces implements Workspaces {
           dataDir: join(workDir, 'backends', shortHash(JSON.stringify(backend))),
           env,
           readState: () => secret.state(),
+          readLock: () => lockInfoOf(client, secret.leaseKey),
         },
       },
       backend,

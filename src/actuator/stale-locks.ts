@@ -85,6 +85,11 @@ export class StaleLocks {
   }
 }
 
+/** What Terraform has written into a Lease of who holds it; empty: nobody does. */
+export async function lockInfoOf(client: Client, key: ObjectKey): Promise<string> {
+  return (await client.get(LeaseKind, key))?.metadata.annotations?.[LOCK_INFO] ?? '';
+}
+
 function parse(info: string | undefined): LockInfo {
   try {
     return JSON.parse(info ?? '') as LockInfo;

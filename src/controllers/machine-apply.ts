@@ -3,11 +3,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { planReport } from '../actuator/plan-report.ts';
 import { ReplaceRefused } from '../actuator/replace-guard.ts';
-import type { ActuatorEvent, UpdateOptions } from '../actuator/verbs.ts';
+import type { UpdateOptions } from '../actuator/verbs.ts';
 import { intentHash } from '../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import { lookAtDomain } from './domain-look.ts';
+import { tellingOfLocks } from './lock-wait.ts';
 import { prepareHost } from './machine-host.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
@@ -26,9 +27,8 @@ export async function applyMachine(
   reason: string,
   repair: UpdateOptions = {},
 ): Promise<DomainObservation | undefined> {
-  const { actuator, allowReplace, onProgress } = parts;
+  const { actuator, allowReplace } = parts;
   const { intent } = resolved;
-  const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
   const exists = await scope.step('DomainReady', () => actuator.hasState(placed.identity));
   scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
   scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
@@ -41,7 +41,6 @@ export async function applyMachine(
   const started = Date.now();
   const options = {
     ...repair,
-    onEvent,
     allowReplace: allowReplace || (repair.allowReplace ?? false),
     approvedPlan: approvedPlan(scope.machine),
     onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
@@ -50,7 +49,10 @@ export async function applyMachine(
   };
   try {
     await scope.step('DomainReady', () =>
-      exists ? actuator.update(intent, facts, options) : actuator.create(intent, facts, options),
+      tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
+        const told = { ...options, onEvent };
+        return exists ? actuator.update(intent, facts, told) : actuator.create(intent, facts, told);
+      }),
     );
   } catch (error) {
     if (error instanceof ReplaceRefused) {

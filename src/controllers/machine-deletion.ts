@@ -1,10 +1,10 @@
 /** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
-import type { ActuatorEvent } from '../actuator/verbs.ts';
 import type { Machine, Pinned } from '../api/machine.ts';
 import { CaplvError, Terminal, Transient } from '../errors.ts';
 import { domainName, volumeName } from '../intent/names.ts';
 import { isGivenUp, withWaysOut } from './give-up.ts';
+import { tellingOfLocks } from './lock-wait.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
@@ -31,14 +31,14 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
 }
 
 async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise<void> {
-  const { actuator, recorder, onProgress } = parts;
+  const { actuator, recorder } = parts;
   const started = Date.now();
   const placed = await scope.step('HostReady', () => placeForDeletion(parts, scope.machine));
   await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
-    const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
-    const options = { shutdownTimeoutMs: shutdownMs, onEvent };
-    await actuator.delete(locationOf(placed), options).catch((error) => {
+    await tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
+      actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
+    ).catch((error) => {
       const told = withWaysOut(error, scope.machine);
       // What was last seen of the host comes first in Ready, and may be of long before.
       if (isOfHost(told)) scope.fail('HostReady', told);
@@ -81,16 +81,18 @@ async function giveUp(
 
 /** Before the object goes: afterwards nothing would tell that the host has to be looked at. */
 async function letImageGo(
-  { hosts, recorder, onProgress }: MachineParts,
+  parts: MachineParts,
   scope: MachineScope,
   { imageSource: _, ...pinned }: Pinned,
 ): Promise<void> {
+  const { hosts, recorder } = parts;
   scope.setProviderStatus({ pinned });
   await scope.save();
   try {
     await scope.step('HostReady', async () => {
-      const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
-      await hosts.ensure(pinned.uri, { onEvent }).catch((error) => {
+      await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
+        hosts.ensure(pinned.uri, { onEvent }),
+      ).catch((error) => {
         throw withWaysOut(error, scope.machine);
       });
     });

@@ -1,12 +1,12 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
 import { poolsOf } from '../actuator/machine-location.ts';
-import type { ActuatorEvent } from '../actuator/verbs.ts';
 import type { Pinned } from '../api/machine.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../intent/resolve-machine.ts';
 import { siteLabel } from '../intent/site.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
+import { tellingOfLocks } from './lock-wait.ts';
 import { refuseSharedMac } from './mac-conflict.ts';
 import type { MachineParts } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
@@ -20,7 +20,7 @@ export async function prepareHost(
   resolved: ResolvedMachine,
   made?: Pinned,
 ): Promise<HostFacts> {
-  const { store, hosts, allowReplace, onProgress } = parts;
+  const { store, hosts, allowReplace } = parts;
   const { intent, pinned } = resolved;
   await scope.step('HostReady', () => refuseSharedMac(store, placed));
   const before = scope.providerStatus.pinned;
@@ -28,7 +28,6 @@ export async function prepareHost(
   scope.setProviderStatus({ host: siteLabel(placed.site), pinned });
   scope.summarize();
   await scope.save();
-  const onEvent = (event: ActuatorEvent) => onProgress?.(scope.key, event);
   const facts = await scope.step('HostReady', async () => {
     const check = (seen: HostFacts) => {
       try {
@@ -40,8 +39,10 @@ export async function prepareHost(
       }
     };
     const keep = made && imageOf(made);
-    const options = { onEvent, allowReplace, volumesOf: poolsOf(intent), check, keep };
-    const seen = await hosts.ensure(pinned.uri, options);
+    const options = { allowReplace, volumesOf: poolsOf(intent), check, keep };
+    const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
+      hosts.ensure(pinned.uri, { ...options, onEvent }),
+    );
     preflight(intent, placed.spec, seen, placed.path);
     return seen;
   });

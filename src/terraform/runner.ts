@@ -171,6 +171,7 @@ export class Runner {
     const lock = await Lock.acquire(await initLock(call.workspace), {
       operation: 'init',
       timeoutMs: INIT_WAIT_MS,
+      onWaiting: (holder) => call.onEvent({ type: 'waiting', holder }),
     });
     try {
       if (!(await needsInit(call.workspace, host))) return;
@@ -183,6 +184,10 @@ export class Runner {
         ...(await this.#request(call, env)),
         ...(host && { lifeline: host.lifeline }),
         args,
+        // Should we be killed, it goes on to write what other workspaces share.
+        onStart: async (pid) => {
+          await Promise.all([call.lock.extendTo(pid), lock.extendTo(pid)]);
+        },
       });
       if (outcome.exitCode !== 0) throw failureOf('init', outcome);
     } finally {
@@ -232,14 +237,17 @@ const MAX_RETRIES = 3;
 /** An `init` from a registry downloads 10 MB. */
 const INIT_WAIT_MS = 120_000;
 
-/** Terraform itself says only that it waits; who holds a local state's lock stands in a file beside it. */
+/** Terraform itself says only that it waits; who holds the lock stands in a file beside a local state, or in a Lease. */
 async function announceStateLock({ workspace, onEvent }: Call): Promise<void> {
   onEvent({ type: 'waiting', holder: await stateLockHolder(workspace) });
 }
 
-async function stateLockHolder(workspace: Workspace): Promise<LockHolder> {
+async function stateLockHolder({ dir, kubernetes }: Workspace): Promise<LockHolder> {
   try {
-    const info = JSON.parse(await readFile(join(workspace.dir, '.terraform.tfstate.lock.info'), 'utf8'));
+    const text = kubernetes
+      ? await kubernetes.readLock()
+      : await readFile(join(dir, '.terraform.tfstate.lock.info'), 'utf8');
+    const info = JSON.parse(text);
     return { who: info.Who, operation: operationName(info.Operation), since: info.Created, id: info.ID };
   } catch {
     return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };

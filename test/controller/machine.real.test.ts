@@ -197,7 +197,11 @@ describe('the lock of a state', () => {
     await expect.poll(() => lab.ready('held'), soon).toMatch(/^True/);
     await hold('held', 'alice@laptop');
     await lab.kubectl('delete', 'machine', 'held', '--wait=false');
-    await expect.poll(() => lab.ready('held'), soon).toBe('False Deleting');
+    await expect.poll(() => lab.ready('held'), soon).toBe('False StateLocked');
+    const conditions = (await lab.get('held'))?.status?.conditions;
+    expect(conditions?.find(({ type }) => type === 'Ready')?.message).toMatch(
+      /^waiting for the lock of alice@laptop \(apply, since 20\S+\)$/,
+    );
     expect((await lab.host()).domains).toEqual(['default.held']);
     expect(await holderOf('held')).toBe('a');
     await lab.client.patch(LeaseKind, lockOf('held'), { spec: { holderIdentity: null } });

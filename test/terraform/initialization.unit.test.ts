@@ -25,7 +25,14 @@ test('one init serves all machines that keep their state in the cluster', async 
   const dataDir = join(root, 'data');
   const machine = (name: string) => ({
     dir: join(root, name),
-    kubernetes: { workspace: name, dataDir, env: {}, readState: async () => '', place: 'here' },
+    kubernetes: {
+      workspace: name,
+      dataDir,
+      env: {},
+      readState: async () => '',
+      readLock: async () => '',
+      place: 'here',
+    },
   });
   expect(await needsInit(machine('a'), WARM)).toBe(true);
   await mkdir(dataDir);
