@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { Transient } from '../errors.ts';
 import { traced, tracedSince } from '../tracing.ts';
 import { appliedChanges } from './apply-result.ts';
 import { type Environment, terraformEnvironment } from './environment.ts';
+import { ForkedProvider } from './forked-provider.ts';
 import { initLock, needsInit } from './initialization.ts';
 import { Lock } from './lock.ts';
 import { type LockHolder, operationName } from './lock-holder.ts';
@@ -44,12 +46,14 @@ export interface RunnerOptions {
    */
   readonly pluginDir?: string;
   /**
-   * Warm mode: how long the provider may take to connect to libvirt, or to read one resource, before it counts as hung and is
-   * replaced. Default 20 s.
+   * How long the provider may take to connect to libvirt, or to read one resource, before it counts as hung and is ended.
+   * Default 20 s.
    */
   readonly providerTimeoutMs?: number;
-  /** Warm mode: how long it may make a volume without any input or output until then. Default one minute. */
+  /** How long it may make a volume without any input or output until then. Default one minute. */
   readonly providerStallMs?: number;
+  /** How long it may take to remove one resource until then. Default five minutes. */
+  readonly providerDeleteMs?: number;
   /** Told of each run that has ended, for metrics. */
   readonly onRun?: (run: EndedRun) => void;
 }
@@ -60,6 +64,12 @@ export interface EndedRun {
   /** Killed: a signal ended terraform. */
   readonly outcome: 'success' | 'failure' | 'killed';
   readonly seconds: number;
+}
+
+interface WatchedOutcome {
+  readonly outcome: RunOutcome;
+  /** What the provider was about when it no longer answered, and was ended. */
+  readonly hungAt: string | undefined;
 }
 
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
@@ -74,25 +84,27 @@ export class Runner {
 
   /**
    * @throws TerraformError
-   * @throws StateLocked, Conflict (Transient)
+   * @throws StateLocked, Conflict, and LibvirtError (Transient) for a provider that hung
    */
   async run(call: Call): Promise<RunOutcome> {
     for (let retries = 0; ; retries++) {
-      const { host, wasConnected, outcome } = await this.slots.within(
+      const { host, wasConnected, outcome, hungAt } = await this.slots.within(
         call.providerKey,
         call.verb,
         async () => {
           const host = await this.#host(call.providerKey);
           const wasConnected = host?.connected ?? false;
           await this.#initIfNeeded(call, host);
-          return { host, wasConnected, outcome: await this.#once(call, host) };
+          return { host, wasConnected, ...(await this.#once(call, host)) };
         },
       );
       if (outcome.exitCode === 0) return outcome;
-      const reason = host && lostProvider(host, wasConnected, outcome);
-      if (reason !== undefined) await this.#options.providers.restart(call.providerKey, host);
-      if (reason === undefined || retries === MAX_RETRIES || appliedChanges(outcome.messages).length > 0) {
-        throw failureOf(call.verb, outcome);
+      const lost = host && lostProvider(host, wasConnected, outcome);
+      if (lost !== undefined) await this.#options.providers.restart(call.providerKey, host);
+      const reason = hungAt === undefined ? lost : `the provider did not come to an end with ${hungAt}`;
+      const limit = hungAt === undefined ? MAX_RETRIES : MAX_HANGS;
+      if (reason === undefined || retries >= limit || appliedChanges(outcome.messages).length > 0) {
+        throw hungAt === undefined ? failureOf(call.verb, outcome) : providerHung(call, hungAt, outcome);
       }
       call.onEvent({ type: 'retrying', reason });
     }
@@ -129,27 +141,36 @@ export class Runner {
     return this.#options.providerMode === 'warm' ? this.#options.providers.get(key) : undefined;
   }
 
-  async #once(call: Call, host: ProviderHost | undefined): Promise<RunOutcome> {
+  async #once(call: Call, host: ProviderHost | undefined): Promise<WatchedOutcome> {
     const entry = await host?.enter();
     const events = new RunEvents();
-    const watchdog =
-      host &&
-      new Watchdog({
-        limitMs: this.#options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
-        lockTimeoutMs: call.lockTimeoutMs,
-        stallMs: this.#options.providerStallMs ?? PROVIDER_STALL_MS,
-        activity: () => host.activity,
-        onHung: () => host.kill(),
-      });
+    let terraform: number | undefined;
+    let hungAt: string | undefined;
+    const provider = host ?? new ForkedProvider(() => terraform);
+    const watchdog = new Watchdog({
+      limitMs: this.#options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
+      lockTimeoutMs: call.lockTimeoutMs,
+      stallMs: this.#options.providerStallMs ?? PROVIDER_STALL_MS,
+      deleteMs: this.#options.providerDeleteMs ?? PROVIDER_DELETE_MS,
+      activity: () => provider.activity,
+      onHung: (what) => {
+        hungAt = what;
+        provider.kill();
+      },
+    });
     try {
       const request = await this.#request(call, this.#environment(call.workspace, host));
-      return await traced(`terraform ${call.verb}`, {}, () =>
+      const outcome = await traced(`terraform ${call.verb}`, {}, () =>
         this.#run(call.verb, {
           ...request,
+          onStart: (pid) => {
+            terraform = pid;
+            return request.onStart(pid);
+          },
           ...(host && { lifeline: host.lifeline }),
           args: call.args,
           onMessage: (message) => {
-            watchdog?.see(message);
+            watchdog.see(message);
             if (CONNECTED.has(message.type)) entry?.configured();
             if (message.type === 'state_lock_acquire') void announceStateLock(call);
             const event = events.from(message);
@@ -160,8 +181,9 @@ export class Runner {
           },
         }),
       );
+      return { outcome, hungAt };
     } finally {
-      watchdog?.stop();
+      watchdog.stop();
       entry?.leave();
     }
   }
@@ -231,11 +253,28 @@ const PROVIDER_TIMEOUT_MS = 20_000;
 /** A server of images may pause. */
 const PROVIDER_STALL_MS = 60_000;
 
+/** Libvirt waits at most 40 s for a QEMU to end; the rest is for storage that is slow. */
+const PROVIDER_DELETE_MS = 300_000;
+
+/** Who hangs twice at the same hangs for a reason. */
+const MAX_HANGS = 1;
+
 /** One loss of the provider may follow the other: many runs share it. */
 const MAX_RETRIES = 3;
 
 /** An `init` from a registry downloads 10 MB. */
 const INIT_WAIT_MS = 120_000;
+
+/** Not what Terraform says, which knows no more than that its provider was killed. */
+function providerHung({ verb }: Call, what: string, outcome: RunOutcome): Transient {
+  return new Transient({
+    code: 'LibvirtError',
+    message: `terraform ${verb} failed: the provider did not come to an end with ${what}, and was ended; the state has all that was done before`,
+    fix: 'see whether libvirt answers on that host: virsh -c URI list --all; if it hangs, restart libvirtd there, which leaves guests alone',
+    retryAfterMs: 15_000,
+    cause: failureOf(verb, outcome),
+  });
+}
 
 /** Terraform itself says only that it waits; who holds the lock stands in a file beside a local state, or in a Lease. */
 async function announceStateLock({ workspace, onEvent }: Call): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Message } from './messages.ts';
+import type { ResourceChange } from './plan.ts';
 
 /**
  * Provider 0.8.3 reads a seed ISO back whenever it makes or refreshes a `libvirt_cloudinit_disk`, and may hang for ever at
@@ -28,10 +29,12 @@ export interface WatchdogOptions {
   readonly lockTimeoutMs: number;
   /** How long the provider may make a volume without any input or output. */
   readonly stallMs: number;
+  /** How long it may take to remove one resource. */
+  readonly deleteMs: number;
   /** What changes with each read and write of the provider; undefined: nobody knows. */
   readonly activity: () => string | undefined;
-  /** Called once, when the provider no longer answers. */
-  readonly onHung: () => void;
+  /** Called once, when the provider no longer answers; `what`: what it was to do. */
+  readonly onHung: (what: string) => void;
 }
 
 /**
@@ -51,14 +54,18 @@ export class Watchdog {
     if (CONNECTED.has(message.type)) this.#arrived(CONNECTION);
     if (message.type === 'refresh_start') this.#expect(message.address, this.#options.limitMs);
     if (message.type === 'refresh_complete') this.#arrived(message.address);
-    if (message.type === 'apply_start' && READ_BACK.has(message.change.type)) {
-      this.#expect(message.change.address, this.#options.limitMs);
-    }
-    if (message.type === 'apply_start' && UPLOADED.has(message.change.type)) {
-      this.#expectActivity(message.change.address);
-    }
+    if (message.type === 'apply_start') this.#begun(message.change);
     if (message.type === 'apply_complete' || message.type === 'apply_errored')
       this.#arrived(message.change.address);
+  }
+
+  #begun({ address, type, action }: ResourceChange): void {
+    const { limitMs, deleteMs } = this.#options;
+    if (action === 'delete') {
+      // Others may take the time that they want: a resource of a person's own, with a provisioner of his own.
+      if (type.startsWith('libvirt_')) this.#expect(address, deleteMs);
+    } else if (READ_BACK.has(type)) this.#expect(address, limitMs);
+    else if (UPLOADED.has(type)) this.#expectActivity(address);
   }
 
   stop(): void {
@@ -69,7 +76,7 @@ export class Watchdog {
     this.#arrived(what);
     this.#timers.set(
       what,
-      setTimeout(() => this.#hung(), withinMs),
+      setTimeout(() => this.#hung(what), withinMs),
     );
   }
 
@@ -78,16 +85,16 @@ export class Watchdog {
     const before = activity();
     const look = () => {
       const now = activity();
-      if (now !== undefined && now === before) this.#hung();
+      if (now !== undefined && now === before) this.#hung(what);
       else this.#expectActivity(what);
     };
     this.#arrived(what);
     this.#timers.set(what, setTimeout(look, stallMs));
   }
 
-  #hung(): void {
+  #hung(what: string): void {
     this.stop();
-    this.#options.onHung();
+    this.#options.onHung(what === CONNECTION ? 'its connection to libvirt' : what);
   }
 
   #arrived(what: string): void {

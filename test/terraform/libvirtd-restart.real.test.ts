@@ -105,8 +105,9 @@ test('a libvirtd that no longer answers does not hold a run for ever, and is pic
   await sandbox.run('kill', '-STOP', pid);
   try {
     const plan = terraform.plan(workspace, config, { ...options, lockTimeoutMs: 0 });
-    await expect(plan).rejects.toThrow('Plugin did not respond');
-    expect(events).toContainEqual({ type: 'retrying', reason: 'the provider process had ended' });
+    await expect(plan).rejects.toThrow('the provider did not come to an end with');
+    const reason = expect.stringContaining('the provider did not come to an end with');
+    expect(events).toContainEqual({ type: 'retrying', reason });
   } finally {
     await sandbox.run('kill', '-CONT', pid);
   }
@@ -134,7 +135,7 @@ test('an upload in which nothing moves any more does not hold a run for ever, an
     };
     const created = await terraform.apply(other, config, { ...options, onEvent });
     expect(created.changes).toMatchObject([{ action: 'create' }]);
-    expect(reasons).toEqual(['the provider process had ended']);
+    expect(reasons).toEqual(['the provider did not come to an end with libvirt_volume.v']);
     await terraform.destroy(other, providerOnly(host()), options);
   } finally {
     image.close();

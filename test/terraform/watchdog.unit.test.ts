@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const LIMITS = { limitMs: 20_000, lockTimeoutMs: 10_000, stallMs: 60_000 };
+const LIMITS = { limitMs: 20_000, lockTimeoutMs: 10_000, stallMs: 60_000, deleteMs: 300_000 };
 
 function change(type: 'apply_start' | 'apply_complete', resource: string): Message {
   return { type, at: 0, change: { address: `${resource}.r`, type: resource, name: 'r', action: 'create' } };
@@ -75,6 +75,23 @@ test('an upload may take long, but not without a byte going in or out', () => {
   expect(onHung).not.toHaveBeenCalled();
   vi.advanceTimersByTime(60_000);
   expect(onHung).toHaveBeenCalledOnce();
+});
+
+test('a resource of libvirt that is never removed to the end is a hung provider, one of another may take its time', () => {
+  const onHung = vi.fn<(what: string) => void>();
+  const watchdog = new Watchdog({ ...LIMITS, activity: () => 'the same', onHung });
+  const removal = (resource: string) => {
+    const message = change('apply_start', resource);
+    return { ...message, change: { ...(message as { change: object }).change, action: 'delete' } } as Message;
+  };
+  watchdog.see(removal('terraform_data'));
+  vi.advanceTimersByTime(3_600_000);
+  expect(onHung).not.toHaveBeenCalled();
+  watchdog.see(removal('libvirt_volume'));
+  vi.advanceTimersByTime(299_999);
+  expect(onHung).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(onHung).toHaveBeenCalledExactlyOnceWith('libvirt_volume.r');
 });
 
 test('nobody waits for bytes of a volume that is made', () => {

@@ -1,0 +1,75 @@
+/** A provider that never comes to an end with a removal: libvirtd no longer answers from the middle of a destroy on. */
+
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, onTestFinished, test } from 'vitest';
+import { findProvider } from '../../src/terraform/provider-binary.ts';
+import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
+import type { RunEvent } from '../../src/terraform/run-event.ts';
+import { Terraform } from '../../src/terraform/terraform.ts';
+import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
+import { scratchDir } from './scratch.ts';
+
+const host = useLab('terraform-hung');
+
+async function freeze(signal: '-STOP' | '-CONT'): Promise<void> {
+  const sandbox = await host().sandbox();
+  await sandbox.run('kill', signal, (await sandbox.run('cat', '/run/libvirtd.pid')).trim());
+}
+
+/** A volume, and something that goes before it and takes until somebody writes into `fifo`. */
+function gated(name: string, fifo: string): object {
+  const stack = volumeStack(host(), { name }) as { resource: object };
+  const provisioner = [{ 'local-exec': { when: 'destroy', command: `read -r _ < '${fifo}'` } }];
+  const gate = { depends_on: ['libvirt_volume.v'], provisioner };
+  return { ...stack, resource: { ...stack.resource, terraform_data: { gate } } };
+}
+
+test.each(['warm', 'fork'] as const)(
+  'a %s provider is ended, the error says at what it hung, and the state has the rest',
+  { timeout: 120_000 },
+  async (providerMode) => {
+    const binary = await findTerraform();
+    const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+    const terraform = new Terraform({
+      binary: async () => binary,
+      providerMode,
+      providers,
+      limits: { total: 8, perKey: 8 },
+      providerDeleteMs: 500,
+    });
+    onTestFinished(() => terraform.close());
+    const dir = await scratchDir();
+    const workspace = { dir: join(dir, 'w') };
+    const fifo = join(dir, 'fifo');
+    await execa('mkfifo', [fifo]);
+    const config = gated(uniqueName(), fifo);
+    const options = { providerKey: host().uri };
+    await terraform.apply(workspace, config, options);
+
+    const atGate = Promise.withResolvers<void>();
+    const onEvent = (event: RunEvent) => {
+      if (event.type === 'started' && event.address === 'terraform_data.gate') atGate.resolve();
+    };
+    const destroyed = terraform.destroy(workspace, config, { ...options, onEvent }).catch((error) => error);
+    await Promise.race([atGate.promise, destroyed]);
+    // While it is connected, since it is to hang later than that.
+    await freeze('-STOP');
+    try {
+      await writeFile(fifo, 'go\n');
+      expect(await destroyed).toMatchObject({
+        code: 'LibvirtError',
+        message: expect.stringContaining('the provider did not come to an end with libvirt_volume.v'),
+        fix: expect.stringContaining('virsh'),
+      });
+      const state = await terraform.state(workspace);
+      expect(state?.resources.map(({ address }) => address)).toEqual(['libvirt_volume.v']);
+    } finally {
+      await freeze('-CONT');
+    }
+    await terraform.destroy(workspace, providerOnly(host()), options);
+    expect((await terraform.state(workspace))?.resources).toEqual([]);
+  },
+);
