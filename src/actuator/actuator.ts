@@ -33,7 +33,7 @@ import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
 import { refuseForeignState } from './state-ownership.ts';
 import { type Recovery, recoverState } from './state-recovery.ts';
 import { type Restored, restoreState } from './state-restore.ts';
-import { explainsLeftovers, noted, unfinishedVerb } from './unfinished.ts';
+import { brokenOff, explainsLeftovers, forgetUnfinished, noted, unfinishedVerb } from './unfinished.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
 import { refuseDisguisedVolumes } from './volume-guard.ts';
 import { type StackHome, seedDirectory } from './workspaces.ts';
@@ -124,7 +124,7 @@ export class Actuator {
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
           return this.#change(recovery, facts, options);
         await this.#clearLeftovers(intent, facts, home, state, options);
-        await this.#releaseAddresses(intent.uri, reservationsOf(intent));
+        await this.#releaseAddresses(intent, reservationsOf(intent));
         await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
         const run = { providerKey: intent.uri, lock, ...options };
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
@@ -168,7 +168,7 @@ export class Actuator {
       const observer = libvirt(machine.uri);
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
-      await this.#releaseAddresses(machine.uri, machine.reservations);
+      await this.#releaseAddresses(machine, machine.reservations);
       await home.discard();
     });
   }
@@ -209,6 +209,7 @@ export class Actuator {
     const { intent, home, config, run } = recovery;
     const state = await terraform.state(home.workspace);
     await this.#refuseForeign(intent, state);
+    const broken = await brokenOff(home, state);
     await recoverState(this.#options, recovery, facts, state);
     if (!intent.domain.running) await this.#stop(intent, options);
     const planning = { ...run, save: true, replace: replaced(options) };
@@ -222,11 +223,14 @@ export class Actuator {
       const { review: _, onlyApproved: __, ...rest } = options;
       return this.#change(recovery, facts, rest);
     }
-    if (plan.action === 'none') return;
+    if (plan.action === 'none') {
+      if (broken !== undefined) await forgetUnfinished(home);
+      return;
+    }
     // What a broken create left was never in use: it may be replaced.
     const approved = options.approvedPlan === planId(intent, plan);
     if (options.onlyApproved && !approved) throw planChanged();
-    const allowed = approved || options.allowReplace || (await unfinishedVerb(home)) === 'create';
+    const allowed = approved || options.allowReplace || broken === 'create';
     if (!allowed) {
       const isOn = async () =>
         (await this.exists({ ...intent, pools: [], reservations: [] }))?.state === 'running';
@@ -246,7 +250,7 @@ export class Actuator {
     }
     // Also of a domain that a broken replacement has removed already.
     if (plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action !== 'update')) {
-      await this.#releaseAddresses(intent.uri, reservationsOf(intent));
+      await this.#releaseAddresses(intent, reservationsOf(intent));
     }
     await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
     // Any change in place starts a domain that is off; its guest has not yet begun anything.
@@ -338,10 +342,18 @@ export class Actuator {
   }
 
   /** The provider makes reservations and never takes them back (0.8.3); one that stays blocks its address for the next. */
-  async #releaseAddresses(uri: string, reservations: readonly ReservedAddresses[]): Promise<void> {
-    const libvirt = this.#options.libvirt(uri);
+  async #releaseAddresses(
+    machine: MachineIdentity & { readonly uri: string },
+    reservations: readonly ReservedAddresses[],
+  ): Promise<void> {
+    if (reservations.length === 0) return;
+    const libvirt = this.#options.libvirt(machine.uri);
+    const others = (await libvirt.domains()).filter(({ description }) => !isOwnedBy(machine, description));
+    const foreign = new Set(
+      others.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac.toLowerCase())),
+    );
     for (const { network, hostname, addresses } of reservations) {
-      await libvirt.removeReservations(network, hostname, addresses);
+      await libvirt.removeReservations(network, hostname, addresses, foreign);
     }
   }
 

@@ -25,6 +25,26 @@ export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb
   return text === 'create' || text === 'update' ? text : undefined;
 }
 
+/**
+ * What broke off, if anything did, of a machine with that state. A state that has its domain is that of a create which terraform
+ * brought to its end although its caplv died: the guest is in use, and the note that said otherwise goes.
+ */
+export async function brokenOff(
+  home: StackHome,
+  state: State | undefined,
+): Promise<ChangingVerb | undefined> {
+  const verb = await unfinishedVerb(home);
+  const isWhole = state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted);
+  if (verb !== 'create' || !isWhole) return verb;
+  await forgetUnfinished(home);
+  return undefined;
+}
+
+/** Nothing is unfinished, whatever broke off before. */
+export async function forgetUnfinished({ notes }: StackHome): Promise<void> {
+  await notes.remove(NOTE);
+}
+
 /** True if objects without a state may be removed: an update without any state would be a lost state, not a broken run. */
 export async function explainsLeftovers(home: StackHome, state: State | undefined): Promise<boolean> {
   const verb = await unfinishedVerb(home);

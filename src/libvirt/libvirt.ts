@@ -103,8 +103,13 @@ export class Libvirt {
   }
 
   /** Takes back fixed addresses of a network that were made for the host name `name` and belong to no domain any more. */
-  removeReservations(network: string, name: string, addresses: readonly string[]): Promise<void> {
-    return removeReservations(this.#virsh, network, name, addresses);
+  removeReservations(
+    network: string,
+    name: string,
+    addresses: readonly string[],
+    foreignMACs: ReadonlySet<string>,
+  ): Promise<void> {
+    return removeReservations(this.#virsh, network, name, addresses, foreignMACs);
   }
 
   /** Lifecycle events until `signal` aborts, over any number of reconnections. */

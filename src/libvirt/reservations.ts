@@ -29,21 +29,25 @@ export function parseReservations(xml: string): Reservation[] {
 
 /**
  * Takes back the reservations of these addresses for the host name `name`, now and for later starts of the network. The
- * Terraform provider 0.8.3 makes them with a domain and leaves them when it goes. Those of others stay; so does a network
- * that does not exist.
+ * Terraform provider 0.8.3 makes them with a domain and leaves them when it goes. Those of others stay: of `foreignMACs`, in
+ * lower case, which are MAC addresses of domains that may have the same host name (another namespace or installation has a
+ * machine of that name). A network that does not exist has none.
  */
 export async function removeReservations(
   virsh: Virsh,
   network: string,
   name: string,
   addresses: readonly string[],
+  foreignMACs: ReadonlySet<string>,
 ): Promise<void> {
   const [dump] = await virsh.batch([['net-dumpxml', `--network=${network}`]]);
   if (!dump || dump.error) {
     if (dump?.error && dump.error.code !== 'notFound') throw dump.error;
     return;
   }
-  const ours = parseReservations(dump.text).filter((one) => one.name === name && addresses.includes(one.ip));
+  const ours = parseReservations(dump.text)
+    .filter((one) => one.name === name && addresses.includes(one.ip))
+    .filter((one) => !foreignMACs.has(one.mac?.toLowerCase() ?? ''));
   for (const { ip, parentIndex } of ours) {
     const entry = ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
     const update = ['net-update', `--network=${network}`, '--command=delete', ...entry] as const;

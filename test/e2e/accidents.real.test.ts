@@ -148,6 +148,26 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     expect(await here().virsh('domuuid', 'default.killed')).toBe(domain);
   });
 
+  test('SIGKILL of caplv: what its Terraform made is in use, and a change that would replace it is refused', async () => {
+    const gate = await Gate.make(join(here().directory, 'guarded'));
+    const object = ownMachine('guarded', { terraform: gate.afterDomain() });
+    const caplv = start(object);
+    await caplv.says(AT_GATE);
+    const run = await runOf('guarded');
+    caplv.kill();
+    await caplv.result;
+    await gate.open();
+    await gone(run.terraform);
+    const domain = await here().virsh('domuuid', 'default.guarded');
+
+    const larger = machine('guarded', { ...here().image, userData: '#cloud-config\n', vcpu: 2 });
+    expect(await here().apply([larger])).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('ReplaceRefused'),
+    });
+    expect(await here().virsh('domuuid', 'default.guarded')).toBe(domain);
+  });
+
   test('SIGKILL of Terraform and provider: the same call removes what they left and starts again', async () => {
     const object = ownMachine('terraform', { running: true });
     const { caplv, run } = await applyUntilDefined('terraform', object);
@@ -176,6 +196,28 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     expect(await here().domains()).toEqual([]);
     expect(await here().volumes()).toEqual([]);
     expect(await here().stateFiles()).toEqual([]);
+  });
+});
+
+describe('two installations on one host', () => {
+  test('a machine of the same name keeps its fixed address when the other is refused, and deleted', async () => {
+    const interfaces = [{ network: 'default', addresses: ['192.168.122.77'] }];
+    const object = ownMachine('shared', { interfaces });
+    const reserved = async () => (await here().virsh('net-dumpxml', 'default')).includes('192.168.122.77');
+    expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
+    expect(await reserved()).toBe(true);
+
+    const env = { CAPLV_STATE_DIR: join(here().directory, 'elsewhere') };
+    expect(await here().apply([object], [], env)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('NotOwned'),
+    });
+    expect(await reserved()).toBe(true);
+    expect(await here().caplv.run(['delete', 'machine', 'shared', '--now'], { env })).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await reserved()).toBe(true);
+    expect(await here().domains()).toEqual(['default.shared']);
   });
 });
 
