@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Transient } from '../errors.ts';
 import type { KubeObject, ResourceKind, Store } from '../store/store.ts';
 import { ApiError } from './api-error.ts';
 import { formatKey, keyOf } from './key.ts';
@@ -113,20 +114,16 @@ export class EventRecorder {
   private async write(entry: Entry): Promise<void> {
     const { store, controller, log } = this.options;
     const { event, unwritten } = entry;
-    const key = keyOf(event);
     try {
-      if (entry.count === 0) {
-        const existing = await store.get(EventKind, key);
-        if (existing) event.eventTime = existing.eventTime;
-        if (existing) entry.count = existing.series?.count ?? 1;
+      if (entry.count > 0 || !(await this.create(entry, unwritten))) {
+        if (entry.count === 0) await this.recall(entry);
+        const counted = countedTo(entry.count + unwritten, entry);
+        await store.apply(EventKind, counted, { fieldManager: controller });
       }
-      const count = entry.count + unwritten;
-      const series = count > 1 ? { count, lastObservedTime: microTime(entry.lastObserved) } : undefined;
-      await store.apply(EventKind, { ...event, series }, { fieldManager: controller });
-      entry.count = count;
+      entry.count += unwritten;
       entry.unwritten -= unwritten;
     } catch (error) {
-      log.warn('Event was not written', { event: formatKey(key), reason: event.reason, error });
+      log.warn('Event was not written', { event: formatKey(keyOf(event)), reason: event.reason, error });
       // While the API server is away it stays, and goes with the next flush; refused, it would be refused again.
       if (error instanceof ApiError && (error.code === 0 || error.code === 429 || error.code >= 500)) {
         this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
@@ -134,6 +131,27 @@ export class EventRecorder {
         this.entries.delete(event.metadata.name);
       }
     }
+  }
+
+  /** Nearly every event is new, and one request is enough for it. False: there is one of that name. */
+  private async create(entry: Entry, count: number): Promise<boolean> {
+    const { store, controller } = this.options;
+    try {
+      await store.create(EventKind, countedTo(count, entry), { fieldManager: controller });
+      return true;
+    } catch (error) {
+      if (error instanceof Transient && error.code === 'Conflict') return false;
+      throw error;
+    }
+  }
+
+  /** What was written before this process began, perhaps by another pod. The API server lets nothing of it change but the series. */
+  private async recall(entry: Entry): Promise<void> {
+    const existing = await this.options.store.get(EventKind, keyOf(entry.event));
+    if (!existing) return;
+    const { eventTime, action, reportingInstance } = existing;
+    Object.assign(entry.event, { eventTime, action, reportingInstance });
+    entry.count = existing.series?.count ?? 1;
   }
 
   /** The event itself, or the one that stands for many that differ in their notes only. */
@@ -162,6 +180,10 @@ export class EventRecorder {
     }
     for (const id of this.limits.keys()) if (!inUse.has(id)) this.limits.delete(id);
   }
+}
+
+function countedTo(count: number, { event, lastObserved }: Entry): KubeEvent {
+  return count > 1 ? { ...event, series: { count, lastObservedTime: microTime(lastObserved) } } : event;
 }
 
 function newEvent(

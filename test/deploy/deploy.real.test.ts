@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { KubeEvent } from '../../src/kube/events.ts';
 import { DeployLab } from './deploy-lab.ts';
 import { objectOf } from './manifests.ts';
 import { metricNames } from './metric-names.ts';
@@ -98,14 +99,22 @@ describe('two pods, from the image, as their ServiceAccount', () => {
   });
 
   test('the second takes over from a pod that is no more, with its lock and a state that plain terraform made', async () => {
+    // Whoever comes next says the same of it, and so counts up what the first has written.
+    await lab.apply(small('hopeless', { imageURI: 'http://127.0.0.1:1/refused' }));
+    await vi.waitFor(async () => expect(await eventsOf('hopeless')).toHaveLength(1), SOON);
     await first.kill();
-    const [machine = ''] = await lab.machines();
+    const [machine = ''] = (await lab.machines()).filter((name) => name !== 'hopeless');
     await leaveLock(machine, first.name);
     await second.says('Working');
     // Now the state is needed, and somebody holds it who is gone.
     await lab.kubectl('delete', 'machine', machine, '--wait=false');
     await second.says('Released the state lock of a process that is gone');
     await lab.kubectl('wait', '--for=delete', `machine/${machine}`, WAIT);
+    await vi.waitFor(
+      async () => expect(await eventsOf('hopeless')).toEqual([expect.stringMatching(/^\d+$/)]),
+      SOON,
+    );
+    await lab.kubectl('delete', 'machine', 'hopeless', WAIT);
   });
 
   test('everything goes with its Cluster', async () => {
@@ -137,6 +146,15 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     expect([...new Set(needless.map(describePermission))], 'granted and never asked for').toEqual([]);
   });
 });
+
+/** How often each event about a Machine was counted up; empty for one that happened once. */
+async function eventsOf(machine: string): Promise<string[]> {
+  const query = ['events.events.k8s.io', '--output=json'];
+  const { items } = JSON.parse(await lab.kubectl('get', ...query)) as { items: KubeEvent[] };
+  return items
+    .filter(({ regarding }) => regarding.name === machine)
+    .map(({ series }) => String(series?.count ?? ''));
+}
 
 async function available(): Promise<void> {
   await lab.kubectl('wait', '--for=jsonpath={.status.availableReplicas}=1', 'machinedeployment/web', WAIT);

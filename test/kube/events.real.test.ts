@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Client } from '../../src/kube/client.ts';
 import { EventKind, EventRecorder, type KubeEvent } from '../../src/kube/events.ts';
+import { keyOf } from '../../src/kube/key.ts';
 import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
 import type { Logger } from '../../src/kube/log.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
@@ -61,6 +62,43 @@ it('is counted up when it happens again, also after a restart of the controller'
   restarted.record(object, painted);
   await restarted.flush();
   expect(await eventsOf(object)).toMatchObject([{ series: { count: 6 } }]);
+});
+
+it('is counted up by the pod that takes over, whose name is another', async () => {
+  const object = await created('taken-over');
+  const recorder = newRecorder();
+  recorder.record(object, painted);
+  await recorder.flush();
+  const [event] = await eventsOf(object);
+  if (!event) throw new Error('there is no event');
+  await client.delete(EventKind, keyOf(event));
+  const { name, namespace } = event.metadata;
+  const before = { ...event, metadata: { name, namespace }, reportingInstance: 'pod-that-is-gone' };
+  await client.create(EventKind, before as KubeEvent);
+
+  const next = newRecorder();
+  for (let times = 2; times <= 3; times += 1) next.record(object, painted);
+  await next.flush();
+  next.record(object, painted);
+  await next.flush();
+  expect(await eventsOf(object)).toMatchObject([
+    { reportingInstance: 'pod-that-is-gone', series: { count: 4 } },
+  ]);
+});
+
+it('costs one request when it is new', async () => {
+  const object = await created('new');
+  const metrics = new Metrics();
+  const counted = await labClient(lab, metrics);
+  const store = new KubernetesStore(counted, { log, metrics });
+  const recorder = new EventRecorder({ store, controller: 'test.caplv.dev/painter', log });
+  recorder.record(object, painted);
+  recorder.record(object, { ...painted, note: 'Painted it blue in 2 s' });
+  await recorder.flush();
+  counted.close();
+  expect(await eventsOf(object)).toHaveLength(2);
+  const requests = metrics.expose().match(/^rest_client_requests_total.*$/gm);
+  expect(requests).toEqual(['rest_client_requests_total{method="POST",code="201"} 2']);
 });
 
 it('is what kubectl describe shows', async () => {
