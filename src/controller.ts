@@ -11,6 +11,7 @@ import type { Config } from './config.ts';
 import type { Backend } from './controller/backend.ts';
 import { collectFleetMetrics, terraformRuns } from './controller/fleet-metrics.ts';
 import { describeEvent } from './controller/machine-events.ts';
+import { AddressWatch } from './controllers/address-watch.ts';
 import {
   checksOfMachine,
   clusterOfMachine,
@@ -122,6 +123,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     onRun: terraformRuns(metrics),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
+    awaitAddress: (key, guest) => addresses.await(key, guest),
   });
   function tell(machine: Machine | undefined, event: ActuatorEvent): void {
     const told = machine && describeEvent(event);
@@ -186,6 +188,13 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
   });
 
+  const addresses = new AddressWatch({
+    libvirt: engine.libvirt,
+    log,
+    onAddress: (key) => machine.enqueue(key),
+    isWanted: (key) => isToStay(machines.get(key)),
+  });
+
   const sweep = new OrphanSweep({
     ...engine,
     store: backend.store,
@@ -212,7 +221,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     providers: engine.providers,
     slots: engine.terraform.slots,
   });
-  for (const runnable of [hosts, waiting, machine, cluster, set, deployment, check, orphans])
+  for (const runnable of [hosts, waiting, addresses, machine, cluster, set, deployment, check, orphans])
     manager.add(runnable);
   if (backend.nodes) {
     const reconciler = new NodeController({ store, recorder, nodes: backend.nodes });
@@ -236,4 +245,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
 function machineOf(domain: string): ObjectKey {
   const dot = domain.indexOf('.');
   return { namespace: domain.slice(0, Math.max(0, dot)), name: domain.slice(dot + 1) };
+}
+
+function isToStay(one: Machine | undefined): boolean {
+  return one !== undefined && one.metadata.deletionTimestamp === undefined;
 }

@@ -45,7 +45,10 @@ export interface Engine {
 export type InstalledStore = Store & { readonly installation: string };
 
 export interface EngineOptions
-  extends Pick<MachineParts, 'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'repair' | 'lacksState'>,
+  extends Pick<
+      MachineParts,
+      'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'awaitAddress' | 'repair' | 'lacksState'
+    >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
   readonly plans?: PeriodicPlans;
@@ -93,6 +96,7 @@ export function assembleEngine(
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
+    ...(options.awaitAddress ? { awaitAddress: options.awaitAddress } : {}),
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),
     plans: options.plans ?? new PeriodicPlans(),

@@ -4,6 +4,7 @@ import type { MachineIdentity } from '../intent/names.ts';
 import type { Logger } from '../kube/log.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
+import type { Guest } from './guest-addresses.ts';
 import type { MachineRepair } from './machine-repair.ts';
 import type { MachineResolver } from './machine-resolver.ts';
 import type { PeriodicPlans } from './periodic-plan.ts';
@@ -31,6 +32,11 @@ export interface MachineParts {
    * known to be out of reach.
    */
   readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+  /**
+   * Looks out for the address of a guest, whose Machine is to be reconciled then; undefined: it waits for none. Absent: the
+   * reconcile itself is repeated until there is one.
+   */
+  readonly awaitAddress?: (key: ObjectKey, guest: Guest | undefined) => void;
   /** How drift is repaired when nobody asks; absent: by a command, whose caller wants the machine as specified now. */
   readonly repair?: MachineRepair;
   readonly plans: PeriodicPlans;

@@ -18,7 +18,7 @@ import { lookCloser } from './closer-look.ts';
 import { visibleDrift } from './domain-difference.ts';
 import { lastSeen, lookAtDomain } from './domain-look.ts';
 import type { Drift } from './drift.ts';
-import { addressPollMs } from './guest-addresses.ts';
+import { addressPollMs, guestWithoutAddress } from './guest-addresses.ts';
 import { applyMachine } from './machine-apply.ts';
 import { deleteMachine } from './machine-deletion.ts';
 import { prepareHost } from './machine-host.ts';
@@ -167,7 +167,7 @@ export class MachineController {
     return isLost ? 'its Terraform state does not hold all of it' : undefined;
   }
 
-  /** Writes down what was seen. A guest that runs without an address is looked at again soon. */
+  /** Writes down what was seen. A guest that runs without an address is looked at again when it has one. */
   async #settle(
     scope: MachineScope,
     placed: PlacedMachine,
@@ -194,9 +194,11 @@ export class MachineController {
     }
     scope.summarize();
     await scope.save();
-    const waits =
-      scope.status.phase === 'Provisioned' && placed.spec.running && observed?.state === 'running';
-    const again = [requeueAfterMs, waits ? addressPollMs(scope) : undefined].filter((ms) => ms !== undefined);
+    const { awaitAddress } = this.#parts;
+    const guest = guestWithoutAddress(scope, placed, observed);
+    awaitAddress?.(scope.key, guest);
+    const pollMs = guest && !awaitAddress ? addressPollMs(guest) : undefined;
+    const again = [requeueAfterMs, pollMs].filter((ms) => ms !== undefined);
     return again.length > 0 ? { requeueAfterMs: Math.min(...again) } : {};
   }
 

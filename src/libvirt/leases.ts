@@ -1,4 +1,6 @@
 import { type DomainAddress, isReachable } from './addresses.ts';
+import type { Command } from './command.ts';
+import type { RunOptions, Virsh } from './virsh.ts';
 
 /** A DHCP lease of a libvirt network. */
 export interface Lease {
@@ -35,6 +37,17 @@ export function parseLeases(text: string): Lease[] {
 
 const ROW =
   /^\s*(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\s+([0-9a-f]{2}(?::[0-9a-f]{2}){5})\s+(ipv[46])\s+([0-9a-f.:]+)\/(\d+)\s+(\S+)/i;
+
+/** By network, in one process; of a network that is not there or gives out no addresses: none. */
+export async function networkLeases(
+  virsh: Virsh,
+  networks: readonly string[],
+  options?: RunOptions,
+): Promise<Map<string, Lease[]>> {
+  const commands = networks.map((name): Command => ['net-dhcp-leases', `--network=${name}`]);
+  const answers = await virsh.batch(commands, options);
+  return new Map(networks.map((name, i) => [name, parseLeases(answers[i]?.text ?? '')]));
+}
 
 /** Of the leases of a host, those of one domain's interfaces, as addresses. */
 export function leasedAddresses(leases: readonly Lease[], macs: readonly string[]): DomainAddress[] {

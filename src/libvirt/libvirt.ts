@@ -4,7 +4,7 @@ import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
-import { type Lease, parseLeases } from './leases.ts';
+import { type Lease, networkLeases } from './leases.ts';
 import { removeDomain, removeVolume } from './leftovers.ts';
 import { observeDomain, observeDomains } from './observe.ts';
 import { removeReservations } from './reservations.ts';
@@ -73,8 +73,9 @@ export class Libvirt {
     return domainAddresses(this.#virsh, name, sources, options);
   }
 
-  async leases(network: string, options?: RunOptions): Promise<Lease[]> {
-    return parseLeases(await this.#virsh.run(['net-dhcp-leases', `--network=${network}`], options));
+  /** By network, in one process, however many networks; none of a network that is not there. */
+  leases(networks: readonly string[], options?: RunOptions): Promise<Map<string, Lease[]>> {
+    return networkLeases(this.#virsh, networks, options);
   }
 
   /** Undefined when the volume or its pool does not exist. */

@@ -131,7 +131,9 @@ test('a booted guest: state, lease and console, seen alike alone and among all',
     seen?.addresses ?? [],
   );
   await expect(libvirt.addresses('booted', ['agent'])).resolves.toEqual([]);
-  expect((await libvirt.leases(host.network)).map(({ address }) => address)).toContain(ready[1]);
+  expect((await libvirt.leases([host.network])).get(host.network)?.map(({ address }) => address)).toContain(
+    ready[1],
+  );
 
   await libvirt.removeDomain('booted');
   await expect(libvirt.addresses('booted', ['lease'])).resolves.toEqual([]);
