@@ -1,8 +1,11 @@
 /** Which objects a change of another one concerns: the wiring between informers and controllers. */
 
+import { isDeepStrictEqual } from 'node:util';
+import { FINALIZER } from '../api/group.ts';
 import { clusterNameOf, type Machine } from '../api/machine.ts';
 import type { MachineHealthCheck } from '../api/machine-health-check.ts';
 import { selects } from '../api/machine-template.ts';
+import { providerID } from '../intent/names.ts';
 import type { Change, Informer } from '../kube/informer.ts';
 import { keyOf } from '../kube/key.ts';
 import { isControlledBy } from '../kube/owner.ts';
@@ -68,10 +71,12 @@ export function flowOfMachine({ metadata }: Machine): string {
   return `${metadata.deletionTimestamp ? 'delete' : 'make'} ${owner}`;
 }
 
-/** True for what people and other controllers ask for; a status is what we say ourselves. */
+/** True for what people and other controllers ask for; a status, the finalizer and the providerID are what we say ourselves. */
 export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
   if (type !== 'MODIFIED' || !before) return true;
-  return wishOf(object) !== wishOf(before);
+  if (wishOf(object) !== wishOf(withOurs(before, object))) return true;
+  if (object.metadata.generation === before.metadata.generation) return false;
+  return !isDeepStrictEqual(object.spec, withProviderID(before, object).spec);
 }
 
 /** What a MachineHealthCheck goes by. */
@@ -86,14 +91,21 @@ function healthTextOf({ status }: Machine): string {
 }
 
 function wishOf({ metadata }: KubeObject): string {
-  const { generation, uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp } = metadata;
-  return JSON.stringify([
-    generation,
-    uid,
-    labels,
-    annotations,
-    finalizers,
-    ownerReferences,
-    deletionTimestamp,
-  ]);
+  const { uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp } = metadata;
+  return JSON.stringify([uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp]);
+}
+
+/** With our finalizer if it was given since. One that was taken away is given again. */
+function withOurs(before: KubeObject, { metadata: { finalizers = [] } }: KubeObject): KubeObject {
+  const known = before.metadata.finalizers ?? [];
+  if (known.includes(FINALIZER) || !finalizers.includes(FINALIZER)) return before;
+  const given = finalizers.filter((one) => one === FINALIZER || known.includes(one));
+  return { ...before, metadata: { ...before.metadata, finalizers: given } };
+}
+
+/** With the providerID that we give a machine, if it was given since. */
+function withProviderID(before: KubeObject, { metadata: { uid = '' }, spec }: KubeObject): KubeObject {
+  const [given, known] = [spec, before.spec] as { readonly providerID?: string }[];
+  if (known?.providerID !== undefined || given?.providerID !== providerID({ uid })) return before;
+  return { ...before, spec: { ...known, providerID: given.providerID } };
 }
