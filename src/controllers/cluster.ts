@@ -41,7 +41,11 @@ export class ClusterController {
     const { store } = this.#options;
     const cluster = await store.get(ClusterKind, key);
     if (!cluster) return {};
-    if (cluster.metadata.deletionTimestamp) return this.#reconcileDelete(cluster, key);
+    if (cluster.metadata.deletionTimestamp) {
+      // As it is stored now: it goes because of it.
+      const stored = await store.get(ClusterKind, key, { fresh: true });
+      return stored ? this.#reconcileDelete(stored, key) : {};
+    }
     if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
       await store.apply(
         ClusterKind,

@@ -24,9 +24,11 @@ export class MachineScope {
   machine: Machine;
   status: MachineStatus;
   readonly #store: Store;
+  readonly #begun: Machine;
 
   constructor(store: Store, machine: Machine) {
     this.#store = store;
+    this.#begun = machine;
     this.machine = machine;
     this.status = structuredClone(machine.status ?? { phase: 'Pending' });
   }
@@ -150,6 +152,13 @@ export class MachineScope {
     delete this.status.errorMessage;
   }
 
+  /** Before a machine that was made is changed: false if what is known of it is older than what was asked for since. */
+  async isCurrent(): Promise<boolean> {
+    if (this.#begun.status?.providerStatus?.appliedHash === undefined) return true;
+    const stored = await this.#store.get(MachineKind, this.key, { fresh: true });
+    return stored !== undefined && isDeepStrictEqual(basisOf(stored), basisOf(this.#begun));
+  }
+
   /** Our fields of metadata and spec: the finalizer, and the providerID once there is a domain. */
   async claim(withProviderID: boolean): Promise<void> {
     const id = providerID(this.identity);
@@ -187,4 +196,9 @@ export class MachineScope {
     );
     this.status = structuredClone(this.machine.status ?? {});
   }
+}
+
+/** What decides how a machine is changed. */
+function basisOf({ metadata: { uid, generation, annotations, deletionTimestamp } }: Machine): unknown {
+  return [uid, generation, annotations, deletionTimestamp];
 }

@@ -6,7 +6,7 @@
 import { planReport } from '../actuator/plan-report.ts';
 import type { UpdateOptions } from '../actuator/verbs.ts';
 import { PAUSED_ANNOTATION } from '../api/group.ts';
-import { MachineKind, type MachineProviderStatus } from '../api/machine.ts';
+import { type Machine, MachineKind, type MachineProviderStatus } from '../api/machine.ts';
 import { CaplvError } from '../errors.ts';
 import { domainName } from '../intent/names.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
@@ -29,6 +29,9 @@ import type { PlacedMachine } from './placed-machine.ts';
 import { approvedPlan, howToApprove, isPlanOnly, recordPlan } from './plan-approval.ts';
 import type { Result } from './result.ts';
 
+/** To be looked at again, as it is now. */
+const OUTDATED: Result = { requeueAfterMs: 50 };
+
 export class MachineController {
   readonly #parts: MachineParts;
 
@@ -38,7 +41,7 @@ export class MachineController {
 
   /** Throws Transient or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
-    const machine = await this.#parts.store.get(MachineKind, key);
+    const machine = await this.#read(key);
     if (!machine) return {};
     const scope = new MachineScope(this.#parts.store, machine);
     if (machine.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
@@ -57,6 +60,15 @@ export class MachineController {
       await this.#reportFailure(scope, error);
       throw error;
     }
+  }
+
+  /** What is made for the first time, or is to go, is read as it is stored now: another process may have written last. */
+  async #read(key: ObjectKey): Promise<Machine | undefined> {
+    const { store } = this.#parts;
+    const known = await store.get(MachineKind, key);
+    const isMade = known?.status?.providerStatus?.appliedHash !== undefined;
+    if (known && isMade && !known.metadata.deletionTimestamp) return known;
+    return store.get(MachineKind, key, { fresh: true });
   }
 
   /** Brings the status up to date with what libvirt says, and does nothing else. */
@@ -126,6 +138,7 @@ export class MachineController {
     reason: string,
   ): Promise<Result> {
     if (await this.#isHeld(scope, resolved)) return this.#settleHeld(scope, placed, observed, false);
+    if (!(await scope.isCurrent())) return OUTDATED;
     const now = await orElsewhere(this.#parts, scope, placed, () =>
       applyMachine(this.#parts, scope, placed, resolved, reason),
     );
@@ -142,6 +155,7 @@ export class MachineController {
     drift: Drift,
   ): Promise<Result> {
     const { repair } = this.#parts;
+    if (!(await scope.isCurrent())) return OUTDATED;
     const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
     if (!gate.open) return this.#settle(scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
     if (await this.#isHeld(scope, resolved, drift)) return this.#settleHeld(scope, placed, observed, true);

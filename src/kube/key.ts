@@ -1,7 +1,7 @@
 import type { KubeObject, ObjectKey, ResourceKind } from '../store/store.ts';
 
 /** Where an object lives. `namespace` is empty for kinds without namespaces. */
-export function keyOf(object: KubeObject): ObjectKey {
+export function keyOf(object: Pick<KubeObject, 'metadata'>): ObjectKey {
   return { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
 }
 

@@ -69,6 +69,11 @@ export type WatchEvent<T> =
   /** All that existed when the watch began has been delivered. */
   | { readonly type: 'SYNCED' };
 
+export interface GetOptions {
+  /** As it is stored now, whatever is known already: for whoever makes or removes something because of the answer. */
+  readonly fresh?: boolean;
+}
+
 export interface WriteOptions {
   /** Who owns the fields that are written. */
   readonly fieldManager: string;
@@ -82,7 +87,11 @@ export interface ApplyOptions extends WriteOptions {
 
 /** Errors: `Transient` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
 export interface Store {
-  get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined>;
+  get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    options?: GetOptions,
+  ): Promise<T | undefined>;
   list<T extends KubeObject>(kind: ResourceKind<T>, options?: ListOptions): Promise<T[]>;
   /** Ends when `signal` aborts. Delivers what exists, then SYNCED, then changes. */
   watch<T extends KubeObject>(
