@@ -53,7 +53,7 @@ export class HostActuator {
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
         await home.prepare();
-        return await this.#makeTrue(await intent(), home, lock, options);
+        return await this.#makeTrue(intent, home, lock, options);
       } finally {
         await lock.release();
       }
@@ -90,14 +90,19 @@ export class HostActuator {
   }
 
   async #makeTrue(
-    intent: HostIntent,
+    evaluate: () => Promise<HostIntent>,
     home: StackHome,
     lock: Lock,
     options: EnsureOptions,
   ): Promise<HostFacts> {
     const { terraform, synthesizer } = this.#options;
-    const facts = await this.#facts(intent, options);
-    if (await isApplied(intent, facts, home)) return facts;
+    const wanted = await evaluate();
+    const facts = await this.#facts(wanted, options);
+    if (await isApplied(wanted, facts, home)) return facts;
+    // What is there is in doubt until the run has succeeded: whoever pins an image from here on waits for the lock. Who has done
+    // so before is in the intent by now, so that nobody's image is removed.
+    await home.notes.remove(APPLIED);
+    const intent = await evaluate();
     const state = await terraform.state(home.workspace);
     if (isNothing(intent) && !state?.resources.length) {
       await this.#remember(intent, home);
@@ -113,8 +118,6 @@ export class HostActuator {
       if (!options.allowReplace) {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
-      // What is there is in doubt until the run has succeeded.
-      await home.notes.remove(APPLIED);
       await terraform.apply(home.workspace, config, { ...run, plan });
     }
     await this.#remember(intent, home);
