@@ -12,6 +12,7 @@ import { GROUP } from '../api/group.ts';
 import { MachineKind } from '../api/machine.ts';
 import { SecretKind } from '../api/secret.ts';
 import { shortHash } from '../intent/names.ts';
+import { ApiError } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
 import { controllerReference } from '../kube/owner.ts';
 import type { ObjectKey, ObjectMeta } from '../store/store.ts';
@@ -112,7 +113,10 @@ export class KubernetesWorkspaces implements Workspaces {
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
       prepare: async () => {
-        await secret.ensure(own);
+        // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
+        await secret.ensure(own).catch((error: unknown) => {
+          if (!isOfTerminatingNamespace(error)) throw error;
+        });
         await locks.releaseIfStale(secret.leaseKey, workspace);
       },
       setCorruptAside: () => secret.setAside(),
@@ -123,4 +127,8 @@ export class KubernetesWorkspaces implements Workspaces {
       },
     };
   }
+}
+
+function isOfTerminatingNamespace(error: unknown): boolean {
+  return error instanceof ApiError && error.causes.some(({ reason }) => reason === 'NamespaceTerminating');
 }

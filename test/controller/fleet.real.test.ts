@@ -178,3 +178,17 @@ describe('deletion of a MachineDeployment', () => {
     await expect.poll(domains, soon).toHaveLength(3);
   });
 });
+
+it('a namespace that is deleted with all that is in it ends, and leaves nothing on the host', async () => {
+  await lab.kubectl('create', 'namespace', 'tenant');
+  const tenants = (object: object) => {
+    const { metadata, ...rest } = object as { metadata: object };
+    return { ...rest, metadata: { ...metadata, namespace: 'tenant' } };
+  };
+  await lab.apply(tenants(lab.fleet('MachineSet', 'workers', { replicas: 2 })), tenants(lab.machine('own')));
+  await expect.poll(domains, soon).toHaveLength(3);
+  await lab.kubectl('-n', 'tenant', 'wait', 'machines', '--all', '--for=condition=Ready', '--timeout=60s');
+  // Its Secrets, which hold the states, go at once and come never again; its Machines have a finalizer.
+  await lab.kubectl('delete', 'namespace', 'tenant', '--wait', '--timeout=120s');
+  await expectNothingLeft();
+});
