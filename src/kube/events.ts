@@ -8,23 +8,29 @@ import type { Logger } from './log.ts';
 import { microTime } from './micro-time.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
+/**
+ * As the core API has it: `kubectl describe` orders events by `lastTimestamp`, which events.k8s.io calls deprecated and refuses in
+ * a new event. Without it events stand in the order of their names, which are hashes here.
+ * https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#event-v1-core
+ */
 export interface KubeEvent extends KubeObject {
   /** When it was seen first; RFC 3339 with microseconds, as the next one. */
   eventTime: string;
   type: 'Normal' | 'Warning';
   reason: string;
   action: string;
-  note: string;
-  regarding: { apiVersion: string; kind: string; name: string; namespace?: string; uid?: string };
-  reportingController: string;
+  message: string;
+  involvedObject: { apiVersion: string; kind: string; name: string; namespace?: string; uid?: string };
+  reportingComponent: string;
   reportingInstance: string;
+  /** When it was seen last; RFC 3339, and the API server keeps whole seconds only. */
+  lastTimestamp: string;
   /** Only once it happened again. */
   series?: { count: number; lastObservedTime: string };
 }
 
 export const EventKind: ResourceKind<KubeEvent> = {
-  group: 'events.k8s.io',
+  group: '',
   version: 'v1',
   kind: 'Event',
   plural: 'events',
@@ -89,6 +95,7 @@ export class EventRecorder {
     const known = this.entries.get(event.metadata.name);
     if (known) {
       known.lastObserved = new Date();
+      known.event.lastTimestamp = known.lastObserved.toISOString();
       known.unwritten += 1;
       this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
     } else if (this.isAllowed(object)) {
@@ -159,9 +166,9 @@ export class EventRecorder {
     if (this.entries.has(event.metadata.name)) return event;
     const similar = [...this.entries.values()].filter(({ event: other }) => isSimilar(other, event));
     if (similar.length < MAX_SIMILAR) return event;
-    const note = `(combined from similar events): ${similar[0]?.event.note ?? event.note}`;
+    const note = `(combined from similar events): ${similar[0]?.event.message ?? event.message}`;
     const combined = { type: event.type, reason: event.reason, action: event.action, note };
-    return similar.at(MAX_SIMILAR)?.event ?? newEvent(object, combined, event.reportingController);
+    return similar.at(MAX_SIMILAR)?.event ?? newEvent(object, combined, event.reportingComponent);
   }
 
   private isAllowed(object: KubeObject): boolean {
@@ -176,7 +183,7 @@ export class EventRecorder {
     const inUse = new Set<string | undefined>();
     for (const [name, { event, lastObserved, unwritten }] of this.entries) {
       if (unwritten === 0 && now - lastObserved.getTime() > FORGET_AFTER_MS) this.entries.delete(name);
-      else inUse.add(event.regarding.uid);
+      else inUse.add(event.involvedObject.uid);
     }
     for (const id of this.limits.keys()) if (!inUse.has(id)) this.limits.delete(id);
   }
@@ -192,25 +199,33 @@ function newEvent(
   controller: string,
 ): KubeEvent {
   const { name, namespace, uid } = object.metadata;
+  const now = new Date();
   const text = note.length > MAX_NOTE_LENGTH ? `${note.slice(0, MAX_NOTE_LENGTH - 1)}…` : note;
   const identity = [controller, object.kind, namespace, name, uid, type, reason, text].join('\n');
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
   return {
-    apiVersion: 'events.k8s.io/v1',
+    apiVersion: 'v1',
     kind: 'Event',
     metadata: { name: `${name.slice(0, 230)}.${hash}`, namespace: namespace ?? 'default' },
-    eventTime: microTime(),
+    eventTime: microTime(now),
     type,
     reason,
     action,
-    note: text,
-    regarding: { apiVersion: object.apiVersion, kind: object.kind, name, namespace, uid },
-    reportingController: controller,
+    message: text,
+    involvedObject: { apiVersion: object.apiVersion, kind: object.kind, name, namespace, uid },
+    reportingComponent: controller,
     reportingInstance: hostname().slice(0, 128) || 'unknown',
+    lastTimestamp: now.toISOString(),
   };
 }
 
 function isSimilar(a: KubeEvent, b: KubeEvent): boolean {
-  const sameObject = a.regarding.uid === b.regarding.uid && a.metadata.namespace === b.metadata.namespace;
-  return sameObject && a.regarding.name === b.regarding.name && a.type === b.type && a.reason === b.reason;
+  const sameObject =
+    a.involvedObject.uid === b.involvedObject.uid && a.metadata.namespace === b.metadata.namespace;
+  return (
+    sameObject &&
+    a.involvedObject.name === b.involvedObject.name &&
+    a.type === b.type &&
+    a.reason === b.reason
+  );
 }

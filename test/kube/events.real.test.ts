@@ -39,10 +39,16 @@ const created = (name: string): Promise<Widget> => client.create(WidgetKind, wid
 
 async function eventsOf({ metadata }: Widget): Promise<KubeEvent[]> {
   const { items } = await client.list(EventKind, { namespace: 'default' });
-  return items.filter(({ regarding }) => regarding.uid === metadata.uid);
+  return items.filter(({ involvedObject }) => involvedObject.uid === metadata.uid);
+}
+
+async function describe(name: string): Promise<string> {
+  const args = ['--kubeconfig', lab.kubeconfig, 'describe', 'widget', name];
+  return (await promisify(execFile)(lab.kubectl, args)).stdout;
 }
 
 const painted = { type: 'Normal', reason: 'Painted', note: 'Painted it red in 3 s' } as const;
+const written = { type: 'Normal', reason: 'Painted', message: 'Painted it red in 3 s' };
 
 it('is counted up when it happens again, also after a restart of the controller', async () => {
   const object = await created('counted');
@@ -50,7 +56,7 @@ it('is counted up when it happens again, also after a restart of the controller'
   recorder.record(object, painted);
   await recorder.flush();
   expect(await eventsOf(object)).toMatchObject([
-    { ...painted, action: 'Painted', reportingController: 'test.caplv.dev/painter' },
+    { ...written, action: 'Painted', reportingComponent: 'test.caplv.dev/painter' },
   ]);
   expect((await eventsOf(object))[0]?.series).toBeUndefined();
 
@@ -106,16 +112,33 @@ it('is what kubectl describe shows', async () => {
   const recorder = newRecorder();
   for (let times = 1; times <= 3; times += 1) recorder.record(object, painted);
   await recorder.flush();
-  const { stdout } = await promisify(execFile)(lab.kubectl, [
-    '--kubeconfig',
-    lab.kubeconfig,
-    'describe',
-    'widget',
-    'described',
-  ]);
-  expect(stdout).toMatch(
+  expect(await describe('described')).toMatch(
     /Normal +Painted +.*\(x3 over .*\) +test\.caplv\.dev\/painter.* +Painted it red in 3 s/,
   );
+});
+
+it('stands in the order in which things happened, in kubectl describe, with its age', async () => {
+  const object = await created('ordered');
+  const recorder = newRecorder();
+  const reasons = Array.from({ length: 20 }, (_, index) => `Step${index + 1}`);
+  const now = Date.now();
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    for (const [index, reason] of reasons.entries()) {
+      vi.setSystemTime(now - (30 - index) * 60_000);
+      recorder.record(object, { ...painted, reason });
+    }
+    vi.setSystemTime(now);
+    recorder.record(object, { ...painted, reason: 'Step1' });
+  } finally {
+    vi.useRealTimers();
+  }
+  await recorder.flush();
+  const told = (await describe('ordered')).matchAll(/^ +Normal +(Step\d+) +(\d+)\D.*$/gm);
+  const rows = [...told].map(([row, reason = '', age]) => ({ row, reason, age: Number(age) }));
+  expect(rows.map(({ reason }) => reason)).toEqual([...reasons.slice(1), 'Step1']);
+  expect(rows.slice(0, 19).map(({ age }) => age)).toEqual(reasons.slice(1).map((_, index) => 29 - index));
+  expect(rows.at(-1)?.row).toMatch(/\(x2 over 30m\)/);
 });
 
 it('stands for many that differ only in what they say', async () => {
@@ -127,7 +150,7 @@ it('stands for many that differ only in what they say', async () => {
   await recorder.flush();
   const events = await eventsOf(object);
   expect(events).toHaveLength(11);
-  const combined = events.find(({ note }) => note.startsWith('(combined from similar events)'));
+  const combined = events.find(({ message }) => message.startsWith('(combined from similar events)'));
   expect(combined?.series?.count).toBe(30);
 });
 
@@ -151,7 +174,7 @@ it('waits for an API server that is away', async () => {
   expect(lines.at(-1)).toMatchObject({ message: 'Event was not written', reason: 'Painted' });
   await lab.startApiServer();
   await recorder.flush();
-  expect(await eventsOf(object)).toMatchObject([painted]);
+  expect(await eventsOf(object)).toMatchObject([written]);
 });
 
 it('never stops the controller: what is refused is logged and dropped', async () => {
