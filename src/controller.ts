@@ -25,6 +25,7 @@ import {
   machinesOfSet,
 } from './controllers/concerns.ts';
 import { DriftMetrics } from './controllers/drift-metrics.ts';
+import { HealthCheckMetrics } from './controllers/health-check-metrics.ts';
 import { HostWatches } from './controllers/host-watches.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
 import { MachineHealthCheckController } from './controllers/machine-health-check.ts';
@@ -172,7 +173,13 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     .watch(deployments, { when: isAsked })
     .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
 
-  const checkReconciler = new MachineHealthCheckController({ store, recorder, budget, nodes: backend.nodes });
+  const checkReconciler = new MachineHealthCheckController({
+    store,
+    recorder,
+    budget,
+    metrics: new HealthCheckMetrics(metrics, () => checks.list()),
+    nodes: backend.nodes,
+  });
   const check = controller('machinehealthcheck', 1, (key) => checkReconciler.reconcile(key))
     .watch(checks, { when: isAsked })
     .watch(machines, { when: isHealthNews, keys: (one) => checksOfMachine(checks, one) });

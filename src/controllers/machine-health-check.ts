@@ -20,6 +20,7 @@ import {
 import { selects } from '../api/machine-template.ts';
 import { CaplvError } from '../errors.ts';
 import type { ObjectKey } from '../store/store.ts';
+import type { HealthCheckMetrics } from './health-check-metrics.ts';
 import { healthOf } from './machine-health.ts';
 import { type Checked, healthStatus, withHealthCondition } from './machine-health-check-status.ts';
 import { decideRemediation, type RemediationParts } from './machine-remediation.ts';
@@ -29,6 +30,7 @@ import type { Result } from './result.ts';
 
 export interface MachineHealthCheckControllerOptions extends RemediationParts {
   readonly recorder: Recorder;
+  readonly metrics: Pick<HealthCheckMetrics, 'remediations'>;
   /** Absent: nobody knows of any Nodes, and only the Machines themselves are judged. */
   readonly nodes: WorkloadNodes | undefined;
 }
@@ -129,6 +131,8 @@ export class MachineHealthCheckController {
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
       },
     );
+    const of = { namespace: check.metadata.namespace ?? 'default', name: check.metadata.name };
+    this.#options.metrics.remediations.inc(of);
     const message = `Machine ${name} is deleted to be replaced: ${why}`;
     recorder.event(check, { type: 'Warning', reason: 'Remediated', message });
     recorder.event(machine, { type: 'Warning', reason: 'Remediated', message });

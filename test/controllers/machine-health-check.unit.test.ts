@@ -5,6 +5,7 @@ import { API_VERSION, PAUSED_ANNOTATION, SKIP_REMEDIATION_ANNOTATION } from '../
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import { type MachineHealthCheck, MachineHealthCheckKind } from '../../src/api/machine-health-check.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
+import { HealthCheckMetrics } from '../../src/controllers/health-check-metrics.ts';
 import { MachineHealthCheckController } from '../../src/controllers/machine-health-check.ts';
 import { pastRemediations } from '../../src/controllers/machine-remediation.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../../src/controllers/machine-set.ts';
@@ -12,6 +13,8 @@ import type { WorkloadNode } from '../../src/controllers/node.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/proceed.ts';
 import { RepairBudget } from '../../src/controllers/repair-budget.ts';
 import { Transient } from '../../src/errors.ts';
+import { Metrics } from '../../src/kube/metrics.ts';
+import { metricValue } from '../kube/metric-value.ts';
 import { key, World } from './world.ts';
 
 const PERSON = { fieldManager: 'caplv' };
@@ -24,6 +27,9 @@ let nodes: Map<string, string>;
 let really: Map<string, string> | undefined;
 let reads: number;
 let budget: RepairBudget;
+let metrics: Metrics;
+/** As the controller's watch shows them when its metrics are read. */
+let watched: MachineHealthCheck[];
 let controller: MachineHealthCheckController;
 
 beforeEach(async () => {
@@ -31,6 +37,8 @@ beforeEach(async () => {
   nodes = new Map();
   really = undefined;
   reads = 0;
+  metrics = new Metrics();
+  watched = [];
   // Of five machines two may go: more than one, so that it is seen who stops at what.
   budget = budgetOf(0.4);
   controller = controllerWith(budget);
@@ -50,6 +58,7 @@ function controllerWith(of: RepairBudget): MachineHealthCheckController {
       },
     },
     budget: of,
+    metrics: new HealthCheckMetrics(metrics, () => watched),
     nodes: {
       of: async () => [...nodes].map(workloadNode),
       read: async () => {
@@ -147,6 +156,8 @@ it('deletes an unhealthy machine, and only that; its set makes another', async (
   expect(await condition('Ready')).toBe(
     `MachinesUnhealthy: ${first}: Node Ready is Unknown for more than 5m; replaced`,
   );
+  const of = 'namespace="default",name="check"';
+  expect(metricValue(metrics.expose(), `caplv_health_check_remediations_total{${of}}`)).toBe(1);
   await world.remove(first);
   await world.settle();
   expect(await world.names()).toHaveLength(5);
@@ -174,10 +185,15 @@ describe('who deletes nothing:', () => {
       /^TooManyUnhealthy: 2 of 5 machines are not healthy, and maxUnhealthy is 20%/,
     );
     expect((await check()).status?.remediationsAllowed).toBe(0);
+    const held = 'caplv_health_check_held{namespace="default",name="check",reason="TooManyUnhealthy"}';
+    watched = [await check()];
+    expect(metricValue(metrics.expose(), held)).toBe(1);
     nodes.set(`node-${a}`, 'True');
     await reconcile();
     expect(await world.leaving()).toEqual([b]);
     expect(await condition('RemediationAllowed')).toBe('AsSpecified: ');
+    watched = [await check()];
+    expect(metricValue(metrics.expose(), held)).toBe(0);
   });
 
   it('one whose repair budget is used up, until a person lets it go on', async () => {
@@ -231,6 +247,7 @@ describe('who deletes nothing:', () => {
       store: world.store,
       recorder: { event: () => {} },
       budget,
+      metrics: new HealthCheckMetrics(metrics, () => watched),
       nodes: { of: () => Promise.reject(failure), read: () => Promise.reject(failure), addHandler: () => {} },
     });
     await expect(reconcile(blind)).rejects.toBe(failure);
