@@ -27,11 +27,11 @@ import {
   reservationsOf,
 } from './machine-location.ts';
 import { dataIsGone, missingVolume, NEW_DOMAIN } from './missing-volume.ts';
-import { type PlanPreview, previewPlan } from './plan-preview.ts';
+import { type PlanPreview, previewPlan, previewRecovered } from './plan-preview.ts';
 import { planId } from './plan-report.ts';
 import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
 import { refuseForeignState } from './state-ownership.ts';
-import { type Recovery, recoverState } from './state-recovery.ts';
+import { isIncomplete, type Recovery, recoveredState, recoverState } from './state-recovery.ts';
 import { type Restored, restoreState } from './state-restore.ts';
 import { brokenOff, explainsLeftovers, forgetUnfinished, noted, unfinishedVerb } from './unfinished.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
@@ -103,9 +103,22 @@ export class Actuator {
     options: VerbOptions & Pick<UpdateOptions, 'replaceDomain'> = {},
   ): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
-      await this.#refuseForeign(intent, await this.#options.terraform.state(home.workspace));
+      const state = await this.#options.terraform.state(home.workspace);
+      await this.#refuseForeign(intent, state);
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
-      return this.#withConfig(intent, home, (config) => previewPlan(this.#options, home, config, run));
+      return this.#withConfig(intent, home, async (config, seeded) => {
+        const recovered = isIncomplete(seeded, state)
+          ? await recoveredState(
+              this.#options,
+              { intent, seeded, home, run },
+              await this.#factsOf(intent),
+              state,
+            )
+          : undefined;
+        if (!recovered) return previewPlan(this.#options, home, config, run);
+        const aside = await this.#options.synthesizer.machine(seeded, { kind: 'implicit' });
+        return previewRecovered(this.#options, home, aside, recovered, run);
+      });
     });
   }
 
@@ -201,6 +214,10 @@ export class Actuator {
       if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
       await this.#options.libvirt(machine.uri).removeVolume(pool, volume);
     });
+  }
+
+  #factsOf(intent: MachineIntent): Promise<HostFacts> {
+    return this.#options.libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });
   }
 
   /** Plan, guard, apply. */

@@ -30,48 +30,72 @@ export interface Recovery {
   readonly run: RunOptions & VerbOptions;
 }
 
-/**
- * True if the state was not what it has to be, and now is. Costs nothing when `facts` show no object that `state` lacks.
- * What a broken run left is not brought back: that is removed. Throws Terminal NotOwned for somebody else's domain.
- */
+/** A state as it is to be, and where that comes from. */
+export interface Recovered {
+  /** Numbered to follow what is there. */
+  readonly text: string;
+  /** For people: `serial 3`, `import`, with the objects that had to be imported. */
+  readonly sources: readonly { readonly from: string; readonly objects: readonly string[] }[];
+}
+
+/** True if the state was not what it has to be, and now is. See `recoveredState`. */
 export async function recoverState(
   options: ActuatorOptions,
   recovery: Recovery,
   facts: HostFacts,
   state: State | undefined,
 ): Promise<boolean> {
-  const { intent, seeded, home, config, run } = recovery;
+  const { home, config, run } = recovery;
+  const recovered = await recoveredState(options, recovery, facts, state);
+  if (!recovered) return false;
+  await options.terraform.pushState(home.workspace, config, recovered.text, run);
+  for (const source of recovered.sources) run.onEvent?.({ type: 'state_recovered', ...source });
+  return true;
+}
+
+/**
+ * What the state has to be, if it is not that; changes nothing. Costs nothing when `facts` show no object that `state` lacks.
+ * What a broken run left is not brought back: that is removed. Throws Terminal NotOwned for somebody else's domain.
+ */
+export async function recoveredState(
+  options: ActuatorOptions,
+  { intent, seeded, home, run }: Omit<Recovery, 'config'>,
+  facts: HostFacts,
+  state: State | undefined,
+): Promise<Recovered | undefined> {
   const libvirt = options.libvirt(intent.uri);
-  if ((await missing(seeded, intent, facts, libvirt, state)).length === 0) return false;
-  if (await explainsLeftovers(home, state)) return false;
+  if ((await missing(seeded, intent, facts, libvirt, state)).length === 0) return undefined;
+  if (await explainsLeftovers(home, state)) return undefined;
   // Looked at again: the facts are from before the lock.
   const now = await libvirt.facts({ volumesOf: poolsOf(intent) });
   const there = await missing(seeded, intent, now, libvirt, undefined);
   let lacking = there.filter((one) => !knows(state, one));
-  if (lacking.length === 0) return false;
-  const { terraform } = options;
-  let current = await terraform.stateText(home.workspace);
+  if (lacking.length === 0) return undefined;
+  let text = await options.terraform.stateText(home.workspace);
+  const sources: { from: string; objects: string[] }[] = [];
   const kept = await home.history.list();
   if (!state?.resources.length) {
     const fitting = await findFitting(home, kept, there);
     if (fitting) {
-      current = new ImportedState(fitting.text).numbered(nextSerial(state, kept)).text;
-      await terraform.pushState(home.workspace, config, current, run);
-      run.onEvent?.({ type: 'state_recovered', from: `serial ${fitting.kept.serial}`, objects: [] });
-      const restored = parseState(current);
+      text = new ImportedState(fitting.text).numbered(nextSerial(state, kept)).text;
+      sources.push({ from: `serial ${fitting.kept.serial}`, objects: [] });
+      const restored = parseState(text);
       lacking = there.filter((one) => !knows(restored, one));
     }
   }
-  if (lacking.length === 0) return true;
+  if (lacking.length === 0) return { text, sources };
   const imported = await importState(options, home, intent, seeded, there, run);
-  const before = parseState(current);
-  const whole = before ? imported.addedTo(current) : imported;
+  const before = parseState(text);
+  const whole = before ? imported.addedTo(text) : imported;
   const lineage = before?.lineage ?? kept[0]?.lineage;
   const serial = nextSerial(before, kept);
-  await terraform.pushState(home.workspace, config, whole.numbered(serial, lineage).text, run);
-  const objects = lacking.map(({ object }) => object);
-  run.onEvent?.({ type: 'state_recovered', from: 'import', objects });
-  return true;
+  sources.push({ from: 'import', objects: lacking.map(({ object }) => object) });
+  return { text: whole.numbered(serial, lineage).text, sources };
+}
+
+/** True if an object that the stack declares is in no state; then the host has to be looked at. */
+export function isIncomplete(seeded: SeededMachine, state: State | undefined): boolean {
+  return objectsOf(seeded).some((declared) => !knows(state, declared));
 }
 
 /** Above all that were ever seen, so that nothing takes the new state for an older one. */

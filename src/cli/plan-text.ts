@@ -15,10 +15,15 @@ const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delet
 const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
 
 export function planText(
-  { machine, host, plan: { action, drift }, explanations }: MachinePlan,
+  { machine, host, plan: { action, drift }, explanations, recovered = [] }: MachinePlan,
   style: Style,
 ): string {
-  if (action === 'none') return `machine/${machine}: no changes\n`;
+  const sources = recovered.map(({ from, objects }) => [from, ...objects].join(' '));
+  const lost =
+    sources.length > 0
+      ? [`  ! its Terraform state is lost, and comes back from ${sources.join(', then ')}`]
+      : [];
+  if (action === 'none') return [`machine/${machine}: no changes`, ...lost, ''].join('\n');
   const lines = explanations.flatMap((one) => [
     `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
     ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
@@ -28,7 +33,7 @@ export function planText(
     .filter((one) => one.action === 'delete')
     .map(({ address }) => `  ! ${address} was removed outside`);
   const where = host === undefined ? '' : ` on ${host}`;
-  return [`machine/${machine}: ${action}${where}`, ...drifted, ...lines, ''].join('\n');
+  return [`machine/${machine}: ${action}${where}`, ...lost, ...drifted, ...lines, ''].join('\n');
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {

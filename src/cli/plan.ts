@@ -79,12 +79,13 @@ async function planMachine(
   return { machine: key.name, host: placed.site.name, ...(await engine.actuator.plan(intent)) };
 }
 
-function asData({ machine, host, plan: { action, drift }, explanations }: MachinePlan) {
+function asData({ machine, host, plan: { action, drift }, explanations, recovered }: MachinePlan) {
   return {
     machine,
     ...(host === undefined ? {} : { host }),
     action,
     changes: explanations,
     drift: drift.map(({ address, action: what }) => ({ address, action: what })),
+    ...(recovered === undefined ? {} : { stateComesBackFrom: recovered }),
   };
 }

@@ -31,6 +31,11 @@ async function expectSame(name: string, object: ManifestObject, change: () => Pr
   await change();
   const spec = { ...providerSpec(object), autostart: true };
   const changed = { ...object, spec: { providerSpec: spec } };
+  // Tells what will be done, and does none of it: no `create` of what is there, and nothing that the apply needs is gone.
+  const { stdout } = await here().plan([changed]);
+  expect(stdout).toMatch(/ {2}! its Terraform state is lost, and comes back from (serial \d+|import)/);
+  expect(stdout).toContain('  ~ libvirt_domain.machine');
+  expect(stdout).not.toMatch(/^ {2}(\+|-|-\/\+) libvirt_/m);
   const { exitCode, stderr } = await here().apply([changed]);
   expect(stderr).toMatch(says);
   expect(exitCode).toBe(0);
