@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, readdir, readFile, readlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, expect, test } from 'vitest';
 import type { CaplvResult } from './caplv.ts';
@@ -44,6 +44,21 @@ async function readableByAll(...directories: readonly string[]): Promise<string[
   return found.split('\n').filter((line) => line !== '');
 }
 
+/** Where the standard error of our providers goes. They log user data, so nobody may keep or pass on what they say. */
+async function providerOutputs(): Promise<string[]> {
+  const found = (await readdir('/proc')).map(async (pid) => {
+    try {
+      const isOurs = (await readFile(`/proc/${pid}/environ`, 'utf8')).includes(here().stateDir);
+      const program = basename(await readlink(`/proc/${pid}/exe`));
+      if (isOurs && program.startsWith('terraform-provider-')) return await readlink(`/proc/${pid}/fd/2`);
+    } catch {
+      // No process, or one that has just ended.
+    }
+    return [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 const places = () => [here().lab.directory, here().directory, '/tmp', '/var/tmp', '/run', '/var/log'];
 const secretive = (spec: object = {}) =>
   machine('secretive', { ...here().image, userData: USER_DATA, ...spec });
@@ -61,6 +76,7 @@ test('while Terraform works: not in a file, a command line or an environment tha
     const processes = await asNobody('cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null');
     expect(processes).toContain('guest=default.secretive');
     expect(processes).not.toContain(TOKEN);
+    expect(await providerOutputs()).toEqual(['/dev/null']);
   } finally {
     await gate.open();
     said.push(await caplv.result);
