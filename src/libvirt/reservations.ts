@@ -31,7 +31,8 @@ export function parseReservations(xml: string): Reservation[] {
  * Takes back the reservations of these addresses for the host name `name`, now and for later starts of the network. The
  * Terraform provider 0.8.3 makes them with a domain and leaves them when it goes. Those of others stay: of `foreignMACs`, in
  * lower case, which are MAC addresses of domains that may have the same host name (another namespace or installation has a
- * machine of that name). A network that does not exist has none.
+ * machine of that name). A network that does not exist has none. Whoever was killed in the middle of this has left one that is
+ * only stored: it blocks its address too.
  */
 export async function removeReservations(
   virsh: Virsh,
@@ -40,22 +41,24 @@ export async function removeReservations(
   addresses: readonly string[],
   foreignMACs: ReadonlySet<string>,
 ): Promise<void> {
-  const [dump] = await virsh.batch([['net-dumpxml', `--network=${network}`]]);
-  if (!dump || dump.error) {
-    if (dump?.error && dump.error.code !== 'notFound') throw dump.error;
+  const dump = ['net-dumpxml', `--network=${network}`] as const;
+  const [live, stored] = await virsh.batch([dump, [...dump, '--inactive']]);
+  if (!live || live.error) {
+    if (live?.error && live.error.code !== 'notFound') throw live.error;
     return;
   }
-  const ours = parseReservations(dump.text)
+  const found = [live, stored].flatMap((one) => (!one || one.error ? [] : parseReservations(one.text)));
+  const ours = found
     .filter((one) => one.name === name && addresses.includes(one.ip))
-    .filter((one) => !foreignMACs.has(one.mac?.toLowerCase() ?? ''));
-  for (const { ip, parentIndex } of ours) {
+    .filter(({ mac }) => !foreignMACs.has(mac?.toLowerCase() ?? ''));
+  for (const { ip, parentIndex } of new Map(ours.map((one) => [one.ip, one])).values()) {
     const entry = ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
     const update = ['net-update', `--network=${network}`, '--command=delete', ...entry] as const;
-    // A network that is off has nothing live to change, and says so.
-    const [, stored] = await virsh.batch([
+    // A network that is off has nothing live to change, and says so; so does one that has it only stored.
+    const [, removed] = await virsh.batch([
       [...update, '--live'],
       [...update, '--config'],
     ]);
-    if (stored?.error && stored.error.code !== 'notFound') throw stored.error;
+    if (removed?.error && removed.error.code !== 'notFound') throw removed.error;
   }
 }

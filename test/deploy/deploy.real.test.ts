@@ -149,10 +149,10 @@ describe('two pods, from the image, as their ServiceAccount', () => {
 
 /** How often each event about a Machine was counted up; empty for one that happened once. */
 async function eventsOf(machine: string): Promise<string[]> {
-  const query = ['events.events.k8s.io', '--output=json'];
+  const query = ['events', '--output=json'];
   const { items } = JSON.parse(await lab.kubectl('get', ...query)) as { items: KubeEvent[] };
   return items
-    .filter(({ regarding }) => regarding.name === machine)
+    .filter(({ involvedObject }) => involvedObject.name === machine)
     .map(({ series }) => String(series?.count ?? ''));
 }
 
