@@ -7,6 +7,7 @@ import { writeSeed } from '../../stacks/seed-file.ts';
 import { MachineKind } from '../api/machine.ts';
 import type { GlobalFlags } from '../config.ts';
 import { Terminal } from '../errors.ts';
+import { CONFINED } from '../terraform/run.ts';
 import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
@@ -31,7 +32,7 @@ export async function exportMachine(name: string, directory: string, flags: Glob
     const stack = await engine.synthesizer.machine(await writeSeed(intent, target), { kind: 'implicit' });
     await writeFile(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`, { mode: 0o600 });
     await copyFile(join(workspace.dir, 'terraform.tfstate'), join(target, 'terraform.tfstate'));
-    const init = await execa('terraform', ['init', '-input=false', '-no-color'], {
+    const init = await execa('/bin/sh', ['-c', CONFINED, 'terraform', 'init', '-input=false', '-no-color'], {
       cwd: target,
       reject: false,
     });
