@@ -46,6 +46,13 @@ export async function tellingOfLocks<T>(
   }
 }
 
+/** What DomainReady says of the lock that a process, this or another, waits for; undefined: none does. */
+export function lockWaitOf(scope: MachineScope): string | undefined {
+  const condition = scope.condition('DomainReady');
+  const isAtWork = scope.status.lastOperation?.state === 'Processing';
+  return isAtWork && condition?.reason === 'StateLocked' ? condition.message : undefined;
+}
+
 function waitingFor({ who, operation, since }: LockHolder): string {
   return `waiting for the lock of ${who} (${operation}, since ${since})`;
 }

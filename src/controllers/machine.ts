@@ -19,6 +19,7 @@ import { visibleDrift } from './domain-difference.ts';
 import { lastSeen, lookAtDomain } from './domain-look.ts';
 import type { Drift } from './drift.ts';
 import { addressPollMs, guestWithoutAddress } from './guest-addresses.ts';
+import { lockWaitOf } from './lock-wait.ts';
 import { applyMachine } from './machine-apply.ts';
 import { deleteMachine } from './machine-deletion.ts';
 import { prepareHost } from './machine-host.ts';
@@ -79,7 +80,13 @@ export class MachineController {
     const placed = await this.#parts.resolver.place(machine);
     const { metadata, status } = machine;
     const isApplied = status.observedGeneration === metadata.generation && status.errorReason === undefined;
+    const waiting = lockWaitOf(scope);
     recordObservation(scope, placed, await lookAtDomain(this.#parts, placed), isApplied);
+    // What libvirt shows is no news while another process is about to change it.
+    if (waiting) scope.setCondition('DomainReady', 'False', 'StateLocked', waiting);
+    // Who works on it has written meanwhile, and knows more.
+    const now = await this.#parts.store.get(MachineKind, key);
+    if (now?.metadata.resourceVersion !== machine.metadata.resourceVersion) return;
     scope.summarize();
     await scope.save();
   }
