@@ -56,16 +56,23 @@ export class FaultPoints {
 
   /** Command lines of the processes that were started with `env()` and still run. */
   async processes(): Promise<string[]> {
+    return (await this.running()).map(({ command }) => command);
+  }
+
+  /** The same with their process ids and those of their parents. */
+  async running(): Promise<{ readonly pid: number; readonly parent: number; readonly command: string }[]> {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const found = await Promise.all(
       pids.map(async (pid) => {
         const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
         const isOurs = (await read('environ')).includes(`FAULT_DIR=${this.directory}/`);
         // A zombie has no command line.
-        return isOurs ? (await read('cmdline')).replaceAll('\0', ' ') : '';
+        const command = isOurs ? (await read('cmdline')).replaceAll('\0', ' ') : '';
+        const parent = Number(/^PPid:\t(\d+)$/m.exec(await read('status'))?.[1]);
+        return { pid: Number(pid), parent, command };
       }),
     );
-    return found.filter(Boolean);
+    return found.filter(({ command }) => command !== '');
   }
 
   /** Paths of all temporary files. */
