@@ -11,7 +11,6 @@ import type { Config } from './config.ts';
 import type { Backend } from './controller/backend.ts';
 import { collectFleetMetrics, terraformRuns } from './controller/fleet-metrics.ts';
 import { describeEvent } from './controller/machine-events.ts';
-import { AddressWatch } from './controllers/address-watch.ts';
 import {
   checksOfMachine,
   clusterOfMachine,
@@ -24,21 +23,22 @@ import {
   machinesOfSecret,
   machinesOfSet,
 } from './controllers/concerns.ts';
-import { DriftMetrics } from './controllers/drift-metrics.ts';
-import { HealthCheckMetrics } from './controllers/health-check-metrics.ts';
-import { HostWatches } from './controllers/host-watches.ts';
+import { HealthCheckMetrics } from './controllers/health/health-check-metrics.ts';
+import { pastRemediations } from './controllers/health/machine-remediation.ts';
+import { HostWatches } from './controllers/hosts/host-watches.ts';
+import { OrphanSweep } from './controllers/hosts/orphan-sweep.ts';
+import { OrphanSweeps } from './controllers/hosts/orphan-sweeps.ts';
+import { AddressWatch } from './controllers/machine/address-watch.ts';
+import { PeriodicPlans } from './controllers/machine/periodic-plan.ts';
+import { Waiting } from './controllers/machine/waiting.ts';
 import { MachineDeploymentController } from './controllers/machine-deployment.ts';
 import { MachineHealthCheckController } from './controllers/machine-health-check.ts';
-import { pastRemediations } from './controllers/machine-remediation.ts';
-import { MachineRepair } from './controllers/machine-repair.ts';
 import { MachineSetController } from './controllers/machine-set.ts';
-import { ownersConcerned } from './controllers/members.ts';
 import { isAwaited, NodeController } from './controllers/node.ts';
-import { OrphanSweep } from './controllers/orphan-sweep.ts';
-import { OrphanSweeps } from './controllers/orphan-sweeps.ts';
-import { PeriodicPlans } from './controllers/periodic-plan.ts';
-import { isHeld, RepairBudget, type RepairLimits } from './controllers/repair-budget.ts';
-import { Waiting } from './controllers/waiting.ts';
+import { DriftMetrics } from './controllers/repair/drift-metrics.ts';
+import { MachineRepair } from './controllers/repair/machine-repair.ts';
+import { isHeld, RepairBudget, type RepairLimits } from './controllers/repair/repair-budget.ts';
+import { ownersConcerned } from './controllers/replicas/members.ts';
 import { assembleEngine } from './engine.ts';
 import { domainName } from './intent/names.ts';
 import { CachedStore } from './kube/cached-store.ts';

@@ -3,8 +3,8 @@
 import { configOf, countOf, type GlobalFlags } from '../config.ts';
 import { clusterBackend, localBackend } from '../controller/backend.ts';
 import { runController } from '../controller.ts';
-import { DEFAULT_PERIODIC_PLANS } from '../controllers/periodic-plan.ts';
-import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../controllers/repair-budget.ts';
+import { DEFAULT_PERIODIC_PLANS } from '../controllers/machine/periodic-plan.ts';
+import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../controllers/repair/repair-budget.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
 import { createLogger } from '../kube/log.ts';

@@ -4,7 +4,7 @@ import { ClusterKind } from '../api/cluster.ts';
 import type { ApiKind } from '../api/kind.ts';
 import { MachineKind } from '../api/machine.ts';
 import { loadManifests } from '../api/manifest-files.ts';
-import { GIVE_UP_ANNOTATION } from '../controllers/give-up.ts';
+import { GIVE_UP_ANNOTATION } from '../controllers/machine/give-up.ts';
 import { parseDuration } from '../duration.ts';
 import { Terminal } from '../errors.ts';
 import type { ObjectKey, Store } from '../store/store.ts';

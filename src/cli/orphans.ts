@@ -2,8 +2,8 @@
 
 import type { Orphan } from '../actuator/orphans.ts';
 import { MachineKind } from '../api/machine.ts';
-import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../controllers/orphan-sweep.ts';
-import { hostsOf, idOf } from '../controllers/orphan-sweeps.ts';
+import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../controllers/hosts/orphan-sweep.ts';
+import { hostsOf, idOf } from '../controllers/hosts/orphan-sweeps.ts';
 import type { Engine } from '../engine.ts';
 import { CaplvError } from '../errors.ts';
 import { installationId } from '../store/installation.ts';

@@ -4,7 +4,7 @@
  */
 
 import type { Machine } from '../api/machine.ts';
-import type { HostWatches } from '../controllers/host-watches.ts';
+import type { HostWatches } from '../controllers/hosts/host-watches.ts';
 import type { Metrics } from '../kube/metrics.ts';
 import type { ProviderHosts } from '../terraform/provider-hosts.ts';
 import type { RunSlots } from '../terraform/run-slots.ts';

@@ -10,12 +10,12 @@ import type { Policy } from '../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../intent/policy-check.ts';
 import { type Site, sitesOf } from '../intent/site.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import { isGivenUp, withWaysOut } from './give-up.ts';
-import { FIELD_MANAGER } from './machine-scope.ts';
+import type { SharedHosts } from './hosts/shared-hosts.ts';
+import { isGivenUp, withWaysOut } from './machine/give-up.ts';
+import { FIELD_MANAGER } from './machine/machine-scope.ts';
 import type { Reason } from './reasons.ts';
 import type { Recorder } from './recorder.ts';
 import type { Result } from './result.ts';
-import type { SharedHosts } from './shared-hosts.ts';
 
 export interface ClusterControllerOptions {
   readonly store: Store;

@@ -13,17 +13,25 @@ import { type MachineSet, MachineSetKind } from '../api/machine-set.ts';
 import { CaplvError } from '../errors.ts';
 import { isControlledBy } from '../kube/owner.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import { deleteMember, deleteWithMembers, type Ownership } from './cascading-deletion.ts';
-import { nextAvailableIn } from './machine-availability.ts';
-import { deadlineIn, deploymentConditions, withReplicaFailure } from './machine-deployment-conditions.ts';
-import { resizeSets } from './machine-deployment-resize.ts';
-import { type DeploymentSets, newMachineSet, type SetWithMachines } from './machine-deployment-sets.ts';
-import { deploymentCounts, isComplete } from './machine-deployment-status.ts';
-import { claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
+import { deleteMember, deleteWithMembers, type Ownership } from './replicas/cascading-deletion.ts';
+import { nextAvailableIn } from './replicas/machine-availability.ts';
+import { claimMembers } from './replicas/members.ts';
 import type { Result } from './result.ts';
-import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './revision.ts';
-import { rollBack } from './rollback.ts';
+import {
+  deadlineIn,
+  deploymentConditions,
+  withReplicaFailure,
+} from './rollout/machine-deployment-conditions.ts';
+import { resizeSets } from './rollout/machine-deployment-resize.ts';
+import {
+  type DeploymentSets,
+  newMachineSet,
+  type SetWithMachines,
+} from './rollout/machine-deployment-sets.ts';
+import { deploymentCounts, isComplete } from './rollout/machine-deployment-status.ts';
+import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './rollout/revision.ts';
+import { rollBack } from './rollout/rollback.ts';
 
 export interface MachineDeploymentControllerOptions {
   readonly store: Store;

@@ -20,10 +20,10 @@ import {
 import { selects } from '../api/machine-template.ts';
 import { CaplvError } from '../errors.ts';
 import type { ObjectKey } from '../store/store.ts';
-import type { HealthCheckMetrics } from './health-check-metrics.ts';
-import { healthOf } from './machine-health.ts';
-import { type Checked, healthStatus, withHealthCondition } from './machine-health-check-status.ts';
-import { decideRemediation, type RemediationParts } from './machine-remediation.ts';
+import type { HealthCheckMetrics } from './health/health-check-metrics.ts';
+import { healthOf } from './health/machine-health.ts';
+import { type Checked, healthStatus, withHealthCondition } from './health/machine-health-check-status.ts';
+import { decideRemediation, type RemediationParts } from './health/machine-remediation.ts';
 import type { WorkloadNode, WorkloadNodes } from './node.ts';
 import type { Recorder } from './recorder.ts';
 import type { Result } from './result.ts';

@@ -18,15 +18,15 @@ import { type MachineSet, MachineSetKind, type MachineSetStatus } from '../api/m
 import { CaplvError } from '../errors.ts';
 import { isControlledBy } from '../kube/owner.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
-import { deleteMember, deleteWithMembers, type Ownership } from './cascading-deletion.ts';
-import { inDeletionOrder } from './deletion-order.ts';
-import { nextAvailableIn } from './machine-availability.ts';
-import { machineFromTemplate } from './machine-from-template.ts';
-import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './machine-ordinals.ts';
-import { whyFrozen } from './machine-set-freeze.ts';
-import { failedStatus, machineSetStatus, withoutError, withReady } from './machine-set-status.ts';
-import { changeOfOwner, claimMembers } from './members.ts';
 import type { Recorder } from './recorder.ts';
+import { deleteMember, deleteWithMembers, type Ownership } from './replicas/cascading-deletion.ts';
+import { inDeletionOrder } from './replicas/deletion-order.ts';
+import { nextAvailableIn } from './replicas/machine-availability.ts';
+import { machineFromTemplate } from './replicas/machine-from-template.ts';
+import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './replicas/machine-ordinals.ts';
+import { whyFrozen } from './replicas/machine-set-freeze.ts';
+import { failedStatus, machineSetStatus, withoutError, withReady } from './replicas/machine-set-status.ts';
+import { changeOfOwner, claimMembers } from './replicas/members.ts';
 import type { Result } from './result.ts';
 
 export interface MachineSetControllerOptions {

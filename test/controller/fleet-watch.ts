@@ -1,5 +1,5 @@
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { isAvailable } from '../../src/controllers/machine-availability.ts';
+import { isAvailable } from '../../src/controllers/replicas/machine-availability.ts';
 import { Informer } from '../../src/kube/informer.ts';
 import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
 import { silentLogger } from '../../src/kube/log.ts';

@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MachineDeploymentKind } from '../../src/api/machine-deployment.ts';
-import { ROLLBACK_ANNOTATION } from '../../src/controllers/rollback.ts';
+import { ROLLBACK_ANNOTATION } from '../../src/controllers/rollout/rollback.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 import { FleetWatch } from './fleet-watch.ts';

@@ -9,7 +9,7 @@ import { API_VERSION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineDeploymentKind } from '../../src/api/machine-deployment.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { ROLLBACK_ANNOTATION } from '../../src/controllers/rollback.ts';
+import { ROLLBACK_ANNOTATION } from '../../src/controllers/rollout/rollback.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
 import { silentLogger } from '../../src/kube/log.ts';

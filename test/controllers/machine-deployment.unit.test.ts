@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MachineDeploymentKind, type MachineDeploymentStatus } from '../../src/api/machine-deployment.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { REVISION_ANNOTATION, TEMPLATE_HASH_LABEL } from '../../src/controllers/revision.ts';
+import { REVISION_ANNOTATION, TEMPLATE_HASH_LABEL } from '../../src/controllers/rollout/revision.ts';
 import { isControlledBy } from '../../src/kube/owner.ts';
 import { dyingStore, ProcessDied } from './dying-store.ts';
 import { key, template, untilNoConflict, World } from './world.ts';

@@ -5,13 +5,13 @@ import { API_VERSION, PAUSED_ANNOTATION, SKIP_REMEDIATION_ANNOTATION } from '../
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import { type MachineHealthCheck, MachineHealthCheckKind } from '../../src/api/machine-health-check.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { HealthCheckMetrics } from '../../src/controllers/health-check-metrics.ts';
+import { HealthCheckMetrics } from '../../src/controllers/health/health-check-metrics.ts';
+import { pastRemediations } from '../../src/controllers/health/machine-remediation.ts';
 import { MachineHealthCheckController } from '../../src/controllers/machine-health-check.ts';
-import { pastRemediations } from '../../src/controllers/machine-remediation.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../../src/controllers/machine-set.ts';
 import type { WorkloadNode } from '../../src/controllers/node.ts';
-import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/proceed.ts';
-import { RepairBudget } from '../../src/controllers/repair-budget.ts';
+import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/repair/proceed.ts';
+import { RepairBudget } from '../../src/controllers/repair/repair-budget.ts';
 import { Transient } from '../../src/errors.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
 import { metricValue } from '../kube/metric-value.ts';

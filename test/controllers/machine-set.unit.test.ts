@@ -3,7 +3,7 @@ import { FINALIZER, PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
 import { MachineSetController } from '../../src/controllers/machine-set.ts';
-import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/proceed.ts';
+import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/repair/proceed.ts';
 import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { Store } from '../../src/store/store.ts';

@@ -6,7 +6,7 @@ import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/mac
 import { MachineSetKind } from '../../src/api/machine-set.ts';
 import { MachineDeploymentController } from '../../src/controllers/machine-deployment.ts';
 import { MachineSetController } from '../../src/controllers/machine-set.ts';
-import { ownersConcerned } from '../../src/controllers/members.ts';
+import { ownersConcerned } from '../../src/controllers/replicas/members.ts';
 import { Controller } from '../../src/kube/controller.ts';
 import type { Informer } from '../../src/kube/informer.ts';
 import { Manager } from '../../src/kube/manager.ts';

@@ -1,0 +1,24 @@
+/** Looks at the domain of a Machine, at the least cost. */
+
+import { domainName, isOwnedBy } from '../../intent/names.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import { addressSources } from './guest-addresses.ts';
+import type { MachineParts } from './machine-parts.ts';
+import { locationOf, type PlacedMachine } from './placed-machine.ts';
+
+/** As the watch of the host knows it; undefined: libvirt has to be asked. Throws while the host is out of reach. */
+export function lastSeen(
+  parts: MachineParts,
+  { identity, site }: PlacedMachine,
+): DomainObservation | undefined {
+  const seen = parts.lastSeen?.(site.uri, domainName(identity));
+  return seen && isOwnedBy(identity, seen.description) ? seen : undefined;
+}
+
+/** As libvirt says now; undefined: there is none. */
+export function lookAtDomain(
+  { actuator }: MachineParts,
+  placed: PlacedMachine,
+): Promise<DomainObservation | undefined> {
+  return actuator.exists(locationOf(placed), addressSources(placed));
+}

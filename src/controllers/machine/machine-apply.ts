@@ -1,0 +1,80 @@
+/** Makes a Machine true on its host: one create, or a guarded update. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { planReport } from '../../actuator/plan-report.ts';
+import { ReplaceRefused } from '../../actuator/replace-guard.ts';
+import type { UpdateOptions } from '../../actuator/verbs.ts';
+import { intentHash } from '../../intent/machine-intent.ts';
+import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import { lookAtDomain } from './domain-look.ts';
+import { tellingOfLocks } from './lock-wait.ts';
+import { prepareHost } from './machine-host.ts';
+import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
+import type { MachineScope } from './machine-scope.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import { approvedPlan, isPlanOnly, recordPlan } from './plan-approval.ts';
+
+/**
+ * Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. `repair`: nobody asked
+ * for a change, and this is what the repair of drift may do.
+ */
+export async function applyMachine(
+  parts: MachineParts,
+  scope: MachineScope,
+  placed: PlacedMachine,
+  resolved: ResolvedMachine,
+  reason: string,
+  repair: UpdateOptions = {},
+): Promise<DomainObservation | undefined> {
+  const { actuator, allowReplace } = parts;
+  const { intent } = resolved;
+  const exists = await scope.step('DomainReady', () => actuator.hasState(placed.identity));
+  scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
+  scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
+  scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
+  // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
+  const made = exists ? scope.providerStatus.pinned : undefined;
+  const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
+  const beforeApply = () => prepareHost(parts, scope, placed, resolved, made);
+
+  const started = Date.now();
+  const options = {
+    ...repair,
+    allowReplace: allowReplace || (repair.allowReplace ?? false),
+    approvedPlan: approvedPlan(scope.machine),
+    onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
+    shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
+    ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
+  };
+  try {
+    await scope.step('DomainReady', () =>
+      tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
+        const told = { ...options, onEvent };
+        return exists ? actuator.update(intent, facts, told) : actuator.create(intent, facts, told);
+      }),
+    );
+  } catch (error) {
+    if (error instanceof ReplaceRefused) {
+      recordPlan(scope, parts.recorder, planReport(intent, error.preview));
+    }
+    throw error;
+  }
+  const verb = exists ? 'Updated' : 'Created';
+  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  parts.recorder.event(scope.machine, {
+    type: 'Normal',
+    reason: verb,
+    message: `${reason}; took ${took}`,
+  });
+  scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
+  scope.setProviderStatus({
+    appliedHash: intentHash(intent),
+    lastPlanTime: new Date().toISOString(),
+    pinned: resolved.pinned,
+  });
+  scope.clearPlanDrift();
+  scope.clearPlan();
+  if (options.beforeApply) await prepareHost(parts, scope, placed, resolved);
+  return scope.step('DomainReady', () => lookAtDomain(parts, placed));
+}

@@ -1,0 +1,51 @@
+/** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
+
+import { poolsOf } from '../../actuator/machine-location.ts';
+import type { Pinned } from '../../api/machine.ts';
+import { preflight } from '../../intent/preflight.ts';
+import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
+import { siteLabel } from '../../intent/site.ts';
+import type { HostFacts } from '../../libvirt/facts.ts';
+import { tellingOfLocks } from './lock-wait.ts';
+import { refuseSharedMac } from './mac-conflict.ts';
+import type { MachineParts } from './machine-parts.ts';
+import type { MachineScope } from './machine-scope.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+
+/** What machines share on the host; `made`: what this one still stands on. Returns how the host then looks. */
+export async function prepareHost(
+  parts: MachineParts,
+  scope: MachineScope,
+  placed: PlacedMachine,
+  resolved: ResolvedMachine,
+  made?: Pinned,
+): Promise<HostFacts> {
+  const { store, hosts, allowReplace } = parts;
+  const { intent, pinned } = resolved;
+  await scope.step('HostReady', () => refuseSharedMac(store, placed));
+  const before = scope.providerStatus.pinned;
+  // Pinned before the host's stack is built: that counts the images which machines have pinned.
+  scope.setProviderStatus({ host: siteLabel(placed.site), pinned });
+  scope.summarize();
+  await scope.save();
+  const facts = await scope.step('HostReady', async () => {
+    const check = (seen: HostFacts) => {
+      try {
+        preflight(intent, placed.spec, seen, placed.path);
+      } catch (error) {
+        // An image in a pool that is not there would stop all machines of the host.
+        scope.setProviderStatus({ pinned: before });
+        throw error;
+      }
+    };
+    const keep = made && imageOf(made);
+    const options = { allowReplace, volumesOf: poolsOf(intent), check, keep };
+    const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
+      hosts.ensure(pinned.uri, { ...options, onEvent }),
+    );
+    preflight(intent, placed.spec, seen, placed.path);
+    return seen;
+  });
+  scope.setCondition('HostReady', 'True', 'AsSpecified');
+  return facts;
+}

@@ -1,0 +1,28 @@
+import { type MachineLocation, reservationsOf } from '../../actuator/machine-location.ts';
+import type { Cluster } from '../../api/cluster.ts';
+import type { Machine } from '../../api/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../../api/machine-provider-spec.ts';
+import { interfacesOf, poolOf } from '../../intent/machine-intent.ts';
+import type { MachineIdentity } from '../../intent/names.ts';
+import type { Site } from '../../intent/site.ts';
+
+/** A Machine whose place is known. */
+export interface PlacedMachine {
+  readonly machine: Machine;
+  readonly identity: MachineIdentity;
+  readonly cluster: Cluster | undefined;
+  readonly spec: LibvirtMachineProviderSpec;
+  /** Path of the provider spec as its author wrote it, for errors. */
+  readonly path: string;
+  readonly site: Site;
+}
+
+/** Where all that is this machine's lies on its host. */
+export function locationOf({ identity, site, spec }: PlacedMachine): MachineLocation {
+  const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
+  const reservations = reservationsOf({
+    name: identity.name,
+    interfaces: interfacesOf(identity, spec, site),
+  });
+  return { ...identity, uri: site.uri, pools, reservations };
+}

@@ -1,0 +1,104 @@
+/** Finds the host for a new machine among those of its Cluster. One at a time, so that two never count on the same room. */
+
+import { classified } from '../../actuator/failures.ts';
+import { clusterNameOf, type Machine, MachineKind, machineProviderSpec } from '../../api/machine.ts';
+import { memoryMiB } from '../../api/machine-provider-spec.ts';
+import { CaplvError } from '../../errors.ts';
+import { type Candidate, choosePlace, type Wanted } from '../../intent/placement.ts';
+import type { Site } from '../../intent/site.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { Store } from '../../store/store.ts';
+
+/** What a host lacked may be there again after this. */
+const TRIED_MS = 10 * 60_000;
+
+interface Place {
+  readonly uri: string;
+  readonly memoryMiB: number;
+}
+
+export class Placer {
+  readonly #store: Store;
+  readonly #libvirt: (uri: string) => Libvirt;
+  /** Chosen by us, and perhaps not yet written into the status of the machine; by uid. */
+  readonly #chosen = new Map<string, Place>();
+  /** Hosts on which a machine could not be made, with the time of the last try (performance.now()); by uid. */
+  readonly #passedOver = new Map<string, Map<string, number>>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: { readonly store: Store; readonly libvirt: (uri: string) => Libvirt }) {
+    this.#store = options.store;
+    this.#libvirt = options.libvirt;
+  }
+
+  /** `sites`: at least one. Throws what `choosePlace` does, and Transient LibvirtUnreachable when no host answers. */
+  place(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
+    const [only, ...others] = sites;
+    if (only && others.length === 0) return Promise.resolve(only);
+    const turn = this.#turn.then(() => this.#choose(machine, sites, wanted));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Prefer other hosts for this machine from now on, for a while. */
+  passOver({ metadata: { uid = '' } }: Machine, uri: string): void {
+    this.#passedOver.set(uid, (this.#passedOver.get(uid) ?? new Map()).set(uri, performance.now()));
+  }
+
+  async #choose(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
+    const { uid = '' } = machine.metadata;
+    this.#chosen.delete(uid);
+    const machines = (await this.#store.list(MachineKind)).filter(({ metadata }) => metadata.uid !== uid);
+    const uids = new Set(machines.map(({ metadata }) => metadata.uid));
+    for (const known of this.#chosen.keys()) if (!uids.has(known)) this.#chosen.delete(known);
+    for (const known of this.#passedOver.keys()) {
+      if (known !== uid && !uids.has(known)) this.#passedOver.delete(known);
+    }
+    const placed = machines.flatMap((one) => {
+      const place = this.#placeOf(one);
+      return place ? [{ ...place, isSibling: areSiblings(one, machine) }] : [];
+    });
+    const looks = await Promise.all(sites.map((site) => this.#look(site, placed)));
+    const candidates = looks.filter((look): look is Candidate => !(look instanceof CaplvError));
+    if (candidates.length === 0) throw looks[0];
+    const failed = this.#passedOver.get(uid);
+    const wasTried = ({ uri }: Site) => performance.now() - (failed?.get(uri) ?? -TRIED_MS) < TRIED_MS;
+    const site = choosePlace(
+      candidates.map((one) => ({ ...one, wasTried: wasTried(one.site) })),
+      wanted,
+    );
+    this.#chosen.set(uid, { uri: site.uri, memoryMiB: wanted.memoryMiB });
+    return site;
+  }
+
+  #placeOf(machine: Machine): Place | undefined {
+    const pinned = machine.status?.providerStatus?.pinned;
+    if (!pinned) return this.#chosen.get(machine.metadata.uid ?? '');
+    return { uri: pinned.uri, memoryMiB: memoryMiB(machineProviderSpec(machine)) };
+  }
+
+  /** A host that does not answer is passed over. */
+  async #look(
+    site: Site,
+    placed: readonly (Place & { readonly isSibling: boolean })[],
+  ): Promise<Candidate | CaplvError> {
+    const here = placed.filter(({ uri }) => uri === site.uri);
+    try {
+      const facts = await classified(() => this.#libvirt(site.uri).facts());
+      return {
+        site,
+        memoryMiB: facts.memoryMiB,
+        freeMemoryMiB: facts.freeMemoryMiB,
+        machinesMiB: here.map((one) => one.memoryMiB),
+        siblings: here.filter(({ isSibling }) => isSibling).length,
+      };
+    } catch (error) {
+      if (error instanceof CaplvError) return error;
+      throw error;
+    }
+  }
+}
+
+function areSiblings(a: Machine, b: Machine): boolean {
+  return a.metadata.namespace === b.metadata.namespace && clusterNameOf(a) === clusterNameOf(b);
+}

@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest';
+import type { Machine } from '../../../src/api/machine.ts';
+import { PeriodicPlans } from '../../../src/controllers/machine/periodic-plan.ts';
+
+const MINUTE = 60_000;
+const NOW = Date.parse('2026-01-01T12:00:00Z');
+
+function machine(uid: string, lastPlanTime?: string): Machine {
+  const providerStatus = lastPlanTime === undefined ? {} : { lastPlanTime };
+  return { metadata: { name: 'a', uid }, status: { providerStatus } } as unknown as Machine;
+}
+
+it('machines that were planned together are not planned together again, and each keeps its moment', () => {
+  const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
+  const last = new Date(NOW).toISOString();
+  const due = Array.from({ length: 50 }, (_, uid) => plans.dueInMs(machine(`uid-${uid}`, last), NOW) ?? 0);
+  expect(Math.min(...due)).toBeGreaterThanOrEqual(27 * MINUTE);
+  expect(Math.max(...due)).toBeLessThanOrEqual(33 * MINUTE);
+  expect(new Set(due).size).toBe(50);
+  expect(plans.dueInMs(machine('uid-0', last), NOW)).toBe(due[0]);
+  expect(plans.dueInMs(machine('uid-0', last), NOW + 34 * MINUTE)).toBe(0);
+});
+
+it('an interval of 0 means never', () => {
+  expect(new PeriodicPlans({ intervalMs: 0, atOnce: 1 }).dueInMs(machine('a'), NOW)).toBeUndefined();
+});
+
+it('never more at once than allowed; the others are told when to ask again', async () => {
+  const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 2 });
+  const ends: (() => void)[] = [];
+  const plan = () => new Promise<string>((resolve) => ends.push(() => resolve('planned')));
+  const running = [plans.inTurn(plan), plans.inTurn(plan)];
+  expect(await plans.inTurn(plan)).toEqual({ retryInMs: expect.any(Number) });
+  for (const end of ends) end();
+  expect(await Promise.all(running)).toEqual([{ done: 'planned' }, { done: 'planned' }]);
+  await expect(plans.inTurn(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  expect(await plans.inTurn(async () => 'again')).toEqual({ done: 'again' });
+});
