@@ -138,6 +138,8 @@ export class Terraform {
         );
       } catch (error) {
         if (!(error instanceof TerraformError)) throw error;
+        // Killed, it has left its lock in the cluster, for which a second run would only wait. The next call has that released first.
+        if (error.exitCode === null && workspace.kubernetes) throw error;
         // Part of it may be gone already, which only a look tells.
         return applyResultFrom((await this.#runner.run({ ...call, args })).messages);
       }
