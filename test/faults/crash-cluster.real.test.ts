@@ -1,0 +1,133 @@
+/** The controller and what it started are killed at each step of a machine's life in a cluster, and it is started again. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { StateSecret } from '../../src/actuator/state-secret.ts';
+import { MachineKind } from '../../src/api/machine.ts';
+import { parseState } from '../../src/terraform/state.ts';
+import { ClusterLab } from '../controller/cluster-lab.ts';
+import { KeptController } from '../controller/kept-controller.ts';
+import { differences, remains } from './cluster-facts.ts';
+import { FaultPoints } from './fault-points.ts';
+import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES } from './lives.ts';
+import { record } from './record.ts';
+
+vi.setConfig({ testTimeout: 600_000 });
+const soon = { timeout: 120_000, interval: 200 };
+const namespace = 'default';
+
+let lab: ClusterLab;
+let faults: FaultPoints;
+let controller: KeptController;
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('crash-cluster');
+  process.env['PATH'] = lab.lab.env()['PATH'];
+  faults = await FaultPoints.make();
+  controller = await KeptController.start({ ...lab.env(), ...faults.env(), CAPLV_VERBOSE: '' });
+});
+
+afterAll(async () => {
+  await controller?.stop();
+  await lab?.down();
+  await faults?.remove();
+});
+
+afterEach(async () => {
+  const names = (await lab.client.list(MachineKind)).items.map(({ metadata }) => metadata.name);
+  for (const name of names) await lab.client.delete(MachineKind, { namespace, name });
+  await expect.poll(() => remains(lab), soon).toEqual([]);
+});
+
+/**
+ * One provider serves all machines of a host: those that it dies for live alone, so that each dies at its own point. The others
+ * live at once: with the controller it is over for all that it had begun, wherever that was.
+ */
+function together(all: readonly Life[]): { killed: string; group: readonly Life[] }[] {
+  const alone = all.filter(({ victims }) => victims.includes('provider'));
+  const rest = Map.groupBy(
+    all.filter((life) => !alone.includes(life)),
+    ({ killed }) => killed,
+  );
+  return [
+    ...[...rest].map(([killed, group]) => ({ killed: `${killed}, ${group.length} machines`, group })),
+    ...alone.map((life) => ({ killed: `${life.killed}, ${life.points.join(', ')}`, group: [life] })),
+  ];
+}
+
+const verbs = ['create', 'update', 'delete'] as const;
+
+/** Not the one for a replacement: in a cluster that waits for somebody's word. */
+function pointsOf({ points: [create, update, , remove] }: Life): readonly string[] {
+  return [create, update, remove];
+}
+
+/** All are struck on the way to `there`. */
+async function struck(
+  group: readonly Life[],
+  step: number,
+  act: (life: Life) => Promise<void>,
+): Promise<void> {
+  for (const life of group) await faults.arm(life.name, life.victims, pointsOf(life)[step] ?? '');
+  await Promise.all(group.map(act));
+  await expect
+    .poll(() => group.filter(({ name }) => !faults.isHit(name)).map(({ name }) => name), soon)
+    .toEqual([]);
+}
+
+async function becomeWhole(group: readonly Life[], resources: readonly string[]): Promise<void> {
+  await expect.poll(() => differences(lab, VOLUMES), soon).toEqual([]);
+  for (const { name } of group) {
+    const state = parseState(
+      await new StateSecret(lab.client, { namespace, name: `tfstate-${name}-caplv` }).state(),
+    );
+    expect((state?.resources ?? []).map(({ address }) => address).sort()).toEqual(resources);
+  }
+}
+
+const apply = ({ name }: Life, spec: object) => lab.apply(lab.machine(name, spec));
+const uuids = (group: readonly Life[]) =>
+  Promise.all(group.map(({ name }) => lab.virsh('domuuid', `default.${name}`)));
+
+describe('SIGKILL at each step', () => {
+  // All steps for the controller itself; a choice for the others, as on the command line.
+  test.for(together(lives('the controller', [1, 3, 7, 2])))('of $killed', async ({ group }, context) => {
+    await struck(group, 0, (life) => apply(life, life.spec));
+    await becomeWhole(group, RESOURCES);
+    const first = await uuids(group);
+
+    await struck(group, 1, (life) => apply(life, life.changed));
+    await becomeWhole(group, CHANGED);
+    expect(await uuids(group)).toEqual(first);
+
+    await struck(group, 2, ({ name }) => lab.client.delete(MachineKind, { namespace, name }));
+    await expect.poll(() => remains(lab), soon).toEqual([]);
+
+    const outcomes = ['made, once', 'changed, the same domain', 'gone, with all of it'];
+    for (const life of group) {
+      const seen = life.victims.includes('caplv')
+        ? 'the next controller goes on'
+        : 'the controller tries again';
+      for (const [step, point] of pointsOf(life).entries()) {
+        record(context, {
+          fault: faultOf(life, verbs[step] ?? '', point),
+          seen,
+          outcome: outcomes[step] ?? '',
+        });
+      }
+    }
+  });
+});
+
+test('nothing is left of all that', async () => {
+  await controller.stop();
+  for (const which of [[], ['--inactive']]) {
+    expect(await lab.virsh('net-dumpxml', 'default', ...which)).not.toContain('<host ');
+  }
+  // A watch that outlived its controller writes the next event to nobody, and ends.
+  await lab.define(
+    "<domain type='qemu'><name>event</name><memory>1024</memory><os><type>hvm</type></os></domain>",
+  );
+  await lab.virsh('undefine', 'event');
+  await expect.poll(() => faults.processes(), soon).toEqual([]);
+  expect(await faults.temporaryFiles()).toEqual([]);
+});
