@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.real.test.ts'],
-          exclude: ['test/faults/**'],
+          exclude: ['test/faults/**', 'test/soak/**'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           // Two cores: more guests at once only wait for each other.
@@ -32,6 +32,8 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      // By itself only (npm run test:soak): it looks at memory, on a machine that does nothing else.
+      { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000 } },
     ],
   },
 });
