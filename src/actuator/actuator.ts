@@ -226,7 +226,7 @@ export class Actuator {
     const { intent, home, config, run } = recovery;
     const state = await terraform.state(home.workspace);
     await this.#refuseForeign(intent, state);
-    const broken = await brokenOff(home, state);
+    const broken = await brokenOff(home, state, facts.domains.includes(intent.domain.name));
     await recoverState(this.#options, recovery, facts, state);
     if (!intent.domain.running) await this.#stop(intent, options);
     const planning = { ...run, save: true, replace: replaced(options) };

@@ -26,15 +26,17 @@ export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb
 }
 
 /**
- * What broke off, if anything did, of a machine with that state. A state that has its domain is that of a create which terraform
- * brought to its end although its caplv died: the guest is in use, and the note that said otherwise goes.
+ * What broke off, if anything did, of a machine with that state. A domain that is there and in the state is that of a create which
+ * terraform brought to its end although its caplv died: the guest is in use, and the note that said otherwise goes.
  */
 export async function brokenOff(
   home: StackHome,
   state: State | undefined,
+  hasDomain: boolean,
 ): Promise<ChangingVerb | undefined> {
   const verb = await unfinishedVerb(home);
-  const isWhole = state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted);
+  const isWhole =
+    hasDomain && state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted);
   if (verb !== 'create' || !isWhole) return verb;
   await forgetUnfinished(home);
   return undefined;
