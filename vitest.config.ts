@@ -32,8 +32,8 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
-      // By itself only (npm run test:soak): it looks at memory, on a machine that does nothing else.
-      { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000 } },
+      // By themselves only (npm run test:soak), on a machine that does nothing else: they look at memory, and at random faults.
+      { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000, maxWorkers: 1 } },
     ],
   },
 });
