@@ -345,12 +345,7 @@ export class Actuator {
     const observer = this.#options.libvirt(intent.uri);
     if (isEmpty(await findLeftovers(intent, facts, observer, state))) return;
     // Looked at again before anything is removed: the facts are from before the lock.
-    const leftovers = await findLeftovers(
-      intent,
-      await observer.facts({ volumesOf: poolsOf(intent) }),
-      observer,
-      state,
-    );
+    const leftovers = await findLeftovers(intent, await this.#factsOf(intent), observer, state);
     if (isEmpty(leftovers)) return;
     if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
     // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
@@ -366,9 +361,7 @@ export class Actuator {
     if (reservations.length === 0) return;
     const libvirt = this.#options.libvirt(machine.uri);
     const others = (await libvirt.domains()).filter(({ description }) => !isOwnedBy(machine, description));
-    const foreign = new Set(
-      others.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac.toLowerCase())),
-    );
+    const foreign = new Set(others.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
     for (const { network, hostname, addresses } of reservations) {
       await libvirt.removeReservations(network, hostname, addresses, foreign);
     }
