@@ -5,7 +5,6 @@
  * below are those by which it knows its own.
  */
 
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import { GROUP } from '../api/group.ts';
@@ -16,6 +15,7 @@ import { ApiError } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
 import { controllerReference } from '../kube/owner.ts';
 import type { ObjectKey, ObjectMeta } from '../store/store.ts';
+import { removeWorkspace } from '../terraform/workspace.ts';
 import { SecretHistory } from './secret-history.ts';
 import { lockInfoOf, type StaleLocks } from './stale-locks.ts';
 import { StateSecret } from './state-secret.ts';
@@ -123,7 +123,7 @@ export class KubernetesWorkspaces implements Workspaces {
       discard: async () => {
         await secret.remove();
         await history.remove();
-        await rm(dir, { recursive: true, force: true });
+        await removeWorkspace({ dir });
       },
     };
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { shortHash } from '../intent/names.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { FileHistory, KEPT_SERIALS, type StateHistory } from '../terraform/state-history.ts';
-import { readIfThere } from '../terraform/workspace.ts';
+import { readIfThere, removeWorkspace } from '../terraform/workspace.ts';
 import type { MachineState, Notes, StackHome, Workspaces } from './workspaces.ts';
 
 const STATE = 'terraform.tfstate';
@@ -57,7 +57,7 @@ function home(dir: string, history: StateHistory): StackHome {
     exists: async () => existsSync(dir),
     prepare: async () => {},
     setCorruptAside: () => rename(state, `${state}.corrupt`),
-    discard: () => rm(dir, { recursive: true, force: true }),
+    discard: () => removeWorkspace({ dir }),
   };
 }
 

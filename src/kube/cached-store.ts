@@ -13,6 +13,7 @@ import type {
   ObjectKey,
   ObjectMeta,
   ResourceKind,
+  StatusOptions,
   Store,
   WatchEvent,
   WriteOptions,
@@ -110,7 +111,7 @@ export class CachedStore implements Store {
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
-    options: ApplyOptions,
+    options: StatusOptions,
   ): Promise<T> {
     return this.#write(kind, key, () => this.#store.applyStatus(kind, key, status, options));
   }

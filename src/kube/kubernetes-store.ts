@@ -6,6 +6,7 @@ import type {
   ObjectKey,
   ObjectMeta,
   ResourceKind,
+  StatusOptions,
   Store,
   WatchEvent,
   WriteOptions,
@@ -73,9 +74,13 @@ export class KubernetesStore implements Store, FinalizerStore {
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
-    { fieldManager, force = true }: ApplyOptions,
+    { fieldManager, force = true, resourceVersion }: StatusOptions,
   ): Promise<T> {
-    const metadata = key.namespace ? { ...key } : { name: key.name };
+    const metadata = {
+      name: key.name,
+      ...(key.namespace && { namespace: key.namespace }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+    };
     const object = { metadata, status } as Partial<T> & { metadata: ObjectMeta };
     return this.client.applyStatus(kind, object, { fieldManager, force }).catch(rethrow);
   }

@@ -157,6 +157,11 @@ export class Virsh {
       const cause = Object.assign(new Error(message), { code: result.code });
       return new LibvirtError({ code: 'other', uri, command, message, cause });
     }
+    if (result.signal === 'SIGPIPE') {
+      const message = `libvirt at ${uri} hung up in the middle of a request`;
+      const fix = `Check that libvirtd runs there, and is no other program: virsh -c '${uri}' version`;
+      return new LibvirtError({ code: 'unreachable', uri, command, message, fix });
+    }
     if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
     const within = `within ${timeoutMs / 1000} s`;
     const check = `virsh -c '${uri}' version`;
@@ -179,6 +184,7 @@ export class Virsh {
 interface ProcessResult {
   readonly code?: string;
   readonly timedOut: boolean;
+  readonly signal?: string;
   readonly stderr?: string;
 }
 

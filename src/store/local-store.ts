@@ -18,6 +18,7 @@ import type {
   ObjectKey,
   ObjectMeta,
   ResourceKind,
+  StatusOptions,
   Store,
   WatchEvent,
   WriteOptions,
@@ -143,11 +144,12 @@ export class LocalStore implements Store {
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
-    options: ApplyOptions,
+    { fieldManager, resourceVersion }: StatusOptions,
   ): Promise<T> {
     return this.#change(kind, key, (stored) => {
       if (!stored) throw conflict(kind, key, 'it is gone');
-      return applyStatusFields(stored, options.fieldManager, status);
+      requireVersion(stored, kind, key, { resourceVersion });
+      return applyStatusFields(stored, fieldManager, status);
     }) as Promise<T>;
   }
 
@@ -250,7 +252,7 @@ function requireVersion(
   stored: StoredObject | undefined,
   kind: ResourceKind,
   key: ObjectKey,
-  wanted: { readonly uid?: string; readonly resourceVersion?: string },
+  wanted: { readonly uid?: string; readonly resourceVersion?: string | undefined },
 ): void {
   const metadata = stored?.object.metadata;
   if (wanted.uid !== undefined && metadata?.uid !== wanted.uid)

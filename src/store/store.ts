@@ -85,6 +85,11 @@ export interface ApplyOptions extends WriteOptions {
   readonly force?: boolean;
 }
 
+export interface StatusOptions extends ApplyOptions {
+  /** Only if nobody changed the object since it had this version: else `Transient` Conflict. Absent: whatever it has become. */
+  readonly resourceVersion?: string | undefined;
+}
+
 /** Errors: `Transient` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
 export interface Store {
   get<T extends KubeObject>(
@@ -117,7 +122,7 @@ export interface Store {
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
-    options: ApplyOptions,
+    options: StatusOptions,
   ): Promise<T>;
   /** With finalizers left: sets deletionTimestamp. Without: removes. Deleting what is absent is no error. */
   delete<T extends KubeObject>(

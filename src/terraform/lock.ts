@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LockHolder, StateLocked } from './lock-holder.ts';
@@ -101,17 +101,17 @@ export async function isLockHeld(path: string): Promise<boolean> {
 
 async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
   const draft = `${path}.${ticket.token}`;
-  // Who held the lock before may have removed the whole directory, as after a deletion.
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(draft, JSON.stringify(ticket), { mode: 0o600 });
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(draft, JSON.stringify(ticket), { mode: 0o600 });
     await link(draft, path);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    // Another was faster, or who held it before removes the whole directory just now, as after a deletion.
+    if (!['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     return false;
   } finally {
-    await unlink(draft);
+    await rm(draft, { force: true });
   }
 }
 

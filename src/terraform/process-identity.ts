@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { outOfResources } from '../errors.ts';
 
 /** A process so that it can be told from a later one with the same number. */
 export interface ProcessIdentity {
@@ -76,10 +77,12 @@ function statOf(pid: number): string[] | undefined {
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
 }
 
+/** Throws for want of descriptors or memory: who could not look must not conclude that nobody is there. */
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
-  } catch {
+  } catch (error) {
+    if (outOfResources(error)) throw error;
     return undefined;
   }
 }

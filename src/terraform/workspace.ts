@@ -1,5 +1,5 @@
-import { chmod, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { outOfResources, Terminal } from '../errors.ts';
 import type { StateHistory } from './state-history.ts';
 
@@ -58,6 +58,26 @@ export async function makePrivateDir(dir: string): Promise<void> {
       })
     );
   }
+}
+
+/**
+ * Removes a workspace of which the caller has the lock, which ends with it. Whoever waits for that lock may have it, or have
+ * begun to make the directory anew, before this returns: of theirs nothing is touched.
+ */
+export async function removeWorkspace(workspace: Workspace): Promise<void> {
+  const { dir } = workspace;
+  const lock = basename(paths.lock(workspace));
+  const own = (await readdir(dir).catch(noneIfGone)).filter((name) => !name.startsWith(lock));
+  await Promise.all(own.map((name) => rm(join(dir, name), { recursive: true, force: true })));
+  await rm(join(dir, lock), { force: true });
+  await rmdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
+  });
+}
+
+function noneIfGone(error: NodeJS.ErrnoException): string[] {
+  if (error.code !== 'ENOENT') throw error;
+  return [];
 }
 
 /** Makes `config` the one and only configuration of the workspace. Writes nothing if it is already there. */

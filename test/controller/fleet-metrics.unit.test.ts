@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/machine.ts';
+import type { MachineHealthCheck } from '../../src/api/machine-health-check.ts';
 import { collectFleetMetrics, terraformRuns } from '../../src/controller/fleet-metrics.ts';
+import { HealthCheckMetrics } from '../../src/controllers/health/health-check-metrics.ts';
 import { Metrics } from '../../src/kube/metrics.ts';
 import { RunSlots } from '../../src/terraform/run-slots.ts';
 
@@ -126,6 +128,10 @@ it('an operator finds each of them in docs/operations.md, with its labels', () =
   const { metrics } = exposed(known);
   void known.slots.within('qemu:///system', 'plan', async () => {});
   terraformRuns(metrics)({ verb: 'plan', outcome: 'success', seconds: 1 });
+  const held = { type: 'RemediationAllowed', status: 'False', reason: 'TooManyUnhealthy' };
+  const check = { metadata: { name: 'workers' }, status: { conditions: [held] } } as MachineHealthCheck;
+  const { remediations } = new HealthCheckMetrics(metrics, () => [check]);
+  remediations.inc({ namespace: 'default', name: 'workers' });
   const text = metrics.expose();
   const made = [...text.matchAll(/^# TYPE (caplv_\S+) (\S+)$/gm)].map(([, name = '', type]) => {
     const labels = new RegExp(`^${name}(?:_count)?\\{(.*)\\}`, 'm').exec(text)?.[1] ?? '';

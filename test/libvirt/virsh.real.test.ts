@@ -101,6 +101,15 @@ test('without libvirtd the error names the socket and how to start it', async ()
   });
 });
 
+test('what hangs up in the middle of a request is out of reach, though virsh dies of that without a word', async () => {
+  const virsh = join(directory, 'virsh-that-is-hung-up-on');
+  await writeFile(virsh, '#!/bin/sh\nkill -PIPE $$\n', { mode: 0o755 });
+  await expect(new Libvirt({ uri, virsh }).facts()).rejects.toMatchObject({
+    code: 'unreachable',
+    message: expect.stringContaining('hung up'),
+  });
+});
+
 test('the environment of the caller changes nothing', async () => {
   const { stdout } = await execa(
     process.execPath,

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Lock } from '../../src/terraform/lock.ts';
 import type { LockHolder } from '../../src/terraform/lock-holder.ts';
+import { removeWorkspace } from '../../src/terraform/workspace.ts';
 import { scratchDir } from './scratch.ts';
 
 async function lockPath(): Promise<string> {
@@ -76,6 +77,29 @@ test('whoever waits gets it too when the holder removes the whole directory, as 
   await first.release();
   expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ operation: 'create' });
   await lock.release();
+});
+
+test('who removes a workspace, which takes a while, removes the lock of nobody who comes meanwhile', async () => {
+  const path = await lockPath();
+  const workspace = { dir: dirname(path) };
+  const many = Array.from({ length: 1_000 }, (_, i) => join(workspace.dir, 'history', String(i)));
+  const options = { operation: 'delete', timeoutMs: 30_000 };
+  const first = await Lock.acquire(path, options);
+  await mkdir(join(workspace.dir, 'history'));
+  await Promise.all(many.map((file) => writeFile(file, '')));
+  const { promise: waiting, resolve } = Promise.withResolvers<void>();
+  const second = Lock.acquire(path, { ...options, onWaiting: () => resolve() });
+  await waiting;
+  const removed = removeWorkspace(workspace);
+  const lock = await second;
+  await removed;
+  await first.release();
+  await expect(Lock.acquire(path, { ...options, timeoutMs: 0 })).rejects.toMatchObject({
+    code: 'StateLocked',
+  });
+  await removeWorkspace(workspace);
+  await lock.release();
+  await expect(stat(workspace.dir)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
 test('two operations of one process exclude each other too', async () => {

@@ -172,13 +172,15 @@ export class MachineScope {
       (!withProviderID || this.machine.spec.providerID === id)
     )
       return;
-    this.machine = await this.#store.apply(
-      MachineKind,
-      {
-        metadata: { ...this.key, ...this.#uid, finalizers: [FINALIZER] },
-        ...(withProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
-      },
-      { fieldManager: FIELD_MANAGER },
+    this.#take(
+      await this.#store.apply(
+        MachineKind,
+        {
+          metadata: { ...this.key, ...this.#uid, finalizers: [FINALIZER] },
+          ...(withProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
+        },
+        { fieldManager: FIELD_MANAGER },
+      ),
     );
   }
 
@@ -188,7 +190,10 @@ export class MachineScope {
     await this.#store.apply(MachineKind, { metadata }, { fieldManager: FIELD_MANAGER });
   }
 
-  /** Writes the status if it changed. */
+  /**
+   * Writes the status if it changed. Throws Transient Conflict when another process works at this machine too, as a command
+   * beside a controller does: the one would undo what the other has pinned.
+   */
   async save(): Promise<void> {
     const { generation } = this.machine.metadata;
     if (generation !== undefined) this.status.observedGeneration = generation;
@@ -197,10 +202,43 @@ export class MachineScope {
     if (isDeepStrictEqual(before, after)) return;
     this.status.lastUpdated = new Date().toISOString();
     this.machine = await traced('write status', {}, () =>
-      this.#store.applyStatus(MachineKind, this.key, this.status, { fieldManager: FIELD_MANAGER }),
+      this.#applyStatus().catch(async (error: unknown) => {
+        const stored = isConflict(error) && (await this.#store.get(MachineKind, this.key, { fresh: true }));
+        if (!stored) throw error;
+        this.#take(stored);
+        return this.#applyStatus();
+      }),
     );
     this.status = structuredClone(this.machine.status ?? {});
   }
+
+  #applyStatus(): Promise<Machine> {
+    const { resourceVersion } = this.machine.metadata;
+    return this.#store.applyStatus(MachineKind, this.key, this.status, {
+      fieldManager: FIELD_MANAGER,
+      resourceVersion,
+    });
+  }
+
+  /** Goes on with a newer version of the object, in which anything may be new but what this reconcile alone is to write. */
+  #take(newer: Machine): void {
+    const seen = this.machine.status?.providerStatus;
+    if (!isDeepStrictEqual(newer.status?.providerStatus, seen)) throw atWorkElsewhere(this.key);
+    this.machine = newer;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Transient && error.code === 'Conflict';
+}
+
+function atWorkElsewhere({ namespace, name }: ObjectKey): Transient {
+  return new Transient({
+    code: 'Conflict',
+    message: `Machine ${namespace}/${name}: another process works at it, too`,
+    fix: 'nothing to do: the next try goes on from what that one has done',
+    retryAfterMs: 100,
+  });
 }
 
 /** What decides how a machine is changed. */
