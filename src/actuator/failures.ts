@@ -5,7 +5,7 @@
 
 import { CaplvError, type ErrorCode, outOfResources, Terminal, Transient } from '../errors.ts';
 import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
-import { TerraformError } from '../terraform/terraform-error.ts';
+import { STATE_MISMATCH, TerraformError } from '../terraform/terraform-error.ts';
 
 interface Failure {
   readonly matches: RegExp;
@@ -40,7 +40,7 @@ const FAILURES: readonly Failure[] = [
     fix: 'name an existing, active network (virsh net-list --all), or let the Cluster manage one',
   },
   {
-    matches: /cannot (import|overwrite) .*state with (lineage|serial)|does not match the given state/i,
+    matches: STATE_MISMATCH,
     code: 'StateMismatch',
     fix: 'see which one is right: caplv state history NAME, caplv state pull NAME; a state of another machine, or an older one than there is, is never put in its place',
   },

@@ -52,7 +52,7 @@ export class HostActuator {
       if (await isApplied(wanted, facts, home)) return facts;
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
-        await home.prepare();
+        await home.prepare(options);
         return await this.#makeTrue(intent, home, lock, options);
       } finally {
         await lock.release();

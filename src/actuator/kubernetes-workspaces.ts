@@ -112,12 +112,12 @@ export class KubernetesWorkspaces implements Workspaces {
       history,
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
-      prepare: async () => {
+      prepare: async (options) => {
         // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
         await secret.ensure(own).catch((error: unknown) => {
           if (!isOfTerminatingNamespace(error)) throw error;
         });
-        await locks.releaseIfStale(secret.leaseKey, workspace);
+        await locks.untilFree(secret.leaseKey, workspace, options);
       },
       setCorruptAside: () => secret.setAside(),
       discard: async () => {

@@ -6,12 +6,16 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasReason } from '../kube/api-error.ts';
 import type { Client } from '../kube/client.ts';
 import { type Lease, LeaseKind } from '../kube/lease.ts';
 import { isPodGone, type PodIdentity } from '../kube/pod.ts';
 import type { ObjectKey } from '../store/store.ts';
+import { LOCK_TIMEOUT_MS } from '../terraform/lock.ts';
+import { holderFromLockInfo, type LockHolder, StateLocked } from '../terraform/lock-holder.ts';
 import { identify } from '../terraform/process-identity.ts';
+import type { RunOptions } from '../terraform/terraform.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';
 /** On a Lease: the pod that last worked on the state, as NAMESPACE/NAME/UID. */
@@ -27,6 +31,11 @@ export interface StaleLocksOptions {
   readonly pod: PodIdentity | undefined;
   readonly onRelease: (lease: ObjectKey, holder: string) => void;
 }
+
+export type LockWait = Pick<RunOptions, 'lockTimeoutMs' | 'onEvent'>;
+
+/** Rare, and each look is one request. */
+const LOCK_POLL_MS = 500;
 
 interface LockInfo {
   readonly Who?: string;
@@ -47,18 +56,22 @@ export class StaleLocks {
     this.#options = options;
   }
 
-  /** `workspace`: the Terraform workspace that the Lease locks. Call it before each use of the state, and not while one of our own runs may hold the lock. */
-  async releaseIfStale(key: ObjectKey, workspace: string): Promise<void> {
+  /**
+   * `workspace`: the Terraform workspace that the Lease locks. Call it before each use of the state, and not while one of our own
+   * runs may hold the lock. Returns who holds it still.
+   */
+  async releaseIfStale(key: ObjectKey, workspace: string): Promise<LockHolder | undefined> {
     const { client, pod, onRelease } = this.#options;
     const lease = await client.get(LeaseKind, key);
-    if (!lease) return;
+    if (!lease) return undefined;
     const annotations = lease.metadata.annotations ?? {};
     const isHeld = Boolean(lease.spec.holderIdentity);
     const isStale = isHeld && (await this.#isGone(annotations, workspace));
     const note = pod && `${pod.namespace}/${pod.name}/${pod.uid}`;
     const isNoted = note === undefined || annotations[POD_ANNOTATION] === note;
-    if (!isStale && (isNoted || isHeld)) return;
     const { [LOCK_INFO]: info = '', ...kept } = annotations;
+    if (isHeld && !isStale) return holderFromLockInfo(info);
+    if (!isStale && isNoted) return undefined;
     const spec: Lease['spec'] = { ...lease.spec };
     if (isStale) delete spec.holderIdentity;
     const metadata = {
@@ -69,10 +82,33 @@ export class StaleLocks {
       // With the version that was looked at: whoever took the lock since keeps it.
       await client.update(LeaseKind, { ...lease, metadata, spec });
     } catch (error) {
-      if (hasReason(error, 'Conflict')) return;
+      // Somebody took it, or released it, just now.
+      if (hasReason(error, 'Conflict')) return this.releaseIfStale(key, workspace);
       throw error;
     }
     if (isStale) onRelease(key, parse(info).Who ?? 'unknown');
+    return undefined;
+  }
+
+  /**
+   * Waits until nobody holds the lock. Whoever looks at a host before that may see, and remove, what a terraform is making there:
+   * one of a killed controller goes on for minutes. Throws StateLocked (Transient) that names the holder.
+   */
+  async untilFree(key: ObjectKey, workspace: string, options: LockWait): Promise<void> {
+    const { lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent } = options;
+    const deadline = Date.now() + lockTimeoutMs;
+    let announced: string | undefined;
+    for (;;) {
+      const holder = await this.releaseIfStale(key, workspace);
+      if (holder === undefined) return;
+      if (Date.now() >= deadline) {
+        const fix = `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`;
+        throw new StateLocked(holder, { where: 'The Terraform state', fix });
+      }
+      if (announced !== holder.id) onEvent?.({ type: 'waiting', holder });
+      announced = holder.id;
+      await delay(LOCK_POLL_MS);
+    }
   }
 
   async #isGone(annotations: Readonly<Record<string, string>>, workspace: string): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { BackendIntent } from '../../stacks/intent.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { StateHistory } from '../terraform/state-history.ts';
 import type { Workspace } from '../terraform/workspace.ts';
+import type { LockWait } from './stale-locks.ts';
 
 /** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
 export interface Workspaces {
@@ -32,8 +33,11 @@ export interface StackHome {
   readonly history: StateHistory;
   /** False: neither a state nor a note was ever made here. */
   exists(): Promise<boolean>;
-  /** Makes the place ready for a run. Call it under the lock of the workspace. */
-  prepare(): Promise<void>;
+  /**
+   * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
+   * Throws StateLocked (Transient).
+   */
+  prepare(options: LockWait): Promise<void>;
   /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
   setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */

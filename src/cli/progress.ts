@@ -60,6 +60,11 @@ function describe(event: ActuatorEvent, style: Style): string {
       return `brought the lost Terraform state back from ${[event.from, ...event.objects].join(' ')}`;
     case 'state_not_kept':
       return style('yellow', `warning: the state could not be added to its history: ${event.reason}`);
+    case 'state_superseded':
+      return style(
+        'yellow',
+        'warning: a state that could not be saved earlier is older than the one that there is; it is in the history',
+      );
     case 'leftovers_removed':
       return `removed what an interrupted run left: ${event.names.join(', ')}`;
     case 'shutdown_requested':

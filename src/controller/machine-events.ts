@@ -36,6 +36,8 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
       };
     case 'state_not_kept':
       return { type: 'Warning', reason: 'StateNotKept', message: event.reason };
+    case 'state_superseded':
+      return { type: 'Warning', reason: 'StateSuperseded', message: SUPERSEDED };
     case 'leftovers_removed':
       return { type: 'Normal', reason: 'LeftoversRemoved', message: event.names.join(', ') };
     case 'shutdown_requested':
@@ -50,6 +52,9 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
       return undefined;
   }
 }
+
+const SUPERSEDED =
+  'a state that could not be saved earlier is older than the one that there is by now; see caplv state history';
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;

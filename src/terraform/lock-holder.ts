@@ -13,6 +13,16 @@ export interface LockHolder {
   readonly id?: string;
 }
 
+/** From what Terraform writes, as JSON, of a lock that it takes; empty: nobody has it. */
+export function holderFromLockInfo(info: string): LockHolder {
+  try {
+    const { Who, Operation, Created, ID } = JSON.parse(info);
+    return { who: Who, operation: operationName(Operation), since: Created, id: ID };
+  } catch {
+    return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
+  }
+}
+
 /** The lock was not free within the time that the caller gave. */
 export class StateLocked extends Transient {
   readonly holder: LockHolder;

@@ -31,6 +31,9 @@ export interface AcquireOptions {
   readonly onWaiting?: (holder: LockHolder) => void;
 }
 
+/** How long to wait for others, unless the caller says otherwise. */
+export const LOCK_TIMEOUT_MS = 60_000;
+
 /** Waiting is rare and short: 20 stats a second cost nothing that could be measured. */
 const POLL_MS = 50;
 

@@ -18,7 +18,9 @@ export type RunEvent =
     }
   | { readonly type: 'warning'; readonly diagnostic: Diagnostic }
   /** The run is done; its state is not in the history. */
-  | { readonly type: 'state_not_kept'; readonly reason: string };
+  | { readonly type: 'state_not_kept'; readonly reason: string }
+  /** A state that an earlier run could not save is older than what there is by now; it went into the history. */
+  | { readonly type: 'state_superseded' };
 
 /** Translates one run's messages; keeps when each change began, since Terraform itself counts whole seconds. */
 export class RunEvents {

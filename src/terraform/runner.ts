@@ -8,7 +8,7 @@ import { type Environment, terraformEnvironment } from './environment.ts';
 import { ForkedProvider } from './forked-provider.ts';
 import { initLock, needsInit } from './initialization.ts';
 import { Lock } from './lock.ts';
-import { type LockHolder, operationName } from './lock-holder.ts';
+import { holderFromLockInfo, type LockHolder } from './lock-holder.ts';
 import { lostProvider } from './lost-provider.ts';
 import type { ProviderHost } from './provider-host.ts';
 import type { ProviderHosts } from './provider-hosts.ts';
@@ -282,13 +282,7 @@ async function announceStateLock({ workspace, onEvent }: Call): Promise<void> {
 }
 
 async function stateLockHolder({ dir, kubernetes }: Workspace): Promise<LockHolder> {
-  try {
-    const text = kubernetes
-      ? await kubernetes.readLock()
-      : await readFile(join(dir, '.terraform.tfstate.lock.info'), 'utf8');
-    const info = JSON.parse(text);
-    return { who: info.Who, operation: operationName(info.Operation), since: info.Created, id: info.ID };
-  } catch {
-    return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
-  }
+  const file = join(dir, '.terraform.tfstate.lock.info');
+  const read = kubernetes ? kubernetes.readLock() : readFile(file, 'utf8');
+  return holderFromLockInfo(await read.catch(() => ''));
 }

@@ -49,6 +49,14 @@ export function failureOf(verb: string, outcome: RunOutcome): Error {
   return error;
 }
 
+/** Terraform refused to put a state in the place of one of another lineage, or of the same or a later serial. */
+export const STATE_MISMATCH =
+  /cannot (import|overwrite) .*state with (lineage|serial)|does not match the given state/i;
+
+export function isStateMismatch(error: unknown): boolean {
+  return error instanceof TerraformError && STATE_MISMATCH.test(error.message);
+}
+
 function errorsOf(outcome: RunOutcome): Diagnostic[] {
   return outcome.messages
     .filter((message) => message.type === 'diagnostic')

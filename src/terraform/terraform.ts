@@ -1,9 +1,9 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { traced } from '../tracing.ts';
 import { type ApplyResult, applyResultFrom } from './apply-result.ts';
 import { type Explanation, explanationsFrom } from './explanation.ts';
-import { Lock } from './lock.ts';
+import { LOCK_TIMEOUT_MS, Lock } from './lock.ts';
 import { type Plan, planFrom } from './plan.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
 import { type PlannedValues, plannedValuesFrom } from './planned-values.ts';
@@ -13,7 +13,7 @@ import type { RunSlots } from './run-slots.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { parseState, readStateFile, type State } from './state.ts';
 import { requireImport, type TerraformBinary } from './terraform-binary.ts';
-import { TerraformError } from './terraform-error.ts';
+import { isStateMismatch, TerraformError } from './terraform-error.ts';
 import { makePrivateDir, paths, readIfThere, type Workspace, writeConfig } from './workspace.ts';
 
 export interface TerraformOptions extends RunnerOptions {
@@ -30,8 +30,6 @@ export interface RunOptions {
   readonly lock?: Lock;
   readonly onEvent?: (event: RunEvent) => void;
 }
-
-const LOCK_TIMEOUT_MS = 60_000;
 
 /**
  * Terraform (or OpenTofu) over workspaces. Every method throws TerraformError for a run that failed, StateLocked (Transient)
@@ -263,7 +261,15 @@ export class Terraform {
     const path = paths.erroredState(call.workspace);
     if ((await readIfThere(path)) === undefined) return;
     const args = ['state', 'push', ...lockFlags(call), path];
-    await this.#runner.run({ ...call, verb: `state push ${path}`, args });
+    try {
+      await this.#runner.run({ ...call, verb: `state push ${path}`, args });
+    } catch (error) {
+      const { history, kubernetes } = call.workspace;
+      if (!kubernetes || !isStateMismatch(error)) throw error;
+      // While this process could not save it, another has led and gone on: what that found and saved is what there is.
+      await history?.keep(await readFile(path, 'utf8'));
+      call.onEvent({ type: 'state_superseded' });
+    }
     await rm(path);
     await this.#keepState(call);
   }

@@ -1,3 +1,6 @@
+import { glob, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Secret, SecretKind } from '../../src/api/secret.ts';
@@ -156,6 +159,29 @@ describe('a state Secret that cannot be read', () => {
       expect(await uuidOf(name)).toBe(uuid);
     },
   );
+});
+
+/** Where the controller's terraform runs for that machine. */
+async function runDirOf(name: string): Promise<string> {
+  const pattern = `caplv-*_${controller.child.pid}_*/*/runs/caplv/default/${name}`;
+  for await (const found of glob(pattern, { cwd: tmpdir() })) return join(tmpdir(), found);
+  throw new Error(`${pattern} is not there`);
+}
+
+it('a state that could not be saved stops nobody once another has led, made the machine anew, and saved', async () => {
+  await made('superseded');
+  const uuid = await uuidOf('superseded');
+  const state = JSON.parse(unzipped([await stateOf('superseded')], 'tfstate'));
+  const older = { ...state, lineage: '11111111-1111-4111-8111-111111111111', serial: 9 };
+  const run = await runDirOf('superseded');
+  await writeFile(join(run, 'errored.tfstate'), JSON.stringify(older), { mode: 0o600 });
+
+  await expectSame('superseded', uuid);
+  expect(JSON.parse(unzipped([await stateOf('superseded')], 'tfstate')).lineage).toBe(state.lineage);
+  expect(await lab.kubectl('describe', 'machine', 'superseded')).toContain('StateSuperseded');
+  const kept = (await keptOf('superseded')).map((secret) => unzipped([secret], 'state'));
+  expect(kept.map((text) => JSON.parse(text).lineage)).toContain(older.lineage);
+  expect(await readdir(run)).not.toContain('errored.tfstate');
 });
 
 it('a state of more than 1 MiB, zipped, is read, kept, brought back and removed', async () => {

@@ -10,6 +10,7 @@ import { Client } from '../../src/kube/client.ts';
 import { loadConnection } from '../../src/kube/kubeconfig.ts';
 import { type Lease, LeaseKind } from '../../src/kube/lease.ts';
 import { type Pod, type PodIdentity, PodKind, podNamed } from '../../src/kube/pod.ts';
+import type { RunEvent } from '../../src/terraform/run-event.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { record } from './record.ts';
 
@@ -174,6 +175,21 @@ describe('the lock of a state that somebody else holds', () => {
       outcome: 'released',
     });
   });
+});
+
+test('who is to look at what the state says waits until nobody writes it, and is told for whom', async () => {
+  await leaveLock('i', 'alice@laptop');
+  const locks = new StaleLocks({ client, pod: here, onRelease: () => {} });
+  await expect(locks.untilFree(keyOf('i'), 'i', { lockTimeoutMs: 0 })).rejects.toMatchObject({
+    code: 'StateLocked',
+    message: expect.stringMatching(/locked by alice@laptop \(apply\) since \d{4}-/),
+    fix: expect.stringContaining('terraform force-unlock x'),
+  });
+  const { promise: told, resolve } = Promise.withResolvers<RunEvent>();
+  const waiting = locks.untilFree(keyOf('i'), 'i', { onEvent: resolve });
+  expect(await told).toMatchObject({ type: 'waiting', holder: { who: 'alice@laptop', operation: 'apply' } });
+  await client.patch(LeaseKind, keyOf('i'), { spec: { holderIdentity: null } });
+  await waiting;
 });
 
 async function allowLeasesOnly(user: string): Promise<void> {
