@@ -1,0 +1,58 @@
+/** Commands that make or check an installation: the controllers, what they need, and the way in for stacks that cdktf deploys. */
+
+import type { Command } from 'commander';
+import { command, type Finish } from './command-group.ts';
+import { filenames, flag, output } from './flag.ts';
+
+export function addServiceCommands(program: Command, finish: Finish): void {
+  program
+    .command('register', { hidden: true })
+    .description('record a Machine and prepare its host; used by stacks that cdktf deploys')
+    .argument('<name>')
+    .addOption(filenames().makeOptionMandatory())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./register.ts')).register(name, self.optsWithGlobals())),
+    );
+
+  command(program, 'controller', 'run the controllers until stopped, over a cluster or the local store')
+    .addOption(
+      flag(
+        '--kubeconfig <file>',
+        'cluster to work for ($KUBECONFIG, ~/.kube/config, the service account of the pod)',
+      ),
+    )
+    .addOption(flag('--local', 'over the local store, for one host without Kubernetes'))
+    .addOption(flag('--listen <address>', 'serve /healthz, /readyz and /metrics, for example :8080'))
+    .addOption(flag('--concurrency <n>', 'machines that are worked on side by side (16)'))
+    .addOption(
+      flag(
+        '--plan-interval <duration>',
+        'look at each machine with terraform plan this often, a little more or less; 0: never (30m)',
+      ),
+    )
+    .addOption(
+      flag(
+        '--repair-limit <percent>',
+        'machines of a host or set that repair may make anew within the window, at least one (20%)',
+      ),
+    )
+    .addOption(flag('--repair-window <duration>', 'that window (1h)'))
+    .addOption(
+      flag(
+        '--sweep-interval <duration>',
+        'how often hosts are searched for what is in no Terraform state (5m)',
+      ),
+    )
+    .addOption(flag('--log-format <format>', 'json or pretty (json)').choices(['json', 'pretty']))
+    .action(async (_, self: Command) =>
+      finish(await (await import('./controller.ts')).controller(self.optsWithGlobals())),
+    );
+
+  command(program, 'doctor', 'check terraform, provider, libvirt, KVM, pool and network')
+    .addOption(output('json', 'yaml'))
+    .addOption(flag('--pool <name>', 'pool to look for (default)'))
+    .addOption(flag('--network <name>', 'network to look for (default)'))
+    .action(async (_, self: Command) =>
+      finish(await (await import('./doctor.ts')).doctor(self.optsWithGlobals())),
+    );
+}

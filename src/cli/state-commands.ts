@@ -1,0 +1,63 @@
+/** Commands on Terraform states: what is in none, a state as plain Terraform, the state of a machine. */
+
+import type { Command } from 'commander';
+import { command, type Finish } from './command-group.ts';
+import { flag, kubeconfig, output } from './flag.ts';
+
+export function addStateCommands(program: Command, finish: Finish): void {
+  command(
+    program,
+    'orphans',
+    'what is on the hosts and in no Terraform state; exit 0 for nothing, 2 for some',
+  )
+    .addOption(flag('--fix', 'bring back what belongs to a Machine, remove what is ours and of none'))
+    .addOption(output('wide', 'json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (_, self: Command) =>
+      finish(await (await import('./orphans.ts')).orphans(self.optsWithGlobals())),
+    );
+
+  const exporting = program.command('export').description('write an object as plain Terraform');
+  command(exporting, 'machine', 'configuration and state, for terraform -chdir=DIR plan')
+    .argument('<name>')
+    .argument('<dir>', 'new or empty directory')
+    .action(async (name, dir, _, self: Command) =>
+      finish(await (await import('./export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
+    );
+
+  const state = program.command('state').description('the Terraform state of a machine');
+  command(state, 'pull', 'print it as Terraform wrote it, secrets and all')
+    .argument('<machine>')
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./state.ts')).pullState(name, self.optsWithGlobals())),
+    );
+  command(state, 'list', 'addresses of the resources in it')
+    .argument('<machine>')
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./state.ts')).listState(name, self.optsWithGlobals())),
+    );
+  command(state, 'show', 'attributes of its resources, or of one, without secrets')
+    .argument('<machine>')
+    .argument('[address]')
+    .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (name, address, _, self: Command) =>
+      finish(await (await import('./state.ts')).showState(name, address, self.optsWithGlobals())),
+    );
+  command(state, 'history', 'serials of it that are kept, latest first')
+    .argument('<machine>')
+    .addOption(output('json', 'yaml'))
+    .addOption(kubeconfig())
+    .action(async (name, _, self: Command) =>
+      finish(await (await import('./state-history.ts')).stateHistory(name, self.optsWithGlobals())),
+    );
+  command(state, 'restore', 'put a kept serial in its place, and show what a plan then says')
+    .argument('<machine>')
+    .argument('<serial>', 'as history lists it')
+    .addOption(kubeconfig())
+    .action(async (name, serial, _, self: Command) =>
+      finish(await (await import('./state-history.ts')).restoreState(name, serial, self.optsWithGlobals())),
+    );
+}
