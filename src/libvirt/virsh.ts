@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { traced } from '../tracing.ts';
 import { type Command, quoteCommand } from './command.ts';
@@ -76,17 +77,15 @@ export class Virsh {
   async *lines(command: Command, signal: AbortSignal): AsyncGenerator<string> {
     if (signal.aborted) return;
     // Not quiet: only then does virsh write the line of `echo` out at once.
-    const child = execa(
-      this.#binary,
-      ['-c', unattendedUri(this.#uri), `echo connected; ${quoteCommand(command)}`],
-      {
-        ...SPAWN,
-        cancelSignal: signal,
-        buffer: { stdout: false },
-        maxBuffer: 64 * 1024,
-        reject: false,
-      },
-    );
+    const script = `echo connected; ${quoteCommand(command)}`;
+    const [program = '', ...args] = [...TIED_TO_US, this.#binary, '-c', unattendedUri(this.#uri), script];
+    const child = execa(program, args, {
+      ...SPAWN,
+      cancelSignal: signal,
+      buffer: { stdout: false },
+      maxBuffer: 64 * 1024,
+      reject: false,
+    });
     try {
       yield* child.iterable();
       if (signal.aborted) return;
@@ -142,7 +141,7 @@ export class Virsh {
     const { uri } = this;
     const command = reached ?? first;
     const stderr = redactText(result.stderr ?? '', this.#uri);
-    if (result.code === 'ENOENT') {
+    if (result.code === 'ENOENT' || result.exitCode === NOT_FOUND) {
       // Without the cause: it holds the arguments, and so the URI with its password.
       return new LibvirtError({
         code: 'virshMissing',
@@ -184,6 +183,7 @@ export class Virsh {
 interface ProcessResult {
   readonly code?: string;
   readonly timedOut: boolean;
+  readonly exitCode?: number;
   readonly signal?: string;
   readonly stderr?: string;
 }
@@ -205,6 +205,16 @@ const SPAWN = {
     VIRSH_LOG_FILE: undefined,
   },
 } as const;
+
+/** What setpriv ends with for a program that is not there, as a shell does. */
+const NOT_FOUND = 127;
+
+const SETPRIV = '/usr/bin/setpriv';
+/**
+ * Ends what follows with this process, were that killed: `virsh event` would learn of it only when it next has something to
+ * say. Part of util-linux; where that is not, it lives on until then.
+ */
+const TIED_TO_US = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
 
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;

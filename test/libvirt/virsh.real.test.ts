@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,11 +86,32 @@ test('a caller that gives up is told its own reason', async () => {
 });
 
 test('without virsh the error says what to install', async () => {
-  const libvirt = new Libvirt({ uri, virsh: 'virsh-that-is-not-there' });
-  await expect(libvirt.facts()).rejects.toMatchObject({
-    code: 'virshMissing',
-    fix: expect.stringContaining('apt-get install libvirt-clients'),
-  });
+  const virsh = 'virsh-that-is-not-there';
+  const missing = { code: 'virshMissing', fix: expect.stringContaining('apt-get install libvirt-clients') };
+  await expect(new Libvirt({ uri, virsh }).facts()).rejects.toMatchObject(missing);
+  const lines = new Virsh(uri, virsh).lines(['event', '--loop', '--all'], new AbortController().signal);
+  await expect(lines.next()).rejects.toMatchObject(missing);
+});
+
+test('a watch ends with the process that watches, however that ends', async () => {
+  const watcher = execa(
+    process.execPath,
+    [
+      '--input-type=module-typescript',
+      '--eval',
+      `import { Virsh } from '${new URL('../../src/libvirt/virsh.ts', import.meta.url).href}';
+       const lines = new Virsh('${uri}').lines(['event', '--loop', '--all'], new AbortController().signal);
+       for await (const line of lines) console.log(line);`,
+    ],
+    { reject: false },
+  );
+  await once(watcher.stdout, 'data');
+  const children = () => execa('pgrep', ['--parent', String(watcher.pid)]).then(({ stdout }) => stdout);
+  const virsh = await children();
+  watcher.kill('SIGKILL');
+  await watcher;
+  const state = () => execa('ps', ['-o', 'stat=', '-p', virsh], { reject: false });
+  await expect.poll(async () => (await state()).stdout).toMatch(/^(Z.*)?$/);
 });
 
 test('without libvirtd the error names the socket and how to start it', async () => {

@@ -123,11 +123,6 @@ test('nothing is left of all that', async () => {
   for (const which of [[], ['--inactive']]) {
     expect(await lab.virsh('net-dumpxml', 'default', ...which)).not.toContain('<host ');
   }
-  // A watch that outlived its controller writes the next event to nobody, and ends.
-  await lab.define(
-    "<domain type='qemu'><name>event</name><memory>1024</memory><os><type>hvm</type></os></domain>",
-  );
-  await lab.virsh('undefine', 'event');
   await expect.poll(() => faults.processes(), soon).toEqual([]);
   expect(await faults.temporaryFiles()).toEqual([]);
 });
