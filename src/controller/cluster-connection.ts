@@ -15,7 +15,7 @@ import { podNamed } from '../kube/pod.ts';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
 import { KEPT_SERIALS } from '../terraform/state-history.ts';
 import { isGoneProcess } from './process-name.ts';
-import { makeWorkDir, removeWorkDir } from './work-dir.ts';
+import { WorkDir } from './work-dir.ts';
 
 export interface ClusterConnectionOptions {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
@@ -56,9 +56,9 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   const paths = kubeconfigPaths(kubeconfig);
   const pod = paths.length === 0 ? await podNamed(client, connection.namespace, hostname()) : undefined;
   const isGone = (name: string) => isGoneProcess(name, pod !== undefined);
-  const ownDir = await makeWorkDir(isGone);
+  const ownDir = await WorkDir.make(isGone);
   // States that could not be saved are left for a later process, which may be for another cluster.
-  const workDir = join(ownDir, shortHash(connection.server.href));
+  const workDir = join(ownDir.path, shortHash(connection.server.href));
   const locks = new StaleLocks({
     client,
     pod,
@@ -76,7 +76,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks, keptSerials }),
     close: async () => {
       client.close();
-      const files = await removeWorkDir(ownDir);
+      const files = await ownDir.remove();
       if (files.length > 0)
         log.warn('States could not be saved; the next process here saves them', { files });
     },

@@ -13,26 +13,53 @@ import { processName } from './process-name.ts';
 
 const PREFIX = 'caplv-';
 
-/** `isGone`: whether the process of that name (see process-name.ts) is. */
-export async function makeWorkDir(isGone: (name: string) => boolean): Promise<string> {
-  // A command of the same process may have made it already.
-  const own = join(tmpdir(), PREFIX + processName());
-  await mkdir(own, { recursive: true, mode: 0o700 });
-  for (const entry of await readdir(tmpdir())) {
-    const dir = join(tmpdir(), entry);
-    if (entry.startsWith(PREFIX) && isGone(entry.slice(PREFIX.length)) && (await isFree(dir))) {
-      for (const file of await unsavedStates(dir)) await move(file, join(own, relative(dir, file)));
-      await rm(dir, { recursive: true, force: true });
+/** How often it is asked whether the terraform that outlived a killed caplv has ended. */
+const AGAIN_MS = 60_000;
+
+export class WorkDir {
+  readonly path: string;
+  readonly #isGone: (name: string) => boolean;
+  #again: NodeJS.Timeout | undefined;
+
+  private constructor(path: string, isGone: (name: string) => boolean) {
+    this.path = path;
+    this.#isGone = isGone;
+  }
+
+  /** `isGone`: whether the process of that name (see process-name.ts) is. */
+  static async make(isGone: (name: string) => boolean): Promise<WorkDir> {
+    // A command of the same process may have made it already.
+    const dir = new WorkDir(join(tmpdir(), PREFIX + processName()), isGone);
+    await mkdir(dir.path, { recursive: true, mode: 0o700 });
+    await dir.#takeOver();
+    return dir;
+  }
+
+  /** At the end of the process. A state that could not be saved stays, for the next. Returns the files of those. */
+  async remove(): Promise<string[]> {
+    await this.#takeOver();
+    clearTimeout(this.#again);
+    const unsaved = await unsavedStates(this.path);
+    if (unsaved.length === 0) await rm(this.path, { recursive: true, force: true });
+    return unsaved;
+  }
+
+  /** What processes that are gone have left; later, where a terraform of theirs still works. */
+  async #takeOver(): Promise<void> {
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    for (const entry of await readdir(tmpdir())) {
+      if (!entry.startsWith(PREFIX) || !this.#isGone(entry.slice(PREFIX.length))) continue;
+      const dir = join(tmpdir(), entry);
+      if ((await ownerOf(dir)) !== process.getuid?.()) continue;
+      if (await isFree(dir)) {
+        for (const file of await unsavedStates(dir)) await move(file, join(this.path, relative(dir, file)));
+        await rm(dir, { recursive: true, force: true });
+      } else {
+        this.#again ??= setTimeout(() => void this.#takeOver().catch(() => {}), AGAIN_MS).unref();
+      }
     }
   }
-  return own;
-}
-
-/** At the end of the process. A state that could not be saved stays, for the next. Returns the files of those. */
-export async function removeWorkDir(dir: string): Promise<string[]> {
-  const unsaved = await unsavedStates(dir);
-  if (unsaved.length === 0) await rm(dir, { recursive: true, force: true });
-  return unsaved;
 }
 
 async function unsavedStates(dir: string): Promise<string[]> {
@@ -47,11 +74,14 @@ async function move(from: string, to: string): Promise<void> {
   await rename(from, to);
 }
 
-/** It is ours, and no terraform that outlived its caplv works there. */
+/** Undefined: another process has removed it meanwhile. */
+async function ownerOf(dir: string): Promise<number | undefined> {
+  return (await lstat(dir).catch(() => undefined))?.uid;
+}
+
+/** No terraform that outlived its caplv works there. */
 async function isFree(dir: string): Promise<boolean> {
-  const { uid } = await lstat(dir);
-  if (uid !== process.getuid?.()) return false;
-  const files = await readdir(dir, { recursive: true });
+  const files = await readdir(dir, { recursive: true }).catch(() => []);
   const locks = files.filter((file) => /^caplv(-init)?\.lock$/.test(basename(file)));
   const held = await Promise.all(locks.map((lock) => isLockHeld(join(dir, lock))));
   return !held.includes(true);

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { makeWorkDir, removeWorkDir } from '../../src/controller/work-dir.ts';
+import { WorkDir } from '../../src/controller/work-dir.ts';
+import { Lock } from '../../src/terraform/lock.ts';
 
 let parent: string;
 
@@ -28,7 +29,7 @@ async function leave(process: string): Promise<void> {
 it('a state that a killed process could not save is taken over, and nothing else of it', async () => {
   await leave('killed');
   await leave('running');
-  const own = await makeWorkDir((name) => name === 'killed');
+  const { path: own } = await WorkDir.make((name) => name === 'killed');
   expect(await readdir(join(own, MACHINE))).toEqual(['errored.tfstate']);
   expect(await readFile(join(own, MACHINE, 'errored.tfstate'), 'utf8')).toBe('what it made');
   expect(existsSync(join(parent, 'caplv-killed'))).toBe(false);
@@ -36,12 +37,25 @@ it('a state that a killed process could not save is taken over, and nothing else
 });
 
 it('a process that stops leaves its directory only if a state in it is saved nowhere else', async () => {
-  const own = await makeWorkDir(() => false);
-  await mkdir(join(own, MACHINE), { recursive: true });
-  const file = join(own, MACHINE, 'errored.tfstate');
+  const dir = await WorkDir.make(() => false);
+  await mkdir(join(dir.path, MACHINE), { recursive: true });
+  const file = join(dir.path, MACHINE, 'errored.tfstate');
   await writeFile(file, '{}');
-  expect(await removeWorkDir(own)).toEqual([file]);
+  expect(await dir.remove()).toEqual([file]);
   await rm(file);
-  expect(await removeWorkDir(own)).toEqual([]);
-  expect(existsSync(own)).toBe(false);
+  expect(await dir.remove()).toEqual([]);
+  expect(existsSync(dir.path)).toBe(false);
+});
+
+it('a directory in which the terraform of a killed process still works goes when that has ended', async () => {
+  await leave('killed');
+  const lock = await Lock.acquire(join(parent, 'caplv-killed', MACHINE, 'caplv.lock'), {
+    operation: 'apply',
+    timeoutMs: 0,
+  });
+  const own = await WorkDir.make((name) => name === 'killed');
+  expect(existsSync(join(parent, 'caplv-killed'))).toBe(true);
+  await lock.release();
+  expect(await own.remove()).toEqual([join(own.path, MACHINE, 'errored.tfstate')]);
+  expect(existsSync(join(parent, 'caplv-killed'))).toBe(false);
 });
