@@ -1,5 +1,8 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { identify } from '../../src/terraform/process-identity.ts';
+import { makeProviderDir } from '../../src/terraform/provider-dir.ts';
 import { ProviderHost } from '../../src/terraform/provider-host.ts';
 import { scratchDir, setEnv } from './scratch.ts';
 
@@ -15,4 +18,14 @@ test.each([
     message: expect.stringContaining(executable),
   });
   expect(await readdir(temporary)).toEqual([]);
+});
+
+test('what is left of one who was killed before he started his provider goes with the next start', async () => {
+  const temporary = await scratchDir();
+  setEnv({ TMPDIR: temporary });
+  const { pid, startTime } = identify(process.pid);
+  const ours = `caplv-provider-${pid}.${startTime}.aaaaaa`;
+  for (const name of [ours, `caplv-provider-${pid}.1.bbbbbb`]) await mkdir(join(temporary, name));
+  const made = await makeProviderDir();
+  expect((await readdir(temporary)).sort()).toEqual([basename(made), ours].sort());
 });
