@@ -32,7 +32,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
-      // By themselves only (npm run test:soak), on a machine that does nothing else: they look at memory, and at random faults.
+      // By itself only (npm run test:soak), on a machine that does nothing else: it looks at memory.
       { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000, maxWorkers: 1 } },
     ],
   },

@@ -6,10 +6,10 @@ import { MachineKind } from '../../src/api/machine.ts';
 import { parseState } from '../../src/terraform/state.ts';
 import { ClusterLab } from '../controller/cluster-lab.ts';
 import { KeptController } from '../controller/kept-controller.ts';
-import { differences, remains } from '../faults/cluster-facts.ts';
-import { FaultPoints } from '../faults/fault-points.ts';
-import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES } from '../faults/lives.ts';
-import { record } from '../faults/record.ts';
+import { differences, remains } from './cluster-facts.ts';
+import { FaultPoints } from './fault-points.ts';
+import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES } from './lives.ts';
+import { record } from './record.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 const soon = { timeout: 120_000, interval: 200 };

@@ -10,15 +10,15 @@ import { MachineKind } from '../../src/api/machine.ts';
 import { ClusterLab } from '../controller/cluster-lab.ts';
 import { ControllerProcess } from '../controller/controller-process.ts';
 import { PROGRAM } from '../e2e/caplv.ts';
-import { Churn } from '../faults/churn.ts';
-import { differences, machineNames, remains } from '../faults/cluster-facts.ts';
-import { FaultPoints } from '../faults/fault-points.ts';
-import { Random } from '../faults/random.ts';
-import { record } from '../faults/record.ts';
+import { Churn } from './churn.ts';
+import { differences, machineNames, remains } from './cluster-facts.ts';
+import { FaultPoints } from './fault-points.ts';
+import { Random } from './random.ts';
+import { record } from './record.ts';
 
 const SEED = Number(process.env['CAPLV_CAMPAIGN_SEED'] ?? Random.newSeed());
-const KILLS = Number(process.env['CAPLV_CAMPAIGN_KILLS'] ?? 40);
-const MACHINES = Number(process.env['CAPLV_CAMPAIGN_MACHINES'] ?? 20);
+const KILLS = Number(process.env['CAPLV_CAMPAIGN_KILLS'] ?? 25);
+const MACHINES = Number(process.env['CAPLV_CAMPAIGN_MACHINES'] ?? 15);
 /** A controller lives no longer: it starts in about one second, and a machine is made in less. */
 const LIFE_MS = 3_000;
 /** How often terraform or the provider dies in a life of the controller. */
