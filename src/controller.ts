@@ -139,7 +139,9 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     flowOf: (key: ObjectKey) => string = () => '',
   ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf });
   const live = { store: backend.store, recorder };
-  const setReconciler = new MachineSetController({ ...live, known: store });
+  // Of its own: what else looks at sets, to let a repair or a replacement go ahead, has to see them as they are now.
+  const known = new CachedStore(backend.store, [machines, sets] as unknown as Informer[]);
+  const setReconciler = new MachineSetController({ ...live, known });
   const deploymentReconciler = new MachineDeploymentController(live);
 
   const waiting = new Waiting({

@@ -20,24 +20,27 @@ import { isControlledBy } from '../kube/owner.ts';
 import type { ObjectKey, Store } from '../store/store.ts';
 import type { Recorder } from './recorder.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from './replicas/cascading-deletion.ts';
-import { inDeletionOrder } from './replicas/deletion-order.ts';
+import { doomed } from './replicas/deletion-order.ts';
 import { nextAvailableIn } from './replicas/machine-availability.ts';
 import { machineFromTemplate } from './replicas/machine-from-template.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './replicas/machine-ordinals.ts';
 import { whyFrozen } from './replicas/machine-set-freeze.ts';
 import { failedStatus, machineSetStatus, withoutError, withReady } from './replicas/machine-set-status.ts';
-import { changeOfOwner, claimMembers } from './replicas/members.ts';
+import { claimMembers } from './replicas/members.ts';
+import { settledMembers } from './replicas/settled-members.ts';
 import type { Result } from './result.ts';
 
 export interface MachineSetControllerOptions {
   readonly store: Store;
   /**
-   * Lists that may be a moment old, and cost less. Nothing is made or deleted by them: they only tell that there is nothing to
-   * do but to count, which is so for nearly every change of a machine. Default: `store`.
+   * What may be a moment old, and costs less, but for a status that was written through it. Nothing is made or deleted by it: it only
+   * tells that there is nothing to do but to count, which is so for nearly every change of a machine. Default: `store`.
    */
-  readonly known?: Pick<Store, 'list'>;
+  readonly known?: Known;
   readonly recorder: Recorder;
 }
+
+export type Known = Pick<Store, 'get' | 'list' | 'applyStatus'>;
 
 /** On a MachineSet: it makes no machines. A MachineDeployment of strategy OnDelete sets it on its old sets. */
 export const DISABLE_CREATE_ANNOTATION = 'cluster-api.k8s.io/disable-machine-create';
@@ -46,7 +49,7 @@ const MANAGER = { fieldManager: 'caplv-machine-set' } as const;
 
 export class MachineSetController {
   readonly #store: Store;
-  readonly #known: Pick<Store, 'list'>;
+  readonly #known: Known;
   readonly #recorder: Recorder;
   readonly #ownership: Ownership<MachineSet, Machine>;
 
@@ -65,24 +68,40 @@ export class MachineSetController {
 
   /** Throws Transient or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
-    const stored = await this.#store.get(MachineSetKind, key);
-    if (!stored) return {};
-    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
-      await this.#save(stored, withReady(stored, withoutError(stored), 'Paused', '', Date.now()));
-      return {};
-    }
-    if (stored.metadata.deletionTimestamp) return this.#reconcileDelete(stored);
+    const known = await this.#known.get(MachineSetKind, key);
+    if (!known) return {};
     try {
-      return await this.#reconcileNormal(stored);
+      const counted = await this.#count(known);
+      if (counted) return counted;
+      const stored = await this.#store.get(MachineSetKind, key);
+      return stored ? await this.#reconcileStored(stored) : {};
     } catch (error) {
       if (error instanceof CaplvError && error.code !== 'Conflict') await this.#reportFailure(key, error);
       throw error;
     }
   }
 
-  async #reconcileNormal(stored: MachineSet): Promise<Result> {
-    const seen = this.#settledMembers(admit(stored), await this.#machinesOfNamespace(stored, this.#known));
-    if (seen) return this.#settle(stored, seen);
+  /** Undefined: by what is known there may be more to do than to count. */
+  async #count(known: MachineSet): Promise<Result | undefined> {
+    if (known.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) return undefined;
+    const machines = await this.#machinesOfNamespace(known, this.#known);
+    if (known.metadata.deletionTimestamp) {
+      const left = machines.filter((one) => isControlledBy(one, known));
+      const areLeaving = left.length > 0 && left.every(({ metadata }) => metadata.deletionTimestamp);
+      return areLeaving ? this.#settleDelete(known, left.length) : undefined;
+    }
+    const members = settledMembers(admit(known), machines);
+    return members && this.#settle(known, members);
+  }
+
+  async #reconcileStored(stored: MachineSet): Promise<Result> {
+    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+      await this.#save(stored, withReady(stored, withoutError(stored), 'Paused', '', Date.now()));
+      return {};
+    }
+    if (stored.metadata.deletionTimestamp) {
+      return this.#settleDelete(stored, await deleteWithMembers(this.#ownership, stored));
+    }
     const before = await this.#machinesOfNamespace(stored);
     const owned = before.filter((machine) => isControlledBy(machine, stored));
     // Before the first machine is made: a set without the finalizer could go and leave its machines behind.
@@ -91,42 +110,33 @@ export class MachineSetController {
     const members = await this.#members(set, before);
     const frozen = whyFrozen(set, members, Date.now());
     if (frozen !== undefined) return this.#freeze(claimed, members, frozen);
-    if (!(await this.#balance(set, members, before))) return this.#settle(claimed, members);
-
-    const after = await this.#members(set, await this.#machinesOfNamespace(set));
+    const after = await this.#balance(set, members, before);
+    if (after === members) return this.#settle(claimed, members);
     return this.#settle(await this.#claim(claimed, nextOrdinal(set, after)), after);
   }
 
-  /** The members, if by what is seen nobody comes or goes; undefined: look at what is stored. */
-  #settledMembers(set: MachineSet, machines: readonly Machine[]): readonly Machine[] | undefined {
-    const { finalizers = [], annotations = {} } = set.metadata;
-    const members = machines.filter((machine) => isControlledBy(machine, set));
-    const remembered = annotations[NEXT_MACHINE_ANNOTATION] ?? '0';
-    const isSettled =
-      finalizers.includes(FINALIZER) &&
-      String(nextOrdinal(set, members)) === remembered &&
-      machines.every((machine) => changeOfOwner(set, machine) === undefined) &&
-      members.length >= set.spec.replicas &&
-      doomed(set, members).length === 0;
-    return isSettled ? members : undefined;
-  }
-
-  /** True if machines were made or deleted. */
-  async #balance(set: MachineSet, members: readonly Machine[], all: readonly Machine[]): Promise<boolean> {
+  /** Makes or deletes machines. Returns the members as they are then; those of before: there was nothing to do. */
+  async #balance(
+    set: MachineSet,
+    members: readonly Machine[],
+    all: readonly Machine[],
+  ): Promise<readonly Machine[]> {
     const surplus = members.length - set.spec.replicas;
     if (surplus > 0) {
       const leaving = doomed(set, members);
+      if (leaving.length === 0) return members;
       for (const machine of leaving) await deleteMember(this.#ownership, set, machine);
-      return leaving.length > 0;
+      return this.#members(set, await this.#machinesOfNamespace(set));
     }
-    if (surplus === 0 || set.metadata.annotations?.[DISABLE_CREATE_ANNOTATION] !== undefined) return false;
+    if (surplus === 0 || set.metadata.annotations?.[DISABLE_CREATE_ANNOTATION] !== undefined) return members;
     const taken = new Set(all.map(({ metadata }) => metadata.name));
+    const made: Machine[] = [];
     // One after the other: the first that is refused stops the row.
     for (const name of newMachineNames(set, nextOrdinal(set, members), -surplus, taken)) {
-      await this.#store.create(MachineKind, machineFromTemplate(set, name), MANAGER);
+      made.push(await this.#store.create(MachineKind, machineFromTemplate(set, name), MANAGER));
       this.#recorder.event(set, { type: 'Normal', reason: 'Created', message: `Machine ${name}` });
     }
-    return true;
+    return [...members, ...made];
   }
 
   async #freeze(stored: MachineSet, machines: readonly Machine[], why: string): Promise<Result> {
@@ -153,12 +163,7 @@ export class MachineSetController {
     return this.#store.update(MachineSetKind, { ...set, metadata }, MANAGER);
   }
 
-  async #reconcileDelete(set: MachineSet): Promise<Result> {
-    const seen = (await this.#machinesOfNamespace(set, this.#known)).filter((one) =>
-      isControlledBy(one, set),
-    );
-    const areLeaving = seen.length > 0 && seen.every(({ metadata }) => metadata.deletionTimestamp);
-    const left = areLeaving ? seen.length : await deleteWithMembers(this.#ownership, set);
+  async #settleDelete(set: MachineSet, left: number): Promise<Result> {
     if (left === 0) return {};
     const status = { ...withoutError(set), replicas: left };
     await this.#save(set, withReady(set, status, 'Deleting', `${left} machines are left`, Date.now()));
@@ -199,15 +204,8 @@ export class MachineSetController {
 
   async #save(set: MachineSet, status: MachineSetStatus): Promise<void> {
     if (isDeepStrictEqual(set.status, status)) return;
-    await this.#store.applyStatus(MachineSetKind, keyOf(set.metadata), status, MANAGER);
+    await this.#known.applyStatus(MachineSetKind, keyOf(set.metadata), status, MANAGER);
   }
-}
-
-/** Those beyond replicas that are not on their way yet. */
-function doomed(set: MachineSet, members: readonly Machine[]): Machine[] {
-  const surplus = Math.max(0, members.length - set.spec.replicas);
-  const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
-  return first.filter(({ metadata }) => !metadata.deletionTimestamp);
 }
 
 function keyOf({ namespace = 'default', name }: MachineSet['metadata']): ObjectKey {

@@ -2,11 +2,10 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { MachineKind } from '../../src/api/machine.ts';
 import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { MachineSetController } from '../../src/controllers/machine-set.ts';
+import { type Known, MachineSetController } from '../../src/controllers/machine-set.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../src/controllers/repair/proceed.ts';
 import { controllerOf } from '../../src/kube/owner.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
-import type { Store } from '../../src/store/store.ts';
 import { dyingStore, ProcessDied } from './dying-store.ts';
 import { key, NAMESPACE, untilNoConflict, World } from './world.ts';
 
@@ -17,6 +16,15 @@ let world: World;
 beforeEach(async () => {
   world = await World.open();
 });
+
+/** What is known, of which a part is old. */
+const knownAs = (old: object): Known =>
+  ({
+    get: world.store.get.bind(world.store),
+    list: world.store.list.bind(world.store),
+    applyStatus: world.store.applyStatus.bind(world.store),
+    ...old,
+  }) as Known;
 
 const ready = async (name = 'workers') =>
   (await world.set(name)).status?.conditions?.find(({ type }) => type === 'Ready');
@@ -107,14 +115,14 @@ describe('replicas', () => {
   });
 });
 
-describe('a list that is a moment old', () => {
-  it('is enough to count by, so that a change of one of many machines costs no list of all', async () => {
+describe('what is known, and a moment old', () => {
+  it('is enough to count by, so that a change of one of many machines asks the API server for nothing', async () => {
     await world.applySet({ replicas: 3 });
     await world.settle();
-    let lists = 0;
+    const asked: unknown[] = [];
     const store = new Proxy(world.store, {
       get: (target, name) => {
-        if (name === 'list') lists += 1;
+        asked.push(name);
         const value = Reflect.get(target, name);
         return typeof value === 'function' ? value.bind(target) : value;
       },
@@ -123,10 +131,10 @@ describe('a list that is a moment old', () => {
     await world.makeReady('workers-1');
     await sets.reconcile(key('workers'));
     expect((await world.set()).status?.readyReplicas).toBe(1);
-    expect(lists).toBe(0);
+    expect(asked).toEqual([]);
   });
 
-  it('makes and deletes nothing: what it lacks, or has too much, is looked up', async () => {
+  it('makes and deletes nothing: machines that are lacking there, or too many, are looked up', async () => {
     await world.applySet({ replicas: 2 });
     await world.settle();
     const before = await world.names();
@@ -136,12 +144,35 @@ describe('a list that is a moment old', () => {
       [first],
       [first, second, { ...second, metadata: { ...second?.metadata, name: 'gone' } }],
     ]) {
-      const known = { list: async () => old } as unknown as Pick<Store, 'list'>;
+      const known = knownAs({ list: async () => old });
       const sets = new MachineSetController({ store: world.store, known, recorder: { event: () => {} } });
       await sets.reconcile(key('workers'));
       expect(await world.names()).toEqual(before);
       expect(await world.leaving()).toEqual([]);
     }
+  });
+});
+
+describe('a set that is known as it was a moment ago', () => {
+  it('loses no machine that it asks for by now, and none when it is no longer there', async () => {
+    await world.applySet({ replicas: 1 });
+    await world.settle();
+    const old = await world.set();
+    await world.applySet({ replicas: 2 });
+    await world.settle();
+    const sets = () =>
+      new MachineSetController({
+        store: world.store,
+        known: knownAs({ get: async () => old }),
+        recorder: { event: () => {} },
+      });
+    await sets().reconcile(key('workers'));
+    expect(await world.names()).toEqual(['workers-0', 'workers-1']);
+    expect(await world.leaving()).toEqual([]);
+    await world.store.delete(MachineSetKind, key('workers'));
+    await world.settle();
+    await sets().reconcile(key('workers'));
+    expect(await world.names()).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Which machines of a MachineSet go first when there are too many. */
 
 import type { Machine } from '../../api/machine.ts';
-import type { MachineSetSpec } from '../../api/machine-set.ts';
+import type { MachineSet, MachineSetSpec } from '../../api/machine-set.ts';
 import { shortHash } from '../../intent/names.ts';
 import { isAvailable, isReady } from './machine-availability.ts';
 
@@ -49,4 +49,11 @@ function byLot(a: Machine, b: Machine): number {
 
 function madeAt(machine: Machine): number {
   return Date.parse(machine.metadata.creationTimestamp ?? '1970-01-01');
+}
+
+/** Those beyond replicas that are not on their way yet. */
+export function doomed(set: MachineSet, members: readonly Machine[]): Machine[] {
+  const surplus = Math.max(0, members.length - set.spec.replicas);
+  const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
+  return first.filter(({ metadata }) => !metadata.deletionTimestamp);
 }
