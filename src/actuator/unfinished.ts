@@ -13,7 +13,7 @@ const NOTE = 'unfinished';
 /** Runs `work` under the note. It stays when `work` fails, or the process dies. */
 export async function noted<T>({ notes }: StackHome, verb: ChangingVerb, work: () => Promise<T>): Promise<T> {
   // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
-  if ((await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
+  if (verb === 'create' || (await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
   const result = await work();
   await notes.remove(NOTE);
   return result;
