@@ -29,7 +29,9 @@ export async function applyMachine(
 ): Promise<DomainObservation | undefined> {
   const { actuator, allowReplace } = parts;
   const { intent } = resolved;
-  const exists = await scope.step('DomainReady', () => actuator.hasState(placed.identity));
+  // Of a machine that was never pinned nothing is made. Should there be a state all the same, `create` finds it, under its lock.
+  const wasPinned = scope.providerStatus.pinned !== undefined;
+  const exists = wasPinned && (await scope.step('DomainReady', () => actuator.hasState(placed.identity)));
   scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
   scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
   scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
