@@ -114,10 +114,11 @@ export class KubernetesWorkspaces implements Workspaces {
       exists: async () => (await secret.get()) !== undefined,
       prepare: async (options) => {
         // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
-        await secret.ensure(own).catch((error: unknown) => {
+        const lease = await secret.ensure(own, locks.note).catch((error: unknown) => {
           if (!isOfTerminatingNamespace(error)) throw error;
+          return undefined;
         });
-        await locks.untilFree(secret.leaseKey, workspace, options);
+        await locks.untilFree(secret.leaseKey, workspace, options, lease);
       },
       setCorruptAside: () => secret.setAside(),
       discard: async () => {

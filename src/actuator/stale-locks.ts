@@ -56,19 +56,24 @@ export class StaleLocks {
     this.#options = options;
   }
 
+  /** Annotations with which a Lease names the pod that works on the state. */
+  get note(): Record<string, string> {
+    const { pod } = this.#options;
+    return pod ? { [POD_ANNOTATION]: `${pod.namespace}/${pod.name}/${pod.uid}` } : {};
+  }
+
   /**
    * `workspace`: the Terraform workspace that the Lease locks. Call it before each use of the state, and not while one of our own
-   * runs may hold the lock. Returns who holds it still.
+   * runs may hold the lock. `seen`: the Lease, if it was read just now. Returns who holds it still.
    */
-  async releaseIfStale(key: ObjectKey, workspace: string): Promise<LockHolder | undefined> {
-    const { client, pod, onRelease } = this.#options;
-    const lease = await client.get(LeaseKind, key);
+  async releaseIfStale(key: ObjectKey, workspace: string, seen?: Lease): Promise<LockHolder | undefined> {
+    const { client, onRelease } = this.#options;
+    const lease = seen ?? (await client.get(LeaseKind, key));
     if (!lease) return undefined;
     const annotations = lease.metadata.annotations ?? {};
     const isHeld = Boolean(lease.spec.holderIdentity);
     const isStale = isHeld && (await this.#isGone(annotations, workspace));
-    const note = pod && `${pod.namespace}/${pod.name}/${pod.uid}`;
-    const isNoted = note === undefined || annotations[POD_ANNOTATION] === note;
+    const isNoted = Object.entries(this.note).every(([name, value]) => annotations[name] === value);
     const { [LOCK_INFO]: info = '', ...kept } = annotations;
     if (isHeld && !isStale) return holderFromLockInfo(info);
     if (!isStale && isNoted) return undefined;
@@ -76,7 +81,7 @@ export class StaleLocks {
     if (isStale) delete spec.holderIdentity;
     const metadata = {
       ...lease.metadata,
-      annotations: { ...kept, ...(note && { [POD_ANNOTATION]: note }) },
+      annotations: { ...kept, ...this.note },
     };
     try {
       // With the version that was looked at: whoever took the lock since keeps it.
@@ -94,12 +99,12 @@ export class StaleLocks {
    * Waits until nobody holds the lock. Whoever looks at a host before that may see, and remove, what a terraform is making there:
    * one of a killed controller goes on for minutes. Throws StateLocked (Transient) that names the holder.
    */
-  async untilFree(key: ObjectKey, workspace: string, options: LockWait): Promise<void> {
+  async untilFree(key: ObjectKey, workspace: string, options: LockWait, seen?: Lease): Promise<void> {
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent } = options;
     const deadline = Date.now() + lockTimeoutMs;
     let announced: string | undefined;
-    for (;;) {
-      const holder = await this.releaseIfStale(key, workspace);
+    for (let lease = seen; ; lease = undefined) {
+      const holder = await this.releaseIfStale(key, workspace, lease);
       if (holder === undefined) return;
       if (Date.now() >= deadline) {
         const fix = `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`;

@@ -69,21 +69,33 @@ export class StateSecret {
     await this.#client.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, data });
   }
 
-  /** Makes Secret and Lease, or gives them the labels and the owner that they lack. */
-  async ensure(own: Omit<ObjectMeta, 'name'>): Promise<void> {
-    const annotations = { encoding: 'gzip' };
-    await ensure(this.#client, SecretKind, {
+  /**
+   * Makes Secret and Lease, or gives them the labels and the owner that they lack. Returns the Lease as it is then. `noted`: annotations
+   * of a Lease that is made new.
+   */
+  async ensure(own: Omit<ObjectMeta, 'name'>, noted: Record<string, string>): Promise<Lease> {
+    const secret: Secret = {
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: { ...this.key, ...own, annotations },
-    });
+      metadata: { ...this.key, ...own, annotations: { encoding: 'gzip' } },
+    };
     const lease: Lease = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { ...this.leaseKey, ...own },
+      metadata: { ...this.leaseKey, ...own, annotations: noted },
       spec: {},
     };
-    await ensure(this.#client, LeaseKind, lease);
+    const there = await this.get();
+    if (there) {
+      await complete(this.#client, SecretKind, there, secret);
+      return ensure(this.#client, LeaseKind, lease);
+    }
+    await this.#client.create(SecretKind, secret);
+    // With the Secret, the Lease is mostly not there either; one that is may be held.
+    return this.#client.create(LeaseKind, lease).catch((error: unknown) => {
+      if (!hasReason(error, 'AlreadyExists')) throw error;
+      return ensure(this.#client, LeaseKind, lease);
+    });
   }
 
   async remove(): Promise<void> {
@@ -102,19 +114,26 @@ export class StateSecret {
   }
 }
 
-async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<void> {
-  const { namespace = '', name, labels = {}, ownerReferences } = object.metadata;
+async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
+  const { namespace = '', name } = object.metadata;
   const there = await client.get(kind, { namespace, name });
-  if (!there) {
-    await client.create(kind, object);
-    return;
-  }
+  return there ? complete(client, kind, there, object) : client.create(kind, object);
+}
+
+/** Gives what is there the labels and the owner of `object`. */
+async function complete<T extends KubeObject>(
+  client: Client,
+  kind: ResourceKind<T>,
+  there: T,
+  object: T,
+): Promise<T> {
+  const { namespace = '', name, labels = {}, ownerReferences } = object.metadata;
   const owner = ownerReferences?.[0]?.uid;
   const isLabelled = Object.entries(labels).every(([key, value]) => there.metadata.labels?.[key] === value);
   const isOwned =
     owner === undefined || there.metadata.ownerReferences?.some(({ uid }) => uid === owner) === true;
-  if (isLabelled && isOwned) return;
-  await client.patch(kind, { namespace, name }, { metadata: { labels, ownerReferences } });
+  if (isLabelled && isOwned) return there;
+  return client.patch(kind, { namespace, name }, { metadata: { labels, ownerReferences } });
 }
 
 function asideOf({ namespace, name }: ObjectKey): ObjectKey {
