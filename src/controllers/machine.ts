@@ -149,7 +149,7 @@ export class MachineController {
     const now = await orElsewhere(this.#parts, scope, placed, () =>
       applyMachine(this.#parts, scope, placed, resolved, reason),
     );
-    await scope.claim(true);
+    await this.#claimMade(scope);
     return this.#settle(scope, placed, now);
   }
 
@@ -170,8 +170,15 @@ export class MachineController {
       applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
     const replaceDomain = drift.replacesDomain ?? false;
     const now = await (repair ? repair.run(scope, drift, run) : run({ replaceDomain }));
-    await scope.claim(true);
+    await this.#claimMade(scope);
     return this.#settle(scope, placed, now);
+  }
+
+  /** The providerID makes another generation of the spec, of which the same is true as of the one before. */
+  async #claimMade(scope: MachineScope): Promise<void> {
+    await scope.claim(true);
+    scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
+    scope.setCondition('HostReady', 'True', 'AsSpecified');
   }
 
   async #settleHeld(
