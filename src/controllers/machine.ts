@@ -5,7 +5,7 @@
 
 import { planReport } from '../actuator/plan-report.ts';
 import type { UpdateOptions } from '../actuator/verbs.ts';
-import { PAUSED_ANNOTATION } from '../api/group.ts';
+import { FINALIZER, PAUSED_ANNOTATION } from '../api/group.ts';
 import { type Machine, MachineKind, type MachineProviderStatus } from '../api/machine.ts';
 import { CaplvError } from '../errors.ts';
 import { domainName } from '../intent/names.ts';
@@ -45,7 +45,7 @@ export class MachineController {
     const machine = await this.#read(key);
     if (!machine) return {};
     const scope = new MachineScope(this.#parts.store, machine);
-    if (machine.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+    if (isPaused(machine)) {
       scope.setCondition('Ready', 'False', 'Paused');
       await scope.save();
       return {};
@@ -56,6 +56,8 @@ export class MachineController {
         return {};
       }
       await scope.claim(false);
+      // Claimed by what was known, and it is no longer so.
+      if (scope.machine.metadata.deletionTimestamp || isPaused(scope.machine)) return OUTDATED;
       return await this.#reconcileNormal(scope);
     } catch (error) {
       await this.#reportFailure(scope, error);
@@ -63,12 +65,16 @@ export class MachineController {
     }
   }
 
-  /** What is made for the first time, or is to go, is read as it is stored now: another process may have written last. */
+  /**
+   * What is made for the first time, or is to go, is read as it is stored now: another process may have written last. What nobody has
+   * claimed yet is shown by the claim as it is then.
+   */
   async #read(key: ObjectKey): Promise<Machine | undefined> {
     const { store } = this.#parts;
     const known = await store.get(MachineKind, key);
     const isMade = known?.status?.providerStatus?.appliedHash !== undefined;
-    if (known && isMade && !known.metadata.deletionTimestamp) return known;
+    const isClaimed = known?.metadata.finalizers?.includes(FINALIZER) ?? false;
+    if (known && (isMade || !isClaimed) && !known.metadata.deletionTimestamp) return known;
     return store.get(MachineKind, key, { fresh: true });
   }
 
@@ -254,4 +260,8 @@ export class MachineController {
     });
     await scope.save();
   }
+}
+
+function isPaused({ metadata }: Machine): boolean {
+  return metadata.annotations?.[PAUSED_ANNOTATION] !== undefined;
 }
