@@ -32,6 +32,8 @@ export const NodeKind: ResourceKind<Node> = {
   namespaced: false,
 };
 
+/** What a kubeconfig says is read again after this. Machines without a Node are looked at as often, each by itself. */
+const PLACE_MS = 10_000;
 /** Longer than the resync of those who ask again and again. */
 const IDLE_MS = 30 * 60_000;
 
@@ -40,6 +42,12 @@ interface Place {
   readonly kubeconfig: string;
   /** Where it stands, for messages. */
   readonly secret: string;
+}
+
+interface ReadPlace {
+  readonly place: Promise<Place>;
+  /** `performance.now()` */
+  readonly at: number;
 }
 
 interface Watch {
@@ -58,6 +66,8 @@ export interface WatchedNodesOptions {
 export class WatchedNodes implements WorkloadNodes {
   readonly #options: WatchedNodesOptions;
   readonly #handlers: ((node: WorkloadNode) => void)[] = [];
+  /** What was read last, by the Secret. */
+  readonly #places = new Map<string, ReadPlace>();
   /** By the text of the kubeconfig. */
   readonly #watches = new Map<string, Promise<Watch>>();
 
@@ -70,7 +80,7 @@ export class WatchedNodes implements WorkloadNodes {
   }
 
   async of(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const { nodes, idle } = await this.#watch(await this.#placeOf(machine));
+    const { nodes, idle } = await this.#watch(await this.#knownPlaceOf(machine));
     idle.refresh();
     return nodes.list().map(workloadNode);
   }
@@ -88,6 +98,19 @@ export class WatchedNodes implements WorkloadNodes {
     for (const watch of await Promise.allSettled(watches)) {
       if (watch.status === 'fulfilled') this.#end(watch.value);
     }
+  }
+
+  /** Read once for all machines of a cluster that are looked at together. */
+  #knownPlaceOf(machine: Machine): Promise<Place> {
+    const cluster = `${machine.metadata.namespace}/${clusterNameOf(machine) ?? ''}`;
+    const now = performance.now();
+    for (const [one, { at }] of this.#places) if (now - at >= PLACE_MS) this.#places.delete(one);
+    const known = this.#places.get(cluster);
+    if (known) return known.place;
+    const place = this.#placeOf(machine);
+    this.#places.set(cluster, { place, at: now });
+    place.catch(() => this.#places.delete(cluster));
+    return place;
   }
 
   async #placeOf(machine: Machine): Promise<Place> {
