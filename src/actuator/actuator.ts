@@ -324,7 +324,7 @@ export class Actuator {
     return classified(async () => {
       const lock = await this.#options.terraform.lock(home.workspace, { operation, ...options });
       try {
-        await home.prepare(options);
+        await home.prepare({ ...options, isNew: operation === 'create' });
         const { uri } = machine;
         const run = { providerKey: uri, lock, ...options };
         await this.#options.terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);

@@ -112,9 +112,9 @@ export class KubernetesWorkspaces implements Workspaces {
       history,
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
-      prepare: async (options) => {
+      prepare: async ({ isNew = false, ...options }) => {
         // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
-        const lease = await secret.ensure(own, locks.note).catch((error: unknown) => {
+        const lease = await secret.ensure(own, { noted: locks.note, isNew }).catch((error: unknown) => {
           if (!isOfTerminatingNamespace(error)) throw error;
           return undefined;
         });

@@ -71,9 +71,12 @@ export class StateSecret {
 
   /**
    * Makes Secret and Lease, or gives them the labels and the owner that they lack. Returns the Lease as it is then. `noted`: annotations
-   * of a Lease that is made new.
+   * of a Lease that is made new; `isNew`: mostly there is neither, and to make them is the first thing to try.
    */
-  async ensure(own: Omit<ObjectMeta, 'name'>, noted: Record<string, string>): Promise<Lease> {
+  async ensure(
+    own: Omit<ObjectMeta, 'name'>,
+    { noted, isNew }: { readonly noted: Record<string, string>; readonly isNew: boolean },
+  ): Promise<Lease> {
     const secret: Secret = {
       apiVersion: 'v1',
       kind: 'Secret',
@@ -85,17 +88,9 @@ export class StateSecret {
       metadata: { ...this.leaseKey, ...own, annotations: noted },
       spec: {},
     };
-    const there = await this.get();
-    if (there) {
-      await complete(this.#client, SecretKind, there, secret);
-      return ensure(this.#client, LeaseKind, lease);
-    }
-    await this.#client.create(SecretKind, secret);
-    // With the Secret, the Lease is mostly not there either; one that is may be held.
-    return this.#client.create(LeaseKind, lease).catch((error: unknown) => {
-      if (!hasReason(error, 'AlreadyExists')) throw error;
-      return ensure(this.#client, LeaseKind, lease);
-    });
+    const one = isNew ? make : ensure;
+    await one(this.#client, SecretKind, secret);
+    return one(this.#client, LeaseKind, lease);
   }
 
   async remove(): Promise<void> {
@@ -114,20 +109,18 @@ export class StateSecret {
   }
 }
 
-async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
-  const { namespace = '', name } = object.metadata;
-  const there = await client.get(kind, { namespace, name });
-  return there ? complete(client, kind, there, object) : client.create(kind, object);
+async function make<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
+  return client.create(kind, object).catch((error: unknown) => {
+    // Where a quota is used up, or the namespace goes, that is said also of what is there already.
+    if (!hasReason(error, 'AlreadyExists') && !hasReason(error, 'Forbidden')) throw error;
+    return ensure(client, kind, object);
+  });
 }
 
-/** Gives what is there the labels and the owner of `object`. */
-async function complete<T extends KubeObject>(
-  client: Client,
-  kind: ResourceKind<T>,
-  there: T,
-  object: T,
-): Promise<T> {
+async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
   const { namespace = '', name, labels = {}, ownerReferences } = object.metadata;
+  const there = await client.get(kind, { namespace, name });
+  if (!there) return client.create(kind, object);
   const owner = ownerReferences?.[0]?.uid;
   const isLabelled = Object.entries(labels).every(([key, value]) => there.metadata.labels?.[key] === value);
   const isOwned =

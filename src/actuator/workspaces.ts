@@ -35,9 +35,9 @@ export interface StackHome {
   exists(): Promise<boolean>;
   /**
    * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
-   * Throws StateLocked (Transient).
+   * `isNew`: mostly nothing was ever made here. Throws StateLocked (Transient).
    */
-  prepare(options: LockWait): Promise<void>;
+  prepare(options: LockWait & { readonly isNew?: boolean }): Promise<void>;
   /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
   setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */
