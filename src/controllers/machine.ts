@@ -72,9 +72,11 @@ export class MachineController {
   async #read(key: ObjectKey): Promise<Machine | undefined> {
     const { store } = this.#parts;
     const known = await store.get(MachineKind, key);
-    const isMade = known?.status?.providerStatus?.appliedHash !== undefined;
-    const isClaimed = known?.metadata.finalizers?.includes(FINALIZER) ?? false;
-    if (known && (isMade || !isClaimed) && !known.metadata.deletionTimestamp) return known;
+    // Of what is not known the store was asked.
+    if (!known) return undefined;
+    const isMade = known.status?.providerStatus?.appliedHash !== undefined;
+    const isClaimed = known.metadata.finalizers?.includes(FINALIZER) ?? false;
+    if ((isMade || !isClaimed) && !known.metadata.deletionTimestamp) return known;
     return store.get(MachineKind, key, { fresh: true });
   }
 
