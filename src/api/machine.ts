@@ -220,3 +220,12 @@ export function clusterNameOf(machine: {
   const label = CLUSTER_NAME_LABELS.find((name) => machine.metadata.labels?.[name]);
   return machine.spec.clusterName ?? (label && machine.metadata.labels?.[label]);
 }
+
+/** True for machines that name the Cluster, and for those of its namespace that name none. */
+export function isOfCluster(machine: Machine, cluster: ObjectMeta): boolean {
+  const { namespace = 'default' } = machine.metadata;
+  return (
+    namespace === (cluster.namespace ?? 'default') &&
+    (clusterNameOf(machine) ?? cluster.name) === cluster.name
+  );
+}

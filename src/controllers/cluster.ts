@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Cluster, ClusterKind, type ClusterStatus, clusterProviderSpec } from '../api/cluster.ts';
 import { setCondition } from '../api/condition.ts';
 import { FINALIZER } from '../api/group.ts';
-import { clusterNameOf, MachineKind } from '../api/machine.ts';
+import { isOfCluster, MachineKind } from '../api/machine.ts';
 import { CaplvError, Terminal } from '../errors.ts';
 import type { Policy } from '../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../intent/policy-check.ts';
@@ -85,7 +85,7 @@ export class ClusterController {
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
     const { store, hosts, recorder, defaultUri, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
-    const mine = machines.filter((machine) => (clusterNameOf(machine) ?? key.name) === key.name);
+    const mine = machines.filter((machine) => isOfCluster(machine, key));
     const sites = sitesOf(clusterProviderSpec(cluster), defaultUri);
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);

@@ -10,7 +10,7 @@ export interface ImageUse extends ImageIntent {
   readonly uri: string;
 }
 
-/** `sites`: of all Clusters that are not being deleted; `images`: of all Machines that still exist. */
+/** `sites`: of all Clusters that are not being deleted, or still have machines; `images`: of all Machines that still exist. */
 export function hostIntent(uri: string, sites: readonly Site[], images: readonly ImageUse[]): HostIntent {
   const here = sites.filter((site) => site.uri === uri);
   return {

@@ -116,4 +116,14 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(existsSync(poolPath())).toBe(false);
     expect(await here().stateFiles()).toEqual([]);
   });
+
+  test('neither network nor pool goes while a machine is in it, though all are deleted at once', async () => {
+    const both = [machine('first', here().image), second(), fujisan()];
+    expect(await here().apply(both)).toMatchObject({ exitCode: 0 });
+    const deleted = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...both) });
+    expect(deleted).toMatchObject({ exitCode: 0 });
+    expect(deleted.stderr).not.toMatch(/failed|trying again/);
+    expect(existsSync(poolPath())).toBe(false);
+    expect(await here().stateFiles()).toEqual([]);
+  });
 });

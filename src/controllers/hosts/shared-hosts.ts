@@ -3,7 +3,7 @@
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator } from '../../actuator/host-actuator.ts';
 import { ClusterKind, clusterProviderSpec } from '../../api/cluster.ts';
-import { MachineKind } from '../../api/machine.ts';
+import { isOfCluster, MachineKind } from '../../api/machine.ts';
 import { hostIntent } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
@@ -41,14 +41,17 @@ export class SharedHosts {
     return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
   }
 
-  /** From what the store holds now: all Clusters that stay, all Machines that still exist. */
+  /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
   async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
     const [clusters, machines] = await Promise.all([
       this.#store.list(ClusterKind),
       this.#store.list(MachineKind),
     ]);
     const named = clusters
-      .filter((cluster) => !cluster.metadata.deletionTimestamp)
+      .filter(
+        ({ metadata }) =>
+          !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata)),
+      )
       .flatMap((cluster) => sitesOf(clusterProviderSpec(cluster), this.#defaultUri));
     const sites = await this.#allowed(uri, named);
     const images = machines.flatMap((machine) => {
