@@ -24,10 +24,12 @@ export interface CaplvOptions {
 /** The command line, each call in a process of its own. */
 export class Caplv {
   readonly env: Environment;
+  readonly #command: readonly string[];
 
-  /** `env`: all that it gets; see `userEnvironment`. */
-  constructor(env: Environment) {
+  /** `env`: all that it gets; see `userEnvironment`. `command`: how it is started, for those who do not do it as most do. */
+  constructor(env: Environment, command: readonly string[] = [process.execPath, PROGRAM]) {
     this.env = env;
+    this.#command = command;
   }
 
   async run(args: readonly string[], options: CaplvOptions = {}): Promise<CaplvResult> {
@@ -43,7 +45,8 @@ export class Caplv {
 
   /** In a process group of its own, as a shell would start it. */
   start(args: readonly string[], options: CaplvOptions = {}): RunningCaplv {
-    const child = execa(process.execPath, [PROGRAM, ...args], {
+    const [program = '', ...before] = this.#command;
+    const child = execa(program, [...before, ...args], {
       env: { ...this.env, ...options.env },
       extendEnv: false,
       cwd: options.cwd ?? '/',
