@@ -1,12 +1,18 @@
 import { backendBlock } from './backend-block.ts';
+import type { HostIntent } from './intent.ts';
 import { canonical, type JsonObject } from './json.ts';
 import { literal } from './literal.ts';
 import { resourceId } from './resource-id.ts';
 import type { SeededMachine } from './seed-file.ts';
 
-/** A libvirt object that a machine's stack declares. */
+/** A libvirt object that the stack of a machine or a host declares. */
 export interface StackObject {
-  readonly type: 'libvirt_domain' | 'libvirt_volume' | 'libvirt_ignition';
+  readonly type:
+    | 'libvirt_domain'
+    | 'libvirt_volume'
+    | 'libvirt_ignition'
+    | 'libvirt_network'
+    | 'libvirt_pool';
   /** As in the address `<type>.<name>`. */
   readonly name: string;
   /** Its name in libvirt. */
@@ -29,6 +35,27 @@ export function objectsOf({ domain, rootDisk, disks, seed }: SeededMachine): Sta
     volume('root', rootDisk),
     ...disks.flatMap((disk) => (disk.kind === 'new' ? volume(resourceId('disk', disk.name), disk) : [])),
     ...(seed ? [seed.kind === 'iso' ? volume('seed', seed) : ignition(seed)] : []),
+  ];
+}
+
+/** The same of a host's stack. */
+export function objectsOfHost({ networks, pools, images }: HostIntent): StackObject[] {
+  return [
+    ...networks.map(
+      ({ name }) => ({ type: 'libvirt_network', name: resourceId('network', name), object: name }) as const,
+    ),
+    ...pools.map(
+      ({ name }) => ({ type: 'libvirt_pool', name: resourceId('pool', name), object: name }) as const,
+    ),
+    ...images.map(
+      ({ pool, volume }) =>
+        ({
+          type: 'libvirt_volume',
+          name: resourceId('image', pool, volume),
+          object: volume,
+          pool,
+        }) as const,
+    ),
   ];
 }
 

@@ -11,6 +11,7 @@ import type { HostFacts } from '../libvirt/facts.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import { classified } from './failures.ts';
+import { completeHostState, knowsAll, restoreHostState } from './host-state-recovery.ts';
 import { refuseReplacement } from './replace-guard.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
@@ -36,8 +37,9 @@ export class HostActuator {
 
   /**
    * Makes host `uri` what `intent` says, evaluated under the host's lock. Costs no Terraform run when the same intent was
-   * applied before and everything in it is still there. Returns what the host then looks like, with the volumes of the
-   * intent's pools and of `volumesOf`. Throws Terminal ReplaceRefused for a change that would replace a network or pool.
+   * applied before and everything in it is still there, on the host and in the state; a state that was lost comes back. Returns
+   * what the host then looks like, with the volumes of the intent's pools and of `volumesOf`. Throws Terminal ReplaceRefused for a
+   * change that would replace a network or pool, NotOwned for one that is there and not provably ours.
    */
   async ensure(
     uri: string,
@@ -49,7 +51,7 @@ export class HostActuator {
       const wanted = await intent();
       const facts = await this.#facts(wanted, options);
       options.check?.(factsWith(facts, wanted));
-      if (await isApplied(wanted, facts, home)) return facts;
+      if (await this.#isApplied(wanted, facts, home)) return facts;
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
       try {
         await home.prepare(options);
@@ -98,11 +100,18 @@ export class HostActuator {
     const { terraform, synthesizer } = this.#options;
     const wanted = await evaluate();
     const facts = await this.#facts(wanted, options);
-    if (await isApplied(wanted, facts, home)) return facts;
+    if (await this.#isApplied(wanted, facts, home)) return facts;
     // What is there is in doubt until the run has succeeded: whoever pins an image from here on waits for the lock. Who has done
     // so before is in the intent by now, so that nobody's image is removed.
     await home.notes.remove(APPLIED);
+    const { uri } = wanted;
+    const run = { providerKey: uri, lock, ...options };
+    const recovery = { uri, home, run };
+    await terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
+    // Before the intent, to which it matters what was made here.
+    await restoreHostState(this.#options, recovery);
     const intent = await evaluate();
+    await completeHostState(this.#options, recovery, intent);
     const state = await terraform.state(home.workspace);
     if (isNothing(intent) && !state?.resources.length) {
       await this.#remember(intent, home);
@@ -112,7 +121,6 @@ export class HostActuator {
     const config = isNothing(intent)
       ? emptyStack(intent.uri, home.backend)
       : await synthesizer.host(intent, home.backend);
-    const run = { providerKey: intent.uri, lock, ...options };
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
     if (plan.action !== 'none') {
       if (!options.allowReplace) {
@@ -122,6 +130,20 @@ export class HostActuator {
     }
     await this.#remember(intent, home);
     return this.#facts(intent, options);
+  }
+
+  /** The same was applied before, and is there, on the host and in the state. */
+  async #isApplied(intent: HostIntent, facts: HostFacts, home: StackHome): Promise<boolean> {
+    const applied = await home.notes.read(APPLIED);
+    if (applied === undefined) {
+      // A state that is lost has left its history.
+      return isNothing(intent) && !(await home.exists()) && (await home.history.list()).length === 0;
+    }
+    return (
+      applied === hashOf(intent) &&
+      isThere(intent, facts) &&
+      (await knowsAll(this.#options.terraform, home, intent))
+    );
   }
 
   #facts({ uri, images }: HostIntent, { volumesOf = [] }: EnsureOptions): Promise<HostFacts> {
@@ -135,18 +157,13 @@ export class HostActuator {
   }
 }
 
-/** The same was applied before, and is there. */
-async function isApplied(intent: HostIntent, facts: HostFacts, home: StackHome): Promise<boolean> {
-  const applied = await home.notes.read(APPLIED);
-  if (applied === undefined) return isNothing(intent) && !(await home.exists());
-  if (applied !== hashOf(intent)) return false;
-  const { volumes, networks, pools } = facts;
+function isThere({ images, networks, pools }: HostIntent, facts: HostFacts): boolean {
   return (
-    intent.images.every(({ pool, volume }) =>
-      volumes.some((one) => one.pool === pool && one.name === volume),
+    images.every(({ pool, volume }) =>
+      facts.volumes.some((one) => one.pool === pool && one.name === volume),
     ) &&
-    intent.networks.every(({ name }) => networks.some((one) => one.name === name && one.active)) &&
-    intent.pools.every(({ name }) => pools.some((one) => one.name === name && one.active))
+    networks.every(({ name }) => facts.networks.some((one) => one.name === name && one.active)) &&
+    pools.every(({ name }) => facts.pools.some((one) => one.name === name && one.active))
   );
 }
 

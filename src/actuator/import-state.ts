@@ -1,24 +1,16 @@
-/**
- * A state made anew from what is on the host. The work is done in a directory of its own, with a state of its own: whoever
- * kills it half-way has lost nothing, and the real state changes once, at the end.
- */
+/** The state of a machine, made anew from what is on the host. */
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  type ImportedObject,
-  importStack,
-  NEVER_READ,
-  NEVER_READ_WITHIN,
-} from '../../stacks/import-stack.ts';
+import { writeFile } from 'node:fs/promises';
+import { type ImportedObject, NEVER_READ, NEVER_READ_WITHIN } from '../../stacks/import-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import type { SeededMachine } from '../../stacks/seed-file.ts';
 import { domainName } from '../intent/names.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
-import { ImportedState } from '../terraform/imported-state.ts';
+import type { ImportedState } from '../terraform/imported-state.ts';
 import type { PlannedValues } from '../terraform/planned-values.ts';
 import type { RunOptions } from '../terraform/terraform.ts';
 import { paths } from '../terraform/workspace.ts';
+import { importAside } from './import-aside.ts';
 import type { ActuatorOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
 
@@ -34,14 +26,10 @@ export async function importState(
   objects: readonly ImportedObject[],
   run: RunOptions,
 ): Promise<ImportedState> {
-  const scratch = { dir: join(home.workspace.dir, 'import') };
-  await rm(scratch.dir, { recursive: true, force: true });
-  await mkdir(scratch.dir, { recursive: true, mode: 0o700 });
-  try {
-    const imported = objects.filter(({ type }) => type !== 'libvirt_ignition');
-    await terraform.import(scratch, importStack(intent.uri, imported), run);
+  const importable = objects.filter(({ type }) => type !== 'libvirt_ignition');
+  return importAside(terraform, home, intent.uri, importable, run, async (imported, scratch) => {
     const path = paths.state(scratch);
-    let state = withIgnition(new ImportedState(await readFile(path, 'utf8')), seeded, objects);
+    let state = withIgnition(imported, seeded, objects);
     await writeFile(path, state.text, { mode: 0o600 });
     const fill = await fillOf(libvirt(intent.uri), intent);
     const config = await synthesizer.machine(seeded, { kind: 'implicit' });
@@ -54,9 +42,7 @@ export async function importState(
       await writeFile(path, state.text, { mode: 0o600 });
     }
     return state.depending('libvirt_domain');
-  } finally {
-    await rm(scratch.dir, { recursive: true, force: true });
-  }
+  });
 }
 
 /** The provider cannot import an Ignition volume, but reads nothing of it either: what it would say is known. */

@@ -129,7 +129,11 @@ async function missing(
   return found;
 }
 
-function knows(state: State | undefined, { type, object }: { type: string; object: string }): boolean {
+/** True if an object of that kind and name is in the state. */
+export function knows(
+  state: State | undefined,
+  { type, object }: { readonly type: string; readonly object: string },
+): boolean {
   return state?.resources.some((one) => one.type === type && one.attributes['name'] === object) ?? false;
 }
 

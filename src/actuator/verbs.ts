@@ -42,8 +42,23 @@ export interface UpdateOptions extends VerbOptions {
 /** What happens while a verb runs, for progress. */
 export type ActuatorEvent =
   | RunEvent
-  /** A state that was lost is there again; `objects`: what had to be imported. */
-  | { readonly type: 'state_recovered'; readonly from: string; readonly objects: readonly string[] }
+  | StateRecovered
   | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
   | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
   | { readonly type: 'shutdown_timeout' };
+
+/** A state that was lost is there again. */
+export interface StateRecovered {
+  readonly type: 'state_recovered';
+  /** URI of the host whose state it is, without a password; absent: the state of a machine. */
+  readonly host?: string;
+  /** `serial 3`, `import`. */
+  readonly from: string;
+  /** What had to be brought in one by one. */
+  readonly objects: readonly string[];
+}
+
+/** In words: `of qemu:///system back from serial 3`. */
+export function recoveredFrom({ host, from, objects }: StateRecovered): string {
+  return [...(host === undefined ? [] : ['of', host]), 'back from', from, ...objects].join(' ');
+}

@@ -1,6 +1,6 @@
 /** Progress of long work as lines on stderr: what is done to which machine, and how long each step took. */
 
-import type { ActuatorEvent } from '../actuator/verbs.ts';
+import { type ActuatorEvent, recoveredFrom } from '../actuator/verbs.ts';
 import type { Recorder } from '../controllers/recorder.ts';
 import type { Style, Terminal } from './terminal.ts';
 
@@ -57,7 +57,7 @@ function describe(event: ActuatorEvent, style: Style): string {
     case 'warning':
       return style('yellow', `warning: ${event.diagnostic.summary}`);
     case 'state_recovered':
-      return `brought the lost Terraform state back from ${[event.from, ...event.objects].join(' ')}`;
+      return `brought the lost Terraform state ${recoveredFrom(event)}`;
     case 'state_not_kept':
       return style('yellow', `warning: the state could not be added to its history: ${event.reason}`);
     case 'state_superseded':

@@ -1,6 +1,6 @@
 /** Steps of an operation as events of the Machine, each with how long it took. */
 
-import type { ActuatorEvent } from '../actuator/verbs.ts';
+import { type ActuatorEvent, recoveredFrom } from '../actuator/verbs.ts';
 
 interface Told {
   readonly type: 'Normal' | 'Warning';
@@ -32,7 +32,7 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
       return {
         type: 'Warning',
         reason: 'StateRecovered',
-        message: `the Terraform state was lost; it is back from ${[event.from, ...event.objects].join(' ')}`,
+        message: `brought the lost Terraform state ${recoveredFrom(event)}`,
       };
     case 'state_not_kept':
       return { type: 'Warning', reason: 'StateNotKept', message: event.reason };

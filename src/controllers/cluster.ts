@@ -1,6 +1,7 @@
 /** The Cluster controller: networks and pools of its hosts, and a deletion that waits for its machines. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { type ActuatorEvent, recoveredFrom } from '../actuator/verbs.ts';
 import { type Cluster, ClusterKind, type ClusterStatus, clusterProviderSpec } from '../api/cluster.ts';
 import { setCondition } from '../api/condition.ts';
 import { FINALIZER } from '../api/group.ts';
@@ -55,13 +56,14 @@ export class ClusterController {
     }
     const spec = clusterProviderSpec(cluster);
     const sites = sitesOf(spec, this.#options.defaultUri);
-    const failures = await this.#ensureHosts(sites, (index) => sitePath(spec, index));
+    const failures = await this.#ensureHosts(cluster, sites, (index) => sitePath(spec, index));
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
     for (const failure of failures.values()) throw failure;
     return {};
   }
 
   async #ensureHosts(
+    cluster: Cluster,
     sites: readonly Site[],
     pathOf: (index: number) => string,
   ): Promise<Map<string, CaplvError>> {
@@ -72,7 +74,7 @@ export class ClusterController {
         const { uri } = site;
         try {
           requireAllowedSite(policy, site, defaultUri, pathOf(index));
-          await hosts.ensure(uri, { allowReplace });
+          await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
           failures.set(uri, error);
@@ -80,6 +82,12 @@ export class ClusterController {
       }),
     );
     return failures;
+  }
+
+  #tell(cluster: Cluster, event: ActuatorEvent): void {
+    if (event.type !== 'state_recovered') return;
+    const message = `brought the lost Terraform state ${recoveredFrom(event)}`;
+    this.#options.recorder.event(cluster, { type: 'Warning', reason: 'StateRecovered', message });
   }
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
@@ -96,7 +104,7 @@ export class ClusterController {
       // There nothing was ever made.
       if (!isAllowedSite(policy, site, defaultUri)) continue;
       try {
-        await hosts.ensure(uri);
+        await hosts.ensure(uri, { onEvent: (event) => this.#tell(cluster, event) });
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {

@@ -32,6 +32,7 @@ export interface PoolFacts {
 }
 
 export interface PoolDetails {
+  readonly uuid: string;
   /** `dir`, `logical`, `rbd`, … */
   readonly type: string;
   /** Directory or device; absent for pools over the network. */
@@ -48,6 +49,7 @@ export interface NetworkFacts {
 }
 
 export interface NetworkDetails {
+  readonly uuid: string;
   readonly bridge?: string | undefined;
   /** `nat`, `route`, `open`, `bridge`, …; `none` when isolated. */
   readonly mode: string;
@@ -141,6 +143,7 @@ function parsePool(xml: string | undefined): PoolDetails | undefined {
   if (xml === undefined) return undefined;
   const pool = XmlElement.parse(xml, 'pool');
   return {
+    uuid: pool.child('uuid').text ?? '',
     type: pool.attribute('type') ?? '',
     path: pool.child('target').child('path').text,
     capacityBytes: Number(pool.child('capacity').text),
@@ -153,6 +156,7 @@ function parseNetwork(xml: string | undefined): NetworkDetails | undefined {
   const network = XmlElement.parse(xml, 'network');
   const ips = network.children('ip');
   return {
+    uuid: network.child('uuid').text ?? '',
     bridge: network.child('bridge').attribute('name'),
     mode:
       network.child('forward').attribute('mode') ?? (network.children('forward').length > 0 ? 'nat' : 'none'),

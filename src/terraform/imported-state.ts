@@ -85,16 +85,26 @@ export class ImportedState {
     });
   }
 
-  /** With what has to be there longer than a resource of that type, for the order of a destruction. */
+  /** With all others as what has to be there longer than a resource of that type. */
   depending(type: string): ImportedState {
     const others = this.#document.resources.filter((one) => one.type !== type);
     const dependencies = others.map((one) => `${one.type}.${one.name}`);
-    const resources = this.#document.resources.map((one) =>
-      one.type === type
-        ? { ...one, instances: one.instances.map((instance) => ({ ...instance, dependencies })) }
-        : one,
-    );
+    return this.withDependencies((one) => (one.type === type ? dependencies : undefined));
+  }
+
+  /** With the addresses of what has to be there longer than a resource, for the order of a destruction. */
+  withDependencies(of: (resource: ImportedResource) => readonly string[] | undefined): ImportedState {
+    const resources = this.#document.resources.map((one) => {
+      const dependencies = of(one);
+      if (!dependencies) return one;
+      return { ...one, instances: one.instances.map((instance) => ({ ...instance, dependencies })) };
+    });
     return this.#with({ resources });
+  }
+
+  /** With none of the resources but those. */
+  only(isWanted: (resource: ImportedResource) => boolean): ImportedState {
+    return this.#with({ resources: this.#document.resources.filter(isWanted) });
   }
 
   /** The state that is there, with those of our resources that it lacks. */

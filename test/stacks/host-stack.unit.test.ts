@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { emptyStack } from '../../stacks/empty-stack.ts';
+import { objectsOfHost } from '../../stacks/import-stack.ts';
 import { toText } from '../../stacks/json.ts';
 import { synthHost } from '../../stacks/synth.ts';
 import { host } from './intents.ts';
@@ -26,4 +27,23 @@ test.each([
   const uri = 'qemu+ssh://root@${host}/system';
   const nothing = { uri, networks: [], pools: [], images: [] };
   expect(toText(emptyStack(uri, backend))).toBe(toText(synthHost(nothing, backend)));
+});
+
+// What is missing in the list would never come back into a state that was lost.
+test('all that the stack makes in libvirt is in the list by which a lost state is found out', () => {
+  const { resource } = synthHost(host, { kind: 'implicit' }) as {
+    resource: Record<string, Record<string, { name: string; pool?: string }>>;
+  };
+  const made = Object.entries(resource).flatMap(([type, named]) =>
+    Object.entries(named).map(([name, { name: object, pool }]) => ({
+      type,
+      name,
+      object,
+      ...(pool && { pool }),
+    })),
+  );
+  const inLibvirt = made.filter(({ type }) => type !== 'terraform_data');
+  const sorted = (all: readonly { readonly type: string; readonly name: string }[]) =>
+    all.toSorted((a, b) => `${a.type}.${a.name}`.localeCompare(`${b.type}.${b.name}`));
+  expect(sorted(objectsOfHost(host))).toEqual(sorted(inLibvirt));
 });

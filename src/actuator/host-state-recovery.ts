@@ -1,0 +1,194 @@
+/**
+ * Brings the state of a host back that no longer knows what is there: from the serials that were kept, or base images by import.
+ * What is taken for ours is proven to be: of a network or pool a kept serial has the UUID; the name of an image says so, and
+ * a disk that stands on it that its upload came to an end. Other images are left to Terraform, which uploads them anew.
+ */
+
+import { emptyStack } from '../../stacks/empty-stack.ts';
+import { type ImportedObject, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
+import type { HostIntent } from '../../stacks/intent.ts';
+import { resourceId } from '../../stacks/resource-id.ts';
+import { Terminal } from '../errors.ts';
+import { isImageVolume, readVolumeName } from '../intent/names.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { ImportedState } from '../terraform/imported-state.ts';
+import { parseState, type State, StateCorrupt } from '../terraform/state.ts';
+import type { KeptState } from '../terraform/state-history.ts';
+import type { RunOptions, Terraform } from '../terraform/terraform.ts';
+import { importAside } from './import-aside.ts';
+import { knows, nextSerial } from './state-recovery.ts';
+import type { ActuatorOptions, VerbOptions } from './verbs.ts';
+import type { StackHome } from './workspaces.ts';
+
+/** One host whose state is in question, under its lock. */
+export interface HostRecovery {
+  readonly uri: string;
+  readonly home: StackHome;
+  readonly run: RunOptions & VerbOptions;
+}
+
+/**
+ * A state that is gone, or empty, becomes the one that was kept last, whatever of it is still wanted: only a state that knows
+ * what is no longer wanted removes it.
+ */
+export async function restoreHostState(options: ActuatorOptions, recovery: HostRecovery): Promise<void> {
+  const { home } = recovery;
+  const state = await options.terraform.state(home.workspace);
+  if (state?.resources.length) return;
+  const kept = await home.history.list();
+  const [last] = kept;
+  if (!last?.resources) return;
+  const restored = new ImportedState(await home.history.read(last));
+  await push(options, recovery, restored, state, kept);
+  tell(options, recovery, `serial ${last.serial}`);
+}
+
+/**
+ * Brings what `intent` names, and is there, into the state. Costs a look at the host when the state lacks anything. Throws
+ * Terminal NotOwned for a network or pool that nothing proves to be ours.
+ */
+export async function completeHostState(
+  options: ActuatorOptions,
+  recovery: HostRecovery,
+  intent: HostIntent,
+): Promise<void> {
+  const { terraform, libvirt } = options;
+  const { uri, home } = recovery;
+  const state = await terraform.state(home.workspace);
+  const unknown = objectsOfHost(intent).filter((one) => !knows(state, one));
+  let lacking = unknown.length > 0 ? await whatIsThere(libvirt(uri), unknown) : [];
+  if (lacking.length === 0) return;
+  const kept = await home.history.list();
+  let text = await terraform.stateText(home.workspace);
+  const add = (more: ImportedState) => {
+    text = text === '' ? more.text : more.addedTo(text).text;
+  };
+  const told: (() => void)[] = [];
+  for (const one of kept) {
+    const older = await home.history.read(one);
+    const found = lacking.filter((object) => hasVery(parseState(older), object));
+    if (found.length === 0) continue;
+    add(new ImportedState(older).only((resource) => found.some((object) => isSame(object, resource))));
+    lacking = lacking.filter((object) => !found.includes(object));
+    told.push(() => tell(options, recovery, `serial ${one.serial}`, found));
+  }
+  const [foreign] = lacking.filter(({ type }) => type !== 'libvirt_volume');
+  if (foreign) throw notOurs(libvirt(uri).uri, foreign);
+  if (lacking.length > 0) {
+    add(await importedImages(options, recovery, intent, lacking));
+    told.push(() => tell(options, recovery, 'import', lacking));
+  }
+  await push(options, recovery, new ImportedState(text), state, kept);
+  for (const say of told) say();
+}
+
+/** True if nothing of `intent` is missing in the state. One that cannot be read is not lost: it waits for a person. */
+export async function knowsAll(
+  terraform: Terraform,
+  { workspace }: StackHome,
+  intent: HostIntent,
+): Promise<boolean> {
+  try {
+    const state = await terraform.state(workspace);
+    return objectsOfHost(intent).every((object) => knows(state, object));
+  } catch (error) {
+    if (error instanceof StateCorrupt) return true;
+    throw error;
+  }
+}
+
+/** With the ids that the provider gives them. An image only if it is known to be whole. */
+async function whatIsThere(libvirt: Libvirt, objects: readonly StackObject[]): Promise<ImportedObject[]> {
+  const namesOf = (type: StackObject['type']) =>
+    objects.filter((one) => one.type === type).map(({ object }) => object);
+  const { networks, pools, volumes } = await libvirt.facts({
+    networks: namesOf('libvirt_network'),
+    volumesOf: [...namesOf('libvirt_pool'), ...objects.flatMap(({ pool }) => pool ?? [])],
+  });
+  const idOf = ({ type, object, pool }: StackObject) => {
+    if (type !== 'libvirt_volume') {
+      const all = type === 'libvirt_network' ? networks : pools;
+      return all.find(({ name }) => name === object)?.details?.uuid;
+    }
+    return volumes.find((one) => one.pool === pool && one.name === object)?.path;
+  };
+  const there = objects.flatMap((object) => {
+    const id = idOf(object);
+    return id === undefined ? [] : [{ ...object, id }];
+  });
+  const images = there.filter(({ type, object }) => type === 'libvirt_volume' && isImageVolume(object));
+  const whole = images.length > 0 ? await basesAmong(libvirt, new Set(images.map(({ id }) => id))) : [];
+  return there.filter(({ type, id }) => type !== 'libvirt_volume' || whole.includes(id));
+}
+
+/** Those of the paths on which root disks of machines stand: one is made only when its image is whole. */
+async function basesAmong(libvirt: Libvirt, paths: ReadonlySet<string>): Promise<string[]> {
+  const found = new Set<string>();
+  for (const { pool, name } of (await libvirt.inventory()).volumes) {
+    if (found.size === paths.size) break;
+    if (!readVolumeName(name)?.role.startsWith('root')) continue;
+    const base = (await libvirt.volume(pool, name))?.backingPath;
+    if (base !== undefined && paths.has(base)) found.add(base);
+  }
+  return [...found];
+}
+
+/** The provider reads all of an image but its source, which is ignored. */
+async function importedImages(
+  { terraform }: ActuatorOptions,
+  { uri, home, run }: HostRecovery,
+  { pools }: HostIntent,
+  images: readonly ImportedObject[],
+): Promise<ImportedState> {
+  const poolOf = (name: string) => images.find((one) => one.name === name)?.pool ?? '';
+  return importAside(terraform, home, uri, images, run, async (imported) =>
+    // Removed at once with its pool, an image would be looked for in one that is gone.
+    imported.withDependencies(({ name }) => {
+      const managed = pools.find((pool) => pool.name === poolOf(name));
+      return managed && [`libvirt_pool.${resourceId('pool', managed.name)}`];
+    }),
+  );
+}
+
+async function push(
+  { terraform }: ActuatorOptions,
+  { uri, home, run }: HostRecovery,
+  wanted: ImportedState,
+  state: State | undefined,
+  kept: readonly KeptState[],
+): Promise<void> {
+  const lineage = state?.lineage ?? kept[0]?.lineage;
+  const { text } = wanted.numbered(nextSerial(state, kept), lineage);
+  await terraform.pushState(home.workspace, emptyStack(uri, home.backend), text, run);
+}
+
+function tell(
+  { libvirt }: ActuatorOptions,
+  { uri, run }: HostRecovery,
+  from: string,
+  found: readonly StackObject[] = [],
+): void {
+  const objects = found.map(({ object }) => object);
+  run.onEvent?.({ type: 'state_recovered', host: libvirt(uri).uri, from, objects });
+}
+
+/** The very object, and not another one of its name. */
+function hasVery(state: State | undefined, object: ImportedObject): boolean {
+  return state?.resources.some((one) => isSame(object, one) && one.attributes['id'] === object.id) ?? false;
+}
+
+function isSame(
+  one: { readonly type: string; readonly name: string },
+  other: { readonly type: string; readonly name: string },
+): boolean {
+  return one.type === other.type && one.name === other.name;
+}
+
+function notOurs(uri: string, { type, object }: StackObject): Terminal {
+  const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
+  return new Terminal({
+    code: 'NotOwned',
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or the state was lost with all that was kept of it`,
+    fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: virsh -c '${uri}' ${command}-destroy ${object}, then ${command}-undefine ${object}`,
+  });
+}

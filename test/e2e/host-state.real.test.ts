@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { cluster, type ManifestObject, machine, manifest } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('host-state');
+
+const poolPath = () => join(here().host.directory, 'fujisan');
+const fujisan = () =>
+  cluster('fujisan', {
+    network: { name: 'fujisan', mode: 'nat', addresses: ['10.17.3.0/24'], bridge: 'fujisan0' },
+    pool: { name: 'fujisan', path: poolPath() },
+  });
+const make = (name: string) => machine(name, here().image);
+
+async function apply(...objects: readonly ManifestObject[]): Promise<string> {
+  const { exitCode, stderr } = await here().apply(objects);
+  expect(exitCode, stderr).toBe(0);
+  return stderr;
+}
+
+/** Where the state of the host lies. */
+async function directory(): Promise<string> {
+  const hosts = join(here().stateDir, 'hosts');
+  const [name] = await readdir(hosts);
+  return join(hosts, name ?? '');
+}
+
+const state = async () => join(await directory(), 'terraform.tfstate');
+const history = async () => join(await directory(), 'history');
+const read = async () => JSON.parse(await readFile(await state(), 'utf8'));
+
+/** The images of a pool, each as it was written: another upload gives another time. */
+async function images(path = here().host.poolPath): Promise<string[]> {
+  const names = (await readdir(path)).filter((name) => name.startsWith('caplv-image-'));
+  return Promise.all(
+    names.map(async (name) => {
+      const { ino, mtimeMs } = await stat(join(path, name));
+      return `${name} ${ino} ${mtimeMs}`;
+    }),
+  );
+}
+
+const ids = async () => [
+  await here().virsh('net-uuid', 'fujisan'),
+  await here().virsh('pool-uuid', 'fujisan'),
+  ...(await images(poolPath())),
+];
+
+async function deleted(...objects: readonly ManifestObject[]): Promise<void> {
+  const { exitCode, stderr } = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...objects) });
+  expect(exitCode, stderr).toBe(0);
+}
+
+afterEach(async () => {
+  expect(await here().domains()).toEqual([]);
+  expect(await here().volumes()).toEqual([]);
+  expect(await here().virsh('net-list', '--all', '--name')).not.toContain('fujisan');
+  expect(await here().virsh('pool-list', '--all', '--name')).not.toContain('fujisan');
+  expect(existsSync(poolPath())).toBe(false);
+  expect(await here().stateFiles()).toEqual([]);
+});
+
+describe('the state of a host with a network and a pool of a Cluster', () => {
+  const losses: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['deleted', async () => rm(await state())],
+    ['emptied', async () => truncate(await state(), 0)],
+    [
+      'replaced by one that knows nothing, as a caplv that could not bring it back left it',
+      async () => {
+        const nothing = { ...(await read()), serial: 1, lineage: crypto.randomUUID(), resources: [] };
+        await writeFile(await state(), JSON.stringify(nothing));
+      },
+    ],
+  ];
+  test.each(losses)('%s, comes back from the serial that was kept last', async (_, lose) => {
+    await apply(fujisan(), make('first'));
+    const before = await ids();
+    await lose();
+    expect(await apply(make('second'))).toMatch(/back from serial \d+\n/);
+    expect(await ids()).toEqual(before);
+    await deleted(fujisan(), make('first'), make('second'));
+  });
+
+  test('out of which somebody took network and pool, knows them again', async () => {
+    await apply(fujisan(), make('first'));
+    const before = await ids();
+    const whole = await read();
+    const resources = whole.resources.filter(({ type }: { type: string }) => type === 'libvirt_volume');
+    await writeFile(await state(), JSON.stringify({ ...whole, serial: whole.serial + 1, resources }));
+    expect(await apply(make('second'))).toMatch(/back from serial \d+ fujisan fujisan\n/);
+    expect(await ids()).toEqual(before);
+    await deleted(fujisan(), make('first'), make('second'));
+  });
+
+  test('lost with all that was kept of it, is not guessed: the error tells what to do, and that helps', async () => {
+    await apply(fujisan(), make('first'));
+    const before = await ids();
+    await rm(await directory(), { recursive: true });
+    const { exitCode, stderr } = await here().apply([make('second')]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/has a network "fujisan" that .* no Terraform state knows.* \[NotOwned\]/);
+    expect(stderr).toMatch(/fix: .*nothing of the network but its name .*net-undefine fujisan/);
+
+    const used = cluster('fujisan', { network: { name: 'fujisan' }, pool: { name: 'fujisan' } });
+    const { stderr: told } = await here().apply([used], ['-v']);
+    expect(told).toMatch(/^fujisan .*StateRecovered: .* back from import caplv-image-\S+$/m);
+    await apply(make('second'));
+    expect(await ids()).toEqual(before);
+    await deleted(used, make('first'), make('second'));
+    await here().virsh('net-destroy', 'fujisan');
+    await here().virsh('net-undefine', 'fujisan');
+    await here().virsh('pool-destroy', 'fujisan');
+    await here().virsh('pool-delete', 'fujisan');
+    await here().virsh('pool-undefine', 'fujisan');
+  });
+
+  test('lost, still lets everything go', async () => {
+    await apply(fujisan(), make('first'));
+    await rm(await state());
+    await deleted(fujisan(), make('first'));
+  });
+});
+
+describe('the state of a host with nothing but an image', () => {
+  test('lost with all that was kept of it, comes back by import, without another upload', async () => {
+    await apply(make('first'));
+    const before = await images();
+    await rm(await directory(), { recursive: true });
+    expect(await apply(make('second'))).toMatch(/back from import caplv-image-\S+\n/);
+    expect(await images()).toEqual(before);
+    expect(await apply(make('third'))).not.toContain('back from');
+    await deleted(make('first'), make('second'), make('third'));
+  });
+
+  test('lost with its history, and the note of what was applied still there, is missed before the next machine', async () => {
+    await apply(make('first'));
+    const before = await images();
+    await rm(await state());
+    await rm(await history(), { recursive: true });
+    expect(await apply(make('second'))).toMatch(/back from import caplv-image-\S+\n/);
+    expect(await images()).toEqual(before);
+    await deleted(make('first'), make('second'));
+  });
+
+  test('knows no image of which a killed upload left a part: that is uploaded anew', async () => {
+    await apply(make('first'));
+    const [image = ''] = (await images()).map((one) => one.split(' ')[0] ?? '');
+    await deleted(make('first'));
+    const { size } = await stat(here().lab.imagePath);
+    await here().virsh('vol-create-as', 'default', image, String(size), '--format', 'qcow2');
+    expect(await apply(make('first'))).not.toContain('back from');
+    expect(
+      (await readFile(join(here().host.poolPath, image))).equals(await readFile(here().lab.imagePath)),
+    ).toBe(true);
+    await deleted(make('first'));
+  });
+});
