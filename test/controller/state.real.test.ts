@@ -1,4 +1,4 @@
-import { glob, readdir, writeFile } from 'node:fs/promises';
+import { glob, readdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -122,6 +122,43 @@ describe('a state Secret that somebody deleted', () => {
     expect(await lab.kubectl('describe', 'machine', 'gone')).toMatch(/StateRecovered.* import default\.gone/);
     const owner = (await lab.get('gone'))?.metadata.uid;
     expect((await stateOf('gone'))?.metadata.ownerReferences).toMatchObject([{ uid: owner }]);
+  });
+});
+
+describe('the state Secret of a host that somebody deleted', () => {
+  const ofHost = ['-l', 'tfstateSecretSuffix=caplv-host'];
+  /** When the images were uploaded. */
+  const uploads = async () => {
+    const pool = lab.lab.hosts[0]?.poolPath ?? '';
+    const names = (await readdir(pool)).filter((name) => name.startsWith('caplv-image-'));
+    return Promise.all(names.map(async (name) => `${name} ${(await stat(join(pool, name))).mtimeMs}`));
+  };
+
+  it('comes back from the serial that was kept last, and lets the image go with the last machine', async () => {
+    await made('standing');
+    const before = await uploads();
+    await lab.kubectl('delete', 'secrets', ...ofHost);
+    await made('next');
+    expect(await lab.kubectl('describe', 'machine', 'next')).toMatch(
+      /StateRecovered.* of qemu\S+ back from serial \d+/,
+    );
+    expect(await uploads()).toEqual(before);
+  });
+
+  it('comes back by import of the image when no kept serial is left', async () => {
+    await made('standing');
+    const before = await uploads();
+    await lab.kubectl('delete', 'secrets', '--all');
+    await made('next');
+    expect(await lab.kubectl('describe', 'machine', 'next')).toMatch(
+      /StateRecovered.* back from import caplv-image-/,
+    );
+    expect(await uploads()).toEqual(before);
+  });
+
+  it('still lets the image go with the last machine', async () => {
+    await made('last');
+    await lab.kubectl('delete', 'secrets', ...ofHost);
   });
 });
 
