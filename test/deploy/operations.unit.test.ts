@@ -49,6 +49,14 @@ it.each(['Dockerfile', 'Dockerfile.rootfs'])(
   },
 );
 
+it.each([
+  'deploy/image/root/usr/local/bin/caplv',
+  'deploy/systemd/caplv.service',
+  'test/soak/soak.real.test.ts',
+])('V8 stays within the memory that docs/operations.md counts on, by %s', (file) =>
+  expect(text(file)).toContain('--max-semi-space-size=8'),
+);
+
 it('a stopped service leaves its terraform alone, for longer than caplv waits for it', () => {
   const unit = text('deploy/systemd/caplv.service');
   expect(unit).toContain('\nKillMode=mixed\n');
