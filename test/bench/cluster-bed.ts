@@ -90,9 +90,10 @@ export class ClusterBed {
     return this.controller.child.pid ?? 0;
   }
 
-  /** The bundled program, as users have it. */
+  /** The bundled program, as users have it, and started as in the image. */
   async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
-    const all = { ...this.lab.env(), CAPLV_VERBOSE: undefined, ...env };
+    const NODE_OPTIONS = '--max-semi-space-size=8';
+    const all = { ...this.lab.env(), CAPLV_VERBOSE: undefined, NODE_OPTIONS, ...env };
     this.#starting = ControllerProcess.start(all, [], 'Starting', PROGRAM);
     this.#controller = await this.#starting;
   }
