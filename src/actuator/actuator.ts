@@ -7,39 +7,28 @@ import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { type SeededMachine, writeSeed } from '../../stacks/seed-file.ts';
-import { CaplvError, Transient } from '../errors.ts';
-import { domainName, isOwnedBy, type MachineIdentity } from '../intent/names.ts';
+import { CaplvError } from '../errors.ts';
+import type { MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { ObjectKey } from '../store/store.ts';
 import type { Lock } from '../terraform/lock.ts';
-import type { ResourceChange } from '../terraform/plan.ts';
-import type { State } from '../terraform/state.ts';
 import { traced } from '../tracing.ts';
 import { classified } from './failures.ts';
-import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
-import {
-  type MachineLocation,
-  poolsIn,
-  poolsOf,
-  type ReservedAddresses,
-  reservationsOf,
-} from './machine-location.ts';
-import { dataIsGone, missingVolume, NEW_DOMAIN } from './missing-volume.ts';
+import { type HostedMachine, ownDomain, shutDown } from './guest.ts';
+import { clearLeftovers, factsOf, releaseAddresses } from './host-clearing.ts';
+import { findLeftovers, removeLeftovers } from './leftovers.ts';
+import { changeMachine, replaced } from './machine-change.ts';
+import { type MachineLocation, poolsIn, reservationsOf } from './machine-location.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan-preview.ts';
-import { planId } from './plan-report.ts';
-import { destructiveChanges, refuseReplacement } from './replace-guard.ts';
 import { refuseForeignState } from './state-ownership.ts';
-import { isIncomplete, type Recovery, recoveredState, recoverState } from './state-recovery.ts';
+import { isIncomplete, recoveredState, recoverState } from './state-recovery.ts';
 import { type Restored, restoreState } from './state-restore.ts';
-import { brokenOff, explainsLeftovers, forgetUnfinished, noted, unfinishedVerb } from './unfinished.ts';
+import { noted, unfinishedVerb } from './unfinished.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './verbs.ts';
 import { refuseDisguisedVolumes } from './volume-guard.ts';
 import { type StackHome, seedDirectory } from './workspaces.ts';
-
-/** For a guest that is to be off and stays: there is no hurry. */
-const DEFAULT_SHUTDOWN_MS = 60_000;
 
 /** Time enough for a look of somebody else. */
 const FORGET_LOCK_MS = 5_000;
@@ -60,11 +49,10 @@ export class Actuator {
     sources: readonly AddressSource[] = [],
   ): Promise<DomainObservation | undefined> {
     return classified(async () => {
-      const libvirt = this.#options.libvirt(machine.uri);
-      const observed = await libvirt.domain(domainName(machine));
-      if (!observed || !isOwnedBy(machine, observed.description)) return undefined;
-      if (observed.state !== 'running' || observed.addresses.length > 0 || sources.length === 0)
+      const observed = await ownDomain(this.#options, machine);
+      if (observed?.state !== 'running' || observed.addresses.length > 0 || sources.length === 0)
         return observed;
+      const libvirt = this.#options.libvirt(machine.uri);
       return { ...observed, addresses: await libvirt.addresses(observed.name, sources) };
     });
   }
@@ -81,11 +69,7 @@ export class Actuator {
   }
 
   /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state-restore.ts. */
-  async restoreState(
-    machine: MachineIdentity & { readonly uri: string },
-    serial: number,
-    options: VerbOptions = {},
-  ): Promise<Restored> {
+  async restoreState(machine: HostedMachine, serial: number, options: VerbOptions = {}): Promise<Restored> {
     return this.#locked(machine, 'state restore', options, (home, lock) =>
       restoreState(this.#options, home, machine.uri, serial, lock),
     );
@@ -104,14 +88,14 @@ export class Actuator {
   ): Promise<PlanPreview> {
     return this.#locked(intent, 'plan', options, async (home, lock) => {
       const state = await this.#options.terraform.state(home.workspace);
-      await this.#refuseForeign(intent, state);
+      await refuseForeignState(this.#options, intent, state);
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
       return this.#withConfig(intent, home, async (config, seeded) => {
         const recovered = isIncomplete(seeded, state)
           ? await recoveredState(
               this.#options,
               { intent, seeded, home, run },
-              await this.#factsOf(intent),
+              await factsOf(this.#options, intent),
               state,
             )
           : undefined;
@@ -132,14 +116,14 @@ export class Actuator {
       this.#withConfig(intent, home, async (config, seeded) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
-        const recovery = { intent, seeded, home, config, run: { providerKey: intent.uri, lock, ...options } };
+        const run = { providerKey: intent.uri, lock, ...options };
+        const recovery = { intent, seeded, home, config, run };
         // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
-          return this.#change(recovery, facts, options);
-        await this.#clearLeftovers(intent, facts, home, state, options);
-        await this.#releaseAddresses(intent, reservationsOf(intent));
+          return changeMachine(this.#options, recovery, facts, options);
+        await clearLeftovers(this.#options, recovery, facts, state);
+        await releaseAddresses(this.#options, intent, reservationsOf(intent));
         await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
-        const run = { providerKey: intent.uri, lock, ...options };
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
     );
@@ -153,7 +137,7 @@ export class Actuator {
     await this.#locked(intent, 'update', options, (home, lock) =>
       this.#withConfig(intent, home, (config, seeded) => {
         const run = { providerKey: intent.uri, lock, ...options };
-        return this.#change({ intent, seeded, home, config, run }, facts, options);
+        return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
       }),
     );
   }
@@ -170,9 +154,9 @@ export class Actuator {
       const { terraform, libvirt } = this.#options;
       const state = await terraform.state(home.workspace);
       // Terraform would wait for a host that is away for much longer than a look does.
-      await this.exists(machine);
-      await this.#refuseForeign(machine, state);
-      await this.#shutDown(machine, options.shutdownTimeoutMs, options);
+      await ownDomain(this.#options, machine);
+      await refuseForeignState(this.#options, machine, state);
+      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
         const config = emptyStack(machine.uri, home.backend);
@@ -181,7 +165,7 @@ export class Actuator {
       const observer = libvirt(machine.uri);
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
-      await this.#releaseAddresses(machine, machine.reservations);
+      await releaseAddresses(this.#options, machine, machine.reservations);
       await home.discard();
     });
   }
@@ -206,7 +190,7 @@ export class Actuator {
 
   /** Removes one volume of a machine, unless its state knows it by now. The caller has proven that it is ours and in nobody's use. */
   async removeVolume(
-    machine: MachineIdentity & { readonly uri: string },
+    machine: HostedMachine,
     { pool, volume }: { readonly pool: string; readonly volume: string },
   ): Promise<void> {
     await this.#locked(machine, 'remove a volume', {}, async (home) => {
@@ -214,87 +198,6 @@ export class Actuator {
       if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
       await this.#options.libvirt(machine.uri).removeVolume(pool, volume);
     });
-  }
-
-  #factsOf(intent: MachineIntent): Promise<HostFacts> {
-    return this.#options.libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });
-  }
-
-  /** Plan, guard, apply. */
-  async #change(recovery: Recovery, facts: HostFacts, options: UpdateOptions): Promise<void> {
-    const { terraform } = this.#options;
-    const { intent, home, config, run } = recovery;
-    const state = await terraform.state(home.workspace);
-    await this.#refuseForeign(intent, state);
-    const broken = await brokenOff(home, state, facts.domains.includes(intent.domain.name));
-    await recoverState(this.#options, recovery, facts, state);
-    if (!intent.domain.running) await this.#stop(intent, options);
-    const planning = { ...run, save: true, replace: replaced(options) };
-    const plan = await terraform.plan(home.workspace, config, planning).catch(async (error: unknown) => {
-      const volume = missingVolume(error);
-      if (volume === undefined) throw error;
-      await this.#removeBroken(intent, volume, options);
-    });
-    // Without its domain it can be planned; and what removing it takes was asked for.
-    if (!plan) {
-      const { review: _, onlyApproved: __, ...rest } = options;
-      return this.#change(recovery, facts, rest);
-    }
-    if (plan.action === 'none') {
-      if (broken !== undefined) await forgetUnfinished(home);
-      return;
-    }
-    // What a broken create left was never in use: it may be replaced.
-    const approved = options.approvedPlan === planId(intent, plan);
-    if (options.onlyApproved && !approved) throw planChanged();
-    const allowed = approved || options.allowReplace || broken === 'create';
-    if (!allowed) {
-      const isOn = async () =>
-        (await this.exists({ ...intent, pools: [], reservations: [] }))?.state === 'running';
-      await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run), isOn);
-    }
-    await options.review?.(plan, approved);
-    const seen = (await options.beforeApply?.()) ?? facts;
-    if (plan.changes.some(makesDomain))
-      await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
-    await this.#clearLeftovers(intent, seen, home, await terraform.state(home.workspace), options);
-    if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
-      await this.#shutDown(
-        { ...intent, pools: [], reservations: [] },
-        options.shutdownTimeoutMs ?? 0,
-        options,
-      );
-    }
-    // Also of a domain that a broken replacement has removed already.
-    if (plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action !== 'update')) {
-      await this.#releaseAddresses(intent, reservationsOf(intent));
-    }
-    await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
-    // Any change in place starts a domain that is off; its guest has not yet begun anything.
-    const now = intent.domain.running
-      ? undefined
-      : await this.exists({ ...intent, pools: [], reservations: [] });
-    if (now?.state === 'running') {
-      await this.#options.libvirt(intent.uri).powerOff(intent.domain.name);
-    }
-  }
-
-  /** Removes a domain that lacks a disk, if that loses nothing but what an image has, or may lose more. */
-  async #removeBroken(intent: MachineIntent, volume: string, options: UpdateOptions): Promise<void> {
-    const location = { ...intent, pools: [], reservations: [] };
-    const observed = await this.exists(location);
-    if (!observed) throw notOwned(intent.domain.name);
-    const isImage = volume === intent.rootDisk.volume && observed.state !== 'running';
-    if (!isImage && !options.allowReplace) throw dataIsGone(volume);
-    await options.review?.(NEW_DOMAIN, false);
-    await this.#shutDown(location, options.shutdownTimeoutMs ?? 0, options);
-    await this.#options.libvirt(intent.uri).removeDomain(observed.name);
-    options.onEvent?.({ type: 'leftovers_removed', names: [observed.name] });
-  }
-
-  async #refuseForeign(machine: MachineLocation | MachineIntent, state: State | undefined): Promise<void> {
-    if (this.#options.trustsStates) return;
-    await refuseForeignState(machine, state, this.#options.libvirt(machine.uri));
   }
 
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
@@ -315,7 +218,7 @@ export class Actuator {
 
   /** One verb at a time a machine, also between processes; failures leave classified. */
   #locked<T>(
-    machine: MachineIdentity & { readonly uri: string },
+    machine: HostedMachine,
     operation: string,
     options: VerbOptions,
     work: (home: StackHome, lock: Lock) => Promise<T>,
@@ -334,81 +237,4 @@ export class Actuator {
       }
     });
   }
-
-  async #clearLeftovers(
-    intent: MachineIntent,
-    facts: HostFacts,
-    home: StackHome,
-    state: State | undefined,
-    options: VerbOptions,
-  ): Promise<void> {
-    const observer = this.#options.libvirt(intent.uri);
-    if (isEmpty(await findLeftovers(intent, facts, observer, state))) return;
-    // Looked at again before anything is removed: the facts are from before the lock.
-    const leftovers = await findLeftovers(intent, await this.#factsOf(intent), observer, state);
-    if (isEmpty(leftovers)) return;
-    if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
-    // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
-    if (!(await explainsLeftovers(home, state))) return;
-    options.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
-  }
-
-  /** The provider makes reservations and never takes them back (0.8.3); one that stays blocks its address for the next. */
-  async #releaseAddresses(
-    machine: MachineIdentity & { readonly uri: string },
-    reservations: readonly ReservedAddresses[],
-  ): Promise<void> {
-    if (reservations.length === 0) return;
-    const libvirt = this.#options.libvirt(machine.uri);
-    const others = (await libvirt.domains()).filter(({ description }) => !isOwnedBy(machine, description));
-    const foreign = new Set(others.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
-    for (const { network, hostname, addresses } of reservations) {
-      await libvirt.removeReservations(network, hostname, addresses, foreign);
-    }
-  }
-
-  /** The provider starts domains and never stops one (0.8.3), so a guest that is to be off is asked. */
-  async #stop(intent: MachineIntent, options: UpdateOptions): Promise<void> {
-    const timeoutMs = options.shutdownTimeoutMs || DEFAULT_SHUTDOWN_MS;
-    if ((await this.#shutDown({ ...intent, pools: [], reservations: [] }, timeoutMs, options)) === 'off')
-      return;
-    throw new Transient({
-      code: 'LibvirtError',
-      message: `the guest did not shut down within ${timeoutMs / 1_000} s`,
-      fix: `shut it down from inside, or power it off: virsh destroy ${intent.domain.name}`,
-      retryAfterMs: 30_000,
-    });
-  }
-
-  async #shutDown(
-    machine: MachineLocation,
-    timeoutMs: number,
-    options: VerbOptions,
-  ): Promise<'off' | 'timeout'> {
-    if (timeoutMs <= 0) return 'timeout';
-    const observed = await this.exists(machine);
-    if (observed?.state !== 'running') return 'off';
-    options.onEvent?.({ type: 'shutdown_requested', timeoutMs });
-    const outcome = await this.#options.libvirt(machine.uri).shutdown(observed.name, { timeoutMs });
-    if (outcome === 'timeout') options.onEvent?.({ type: 'shutdown_timeout' });
-    return outcome;
-  }
-}
-
-/** Addresses for `terraform plan -replace`. */
-function replaced({ replaceDomain }: Pick<UpdateOptions, 'replaceDomain'>): readonly string[] {
-  return replaceDomain ? ['libvirt_domain.machine'] : [];
-}
-
-function makesDomain({ type, action }: ResourceChange): boolean {
-  return type === 'libvirt_domain' && (action === 'create' || action === 'replace');
-}
-
-function planChanged(): Transient {
-  return new Transient({
-    code: 'Conflict',
-    message: 'what would change is no longer what was approved',
-    fix: 'look at the new plan, and approve that',
-    retryAfterMs: 1_000,
-  });
 }

@@ -8,17 +8,20 @@ import { Terminal } from '../errors.ts';
 import { domainName, isOwnedBy, isVolumeOf, type MachineIdentity } from '../intent/names.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { State, StateResource } from '../terraform/state.ts';
+import type { HostedMachine } from './guest.ts';
+import type { ActuatorOptions } from './verbs.ts';
 
 const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 'libvirt_ignition'];
 
 /** Throws Terminal NotOwned for a state that names what is not the machine's. */
 export async function refuseForeignState(
-  machine: MachineIdentity,
+  { trustsStates, libvirt }: ActuatorOptions,
+  machine: HostedMachine,
   state: State | undefined,
-  libvirt: Libvirt,
 ): Promise<void> {
+  if (trustsStates) return;
   for (const resource of state?.resources ?? []) {
-    if (await isOwn(machine, resource, libvirt)) continue;
+    if (await isOwn(machine, resource, libvirt(machine.uri))) continue;
     throw new Terminal({
       code: 'NotOwned',
       message: `the Terraform state of ${machine.name} names ${resource.address}, which is not this Machine's`,
