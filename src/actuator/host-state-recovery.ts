@@ -188,7 +188,7 @@ function notOurs(uri: string, { type, object }: StackObject): Terminal {
   const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
   return new Terminal({
     code: 'NotOwned',
-    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or the state was lost with all that was kept of it`,
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or a run broke while it made it, or the state was lost with all that was kept of it`,
     fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: virsh -c '${uri}' ${command}-destroy ${object}, then ${command}-undefine ${object}`,
   });
 }
