@@ -10,7 +10,7 @@ import { TokenBucket } from './token-bucket.ts';
 
 /**
  * As the core API has it: `kubectl describe` orders events by `lastTimestamp`, which events.k8s.io calls deprecated and refuses in
- * a new event. Without it events stand in the order of their names, which are hashes here.
+ * a new event. That has whole seconds, in which all of a create may happen; within one, events stand in the order of their names.
  * https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#event-v1-core
  */
 export interface KubeEvent extends KubeObject {
@@ -67,6 +67,8 @@ const MAX_NOTE_LENGTH = 1024;
 
 interface Entry {
   readonly event: KubeEvent;
+  /** It may have been recorded before. */
+  isOld: boolean;
   count: number;
   lastObserved: Date;
   /** What happened since the event was written. */
@@ -74,32 +76,37 @@ interface Entry {
 }
 
 /**
- * Records events. The same event again counts up the first one, across restarts too, for its name is derived from what
+ * Records events. The same event again counts up the first one, across restarts too, for a label of it is derived from what
  * it says. Recording never fails and never waits.
  */
 export class EventRecorder {
   private readonly options: EventRecorderOptions;
+  /** By what they say. */
   private readonly entries = new Map<string, Entry>();
   /** By uid of the object. */
   private readonly limits = new Map<string | undefined, TokenBucket>();
   private writing: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
+  /** When the first was recorded, in ms since 1970. */
+  private begun: number | undefined;
 
   constructor(options: EventRecorderOptions) {
     this.options = options;
   }
 
   record(object: KubeObject, details: EventDetails): void {
+    this.begun ??= Date.now();
     this.forgetOld();
     const event = this.combine(newEvent(object, details, this.options.controller), object);
-    const known = this.entries.get(event.metadata.name);
+    const known = this.entries.get(identityOf(event));
     if (known) {
       known.lastObserved = new Date();
       known.event.lastTimestamp = known.lastObserved.toISOString();
       known.unwritten += 1;
       this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
     } else if (this.isAllowed(object)) {
-      this.entries.set(event.metadata.name, { event, count: 0, lastObserved: new Date(), unwritten: 1 });
+      const isOld = this.isOld(object);
+      this.entries.set(identityOf(event), { event, isOld, count: 0, lastObserved: new Date(), unwritten: 1 });
       void this.flush();
     } else {
       this.options.log.debug('Too many events about one object, dropping', {
@@ -122,8 +129,8 @@ export class EventRecorder {
     const { store, controller, log } = this.options;
     const { event, unwritten } = entry;
     try {
+      if (entry.count === 0 && entry.isOld) await this.recall(entry);
       if (entry.count > 0 || !(await this.create(entry, unwritten))) {
-        if (entry.count === 0) await this.recall(entry);
         const counted = countedTo(entry.count + unwritten, entry);
         await store.apply(EventKind, counted, { fieldManager: controller });
       }
@@ -135,12 +142,12 @@ export class EventRecorder {
       if (error instanceof ApiError && (error.code === 0 || error.code === 429 || error.code >= 500)) {
         this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
       } else {
-        this.entries.delete(event.metadata.name);
+        this.entries.delete(identityOf(event));
       }
     }
   }
 
-  /** Nearly every event is new, and one request is enough for it. False: there is one of that name. */
+  /** Nearly every event is new, and one request is enough for it. False: it was made by a try whose answer was lost. */
   private async create(entry: Entry, count: number): Promise<boolean> {
     const { store, controller } = this.options;
     try {
@@ -154,21 +161,33 @@ export class EventRecorder {
 
   /** What was written before this process began, perhaps by another pod. The API server lets nothing of it change but the series. */
   private async recall(entry: Entry): Promise<void> {
-    const existing = await this.options.store.get(EventKind, keyOf(entry.event));
+    const { namespace = '' } = entry.event.metadata;
+    const labelSelector = `${identityLabel(entry.event.reportingComponent)}=${identityOf(entry.event)}`;
+    const [existing] = await this.options.store.list(EventKind, { namespace, labelSelector });
+    entry.isOld = false;
     if (!existing) return;
     const { eventTime, action, reportingInstance } = existing;
+    const { name } = existing.metadata;
     Object.assign(entry.event, { eventTime, action, reportingInstance });
+    entry.event.metadata = { ...entry.event.metadata, name };
     entry.count = existing.series?.count ?? 1;
   }
 
   /** The event itself, or the one that stands for many that differ in their notes only. */
   private combine(event: KubeEvent, object: KubeObject): KubeEvent {
-    if (this.entries.has(event.metadata.name)) return event;
+    if (this.entries.has(identityOf(event))) return event;
     const similar = [...this.entries.values()].filter(({ event: other }) => isSimilar(other, event));
     if (similar.length < MAX_SIMILAR) return event;
     const note = `(combined from similar events): ${similar[0]?.event.message ?? event.message}`;
     const combined = { type: event.type, reason: event.reason, action: event.action, note };
     return similar.at(MAX_SIMILAR)?.event ?? newEvent(object, combined, event.reportingComponent);
+  }
+
+  /** Events about it may have been recorded by another process, or have been forgotten by this one. */
+  private isOld({ metadata }: KubeObject): boolean {
+    const { begun = 0 } = this;
+    const known = Math.max(begun, Date.now() - FORGET_AFTER_MS);
+    return secondOf(metadata.creationTimestamp) < secondOf(known);
   }
 
   private isAllowed(object: KubeObject): boolean {
@@ -181,8 +200,8 @@ export class EventRecorder {
   private forgetOld(): void {
     const now = Date.now();
     const inUse = new Set<string | undefined>();
-    for (const [name, { event, lastObserved, unwritten }] of this.entries) {
-      if (unwritten === 0 && now - lastObserved.getTime() > FORGET_AFTER_MS) this.entries.delete(name);
+    for (const [identity, { event, lastObserved, unwritten }] of this.entries) {
+      if (unwritten === 0 && now - lastObserved.getTime() > FORGET_AFTER_MS) this.entries.delete(identity);
       else inUse.add(event.involvedObject.uid);
     }
     for (const id of this.limits.keys()) if (!inUse.has(id)) this.limits.delete(id);
@@ -206,7 +225,11 @@ function newEvent(
   return {
     apiVersion: 'v1',
     kind: 'Event',
-    metadata: { name: `${name.slice(0, 230)}.${hash}`, namespace: namespace ?? 'default' },
+    metadata: {
+      name: `${name.slice(0, 230)}.${nextOrdinal()}`,
+      namespace: namespace ?? 'default',
+      labels: { [identityLabel(controller)]: hash },
+    },
     eventTime: microTime(now),
     type,
     reason,
@@ -217,6 +240,28 @@ function newEvent(
     reportingInstance: hostname().slice(0, 128) || 'unknown',
     lastTimestamp: now.toISOString(),
   };
+}
+
+/** Of a label with a hash of what an event says, by which the same is found again. */
+function identityLabel(controller: string): string {
+  return `${controller.split('/')[0]}/event`;
+}
+
+function identityOf({ metadata, reportingComponent }: KubeEvent): string {
+  return metadata.labels?.[identityLabel(reportingComponent)] ?? '';
+}
+
+let lastOrdinal = 0;
+
+/** Microseconds since 1970, always later than the one before, in hexadecimal digits of one length: names in the order of events. */
+function nextOrdinal(): string {
+  lastOrdinal = Math.max(lastOrdinal + 1, Date.now() * 1_000);
+  return lastOrdinal.toString(16).padStart(13, '0');
+}
+
+/** Whole seconds since 1970, as the API server has them. */
+function secondOf(time: string | number = 0): number {
+  return Math.floor(new Date(time).getTime() / 1_000);
 }
 
 function isSimilar(a: KubeEvent, b: KubeEvent): boolean {

@@ -42,6 +42,20 @@ async function eventsOf({ metadata }: Widget): Promise<KubeEvent[]> {
   return items.filter(({ involvedObject }) => involvedObject.uid === metadata.uid);
 }
 
+function at(now: number, work: () => void): void {
+  vi.useFakeTimers({ toFake: ['Date'], now });
+  try {
+    work();
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+/** When what was recorded is forgotten. */
+const later = (work: () => void) => at(Date.now() + 3_600_000, work);
+/** By a process that has recorded before the object was made. */
+const earlier = (work: () => void) => at(Date.now() - 5_000, work);
+
 async function describe(name: string): Promise<string> {
   const args = ['--kubeconfig', lab.kubeconfig, 'describe', 'widget', name];
   return (await promisify(execFile)(lab.kubectl, args)).stdout;
@@ -65,9 +79,25 @@ it('is counted up when it happens again, also after a restart of the controller'
   expect(await eventsOf(object)).toMatchObject([{ series: { count: 5 } }]);
 
   const restarted = newRecorder();
-  restarted.record(object, painted);
+  later(() => restarted.record(object, painted));
   await restarted.flush();
   expect(await eventsOf(object)).toMatchObject([{ series: { count: 6 } }]);
+});
+
+it('is counted up when it happens again long after', async () => {
+  const object = await created('forgotten');
+  const recorder = newRecorder();
+  recorder.record(object, painted);
+  await recorder.flush();
+  later(() => {
+    recorder.record(object, { ...painted, reason: 'Other' });
+    recorder.record(object, painted);
+  });
+  await recorder.flush();
+  expect(await eventsOf(object)).toMatchObject([
+    { reason: 'Painted', series: { count: 2 } },
+    { reason: 'Other' },
+  ]);
 });
 
 it('is counted up by the pod that takes over, whose name is another', async () => {
@@ -78,12 +108,14 @@ it('is counted up by the pod that takes over, whose name is another', async () =
   const [event] = await eventsOf(object);
   if (!event) throw new Error('there is no event');
   await client.delete(EventKind, keyOf(event));
-  const { name, namespace } = event.metadata;
-  const before = { ...event, metadata: { name, namespace }, reportingInstance: 'pod-that-is-gone' };
+  const { name, namespace, labels } = event.metadata;
+  const before = { ...event, metadata: { name, namespace, labels }, reportingInstance: 'pod-that-is-gone' };
   await client.create(EventKind, before as KubeEvent);
 
   const next = newRecorder();
-  for (let times = 2; times <= 3; times += 1) next.record(object, painted);
+  later(() => {
+    for (let times = 2; times <= 3; times += 1) next.record(object, painted);
+  });
   await next.flush();
   next.record(object, painted);
   await next.flush();
@@ -93,13 +125,15 @@ it('is counted up by the pod that takes over, whose name is another', async () =
 });
 
 it('costs one request when it is new', async () => {
-  const object = await created('new');
   const metrics = new Metrics();
   const counted = await labClient(lab, metrics);
   const store = new KubernetesStore(counted, { log, metrics });
   const recorder = new EventRecorder({ store, controller: 'test.caplv.dev/painter', log });
-  recorder.record(object, painted);
-  recorder.record(object, { ...painted, note: 'Painted it blue in 2 s' });
+  const object = await created('new');
+  earlier(() => {
+    recorder.record(object, painted);
+    recorder.record(object, { ...painted, note: 'Painted it blue in 2 s' });
+  });
   await recorder.flush();
   counted.close();
   expect(await eventsOf(object)).toHaveLength(2);
@@ -139,6 +173,18 @@ it('stands in the order in which things happened, in kubectl describe, with its 
   expect(rows.map(({ reason }) => reason)).toEqual([...reasons.slice(1), 'Step1']);
   expect(rows.slice(0, 19).map(({ age }) => age)).toEqual(reasons.slice(1).map((_, index) => 29 - index));
   expect(rows.at(-1)?.row).toMatch(/\(x2 over 30m\)/);
+});
+
+it('stands in that order also where all happened within one second', async () => {
+  const object = await created('quick');
+  const recorder = newRecorder();
+  const reasons = Array.from({ length: 10 }, (_, index) => `Step${index + 1}`);
+  at(Date.now(), () => {
+    for (const reason of reasons) recorder.record(object, { ...painted, reason });
+  });
+  await recorder.flush();
+  const told = (await describe('quick')).matchAll(/^ +Normal +(Step\d+) /gm);
+  expect([...told].map(([, reason]) => reason)).toEqual(reasons);
 });
 
 it('stands for many that differ only in what they say', async () => {
