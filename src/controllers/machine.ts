@@ -255,11 +255,11 @@ export class MachineController {
   async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {
     if (!(error instanceof CaplvError)) return;
     scope.summarize();
-    this.#parts.recorder.event(scope.machine, {
-      type: 'Warning',
-      reason: error.code,
-      message: error.message,
-    });
+    // A Conflict is no fault, and the next try, which follows at once, goes by what is so now.
+    if (error.code !== 'Conflict') {
+      const { code, message } = error;
+      this.#parts.recorder.event(scope.machine, { type: 'Warning', reason: code, message });
+    }
     await scope.save();
   }
 }
