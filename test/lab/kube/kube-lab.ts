@@ -237,7 +237,9 @@ export class KubeLab {
         if (!(answer instanceof Error)) return;
         const alive = Object.values(this.state.processes).every(isRunning);
         if (!alive || performance.now() > deadline) {
-          throw new Error(`the API server did not become ready; see ${this.dir}/*.log`, { cause: answer });
+          const log = await readFile(join(this.dir, 'kube-apiserver.log'), 'utf8').catch(() => '');
+          const end = log.trimEnd().split('\n').slice(-5).join('\n');
+          throw new Error(`the API server did not become ready: ${end}`, { cause: answer });
         }
         await sleep(100);
       }
