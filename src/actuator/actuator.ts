@@ -154,9 +154,9 @@ export class Actuator {
       const { terraform, libvirt } = this.#options;
       const state = await terraform.state(home.workspace);
       // Terraform would wait for a host that is away for much longer than a look does.
-      await ownDomain(this.#options, machine);
+      const observed = await ownDomain(this.#options, machine);
       await refuseForeignState(this.#options, machine, state);
-      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options);
+      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
         const config = emptyStack(machine.uri, home.backend);

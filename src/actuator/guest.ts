@@ -19,15 +19,16 @@ export async function ownDomain(
   return observed && isOwnedBy(machine, observed.description) ? observed : undefined;
 }
 
-/** `timeoutMs` 0: asks nobody. */
+/** `timeoutMs` 0: asks nobody. `look`: for a caller who has just looked. */
 export async function shutDown(
   options: ActuatorOptions,
   machine: HostedMachine,
   timeoutMs: number,
   { onEvent }: VerbOptions,
+  look = () => ownDomain(options, machine),
 ): Promise<'off' | 'timeout'> {
   if (timeoutMs <= 0) return 'timeout';
-  const observed = await ownDomain(options, machine);
+  const observed = await look();
   if (observed?.state !== 'running') return 'off';
   onEvent?.({ type: 'shutdown_requested', timeoutMs });
   const outcome = await options.libvirt(machine.uri).shutdown(observed.name, { timeoutMs });

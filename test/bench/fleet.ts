@@ -57,7 +57,7 @@ export const fleet: Benchmark<Counts> = {
     const engine = await openBenchEngine(bed);
     bench.defer(() => engine.close());
     const hand = new VirshByHand(bed, await importImage(bed, engine), { batched: true });
-    const plain = new PlainTerraform(bed, engine, lab.kube.kubeconfig);
+    const plain = new PlainTerraform(bed, engine, { kubeconfig: lab.kube.kubeconfig });
     const peers: Peer[] = [
       {
         way: VIRSH,

@@ -12,6 +12,7 @@ import {
   qemuAlone,
   type Subject,
   VIRSH,
+  warmTerraform,
 } from './subjects.ts';
 import { importImage, openBenchEngine, PlainTerraform, VirshByHand, virsh } from './ways.ts';
 
@@ -59,6 +60,7 @@ export const oneMachine: Benchmark<{ rounds: number; cdktfRounds: number }> = {
       await qemuAlone(bed, hand),
       byHand(hand),
       freshTerraform(new PlainTerraform(bed, engine)),
+      warmTerraform(new PlainTerraform(bed, engine, { isWarm: true })),
       inProcess(bed, engine),
       command(bed),
     ];

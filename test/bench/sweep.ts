@@ -44,7 +44,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
     bench.defer(() => engine.close());
 
     await importImage(bed, engine);
-    const plain = new PlainTerraform(bed, engine, lab.kube.kubeconfig);
+    const plain = new PlainTerraform(bed, engine, { kubeconfig: lab.kube.kubeconfig });
     const names = Array.from({ length: plainMachines }, (_, index) => `m-${index}`);
     bench.progress(`${plainMachines} machines by plain terraform`);
     await forEachOf(names, availableParallelism(), async (name) => {

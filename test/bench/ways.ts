@@ -125,11 +125,18 @@ export class PlainTerraform {
   readonly #engine: LocalEngine;
   /** With this kubeconfig: the state is a Secret, as CAPLV's in a cluster. */
   readonly #kubeconfig: string | undefined;
+  /** One run each, with the provider that the engine keeps: as little as Terraform can do. */
+  readonly #isWarm: boolean;
 
-  constructor(bed: Bed, engine: LocalEngine, kubeconfig?: string) {
+  constructor(
+    bed: Bed,
+    engine: LocalEngine,
+    { kubeconfig, isWarm = false }: { readonly kubeconfig?: string; readonly isWarm?: boolean } = {},
+  ) {
     this.#bed = bed;
     this.#engine = engine;
     this.#kubeconfig = kubeconfig;
+    this.#isWarm = isWarm;
   }
 
   /** The configuration; not part of what is timed, as others have it lying there too. */
@@ -146,7 +153,7 @@ export class PlainTerraform {
   }
 
   async create(name: string): Promise<void> {
-    await this.#terraform(name, 'init');
+    if (!this.#isWarm) await this.#terraform(name, 'init');
     await this.#terraform(name, 'apply', '-auto-approve');
   }
 
@@ -155,7 +162,8 @@ export class PlainTerraform {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#terraform(name, 'apply', '-destroy', '-auto-approve');
+    const args = this.#isWarm ? ['-refresh=false'] : [];
+    await this.#terraform(name, 'apply', '-destroy', '-auto-approve', ...args);
     await rm(this.#directory(name), { recursive: true, force: true });
   }
 
@@ -169,13 +177,15 @@ export class PlainTerraform {
     return join(this.#bed.directory, 'plain', name);
   }
 
-  #terraform(name: string, ...args: readonly string[]): Promise<unknown> {
+  async #terraform(name: string, ...args: readonly string[]): Promise<unknown> {
+    const warm = this.#isWarm ? await this.#engine.providers.get(this.#bed.uri) : undefined;
     return execa('terraform', [...args, '-input=false', '-no-color'], {
       cwd: this.#directory(name),
       env: {
         ...this.#bed.env,
         CHECKPOINT_DISABLE: '1',
         ...(this.#kubeconfig === undefined ? {} : { KUBE_CONFIG_PATH: this.#kubeconfig }),
+        ...(warm && { TF_REATTACH_PROVIDERS: warm.reattach }),
       },
     });
   }
