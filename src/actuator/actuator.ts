@@ -123,7 +123,7 @@ export class Actuator {
           return changeMachine(this.#options, recovery, facts, options);
         await clearLeftovers(this.#options, recovery, facts, state);
         await releaseAddresses(this.#options, intent, reservationsOf(intent));
-        await refuseDisguisedVolumes(intent, this.#options.libvirt(intent.uri));
+        await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri));
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
     );
@@ -144,13 +144,13 @@ export class Actuator {
 
   /**
    * Asks the guest to shut down, for at most `shutdownTimeoutMs`, then destroys all that is the machine's: what Terraform
-   * knows, and proven leftovers. Deleting what is not there is no error.
+   * knows, and proven leftovers. Deleting what is not there is no error. Returns how the host looked before leftovers were removed.
    */
   async delete(
     machine: MachineLocation,
     options: VerbOptions & { readonly shutdownTimeoutMs: number },
-  ): Promise<void> {
-    await this.#locked(machine, 'delete', options, async (home, lock) => {
+  ): Promise<HostFacts> {
+    return this.#locked(machine, 'delete', options, async (home, lock) => {
       const { terraform, libvirt } = this.#options;
       const state = await terraform.state(home.workspace);
       // Terraform would wait for a host that is away for much longer than a look does.
@@ -167,6 +167,7 @@ export class Actuator {
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
       await releaseAddresses(this.#options, machine, machine.reservations);
       await home.discard();
+      return facts;
     });
   }
 

@@ -8,6 +8,7 @@ import type { HostIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
 import { shortHash } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
+import type { VolumeKey } from '../libvirt/volume.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import { classified } from './failures.ts';
@@ -24,6 +25,10 @@ export interface EnsureOptions extends VerbOptions {
   readonly allowReplace?: boolean;
   /** Further pools whose volumes the caller wants to see. */
   readonly volumesOf?: readonly string[];
+  /** Volumes of which he wants to see more. */
+  readonly details?: readonly VolumeKey[];
+  /** How the host looked a moment ago. Default: it is looked at. */
+  readonly seen?: HostFacts;
   /** Sees the host as it will be, before anything is made. What it throws stops the call. */
   readonly check?: (facts: HostFacts) => void;
 }
@@ -49,7 +54,7 @@ export class HostActuator {
     return classified(async () => {
       const home = this.#options.workspaces.host(uri);
       const wanted = await intent();
-      const facts = await this.#facts(wanted, options);
+      const facts = options.seen ?? (await this.#facts(wanted, options));
       options.check?.(factsWith(facts, wanted));
       if (await this.#isApplied(wanted, facts, home)) return facts;
       const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
@@ -146,9 +151,9 @@ export class HostActuator {
     );
   }
 
-  #facts({ uri, images }: HostIntent, { volumesOf = [] }: EnsureOptions): Promise<HostFacts> {
+  #facts({ uri, images }: HostIntent, { volumesOf = [], details = [] }: EnsureOptions): Promise<HostFacts> {
     const pools = new Set([...volumesOf, ...images.map((image) => image.pool)]);
-    return this.#options.libvirt(uri).facts({ volumesOf: [...pools] });
+    return this.#options.libvirt(uri).facts({ volumesOf: [...pools], details });
   }
 
   async #remember(intent: HostIntent, home: StackHome): Promise<void> {

@@ -56,7 +56,7 @@ export async function changeMachine(
   }
   await update.review?.(plan, approved);
   const seen = (await update.beforeApply?.()) ?? facts;
-  if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, libvirt(intent.uri));
+  if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri));
   await clearLeftovers(options, recovery, seen, await terraform.state(home.workspace));
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);

@@ -6,16 +6,19 @@
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { Terminal } from '../errors.ts';
 import { isImageVolume } from '../intent/names.ts';
+import type { HostFacts } from '../libvirt/facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 
-/** Throws Terminal ImageInvalid. */
+/** `facts`: with the details of the image; else it is asked for. Throws Terminal ImageInvalid. */
 export async function refuseDisguisedVolumes(
   { rootDisk, disks }: MachineIntent,
+  { volumeDetails }: HostFacts,
   libvirt: Libvirt,
 ): Promise<void> {
   const { pool, volume } = rootDisk.base;
+  const seen = volumeDetails.find((one) => one.pool === pool && one.name === volume);
   // The server may have sent the provider something else than what was looked at before.
-  const base = isImageVolume(volume) ? await libvirt.volume(pool, volume) : undefined;
+  const base = isImageVolume(volume) ? (seen ?? (await libvirt.volume(pool, volume))) : undefined;
   if (base?.backingPath !== undefined) {
     throw new Terminal({
       code: 'ImageInvalid',

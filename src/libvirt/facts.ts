@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { parseNames } from './observe.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
+import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
 import { XmlElement } from './xml.ts';
 
 /** What one must know of a host before machines are put on it. */
@@ -20,6 +21,8 @@ export interface HostFacts {
   readonly networks: readonly NetworkFacts[];
   /** Of the active pools that were asked about. */
   readonly volumes: readonly VolumeFacts[];
+  /** Those that were asked about by name, and are there. */
+  readonly volumeDetails: readonly Volume[];
   /** Names of all domains, running or not. */
   readonly domains: readonly string[];
 }
@@ -68,6 +71,8 @@ export interface VolumeFacts {
 export interface FactsOptions extends RunOptions {
   /** Pools of which details and volumes are wanted. One that does not exist is missing in the answer. */
   readonly volumesOf?: readonly string[];
+  /** Volumes of which details are wanted. */
+  readonly details?: readonly VolumeKey[];
   /** Networks of which details are wanted. */
   readonly networks?: readonly string[];
 }
@@ -76,12 +81,14 @@ export interface FactsOptions extends RunOptions {
 export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promise<HostFacts> {
   const pools = [...new Set(options.volumesOf)];
   const networks = [...new Set(options.networks)];
+  const { details = [] } = options;
   const answers = await virsh.batch(
     [
       ...HOST,
       ...pools.map((pool): Command => ['pool-dumpxml', `--pool=${pool}`]),
       ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
       ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`]),
+      ...details.map(volumeCommand),
     ],
     options,
   );
@@ -93,7 +100,8 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
   const next = HOST.length;
   const poolXml = byKey(pools, answers.slice(next, next + pools.length));
   const volumeLists = byKey(pools, answers.slice(next + pools.length, next + 2 * pools.length));
-  const networkXml = byKey(networks, answers.slice(next + 2 * pools.length));
+  const last = next + 2 * pools.length + networks.length;
+  const networkXml = byKey(networks, answers.slice(next + 2 * pools.length, last));
 
   return {
     cpus: Number(field(node, 'CPU(s)')),
@@ -114,6 +122,9 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
       details: parseNetwork(networkXml.get(name)),
     })),
     volumes: [...volumeLists].flatMap(([pool, text]) => parseVolumeList(pool, text)),
+    volumeDetails: [...byKey(details, answers.slice(last))].flatMap(
+      ([key, xml]) => volumeFrom(key, xml) ?? [],
+    ),
     domains: parseNames(domains),
   };
 }
@@ -130,7 +141,7 @@ const HOST: readonly Command[] = [
 ];
 
 /** Answers without an error, by what they were asked about. */
-function byKey(keys: readonly string[], answers: readonly Answer[]): Map<string, string> {
+function byKey<K>(keys: readonly K[], answers: readonly Answer[]): Map<K, string> {
   return new Map(
     keys.flatMap((key, i) => {
       const answer = answers[i];

@@ -1,3 +1,4 @@
+import type { Command } from './command.ts';
 import type { RunOptions, Virsh } from './virsh.ts';
 import { XmlElement } from './xml.ts';
 
@@ -23,11 +24,24 @@ export async function findVolume(
   name: string,
   options?: RunOptions,
 ): Promise<Volume | undefined> {
-  const [answer] = await virsh.batch([['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`]], options);
+  const [answer] = await virsh.batch([volumeCommand({ pool, name })], options);
   if (answer === undefined || answer.error?.code === 'notFound') return undefined;
   if (answer.error) throw answer.error;
-  const volume = parseVolume(pool, answer.text);
-  // virsh goes on to look for a key or path of that name.
+  return volumeFrom({ pool, name }, answer.text);
+}
+
+export interface VolumeKey {
+  readonly pool: string;
+  readonly name: string;
+}
+
+export function volumeCommand({ pool, name }: VolumeKey): Command {
+  return ['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`];
+}
+
+/** Undefined for another one: virsh goes on to look for a key or path of that name. */
+export function volumeFrom({ pool, name }: VolumeKey, xml: string): Volume | undefined {
+  const volume = parseVolume(pool, xml);
   return volume.name === name ? volume : undefined;
 }
 

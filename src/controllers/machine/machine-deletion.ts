@@ -3,6 +3,7 @@
 import type { Machine, Pinned } from '../../api/machine.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
+import type { HostFacts } from '../../libvirt/facts.ts';
 import { isGivenUp, withWaysOut } from './give-up.ts';
 import { tellingOfLocks } from './lock-wait.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
@@ -20,8 +21,8 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   // Never pinned: nothing was ever made, not even asked for.
   if (pinned) {
     try {
-      await removeFromHost(parts, scope);
-      await letImageGo(parts, scope, pinned);
+      const seen = await removeFromHost(parts, scope);
+      await letImageGo(parts, scope, pinned, seen);
     } catch (error) {
       if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
       await giveUp(parts, scope, pinned, error);
@@ -30,13 +31,14 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   await scope.release();
 }
 
-async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise<void> {
+/** Returns how the host then looks. */
+async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise<HostFacts> {
   const { actuator, recorder } = parts;
   const started = Date.now();
   const placed = await scope.step('HostReady', () => placeForDeletion(parts, scope.machine));
-  await scope.step('DomainReady', async () => {
+  const seen = await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
-    await tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
+    return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
       actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
     ).catch((error) => {
       const told = withWaysOut(error, scope.machine);
@@ -48,6 +50,7 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise
   });
   const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+  return seen;
 }
 
 function isOfHost(error: unknown): error is Terminal | Transient {
@@ -84,6 +87,7 @@ async function letImageGo(
   parts: MachineParts,
   scope: MachineScope,
   { imageSource: _, ...pinned }: Pinned,
+  seen: HostFacts,
 ): Promise<void> {
   const { hosts, recorder } = parts;
   scope.setProviderStatus({ pinned });
@@ -91,7 +95,7 @@ async function letImageGo(
   try {
     await scope.step('HostReady', async () => {
       await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-        hosts.ensure(pinned.uri, { onEvent }),
+        hosts.ensure(pinned.uri, { onEvent, seen }),
       ).catch((error) => {
         throw withWaysOut(error, scope.machine);
       });

@@ -2,6 +2,7 @@
 
 import { poolsOf } from '../../actuator/machine-location.ts';
 import type { Pinned } from '../../api/machine.ts';
+import { isImageVolume } from '../../intent/names.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
@@ -39,7 +40,9 @@ export async function prepareHost(
       }
     };
     const keep = made && imageOf(made);
-    const options = { allowReplace, volumesOf: poolsOf(intent), check, keep };
+    const { pool, volume } = intent.rootDisk.base;
+    const details = isImageVolume(volume) ? [{ pool, name: volume }] : [];
+    const options = { allowReplace, volumesOf: poolsOf(intent), details, check, keep };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
       hosts.ensure(pinned.uri, { ...options, onEvent }),
     );
