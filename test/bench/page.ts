@@ -15,7 +15,9 @@ in several ways in one run, one way after the other and again, on a private libv
 compared with those of another machine, and absolute figures cannot. \`npm run bench -- --help\` lists them.
 
 Other controllers that drive Terraform are represented by what each of them does for a machine: \`terraform init\` and \`apply\` in a
-fresh directory with a provider that Terraform starts itself ("fresh terraform"). virsh, without any state, is the limit.
+fresh directory with a provider that Terraform starts itself ("fresh terraform"). "One run, warm provider" is the one run of Terraform
+that nobody who keeps its state can do without, with a provider that runs already: what CAPLV takes beyond it is its own. virsh,
+without any state, is the limit.
 `;
 
 /** Into directory `docs`. */

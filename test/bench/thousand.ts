@@ -11,7 +11,6 @@ import { virsh } from './ways.ts';
 /** The fleet grows in steps, and what each step cost a machine is compared. */
 const STEPS = ['small', 'middle', 'large'] as const;
 const SET = 'fleet';
-const RUNNER = 'runner';
 
 interface Counts extends Readonly<Record<string, number>> {
   readonly small: number;
@@ -201,23 +200,29 @@ async function idle(bench: Bench, cluster: ClusterBed, seconds: number): Promise
   bench.note('Idle CPU is that of the controller and of all that it started: virsh, the provider.');
 }
 
-/** One machine of the fleet's host runs; it is powered off behind the controller's back. */
+/**
+ * Machines of the fleet's host run, and each is powered off once behind the controller's back: between two repairs of the same one it
+ * pauses.
+ */
 async function repairs(bench: Bench, cluster: ClusterBed, log: TerraformLog, stops: number): Promise<void> {
-  const domain = `default.${RUNNER}`;
-  await cluster.lab.apply(cluster.lab.machine(RUNNER, { running: true }));
-  const isUp = () =>
-    cluster.running(RUNNER) === 1 &&
-    cluster.all(RUNNER)[0]?.status?.providerStatus?.instanceState === 'running';
   for (let stop = 1; stop <= stops; stop++) {
     bench.progress(`stop ${stop} of ${stops}`);
-    await cluster.until(`${RUNNER} to run`, isUp);
+    const name = `runner-${stop}`;
+    const domain = `default.${name}`;
+    await cluster.lab.apply(cluster.lab.machine(name, { running: true }));
+    await cluster.until(
+      `${name} to run`,
+      () =>
+        cluster.running(name) === 1 &&
+        cluster.all(name)[0]?.status?.providerStatus?.instanceState === 'running',
+    );
     const ms = await timed(() => log.nextRunAfter(() => virsh(cluster.bed, 'destroy', domain)));
     bench.sample('repair', OURS, ms / 1_000);
-    // Until the loss shows in the status, the machine looks as it did before.
     await cluster.until('the repair', async () =>
       (await virsh(cluster.bed, 'domstate', domain)).startsWith('running'),
     );
     await untilVerified(cluster, 0);
+    await cluster.lab.kubectl('delete', 'machine', name);
   }
   bench.note('A repair begins with its first terraform process.');
 }

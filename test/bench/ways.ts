@@ -150,6 +150,8 @@ export class PlainTerraform {
     const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
     const stack = await synthesizer.machine(await writeSeed(intent, directory), this.#backend(name));
     await writeFile(join(directory, 'main.tf.json'), JSON.stringify(stack));
+    // Only a backend needs it then.
+    if (this.#isWarm && this.#kubeconfig !== undefined) await this.#terraform(name, 'init');
   }
 
   async create(name: string): Promise<void> {
@@ -170,7 +172,12 @@ export class PlainTerraform {
   #backend(name: string): BackendIntent {
     if (this.#kubeconfig === undefined) return { kind: 'implicit' };
     // A suffix must not end in a hyphen and digits.
-    return { kind: 'kubernetes', secretSuffix: `${name}-plain`, namespace: 'default', labels: {} };
+    return {
+      kind: 'kubernetes',
+      secretSuffix: `${name}-${this.#isWarm ? 'warm' : 'plain'}`,
+      namespace: 'default',
+      labels: {},
+    };
   }
 
   #directory(name: string): string {
