@@ -13,7 +13,7 @@ import { type Lease, LeaseKind } from '../kube/lease.ts';
 import { isPodGone, type PodIdentity } from '../kube/pod.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { LOCK_TIMEOUT_MS } from '../terraform/lock.ts';
-import { holderFromLockInfo, type LockHolder, StateLocked } from '../terraform/lock-holder.ts';
+import { holderFromLockInfo, type LockHolder, stateLocked } from '../terraform/lock-holder.ts';
 import { identify } from '../terraform/process-identity.ts';
 import type { RunOptions } from '../terraform/terraform.ts';
 
@@ -106,10 +106,7 @@ export class StaleLocks {
     for (let lease = seen; ; lease = undefined) {
       const holder = await this.releaseIfStale(key, workspace, lease);
       if (holder === undefined) return;
-      if (Date.now() >= deadline) {
-        const fix = `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`;
-        throw new StateLocked(holder, { where: 'The Terraform state', fix });
-      }
+      if (Date.now() >= deadline) throw stateLocked(holder);
       if (announced !== holder.id) onEvent?.({ type: 'waiting', holder });
       announced = holder.id;
       await delay(LOCK_POLL_MS);

@@ -41,6 +41,15 @@ export class StateLocked extends Transient {
   }
 }
 
+/** Terraform's own lock of a state was not free. */
+export function stateLocked(holder: LockHolder, cause?: unknown): StateLocked {
+  return new StateLocked(holder, {
+    where: 'The Terraform state',
+    fix: `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`,
+    cause,
+  });
+}
+
 /** Holder in Terraform's own message, which is the same for each backend. */
 export function holderFromDiagnostics(diagnostics: readonly Diagnostic[]): LockHolder | undefined {
   const locked = diagnostics.find(({ summary }) => summary === 'Error acquiring the state lock');

@@ -1,6 +1,6 @@
 import { Transient } from '../errors.ts';
 import { type AppliedChange, appliedChanges } from './apply-result.ts';
-import { holderFromDiagnostics, StateLocked } from './lock-holder.ts';
+import { holderFromDiagnostics, stateLocked } from './lock-holder.ts';
 import type { Diagnostic } from './messages.ts';
 import type { RunOutcome } from './run.ts';
 
@@ -30,13 +30,7 @@ export class TerraformError extends Error {
 export function failureOf(verb: string, outcome: RunOutcome): Error {
   const error = new TerraformError(verb, outcome);
   const holder = holderFromDiagnostics(error.diagnostics);
-  if (holder !== undefined) {
-    return new StateLocked(holder, {
-      where: 'The Terraform state',
-      fix: `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`,
-      cause: error,
-    });
-  }
+  if (holder !== undefined) return stateLocked(holder, error);
   if (error.diagnostics.some(({ summary }) => summary === 'Saved plan is stale')) {
     return new Transient({
       code: 'Conflict',
