@@ -10,8 +10,9 @@ import { MachineKind } from '../../src/api/machine.ts';
 import { ClusterLab } from '../controller/cluster-lab.ts';
 import { ControllerProcess } from '../controller/controller-process.ts';
 import { PROGRAM } from '../e2e/caplv.ts';
+import { expectNothingLeft } from './aftermath.ts';
 import { Churn } from './churn.ts';
-import { differences, machineNames, remains } from './cluster-facts.ts';
+import { differences, machineNames } from './cluster-facts.ts';
 import { FaultPoints } from './fault-points.ts';
 import { Random } from './random.ts';
 import { record } from './record.ts';
@@ -104,11 +105,7 @@ test(`${KILLS} kills while ${MACHINES} machines come and go, seed ${SEED}`, asyn
   expect(JSON.parse((await lab.caplv('orphans', '-o', 'json')).stdout)).toEqual([]);
   console.info(`all ${MACHINES} whole after ${seconds(settling)} s`);
 
-  await churn.deleteAll();
-  await expect.poll(() => remains(lab), soon).toEqual([]);
-  await controller.stop();
-  await expect.poll(() => faults.processes(), soon).toEqual([]);
-  expect(await faults.temporaryFiles()).toEqual([]);
+  await expectNothingLeft({ lab, churn, faults }, controller, soon);
   record(context, {
     fault:
       'SIGKILL of the controller, now and then of terraform or the provider, at random times, while machines come and go',

@@ -13,8 +13,9 @@ import { LeaseKind } from '../../src/kube/lease.ts';
 import { ClusterLab } from '../controller/cluster-lab.ts';
 import { ControllerProcess } from '../controller/controller-process.ts';
 import { PROGRAM } from '../e2e/caplv.ts';
+import { expectNothingLeft } from '../faults/aftermath.ts';
 import { Churn } from '../faults/churn.ts';
-import { differences, machineNames, remains } from '../faults/cluster-facts.ts';
+import { differences, machineNames } from '../faults/cluster-facts.ts';
 import { FaultPoints } from '../faults/fault-points.ts';
 import { Random } from '../faults/random.ts';
 import { record } from '../faults/record.ts';
@@ -93,11 +94,7 @@ test(`nothing grows in ${RECONCILES} reconciles of ${MACHINES} machines, seed ${
   expect(last - Math.min(second, third), `MiB kept by quarter: ${kept}`).toBeLessThan(MOST_KEPT_MIB);
   expect((memory[3] ?? 0) / (memory[2] ?? 0) - 1, `MiB by quarter: ${memory}`).toBeLessThan(MOST_GROWTH);
 
-  await churn.deleteAll();
-  await expect.poll(() => remains(lab), soon).toEqual([]);
-  await controller.stop();
-  await expect.poll(() => faults.processes(), soon).toEqual([]);
-  expect(await faults.temporaryFiles()).toEqual([]);
+  await expectNothingLeft({ lab, churn, faults }, controller, soon);
   record(context, {
     fault: 'machines that come, change and go all the time',
     seen: '—',
