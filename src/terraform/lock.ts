@@ -8,7 +8,6 @@ import {
   identify,
   isGone,
   type ProcessIdentity,
-  runs,
   thisProcess,
 } from './process-identity.ts';
 
@@ -134,9 +133,7 @@ async function read(path: string): Promise<Ticket | undefined> {
 }
 
 function isStale(ticket: Ticket): boolean {
-  if (!isGone(ticket)) return false;
-  const rebooted = ticket.bootId !== thisProcess().bootId;
-  return rebooted || ticket.run === undefined || !runs(ticket.run);
+  return isGone(ticket) && (ticket.run === undefined || isGone({ ...ticket, ...ticket.run }));
 }
 
 /**

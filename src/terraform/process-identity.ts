@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { outOfResources } from '../errors.ts';
 
@@ -36,18 +36,18 @@ export function thisProcess(): HostedProcess {
 }
 
 /**
- * True only if `other` provably no longer runs: the host was booted since, or the pid is free or someone else's.
- * False when in doubt: another host, another container.
+ * True only if `other` provably no longer runs: its pid is free or someone else's, or the host was booted since. False when in
+ * doubt: another host, another container. The boot ID alone proves nothing of who can be seen from here: a service in a container of
+ * systemd-nspawn may see another one than a command beside it.
  */
 export function isGone(other: HostedProcess): boolean {
   const here = thisProcess();
   if (other.host !== here.host) return false;
-  if (other.bootId !== here.bootId) return true;
-  if (other.pidNamespace !== here.pidNamespace) return false;
-  return !runs(other);
+  if (other.pidNamespace === here.pidNamespace) return !runs(other);
+  return other.bootId !== here.bootId;
 }
 
-/** True if this very process runs on this host. A zombie does not run. */
+/** True if this very process runs on this host. What has ended, and was not taken notice of by its parent, does not run. */
 export function runs(other: ProcessIdentity): boolean {
   if (other.startTime !== undefined) return startTimeOf(other.pid) === other.startTime;
   try {
@@ -68,13 +68,23 @@ function startTimeOf(pid: number): string | undefined {
   return statOf(pid)?.[19];
 }
 
-/** What proc(5), stat, has from the state on, of a process that runs. */
+/** What proc(5), stat, has from the state on, of a process that runs. Its first thread may end, a zombie, before the others have. */
 function statOf(pid: number): string[] | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // The command's name stands in parentheses and may hold spaces and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
+  const hasEnded = fields[0] === 'X' || (fields[0] === 'Z' && threadsOf(pid) < 2);
+  return hasEnded ? undefined : fields;
+}
+
+function threadsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch (error) {
+    if (outOfResources(error)) throw error;
+    return 0;
+  }
 }
 
 /** Throws for want of descriptors or memory: who could not look must not conclude that nobody is there. */

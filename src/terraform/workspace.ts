@@ -62,12 +62,12 @@ export async function makePrivateDir(dir: string): Promise<void> {
 
 /**
  * Removes a workspace of which the caller has the lock, which ends with it. Whoever waits for that lock may have it, or have
- * begun to make the directory anew, before this returns: of theirs nothing is touched.
+ * begun to make the directory anew, before this returns: of theirs nothing is touched, but for the draft of a lock, which they write again.
  */
 export async function removeWorkspace(workspace: Workspace): Promise<void> {
   const { dir } = workspace;
   const lock = basename(paths.lock(workspace));
-  const own = (await readdir(dir).catch(noneIfGone)).filter((name) => !name.startsWith(lock));
+  const own = (await readdir(dir).catch(noneIfGone)).filter((name) => name !== lock);
   await Promise.all(own.map((name) => rm(join(dir, name), { recursive: true, force: true })));
   await rm(join(dir, lock), { force: true });
   await rmdir(dir).catch((error: NodeJS.ErrnoException) => {

@@ -4,15 +4,13 @@
  */
 
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
-import { type ProcessId, startProcess, stopProcess } from '../lab/kube/lab-process.ts';
 
 export interface Question {
   readonly user: string;
@@ -49,7 +47,6 @@ export class AuthorizationLog {
     // No opinion: RBAC is asked next.
     response.end(JSON.stringify({ ...review, status: { allowed: false } }));
   });
-  #apiServer: ProcessId | undefined;
 
   /** Starts the lab's API server anew, on the same port and over the same objects, with a webhook before RBAC. */
   static async of(lab: KubeLab): Promise<AuthorizationLog> {
@@ -59,24 +56,14 @@ export class AuthorizationLog {
     const { port } = log.#server.address() as AddressInfo;
     const config = join(lab.dir, 'authorization-webhook.yaml');
     await writeFile(config, stringify(webhookConfig(`http://127.0.0.1:${port}/`)));
-    const [command = '', ...args] = await commandOfApiServer(lab);
     await lab.stopApiServer();
-    log.#apiServer = await startProcess({
-      command,
-      args: [
-        ...args.filter((arg) => !arg.startsWith('--authorization-mode=')),
-        '--authorization-mode=Webhook,RBAC',
-        `--authorization-webhook-config-file=${config}`,
-        '--authorization-webhook-version=v1',
-        // Who names an owner that must wait for what it owns must be allowed to hold it up. OpenShift has this on.
-        '--enable-admission-plugins=OwnerReferencesPermissionEnforcement',
-      ],
-      logPath: join(lab.dir, 'kube-apiserver.log'),
-      detached: false,
+    await lab.startApiServer({
+      'authorization-mode': 'Webhook,RBAC',
+      'authorization-webhook-config-file': config,
+      'authorization-webhook-version': 'v1',
+      // Who names an owner that must wait for what it owns must be allowed to hold it up. OpenShift has this on.
+      'enable-admission-plugins': 'OwnerReferencesPermissionEnforcement',
     });
-    const client = await lab.client();
-    await vi.waitFor(() => client.raw('GET', '/readyz'), { timeout: 60_000, interval: 100 });
-    client.close();
     return log;
   }
 
@@ -91,7 +78,6 @@ export class AuthorizationLog {
   }
 
   async close(): Promise<void> {
-    if (this.#apiServer) await stopProcess(this.#apiServer, 'SIGKILL');
     this.#server.closeAllConnections();
     this.#server.close();
   }
@@ -103,14 +89,6 @@ export class AuthorizationLog {
     const path = subresource ? `${resource}/${subresource}` : resource;
     this.questions.push({ user, verb, group, resource: path, namespace, name });
   }
-}
-
-async function commandOfApiServer(lab: KubeLab): Promise<string[]> {
-  const { processes } = JSON.parse(await readFile(join(lab.dir, 'kube.json'), 'utf8')) as {
-    processes: Record<string, ProcessId>;
-  };
-  const cmdline = await readFile(`/proc/${processes['kube-apiserver']?.pid}/cmdline`, 'utf8');
-  return cmdline.split('\0').slice(0, -1);
 }
 
 /** In the format of a kubeconfig. */

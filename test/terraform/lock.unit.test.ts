@@ -102,6 +102,15 @@ test('who removes a workspace, which takes a while, removes the lock of nobody w
   await expect(stat(workspace.dir)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
+test('who removes a workspace leaves nothing in it of one who was killed as he wrote his lock', async () => {
+  const path = await lockPath();
+  const lock = await Lock.acquire(path, { operation: 'delete', timeoutMs: 0 });
+  await writeFile(`${path}.6f9a9049-849c-47ea-b749-1f4a862140c3`, '{');
+  await removeWorkspace({ dir: dirname(path) });
+  await lock.release();
+  await expect(stat(dirname(path))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
 test('two operations of one process exclude each other too', async () => {
   const path = await lockPath();
   const lock = await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 });
@@ -148,8 +157,16 @@ test('a process that only has the number of the dead holder does not count', asy
 
 test('a lock from before the host was booted is stale', async () => {
   const path = await lockPath();
-  await forge(path, { bootId: 'earlier' });
+  await forge(path, { bootId: 'earlier', startTime: '1' });
   await (await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).release();
+});
+
+test('a service that sees another boot ID than a command beside it, as in systemd-nspawn, has its lock respected', async () => {
+  const path = await lockPath();
+  await forge(path, { bootId: 'another one' });
+  await expect(Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).rejects.toMatchObject({
+    code: 'StateLocked',
+  });
 });
 
 test.each([

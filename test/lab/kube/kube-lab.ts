@@ -119,27 +119,30 @@ export class KubeLab {
     if (id) await stopProcess(id, 'SIGKILL');
   }
 
-  /** Resolves when it is ready, on the same port as before. */
-  async startApiServer(): Promise<void> {
+  /** Resolves when it is ready, on the same port as before. `flags`: more than the usual ones, or in their place. */
+  async startApiServer(flags: Readonly<Record<string, string>> = {}): Promise<void> {
     const pki = (name: string) => join(this.dir, 'pki', name);
-    await this.run('kube-apiserver', this.state.binaries.apiServer, [
-      `--etcd-servers=${this.state.etcdUrl}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
-      `--secure-port=${new URL(this.url).port}`,
-      `--tls-cert-file=${pki('apiserver.crt')}`,
-      `--tls-private-key-file=${pki('apiserver.key')}`,
-      `--client-ca-file=${this.ca}`,
-      `--cert-dir=${pki('')}`,
-      '--authorization-mode=RBAC',
-      '--endpoint-reconciler-type=none',
-      '--service-cluster-ip-range=10.96.0.0/16',
-      '--service-account-issuer=https://kubernetes.default.svc',
-      `--service-account-key-file=${pki('apiserver.crt')}`,
-      `--service-account-signing-key-file=${pki('apiserver.key')}`,
+    const all = {
+      'etcd-servers': this.state.etcdUrl,
+      'bind-address': '127.0.0.1',
+      'advertise-address': '127.0.0.1',
+      'secure-port': new URL(this.url).port,
+      'tls-cert-file': pki('apiserver.crt'),
+      'tls-private-key-file': pki('apiserver.key'),
+      'client-ca-file': this.ca,
+      'cert-dir': pki(''),
+      'authorization-mode': 'RBAC',
+      'endpoint-reconciler-type': 'none',
+      'service-cluster-ip-range': '10.96.0.0/16',
+      'service-account-issuer': 'https://kubernetes.default.svc',
+      'service-account-key-file': pki('apiserver.crt'),
+      'service-account-signing-key-file': pki('apiserver.key'),
       // No pods run here, and without a controller manager their service accounts would be missing.
-      '--disable-admission-plugins=ServiceAccount',
-    ]);
+      'disable-admission-plugins': 'ServiceAccount',
+      ...flags,
+    };
+    const args = Object.entries(all).map(([flag, value]) => `--${flag}=${value}`);
+    await this.run('kube-apiserver', this.state.binaries.apiServer, args);
     await this.waitUntilReady();
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A pid alone may belong to another process by now. */
@@ -55,12 +55,15 @@ export async function stopProcess(id: ProcessId, signal: 'SIGTERM' | 'SIGKILL' =
   }
 }
 
-/** Undefined for a process that has ended, also for one whose parent has not taken notice yet (a zombie). */
+/**
+ * Undefined for a process that has ended, also for one whose parent has not taken notice yet (a zombie). Killed, the first thread is a
+ * zombie while others still end, and until they have, the process' ports are taken.
+ */
 function startTimeOf(pid: number): string | undefined {
   try {
     // The second field is the program's name in parentheses, which may hold anything.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return fields[0] === 'Z' ? undefined : fields[19];
+    return fields[0] === 'Z' && readdirSync(`/proc/${pid}/task`).length < 2 ? undefined : fields[19];
   } catch {
     return undefined;
   }
