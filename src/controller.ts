@@ -120,7 +120,11 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       metrics: new DriftMetrics(metrics),
       hasDomain: (uri, domain) => hosts.has(uri, domain),
     }),
-    plans: new PeriodicPlans({ intervalMs: planIntervalMs, atOnce: PLANS_AT_ONCE }),
+    plans: new PeriodicPlans({
+      intervalMs: planIntervalMs,
+      atOnce: PLANS_AT_ONCE,
+      wake: (key) => machine.enqueue(key),
+    }),
     onRun: terraformRuns(metrics),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),

@@ -25,7 +25,9 @@ export async function lookCloser(
   const dueInMs = plans.dueInMs(scope.machine, Date.now());
   if (dueInMs === undefined) return {};
   if (dueInMs > 0 && !mayRepairNow(scope)) return { againInMs: dueInMs };
-  const turn = await plans.inTurn(() => scope.step('DomainReady', () => differencesOf(actuator, intent)));
+  const turn = await plans.inTurn(scope.key, () =>
+    scope.step('DomainReady', () => differencesOf(actuator, intent)),
+  );
   if ('retryInMs' in turn) return { againInMs: turn.retryInMs };
   const { fields, replacesDomain } = turn.done;
   scope.setProviderStatus({ lastPlanTime: new Date().toISOString() });

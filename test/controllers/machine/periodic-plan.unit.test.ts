@@ -25,14 +25,38 @@ it('an interval of 0 means never', () => {
   expect(new PeriodicPlans({ intervalMs: 0, atOnce: 1 }).dueInMs(machine('a'), NOW)).toBeUndefined();
 });
 
+const key = (name: string) => ({ namespace: 'default', name });
+
+/** Plans that end when they are told to. */
+function plansToEnd() {
+  const ends: (() => void)[] = [];
+  return { ends, plan: () => new Promise<string>((resolve) => ends.push(() => resolve('planned'))) };
+}
+
 it('never more at once than allowed; the others are told when to ask again', async () => {
   const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 2 });
-  const ends: (() => void)[] = [];
-  const plan = () => new Promise<string>((resolve) => ends.push(() => resolve('planned')));
-  const running = [plans.inTurn(plan), plans.inTurn(plan)];
-  expect(await plans.inTurn(plan)).toEqual({ retryInMs: expect.any(Number) });
+  const { ends, plan } = plansToEnd();
+  const running = [plans.inTurn(key('a'), plan), plans.inTurn(key('b'), plan)];
+  expect(await plans.inTurn(key('c'), plan)).toEqual({ retryInMs: expect.any(Number) });
   for (const end of ends) end();
   expect(await Promise.all(running)).toEqual([{ done: 'planned' }, { done: 'planned' }]);
-  await expect(plans.inTurn(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
-  expect(await plans.inTurn(async () => 'again')).toEqual({ done: 'again' });
+  await expect(plans.inTurn(key('a'), () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  expect(await plans.inTurn(key('a'), async () => 'again')).toEqual({ done: 'again' });
+});
+
+it('a fleet that is due at once takes turns: each plan that ends, also by a failure, wakes the next machine', async () => {
+  const woken: string[] = [];
+  const wake = ({ name }: { name: string }) => woken.push(name);
+  const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 1, wake });
+  const { ends, plan } = plansToEnd();
+  const first = plans.inTurn(key('a'), plan);
+  for (const name of ['b', 'c', 'b', 'd']) await plans.inTurn(key(name), plan);
+  ends[0]?.();
+  await first;
+  expect(woken).toEqual(['b']);
+  await expect(plans.inTurn(key('b'), () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  // Who is woken may be gone; the next one who comes has the line go on.
+  expect(woken).toEqual(['b', 'c']);
+  await plans.inTurn(key('d'), async () => 'planned');
+  expect(woken).toEqual(['b', 'c']);
 });
