@@ -21,7 +21,7 @@ export async function writeSeed(machine: MachineIntent, directory: string): Prom
   const { seed, ...rest } = machine;
   if (seed?.kind !== 'cloudinit') return { ...rest, ...(seed && { seed }) };
   const iso = seedIso(seed);
-  const volume = `${seed.volume}-${createHash('sha256').update(iso).digest('hex').slice(0, 16)}`;
+  const volume = nameOf(seed, iso);
   const source = join(directory, volume);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Never half a file under its name: another process may be applying the same machine.
@@ -29,4 +29,13 @@ export async function writeSeed(machine: MachineIntent, directory: string): Prom
   await writeFile(scratch, iso, { mode: 0o600 });
   await rename(scratch, source);
   return { ...rest, seed: { kind: 'iso', volume, pool: seed.pool, source } };
+}
+
+/** The name of a seed's volume. */
+export function seedVolume(seed: SeedIntent): string {
+  return seed.kind === 'cloudinit' ? nameOf(seed, seedIso(seed)) : seed.volume;
+}
+
+function nameOf({ volume }: SeedIntent, iso: Uint8Array): string {
+  return `${volume}-${createHash('sha256').update(iso).digest('hex').slice(0, 16)}`;
 }

@@ -108,7 +108,7 @@ export class Actuator {
 
   /**
    * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
-   * same machine left. `facts` list the volumes of the machine's pools. Throws Terminal NotOwned, StateCorrupt,
+   * same machine left. `facts` are asked for `volumesOf` the intent. Throws Terminal NotOwned, StateCorrupt,
    * PoolNotFound, NetworkNotFound …, Transient for what may pass.
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {

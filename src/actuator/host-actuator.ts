@@ -23,10 +23,8 @@ const APPLIED = 'applied';
 export interface EnsureOptions extends VerbOptions {
   /** Let a plan replace a network or pool that machines may be using. Default: refused. */
   readonly allowReplace?: boolean;
-  /** Further pools whose volumes the caller wants to see. */
-  readonly volumesOf?: readonly string[];
-  /** Volumes of which he wants to see more. */
-  readonly details?: readonly VolumeKey[];
+  /** Volumes that the caller wants to see. */
+  readonly volumes?: readonly VolumeKey[];
   /** How the host looked a moment ago. Default: it is looked at. */
   readonly seen?: HostFacts;
   /** Sees the host as it will be, before anything is made. What it throws stops the call. */
@@ -43,7 +41,7 @@ export class HostActuator {
   /**
    * Makes host `uri` what `intent` says, evaluated under the host's lock. Costs no Terraform run when the same intent was
    * applied before and everything in it is still there, on the host and in the state; a state that was lost comes back. Returns
-   * what the host then looks like, with the volumes of the intent's pools and of `volumesOf`. Throws Terminal ReplaceRefused for a
+   * what the host then looks like, with the images of the intent and with `volumes`, as far as they are there. Throws Terminal ReplaceRefused for a
    * change that would replace a network or pool, NotOwned for one that is there and not provably ours.
    */
   async ensure(
@@ -151,9 +149,10 @@ export class HostActuator {
     );
   }
 
-  #facts({ uri, images }: HostIntent, { volumesOf = [], details = [] }: EnsureOptions): Promise<HostFacts> {
-    const pools = new Set([...volumesOf, ...images.map((image) => image.pool)]);
-    return this.#options.libvirt(uri).facts({ volumesOf: [...pools], details });
+  #facts({ uri, images }: HostIntent, { volumes = [] }: EnsureOptions): Promise<HostFacts> {
+    const named = [...volumes, ...images.map(({ pool, volume }) => ({ pool, name: volume }))];
+    const details = new Map(named.map((one) => [`${one.pool}/${one.name}`, one]));
+    return this.#options.libvirt(uri).facts({ details: [...details.values()] });
   }
 
   async #remember(intent: HostIntent, home: StackHome): Promise<void> {

@@ -15,7 +15,10 @@ export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Pr
   return libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });
 }
 
-/** Throws Terminal NotOwned for a domain of that name which is somebody else's. */
+/**
+ * `facts`: with the volumes that the intent names. All that a pool holds is looked at only after a broken run, for without one nothing
+ * would be removed. Throws Terminal NotOwned for a domain of that name which is somebody else's.
+ */
 export async function clearLeftovers(
   options: ActuatorOptions,
   { intent, home, run }: Pick<Recovery, 'intent' | 'home' | 'run'>,
@@ -23,13 +26,14 @@ export async function clearLeftovers(
   state: State | undefined,
 ): Promise<void> {
   const observer = options.libvirt(intent.uri);
-  if (isEmpty(await findLeftovers(intent, facts, observer, state))) return;
+  const isExplained = await explainsLeftovers(home, state);
+  if (!isExplained && isEmpty(await findLeftovers(intent, facts, observer, state))) return;
   // Looked at again before anything is removed: the facts are from before the lock.
   const leftovers = await findLeftovers(intent, await factsOf(options, intent), observer, state);
   if (isEmpty(leftovers)) return;
   if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
   // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
-  if (!(await explainsLeftovers(home, state))) return;
+  if (!isExplained) return;
   run.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
 }
 

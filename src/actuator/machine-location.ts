@@ -1,7 +1,9 @@
 /** Where a machine and what belongs to it lie on its host. */
 
 import type { MachineIntent } from '../../stacks/intent.ts';
+import { seedVolume } from '../../stacks/seed-file.ts';
 import type { MachineIdentity } from '../intent/names.ts';
+import type { VolumeKey } from '../libvirt/volume.ts';
 import type { State } from '../terraform/state.ts';
 
 /** Where a machine lives: what the verbs need when there is no intent, as for delete. */
@@ -27,6 +29,16 @@ export function poolsOf({ rootDisk, disks, seed }: MachineIntent): string[] {
     ...disks.map((disk) => (disk.kind === 'new' ? disk.pool : undefined)),
   ];
   return [...new Set(pools.filter((pool) => pool !== undefined))];
+}
+
+/** All volumes that its domain will stand on, but for those that it only borrows. */
+export function volumesOf({ rootDisk, disks, seed }: MachineIntent): VolumeKey[] {
+  return [
+    { pool: rootDisk.base.pool, name: rootDisk.base.volume },
+    { pool: rootDisk.pool, name: rootDisk.volume },
+    ...disks.flatMap((disk) => (disk.kind === 'new' ? [{ pool: disk.pool, name: disk.volume }] : [])),
+    ...(seed ? [{ pool: seed.pool, name: seedVolume(seed) }] : []),
+  ];
 }
 
 export function reservationsOf({

@@ -9,7 +9,7 @@ import { isImageVolume } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 
-/** `facts`: with the details of the image; else it is asked for. Throws Terminal ImageInvalid. */
+/** `facts`: with the volumes that the intent names; what is not among them is asked for. Throws Terminal ImageInvalid. */
 export async function refuseDisguisedVolumes(
   { rootDisk, disks }: MachineIntent,
   { volumeDetails }: HostFacts,

@@ -19,7 +19,7 @@ export interface HostFacts {
   readonly qemuVersion?: string | undefined;
   readonly pools: readonly PoolFacts[];
   readonly networks: readonly NetworkFacts[];
-  /** Of the active pools that were asked about. */
+  /** Of the active pools that were asked about, and those that were asked about by name. */
   readonly volumes: readonly VolumeFacts[];
   /** Those that were asked about by name, and are there. */
   readonly volumeDetails: readonly Volume[];
@@ -69,9 +69,12 @@ export interface VolumeFacts {
 }
 
 export interface FactsOptions extends RunOptions {
-  /** Pools of which details and volumes are wanted. One that does not exist is missing in the answer. */
+  /**
+   * Pools of which details and all volumes are wanted. One that does not exist is missing in the answer. libvirt is asked for the
+   * path of each volume: of 2,000 in 0.2 s.
+   */
   readonly volumesOf?: readonly string[];
-  /** Volumes of which details are wanted. */
+  /** Volumes that are looked for by name, with their details; one that is not there is missing in the answer. */
   readonly details?: readonly VolumeKey[];
   /** Networks of which details are wanted. */
   readonly networks?: readonly string[];
@@ -102,6 +105,9 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
   const volumeLists = byKey(pools, answers.slice(next + pools.length, next + 2 * pools.length));
   const last = next + 2 * pools.length + networks.length;
   const networkXml = byKey(networks, answers.slice(next + 2 * pools.length, last));
+  const volumeDetails = [...byKey(details, answers.slice(last))].flatMap(
+    ([key, xml]) => volumeFrom(key, xml) ?? [],
+  );
 
   return {
     cpus: Number(field(node, 'CPU(s)')),
@@ -121,10 +127,13 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
       active: parseNames(activeNetworks).includes(name),
       details: parseNetwork(networkXml.get(name)),
     })),
-    volumes: [...volumeLists].flatMap(([pool, text]) => parseVolumeList(pool, text)),
-    volumeDetails: [...byKey(details, answers.slice(last))].flatMap(
-      ([key, xml]) => volumeFrom(key, xml) ?? [],
-    ),
+    volumes: [
+      ...[...volumeLists].flatMap(([pool, text]) => parseVolumeList(pool, text)),
+      ...volumeDetails
+        .filter(({ pool }) => !volumeLists.has(pool))
+        .map(({ pool, name, path }) => ({ pool, name, path })),
+    ],
+    volumeDetails,
     domains: parseNames(domains),
   };
 }

@@ -30,6 +30,11 @@ test('a reservation that is only stored is taken back, and those of others stay'
   await reserve('other', 2, '--config');
   // Of a domain of somebody else whose guest has the same host name.
   await reserve('alike', 3, '--config');
+  expect((await libvirt.inventory()).reservations).toMatchObject([
+    { network: host.network, name: 'mine', ip: '192.168.122.201' },
+    { name: 'other' },
+    { name: 'alike' },
+  ]);
   const addresses = [1, 2, 3].map((number) => `192.168.122.20${number}`);
   const foreign = new Set(['52:54:00:00:00:03']);
   await libvirt.removeReservations(host.network, 'mine', addresses, foreign);
@@ -66,6 +71,16 @@ test('facts: a missing pool does not spoil the rest', async () => {
     name: 'two words.raw',
     path: `${host.poolPath}/two words.raw`,
   });
+});
+
+test('facts: volumes that are asked for by name are found without a list of their pool', async () => {
+  const names = ['base.qcow2', 'nope.qcow2'];
+  const facts = await libvirt.facts({
+    details: [...names.map((name) => ({ pool: host.pool, name })), { pool: 'nope', name: 'base.qcow2' }],
+  });
+  const path = `${host.poolPath}/base.qcow2`;
+  expect(facts.volumes).toEqual([{ pool: host.pool, name: 'base.qcow2', path }]);
+  expect(facts.volumeDetails).toMatchObject([{ name: 'base.qcow2', path, format: 'qcow2' }]);
 });
 
 test('domain types: without KVM there is QEMU', async () => {

@@ -1,8 +1,7 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
-import { poolsOf } from '../../actuator/machine-location.ts';
+import { volumesOf } from '../../actuator/machine-location.ts';
 import type { Pinned } from '../../api/machine.ts';
-import { isImageVolume } from '../../intent/names.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
@@ -40,9 +39,7 @@ export async function prepareHost(
       }
     };
     const keep = made && imageOf(made);
-    const { pool, volume } = intent.rootDisk.base;
-    const details = isImageVolume(volume) ? [{ pool, name: volume }] : [];
-    const options = { allowReplace, volumesOf: poolsOf(intent), details, check, keep };
+    const options = { allowReplace, volumes: volumesOf(intent), check, keep };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
       hosts.ensure(pinned.uri, { ...options, onEvent }),
     );
