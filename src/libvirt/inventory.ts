@@ -11,6 +11,7 @@ export interface HostInventory {
   readonly domains: readonly DomainDefinition[];
   /** Of the active pools. */
   readonly volumes: readonly VolumeFacts[];
+  /** Also those that are only stored, for later starts of the network: they block their addresses, too. */
   readonly reservations: readonly NetworkReservation[];
 }
 
@@ -38,6 +39,7 @@ export async function hostInventory(virsh: Virsh, options?: RunOptions): Promise
       ...domains.map(({ uuid }): Command => ['dumpxml', `--domain=${uuid}`]),
       ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
       ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`]),
+      ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`, '--inactive']),
     ],
     options,
   );
@@ -45,16 +47,19 @@ export async function hostInventory(virsh: Virsh, options?: RunOptions): Promise
     answers.splice(0, count).map(({ text, error }) => (error ? undefined : text));
   const definitions = texts(domains.length);
   const volumeLists = texts(pools.length);
-  const networkDefinitions = texts(networks.length);
+  const live = texts(networks.length);
+  const stored = texts(networks.length);
   return {
     domains: definitions.flatMap((xml) => (xml === undefined ? [] : [parseDomain(xml)])),
     volumes: pools.flatMap((pool, index) => parseVolumeList(pool, volumeLists[index] ?? '')),
     reservations: networks.flatMap((network, index) =>
-      reservationsIn(networkDefinitions[index]).map((one) => ({ ...one, network })),
+      reservationsIn([live[index], stored[index]]).map((one) => ({ ...one, network })),
     ),
   };
 }
 
-function reservationsIn(xml: string | undefined): Reservation[] {
-  return xml === undefined ? [] : parseReservations(xml);
+/** Each once, from several definitions of one network. */
+function reservationsIn(definitions: readonly (string | undefined)[]): Reservation[] {
+  const all = definitions.flatMap((xml) => (xml === undefined ? [] : parseReservations(xml)));
+  return [...new Map(all.map((one) => [`${one.name} ${one.ip}`, one])).values()];
 }
