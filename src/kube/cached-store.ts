@@ -73,14 +73,16 @@ export class CachedStore implements Store {
     const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
     if (!informer?.hasSynced) return this.#store.list(kind, options);
     const matches = parseLabelSelector(options.labelSelector ?? '');
-    const known = informer.list(options.namespace);
-    const keys = new Set(known.map((object) => idOf(kind, object)));
-    const unheardOf = [...this.#written]
-      .filter(
-        ([id, object]) => id.startsWith(`${resourceName(kind)}|`) && !keys.has(id) && isIn(object, options),
-      )
-      .map(([, object]) => object as T);
-    const now = known.map((object) => (this.#written.get(idOf(kind, object)) as T | undefined) ?? object);
+    const newer = new Map<T, T>();
+    const unheardOf: T[] = [];
+    const prefix = `${resourceName(kind)}|`;
+    for (const [id, written] of this.#written) {
+      if (!id.startsWith(prefix) || !isIn(written, options)) continue;
+      const known = informer.get(keyOf(written));
+      if (known) newer.set(known, written as T);
+      else unheardOf.push(written as T);
+    }
+    const now = informer.list(options.namespace).map((object) => newer.get(object) ?? object);
     return [...now, ...unheardOf].filter((object) => !isGone(object) && matches(object.metadata.labels));
   }
 
