@@ -3,12 +3,10 @@
  * should be, and may be repeated at any time, by any process.
  */
 
-import { planReport } from '../actuator/plan-report.ts';
 import type { UpdateOptions } from '../actuator/verbs.ts';
 import { FINALIZER, PAUSED_ANNOTATION } from '../api/group.ts';
-import { type Machine, MachineKind, type MachineProviderStatus } from '../api/machine.ts';
+import { type Machine, MachineKind } from '../api/machine.ts';
 import { CaplvError } from '../errors.ts';
-import { domainName } from '../intent/names.ts';
 import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey } from '../store/store.ts';
@@ -17,7 +15,7 @@ import { changeAskedFor } from './machine/asked-change.ts';
 import { lookCloser } from './machine/closer-look.ts';
 import { visibleDrift } from './machine/domain-difference.ts';
 import { lastSeen, lookAtDomain } from './machine/domain-look.ts';
-import { addressPollMs, guestWithoutAddress } from './machine/guest-addresses.ts';
+import { isHeld } from './machine/held-plan.ts';
 import { lockWaitOf } from './machine/lock-wait.ts';
 import { applyMachine } from './machine/machine-apply.ts';
 import { deleteMachine } from './machine/machine-deletion.ts';
@@ -26,7 +24,7 @@ import { recordObservation } from './machine/machine-observation.ts';
 import type { MachineParts } from './machine/machine-parts.ts';
 import { MachineScope } from './machine/machine-scope.ts';
 import type { PlacedMachine } from './machine/placed-machine.ts';
-import { approvedPlan, howToApprove, isPlanOnly, recordPlan } from './machine/plan-approval.ts';
+import { settle } from './machine/settle.ts';
 import type { Drift } from './repair/drift.ts';
 import type { Result } from './result.ts';
 
@@ -141,7 +139,7 @@ export class MachineController {
     if (lost !== undefined) return this.#make(scope, placed, resolved, observed, lost);
     const look = await lookCloser(this.#parts, scope, resolved);
     if (look.drift) return this.#repair(scope, placed, resolved, observed, look.drift);
-    return this.#settle(scope, placed, observed, { requeueAfterMs: look.againInMs });
+    return settle(this.#parts, scope, placed, observed, { requeueAfterMs: look.againInMs });
   }
 
   /** Because somebody asked for it. */
@@ -152,13 +150,14 @@ export class MachineController {
     observed: DomainObservation | undefined,
     reason: string,
   ): Promise<Result> {
-    if (await this.#isHeld(scope, resolved)) return this.#settleHeld(scope, placed, observed, false);
+    if (await isHeld(this.#parts, scope, resolved))
+      return settle(this.#parts, scope, placed, observed, { isHeld: true, isApplied: false });
     if (!(await scope.isCurrent())) return OUTDATED;
     const now = await orElsewhere(this.#parts, scope, placed, () =>
       applyMachine(this.#parts, scope, placed, resolved, reason),
     );
     await this.#claimMade(scope);
-    return this.#settle(scope, placed, now);
+    return settle(this.#parts, scope, placed, now);
   }
 
   /** Because somebody else changed what is on the host. */
@@ -172,14 +171,16 @@ export class MachineController {
     const { repair } = this.#parts;
     if (!(await scope.isCurrent())) return OUTDATED;
     const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
-    if (!gate.open) return this.#settle(scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
-    if (await this.#isHeld(scope, resolved, drift)) return this.#settleHeld(scope, placed, observed, true);
+    if (!gate.open)
+      return settle(this.#parts, scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
+    if (await isHeld(this.#parts, scope, resolved, drift))
+      return settle(this.#parts, scope, placed, observed, { isHeld: true });
     const run = (options: UpdateOptions) =>
       applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
     const replaceDomain = drift.replacesDomain ?? false;
     const now = await (repair ? repair.run(scope, drift, run) : run({ replaceDomain }));
     await this.#claimMade(scope);
-    return this.#settle(scope, placed, now);
+    return settle(this.#parts, scope, placed, now);
   }
 
   /** The providerID makes another generation of the spec, of which the same is true as of the one before. */
@@ -189,67 +190,9 @@ export class MachineController {
     scope.setCondition('HostReady', 'True', 'AsSpecified');
   }
 
-  async #settleHeld(
-    scope: MachineScope,
-    placed: PlacedMachine,
-    observed: DomainObservation | undefined,
-    isApplied: boolean,
-  ): Promise<Result> {
-    return this.#settle(scope, placed, observed, { held: scope.providerStatus.lastPlan, isApplied });
-  }
-
   async #stateIsLost(scope: MachineScope): Promise<string | undefined> {
     const isLost = await this.#parts.lacksState?.(scope.identity);
     return isLost ? 'its Terraform state does not hold all of it' : undefined;
-  }
-
-  /** Writes down what was seen. A guest that runs without an address is looked at again when it has one. */
-  async #settle(
-    scope: MachineScope,
-    placed: PlacedMachine,
-    observed: DomainObservation | undefined,
-    {
-      held,
-      isApplied = true,
-      requeueAfterMs,
-    }: {
-      readonly held?: MachineProviderStatus['lastPlan'];
-      readonly isApplied?: boolean;
-      readonly requeueAfterMs?: number | undefined;
-    } = {},
-  ): Promise<Result> {
-    scope.clearError();
-    scope.setProviderStatus({ domainName: domainName(placed.identity) });
-    recordObservation(scope, placed, observed, isApplied);
-    if (!held) {
-      // What a plan found and may not repair can be approved for as long as it is there.
-      if (scope.providerStatus.planDrift === undefined) scope.clearPlan();
-    } else {
-      const what = `plan ${held.id} waits: ${held.summary}; ${howToApprove(held.id)}`;
-      scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
-    }
-    scope.summarize();
-    await scope.save();
-    const { awaitAddress } = this.#parts;
-    const guest = guestWithoutAddress(scope, placed, observed);
-    awaitAddress?.(scope.key, guest);
-    const pollMs = guest && !awaitAddress ? addressPollMs(guest) : undefined;
-    const again = [requeueAfterMs, pollMs].filter((ms) => ms !== undefined);
-    return again.length > 0 ? { requeueAfterMs: Math.min(...again) } : {};
-  }
-
-  /** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
-  async #isHeld(scope: MachineScope, { intent }: ResolvedMachine, drift?: Drift): Promise<boolean> {
-    if (!isPlanOnly(scope.machine)) return false;
-    const options = { replaceDomain: drift?.replacesDomain ?? false };
-    const preview = await scope.step('DomainReady', () => this.#parts.actuator.plan(intent, options));
-    if (preview.plan.action === 'none') {
-      scope.clearPlan();
-      return false;
-    }
-    const report = planReport(intent, preview);
-    recordPlan(scope, this.#parts.recorder, report);
-    return approvedPlan(scope.machine) !== report.id;
   }
 
   async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {

@@ -1,0 +1,45 @@
+/** The end of a Machine's reconcile: what was seen is written down, and when to look again is said. */
+
+import { domainName } from '../../intent/names.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { Result } from '../result.ts';
+import { addressPollMs, guestWithoutAddress } from './guest-addresses.ts';
+import { recordObservation } from './machine-observation.ts';
+import type { MachineParts } from './machine-parts.ts';
+import type { MachineScope } from './machine-scope.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import { howToApprove } from './plan-approval.ts';
+
+interface SettleOptions {
+  /** The plan in the status waits for a person's word. */
+  readonly isHeld?: boolean;
+  /** What is on the host is what was asked for last. Default true. */
+  readonly isApplied?: boolean;
+  readonly requeueAfterMs?: number | undefined;
+}
+
+/** A guest that runs without an address is looked at again when it has one. */
+export async function settle(
+  { awaitAddress }: MachineParts,
+  scope: MachineScope,
+  placed: PlacedMachine,
+  observed: DomainObservation | undefined,
+  { isHeld = false, isApplied = true, requeueAfterMs }: SettleOptions = {},
+): Promise<Result> {
+  scope.clearError();
+  scope.setProviderStatus({ domainName: domainName(placed.identity) });
+  recordObservation(scope, placed, observed, isApplied);
+  const { lastPlan, planDrift } = scope.providerStatus;
+  if (isHeld && lastPlan) {
+    const what = `plan ${lastPlan.id} waits: ${lastPlan.summary}; ${howToApprove(lastPlan.id)}`;
+    scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
+    // What a plan found and may not repair can be approved for as long as it is there.
+  } else if (planDrift === undefined) scope.clearPlan();
+  scope.summarize();
+  await scope.save();
+  const guest = guestWithoutAddress(scope, placed, observed);
+  awaitAddress?.(scope.key, guest);
+  const pollMs = guest && !awaitAddress ? addressPollMs(guest) : undefined;
+  const again = [requeueAfterMs, pollMs].filter((ms) => ms !== undefined);
+  return again.length > 0 ? { requeueAfterMs: Math.min(...again) } : {};
+}
