@@ -22,6 +22,19 @@ const FAILURES: readonly Failure[] = [
     fix: 'let this user use libvirt (sudo usermod -aG libvirt $USER, then log in again), or name another --libvirt-uri',
   },
   {
+    // Before those of libvirt, which has the same words for its own connections.
+    matches: /\b(get|post|put|patch|delete) "https?:\/\/[^"]*\/apis?\/[^"]*": /i,
+    code: 'TerraformError',
+    retryAfterMs: 5_000,
+    fix: 'see whether the API server, in which the states are, answers: kubectl get --raw /readyz',
+  },
+  {
+    matches: /\b(get|head) "https?:\/\/[^"]*": /i,
+    code: 'ImageNotFound',
+    retryAfterMs: 15_000,
+    fix: 'see whether the server of the image answers: curl -I URL',
+  },
+  {
     matches:
       /failed to connect|cannot connect|unable to connect|connection (refused|reset)|end of file while reading|broken pipe|client socket is closed|no connection driver|host key verification|could not resolve|failed to dial|keepalive|no route to host|timed? ?out.*connect/i,
     code: 'LibvirtUnreachable',

@@ -80,16 +80,20 @@ export class Watchdog {
     );
   }
 
+  /** Looks several times in `stallMs`: else a stall that begins after the first look would be found after twice that time. */
   #expectActivity(what: string): void {
     const { activity, stallMs } = this.#options;
-    const before = activity();
+    let last = activity();
+    let quietLooks = 0;
     const look = () => {
       const now = activity();
-      if (now !== undefined && now === before) this.#hung(what);
-      else this.#expectActivity(what);
+      quietLooks = now !== undefined && now === last ? quietLooks + 1 : 0;
+      last = now;
+      if (quietLooks === LOOKS) this.#hung(what);
+      else this.#timers.set(what, setTimeout(look, stallMs / LOOKS));
     };
     this.#arrived(what);
-    this.#timers.set(what, setTimeout(look, stallMs));
+    this.#timers.set(what, setTimeout(look, stallMs / LOOKS));
   }
 
   #hung(what: string): void {
@@ -102,6 +106,9 @@ export class Watchdog {
     this.#timers.delete(what);
   }
 }
+
+/** In the time without input or output after which the provider counts as hung. */
+const LOOKS = 6;
 
 /** No resource has this address. */
 const CONNECTION = '';

@@ -24,6 +24,16 @@ it.each([
   ["operation failed: domain 'x' already exists with uuid 1", 'LibvirtError', 'Transient'],
   ['cannot write data to file: No space left on device', 'InsufficientCapacity', 'Transient'],
   ['cannot set up guest memory: Cannot allocate memory', 'InsufficientCapacity', 'Transient'],
+  [
+    'error while determining size: Head "http://images/a.qcow2": dial tcp 10.0.0.1:80: connect: connection refused',
+    'ImageNotFound',
+    'Transient',
+  ],
+  [
+    'Failed to get existing workspaces: Get "https://10.0.0.1:6443/api/v1/secrets": dial tcp: connection refused',
+    'TerraformError',
+    'Transient',
+  ],
   ['something that nobody has seen before', 'TerraformError', 'Transient'],
 ])('terraform says "%s": %s, %s', async (summary, code, name) => {
   expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });

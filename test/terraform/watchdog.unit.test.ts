@@ -77,6 +77,19 @@ test('an upload may take long, but not without a byte going in or out', () => {
   expect(onHung).toHaveBeenCalledOnce();
 });
 
+test('an upload that stalls after its first half is found in little more than the time that it may be quiet', () => {
+  const onHung = vi.fn<() => void>();
+  let bytes = 0;
+  const watchdog = new Watchdog({ ...LIMITS, activity: () => String(bytes), onHung });
+  watchdog.see(change('apply_start', 'libvirt_volume'));
+  vi.advanceTimersByTime(1_000);
+  bytes += 1;
+  vi.advanceTimersByTime(59_000);
+  expect(onHung).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(11_000);
+  expect(onHung).toHaveBeenCalledOnce();
+});
+
 test('a resource of libvirt that is never removed to the end is a hung provider, one of another may take its time', () => {
   const onHung = vi.fn<(what: string) => void>();
   const watchdog = new Watchdog({ ...LIMITS, activity: () => 'the same', onHung });
