@@ -107,7 +107,7 @@ export class MachineStack extends LibvirtStack {
     if (seed.kind === 'ignition') {
       const resource = new Ignition(this, 'seed', {
         ...place,
-        content: this.secret('ignition', seed.content),
+        content: this.secret('ignition', composed(seed.content)),
       });
       return { resource, domain: { coreosIgnition: resource.id } };
     }
@@ -164,3 +164,12 @@ export class MachineStack extends LibvirtStack {
 
 /** libvirt reads the format off the content: an ISO in a raw volume is read back as `iso`, and a guest may write what it likes. */
 const IGNORE_FORMAT = ['format'];
+
+/**
+ * Terraform writes letters with combining accents as one character (NFC), in a file name or a password too. JSON can say the same
+ * in ASCII. Only where it is needed: another text would replace the volume of a machine that exists.
+ */
+function composed(json: string): string {
+  if (json === json.normalize('NFC')) return json;
+  return json.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -62,6 +62,24 @@ test('what a manifest says is text to Terraform: no template in it reads a file 
   );
 });
 
+test('what looks like a token of cdktf is text, too', () => {
+  const volumeKey = '/a${TfToken[TOKEN.0]}#{TfToken[TOKEN.0]}&{TfToken[TOKEN.99999]}';
+  const machine = { ...minimalMachine, disks: [{ kind: 'existing' as const, name: 'a', volumeKey }] };
+  const text = toText(synthMachine(machine, implicit));
+  expect(text).not.toContain('TfToken[TOKEN');
+  expect(JSON.parse(text).resource.libvirt_domain.machine.disk[1].volume_id).toBe(
+    '/a$${TfToken${"["}TOKEN.0]}#{TfToken${"["}TOKEN.0]}&{TfToken${"["}TOKEN.99999]}',
+  );
+});
+
+test('accents in an Ignition configuration stay as they are: Terraform would write them as one character', () => {
+  const content = JSON.stringify({ composed: '\u00e9', decomposed: 'e\u0301', emoji: '👩‍👩‍👧‍👦' });
+  const seed = { kind: 'ignition' as const, volume: 'a', pool: 'default', content };
+  const said = at(synthMachine({ ...minimalMachine, seed }, implicit), 'variable.ignition.default') as string;
+  expect(said.normalize('NFC')).toBe(said);
+  expect(JSON.parse(said)).toEqual(JSON.parse(content));
+});
+
 const HOSTILE = '${file("/etc/shadow")}';
 
 /** Each string of a value replaced by a hostile one, one at a time; `kind` is ours. */
