@@ -10,6 +10,7 @@ import type { HostIntent } from '../../stacks/intent.ts';
 import { resourceId } from '../../stacks/resource-id.ts';
 import { Terminal } from '../errors.ts';
 import { isImageVolume, readVolumeName } from '../intent/names.ts';
+import { virshCommand } from '../libvirt/command.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { ImportedState } from '../terraform/imported-state.ts';
 import { parseState, type State, StateCorrupt } from '../terraform/state.ts';
@@ -189,6 +190,6 @@ function notOurs(uri: string, { type, object }: StackObject): Terminal {
   return new Terminal({
     code: 'NotOwned',
     message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or a run broke while it made it, or the state was lost with all that was kept of it`,
-    fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: virsh -c '${uri}' ${command}-destroy ${object}, then ${command}-undefine ${object}`,
+    fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
   });
 }

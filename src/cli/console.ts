@@ -5,6 +5,7 @@ import { MachineKind } from '../api/machine.ts';
 import type { GlobalFlags } from '../config.ts';
 import { Terminal } from '../errors.ts';
 import { domainName } from '../intent/names.ts';
+import { quoteCommand } from '../libvirt/command.ts';
 import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
@@ -29,7 +30,7 @@ export async function openConsole(name: string, flags: ConsoleFlags): Promise<nu
     }
     const args = ['--connect', uri, 'console', domainName(key)];
     if (flags.print || !process.stdin.isTTY) {
-      terminal.out(`virsh ${args.map((arg) => (/[^\w./:-]/.test(arg) ? `'${arg}'` : arg)).join(' ')}`);
+      terminal.out(quoteCommand(['virsh', ...args]));
       return EXIT.ok;
     }
     terminal.say('Escape character is ^]');

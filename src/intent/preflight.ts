@@ -3,6 +3,7 @@
 import type { MachineIntent } from '../../stacks/intent.ts';
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { Terminal, Transient } from '../errors.ts';
+import { virshCommand } from '../libvirt/command.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
 
 /** Throws Terminal PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
@@ -47,7 +48,7 @@ function requireActive(
       code,
       path,
       message: `${what} "${name}" of ${uri} is not active`,
-      fix: `start it: virsh -c '${uri}' ${command}-start ${name}`,
+      fix: `start it: ${virshCommand(uri, `${command}-start`, name)}`,
       retryAfterMs: 10_000,
     });
   }

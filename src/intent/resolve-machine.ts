@@ -8,6 +8,7 @@ import type { ImageIntent, MachineIntent, SeedIntent } from '../../stacks/intent
 import type { Pinned } from '../api/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
+import { virshCommand } from '../libvirt/command.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { inspectImage, parseImageURI } from './image.ts';
@@ -190,6 +191,6 @@ function volumeMissing(pool: string, volume: string, uri: string, path: string):
     path,
     missing: { kind: 'volume', uri, pool, volume },
     message: `pool "${pool}" of ${uri} has no volume "${volume}"`,
-    fix: `see what there is: virsh -c '${uri}' vol-list ${pool}`,
+    fix: `see what there is: ${virshCommand(uri, 'vol-list', pool)}`,
   });
 }

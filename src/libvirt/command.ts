@@ -4,9 +4,14 @@
  */
 export type Command = readonly [name: string, ...args: string[]];
 
-/** A command as virsh's own parser reads it: words in single quotes, in which only the quote itself is special. */
+/** A command as virsh's own parser reads it, and a shell: words in single quotes, in which only the quote itself is special. */
 export function quoteCommand(command: Command): string {
   return command
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(' ');
+}
+
+/** A command for people to put into their shell. The URI and the names in it come from manifests. */
+export function virshCommand(uri: string, ...command: Command): string {
+  return quoteCommand(['virsh', '-c', uri, ...command]);
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from './command.ts';
+import { type Command, virshCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Virsh } from './virsh.ts';
 
@@ -81,7 +81,7 @@ function noConnection(uri: string): LibvirtError {
     uri,
     command: COMMAND.join(' '),
     message: `libvirt at ${uri} took no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`,
-    fix: `Check that the host is up and that no firewall drops the connection: virsh -c '${uri}' version`,
+    fix: `Check that the host is up and that no firewall drops the connection: ${virshCommand(uri, 'version')}`,
   });
 }
 

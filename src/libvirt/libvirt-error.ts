@@ -3,6 +3,8 @@
  * `unreachable` and `timeout` may pass by themselves, the others need a person or a different request.
  */
 
+import { virshCommand } from './command.ts';
+
 export type LibvirtErrorCode =
   /** No connection, or a connection lost. */
   | 'unreachable'
@@ -128,7 +130,7 @@ const symptoms: readonly Symptom[] = [
   {
     pattern: /failed to (re)?connect to the hypervisor/i,
     code: 'unreachable',
-    fix: (uri) => `Check that ${hostOf(uri)} is up and that libvirt answers: virsh -c '${uri}' version`,
+    fix: (uri) => `Check that ${hostOf(uri)} is up and that libvirt answers: ${virshCommand(uri, 'version')}`,
   },
   {
     pattern:

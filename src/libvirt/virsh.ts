@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { traced } from '../tracing.ts';
-import { type Command, quoteCommand } from './command.ts';
+import { type Command, quoteCommand, virshCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
 
@@ -158,12 +158,12 @@ export class Virsh {
     }
     if (result.signal === 'SIGPIPE') {
       const message = `libvirt at ${uri} hung up in the middle of a request`;
-      const fix = `Check that libvirtd runs there, and is no other program: virsh -c '${uri}' version`;
+      const fix = `Check that libvirtd runs there, and is no other program: ${virshCommand(uri, 'version')}`;
       return new LibvirtError({ code: 'unreachable', uri, command, message, fix });
     }
     if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
     const within = `within ${timeoutMs / 1000} s`;
-    const check = `virsh -c '${uri}' version`;
+    const check = virshCommand(uri, 'version');
     const explanation =
       reached === undefined
         ? {
