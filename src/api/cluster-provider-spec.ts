@@ -1,7 +1,7 @@
 /** LibvirtClusterProviderSpec: the hosts of a Cluster, and what its machines share on them. */
 
 import { z } from 'zod';
-import { cidr, dnsLabel, libvirtName, libvirtURI, text } from './field.ts';
+import { CONTROLS, cidr, dnsLabel, libvirtName, libvirtText, libvirtURI, text } from './field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from './group.ts';
 import { withRules } from './rule.ts';
 
@@ -83,7 +83,12 @@ const PoolSchema = z.strictObject({
   name: libvirtName().describe(
     'Name of the pool in libvirt, for example default. Without a path it must exist.',
   ),
-  path: text(/^\/[^\r\n]*$/, 'an absolute path, for example /var/lib/libvirt/fujisan', 4096)
+  // The provider writes the path of an Ignition volume into an option of QEMU, where a comma begins another option.
+  path: libvirtText(
+    new RegExp(String.raw`^\/[^,${CONTROLS}]*$`),
+    'an absolute path without commas, for example /var/lib/libvirt/fujisan',
+    4096,
+  )
     .optional()
     .describe('Given: the pool is made in this directory of the host, and removed with the cluster.'),
 });

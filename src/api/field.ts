@@ -10,6 +10,34 @@ export function text(pattern: RegExp, form: string, maxLength = 253): z.ZodStrin
   return z.string().max(maxLength).regex(pattern).meta({ form });
 }
 
+/** For patterns: characters that no name of ours has. They mislead parsers and terminals, and XML has no place for them. */
+export const CONTROLS = String.raw`\x00-\x1f\x7f`;
+
+const CHANGED = {
+  message: 'Terraform and libvirt would read this as another text',
+  fix: 'write letters with their accents as one character each (Unicode NFC)',
+};
+
+/**
+ * Text that libvirt gets by way of Terraform and XML: the one writes accents in one way only, the other lacks some characters.
+ * What they would change is refused, since it would name something else.
+ */
+export function libvirtText(pattern: RegExp, form: string, maxLength: number): z.ZodString {
+  return withRules(text(pattern, form, maxLength), [
+    {
+      fields: [],
+      ...CHANGED,
+      // CEL knows no normal forms.
+      cel: "!self.matches('[\\\\x{fffe}\\\\x{ffff}]')",
+      check: staysAsItIs,
+    },
+  ]);
+}
+
+function staysAsItIs(text: string): boolean {
+  return text.isWellFormed() && text === text.normalize('NFC') && !/[\ufffe\uffff]/.test(text);
+}
+
 /** A name as Kubernetes wants it: the host part of a DNS name. */
 export function dnsLabel(): z.ZodString {
   return text(
@@ -34,7 +62,7 @@ export function libvirtName(): z.ZodString {
 export function libvirtURI(): z.ZodString {
   return withRules(
     text(
-      /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/\S+$/,
+      /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/[!-~]+$/,
       'a libvirt URI: qemu:///system, qemu+ssh://USER@HOST/system, qemu+tcp://… or qemu+unix://…',
       1024,
     ),
@@ -61,7 +89,7 @@ export function libvirtURI(): z.ZodString {
 export function fileURI(example: string): z.ZodString {
   return readableURI(
     text(
-      /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s])[^\r\n]*$/,
+      new RegExp(String.raw`^(\/|file:(\/\/)?\/[^/\s]|https?:\/\/[^/\s])[^${CONTROLS}]*$`),
       `an absolute path, file:///…, http://… or https://…, for example ${example}`,
       4096,
     ),
@@ -78,11 +106,18 @@ export function readableURI(schema: z.ZodString): z.ZodString {
       cel: "!self.matches('^(file|https?):') || self.matches('^([^%]|%[0-9A-Fa-f]{2})*$')",
       check: isReadable,
     },
+    {
+      fields: [],
+      ...CHANGED,
+      cel: "!self.startsWith('volume:') || !self.matches('[\\\\x{fffe}\\\\x{ffff}]')",
+      // Files and URLs go to Terraform encoded.
+      check: (uri) => (uri.startsWith('volume:') ? staysAsItIs(uri) : uri.isWellFormed()),
+    },
   ]);
 }
 
 function isReadable(uri: string): boolean {
-  if (!/^(file|https?):/.test(uri)) return !uri.includes('\0');
+  if (!/^(file|https?):/.test(uri)) return true;
   try {
     const url = new URL(uri);
     const path = url.protocol === 'file:' ? fileURLToPath(url) : decodeURIComponent(url.pathname);

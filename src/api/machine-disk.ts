@@ -1,7 +1,7 @@
 /** A further disk of a machine: a new volume, or one that exists. */
 
 import { z } from 'zod';
-import { dnsLabel, libvirtName, text } from './field.ts';
+import { CONTROLS, dnsLabel, libvirtName, libvirtText } from './field.ts';
 import { withRules } from './rule.ts';
 
 const VOLUME_FORM = 'an existing volume as POOL/NAME, for example default/data.qcow2';
@@ -19,7 +19,7 @@ export const DiskSchema = withRules(
       .describe('Size in GB of a new, empty volume that lives and dies with the machine, for example 20.'),
     pool: libvirtName().optional().describe("Pool of the new volume. Default: the machine's pool."),
     format: z.enum(['qcow2', 'raw']).optional().describe('Format of the new volume. Default: qcow2.'),
-    volume: text(/^[^/\s]+\/[^/\r\n]+$/, VOLUME_FORM, 512)
+    volume: libvirtText(new RegExp(String.raw`^[^/\s${CONTROLS}]+\/[^/${CONTROLS}]+$`), VOLUME_FORM, 512)
       .optional()
       .describe('Existing volume, POOL/NAME: attached and never removed, for example default/data.qcow2.'),
   }),

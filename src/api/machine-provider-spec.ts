@@ -1,7 +1,17 @@
 /** LibvirtMachineProviderSpec: what a Machine wants of libvirt. Sizes in GB count as libvirt counts: 1 GB = 1024 MiB. */
 
 import { z } from 'zod';
-import { dnsLabel, fileURI, libvirtName, libvirtURI, readableURI, secretText, text } from './field.ts';
+import {
+  CONTROLS,
+  dnsLabel,
+  fileURI,
+  libvirtName,
+  libvirtText,
+  libvirtURI,
+  readableURI,
+  secretText,
+  text,
+} from './field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from './group.ts';
 import { DiskSchema } from './machine-disk.ts';
 import { InterfaceSchema } from './machine-interface.ts';
@@ -30,7 +40,9 @@ const MachineFields = z.strictObject({
 
   imageURI: readableURI(
     text(
-      /^(\/|file:(\/\/)?\/[^/\r\n]|https?:\/\/[^/\s]|volume:[^/\s]+\/[^/\r\n])[^\r\n]*$/,
+      new RegExp(
+        String.raw`^(\/|file:(\/\/)?\/[^/\s]|https?:\/\/[^/\s]|volume:[^/\s${CONTROLS}]+\/[^/\s])[^${CONTROLS}]*$`,
+      ),
       'an absolute path, file:///…, http://…, https://… or volume:POOL/NAME, for example /var/lib/images/debian-12.qcow2',
       4096,
     ),
@@ -112,8 +124,8 @@ const MachineFields = z.strictObject({
   machineType: text(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'a machine type of QEMU, for example q35 or pc', 64)
     .optional()
     .describe("Machine type of QEMU, for example q35 or pc. Default: the host's."),
-  firmware: text(
-    /^(bios|uefi|\/[^\r\n]+)$/,
+  firmware: libvirtText(
+    new RegExp(String.raw`^(bios|uefi|\/[^${CONTROLS}]+)$`),
     'bios, uefi, or the absolute path of a firmware on the host',
     4096,
   )
@@ -121,8 +133,8 @@ const MachineFields = z.strictObject({
     .describe(
       'bios, uefi (the firmware that libvirt of the host offers), or the absolute path of a UEFI firmware on the host.',
     ),
-  nvramTemplate: text(
-    /^\/[^\r\n]+$/,
+  nvramTemplate: libvirtText(
+    new RegExp(String.raw`^\/[^${CONTROLS}]+$`),
     'an absolute path on the host, for example /usr/share/OVMF/OVMF_VARS_4M.fd',
     4096,
   )

@@ -169,6 +169,62 @@ export const REFUSALS: readonly Refusal[] = [
     says: 'a libvirt URI',
     ...own,
   },
+  {
+    what: 'a URI with what no URI has',
+    object: machine({ ...MINIMAL, uri: 'qemu:///system?socket=/é' }),
+    path: `${AT}.uri`,
+    says: 'a libvirt URI',
+    ...own,
+  },
+  // Texts that would not arrive as they are
+  {
+    what: 'a control character in the path of a file',
+    object: machine({ ...MINIMAL, imageURI: '/images/\u001b[31m' }),
+    path: `${AT}.imageURI`,
+    says: 'an absolute path',
+    ...own,
+  },
+  {
+    what: 'a NUL in the path of a firmware',
+    object: machine({ ...MINIMAL, firmware: '/a\0b' }),
+    path: `${AT}.firmware`,
+    says: 'absolute path of a firmware',
+    ...own,
+  },
+  {
+    what: 'a tab in the name of a volume',
+    object: machine({ ...MINIMAL, disks: [{ name: 'a', volume: 'default/a\tb' }] }),
+    path: `${AT}.disks[0].volume`,
+    says: 'POOL/NAME',
+    ...own,
+  },
+  {
+    what: 'a character that XML lacks',
+    object: machine({ ...MINIMAL, firmware: '/a\uffff' }),
+    path: `${AT}.firmware`,
+    says: 'read this as another text',
+  },
+  {
+    what: 'a volume whose name Terraform would change',
+    object: machine({ ...MINIMAL, disks: [{ name: 'a', volume: 'default/e\u0301' }] }),
+    path: `${AT}.disks[0].volume`,
+    says: 'as one character each',
+    server: 'accepts',
+  },
+  {
+    what: 'an image volume whose name Terraform would change',
+    object: machine({ ...MINIMAL, imageURI: 'volume:default/e\u0301' }),
+    path: `${AT}.imageURI`,
+    says: 'as one character each',
+    server: 'accepts',
+  },
+  {
+    what: 'an option of QEMU in the path of a pool',
+    object: cluster({ pool: { name: 'a', path: '/pools/a,file=/etc/shadow,name=' } }),
+    path: `${AT}.pool.path`,
+    says: 'without commas',
+    ...own,
+  },
   // Disks
   {
     what: 'a disk both new and existing',
