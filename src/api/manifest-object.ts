@@ -8,7 +8,7 @@ import { canonicalApiVersion } from './group.ts';
 import type { ApiKind } from './kind.ts';
 import { ACCEPTED_KINDS, findKind, KINDS } from './kinds.ts';
 import { STORE_METADATA } from './metadata.ts';
-import { type FieldProblem, fieldProblems } from './problem.ts';
+import { type FieldProblem, fieldProblems, inLine } from './problem.ts';
 import { LAST_APPLIED } from './redact.ts';
 import { fieldMeta, mapFields } from './schema-walk.ts';
 import { nearest } from './suggestion.ts';
@@ -51,7 +51,7 @@ export function readObject(document: unknown, context: ObjectContext): ReadObjec
       : undefined;
   if (!kind)
     return {
-      label: typeof kindName === 'string' ? kindName : '',
+      label: typeof kindName === 'string' ? inLine(kindName) : '',
       problems: [unknownKind(apiVersion, kindName)],
     };
 
@@ -108,15 +108,13 @@ function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
   );
   return {
     path: [known ? 'apiVersion' : 'kind'],
-    message: `${JSON.stringify(`${apiVersion} ${kind}`.slice(0, 120))} is not a kind that is known here`,
+    message: `"${inLine(`${apiVersion} ${kind}`.slice(0, 120))}" is not a kind that is known here`,
     fix: `${!known && suggestion ? `did you mean ${suggestion}? ` : ''}accepted are ${ACCEPTED_KINDS}`,
   };
 }
 
 function labelOf({ kind, metadata }: KubeObject): string {
-  return typeof metadata?.name === 'string'
-    ? `${kind} ${metadata.namespace}/${metadata.name.slice(0, 253)}`
-    : kind;
+  return typeof metadata?.name === 'string' ? inLine(`${kind} ${metadata.namespace}/${metadata.name}`) : kind;
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {

@@ -13,6 +13,9 @@ export interface FieldProblem {
 }
 
 type Issue = z.core.$ZodIssue;
+
+/** Namespace, name and kind of an object. */
+const LONGEST = 400;
 type Words = Omit<FieldProblem, 'path'>;
 
 /** All that `schema` finds wrong with `value`; empty if nothing. */
@@ -37,7 +40,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return path
     .map((key) => {
       if (typeof key === 'number') return `[${key}]`;
-      return /^[\w-]+$/.test(String(key)) ? `.${String(key)}` : `[${JSON.stringify(clip(String(key)))}]`;
+      return /^[\w-]+$/.test(String(key)) ? `.${String(key)}` : `["${inLine(clip(String(key)))}"]`;
     })
     .join('')
     .replace(/^\./, '');
@@ -158,7 +161,16 @@ function show(value: unknown, schema: z.ZodType): string {
   if (fieldMeta(schema).sensitive) return 'the value';
   if (typeof value !== 'string') return String(value);
   if (value.length > 80 || /[\r\n]/.test(value)) return `this text (${value.length} characters)`;
-  return JSON.stringify(value.replace(/\/\/[^/@\s]*@/, '//***@'));
+  return `"${inLine(value.replace(/\/\/[^/@\s]*@/, '//***@'))}"`;
+}
+
+/** Errors are lines on a terminal: what breaks lines, or turns their order round, is shown by its number. */
+export function inLine(text: string): string {
+  return JSON.stringify(text.slice(0, LONGEST))
+    .slice(1, -1)
+    .replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    });
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

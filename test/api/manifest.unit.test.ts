@@ -108,6 +108,20 @@ describe('what people write is accepted', () => {
 });
 
 describe('errors say where, what, and what would be right', () => {
+  test.each([
+    [
+      'a name',
+      'apiVersion: cluster-api.k8s.io/v1alpha1\nkind: Machine\nmetadata: {name: "a\\n\\e[2J\\u202e\\x7f"}\n',
+    ],
+    ['a kind', 'apiVersion: v1\nkind: "a\\n\\e[2J\\u202e\\x7f"\n'],
+    ['a field', KUBE_CP.replace('vcpu: 2', '"a\\n\\e[2J\\u202e\\x7f": 2')],
+  ])('on one line each, whatever %s does to a terminal', (_, text) => {
+    const shown = problems(text).join('');
+    expect(shown).toContain('a\\n\\u001b[2J\\u202e\\u007f');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it looks for
+    expect(shown).not.toMatch(/[\x00-\x1f\x7f\u202e]/);
+  });
+
   test('the line and the path are those of the author, in every document', () => {
     const text = `${KUBE_CP}---${KUBE_CP.replace('kube-cp', 'b').replace('{vcpu: 2, memoryInGB: 2', '\n    value: {vcpu: 0, memoryInGB: 2').replace('qcow2}', 'qcow2}')}`;
     expect(problems(text)).toEqual([
