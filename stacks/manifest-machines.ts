@@ -6,6 +6,7 @@ import { type Machine, MachineKind } from '../src/api/machine.ts';
 import { loadManifests } from '../src/api/manifest-files.ts';
 import type { Config } from '../src/config.ts';
 import { observers, openResolver } from '../src/engine.ts';
+import { quoteCommand } from '../src/libvirt/command.ts';
 import { LocalStore } from '../src/store/local-store.ts';
 import { OverlayStore } from '../src/store/overlay-store.ts';
 import { MachineStack, type MachineStackOptions } from './machine-stack.ts';
@@ -45,9 +46,7 @@ function registration(
 ): NonNullable<MachineStackOptions['ensureBase']> {
   const program = join(import.meta.dirname, '..', 'dist', 'bin.js');
   return {
-    command: [process.execPath, program, 'register', name, '-f', resolve(source)]
-      .map((word) => `'${word}'`)
-      .join(' '),
+    command: quoteCommand([process.execPath, program, 'register', name, '-f', resolve(source)]),
     environment: {
       CAPLV_LIBVIRT_URI: config.libvirtUri,
       CAPLV_STATE_DIR: config.stateDir,

@@ -10,12 +10,14 @@ const here = useStandalone('cdktf');
 const ROOT = join(import.meta.dirname, '../..');
 const BIN = join(ROOT, 'node_modules/.bin');
 const TOKEN = 'planted-in-cdktf';
+/** Terraform gives it to a shell: what runs `caplv register` before the deploy. */
+const MANIFEST = "node's ${terraform.workspace} $(exit 1).yaml";
 
 const node = (spec: object = {}) =>
   machine('node', { ...here().image, running: true, userData: `#cloud-config\n# ${TOKEN}\n`, ...spec });
 
 async function writeManifest(spec: object = {}): Promise<string> {
-  return here().file('node.yaml', manifest(node(spec)));
+  return here().file(MANIFEST, manifest(node(spec)));
 }
 
 /** The official command line of CDKTF, in our checkout. Returns what it prints. */
@@ -28,7 +30,7 @@ async function cdktf(verb: string, ...args: string[]): Promise<string> {
       ...env,
       // Node and caplv of this checkout, as `npx` would have it.
       PATH: `${BIN}:${env['PATH']}`,
-      CAPLV_MANIFESTS: join(here().directory, 'node.yaml'),
+      CAPLV_MANIFESTS: join(here().directory, MANIFEST),
       CI: '1',
     },
     extendEnv: false,
