@@ -56,9 +56,11 @@ export const MachineSpecSchema = withRules(
       .describe(
         'dataSecretName: Secret of the same namespace whose key `value` holds the user data or Ignition.',
       ),
-    providerID: z
-      .string()
-      .max(512)
+    providerID: text(
+      /^[!-~]*$/,
+      'letters, digits and signs without spaces, or leave it to the controller',
+      512,
+    )
       .optional()
       .describe('Identity of the machine for its Node, libvirt:///<uid>. Set by the controller.'),
     repair: z

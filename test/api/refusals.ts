@@ -185,6 +185,13 @@ export const REFUSALS: readonly Refusal[] = [
     ...own,
   },
   {
+    what: 'a control character in an identity, which tables show',
+    object: machine(MINIMAL, { providerID: 'libvirt:///\u001b[2J' }),
+    path: 'spec.providerID',
+    says: 'leave it to the controller',
+    ...own,
+  },
+  {
     what: 'a NUL in the path of a firmware',
     object: machine({ ...MINIMAL, firmware: '/a\0b' }),
     path: `${AT}.firmware`,
