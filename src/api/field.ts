@@ -62,7 +62,8 @@ export function libvirtName(): z.ZodString {
 export function libvirtURI(): z.ZodString {
   return withRules(
     text(
-      /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/[!-~]+$/,
+      // With the characters that RFC 3986 has: libvirt reads no others.
+      /^(qemu|test)(\+(unix|ssh|tcp|tls))?:\/\/[A-Za-z0-9!#$%&'()*+,./:;=?@[\]_~-]+$/,
       'a libvirt URI: qemu:///system, qemu+ssh://USER@HOST/system, qemu+tcp://… or qemu+unix://…',
       1024,
     ),

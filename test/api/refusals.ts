@@ -171,7 +171,7 @@ export const REFUSALS: readonly Refusal[] = [
   },
   {
     what: 'a URI with what no URI has',
-    object: machine({ ...MINIMAL, uri: 'qemu:///system?socket=/é' }),
+    object: machine({ ...MINIMAL, uri: 'qemu:///system?socket=/${a}' }),
     path: `${AT}.uri`,
     says: 'a libvirt URI',
     ...own,
