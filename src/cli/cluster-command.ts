@@ -1,7 +1,7 @@
 /** What commands have that work on a cluster: its objects, and no libvirt. The controller there does the work. */
 
 import { type Config, configOf, type GlobalFlags } from '../config.ts';
-import { type ClusterConnection, connectCluster } from '../controller/cluster-connection.ts';
+import type { ClusterConnection } from '../controller/cluster-connection.ts';
 import { createLogger } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import { Interrupt } from './interrupt.ts';
@@ -28,6 +28,8 @@ export async function withCluster(
   const log = createLogger({ level: 'warn', format: 'pretty' });
   const interrupt = new Interrupt(terminal);
   try {
+    // Not loaded for the local store: node:http alone takes 25 ms, as an import of it makes Node load its fetch.
+    const { connectCluster } = await import('../controller/cluster-connection.ts');
     const { kubeconfig, namespace } = flags;
     const { keptSerials } = configOf(flags);
     const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials };
