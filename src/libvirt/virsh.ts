@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { execa } from 'execa';
 import { traced } from '../tracing.ts';
 import { type Command, quoteCommand, virshCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
+import { type Ended, runToEnd } from './run-to-end.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
 
 /** What one command of a batch answered. */
@@ -79,8 +79,12 @@ export class Virsh {
     // Not quiet: only then does virsh write the line of `echo` out at once.
     const script = `echo connected; ${quoteCommand(command)}`;
     const [program = '', ...args] = [...TIED_TO_US, this.#binary, '-c', unattendedUri(this.#uri), script];
+    const { execa } = await import('execa');
     const child = execa(program, args, {
-      ...SPAWN,
+      stdin: 'ignore',
+      env: ENVIRONMENT,
+      // virsh only reads, and what it asks for goes on in the daemon: it may be killed at any time.
+      killSignal: 'SIGKILL',
       cancelSignal: signal,
       buffer: { stdout: false },
       maxBuffer: 64 * 1024,
@@ -103,20 +107,13 @@ export class Virsh {
   ): Promise<Answer[]> {
     const timeoutMs = options.timeoutMs ?? 10_000;
     const shown = commands.map(quoteCommand);
-    // A connection by ssh is a child of virsh, and goes on when only virsh is killed: so both are a process group.
-    const child = execa(this.#binary, ['-q', '-c', unattendedUri(this.#uri), script], {
-      ...SPAWN,
-      timeout: timeoutMs,
-      ...(options.signal ? { cancelSignal: options.signal } : {}),
-      detached: true,
-      reject: false,
-    });
-    const result = await traced(
-      'virsh',
-      { commands: commands.map(([verb = '']) => verb) },
-      async () => child,
+    const result = await traced('virsh', { commands: commands.map(([verb = '']) => verb) }, () =>
+      runToEnd(this.#binary, ['-q', '-c', unattendedUri(this.#uri), script], {
+        env: ENVIRONMENT,
+        timeoutMs,
+        signal: options.signal,
+      }),
     );
-    if (result.timedOut || result.isCanceled) killGroup(child.pid);
     if (result.isCanceled) throw options.signal?.reason;
     const texts = result.stdout.split(mark).slice(1);
     const errors = result.stderr.split(new RegExp(`^error: ${mark}\\n?`, 'm')).slice(1);
@@ -137,7 +134,7 @@ export class Virsh {
   }
 
   /** `reached`: the command that was under way, undefined when there was no connection yet. */
-  #failure(reached: string | undefined, first: string, result: ProcessResult, timeoutMs = 0): LibvirtError {
+  #failure(reached: string | undefined, first: string, result: Partial<Ended>, timeoutMs = 0): LibvirtError {
     const { uri } = this;
     const command = reached ?? first;
     const stderr = redactText(result.stderr ?? '', this.#uri);
@@ -180,30 +177,17 @@ export class Virsh {
   }
 }
 
-interface ProcessResult {
-  readonly code?: string;
-  readonly timedOut: boolean;
-  readonly exitCode?: number;
-  readonly signal?: string;
-  readonly stderr?: string;
-}
-
-const SPAWN = {
-  stdin: 'ignore',
-  // virsh only reads, and what it asks for goes on in the daemon: it may be killed at any time.
-  killSignal: 'SIGKILL',
-  env: {
-    // Texts are parsed; lease times are local times.
-    LC_ALL: 'C',
-    LANGUAGE: 'C',
-    TZ: 'UTC',
-    // Debug output would be mixed into stderr, or written where the user did not expect it.
-    LIBVIRT_DEBUG: undefined,
-    LIBVIRT_LOG_FILTERS: undefined,
-    LIBVIRT_LOG_OUTPUTS: undefined,
-    VIRSH_DEBUG: undefined,
-    VIRSH_LOG_FILE: undefined,
-  },
+const ENVIRONMENT = {
+  // Texts are parsed; lease times are local times.
+  LC_ALL: 'C',
+  LANGUAGE: 'C',
+  TZ: 'UTC',
+  // Debug output would be mixed into stderr, or written where the user did not expect it.
+  LIBVIRT_DEBUG: undefined,
+  LIBVIRT_LOG_FILTERS: undefined,
+  LIBVIRT_LOG_OUTPUTS: undefined,
+  VIRSH_DEBUG: undefined,
+  VIRSH_LOG_FILE: undefined,
 } as const;
 
 /** What setpriv ends with for a program that is not there, as a shell does. */
@@ -215,12 +199,3 @@ const SETPRIV = '/usr/bin/setpriv';
  * say. Part of util-linux; where that is not, it lives on until then.
  */
 const TIED_TO_US = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // Nobody was left in it.
-  }
-}

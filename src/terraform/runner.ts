@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { Transient } from '../errors.ts';
 import { traced, tracedSince } from '../tracing.ts';
 import { appliedChanges } from './apply-result.ts';
@@ -119,6 +118,8 @@ export class Runner {
   ): Promise<string> {
     const host = call.providerKey === undefined ? undefined : await this.#host(call.providerKey);
     const env = this.#environment(call.workspace, host);
+    // Not loaded by who only looks at libvirt.
+    const { execa } = await import('execa');
     const result = await execa(
       '/bin/sh',
       ['-c', CONFINED, (await this.#options.binary()).path, ...call.args],

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { access, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { execa } from 'execa';
 import { Terminal } from '../errors.ts';
 import { cacheDir } from './cache-dir.ts';
 import { terraformEnvironment } from './environment.ts';
@@ -94,6 +93,7 @@ async function fingerprint(path: string): Promise<{ key: string; real: string }>
 }
 
 async function askVersion(path: string): Promise<TerraformBinary> {
+  const { execa } = await import('execa');
   const result = await execa(path, ['version', '-json'], {
     env: terraformEnvironment(),
     extendEnv: false,
@@ -109,6 +109,7 @@ async function askVersion(path: string): Promise<TerraformBinary> {
 }
 
 async function saysTofu(path: string): Promise<boolean> {
+  const { execa } = await import('execa');
   const { stdout } = await execa(path, ['version'], {
     env: terraformEnvironment(),
     extendEnv: false,

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+
+/** How a program ended, and what it wrote. */
+export interface Ended {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  /** Of the system call that could not start it, for example `ENOENT`. */
+  readonly code?: string | undefined;
+  readonly timedOut: boolean;
+  readonly isCanceled: boolean;
+}
+
+export interface EndOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Over the environment of this process; undefined: without that variable. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Runs a program that may be killed at any time. Not by execa: to load it and call it once takes 25 ms, of which a command that
+ * only looks at something has few.
+ */
+export function runToEnd(program: string, args: readonly string[], options: EndOptions): Promise<Ended> {
+  const { timeoutMs, signal } = options;
+  const texts = { stdout: '', stderr: '' };
+  const { promise, resolve } = Promise.withResolvers<Ended>();
+  const end = (how: Partial<Ended>) => resolve({ ...texts, timedOut: false, isCanceled: false, ...how });
+  if (signal?.aborted) return Promise.resolve({ ...texts, timedOut: false, isCanceled: true });
+  const env = { ...process.env, ...options.env };
+  // A connection by ssh is a child of virsh, and goes on when only virsh is killed: so both are a process group.
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  for (const name of ['stdout', 'stderr'] as const) {
+    // Without descriptors left there is none.
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+    });
+  }
+  const kill = (how: Partial<Ended>) => {
+    killGroup(child.pid);
+    // Whoever has left the group may hold these for as long as it likes.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    end(how);
+  };
+  const timer = setTimeout(() => kill({ timedOut: true }), timeoutMs);
+  const onAbort = () => kill({ isCanceled: true });
+  signal?.addEventListener('abort', onAbort);
+  child.on('error', ({ code }: NodeJS.ErrnoException) => end({ code }));
+  child.on('close', (exitCode, killedBy) =>
+    end({ exitCode: exitCode ?? undefined, signal: killedBy ?? undefined }),
+  );
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  });
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody was left in it.
+  }
+}
