@@ -12,7 +12,8 @@ import type { MachineParts } from './controllers/machine/machine-parts.ts';
 import { MachineResolver } from './controllers/machine/machine-resolver.ts';
 import { PeriodicPlans } from './controllers/machine/periodic-plan.ts';
 import { MachineController } from './controllers/machine.ts';
-import { Libvirt } from './libvirt/libvirt.ts';
+import type { Libvirt } from './libvirt/libvirt.ts';
+import { observers } from './libvirt/observers.ts';
 import { LocalStore } from './store/local-store.ts';
 import type { Store } from './store/store.ts';
 import { findProvider } from './terraform/provider-binary.ts';
@@ -54,6 +55,8 @@ export interface EngineOptions
   readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
+  /** One observer a URI, for a caller who has asked some of them. */
+  readonly libvirt?: (uri: string) => Libvirt;
 }
 
 /** Attributes in which provider 0.8.3 keeps user data without calling them sensitive. */
@@ -78,7 +81,7 @@ export function assembleEngine(
   workspaces: Workspaces,
   options: EngineOptions,
 ): Engine {
-  const libvirt = observers();
+  const libvirt = options.libvirt ?? observers();
   const synthesizer = new Synthesizer();
   const { terraform, providers } = openTerraform(config, options.onRun);
   const trustsStates = config.policy.terraform;
@@ -137,16 +140,6 @@ export function openResolver(
     installation: store.installation,
     policy: config.policy,
   });
-}
-
-/** One observer a URI. */
-export function observers(): (uri: string) => Libvirt {
-  const known = new Map<string, Libvirt>();
-  return (uri) => {
-    const libvirt = known.get(uri) ?? new Libvirt({ uri });
-    known.set(uri, libvirt);
-    return libvirt;
-  };
 }
 
 function openTerraform(

@@ -4,10 +4,11 @@ import type { App } from 'cdktf';
 import { MachineKind } from '../src/api/machine.ts';
 import type { Config } from '../src/config.ts';
 import { connectCluster } from '../src/controller/cluster-connection.ts';
-import { observers, openResolver } from '../src/engine.ts';
+import { openResolver } from '../src/engine.ts';
 import { CaplvError } from '../src/errors.ts';
 import { silentLogger } from '../src/kube/log.ts';
 import { Metrics } from '../src/kube/metrics.ts';
+import { observers } from '../src/libvirt/observers.ts';
 import { MachineStack } from './machine-stack.ts';
 import { writeSeed } from './seed-file.ts';
 

@@ -2,13 +2,11 @@
 
 import type { z } from 'zod';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
+import type { KindNames } from './names.ts';
 
-export interface ApiKind<T extends KubeObject = KubeObject> extends ResourceKind<T> {
+export interface ApiKind<T extends KubeObject = KubeObject> extends ResourceKind<T>, KindNames {
   /** Schema of the whole object as a person writes it. */
   readonly schema: z.ZodType;
-  /** Name for one object in commands, for example `machine`. */
-  readonly singular: string;
-  readonly shortNames: readonly string[];
   readonly columns: readonly Column[];
   /** Present: the kind has a `scale` subresource. */
   readonly scale?: Scale;

@@ -7,6 +7,7 @@ import { MachineKind } from './machine.ts';
 import { MachineDeploymentKind } from './machine-deployment.ts';
 import { MachineHealthCheckKind } from './machine-health-check.ts';
 import { MachineSetKind } from './machine-set.ts';
+import { isCalled } from './names.ts';
 import { SecretKind } from './secret.ts';
 
 /** The kinds of `cluster-api.k8s.io`, which have CRDs. */
@@ -27,13 +28,9 @@ export function findKind(apiVersion: string, kind: string): ApiKind | undefined 
   return KINDS.find((known) => known.kind === kind && apiVersionOf(known) === canonical);
 }
 
-/** The kind that a person means in a command: `machine`, `machines`, `ma`, in any case. */
+/** The kind that a person means in a command. */
 export function findKindByName(name: string): ApiKind | undefined {
-  const wanted = name.toLowerCase();
-  return KINDS.find(
-    ({ singular, plural, shortNames }) =>
-      singular === wanted || plural === wanted || shortNames.includes(wanted),
-  );
+  return KINDS.find((kind) => isCalled(kind, name));
 }
 
 /** `cluster-api.k8s.io/v1alpha1`, or `v1` for the core group. */

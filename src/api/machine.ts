@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { KubeObject, ObjectMeta } from '../store/store.ts';
 import { ConditionsSchema } from './condition.ts';
 import { timestamp } from './field.ts';
-import { API_VERSION, CLUSTER_NAME_LABELS, GROUP, VERSION } from './group.ts';
+import { API_VERSION, CLUSTER_NAME_LABELS } from './group.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import {
   type LibvirtMachineProviderSpec,
@@ -12,6 +12,7 @@ import {
 } from './machine-provider-spec.ts';
 import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
 import { objectMetadata } from './metadata.ts';
+import { MACHINE } from './names.ts';
 import { readProviderSpec } from './read-provider-spec.ts';
 
 const PlanSchema = z.strictObject({
@@ -146,13 +147,7 @@ export const MachineSchema = z
 const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
 
 export const MachineKind: ApiKind<Machine> = {
-  group: GROUP,
-  version: VERSION,
-  kind: 'Machine',
-  plural: 'machines',
-  singular: 'machine',
-  shortNames: ['ma'],
-  namespaced: true,
+  ...MACHINE,
   schema: MachineSchema,
   columns: [
     {

@@ -11,9 +11,10 @@ import { controllerOf } from '../kube/owner.ts';
 import type { KubeObject, Store } from '../store/store.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { withContext } from './command.ts';
+import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
-import { notFound, observeAll } from './get.ts';
-import { formatData } from './output.ts';
+import { notFound } from './get.ts';
+import { observeAll } from './observe-all.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -38,11 +39,7 @@ export async function describeCluster(name: string, flags: DescribeClusterFlags)
   return withContext(flags, async (context) => {
     const { engine, config, terminal } = context;
     const { namespace } = config;
-    const machines = await engine.store.list(MachineKind, { namespace });
-    await observeAll(
-      context,
-      machines.map(({ metadata }) => ({ namespace, name: metadata.name })),
-    );
+    await observeAll(context, await engine.store.list(MachineKind, { namespace }));
     return show(terminal, await treeOf(engine.store, namespace, name), flags);
   });
 }

@@ -7,9 +7,10 @@ import { formatDuration } from '../duration.ts';
 import { parseState, type StateResource } from '../terraform/state.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { withContext } from './command.ts';
+import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
-import { notFound, observeAll } from './get.ts';
-import { formatData } from './output.ts';
+import { notFound } from './get.ts';
+import { observeAll } from './observe-all.ts';
 import { formatTable } from './table.ts';
 
 export interface DescribeFlags extends ClusterFlags {
@@ -21,8 +22,10 @@ export async function describeMachine(name: string, flags: DescribeFlags): Promi
   return withContext(flags, async (context) => {
     const { engine, config, terminal } = context;
     const key = { namespace: config.namespace, name };
-    await observeAll(context, [key]);
-    const machine = await engine.store.get(MachineKind, key);
+    const look = () => engine.store.get(MachineKind, key);
+    const known = await look();
+    if (known) await observeAll(context, [known]);
+    const machine = await look();
     if (!machine) throw notFound(MachineKind, name, config.namespace);
     const { workspace } = engine.workspaces.machine(key);
     const resources = (await engine.terraform.state(workspace))?.resources ?? [];

@@ -9,9 +9,9 @@ import { Libvirt } from '../libvirt/libvirt.ts';
 import { LibvirtError } from '../libvirt/libvirt-error.ts';
 import { findProvider } from '../terraform/provider-binary.ts';
 import { findTerraform } from '../terraform/terraform-binary.ts';
+import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
 import { requireLibvirtUri } from './libvirt-uri.ts';
-import { formatData } from './output.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
 export interface DoctorFlags extends GlobalFlags {

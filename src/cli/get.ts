@@ -1,14 +1,16 @@
-/** `caplv get`: what is in the store, brought up to date with what libvirt shows. */
+/** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get-command.ts. */
 
 import type { ApiKind } from '../api/kind.ts';
 import { CLUSTER_API_KINDS, findKindByName } from '../api/kinds.ts';
-import { CaplvError, Terminal } from '../errors.ts';
+import { Terminal } from '../errors.ts';
 import type { KubeObject, Store } from '../store/store.ts';
-import { keyOf } from './apply.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
-import { type Context, withContext } from './command.ts';
+import { withContext } from './command.ts';
 import { EXIT } from './exit-code.ts';
+import type { AskedHosts } from './get-command.ts';
+import { observeAll } from './observe-all.ts';
 import { formatObjects, type Output } from './output.ts';
+import { selected } from './selected.ts';
 import type { Terminal as TerminalOutput } from './terminal.ts';
 
 export interface GetFlags extends ClusterFlags {
@@ -16,7 +18,13 @@ export interface GetFlags extends ClusterFlags {
   readonly allNamespaces?: boolean;
 }
 
-export async function get(kindName: string, name: string | undefined, flags: GetFlags): Promise<number> {
+/** `asked`: about Machines; absent where none is to be asked. */
+export async function get(
+  kindName: string,
+  name: string | undefined,
+  flags: GetFlags,
+  asked?: AskedHosts,
+): Promise<number> {
   const kind = kindNamed(kindName);
   if (isForCluster(flags)) {
     return withCluster(flags, async ({ cluster, config, terminal }) => {
@@ -24,12 +32,16 @@ export async function get(kindName: string, name: string | undefined, flags: Get
       return show(terminal, config.namespace, kind, objects, name, flags);
     });
   }
-  return withContext(flags, async (context) => {
-    const { engine, config, terminal } = context;
-    const look = () => find(engine.store, config.namespace, kind, name, flags);
-    if (kind.kind === 'Machine') await observeAll(context, (await look()).map(keyOf));
-    return show(terminal, config.namespace, kind, await look(), name, flags);
-  });
+  return withContext(
+    flags,
+    async (context) => {
+      const { engine, config, terminal } = context;
+      if (asked) await observeAll(context, asked.machines);
+      const objects = await find(engine.store, config.namespace, kind, name, flags);
+      return show(terminal, config.namespace, kind, objects, name, flags);
+    },
+    asked && { libvirt: asked.libvirt },
+  );
 }
 
 async function find(
@@ -39,25 +51,24 @@ async function find(
   name: string | undefined,
   { allNamespaces }: GetFlags,
 ): Promise<KubeObject[]> {
-  const all = await store.list(kind, allNamespaces ? {} : { namespace });
-  const named = all.filter(({ metadata }) => name === undefined || metadata.name === name);
+  const named = await selected(store, kind, allNamespaces ? {} : { namespace }, name);
   if (name !== undefined && named.length === 0) throw notFound(kind, name, namespace);
   return named;
 }
 
-function show(
+async function show(
   terminal: TerminalOutput,
   namespace: string,
   kind: ApiKind,
   objects: readonly KubeObject[],
   name: string | undefined,
   { output }: GetFlags,
-): number {
+): Promise<number> {
   if (objects.length === 0 && (output === undefined || output === 'wide')) {
     terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: caplv apply -f FILE`);
     return EXIT.ok;
   }
-  terminal.out(formatObjects(kind, objects, output, name !== undefined));
+  terminal.out(await formatObjects(kind, objects, output, name !== undefined));
   return EXIT.ok;
 }
 
@@ -77,21 +88,4 @@ export function notFound(kind: ApiKind, name: string, namespace: string): Termin
     message: `there is no ${kind.kind} "${name}" in namespace "${namespace}"`,
     fix: `see which there are: caplv get ${kind.plural} --all-namespaces`,
   });
-}
-
-/** A host that does not answer leaves the last known status, and says so. */
-export async function observeAll(
-  { engine, terminal }: Context,
-  keys: readonly { namespace: string; name: string }[],
-): Promise<void> {
-  const problems = new Set<string>();
-  await Promise.all(
-    keys.map((key) =>
-      engine.machines.observe(key).catch((error) => {
-        if (!(error instanceof CaplvError)) throw error;
-        problems.add(error.message);
-      }),
-    ),
-  );
-  for (const problem of problems) terminal.say(`warning: shown as last known: ${problem}`);
 }

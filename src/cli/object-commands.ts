@@ -33,7 +33,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(flag('-A, --all-namespaces', 'of all namespaces'))
     .addOption(kubeconfig())
     .action(async (kind, name, _, self: Command) =>
-      finish(await (await import('./get.ts')).get(kind, name, self.optsWithGlobals())),
+      finish(await (await import('./get-command.ts')).getCommand(kind, name, self.optsWithGlobals())),
     );
 
   addDescribe(program, finish);

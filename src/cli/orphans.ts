@@ -10,9 +10,9 @@ import { installationId } from '../store/installation.ts';
 import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { withClusterEngine } from './cluster-engine.ts';
 import { withContext } from './command.ts';
+import { formatData } from './data.ts';
 import { reportError } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
-import { formatData } from './output.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,6 +1,5 @@
 /** `-o`: objects as a table, wide table, JSON or YAML. Secrets are hidden in every form. */
 
-import { stringify } from 'yaml';
 import { columnValue } from '../api/columns.ts';
 import type { ApiKind, Column } from '../api/kind.ts';
 import { redact } from '../api/redact.ts';
@@ -11,15 +10,16 @@ import { formatTable } from './table.ts';
 export type Output = 'wide' | 'json' | 'yaml' | 'name' | undefined;
 
 /** `one`: a single object was asked for by name, so json and yaml show it without a List around it. */
-export function formatObjects(
+export async function formatObjects(
   kind: ApiKind,
   objects: readonly KubeObject[],
   output: Output,
   one: boolean,
-): string {
+): Promise<string> {
   if (output === 'name') return objects.map(({ metadata }) => `${kind.singular}/${metadata.name}\n`).join('');
   if (output === 'json' || output === 'yaml') {
     const shown = objects.map(redact);
+    const { formatData } = await import('./data.ts');
     return formatData(one ? shown[0] : { apiVersion: 'v1', kind: 'List', items: shown }, output);
   }
   const columns = kind.columns.filter((column) => output === 'wide' || !column.wide);
@@ -28,10 +28,6 @@ export function formatObjects(
     ...columns.map((column) => formatCell(column, columnValue(object, column))),
   ]);
   return formatTable(['NAME', ...columns.map(({ name }) => name.toUpperCase())], rows);
-}
-
-export function formatData(data: unknown, output: 'json' | 'yaml'): string {
-  return output === 'json' ? `${JSON.stringify(data, null, 2)}\n` : stringify(data, { lineWidth: 0 });
 }
 
 function formatCell(column: Column, value: unknown): string {

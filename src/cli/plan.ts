@@ -16,8 +16,8 @@ import { keyOf } from './apply.ts';
 import { type ClusterFlags, isForCluster } from './cluster-command.ts';
 import { withClusterEngine } from './cluster-engine.ts';
 import { withContext } from './command.ts';
+import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
-import { formatData } from './output.ts';
 import { type MachinePlan, planText } from './plan-text.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -8,9 +8,9 @@ import { parseState, type StateResource } from '../terraform/state.ts';
 import { paths, readIfThere } from '../terraform/workspace.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { withContext } from './command.ts';
+import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
-import { formatData } from './output.ts';
 import type { Terminal as Output } from './terminal.ts';
 
 export interface ShowFlags extends ClusterFlags {

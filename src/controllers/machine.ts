@@ -11,6 +11,7 @@ import type { ResolvedMachine } from '../intent/resolve-machine.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { orElsewhere } from './machine/another-host.ts';
+import { isToBeLookedAt } from './machine/ask-hosts.ts';
 import { changeAskedFor } from './machine/asked-change.ts';
 import { lookCloser } from './machine/closer-look.ts';
 import { visibleDrift } from './machine/domain-difference.ts';
@@ -78,10 +79,12 @@ export class MachineController {
     return store.get(MachineKind, key, { fresh: true });
   }
 
-  /** Brings the status up to date with what libvirt says, and does nothing else. */
-  async observe(key: ObjectKey): Promise<void> {
-    const machine = await this.#parts.store.get(MachineKind, key);
-    if (!machine?.status?.providerStatus?.pinned || machine.metadata.deletionTimestamp) return;
+  /**
+   * Brings the status up to date with what libvirt says, and does nothing else. `machine`: as it was before any host was asked;
+   * see `askHosts`.
+   */
+  async observe(machine: Machine): Promise<void> {
+    if (!machine.status || !isToBeLookedAt(machine)) return;
     const scope = new MachineScope(this.#parts.store, machine);
     const placed = await this.#parts.resolver.place(machine);
     const { metadata, status } = machine;
@@ -91,7 +94,7 @@ export class MachineController {
     // What libvirt shows is no news while another process is about to change it.
     if (waiting) scope.setCondition('DomainReady', 'False', 'StateLocked', waiting);
     // Who works on it has written meanwhile, and knows more.
-    const now = await this.#parts.store.get(MachineKind, key);
+    const now = await this.#parts.store.get(MachineKind, scope.key);
     if (now?.metadata.resourceVersion !== machine.metadata.resourceVersion) return;
     scope.summarize();
     await scope.save();

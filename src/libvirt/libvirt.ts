@@ -6,7 +6,7 @@ import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
 import { removeDomain, removeVolume } from './leftovers.ts';
-import { observeDomain, observeDomains } from './observe.ts';
+import { askFor, observeDomain, observeDomains } from './observe.ts';
 import { removeReservations } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
@@ -26,6 +26,7 @@ export interface LibvirtOptions {
 export class Libvirt {
   readonly #virsh: Virsh;
   #domainTypes: Promise<DomainTypes> | undefined;
+  readonly #asked = new Map<string, Promise<DomainObservation | undefined>>();
 
   constructor(options: LibvirtOptions) {
     this.#virsh = new Virsh(options.uri, options.virsh);
@@ -62,7 +63,19 @@ export class Libvirt {
 
   /** One domain with the leases of its interfaces, in one process. Undefined when there is none of that name. */
   domain(name: string, options?: RunOptions): Promise<DomainObservation | undefined> {
-    return observeDomain(this.#virsh, name, options);
+    const asked = this.#asked.get(name);
+    this.#asked.delete(name);
+    return observeDomain(this.#virsh, name, options, asked);
+  }
+
+  /** For a caller who is about to look at each of them: asks in one process, and the next `domain()` of each waits for that. */
+  ask(names: readonly string[], options?: RunOptions): void {
+    const others = names.filter((name) => !this.#asked.has(name));
+    for (const [i, asked] of askFor(this.#virsh, others, options).entries()) {
+      // Told to whoever looks.
+      asked.catch(() => {});
+      this.#asked.set(others[i] ?? '', asked);
+    }
   }
 
   /**

@@ -30,34 +30,45 @@ export async function findDomain(
   return domains.find((domain) => domain.name === name);
 }
 
-/** One domain, in one process. */
+/** One domain, in one process. `asked`: by `askFor`, when that was done already. */
 export async function observeDomain(
   virsh: Virsh,
   name: string,
   options?: RunOptions,
+  asked = askFor(virsh, [name], options)[0],
 ): Promise<DomainObservation | undefined> {
-  const read = async (key: string): Promise<DomainObservation | undefined> => {
+  const observed = await asked;
+  if (observed === undefined || observed.name === name) return observed;
+  const exact = await findDomain(virsh, name, options);
+  return exact && askFor(virsh, [exact.uuid], options)[0];
+}
+
+/** Domains by what virsh takes for their names, in one process: see `findDomain`. */
+export function askFor(
+  virsh: Virsh,
+  keys: readonly string[],
+  options?: RunOptions,
+): Promise<DomainObservation | undefined>[] {
+  const questions = keys.map((key): Command[] => {
     const domain = `--domain=${key}`;
-    const [xml, state, info, addresses] = (await virsh.batch(
-      [
-        ['dumpxml', domain],
-        ['domstate', domain, '--reason'],
-        ['dominfo', domain],
-        ['domifaddr', domain, '--full', '--source=lease'],
-      ],
-      options,
-    )) as [Answer, Answer, Answer, Answer];
+    return [
+      ['dumpxml', domain],
+      ['domstate', domain, '--reason'],
+      ['dominfo', domain],
+      ['domifaddr', domain, '--full', '--source=lease'],
+    ];
+  });
+  const answering = virsh.batch(questions.flat(), options);
+  return keys.map(async (_, i) => {
+    const answers = (await answering).slice(4 * i, 4 * i + 4) as [Answer, Answer, Answer, Answer];
+    const [xml, state, info, addresses] = answers;
     return assemble(xml, state, {
       autostart: () => /^Autostart: +enable/m.test(info.text),
       persistent: () => /^Persistent: +yes/m.test(info.text),
       // An error of domifaddr means that the domain is off.
       addresses: () => parseAddresses(addresses.text, 'lease'),
     });
-  };
-  const observed = await read(name);
-  if (observed === undefined || observed.name === name) return observed;
-  const exact = await findDomain(virsh, name, options);
-  return exact && read(exact.uuid);
+  });
 }
 
 /**

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { PAUSED_ANNOTATION } from '../../src/api/group.ts';
 import { type Machine, MachineKind } from '../../src/api/machine.ts';
 import type { MachineParts } from '../../src/controllers/machine/machine-parts.ts';
+import { MachineResolver } from '../../src/controllers/machine/machine-resolver.ts';
 import { MachineController } from '../../src/controllers/machine.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { GetOptions, ObjectKey, ResourceKind } from '../../src/store/store.ts';
@@ -75,4 +76,31 @@ test('a machine that goes, with the finalizer of somebody else, is not made', as
   // Looked at again, as one that goes.
   expect(await latecomer().reconcile(KEY)).toEqual({ requeueAfterMs: 50 });
   expect((await store.get(MachineKind, KEY))?.status).toBeUndefined();
+});
+
+test('what a host said before another process wrote is not recorded over that', async () => {
+  const parts = {
+    store,
+    resolver: new MachineResolver({ store, defaultUri: 'test:///default' } as never),
+    actuator: { exists: async () => undefined },
+  };
+  const controller = new MachineController(parts as never);
+  const spec = { providerSpec: { vcpu: 1, memoryMiB: 64, imageURI: '/image', userData: 'none' } };
+  await store.apply(MachineKind, { metadata: KEY, spec: spec as never }, PERSON);
+  const status = (phase: string) =>
+    store.applyStatus(
+      MachineKind,
+      KEY,
+      { phase, providerStatus: { pinned: { uri: 'test:///a' } } } as never,
+      PERSON,
+    );
+  const before = await status('Provisioning');
+  const after = await status('Provisioned');
+  await controller.observe(before);
+  expect(await store.get(MachineKind, KEY)).toEqual(after);
+  await controller.observe(after);
+  expect((await store.get(MachineKind, KEY))?.status).toMatchObject({
+    phase: 'Pending',
+    providerStatus: { instanceState: 'absent' },
+  });
 });

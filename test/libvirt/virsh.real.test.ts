@@ -80,6 +80,37 @@ test('a host that takes no connection ends in an error, and leaves no ssh behind
   expect(state).toMatch(/^(Z.*)?$/);
 });
 
+test('domains that are asked for together are looked at in one process, and again by the next look', async () => {
+  const virsh = join(directory, 'virsh-that-counts');
+  await writeFile(virsh, `#!/bin/sh\necho >>${virsh}.calls\nexec virsh "$@"\n`, { mode: 0o755 });
+  const calls = async () => (await readFile(`${virsh}.calls`, 'utf8')).length;
+  const libvirt = new Libvirt({ uri, virsh });
+  libvirt.ask(['test', 'nope']);
+  libvirt.ask(['nope']);
+  await expect(libvirt.domain('test')).resolves.toMatchObject({ name: 'test', state: 'running' });
+  await expect(libvirt.domain('nope')).resolves.toBeUndefined();
+  expect(await calls()).toBe(1);
+  await expect(libvirt.domain('test')).resolves.toMatchObject({ name: 'test' });
+  expect(await calls()).toBe(2);
+});
+
+test('a host that does not answer is told to each who looks', async () => {
+  const libvirt = new Libvirt({ uri: 'qemu+unix:///system?socket=/nowhere/sock' });
+  libvirt.ask(['one', 'other', 'nobody looks at']);
+  for (const name of ['one', 'other'])
+    await expect(libvirt.domain(name)).rejects.toMatchObject({ code: 'unreachable' });
+});
+
+test('who has left the process group of virsh, and keeps its output open, is not waited for', async () => {
+  const virsh = join(directory, 'virsh-that-leaves-somebody');
+  await writeFile(virsh, `#!/bin/sh\nsetsid sleep 30 &\necho $! >${virsh}.pid\nsleep 30\n`, { mode: 0o755 });
+  await expect(new Libvirt({ uri, virsh }).domains({ timeoutMs: 500 })).rejects.toMatchObject({
+    code: 'unreachable',
+  });
+  const left = Number(await readFile(`${virsh}.pid`, 'utf8'));
+  expect(process.kill(left, 'SIGKILL')).toBe(true);
+});
+
 test('a caller that gives up is told its own reason', async () => {
   const reason = new Error('shutting down');
   await expect(new Libvirt({ uri }).domains({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);

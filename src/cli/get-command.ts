@@ -1,0 +1,42 @@
+/** `caplv get`. Hosts are asked about machines before all that reads and shows their answers is loaded: they take as long. */
+
+import type { Machine } from '../api/machine.ts';
+import { isCalled, MACHINE } from '../api/names.ts';
+import { configOf } from '../config.ts';
+import { askHosts } from '../controllers/machine/ask-hosts.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { observers } from '../libvirt/observers.ts';
+import { LocalStore } from '../store/local-store.ts';
+import type { GetFlags } from './get.ts';
+import { selected } from './selected.ts';
+
+export interface AskedHosts {
+  readonly libvirt: (uri: string) => Libvirt;
+  /** What they were asked about, as it was before. */
+  readonly machines: readonly Machine[];
+}
+
+export async function getCommand(
+  kindName: string,
+  name: string | undefined,
+  flags: GetFlags,
+): Promise<number> {
+  const isOfHosts = flags.kubeconfig === undefined && isCalled(MACHINE, kindName);
+  const isOver = new AbortController();
+  try {
+    const asked = isOfHosts ? await ask(name, flags, isOver.signal) : undefined;
+    const { get } = await import('./get.ts');
+    return await get(kindName, name, flags, asked);
+  } finally {
+    isOver.abort();
+  }
+}
+
+async function ask(name: string | undefined, flags: GetFlags, signal: AbortSignal): Promise<AskedHosts> {
+  const { stateDir, namespace } = configOf(flags);
+  const store = await LocalStore.open(stateDir);
+  const machines = await selected(store, MACHINE, flags.allNamespaces ? {} : { namespace }, name);
+  const libvirt = observers();
+  askHosts(libvirt, machines, { signal });
+  return { libvirt, machines };
+}
