@@ -52,13 +52,15 @@ export class LocalStore implements Store {
     const matches = parseLabelSelector(options.labelSelector ?? '');
     const namespaces =
       options.namespace === undefined ? await entries(this.#kindDir(kind)) : [options.namespace];
-    const read = async (namespace: string) => {
-      const files = await entries(join(this.#kindDir(kind), namespace));
-      const names = files.flatMap((file) => (file.endsWith('.json') ? file.slice(0, -'.json'.length) : []));
-      return Promise.all(names.map((name) => this.get(kind, { namespace, name })));
-    };
-    const objects = (await Promise.all(namespaces.map(read))).flat();
-    return objects.filter((object) => object !== undefined && matches(object.metadata.labels)) as T[];
+    const objects: T[] = [];
+    for (const namespace of namespaces) {
+      for (const file of await entries(join(this.#kindDir(kind), namespace))) {
+        if (!file.endsWith('.json')) continue;
+        const object = await this.get(kind, { namespace, name: file.slice(0, -'.json'.length) });
+        if (object && matches(object.metadata.labels)) objects.push(object);
+      }
+    }
+    return objects;
   }
 
   async *watch<T extends KubeObject>(
