@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 import type { KubeObject, ResourceKind } from '../store/store.ts';
-import type { KindNames } from './names.ts';
+import type { KindNames } from './kind-names.ts';
 
 export interface ApiKind<T extends KubeObject = KubeObject> extends ResourceKind<T>, KindNames {
   /** Schema of the whole object as a person writes it. */

@@ -3,11 +3,11 @@
 import { ClusterKind } from './cluster.ts';
 import { API_VERSION, canonicalApiVersion } from './group.ts';
 import type { ApiKind } from './kind.ts';
+import { isCalled } from './kind-names.ts';
 import { MachineKind } from './machine.ts';
 import { MachineDeploymentKind } from './machine-deployment.ts';
 import { MachineHealthCheckKind } from './machine-health-check.ts';
 import { MachineSetKind } from './machine-set.ts';
-import { isCalled } from './names.ts';
 import { SecretKind } from './secret.ts';
 
 /** The kinds of `cluster-api.k8s.io`, which have CRDs. */

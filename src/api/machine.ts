@@ -6,13 +6,13 @@ import { ConditionsSchema } from './condition.ts';
 import { timestamp } from './field.ts';
 import { API_VERSION, CLUSTER_NAME_LABELS } from './group.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
+import { MACHINE } from './kind-names.ts';
 import {
   type LibvirtMachineProviderSpec,
   LibvirtMachineProviderSpecSchema,
 } from './machine-provider-spec.ts';
 import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
 import { objectMetadata } from './metadata.ts';
-import { MACHINE } from './names.ts';
 import { readProviderSpec } from './read-provider-spec.ts';
 
 const PlanSchema = z.strictObject({

@@ -1,7 +1,7 @@
 /** `caplv get`. Hosts are asked about machines before all that reads and shows their answers is loaded: they take as long. */
 
+import { isCalled, MACHINE } from '../api/kind-names.ts';
 import type { Machine } from '../api/machine.ts';
-import { isCalled, MACHINE } from '../api/names.ts';
 import { configOf } from '../config.ts';
 import { askHosts } from '../controllers/machine/ask-hosts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
