@@ -49,26 +49,33 @@ export function askFor(
   keys: readonly string[],
   options?: RunOptions,
 ): Promise<DomainObservation | undefined>[] {
+  if (keys.length === 0) return [];
   const questions = keys.map((key): Command[] => {
     const domain = `--domain=${key}`;
     return [
       ['dumpxml', domain],
       ['domstate', domain, '--reason'],
-      ['dominfo', domain],
       ['domifaddr', domain, '--full', '--source=lease'],
     ];
   });
-  const answering = virsh.batch(questions.flat(), options);
+  // For all at once, as dominfo takes as long as the rest together; last, so that what is just being defined is not missed.
+  const lists = [listOf('--autostart'), listOf('--persistent')];
+  const answering = virsh.batch([...questions.flat(), ...lists], options);
   return keys.map(async (_, i) => {
-    const answers = (await answering).slice(4 * i, 4 * i + 4) as [Answer, Answer, Answer, Answer];
-    const [xml, state, info, addresses] = answers;
+    const answers = await answering;
+    const [xml, state, addresses] = answers.slice(3 * i);
+    const [autostart, persistent] = answers.slice(-2);
     return assemble(xml, state, {
-      autostart: () => /^Autostart: +enable/m.test(info.text),
-      persistent: () => /^Persistent: +yes/m.test(info.text),
+      autostart: (uuid) => autostart?.text.includes(uuid) ?? false,
+      persistent: (uuid) => persistent?.text.includes(uuid) ?? false,
       // An error of domifaddr means that the domain is off.
-      addresses: () => parseAddresses(addresses.text, 'lease'),
+      addresses: () => parseAddresses(addresses?.text ?? '', 'lease'),
     });
   });
+}
+
+function listOf(flag: '--autostart' | '--persistent'): Command {
+  return ['list', '--all', flag, '--uuid'];
 }
 
 /**
@@ -79,8 +86,8 @@ export async function observeDomains(virsh: Virsh, options?: RunOptions): Promis
   const [list, autostart, persistent, networks] = (await virsh.batch(
     [
       ['list', '--all', '--uuid', '--name'],
-      ['list', '--all', '--autostart', '--uuid'],
-      ['list', '--all', '--persistent', '--uuid'],
+      listOf('--autostart'),
+      listOf('--persistent'),
       ['net-list', '--name'],
     ],
     options,
@@ -100,10 +107,10 @@ export async function observeDomains(virsh: Virsh, options?: RunOptions): Promis
     options,
   );
   const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
-  return domains.flatMap(({ uuid }, i) => {
+  return domains.flatMap((_, i) => {
     const observed = assemble(answers[2 * i], answers[2 * i + 1], {
-      autostart: () => autostart.text.includes(uuid),
-      persistent: () => persistent.text.includes(uuid),
+      autostart: (uuid) => autostart.text.includes(uuid),
+      persistent: (uuid) => persistent.text.includes(uuid),
       addresses: (macs) => leasedAddresses(leases, macs),
     });
     return observed ? [observed] : [];
@@ -116,8 +123,8 @@ export function parseNames(text: string): string[] {
 }
 
 interface FromElsewhere {
-  autostart(): boolean;
-  persistent(): boolean;
+  autostart(uuid: string): boolean;
+  persistent(uuid: string): boolean;
   addresses(macs: readonly string[]): DomainAddress[];
 }
 
@@ -136,8 +143,8 @@ function assemble(
   return {
     ...definition,
     ...state,
-    autostart: rest.autostart(),
-    persistent: rest.persistent(),
+    autostart: rest.autostart(definition.uuid),
+    persistent: rest.persistent(definition.uuid),
     addresses: state.state === 'shutoff' ? [] : rest.addresses(macs),
   };
 }
