@@ -128,6 +128,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     onRun: terraformRuns(metrics),
     onProgress: (key, event) => tell(machines.get(key), event),
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
+    looking: (uri, domain) => hosts.looking(uri, domain),
     awaitAddress: (key, guest) => addresses.await(key, guest),
   });
   function tell(machine: Machine | undefined, event: ActuatorEvent): void {

@@ -48,7 +48,7 @@ export type InstalledStore = Store & { readonly installation: string };
 export interface EngineOptions
   extends Pick<
       MachineParts,
-      'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'awaitAddress' | 'repair' | 'lacksState'
+      'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'looking' | 'awaitAddress' | 'repair' | 'lacksState'
     >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
@@ -99,6 +99,7 @@ export function assembleEngine(
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
+    ...(options.looking ? { looking: options.looking } : {}),
     ...(options.awaitAddress ? { awaitAddress: options.awaitAddress } : {}),
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),

@@ -29,9 +29,11 @@ export class HostWatch {
   readonly #options: HostWatchOptions;
   /** As at the last sweep. */
   #domains = new Map<string, DomainObservation>();
-  /** Changed since, or while the sweep was under way; and whether it is still defined. */
-  readonly #changed = new Map<string, boolean>();
+  /** Changed since, or while the sweep was under way; the last change of each. */
+  readonly #changed = new Map<string, { readonly isDefined: boolean }>();
   #isCurrent = false;
+  #sweeps = 0;
+  #isSweeping = false;
   #sweeping: Promise<void> = Promise.resolve();
   #lost: LibvirtError | undefined;
   #isReachable: boolean | undefined;
@@ -67,7 +69,21 @@ export class HostWatch {
 
   /** Whether there is a domain of this name; undefined: not known, until the next sweep. */
   has(name: string): boolean | undefined {
-    return this.#isCurrent ? (this.#changed.get(name) ?? this.#domains.has(name)) : undefined;
+    return this.#isCurrent ? (this.#changed.get(name)?.isDefined ?? this.#domains.has(name)) : undefined;
+  }
+
+  /**
+   * Call it before libvirt itself is asked about a domain, and what it returns with the answer, which then is part of the picture: if
+   * nothing has changed meanwhile, nobody needs to ask again.
+   */
+  looking(name: string): (found: DomainObservation) => void {
+    const [change, sweeps] = [this.#changed.get(name), this.#sweeps];
+    if (this.#isSweeping) return () => {};
+    return (found) => {
+      if (!this.#isCurrent || this.#sweeps !== sweeps || this.#changed.get(name) !== change) return;
+      this.#domains.set(name, found);
+      this.#changed.delete(name);
+    };
   }
 
   /** Until `signal` aborts. */
@@ -101,7 +117,7 @@ export class HostWatch {
         break;
       }
       case 'lifecycle':
-        this.#changed.set(event.domain, event.change !== 'undefined');
+        this.#changed.set(event.domain, { isDefined: event.change !== 'undefined' });
         this.#options.onChange(event.domain);
     }
   }
@@ -124,6 +140,8 @@ export class HostWatch {
     if (signal.aborted) return;
     // What changes from here on, the sweep may have seen before or after.
     this.#changed.clear();
+    this.#sweeps += 1;
+    this.#isSweeping = true;
     try {
       const found = await this.#options.libvirt.domains({ signal, timeoutMs: SWEEP_TIMEOUT_MS });
       if (this.#lost !== undefined) return;
@@ -139,6 +157,8 @@ export class HostWatch {
       this.#isCurrent = false;
       // The events tell of a lost connection; after any other failure libvirt is asked directly until the next sweep.
       if (!signal.aborted && !(error instanceof LibvirtError)) throw error;
+    } finally {
+      this.#isSweeping = false;
     }
   }
 }

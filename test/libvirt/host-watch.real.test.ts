@@ -52,6 +52,38 @@ it('does not vouch for a domain from the moment that it changes', async () => {
   await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
 });
 
+it('takes the word of who has asked since the last change, and of nobody who asked before', async () => {
+  const libvirt = new Libvirt({ uri: host.uri });
+  const end = new AbortController();
+  let changes = 0;
+  const onChange = () => {
+    changes += 1;
+  };
+  const never = 3_600_000;
+  const quiet = new HostWatch({ libvirt, onChange, onConnection: () => {}, sweepMs: never });
+  const watching = quiet.run(end.signal);
+  const ask = async () => {
+    const tell = quiet.looking('there');
+    const found = await libvirt.domain('there');
+    return () => found && tell(found);
+  };
+  await expect.poll(() => quiet.domain('there')?.state, soon).toBe('shutoff');
+  const early = await ask();
+  changes = 0;
+  await virsh(host, ['start', 'there']);
+  await virsh(host, ['destroy', 'there']);
+  await expect.poll(() => changes, soon).toBeGreaterThan(1);
+  early();
+  expect(quiet.domain('there')).toBeUndefined();
+  const seen = async () => {
+    (await ask())();
+    return quiet.domain('there')?.state;
+  };
+  await expect.poll(seen, soon).toBe('shutoff');
+  end.abort();
+  await watching;
+});
+
 it('sees by its sweep what no event tells', async () => {
   changed.length = 0;
   await virsh(host, ['autostart', 'there']);

@@ -72,6 +72,11 @@ export class HostWatches {
     throw watched(classify(watch.lost));
   }
 
+  /** See `HostWatch.looking`. */
+  looking(uri: string, name: string): (found: DomainObservation) => void {
+    return this.#running.get(uri)?.watch.looking(name) ?? (() => {});
+  }
+
   /** Whether the host has a domain of this name; undefined: not known yet, or not any more. Asks nobody. */
   has(uri: string, name: string): boolean | undefined {
     return this.#running.get(uri)?.watch.has(name);

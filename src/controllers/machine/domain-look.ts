@@ -16,9 +16,14 @@ export function lastSeen(
 }
 
 /** As libvirt says now; undefined: there is none. */
-export function lookAtDomain(
-  { actuator }: MachineParts,
+export async function lookAtDomain(
+  { actuator, looking }: MachineParts,
   placed: PlacedMachine,
 ): Promise<DomainObservation | undefined> {
-  return actuator.exists(locationOf(placed), addressSources(placed));
+  const sources = addressSources(placed);
+  // What a guest itself says of its addresses no sweep of its host sees.
+  const tell = sources.length === 0 ? looking?.(placed.site.uri, domainName(placed.identity)) : undefined;
+  const found = await actuator.exists(locationOf(placed), sources);
+  if (found) tell?.(found);
+  return found;
 }

@@ -32,6 +32,8 @@ export interface MachineParts {
    * known to be out of reach.
    */
   readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+  /** Called before libvirt is asked about the domain; what it returns wants to know the answer. */
+  readonly looking?: (uri: string, domain: string) => (found: DomainObservation) => void;
   /**
    * Looks out for the address of a guest, whose Machine is to be reconciled then; undefined: it waits for none. Absent: the
    * reconcile itself is repeated until there is one.

@@ -20,8 +20,8 @@ export function inDeletionOrder(
 ): Machine[] {
   const compare = POLICIES[deletePolicy];
   return machines
-    .map((machine) => ({ machine, rank: rank(machine, minReadySeconds, nowMs) }))
-    .sort((a, b) => a.rank - b.rank || compare(a.machine, b.machine) || byLot(a.machine, b.machine))
+    .map((machine) => ({ machine, rank: rank(machine, minReadySeconds, nowMs), lot: lotOf(machine) }))
+    .sort((a, b) => a.rank - b.rank || compare(a.machine, b.machine) || (a.lot < b.lot ? -1 : 1))
     .map(({ machine }) => machine);
 }
 
@@ -43,8 +43,8 @@ const POLICIES: Record<MachineSetSpec['deletePolicy'], (a: Machine, b: Machine) 
  * Random, and yet the same for whoever looks: two controllers that do not know of each other, or one before and after a
  * restart, choose the same machines and never delete twice as many.
  */
-function byLot(a: Machine, b: Machine): number {
-  return shortHash(a.metadata.uid ?? '') < shortHash(b.metadata.uid ?? '') ? -1 : 1;
+function lotOf({ metadata: { uid = '' } }: Machine): string {
+  return shortHash(uid);
 }
 
 function madeAt(machine: Machine): number {
@@ -53,7 +53,9 @@ function madeAt(machine: Machine): number {
 
 /** Those beyond replicas that are not on their way yet. */
 export function doomed(set: MachineSet, members: readonly Machine[]): Machine[] {
-  const surplus = Math.max(0, members.length - set.spec.replicas);
+  const surplus = members.length - set.spec.replicas;
+  // Asked after each change of a machine, and an order takes a hash of each.
+  if (surplus <= 0) return [];
   const first = inDeletionOrder(members, set.spec, Date.now()).slice(0, surplus);
   return first.filter(({ metadata }) => !metadata.deletionTimestamp);
 }
