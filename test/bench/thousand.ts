@@ -25,7 +25,7 @@ export const thousand: Benchmark<Counts> = {
   name: 'thousand',
   title:
     'One controller with a fleet of machines, defined and not started: what it costs to make, to have, to take over and to watch',
-  minutes: 14,
+  minutes: 20,
   counts: {
     tiny: { small: 1, middle: 2, large: 4, rounds: 1, idleSeconds: 3, stops: 1 },
     full: { small: 10, middle: 100, large: 1_000, rounds: 3, idleSeconds: 300, stops: 15 },
