@@ -4,7 +4,7 @@
  */
 
 import { emptyStack } from '../../stacks/empty-stack.ts';
-import type { HostIntent, PoolIntent } from '../../stacks/intent.ts';
+import type { HostIntent, ImageIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
 import { shortHash } from '../intent/names.ts';
 import type { HostFacts } from '../libvirt/facts.ts';
@@ -42,7 +42,8 @@ export class HostActuator {
    * Makes host `uri` what `intent` says, evaluated under the host's lock. Costs no Terraform run when the same intent was
    * applied before and everything in it is still there, on the host and in the state; a state that was lost comes back. Returns
    * what the host then looks like, with the images of the intent and with `volumes`, as far as they are there. Throws Terminal ReplaceRefused for a
-   * change that would replace a network or pool, NotOwned for one that is there and not provably ours.
+   * change that would replace a network or pool, NotOwned for one that is there and not provably ours. What cannot be made and
+   * is none of `volumes` fails nobody who names some.
    */
   async ensure(
     uri: string,
@@ -129,10 +130,32 @@ export class HostActuator {
       if (!options.allowReplace) {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
-      await terraform.apply(home.workspace, config, { ...run, plan });
+      try {
+        await terraform.apply(home.workspace, config, { ...run, plan });
+      } catch (error) {
+        return await this.#unlessNeeded(error, intent, home, options);
+      }
     }
     await this.#remember(intent, home);
     return this.#facts(intent, options);
+  }
+
+  /** What others asked for, for example an image whose server is gone, stops them and not this caller: the next one tries it again. */
+  async #unlessNeeded(
+    error: unknown,
+    intent: HostIntent,
+    home: StackHome,
+    options: EnsureOptions,
+  ): Promise<HostFacts> {
+    const { volumes } = options;
+    // Who only lets things go is done when they are gone.
+    if (!volumes) throw error;
+    const facts = await this.#facts(intent, options);
+    const isNeeded = ({ pool, volume }: ImageIntent) =>
+      volumes.some((one) => one.pool === pool && one.name === volume);
+    const needed = { ...intent, images: intent.images.filter(isNeeded) };
+    if (isThere(needed, facts) && (await knowsAll(this.#options.terraform, home, needed))) return facts;
+    throw error;
   }
 
   /** The same was applied before, and is there, on the host and in the state. */

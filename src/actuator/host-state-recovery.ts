@@ -83,7 +83,7 @@ export async function completeHostState(
   for (const say of told) say();
 }
 
-/** True if nothing of `intent` is missing in the state. One that cannot be read is not lost: it waits for a person. */
+/** True if all of `intent` is in the state, and whole. A state that cannot be read is not lost: it waits for a person. */
 export async function knowsAll(
   terraform: Terraform,
   { workspace }: StackHome,
@@ -91,7 +91,8 @@ export async function knowsAll(
 ): Promise<boolean> {
   try {
     const state = await terraform.state(workspace);
-    return objectsOfHost(intent).every((object) => knows(state, object));
+    const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
+    return objectsOfHost(intent).every((object) => knows(whole, object));
   } catch (error) {
     if (error instanceof StateCorrupt) return true;
     throw error;
