@@ -20,7 +20,8 @@ import { volumeSource } from './volume-source.ts';
 export class HostStack extends LibvirtStack {
   constructor(scope: Construct, id: string, intent: HostIntent, backend: BackendIntent) {
     super(scope, id, intent.uri, backend);
-    const host = literal(intent);
+    const images = intent.images.map((image) => ({ ...image, source: volumeSource(image.source) }));
+    const host = literal({ ...intent, images });
     for (const network of host.networks) this.network(network);
     const pools = new Map(
       host.pools.map(({ name, path }) => [
@@ -33,7 +34,7 @@ export class HostStack extends LibvirtStack {
       new Volume(this, resourceId('image', pool, volume), {
         name: volume,
         pool,
-        source: volumeSource(source),
+        source,
         dependsOn: managed && [managed],
         lifecycle: { ignoreChanges: ['source'] },
       });

@@ -12,6 +12,18 @@ test('networks, pools and images of a host', async () => {
   );
 });
 
+test('an image whose file is called like a template of Terraform is read from that very file', () => {
+  const image = { volume: 'a', pool: 'default', source: '/images/%{ if x }${y}.qcow2' };
+  const { resource } = synthHost(
+    { ...host, networks: [], pools: [], images: [image] },
+    { kind: 'implicit' },
+  ) as {
+    resource: { libvirt_volume: Record<string, { source: string }> };
+  };
+  const [volume] = Object.values(resource.libvirt_volume);
+  expect(volume?.source).toBe('/images/%25{ if x }$${y}.qcow2');
+});
+
 test('the same intent gives the same bytes, whatever the order of its lists', () => {
   const shuffled = { ...host, networks: host.networks.toReversed(), images: host.images.toReversed() };
   expect(toText(synthHost(shuffled, { kind: 'implicit' }))).toBe(
