@@ -41,9 +41,9 @@ export class HostActuator {
   /**
    * Makes host `uri` what `intent` says, evaluated under the host's lock. Costs no Terraform run when the same intent was
    * applied before and everything in it is still there, on the host and in the state; a state that was lost comes back. Returns
-   * what the host then looks like, with the images of the intent and with `volumes`, as far as they are there. Throws Terminal ReplaceRefused for a
-   * change that would replace a network or pool, NotOwned for one that is there and not provably ours. What cannot be made and
-   * is none of `volumes` fails nobody who names some.
+   * what the host then looks like, with the images of the intent and with `volumes`, as far as they are there. What cannot be made
+   * and is none of `volumes` fails nobody who names some. Throws Terminal ReplaceRefused for a change that would replace a network
+   * or pool, NotOwned for one that is there and not provably ours.
    */
   async ensure(
     uri: string,

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { identify, runs } from '../../../src/terraform/process-identity.ts';
 
 /** A pid alone may belong to another process by now. */
 export interface ProcessId {
@@ -35,11 +36,12 @@ export async function startProcess({
   await once(child, 'spawn');
   child.unref();
   const pid = child.pid as number;
-  return { pid, startTime: startTimeOf(pid) ?? '' };
+  return { pid, startTime: identify(pid).startTime ?? '' };
 }
 
-export function isRunning({ pid, startTime }: ProcessId): boolean {
-  return startTimeOf(pid) === startTime;
+/** Also while only some of its threads have ended: until all have, its ports are taken. */
+export function isRunning(id: ProcessId): boolean {
+  return runs(id);
 }
 
 /** Ends exactly this process, and waits until it is gone. SIGKILL follows after three seconds. */
@@ -52,19 +54,5 @@ export async function stopProcess(id: ProcessId, signal: 'SIGTERM' | 'SIGKILL' =
       process.kill(id.pid, sent);
     }
     await sleep(20);
-  }
-}
-
-/**
- * Undefined for a process that has ended, also for one whose parent has not taken notice yet (a zombie). Killed, the first thread is a
- * zombie while others still end, and until they have, the process' ports are taken.
- */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    // The second field is the program's name in parentheses, which may hold anything.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return fields[0] === 'Z' && readdirSync(`/proc/${pid}/task`).length < 2 ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }
