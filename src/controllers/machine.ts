@@ -141,7 +141,11 @@ export class MachineController {
     const lost = await this.#stateIsLost(scope);
     if (lost !== undefined) return this.#make(scope, placed, resolved, observed, lost);
     const look = await lookCloser(this.#parts, scope, resolved);
-    if (look.drift) return this.#repair(scope, placed, resolved, observed, look.drift);
+    if (look.drift) {
+      // Of what happened to the domain meanwhile libvirt says more than Terraform: who stopped it, for one.
+      const now = await lookAtDomain(this.#parts, placed);
+      return this.#repair(scope, placed, resolved, now, { ...look.drift, ...visibleDrift(placed, now) });
+    }
     return settle(this.#parts, scope, placed, observed, { requeueAfterMs: look.againInMs });
   }
 

@@ -147,7 +147,7 @@ test('a booted guest: state, lease and console, seen alike alone and among all',
   await virsh(host, ['start', 'booted']);
   const console = await GuestConsole.open(host.uri, 'booted');
   onTestFinished(() => console.close());
-  const ready = await console.waitFor(/caplv-guest ready: \S+ (\S+)/);
+  const ready = await console.waitFor(/caplv-guest ready: \S+ (\S+)\n/);
 
   const seen = await libvirt.domain('booted');
   expect(seen).toMatchObject({
