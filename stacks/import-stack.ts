@@ -71,7 +71,8 @@ export function importStack(uri: string, objects: readonly ImportedObject[]): Js
   const resource: Record<string, Record<string, JsonObject>> = {};
   for (const { type, name, object } of objects) {
     const declared = { name: literal(object), lifecycle: { ignore_changes: 'all' } };
-    resource[type] = { ...resource[type], [name]: declared };
+    const more = type === 'libvirt_pool' ? { type: 'dir' } : {};
+    resource[type] = { ...resource[type], [name]: { ...declared, ...more } };
   }
   return canonical({
     import: objects.map(({ type, name, id }) => ({ to: `${type}.${name}`, id: literal(id) })),

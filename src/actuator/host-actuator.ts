@@ -13,6 +13,7 @@ import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import { classified } from './failures.ts';
 import { completeHostState, knowsAll, restoreHostState } from './host-state-recovery.ts';
+import { forgetMaking, noteMaking } from './making.ts';
 import { refuseReplacement } from './replace-guard.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
@@ -130,12 +131,14 @@ export class HostActuator {
       if (!options.allowReplace) {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
+      await noteMaking(home, intent, plan);
       try {
         await terraform.apply(home.workspace, config, { ...run, plan });
       } catch (error) {
         return await this.#unlessNeeded(error, intent, home, options);
       }
     }
+    await forgetMaking(home);
     await this.#remember(intent, home);
     return this.#facts(intent, options);
   }

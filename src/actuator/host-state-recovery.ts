@@ -1,7 +1,8 @@
 /**
  * Brings the state of a host back that no longer knows what is there: from the serials that were kept, or base images by import.
- * What is taken for ours is proven to be: of a network or pool a kept serial has the UUID; the name of an image says so, and
- * a disk that stands on it that its upload came to an end. Other images are left to Terraform, which uploads them anew.
+ * What is taken for ours is proven to be: of a network or pool a kept serial has the UUID, or a note says that a run broke while it
+ * made it; the name of an image says so, and a disk that stands on it that its upload came to an end. Other images are left to
+ * Terraform, which uploads them anew.
  */
 
 import { emptyStack } from '../../stacks/empty-stack.ts';
@@ -17,6 +18,7 @@ import { parseState, type State, StateCorrupt } from '../terraform/state.ts';
 import type { KeptState } from '../terraform/state-history.ts';
 import type { RunOptions, Terraform } from '../terraform/terraform.ts';
 import { importAside } from './import-aside.ts';
+import { begunObjects, type FoundObject, finishMaking, includes } from './making.ts';
 import { knows, nextSerial } from './state-recovery.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
@@ -45,8 +47,9 @@ export async function restoreHostState(options: ActuatorOptions, recovery: HostR
 }
 
 /**
- * Brings what `intent` names, and is there, into the state. Costs a look at the host when the state lacks anything. Throws
- * Terminal NotOwned for a network or pool that nothing proves to be ours.
+ * Brings what `intent` names, and is there, into the state; also what a broken run made that nobody wants any more, so that it can
+ * go. Costs a look at the host when the state lacks anything. Throws Terminal NotOwned for a network or pool that nothing proves to
+ * be ours.
  */
 export async function completeHostState(
   options: ActuatorOptions,
@@ -56,8 +59,11 @@ export async function completeHostState(
   const { terraform, libvirt } = options;
   const { uri, home } = recovery;
   const state = await terraform.state(home.workspace);
-  const unknown = objectsOfHost(intent).filter((one) => !knows(state, one));
-  let lacking = unknown.length > 0 ? await whatIsThere(libvirt(uri), unknown) : [];
+  const begun = await begunObjects(home);
+  const wanted = objectsOfHost(intent);
+  const unwanted = begun.filter((one) => !includes(wanted, one));
+  const unknown = [...wanted, ...unwanted].filter((one) => !knows(state, one));
+  let lacking = unknown.length > 0 ? await whatIsThere(libvirt(uri), unknown, unwanted) : [];
   if (lacking.length === 0) return;
   const kept = await home.history.list();
   let text = await terraform.stateText(home.workspace);
@@ -73,12 +79,14 @@ export async function completeHostState(
     lacking = lacking.filter((object) => !found.includes(object));
     told.push(() => tell(options, recovery, `serial ${one.serial}`, found));
   }
-  const [foreign] = lacking.filter(({ type }) => type !== 'libvirt_volume');
+  const foreign = lacking.find((one) => one.type !== 'libvirt_volume' && !includes(begun, one));
   if (foreign) throw notOurs(libvirt(uri).uri, foreign);
+  lacking = await finishMaking(libvirt(uri), lacking);
   if (lacking.length > 0) {
-    add(await importedImages(options, recovery, intent, lacking));
+    add(await importFound(options, recovery, intent, lacking));
     told.push(() => tell(options, recovery, 'import', lacking));
   }
+  if (told.length === 0) return;
   await push(options, recovery, new ImportedState(text), state, kept);
   for (const say of told) say();
 }
@@ -99,28 +107,33 @@ export async function knowsAll(
   }
 }
 
-/** With the ids that the provider gives them. An image only if it is known to be whole. */
-async function whatIsThere(libvirt: Libvirt, objects: readonly StackObject[]): Promise<ImportedObject[]> {
+/** With the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
+async function whatIsThere(
+  libvirt: Libvirt,
+  objects: readonly StackObject[],
+  unwanted: readonly StackObject[],
+): Promise<FoundObject[]> {
   const namesOf = (type: StackObject['type']) =>
     objects.filter((one) => one.type === type).map(({ object }) => object);
   const { networks, pools, volumes } = await libvirt.facts({
     networks: namesOf('libvirt_network'),
     volumesOf: [...namesOf('libvirt_pool'), ...objects.flatMap(({ pool }) => pool ?? [])],
   });
-  const idOf = ({ type, object, pool }: StackObject) => {
-    if (type !== 'libvirt_volume') {
-      const all = type === 'libvirt_network' ? networks : pools;
-      return all.find(({ name }) => name === object)?.details?.uuid;
+  const find = ({ type, object, pool }: StackObject) => {
+    if (type === 'libvirt_volume') {
+      return { id: volumes.find((one) => one.pool === pool && one.name === object)?.path, isActive: true };
     }
-    return volumes.find((one) => one.pool === pool && one.name === object)?.path;
+    const found = (type === 'libvirt_network' ? networks : pools).find(({ name }) => name === object);
+    return { id: found?.details?.uuid, isActive: found?.active ?? false };
   };
   const there = objects.flatMap((object) => {
-    const id = idOf(object);
-    return id === undefined ? [] : [{ ...object, id }];
+    const { id, isActive } = find(object);
+    return id === undefined ? [] : [{ ...object, id, isActive }];
   });
-  const images = there.filter(({ type, object }) => type === 'libvirt_volume' && isImageVolume(object));
+  const isInDoubt = (one: FoundObject) => one.type === 'libvirt_volume' && !includes(unwanted, one);
+  const images = there.filter((one) => isInDoubt(one) && isImageVolume(one.object));
   const whole = images.length > 0 ? await basesAmong(libvirt, new Set(images.map(({ id }) => id))) : [];
-  return there.filter(({ type, id }) => type !== 'libvirt_volume' || whole.includes(id));
+  return there.filter((one) => !isInDoubt(one) || whole.includes(one.id));
 }
 
 /** Those of the paths on which root disks of machines stand: one is made only when its image is whole. */
@@ -136,14 +149,14 @@ async function basesAmong(libvirt: Libvirt, paths: ReadonlySet<string>): Promise
 }
 
 /** The provider reads all of an image but its source, which is ignored. */
-async function importedImages(
+async function importFound(
   { terraform }: ActuatorOptions,
   { uri, home, run }: HostRecovery,
   { pools }: HostIntent,
-  images: readonly ImportedObject[],
+  objects: readonly ImportedObject[],
 ): Promise<ImportedState> {
-  const poolOf = (name: string) => images.find((one) => one.name === name)?.pool ?? '';
-  return importAside(terraform, home, uri, images, run, async (imported) =>
+  const poolOf = (name: string) => objects.find((one) => one.name === name)?.pool ?? '';
+  return importAside(terraform, home, uri, objects, run, async (imported) =>
     // Removed at once with its pool, an image would be looked for in one that is gone.
     imported.withDependencies(({ name }) => {
       const managed = pools.find((pool) => pool.name === poolOf(name));
@@ -190,7 +203,7 @@ function notOurs(uri: string, { type, object }: StackObject): Terminal {
   const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
   return new Terminal({
     code: 'NotOwned',
-    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or a run broke while it made it, or the state was lost with all that was kept of it`,
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or the state was lost with all that was kept of it`,
     fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
   });
 }

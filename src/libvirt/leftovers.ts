@@ -33,3 +33,11 @@ export async function removeVolume(virsh: Virsh, pool: string, name: string): Pr
   });
   if (answer?.error && answer.error.code !== 'notFound') throw answer.error;
 }
+
+/** A network or pool, by UUID, that is not active; what is in the directory of a pool stays. */
+export async function removeInactive(virsh: Virsh, kind: 'network' | 'pool', uuid: string): Promise<void> {
+  // An empty directory goes, too.
+  if (kind === 'pool') await virsh.batch([['pool-delete', `--pool=${uuid}`]]);
+  const command = kind === 'network' ? 'net-undefine' : 'pool-undefine';
+  await virsh.run([command, `--${kind}=${uuid}`]);
+}

@@ -5,7 +5,7 @@ import { type DomainEvent, domainEvents } from './events.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
-import { removeDomain, removeVolume } from './leftovers.ts';
+import { removeDomain, removeInactive, removeVolume } from './leftovers.ts';
 import { askFor, observeDomain, observeDomains } from './observe.ts';
 import { removeReservations } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
@@ -20,8 +20,9 @@ export interface LibvirtOptions {
 }
 
 /**
- * A libvirt host, for looking at. Changes are Terraform's, but for three: a guest is asked to shut down, one that only a
- * change of Terraform's started is powered off, and proven leftovers are removed. Every method may throw LibvirtError; none waits longer than 10 s for an unreachable host.
+ * A libvirt host, for looking at. Changes are Terraform's, but for these: a guest is asked to shut down, one that only a change of
+ * Terraform's started is powered off, proven leftovers are removed, and what a broken run began is finished. Every method may throw
+ * LibvirtError; none waits longer than 10 s for an unreachable host.
  */
 export class Libvirt {
   readonly #virsh: Virsh;
@@ -114,6 +115,16 @@ export class Libvirt {
   /** Deletes a volume, with its data, that Terraform does not know. The caller has proven that it is ours. Idempotent. */
   removeVolume(pool: string, name: string): Promise<void> {
     return removeVolume(this.#virsh, pool, name);
+  }
+
+  /** A network or pool, by UUID, that is not active and that Terraform does not know; what a pool holds stays. */
+  removeInactive(kind: 'network' | 'pool', uuid: string): Promise<void> {
+    return removeInactive(this.#virsh, kind, uuid);
+  }
+
+  /** By UUID: it is active again after a reboot of the host. */
+  async autostartPool(uuid: string): Promise<void> {
+    await this.#virsh.run(['pool-autostart', `--pool=${uuid}`]);
   }
 
   /** Takes back fixed addresses of a network that were made for the host name `name` and belong to no domain any more. */

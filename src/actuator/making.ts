@@ -1,0 +1,63 @@
+/**
+ * A note beside the state of a host of what a run is about to make there, from before it begins until one has succeeded. Libvirt has
+ * no place for a mark on networks and pools: the note is the proof that one which no state knows comes from a broken run of ours.
+ */
+
+import { type ImportedObject, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
+import type { HostIntent } from '../../stacks/intent.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { Plan } from '../terraform/plan.ts';
+import type { StackHome } from './workspaces.ts';
+
+const NOTE = 'making';
+
+/** What is on the host and not in the state. */
+export interface FoundObject extends ImportedObject {
+  /** False: a network or pool that serves nobody. */
+  readonly isActive: boolean;
+}
+
+/** Before `plan`, which makes `intent` true, is applied. */
+export async function noteMaking(home: StackHome, intent: HostIntent, { changes }: Plan): Promise<void> {
+  const made = objectsOfHost(intent).filter((object) =>
+    changes.some(({ action, address }) => action === 'create' && address === addressOf(object)),
+  );
+  if (made.length === 0) return;
+  const before = (await begunObjects(home)).filter((one) => !includes(made, one));
+  await home.notes.write(NOTE, JSON.stringify([...before, ...made]));
+}
+
+/** What a broken run was about to make. */
+export async function begunObjects({ notes }: StackHome): Promise<StackObject[]> {
+  const text = await notes.read(NOTE);
+  return text === undefined ? [] : JSON.parse(text);
+}
+
+/** When all of it is in the state. */
+export async function forgetMaking(home: StackHome): Promise<void> {
+  if ((await begunObjects(home)).length > 0) await home.notes.remove(NOTE);
+}
+
+/**
+ * What a broken run made of networks and pools: one that is not active serves nobody, and goes; returns the others, which somebody
+ * may use by now.
+ */
+export async function finishMaking(libvirt: Libvirt, found: readonly FoundObject[]): Promise<FoundObject[]> {
+  for (const { type, id, isActive } of found) {
+    if (type === 'libvirt_volume') continue;
+    const kind = type === 'libvirt_network' ? 'network' : 'pool';
+    if (!isActive) await libvirt.removeInactive(kind, id);
+    // The last that the provider does for a pool, and does not look at again.
+    else if (kind === 'pool') await libvirt.autostartPool(id);
+  }
+  return found.filter(({ isActive }) => isActive);
+}
+
+/** Whether `object` is one of them; `id` does not matter. */
+export function includes(objects: readonly StackObject[], object: StackObject): boolean {
+  return objects.some((one) => addressOf(one) === addressOf(object));
+}
+
+function addressOf({ type, name }: StackObject): string {
+  return `${type}.${name}`;
+}

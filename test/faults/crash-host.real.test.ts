@@ -1,0 +1,108 @@
+/** caplv and what it started are killed while they make what the machines of a host share. */
+
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { cluster, machine, manifest } from '../e2e/manifests.ts';
+import { useStandalone } from '../e2e/standalone.ts';
+import { EVERYTHING, FaultPoints } from './fault-points.ts';
+import { record } from './record.ts';
+
+const here = useStandalone('crash-host');
+let faults: FaultPoints;
+
+beforeAll(async () => {
+  process.env['PATH'] = here().lab.env()['PATH'];
+  faults = await FaultPoints.make();
+});
+
+afterAll(async () => {
+  await faults?.remove();
+});
+
+const poolPath = () => join(here().host.directory, 'shared');
+const objects = () =>
+  manifest(
+    cluster('shared', {
+      network: { name: 'shared', mode: 'nat', addresses: ['10.17.4.0/24'], bridge: 'shared0' },
+      pool: { name: 'shared', path: poolPath() },
+    }),
+    machine('first', here().image),
+  );
+
+const call = (...args: readonly string[]) =>
+  here().caplv.run([...args, '-f', '-'], { env: faults.env(), input: objects() });
+
+async function succeeded(...args: readonly string[]): Promise<string> {
+  const { exitCode, stderr } = await call(...args);
+  expect(exitCode, stderr).toBe(0);
+  return stderr;
+}
+
+/** Killed as soon as the network or pool is there, and before Terraform has written that down. */
+async function killAt(address: string): Promise<void> {
+  await faults.arm('host', EVERYTHING, `create_complete ${address}`);
+  expect((await call('apply')).exitCode).toBeUndefined();
+  expect(faults.isHit('host')).toBe(true);
+  const hosts = join(here().stateDir, 'hosts');
+  const [host = ''] = await readdir(hosts);
+  // Terraform may have been a moment faster.
+  await rm(join(hosts, host, 'terraform.tfstate'), { force: true });
+}
+
+const faultAt = (address: string) => `SIGKILL of caplv, terraform and the provider, ${address} just made`;
+const uuids = () => Promise.all([here().virsh('net-uuid', 'shared'), here().virsh('pool-uuid', 'shared')]);
+
+afterEach(async () => {
+  await succeeded('delete');
+  expect(await here().domains()).toEqual([]);
+  expect(await here().virsh('net-list', '--all', '--name')).not.toContain('shared');
+  expect(await here().virsh('pool-list', '--all', '--name')).not.toContain('shared');
+  expect(existsSync(poolPath())).toBe(false);
+  expect(await here().stateFiles()).toEqual([]);
+});
+
+const shared = [
+  ['network', 'libvirt_network.network_shared', 'net'],
+  ['pool', 'libvirt_pool.pool_shared', 'pool'],
+] as const;
+
+test.for(shared)('a %s that a killed run made, and no state knows, is known again', async (row, context) => {
+  const [, address, command] = row;
+  await killAt(address);
+  const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
+  expect(await succeeded('apply', '-v')).toMatch(/Terraform state of .* back from import .*shared/);
+  expect((await uuids()).map((uuid) => uuid.trim())).toContain(made);
+  expect(await here().virsh(`${command}-info`, 'shared')).toMatch(/Autostart: +yes/);
+  // What came back by import is as it should be: nothing is made anew for the next one.
+  const before = await uuids();
+  expect(await succeeded('apply', '-v')).not.toContain('back from');
+  expect(await uuids()).toEqual(before);
+  record(context, {
+    fault: faultAt(address),
+    seen: 'StateRecovered',
+    outcome: 'taken into the state, by import',
+  });
+});
+
+test.for(shared)('a %s that a killed run made by half is made anew', async (row, context) => {
+  const [, address, command] = row;
+  await killAt(address);
+  const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
+  await here().virsh(`${command}-destroy`, 'shared');
+  await succeeded('apply');
+  expect((await uuids()).map((uuid) => uuid.trim())).not.toContain(made);
+  record(context, { fault: `${faultAt(address)}, by half`, seen: '—', outcome: 'made anew' });
+});
+
+test.for(shared)('a %s that a killed run made, and nobody wants any more, goes', async (row, context) => {
+  const [, address] = row;
+  await killAt(address);
+  // The afterEach deletes, and looks.
+  record(context, {
+    fault: `${faultAt(address)}, then a delete`,
+    seen: '—',
+    outcome: 'gone, with all of it',
+  });
+});
