@@ -15,6 +15,7 @@ import { classified } from './failures.ts';
 import { completeHostState, knowsAll, restoreHostState } from './host-state-recovery.ts';
 import { forgetMaking, noteMaking } from './making.ts';
 import { refuseReplacement } from './replace-guard.ts';
+import { type Restored, restoreState } from './state-restore.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
 
@@ -61,6 +62,26 @@ export class HostActuator {
       try {
         await home.prepare(options);
         return await this.#makeTrue(intent, home, lock, options);
+      } finally {
+        await lock.release();
+      }
+    });
+  }
+
+  /** Puts a serial of the history in place of the host's state, even of one that cannot be read. See state-restore.ts. */
+  async restoreState(uri: string, serial: number, options: VerbOptions = {}): Promise<Restored> {
+    return classified(async () => {
+      const home = this.#options.workspaces.host(uri);
+      const lock = await this.#options.terraform.lock(home.workspace, {
+        operation: 'state restore',
+        ...options,
+      });
+      try {
+        await home.prepare(options);
+        const restored = await restoreState(this.#options, home, uri, serial, lock);
+        // What was applied last may be in another serial.
+        await home.notes.remove(APPLIED);
+        return restored;
       } finally {
         await lock.release();
       }

@@ -1,4 +1,4 @@
-/** Commands on Terraform states: what is in none, a state as plain Terraform, the state of a machine. */
+/** Commands on Terraform states: what is in none, a state as plain Terraform, the state of a machine or host. */
 
 import type { Command } from 'commander';
 import { command, type Finish } from './command-group.ts';
@@ -25,21 +25,24 @@ export function addStateCommands(program: Command, finish: Finish): void {
       finish(await (await import('./export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
     );
 
-  const state = program.command('state').description('the Terraform state of a machine');
+  const state = program
+    .command('state')
+    .description('the Terraform state of a machine, or of what the machines of a host share');
+  const of = ['<machine|uri>', 'name of a Machine, or libvirt URI of a host as its Cluster has it'] as const;
   command(state, 'pull', 'print it as Terraform wrote it, secrets and all')
-    .argument('<machine>')
+    .argument(...of)
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./state.ts')).pullState(name, self.optsWithGlobals())),
     );
   command(state, 'list', 'addresses of the resources in it')
-    .argument('<machine>')
+    .argument(...of)
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./state.ts')).listState(name, self.optsWithGlobals())),
     );
   command(state, 'show', 'attributes of its resources, or of one, without secrets')
-    .argument('<machine>')
+    .argument(...of)
     .argument('[address]')
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
@@ -47,14 +50,14 @@ export function addStateCommands(program: Command, finish: Finish): void {
       finish(await (await import('./state.ts')).showState(name, address, self.optsWithGlobals())),
     );
   command(state, 'history', 'serials of it that are kept, latest first')
-    .argument('<machine>')
+    .argument(...of)
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./state-history.ts')).stateHistory(name, self.optsWithGlobals())),
     );
   command(state, 'restore', 'put a kept serial in its place, and show what a plan then says')
-    .argument('<machine>')
+    .argument(...of)
     .argument('<serial>', 'as history lists it')
     .addOption(kubeconfig())
     .action(async (name, serial, _, self: Command) =>

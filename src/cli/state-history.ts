@@ -1,10 +1,12 @@
-/** `caplv state history` and `caplv state restore`: earlier serials of a machine's Terraform state. */
+/** `caplv state history` and `caplv state restore`: earlier serials of the Terraform state of a machine or host. */
 
-import type { Workspaces } from '../actuator/workspaces.ts';
+import type { Restored } from '../actuator/state-restore.ts';
+import type { StackHome, Workspaces } from '../actuator/workspaces.ts';
 import { MachineKind } from '../api/machine.ts';
 import { formatDuration } from '../duration.ts';
 import type { Engine } from '../engine.ts';
 import { CaplvError, Terminal as TerminalError } from '../errors.ts';
+import { redactUri } from '../libvirt/uri.ts';
 import type { ObjectKey } from '../store/store.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
 import { withClusterEngine } from './cluster-engine.ts';
@@ -13,6 +15,7 @@ import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
 import { planText } from './plan-text.ts';
+import { homeOf, isHost } from './state-subject.ts';
 import { formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -22,7 +25,7 @@ export interface HistoryFlags extends ClusterFlags {
 
 export async function stateHistory(name: string, flags: HistoryFlags): Promise<number> {
   const show = async (workspaces: Workspaces, namespace: string, terminal: Terminal) => {
-    const kept = await workspaces.machine({ namespace, name }).history.list();
+    const kept = await homeOf(workspaces, name, namespace).history.list();
     if (flags.output) {
       const data = kept.map(({ serial, lineage, resources, keptAt }) => ({
         serial,
@@ -32,7 +35,10 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
       }));
       terminal.out(formatData(JSON.parse(JSON.stringify(data)), flags.output));
     } else if (kept.length === 0) {
-      terminal.say(`No state of machine "${name}" in namespace "${namespace}" is kept.`);
+      const whose = isHost(name)
+        ? `host ${redactUri(name)}`
+        : `machine "${name}" in namespace "${namespace}"`;
+      terminal.say(`No state of ${whose} is kept.`);
     } else {
       const rows = kept.map(({ serial, lineage, resources, keptAt }) => [
         String(serial),
@@ -60,12 +66,14 @@ export async function restoreState(name: string, serial: string, flags: ClusterF
     engine,
     config,
     terminal,
-  }: Parameters<typeof restore>[0] & { config: { namespace: string } }) =>
-    restore({ engine, terminal }, { namespace: config.namespace, name }, number);
+  }: Parameters<typeof restoreMachine>[0] & { config: { namespace: string } }) =>
+    isHost(name)
+      ? restoreHost({ engine, terminal }, name, number)
+      : restoreMachine({ engine, terminal }, { namespace: config.namespace, name }, number);
   return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
 }
 
-async function restore(
+async function restoreMachine(
   { engine, terminal }: { readonly engine: Engine; readonly terminal: Terminal },
   key: ObjectKey,
   serial: number,
@@ -74,11 +82,7 @@ async function restore(
   if (!machine) throw notFound(MachineKind, key.name, key.namespace);
   const placed = await engine.resolver.place(machine);
   const restored = await engine.actuator.restoreState({ ...placed.identity, uri: placed.site.uri }, serial);
-  if (restored.wasCorrupt) {
-    const { place } = engine.workspaces.machine(key);
-    terminal.say(`The state that could not be read is kept beside ${place}, as ….corrupt`);
-  }
-  terminal.out(`machine/${key.name}: serial ${serial} restored, as serial ${restored.serial}`);
+  tell(terminal, `machine/${key.name}`, serial, restored, engine.workspaces.machine(key));
   try {
     const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
     terminal.out(planText({ machine: key.name, ...(await engine.actuator.plan(intent)) }, terminal.style));
@@ -87,6 +91,28 @@ async function restore(
     terminal.say(`What a plan says could not be found out: ${error.message}`);
   }
   return EXIT.ok;
+}
+
+async function restoreHost(
+  { engine, terminal }: { readonly engine: Engine; readonly terminal: Terminal },
+  uri: string,
+  serial: number,
+): Promise<number> {
+  const restored = await engine.hostActuator.restoreState(uri, serial);
+  tell(terminal, `host ${redactUri(uri)}`, serial, restored, engine.workspaces.host(uri));
+  terminal.say('The next change of a Machine or Cluster there makes the host again what they ask for.');
+  return EXIT.ok;
+}
+
+function tell(
+  terminal: Terminal,
+  whose: string,
+  serial: number,
+  { wasCorrupt, serial: now }: Restored,
+  { place }: StackHome,
+): void {
+  if (wasCorrupt) terminal.say(`The state that could not be read is kept beside ${place}, as ….corrupt`);
+  terminal.out(`${whose}: serial ${serial} restored, as serial ${now}`);
 }
 
 function serialOf(text: string): number {

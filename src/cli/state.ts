@@ -1,9 +1,10 @@
-/** `caplv state`: the Terraform state of a machine, wherever it is kept. */
+/** `caplv state`: the Terraform state of a machine or host, wherever it is kept. */
 
 import type { StackHome, Workspaces } from '../actuator/workspaces.ts';
 import { MachineKind } from '../api/machine.ts';
 import { SECRET_ATTRIBUTES } from '../engine.ts';
 import { Terminal } from '../errors.ts';
+import { redactUri } from '../libvirt/uri.ts';
 import { parseState, type StateResource } from '../terraform/state.ts';
 import { paths, readIfThere } from '../terraform/workspace.ts';
 import { type ClusterFlags, isForCluster, withCluster } from './cluster-command.ts';
@@ -11,6 +12,7 @@ import { withContext } from './command.ts';
 import { formatData } from './data.ts';
 import { EXIT } from './exit-code.ts';
 import { notFound } from './get.ts';
+import { homeOf, isHost } from './state-subject.ts';
 import type { Terminal as Output } from './terminal.ts';
 
 export interface ShowFlags extends ClusterFlags {
@@ -50,8 +52,8 @@ async function withState(
   work: (text: string, terminal: Output) => void,
 ): Promise<number> {
   const read = async (workspaces: Workspaces, namespace: string, terminal: Output) => {
-    const text = await textOf(workspaces.machine({ namespace, name }));
-    if (text === '') throw notFound(MachineKind, name, namespace);
+    const text = await textOf(homeOf(workspaces, name, namespace));
+    if (text === '') throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
     work(text, terminal);
     return EXIT.ok;
   };
@@ -82,10 +84,18 @@ function withoutSecrets({ type, attributes }: StateResource): Record<string, unk
   );
 }
 
+function noHost(uri: string): Terminal {
+  return new Terminal({
+    code: 'NotFound',
+    message: `no state is kept of what machines share on ${redactUri(uri)}`,
+    fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none',
+  });
+}
+
 function noResource(name: string, address: string, all: readonly StateResource[]): Terminal {
   return new Terminal({
     code: 'NotFound',
-    message: `the state of machine "${name}" has no resource "${address}"`,
+    message: `the state of "${name}" has no resource "${address}"`,
     fix: `use one of ${all.map((one) => one.address).join(', ')}`,
   });
 }

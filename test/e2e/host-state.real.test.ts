@@ -117,6 +117,42 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await here().virsh('pool-undefine', 'fujisan');
   });
 
+  test('that cannot be read is left as it is, until a person restores it by the URI of the host', async () => {
+    await apply(fujisan(), make('first'));
+    const before = await ids();
+    const { serial, resources } = await read();
+    await writeFile(await state(), 'nonsense');
+    const refused = await here().caplv.run(['delete', '-f', '-'], {
+      input: manifest(fujisan(), make('first')),
+    });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/hosts\/\w+\/terraform.tfstate cannot be read: it is not JSON/);
+    expect(refused.stderr).toContain('of a host: its libvirt URI');
+    expect(await readFile(await state(), 'utf8')).toBe('nonsense');
+
+    const { uri } = here().host;
+    const kept = JSON.parse(await here().caplv.read(['state', 'history', uri, '-o', 'json']));
+    expect(kept[0]).toMatchObject({ serial, resources: resources.length });
+    const said = await here().caplv.read(['state', 'restore', uri, String(serial)]);
+    expect(said).toContain(`host ${uri}: serial ${serial} restored, as serial ${serial + 1}`);
+    expect(await here().caplv.read(['state', 'list', uri])).toContain('libvirt_network.network_fujisan\n');
+    // The machine went; what it shared with others did not.
+    expect(await ids()).toEqual(before);
+    await deleted(fujisan());
+  });
+
+  test('of another host is none, and that is said', async () => {
+    const { exitCode, stderr } = await here().caplv.run([
+      'state',
+      'list',
+      'qemu+tcp://me:secret@elsewhere/system',
+    ]);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringMatching(/qemu\+tcp:\/\/me:\*\*\*@elsewhere.*\[NotFound\]/),
+    ]);
+  });
+
   test('lost, still lets everything go', async () => {
     await apply(fujisan(), make('first'));
     await rm(await state());
