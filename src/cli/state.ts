@@ -88,7 +88,7 @@ function noHost(uri: string): Terminal {
   return new Terminal({
     code: 'NotFound',
     message: `no state is kept of what machines share on ${redactUri(uri)}`,
-    fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none',
+    fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none; in a cluster they are in the namespace of the controller: --namespace caplv-system',
   });
 }
 

@@ -1,7 +1,8 @@
 /** All on a host that somebody could have left behind: domains, volumes, and reservations of addresses. */
 
 import type { Command } from './command.ts';
-import { type DomainDefinition, parseDomain } from './domain.ts';
+import type { Definitions } from './definitions.ts';
+import type { DomainDefinition } from './domain.ts';
 import { parseVolumeList, type VolumeFacts } from './facts.ts';
 import { parseDomainList, parseNames } from './observe.ts';
 import { parseReservations, type Reservation } from './reservations.ts';
@@ -20,7 +21,11 @@ export interface NetworkReservation extends Reservation {
 }
 
 /** In two processes, whatever is there. What vanishes in between is left out. */
-export async function hostInventory(virsh: Virsh, options?: RunOptions): Promise<HostInventory> {
+export async function hostInventory(
+  virsh: Virsh,
+  definitions: Definitions,
+  options?: RunOptions,
+): Promise<HostInventory> {
   const lists = (await virsh.batch(
     [
       ['list', '--all', '--uuid', '--name'],
@@ -45,12 +50,12 @@ export async function hostInventory(virsh: Virsh, options?: RunOptions): Promise
   );
   const texts = (count: number) =>
     answers.splice(0, count).map(({ text, error }) => (error ? undefined : text));
-  const definitions = texts(domains.length);
+  const documents = texts(domains.length).filter((xml) => xml !== undefined);
   const volumeLists = texts(pools.length);
   const live = texts(networks.length);
   const stored = texts(networks.length);
   return {
-    domains: definitions.flatMap((xml) => (xml === undefined ? [] : [parseDomain(xml)])),
+    domains: definitions.read(documents),
     volumes: pools.flatMap((pool, index) => parseVolumeList(pool, volumeLists[index] ?? '')),
     reservations: networks.flatMap((network, index) =>
       reservationsIn([live[index], stored[index]]).map((one) => ({ ...one, network })),

@@ -1,4 +1,5 @@
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
+import { Definitions } from './definitions.ts';
 import type { DomainObservation } from './domain.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
@@ -26,6 +27,7 @@ export interface LibvirtOptions {
  */
 export class Libvirt {
   readonly #virsh: Virsh;
+  readonly #definitions = new Definitions();
   #domainTypes: Promise<DomainTypes> | undefined;
   readonly #asked = new Map<string, Promise<DomainObservation | undefined>>();
 
@@ -54,12 +56,12 @@ export class Libvirt {
 
   /** All domains with the leases of their interfaces, in two processes. */
   domains(options?: RunOptions): Promise<DomainObservation[]> {
-    return observeDomains(this.#virsh, options);
+    return observeDomains(this.#virsh, this.#definitions, options);
   }
 
   /** All that somebody could have left behind on the host, in two processes. */
   inventory(options?: RunOptions): Promise<HostInventory> {
-    return hostInventory(this.#virsh, options);
+    return hostInventory(this.#virsh, this.#definitions, options);
   }
 
   /** One domain with the leases of its interfaces, in one process. Undefined when there is none of that name. */

@@ -1,6 +1,7 @@
 import { type DomainAddress, parseAddresses } from './addresses.ts';
 import type { Command } from './command.ts';
-import { type DomainObservation, parseDomain, parseState } from './domain.ts';
+import type { Definitions } from './definitions.ts';
+import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 
@@ -65,7 +66,9 @@ export function askFor(
     const answers = await answering;
     const [xml, state, addresses] = answers.slice(3 * i);
     const [autostart, persistent] = answers.slice(-2);
-    return assemble(xml, state, {
+    const there = found(xml, state);
+    if (!there) return undefined;
+    return assemble(parseDomain(there.xml), there.state, {
       autostart: (uuid) => autostart?.text.includes(uuid) ?? false,
       persistent: (uuid) => persistent?.text.includes(uuid) ?? false,
       // An error of domifaddr means that the domain is off.
@@ -82,7 +85,11 @@ function listOf(flag: '--autostart' | '--persistent'): Command {
  * All domains of the host, in two processes: one for the names, one for everything about them. Domains that vanish in
  * between are left out.
  */
-export async function observeDomains(virsh: Virsh, options?: RunOptions): Promise<DomainObservation[]> {
+export async function observeDomains(
+  virsh: Virsh,
+  definitions: Definitions,
+  options?: RunOptions,
+): Promise<DomainObservation[]> {
   const [list, autostart, persistent, networks] = (await virsh.batch(
     [
       ['list', '--all', '--uuid', '--name'],
@@ -107,14 +114,14 @@ export async function observeDomains(virsh: Virsh, options?: RunOptions): Promis
     options,
   );
   const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
-  return domains.flatMap((_, i) => {
-    const observed = assemble(answers[2 * i], answers[2 * i + 1], {
+  const there = domains.flatMap((_, i) => found(answers[2 * i], answers[2 * i + 1]) ?? []);
+  return definitions.read(there.map(({ xml }) => xml)).map((definition, i) =>
+    assemble(definition, there[i]?.state ?? '', {
       autostart: (uuid) => autostart.text.includes(uuid),
       persistent: (uuid) => persistent.text.includes(uuid),
       addresses: (macs) => leasedAddresses(leases, macs),
-    });
-    return observed ? [observed] : [];
-  });
+    }),
+  );
 }
 
 /** Reads the output of a `--name` list: a name a line, padded with blanks. */
@@ -128,17 +135,20 @@ interface FromElsewhere {
   addresses(macs: readonly string[]): DomainAddress[];
 }
 
-function assemble(
+/** What virsh says of one domain; undefined: it is not there. */
+function found(
   xml: Answer | undefined,
-  stateText: Answer | undefined,
-  rest: FromElsewhere,
-): DomainObservation | undefined {
-  for (const answer of [xml, stateText]) {
+  state: Answer | undefined,
+): { readonly xml: string; readonly state: string } | undefined {
+  for (const answer of [xml, state]) {
     if (answer === undefined || answer.error?.code === 'notFound') return undefined;
     if (answer.error) throw answer.error;
   }
-  const definition = parseDomain(xml?.text ?? '');
-  const state = parseState(stateText?.text ?? '');
+  return { xml: xml?.text ?? '', state: state?.text ?? '' };
+}
+
+function assemble(definition: DomainDefinition, stateText: string, rest: FromElsewhere): DomainObservation {
+  const state = parseState(stateText);
   const macs = definition.interfaces.map(({ mac }) => mac);
   return {
     ...definition,
