@@ -11,7 +11,7 @@ import { createLogger } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import { collectProcessMetrics } from '../kube/process-metrics.ts';
 import { shutdownSignal } from '../kube/shutdown-signal.ts';
-import { EXIT } from './exit-code.ts';
+import { EXIT, exitCodeOf } from './exit-code.ts';
 import { requireLibvirtUri } from './libvirt-uri.ts';
 
 export interface ControllerFlags extends GlobalFlags {
@@ -46,18 +46,31 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   collectProcessMetrics(metrics);
   const { kubeconfig, namespace } = flags;
   const shared = { log, metrics, keptSerials: config.keptSerials };
-  const backend = flags.local
-    ? await localBackend(config.stateDir, shared)
-    : await clusterBackend({ kubeconfig, namespace, ...shared });
   try {
-    const options = { config, backend, log, metrics, concurrency, listen, repairs, planIntervalMs, sweepMs };
-    await runController(options, shutdownSignal(log));
+    const backend = flags.local
+      ? await localBackend(config.stateDir, shared)
+      : await clusterBackend({ kubeconfig, namespace, ...shared });
+    try {
+      const options = {
+        config,
+        backend,
+        log,
+        metrics,
+        concurrency,
+        listen,
+        repairs,
+        planIntervalMs,
+        sweepMs,
+      };
+      await runController(options, shutdownSignal(log));
+    } finally {
+      await backend.close();
+    }
     return EXIT.ok;
   } catch (error) {
+    // Not as for a person at a terminal: whoever collects the lines reads the last one like the others.
     log.error('Controller failed', { error });
-    return EXIT.failed;
-  } finally {
-    await backend.close();
+    return exitCodeOf(error);
   }
 }
 
