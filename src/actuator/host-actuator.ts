@@ -33,6 +33,12 @@ export interface EnsureOptions extends VerbOptions {
   readonly check?: (facts: HostFacts) => void;
 }
 
+/** Networks, by name, and pools that were made here. */
+export interface MadeObjects {
+  readonly networks: readonly string[];
+  readonly pools: readonly PoolIntent[];
+}
+
 export class HostActuator {
   readonly #options: ActuatorOptions;
 
@@ -88,15 +94,18 @@ export class HostActuator {
     });
   }
 
-  /** The pools of the host that were made here. */
-  async made(uri: string): Promise<readonly PoolIntent[]> {
+  /** What of the host the state knows. */
+  async made(uri: string): Promise<MadeObjects> {
     const state = await this.#options.terraform.state(this.#options.workspaces.host(uri).workspace);
-    return (state?.resources ?? [])
-      .filter(({ type }) => type === 'libvirt_pool')
-      .map(({ attributes: { name, target } }) => ({
+    const all = (wanted: string) =>
+      (state?.resources ?? []).flatMap(({ type, attributes }) => (type === wanted ? [attributes] : []));
+    return {
+      networks: all('libvirt_network').map(({ name }) => String(name)),
+      pools: all('libvirt_pool').map(({ name, target }) => ({
         name: String(name),
         path: String((target as readonly { readonly path?: unknown }[] | undefined)?.[0]?.path),
-      }));
+      })),
+    };
   }
 
   /** Removes an image that no state knows. The caller has proven that it is ours, and that no disk stands on it. */

@@ -13,7 +13,7 @@ import {
 } from './machine-provider-spec.ts';
 import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
 import { objectMetadata } from './metadata.ts';
-import { readProviderSpec } from './read-provider-spec.ts';
+import { readProviderSpec, storedProviderSpec } from './read-provider-spec.ts';
 
 const PlanSchema = z.strictObject({
   id: z.string().describe('Identity of the plan, by which it is approved.'),
@@ -205,6 +205,11 @@ export function machineProviderSpec(machine: { readonly spec: MachineSpec }): Li
     'spec',
     'providerSpec',
   ]);
+}
+
+/** See `storedProviderSpec`. */
+export function storedMachineSpec(machine: { readonly spec: MachineSpec }): LibvirtMachineProviderSpec {
+  return storedProviderSpec(LibvirtMachineProviderSpecSchema, machine.spec.providerSpec);
 }
 
 /** Name of the machine's Cluster as the machine itself gives it: `spec.clusterName`, else a label. */

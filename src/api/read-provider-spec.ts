@@ -27,3 +27,13 @@ export function readProviderSpec<S extends z.ZodObject>(
     path: formatPath(problems[0]?.path ?? at),
   });
 }
+
+/**
+ * The same for who looks at what was made of an object, or removes it: other rules may have admitted it than today's. What they
+ * refuse stands as it was written, so make nothing from this.
+ */
+export function storedProviderSpec<S extends z.ZodObject>(inner: S, written: ProviderSpec): z.output<S> {
+  const { spec } = findProviderSpec(written);
+  const result = inner.safeParse(spec);
+  return result.success ? result.data : (spec as z.output<S>);
+}

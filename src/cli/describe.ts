@@ -1,6 +1,6 @@
 /** `caplv describe machine`: all there is to know of one machine, for a person who looks for a cause. */
 
-import { type Machine, MachineKind, machineProviderSpec } from '../api/machine.ts';
+import { type Machine, MachineKind, storedMachineSpec } from '../api/machine.ts';
 import { memoryMiB } from '../api/machine-provider-spec.ts';
 import { redact } from '../api/redact.ts';
 import { formatDuration } from '../duration.ts';
@@ -76,7 +76,7 @@ async function describeInCluster(
 function description(machine: Machine, resources: readonly StateResource[], dir: string): string {
   const { metadata, spec, status = {} } = machine;
   const provider = status.providerStatus;
-  const wanted = machineProviderSpec(machine);
+  const wanted = storedMachineSpec(machine);
   const operation = status.lastOperation;
   const lines = [
     ['Name:', metadata.name],

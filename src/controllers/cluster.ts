@@ -2,7 +2,13 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type ActuatorEvent, recoveredFrom } from '../actuator/verbs.ts';
-import { type Cluster, ClusterKind, type ClusterStatus, clusterProviderSpec } from '../api/cluster.ts';
+import {
+  type Cluster,
+  ClusterKind,
+  type ClusterStatus,
+  clusterProviderSpec,
+  storedClusterSpec,
+} from '../api/cluster.ts';
 import { setCondition } from '../api/condition.ts';
 import { FINALIZER } from '../api/group.ts';
 import { isOfCluster, MachineKind } from '../api/machine.ts';
@@ -54,7 +60,7 @@ export class ClusterController {
         { fieldManager: FIELD_MANAGER },
       );
     }
-    const spec = clusterProviderSpec(cluster);
+    const spec = storedClusterSpec(cluster);
     const sites = sitesOf(spec, this.#options.defaultUri);
     const failures = await this.#ensureHosts(cluster, sites, (index) => sitePath(spec, index));
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
@@ -73,6 +79,7 @@ export class ClusterController {
       sites.map(async (site, index) => {
         const { uri } = site;
         try {
+          clusterProviderSpec(cluster);
           requireAllowedSite(policy, site, defaultUri, pathOf(index));
           await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
         } catch (error) {
@@ -94,7 +101,7 @@ export class ClusterController {
     const { store, hosts, recorder, defaultUri, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
     const mine = machines.filter((machine) => isOfCluster(machine, key));
-    const sites = sitesOf(clusterProviderSpec(cluster), defaultUri);
+    const sites = sitesOf(storedClusterSpec(cluster), defaultUri);
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };

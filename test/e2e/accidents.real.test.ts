@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -6,7 +7,7 @@ import { Libvirt } from '../../src/libvirt/libvirt.ts';
 import { nextEvent } from '../libvirt/guest.ts';
 import type { RunningCaplv } from './caplv.ts';
 import { Gate } from './gate.ts';
-import { type ManifestObject, machine, manifest } from './manifests.ts';
+import { cluster, type ManifestObject, machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('accidents');
@@ -257,4 +258,35 @@ describe('two calls at the same time', () => {
     expect(await here().volumes()).toEqual([]);
     expect(await here().stateFiles()).toEqual([]);
   });
+});
+
+test('what an earlier caplv took, and this one refuses, is named as such, and can be deleted', async () => {
+  const path = join(here().directory, 'pool');
+  const pool = cluster('earlier', { pool: { name: 'earlier', path } });
+  const one = machine('earlier', here().image);
+  expect(await here().apply([pool, one])).toMatchObject({ exitCode: 0 });
+  const stored = (kind: string) => join(here().stateDir, 'objects', kind, 'default', 'earlier.json');
+  const change = async (kind: string, from: string, to: string) => {
+    const text = await readFile(stored(kind), 'utf8');
+    expect(text).toContain(from);
+    await writeFile(stored(kind), text.replaceAll(from, to));
+  };
+  await change('clusters', '"providerSpec": {', '"providerSpec": { "earlier": true,');
+  await change('machines', '"vcpu": 1', '"vcpu": 1, "machineType": "pc,accel=tcg"');
+
+  // A machine of its Cluster is told, and takes nothing away; whoever else uses the host goes on.
+  const refused = await here().apply([machine('other', here().image)]);
+  expect(refused.stderr).toMatch(/providerSpec\.earlier.*\[InvalidConfiguration\]/);
+  await here().caplv.read(['delete', 'machine', 'other', '--ignore-not-found']);
+  const apart = { ...machine('other', here().image), metadata: { name: 'other', namespace: 'apart' } };
+  expect(await here().apply([apart])).toMatchObject({ exitCode: 0 });
+  await here().caplv.read(['delete', 'machine', 'other', '--namespace', 'apart', '--now']);
+  expect(await here().virsh('pool-list', '--name')).toContain('earlier');
+  expect(await here().domains()).toEqual(['default.earlier']);
+
+  for (const kind of ['machine', 'cluster']) await here().caplv.read(['delete', kind, 'earlier', '--now']);
+  expect(await here().domains()).toEqual([]);
+  expect(await here().virsh('pool-list', '--all', '--name')).not.toContain('earlier');
+  expect(existsSync(path)).toBe(false);
+  expect(await here().stateFiles()).toEqual([]);
 });

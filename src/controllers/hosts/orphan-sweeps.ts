@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Orphan } from '../../actuator/orphans.ts';
-import { ClusterKind, clusterProviderSpec } from '../../api/cluster.ts';
+import { ClusterKind, storedClusterSpec } from '../../api/cluster.ts';
 import { MachineKind } from '../../api/machine.ts';
 import { CaplvError } from '../../errors.ts';
 import { readMark } from '../../intent/names.ts';
@@ -161,7 +161,7 @@ export async function hostsOf(store: Store, defaultUri: string): Promise<Set<str
   return new Set([
     defaultUri,
     ...machines.flatMap(({ status }) => status?.providerStatus?.pinned?.uri ?? []),
-    ...clusters.flatMap((cluster) => sitesOf(clusterProviderSpec(cluster), defaultUri)).map(({ uri }) => uri),
+    ...clusters.flatMap((cluster) => sitesOf(storedClusterSpec(cluster), defaultUri)).map(({ uri }) => uri),
   ]);
 }
 

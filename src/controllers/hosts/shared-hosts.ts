@@ -1,9 +1,10 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
-import type { EnsureOptions, HostActuator } from '../../actuator/host-actuator.ts';
-import { ClusterKind, clusterProviderSpec } from '../../api/cluster.ts';
+import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
+import { type Cluster, ClusterKind, clusterProviderSpec, storedClusterSpec } from '../../api/cluster.ts';
 import { isOfCluster, MachineKind } from '../../api/machine.ts';
+import { CaplvError } from '../../errors.ts';
 import { hostIntent } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
@@ -52,8 +53,11 @@ export class SharedHosts {
         ({ metadata }) =>
           !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata)),
       )
-      .flatMap((cluster) => sitesOf(clusterProviderSpec(cluster), this.#defaultUri));
-    const sites = await this.#allowed(uri, named);
+      .flatMap((cluster) => this.#sitesOf(cluster));
+    const sites = await this.#allowed(
+      uri,
+      named.filter(({ site }) => site.uri === uri),
+    );
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;
       const image = pinned && imageOf(pinned);
@@ -62,15 +66,46 @@ export class SharedHosts {
     return hostIntent(uri, sites, keep ? [...images, { ...keep, uri }] : images);
   }
 
-  /** What is there already stays, even if it is no longer allowed: machines live in it. */
-  async #allowed(uri: string, named: readonly Site[]): Promise<readonly Site[]> {
-    const isAllowed = (site: Site) => isAllowedSite(this.#policy, site, this.#defaultUri);
-    const sites = named.filter((site) => site.uri === uri);
-    if (sites.every(isAllowed)) return sites;
-    const made = await this.#actuator.made(uri);
-    return sites.filter(
-      (site) =>
-        isAllowed(site) || made.some(({ name, path }) => name === site.pool.name && path === site.pool.path),
-    );
+  #sitesOf(cluster: Cluster): NamedSite[] {
+    const isValid = isValidCluster(cluster);
+    return sitesOf(storedClusterSpec(cluster), this.#defaultUri).map((site) => ({
+      site,
+      isAllowed: isValid && isAllowedSite(this.#policy, site, this.#defaultUri),
+    }));
   }
+
+  /** What is there already stays, even if it is no longer allowed: machines live in it. */
+  async #allowed(uri: string, named: readonly NamedSite[]): Promise<readonly Site[]> {
+    if (named.every(({ isAllowed }) => isAllowed)) return named.map(({ site }) => site);
+    const made = await this.#actuator.made(uri);
+    return named.map(({ site, isAllowed }) => (isAllowed ? site : onlyMade(site, made)));
+  }
+}
+
+interface NamedSite {
+  readonly site: Site;
+  /** By the operator, and by the rules for a spec. */
+  readonly isAllowed: boolean;
+}
+
+function isValidCluster(cluster: Cluster): boolean {
+  try {
+    clusterProviderSpec(cluster);
+    return true;
+  } catch (error) {
+    if (error instanceof CaplvError) return false;
+    throw error;
+  }
+}
+
+/** With what of it was made, and the names of the rest: what is only named is not managed. */
+function onlyMade(site: Site, made: MadeObjects): Site {
+  const { network, pool } = site;
+  const hasPool = made.pools.some(({ name, path }) => name === pool.name && path === pool.path);
+  const hasNetwork = made.networks.includes(network.name);
+  return {
+    ...site,
+    network: hasNetwork ? network : { name: network.name },
+    pool: hasPool ? pool : { name: pool.name },
+  };
 }

@@ -1,6 +1,6 @@
 /** Fixed MAC addresses are unique on a host: two guests with one address get each other's packets. */
 
-import { type Machine, MachineKind, machineProviderSpec } from '../../api/machine.ts';
+import { type Machine, MachineKind, storedMachineSpec } from '../../api/machine.ts';
 import { Terminal } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import type { PlacedMachine } from './placed-machine.ts';
@@ -32,6 +32,6 @@ export async function refuseSharedMac(
 
 function macsOf(machine: Machine): Set<string> {
   return new Set(
-    (machineProviderSpec(machine).interfaces ?? []).flatMap(({ mac }) => mac?.toLowerCase() ?? []),
+    (storedMachineSpec(machine).interfaces ?? []).flatMap(({ mac }) => mac?.toLowerCase() ?? []),
   );
 }

@@ -1,6 +1,6 @@
 /** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
-import type { Machine, Pinned } from '../../api/machine.ts';
+import type { Pinned } from '../../api/machine.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/facts.ts';
@@ -8,7 +8,7 @@ import { isGivenUp, withWaysOut } from './give-up.ts';
 import { tellingOfLocks } from './lock-wait.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
-import { locationOf, type PlacedMachine } from './placed-machine.ts';
+import { locationOf } from './placed-machine.ts';
 
 export async function deleteMachine(parts: MachineParts, scope: MachineScope): Promise<void> {
   scope.status.phase = 'Deleting';
@@ -21,7 +21,7 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   // Never pinned: nothing was ever made, not even asked for.
   if (pinned) {
     try {
-      const seen = await removeFromHost(parts, scope);
+      const seen = await removeFromHost(parts, scope, pinned);
       await letImageGo(parts, scope, pinned, seen);
     } catch (error) {
       if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
@@ -32,10 +32,10 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
 }
 
 /** Returns how the host then looks. */
-async function removeFromHost(parts: MachineParts, scope: MachineScope): Promise<HostFacts> {
-  const { actuator, recorder } = parts;
+async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }: Pinned): Promise<HostFacts> {
+  const { actuator, recorder, resolver } = parts;
   const started = Date.now();
-  const placed = await scope.step('HostReady', () => placeForDeletion(parts, scope.machine));
+  const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
   const seen = await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
     return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
@@ -105,13 +105,4 @@ async function letImageGo(
     // Another's fault (a network that may not be replaced), and it waits for a person: the next that uses the host goes on.
     recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
   }
-}
-
-/** A machine can go even when its Cluster is gone already. */
-async function placeForDeletion({ resolver }: MachineParts, machine: Machine): Promise<PlacedMachine> {
-  return resolver.place(machine).catch((error) => {
-    if (!(error instanceof Transient) || error.code !== 'NotFound') throw error;
-    const { clusterName: _, ...spec } = machine.spec;
-    return resolver.place({ ...machine, spec, metadata: { ...machine.metadata, labels: {} } });
-  });
 }

@@ -5,14 +5,14 @@
 
 import type { SeedIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/failures.ts';
-import { type Cluster, clusterProviderSpec } from '../../api/cluster.ts';
-import { type Machine, machineProviderSpec } from '../../api/machine.ts';
+import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/cluster.ts';
+import { type Machine, machineProviderSpec, storedMachineSpec } from '../../api/machine.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/machine-provider-spec.ts';
 import { findProviderSpec } from '../../api/provider-spec.ts';
 import { SecretKind, secretValue } from '../../api/secret.ts';
-import { Terminal, Transient } from '../../errors.ts';
+import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
-import { providerID } from '../../intent/names.ts';
+import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
@@ -45,18 +45,22 @@ export class MachineResolver {
 
   /** Throws Transient while the Cluster is missing, Terminal for a spec that cannot be placed. */
   async place(machine: Machine): Promise<PlacedMachine> {
-    const { namespace = 'default', name, uid = '' } = machine.metadata;
     const cluster = await clusterOf(this.#options.store, machine);
     const spec = machineProviderSpec(machine);
-    const path = ['spec.providerSpec', ...findProviderSpec(machine.spec.providerSpec).path].join('.');
-    return {
-      machine,
-      identity: { namespace, name, uid },
-      cluster,
-      spec,
-      path,
-      site: await this.#site(machine, spec, path, cluster),
-    };
+    const path = pathOf(machine);
+    const site = await this.#site(machine, spec, path, cluster);
+    return { machine, identity: identityOf(machine), cluster, spec, path, site };
+  }
+
+  /** Where a machine is that was made at `uri`, for its end: whatever has become of its Cluster, or of the rules for its spec. */
+  async placeMade(machine: Machine, uri: string): Promise<PlacedMachine> {
+    const cluster = await clusterOf(this.#options.store, machine).catch((error: unknown) => {
+      if (error instanceof CaplvError && error.path === 'spec.clusterName') return undefined;
+      throw error;
+    });
+    const sites = sitesOf(cluster && storedClusterSpec(cluster), this.#options.defaultUri);
+    const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites)];
+    return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
   }
 
   /** Throws Terminal NotAllowed for what the Machine may not name. Comes before all that reads it. */
@@ -174,4 +178,13 @@ export class MachineResolver {
     const format = secret && secretValue(secret, 'format');
     return format === 'ignition' ? { ignition: data } : { userData: data, networkConfig: spec.networkConfig };
   }
+}
+
+function identityOf({ metadata: { namespace = 'default', name, uid = '' } }: Machine): MachineIdentity {
+  return { namespace, name, uid };
+}
+
+/** Of its provider spec, as its author wrote it. */
+function pathOf({ spec }: Machine): string {
+  return ['spec.providerSpec', ...findProviderSpec(spec.providerSpec).path].join('.');
 }

@@ -1,7 +1,7 @@
 /** Finds the host for a new machine among those of its Cluster. One at a time, so that two never count on the same room. */
 
 import { classified } from '../../actuator/failures.ts';
-import { clusterNameOf, type Machine, MachineKind, machineProviderSpec } from '../../api/machine.ts';
+import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/machine.ts';
 import { memoryMiB } from '../../api/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';
 import { type Candidate, choosePlace, type Wanted } from '../../intent/placement.ts';
@@ -74,7 +74,7 @@ export class Placer {
   #placeOf(machine: Machine): Place | undefined {
     const pinned = machine.status?.providerStatus?.pinned;
     if (!pinned) return this.#chosen.get(machine.metadata.uid ?? '');
-    return { uri: pinned.uri, memoryMiB: memoryMiB(machineProviderSpec(machine)) };
+    return { uri: pinned.uri, memoryMiB: memoryMiB(storedMachineSpec(machine)) };
   }
 
   /** A host that does not answer is passed over. */
