@@ -139,7 +139,7 @@ export class Controller {
 
     switch (outcome.kind) {
       case 'success':
-        this.queue.forget(item);
+        this.queue.settle(item);
         log.debug('Reconciled', { seconds });
         break;
       case 'requeue_after':

@@ -136,6 +136,13 @@ export class WorkQueue {
     this.failures.delete(item);
   }
 
+  /** Nothing of the item is to be looked at before something changes, whatever was asked for earlier: it may be gone. */
+  settle(item: string): void {
+    this.forget(item);
+    clearTimeout(this.timers.get(item)?.timer);
+    this.timers.delete(item);
+  }
+
   /** How long an item waited for the worker that has it, milliseconds. */
   waitedMs(item: string): number {
     return this.processing.get(item)?.waitedMs ?? 0;

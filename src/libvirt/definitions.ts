@@ -14,7 +14,6 @@ export class Definitions {
     this.#last = this.#now;
     this.#now = new Map();
     return documents.map((xml) => {
-      // Not the text itself, which would keep all that virsh has printed.
       const key = createHash('sha1').update(xml).digest('base64');
       const definition = this.#last.get(key) ?? parseDomain(xml);
       this.#now.set(key, definition);

@@ -1,4 +1,5 @@
 import type { DomainAddress } from './addresses.ts';
+import { detached } from './detached.ts';
 import { XmlElement } from './xml.ts';
 
 /** libvirt's virDomainState, by virsh's words. */
@@ -75,7 +76,7 @@ export function parseDomain(xml: string): DomainDefinition {
     .filter((serial) => serial.attribute('type') === 'pty')
     .map((serial) => serial.child('source').attribute('path'))
     .find((path) => path !== undefined);
-  return {
+  return detached({
     name: domain.child('name').text ?? '',
     uuid: domain.child('uuid').text ?? '',
     description: domain.child('description').text ?? '',
@@ -87,7 +88,7 @@ export function parseDomain(xml: string): DomainDefinition {
     disks: devices.children('disk').map(parseDisk),
     console,
     guestAgent: parseAgent(devices),
-  };
+  });
 }
 
 function parseAgent(devices: XmlElement): DomainObservation['guestAgent'] {

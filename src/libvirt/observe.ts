@@ -1,6 +1,7 @@
 import { type DomainAddress, parseAddresses } from './addresses.ts';
 import type { Command } from './command.ts';
 import type { Definitions } from './definitions.ts';
+import { detached } from './detached.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
@@ -155,6 +156,6 @@ function assemble(definition: DomainDefinition, stateText: string, rest: FromEls
     ...state,
     autostart: rest.autostart(definition.uuid),
     persistent: rest.persistent(definition.uuid),
-    addresses: state.state === 'shutoff' ? [] : rest.addresses(macs),
+    addresses: state.state === 'shutoff' ? [] : detached(rest.addresses(macs)),
   };
 }

@@ -78,6 +78,17 @@ describe('later', () => {
     expect(queue.length).toBe(2);
   });
 
+  it('forgets the time at which to look at what is gone, or settled', () => {
+    queue.addAfter('a', 1_000);
+    queue.addAfter('b', 1_000);
+    queue.settle('a');
+    vi.advanceTimersByTime(1_000);
+    expect(queue.length).toBe(1);
+    queue.addAfter('a', 1_000);
+    vi.advanceTimersByTime(1_000);
+    expect(queue.length).toBe(2);
+  });
+
   it('takes delays beyond what a timer can hold: 30 days must not mean at once', () => {
     queue.addAfter('a', 30 * 86_400_000);
     vi.advanceTimersByTime(60_000);

@@ -27,3 +27,22 @@ export async function lookAtDomain(
   if (found) tell?.(found);
   return found;
 }
+
+/** A look that begins when the domain is made, while Terraform still writes its state and ends. */
+export class EarlyLook {
+  readonly #look: () => Promise<DomainObservation | undefined>;
+  #begun: Promise<DomainObservation | undefined> | undefined;
+
+  constructor(look: () => Promise<DomainObservation | undefined>) {
+    this.#look = look;
+  }
+
+  begin(): void {
+    this.#begun ??= this.#look().catch(() => undefined);
+  }
+
+  /** Looks now where there was none, or it found nothing. */
+  async result(): Promise<DomainObservation | undefined> {
+    return (await this.#begun) ?? this.#look();
+  }
+}

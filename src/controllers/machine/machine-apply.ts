@@ -3,11 +3,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { planReport } from '../../actuator/plan-report.ts';
 import { ReplaceRefused } from '../../actuator/replace-guard.ts';
-import type { UpdateOptions } from '../../actuator/verbs.ts';
+import type { ActuatorEvent, UpdateOptions } from '../../actuator/verbs.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import { lookAtDomain } from './domain-look.ts';
+import { EarlyLook, lookAtDomain } from './domain-look.ts';
 import { tellingOfLocks } from './lock-wait.ts';
 import { prepareHost } from './machine-host.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
@@ -49,10 +49,17 @@ export async function applyMachine(
     shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
     ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
   };
+  const early = new EarlyLook(() => lookAtDomain(parts, placed));
+  // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
+  const isLast = !exists && intent.terraform === undefined;
   try {
     await scope.step('DomainReady', () =>
       tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
-        const told = { ...options, onEvent };
+        const tell = (event: ActuatorEvent) => {
+          if (isLast && isMade(event)) early.begin();
+          onEvent(event);
+        };
+        const told = { ...options, onEvent: tell };
         return exists ? actuator.update(intent, facts, told) : actuator.create(intent, facts, told);
       }),
     );
@@ -78,5 +85,11 @@ export async function applyMachine(
   scope.clearPlanDrift();
   scope.clearPlan();
   if (options.beforeApply) await prepareHost(parts, scope, placed, resolved);
-  return scope.step('DomainReady', () => lookAtDomain(parts, placed));
+  return scope.step('DomainReady', () => early.result());
+}
+
+function isMade(event: ActuatorEvent): boolean {
+  return (
+    event.type === 'completed' && event.action === 'create' && event.address === 'libvirt_domain.machine'
+  );
 }
