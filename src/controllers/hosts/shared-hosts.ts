@@ -70,22 +70,28 @@ export class SharedHosts {
     const isValid = isValidCluster(cluster);
     return sitesOf(storedClusterSpec(cluster), this.#defaultUri).map((site) => ({
       site,
-      isAllowed: isValid && isAllowedSite(this.#policy, site, this.#defaultUri),
+      isValid,
+      isAllowed: isAllowedSite(this.#policy, site, this.#defaultUri),
     }));
   }
 
-  /** What is there already stays, even if it is no longer allowed: machines live in it. */
+  /** What is there already stays, even if it is no longer allowed, or no longer valid: machines live in it. */
   async #allowed(uri: string, named: readonly NamedSite[]): Promise<readonly Site[]> {
-    if (named.every(({ isAllowed }) => isAllowed)) return named.map(({ site }) => site);
+    if (named.every(({ isAllowed, isValid }) => isAllowed && isValid)) return named.map(({ site }) => site);
     const made = await this.#actuator.made(uri);
-    return named.map(({ site, isAllowed }) => (isAllowed ? site : onlyMade(site, made)));
+    return named.flatMap(({ site, isAllowed, isValid }) => {
+      if (!isAllowed) return hasPool(made, site) ? site : [];
+      return isValid ? site : onlyMade(site, made);
+    });
   }
 }
 
 interface NamedSite {
   readonly site: Site;
-  /** By the operator, and by the rules for a spec. */
+  /** By the operator. */
   readonly isAllowed: boolean;
+  /** By the rules for a spec. */
+  readonly isValid: boolean;
 }
 
 function isValidCluster(cluster: Cluster): boolean {
@@ -98,14 +104,17 @@ function isValidCluster(cluster: Cluster): boolean {
   }
 }
 
+function hasPool({ pools }: MadeObjects, { pool }: Site): boolean {
+  return pools.some(({ name, path }) => name === pool.name && path === pool.path);
+}
+
 /** With what of it was made, and the names of the rest: what is only named is not managed. */
 function onlyMade(site: Site, made: MadeObjects): Site {
   const { network, pool } = site;
-  const hasPool = made.pools.some(({ name, path }) => name === pool.name && path === pool.path);
   const hasNetwork = made.networks.includes(network.name);
   return {
     ...site,
     network: hasNetwork ? network : { name: network.name },
-    pool: hasPool ? pool : { name: pool.name },
+    pool: hasPool(made, site) ? pool : { name: pool.name },
   };
 }
