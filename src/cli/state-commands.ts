@@ -56,7 +56,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .action(async (name, _, self: Command) =>
       finish(await (await import('./state-history.ts')).stateHistory(name, self.optsWithGlobals())),
     );
-  command(state, 'restore', 'put a kept serial in its place, and show what a plan then says')
+  command(state, 'restore', 'put a kept serial in its place, and show what a plan of the machine then says')
     .argument(...of)
     .argument('<serial>', 'as history lists it')
     .addOption(kubeconfig())
