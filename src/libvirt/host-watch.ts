@@ -29,7 +29,7 @@ export class HostWatch {
   readonly #options: HostWatchOptions;
   /** As at the last sweep. */
   #domains = new Map<string, DomainObservation>();
-  /** Changed since, or while the sweep was under way; the last change of each. */
+  /** Changed since, or while the sweep was under way; the last change of each, by which it is known. */
   readonly #changed = new Map<string, { readonly isDefined: boolean }>();
   #isCurrent = false;
   #sweeps = 0;
@@ -138,8 +138,8 @@ export class HostWatch {
 
   async #look(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    // What changes from here on, the sweep may have seen before or after.
-    this.#changed.clear();
+    // The sweep sees what became of these; what changes from here on, it may have seen before or after.
+    const changed = new Map(this.#changed);
     this.#sweeps += 1;
     this.#isSweeping = true;
     try {
@@ -148,6 +148,9 @@ export class HostWatch {
       const before = this.#domains;
       this.#domains = new Map(found.map((domain) => [domain.name, domain]));
       this.#isCurrent = true;
+      for (const [name, change] of changed) {
+        if (this.#changed.get(name) === change) this.#changed.delete(name);
+      }
       for (const name of new Set([...before.keys(), ...this.#domains.keys()])) {
         if (JSON.stringify(before.get(name)) !== JSON.stringify(this.#domains.get(name))) {
           this.#options.onChange(name);
