@@ -26,6 +26,14 @@ export interface ImportedObject extends StackObject {
   readonly id: string;
 }
 
+/** Whether both have the same address. */
+export function isSame(
+  one: Pick<StackObject, 'name'> & { readonly type: string },
+  other: Pick<StackObject, 'name'> & { readonly type: string },
+): boolean {
+  return one.type === other.type && one.name === other.name;
+}
+
 /** All that a machine's stack makes in libvirt; a test holds it against the stack. */
 export function objectsOf({ domain, rootDisk, disks, seed }: SeededMachine): StackObject[] {
   const volume = (name: string, { volume: object, pool }: { volume: string; pool: string }) =>

@@ -4,6 +4,7 @@
  */
 
 import { emptyStack } from '../../stacks/empty-stack.ts';
+import type { StackObject } from '../../stacks/import-stack.ts';
 import type { HostIntent, ImageIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
 import { shortHash } from '../intent/names.ts';
@@ -13,7 +14,7 @@ import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import { classified } from './failures.ts';
 import { completeHostState, knowsAll, restoreHostState } from './host-state-recovery.ts';
-import { forgetMaking, noteMaking } from './making.ts';
+import { begunObjects, forgetMaking, noteMaking } from './making.ts';
 import { refuseReplacement } from './replace-guard.ts';
 import { type Restored, restoreState } from './state-restore.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
@@ -64,13 +65,10 @@ export class HostActuator {
       const facts = options.seen ?? (await this.#facts(wanted, options));
       options.check?.(factsWith(facts, wanted));
       if (await this.#isApplied(wanted, facts, home)) return facts;
-      const lock = await this.#options.terraform.lock(home.workspace, { operation: 'host', ...options });
-      try {
+      return this.#locked(home, 'host', options, async (lock) => {
         await home.prepare(options);
-        return await this.#makeTrue(intent, home, lock, options);
-      } finally {
-        await lock.release();
-      }
+        return this.#makeTrue(intent, home, lock, options);
+      });
     });
   }
 
@@ -78,19 +76,13 @@ export class HostActuator {
   async restoreState(uri: string, serial: number, options: VerbOptions = {}): Promise<Restored> {
     return classified(async () => {
       const home = this.#options.workspaces.host(uri);
-      const lock = await this.#options.terraform.lock(home.workspace, {
-        operation: 'state restore',
-        ...options,
-      });
-      try {
+      return this.#locked(home, 'state restore', options, async (lock) => {
         await home.prepare(options);
         const restored = await restoreState(this.#options, home, uri, serial, lock);
         // What was applied last may be in another serial.
         await home.notes.remove(APPLIED);
         return restored;
-      } finally {
-        await lock.release();
-      }
+      });
     });
   }
 
@@ -115,15 +107,27 @@ export class HostActuator {
   ): Promise<void> {
     await classified(async () => {
       const home = this.#options.workspaces.host(uri);
-      const lock = await this.#options.terraform.lock(home.workspace, { operation: 'remove an image' });
-      try {
+      await this.#locked(home, 'remove an image', {}, async () => {
         const state = await this.#options.terraform.state(home.workspace);
         if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
         await this.#options.libvirt(uri).removeVolume(pool, volume);
-      } finally {
-        await lock.release();
-      }
+      });
     });
+  }
+
+  /** One at a time a host, also between processes. */
+  async #locked<T>(
+    { workspace }: StackHome,
+    operation: string,
+    options: VerbOptions,
+    work: (lock: Lock) => Promise<T>,
+  ): Promise<T> {
+    const lock = await this.#options.terraform.lock(workspace, { operation, ...options });
+    try {
+      return await work(lock);
+    } finally {
+      await lock.release();
+    }
   }
 
   async #makeTrue(
@@ -146,7 +150,8 @@ export class HostActuator {
     // Before the intent, to which it matters what was made here.
     await restoreHostState(this.#options, recovery);
     const intent = await evaluate();
-    await completeHostState(this.#options, recovery, intent);
+    const begun = await begunObjects(home);
+    await completeHostState(this.#options, recovery, intent, begun);
     const state = await terraform.state(home.workspace);
     if (isNothing(intent) && !state?.resources.length) {
       await this.#remember(intent, home);
@@ -157,18 +162,19 @@ export class HostActuator {
       ? emptyStack(intent.uri, home.backend)
       : await synthesizer.host(intent, home.backend);
     const plan = await terraform.plan(home.workspace, config, { ...run, save: true });
+    let noted: readonly StackObject[] = begun;
     if (plan.action !== 'none') {
       if (!options.allowReplace) {
         await refuseReplacement(replacementsOnly(plan), () => terraform.explain(home.workspace, plan, run));
       }
-      await noteMaking(home, intent, plan);
+      noted = await noteMaking(home, intent, plan, begun);
       try {
         await terraform.apply(home.workspace, config, { ...run, plan });
       } catch (error) {
         return await this.#unlessNeeded(error, intent, home, options);
       }
     }
-    await forgetMaking(home);
+    if (noted.length > 0) await forgetMaking(home);
     await this.#remember(intent, home);
     return this.#facts(intent, options);
   }

@@ -6,7 +6,7 @@
  */
 
 import { emptyStack } from '../../stacks/empty-stack.ts';
-import { type ImportedObject, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
+import { type ImportedObject, isSame, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
 import type { HostIntent } from '../../stacks/intent.ts';
 import { resourceId } from '../../stacks/resource-id.ts';
 import { Terminal } from '../errors.ts';
@@ -18,7 +18,7 @@ import { parseState, type State, StateCorrupt } from '../terraform/state.ts';
 import type { KeptState } from '../terraform/state-history.ts';
 import type { RunOptions, Terraform } from '../terraform/terraform.ts';
 import { importAside } from './import-aside.ts';
-import { begunObjects, type FoundObject, finishMaking, includes } from './making.ts';
+import { type FoundObject, finishMaking, includes } from './making.ts';
 import { knows, nextSerial } from './state-recovery.ts';
 import type { ActuatorOptions, VerbOptions } from './verbs.ts';
 import type { StackHome } from './workspaces.ts';
@@ -47,19 +47,19 @@ export async function restoreHostState(options: ActuatorOptions, recovery: HostR
 }
 
 /**
- * Brings what `intent` names, and is there, into the state; also what a broken run made that nobody wants any more, so that it can
- * go. Costs a look at the host when the state lacks anything. Throws Terminal NotOwned for a network or pool that nothing proves to
+ * Brings what `intent` names, and is there, into the state; also what a broken run had `begun` and nobody wants any more, so that it
+ * can go. Costs a look at the host when the state lacks anything. Throws Terminal NotOwned for a network or pool that nothing proves to
  * be ours.
  */
 export async function completeHostState(
   options: ActuatorOptions,
   recovery: HostRecovery,
   intent: HostIntent,
+  begun: readonly StackObject[],
 ): Promise<void> {
   const { terraform, libvirt } = options;
   const { uri, home } = recovery;
   const state = await terraform.state(home.workspace);
-  const begun = await begunObjects(home);
   const wanted = objectsOfHost(intent);
   const unwanted = begun.filter((one) => !includes(wanted, one));
   const unknown = [...wanted, ...unwanted].filter((one) => !knows(state, one));
@@ -83,7 +83,7 @@ export async function completeHostState(
   if (foreign) throw notOurs(libvirt(uri).uri, foreign);
   lacking = await finishMaking(libvirt(uri), lacking);
   if (lacking.length > 0) {
-    add(await importFound(options, recovery, intent, lacking));
+    add(await importFound(options, recovery, lacking, poolsOf(intent, state, lacking)));
     told.push(() => tell(options, recovery, 'import', lacking));
   }
   if (told.length === 0) return;
@@ -152,17 +152,26 @@ async function basesAmong(libvirt: Libvirt, paths: ReadonlySet<string>): Promise
 async function importFound(
   { terraform }: ActuatorOptions,
   { uri, home, run }: HostRecovery,
-  { pools }: HostIntent,
   objects: readonly ImportedObject[],
+  pools: ReadonlySet<string>,
 ): Promise<ImportedState> {
-  const poolOf = (name: string) => objects.find((one) => one.name === name)?.pool ?? '';
   return importAside(terraform, home, uri, objects, run, async (imported) =>
     // Removed at once with its pool, an image would be looked for in one that is gone.
-    imported.withDependencies(({ name }) => {
-      const managed = pools.find((pool) => pool.name === poolOf(name));
-      return managed && [`libvirt_pool.${resourceId('pool', managed.name)}`];
+    imported.withDependencies((resource) => {
+      const { pool = '' } = objects.find((one) => isSame(one, resource)) ?? {};
+      return pools.has(pool) ? [`libvirt_pool.${resourceId('pool', pool)}`] : undefined;
     }),
   );
+}
+
+/** Names of the pools that are ours: that are wanted, or known, or found. */
+function poolsOf(intent: HostIntent, state: State | undefined, found: readonly StackObject[]): Set<string> {
+  const known = state?.resources.filter(({ type }) => type === 'libvirt_pool') ?? [];
+  return new Set([
+    ...intent.pools.map(({ name }) => name),
+    ...known.map(({ attributes }) => String(attributes['name'])),
+    ...found.flatMap(({ type, object }) => (type === 'libvirt_pool' ? object : [])),
+  ]);
 }
 
 async function push(
@@ -190,13 +199,6 @@ function tell(
 /** The very object, and not another one of its name. */
 function hasVery(state: State | undefined, object: ImportedObject): boolean {
   return state?.resources.some((one) => isSame(object, one) && one.attributes['id'] === object.id) ?? false;
-}
-
-function isSame(
-  one: { readonly type: string; readonly name: string },
-  other: { readonly type: string; readonly name: string },
-): boolean {
-  return one.type === other.type && one.name === other.name;
 }
 
 function notOurs(uri: string, { type, object }: StackObject): Terminal {

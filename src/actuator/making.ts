@@ -3,7 +3,7 @@
  * no place for a mark on networks and pools: the note is the proof that one which no state knows comes from a broken run of ours.
  */
 
-import { type ImportedObject, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
+import { type ImportedObject, isSame, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
 import type { HostIntent } from '../../stacks/intent.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Plan } from '../terraform/plan.ts';
@@ -17,25 +17,31 @@ export interface FoundObject extends ImportedObject {
   readonly isActive: boolean;
 }
 
-/** Before `plan`, which makes `intent` true, is applied. */
-export async function noteMaking(home: StackHome, intent: HostIntent, { changes }: Plan): Promise<void> {
-  const made = objectsOfHost(intent).filter((object) =>
-    changes.some(({ action, address }) => action === 'create' && address === addressOf(object)),
+/** Before `plan`, which makes `intent` true, is applied. `begun`: what is noted. Returns what then is. */
+export async function noteMaking(
+  { notes }: StackHome,
+  intent: HostIntent,
+  { changes }: Plan,
+  begun: readonly StackObject[],
+): Promise<readonly StackObject[]> {
+  const made = objectsOfHost(intent).filter(({ type, name }) =>
+    changes.some(({ action, address }) => action === 'create' && address === `${type}.${name}`),
   );
-  if (made.length === 0) return;
-  const before = (await begunObjects(home)).filter((one) => !includes(made, one));
-  await home.notes.write(NOTE, JSON.stringify([...before, ...made]));
+  if (made.length === 0) return begun;
+  const noted = [...begun.filter((one) => !includes(made, one)), ...made];
+  await notes.write(NOTE, JSON.stringify(noted));
+  return noted;
 }
 
-/** What a broken run was about to make. */
+/** What is noted: of a broken run, what it was about to make. */
 export async function begunObjects({ notes }: StackHome): Promise<StackObject[]> {
   const text = await notes.read(NOTE);
   return text === undefined ? [] : JSON.parse(text);
 }
 
 /** When all of it is in the state. */
-export async function forgetMaking(home: StackHome): Promise<void> {
-  if ((await begunObjects(home)).length > 0) await home.notes.remove(NOTE);
+export async function forgetMaking({ notes }: StackHome): Promise<void> {
+  await notes.remove(NOTE);
 }
 
 /**
@@ -55,9 +61,5 @@ export async function finishMaking(libvirt: Libvirt, found: readonly FoundObject
 
 /** Whether `object` is one of them; `id` does not matter. */
 export function includes(objects: readonly StackObject[], object: StackObject): boolean {
-  return objects.some((one) => addressOf(one) === addressOf(object));
-}
-
-function addressOf({ type, name }: StackObject): string {
-  return `${type}.${name}`;
+  return objects.some((one) => isSame(one, object));
 }

@@ -12,7 +12,7 @@ import { API_VERSION, GROUP, VERSION } from './group.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { objectMetadata } from './metadata.ts';
 import { providerSpecField } from './provider-spec.ts';
-import { readProviderSpec, storedProviderSpec } from './read-provider-spec.ts';
+import { readProviderSpec, type StoredSpec, storedProviderSpec } from './read-provider-spec.ts';
 
 function networkRanges(example: string) {
   return z.strictObject({
@@ -145,6 +145,8 @@ export function clusterProviderSpec(cluster: { readonly spec: ClusterSpec }): Li
 }
 
 /** See `storedProviderSpec`. */
-export function storedClusterSpec(cluster: { readonly spec: ClusterSpec }): LibvirtClusterProviderSpec {
+export function storedClusterSpec(cluster: {
+  readonly spec: ClusterSpec;
+}): StoredSpec<LibvirtClusterProviderSpec> {
   return storedProviderSpec(LibvirtClusterProviderSpecSchema, cluster.spec.providerSpec ?? {});
 }

@@ -209,7 +209,7 @@ export function machineProviderSpec(machine: { readonly spec: MachineSpec }): Li
 
 /** See `storedProviderSpec`. */
 export function storedMachineSpec(machine: { readonly spec: MachineSpec }): LibvirtMachineProviderSpec {
-  return storedProviderSpec(LibvirtMachineProviderSpecSchema, machine.spec.providerSpec);
+  return storedProviderSpec(LibvirtMachineProviderSpecSchema, machine.spec.providerSpec).spec;
 }
 
 /** Name of the machine's Cluster as the machine itself gives it: `spec.clusterName`, else a label. */

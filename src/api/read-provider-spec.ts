@@ -32,8 +32,17 @@ export function readProviderSpec<S extends z.ZodObject>(
  * The same for who looks at what was made of an object, or removes it: other rules may have admitted it than today's. What they
  * refuse stands as it was written, so make nothing from this.
  */
-export function storedProviderSpec<S extends z.ZodObject>(inner: S, written: ProviderSpec): z.output<S> {
+export function storedProviderSpec<S extends z.ZodObject>(
+  inner: S,
+  written: ProviderSpec,
+): StoredSpec<z.output<S>> {
   const { spec } = findProviderSpec(written);
-  const result = inner.safeParse(spec);
-  return result.success ? result.data : (spec as z.output<S>);
+  const { success: isValid, data } = inner.safeParse(spec);
+  return { isValid, spec: isValid ? data : (spec as z.output<S>) };
+}
+
+export interface StoredSpec<T> {
+  /** By the rules of today. */
+  readonly isValid: boolean;
+  readonly spec: T;
 }

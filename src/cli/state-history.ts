@@ -60,24 +60,19 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
   );
 }
 
+interface Tools {
+  readonly engine: Engine;
+  readonly terminal: Terminal;
+}
+
 export async function restoreState(name: string, serial: string, flags: ClusterFlags): Promise<number> {
   const number = serialOf(serial);
-  const work = ({
-    engine,
-    config,
-    terminal,
-  }: Parameters<typeof restoreMachine>[0] & { config: { namespace: string } }) =>
-    isHost(name)
-      ? restoreHost({ engine, terminal }, name, number)
-      : restoreMachine({ engine, terminal }, { namespace: config.namespace, name }, number);
+  const work = ({ config: { namespace }, ...tools }: Tools & { config: { namespace: string } }) =>
+    isHost(name) ? restoreHost(tools, name, number) : restoreMachine(tools, { namespace, name }, number);
   return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
 }
 
-async function restoreMachine(
-  { engine, terminal }: { readonly engine: Engine; readonly terminal: Terminal },
-  key: ObjectKey,
-  serial: number,
-): Promise<number> {
+async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, serial: number): Promise<number> {
   const machine = await engine.store.get(MachineKind, key);
   if (!machine) throw notFound(MachineKind, key.name, key.namespace);
   const placed = await engine.resolver.place(machine);
@@ -93,11 +88,7 @@ async function restoreMachine(
   return EXIT.ok;
 }
 
-async function restoreHost(
-  { engine, terminal }: { readonly engine: Engine; readonly terminal: Terminal },
-  uri: string,
-  serial: number,
-): Promise<number> {
+async function restoreHost({ engine, terminal }: Tools, uri: string, serial: number): Promise<number> {
   const restored = await engine.hostActuator.restoreState(uri, serial);
   tell(terminal, `host ${redactUri(uri)}`, serial, restored, engine.workspaces.host(uri));
   terminal.say('The next change of a Machine or Cluster there makes the host again what they ask for.');

@@ -60,7 +60,7 @@ export class ClusterController {
         { fieldManager: FIELD_MANAGER },
       );
     }
-    const spec = storedClusterSpec(cluster);
+    const { spec } = storedClusterSpec(cluster);
     const sites = sitesOf(spec, this.#options.defaultUri);
     const failures = await this.#ensureHosts(cluster, sites, (index) => sitePath(spec, index));
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
@@ -101,7 +101,7 @@ export class ClusterController {
     const { store, hosts, recorder, defaultUri, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
     const mine = machines.filter((machine) => isOfCluster(machine, key));
-    const sites = sitesOf(storedClusterSpec(cluster), defaultUri);
+    const sites = sitesOf(storedClusterSpec(cluster).spec, defaultUri);
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };

@@ -1,3 +1,4 @@
+import type { Command } from './command.ts';
 import { findDomain } from './observe.ts';
 import type { Answer, Virsh } from './virsh.ts';
 import { findVolume } from './volume.ts';
@@ -36,8 +37,15 @@ export async function removeVolume(virsh: Virsh, pool: string, name: string): Pr
 
 /** A network or pool, by UUID, that is not active; what is in the directory of a pool stays. */
 export async function removeInactive(virsh: Virsh, kind: 'network' | 'pool', uuid: string): Promise<void> {
-  // An empty directory goes, too.
-  if (kind === 'pool') await virsh.batch([['pool-delete', `--pool=${uuid}`]]);
-  const command = kind === 'network' ? 'net-undefine' : 'pool-undefine';
-  await virsh.run([command, `--${kind}=${uuid}`]);
+  const option = `--${kind}=${uuid}`;
+  // The directory of a pool goes, too, if it is empty.
+  const commands: Command[] =
+    kind === 'network'
+      ? [['net-undefine', option]]
+      : [
+          ['pool-delete', option],
+          ['pool-undefine', option],
+        ];
+  const error = (await virsh.batch(commands)).at(-1)?.error;
+  if (error) throw error;
 }

@@ -15,9 +15,6 @@ const SET = 'fleet';
 const FORKED = 'forked terraform plan';
 const DEFINED = { running: false } as const;
 
-/** TF_REATTACH_PROVIDERS. */
-type Reattach = Record<string, { readonly Pid: number }>;
-
 export const sweep: Benchmark<{ machines: number; plain: number; rounds: number }> = {
   name: 'sweep',
   title:
@@ -62,8 +59,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
         await plain.create(name);
       });
     }
-    const provider = JSON.parse((await engine.providers.get(bed.uri)).reattach) as Reattach;
-    const providerPid = Object.values(provider)[0]?.Pid ?? 0;
+    const provider = await engine.providers.get(bed.uri);
     bench.progress(`${machines} machines`);
     await cluster.set(SET, machines, DEFINED);
     await cluster.until('the fleet', () => cluster.made(SET) === machines, { patienceMs: 30 * 60_000 });
@@ -71,7 +67,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
     for (let round = 1; round <= rounds; round++) {
       for (const { way, plain } of ways) {
         bench.progress(`round ${round} of ${rounds}: ${plainMachines} plans, ${way}`);
-        const spent = () => endedChildrenCpuSeconds() + usageOf(providerPid).cpuSeconds;
+        const spent = () => endedChildrenCpuSeconds() + usageOf(provider.pid).cpuSeconds;
         const before = spent();
         await forEachOf(namesOf(way), availableParallelism(), (name) => plain.plan(name));
         bench.sample('cpu', way, ((spent() - before) * 1_000) / plainMachines);

@@ -1,25 +1,16 @@
 /** caplv and what it started are killed while they make what the machines of a host share. */
 
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { cluster, machine, manifest } from '../e2e/manifests.ts';
 import { useStandalone } from '../e2e/standalone.ts';
-import { EVERYTHING, FaultPoints } from './fault-points.ts';
+import { EVERYTHING, useFaultPoints } from './fault-points.ts';
 import { record } from './record.ts';
 
 const here = useStandalone('crash-host');
-let faults: FaultPoints;
-
-beforeAll(async () => {
-  process.env['PATH'] = here().lab.env()['PATH'];
-  faults = await FaultPoints.make();
-});
-
-afterAll(async () => {
-  await faults?.remove();
-});
+const faults = useFaultPoints(() => here().lab);
 
 const poolPath = () => join(here().host.directory, 'shared');
 const objects = () =>
@@ -32,7 +23,7 @@ const objects = () =>
   );
 
 const call = (...args: readonly string[]) =>
-  here().caplv.run([...args, '-f', '-'], { env: faults.env(), input: objects() });
+  here().caplv.run([...args, '-f', '-'], { env: faults().env(), input: objects() });
 
 async function succeeded(...args: readonly string[]): Promise<string> {
   const { exitCode, stderr } = await call(...args);
@@ -42,13 +33,17 @@ async function succeeded(...args: readonly string[]): Promise<string> {
 
 /** Killed as soon as the network or pool is there, and before Terraform has written that down. */
 async function killAt(address: string): Promise<void> {
-  await faults.arm('host', EVERYTHING, `create_complete ${address}`);
+  await faults().arm('host', EVERYTHING, `create_complete ${address}`);
   expect((await call('apply')).exitCode).toBeUndefined();
-  expect(faults.isHit('host')).toBe(true);
+  expect(faults().isHit('host')).toBe(true);
+  // Terraform may have been a moment faster.
+  await rm(await stateFile(), { force: true });
+}
+
+async function stateFile(): Promise<string> {
   const hosts = join(here().stateDir, 'hosts');
   const [host = ''] = await readdir(hosts);
-  // Terraform may have been a moment faster.
-  await rm(join(hosts, host, 'terraform.tfstate'), { force: true });
+  return join(hosts, host, 'terraform.tfstate');
 }
 
 const faultAt = (address: string) => `SIGKILL of caplv, terraform and the provider, ${address} just made`;
@@ -102,6 +97,20 @@ test.for(shared)('a %s that a killed run made, and nobody wants any more, goes',
   // The afterEach deletes, and looks.
   record(context, {
     fault: `${faultAt(address)}, then a delete`,
+    seen: '—',
+    outcome: 'gone, with all of it',
+  });
+});
+
+test('an image that a killed run put into the pool of a Cluster goes with it, and before it', async (context) => {
+  await faults().arm('host', EVERYTHING, 'create_complete libvirt_volume.image_shared__*');
+  expect((await call('apply')).exitCode).toBeUndefined();
+  const state = JSON.parse(await readFile(await stateFile(), 'utf8'));
+  const resources = state.resources.filter(({ type }: { type: string }) => type !== 'libvirt_volume');
+  expect(resources.map(({ type }: { type: string }) => type)).toContain('libvirt_pool');
+  await writeFile(await stateFile(), JSON.stringify({ ...state, resources }));
+  record(context, {
+    fault: `${faultAt('the image in libvirt_pool.pool_shared')}, then a delete`,
     seen: '—',
     outcome: 'gone, with all of it',
   });

@@ -1,28 +1,19 @@
 /** caplv and what it started are killed at each step of a machine's life, without a cluster. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseState, readStateFile } from '../../src/terraform/state.ts';
 import type { CaplvOptions, CaplvResult } from '../e2e/caplv.ts';
 import { machine, manifest } from '../e2e/manifests.ts';
 import { useStandalone } from '../e2e/standalone.ts';
-import { FaultPoints, type Victim } from './fault-points.ts';
+import { useFaultPoints, type Victim } from './fault-points.ts';
 import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES, volumeNames } from './lives.ts';
 import { record } from './record.ts';
 
 const here = useStandalone('crash');
-let faults: FaultPoints;
-
-beforeAll(async () => {
-  process.env['PATH'] = here().lab.env()['PATH'];
-  faults = await FaultPoints.make();
-});
-
-afterAll(async () => {
-  await faults?.remove();
-});
+const faults = useFaultPoints(() => here().lab);
 
 function call(args: readonly string[], { env, ...options }: CaplvOptions = {}) {
-  return here().caplv.start(args, { ...options, env: { ...faults.env(), ...env } });
+  return here().caplv.start(args, { ...options, env: { ...faults().env(), ...env } });
 }
 
 /** A call that is struck, and once more if it was killed by that: the second must succeed. */
@@ -33,10 +24,10 @@ async function struck(
   args: readonly string[],
   options: CaplvOptions = {},
 ): Promise<CaplvResult> {
-  await faults.arm(workspace, victims, point);
+  await faults().arm(workspace, victims, point);
   const first = call(args, options);
   const result = await first.result;
-  if (!faults.isHit(workspace)) throw new Error(`not struck at ${point}:\n${result.stderr}`);
+  if (!faults().isHit(workspace)) throw new Error(`not struck at ${point}:\n${result.stderr}`);
   if (!victims.includes('caplv')) return result;
   expect(result.exitCode).toBeUndefined();
   return call(args, options).result;
@@ -116,6 +107,6 @@ test('nothing is left of all that', async () => {
   expect(await here().volumes()).toEqual([]);
   expect(await here().virsh('net-dumpxml', 'default')).not.toContain('<host ');
   expect(await here().stateFiles()).toEqual([]);
-  expect(await faults.processes()).toEqual([]);
-  expect(await faults.temporaryFiles()).toEqual([]);
+  expect(await faults().processes()).toEqual([]);
+  expect(await faults().temporaryFiles()).toEqual([]);
 });

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
 import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import type { Lab } from '../lab/lab.ts';
 
 export type Victim = 'caplv' | 'terraform' | 'provider';
 
@@ -87,4 +89,20 @@ export class FaultPoints {
   #file(workspace: string): string {
     return join(this.directory, 'points', workspace);
   }
+}
+
+/** For the tests of a file, with the terraform of its lab. */
+export function useFaultPoints(lab: () => Pick<Lab, 'env'>): () => FaultPoints {
+  let faults: FaultPoints | undefined;
+  beforeAll(async () => {
+    process.env['PATH'] = lab().env()['PATH'];
+    faults = await FaultPoints.make();
+  });
+  afterAll(async () => {
+    await faults?.remove();
+  });
+  return () => {
+    if (!faults) throw new Error('the tests have not begun');
+    return faults;
+  };
 }

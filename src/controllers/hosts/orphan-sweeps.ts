@@ -161,7 +161,9 @@ export async function hostsOf(store: Store, defaultUri: string): Promise<Set<str
   return new Set([
     defaultUri,
     ...machines.flatMap(({ status }) => status?.providerStatus?.pinned?.uri ?? []),
-    ...clusters.flatMap((cluster) => sitesOf(storedClusterSpec(cluster), defaultUri)).map(({ uri }) => uri),
+    ...clusters
+      .flatMap((cluster) => sitesOf(storedClusterSpec(cluster).spec, defaultUri))
+      .map(({ uri }) => uri),
   ]);
 }
 

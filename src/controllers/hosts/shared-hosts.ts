@@ -2,9 +2,8 @@
 
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
-import { type Cluster, ClusterKind, clusterProviderSpec, storedClusterSpec } from '../../api/cluster.ts';
+import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/cluster.ts';
 import { isOfCluster, MachineKind } from '../../api/machine.ts';
-import { CaplvError } from '../../errors.ts';
 import { hostIntent } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
@@ -67,8 +66,8 @@ export class SharedHosts {
   }
 
   #sitesOf(cluster: Cluster): NamedSite[] {
-    const isValid = isValidCluster(cluster);
-    return sitesOf(storedClusterSpec(cluster), this.#defaultUri).map((site) => ({
+    const { spec, isValid } = storedClusterSpec(cluster);
+    return sitesOf(spec, this.#defaultUri).map((site) => ({
       site,
       isValid,
       isAllowed: isAllowedSite(this.#policy, site, this.#defaultUri),
@@ -92,16 +91,6 @@ interface NamedSite {
   readonly isAllowed: boolean;
   /** By the rules for a spec. */
   readonly isValid: boolean;
-}
-
-function isValidCluster(cluster: Cluster): boolean {
-  try {
-    clusterProviderSpec(cluster);
-    return true;
-  } catch (error) {
-    if (error instanceof CaplvError) return false;
-    throw error;
-  }
 }
 
 function hasPool({ pools }: MadeObjects, { pool }: Site): boolean {

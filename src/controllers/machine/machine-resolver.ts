@@ -58,7 +58,7 @@ export class MachineResolver {
       if (error instanceof CaplvError && error.path === 'spec.clusterName') return undefined;
       throw error;
     });
-    const sites = sitesOf(cluster && storedClusterSpec(cluster), this.#options.defaultUri);
+    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, this.#options.defaultUri);
     const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites)];
     return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
   }
