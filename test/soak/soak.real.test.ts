@@ -22,17 +22,18 @@ import { record } from '../faults/record.ts';
 import { CollectedHeap } from './collected-heap.ts';
 
 const SEED = Number(process.env['CAPLV_SOAK_SEED'] ?? Random.newSeed());
-const MACHINES = Number(process.env['CAPLV_SOAK_MACHINES'] ?? 20);
+const DEFAULT_MACHINES = 20;
+const MACHINES = Number(process.env['CAPLV_SOAK_MACHINES'] ?? DEFAULT_MACHINES);
 const RECONCILES = Number(process.env['CAPLV_SOAK_RECONCILES'] ?? 1_000);
 const QUARTERS = 4;
 const SAMPLES = 20;
-/** Of resident memory, from the third quarter to the last, in the mean. */
+/** From the third quarter to the last: of resident memory in the mean, and of what the main thread keeps at rest. */
 const MOST_GROWTH = 0.05;
 /**
- * More than the main thread kept at the second rest, or the third if that is less: code that is compiled late is a part of it, and the
- * events of the last ten minutes, which come with each hundred machines.
+ * More than the main thread kept at the second rest, or the third if that is less: code that is compiled late is a part of it. For a
+ * run of the default size; of a larger fleet the events of ten minutes, which are kept to count repetitions, pass it.
  */
-const MOST_KEPT_MIB = Math.ceil(MACHINES / 100);
+const MOST_KEPT_MIB = 1;
 /** As in the image: without it V8 takes 350 MiB for the 25 that are kept, and minutes to get there. */
 const NODE_OPTIONS = '--max-semi-space-size=8';
 /** Connections to the API server that are kept for the next request, and that come and go. */
@@ -94,7 +95,9 @@ test(`nothing grows in ${RECONCILES} reconciles of ${MACHINES} machines, seed ${
     console.info(`${reconciles} reconciles: ${resident} MiB, ${inUse} kept`, JSON.stringify(rests.at(-1)));
   }
   const [, second = 0, third = 0, last = Number.POSITIVE_INFINITY] = kept;
-  expect(last - Math.min(second, third), `MiB kept by quarter: ${kept}`).toBeLessThan(MOST_KEPT_MIB);
+  expect(last / third - 1, `MiB kept by quarter: ${kept}`).toBeLessThan(MOST_GROWTH);
+  if (MACHINES <= DEFAULT_MACHINES)
+    expect(last - Math.min(second, third), `MiB kept by quarter: ${kept}`).toBeLessThan(MOST_KEPT_MIB);
   expect((memory[3] ?? 0) / (memory[2] ?? 0) - 1, `MiB by quarter: ${memory}`).toBeLessThan(MOST_GROWTH);
 
   await expectNothingLeft({ lab, churn, faults }, controller, soon);
