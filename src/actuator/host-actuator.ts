@@ -13,6 +13,7 @@ import type { VolumeKey } from '../libvirt/volume.ts';
 import type { Lock } from '../terraform/lock.ts';
 import type { Plan } from '../terraform/plan.ts';
 import { classified } from './failures.ts';
+import { fullPool } from './full-pool.ts';
 import { completeHostState, knowsAll, restoreHostState } from './host-state-recovery.ts';
 import { begunObjects, forgetMaking, noteMaking } from './making.ts';
 import { refuseReplacement } from './replace-guard.ts';
@@ -169,7 +170,9 @@ export class HostActuator {
       }
       noted = await noteMaking(home, intent, plan, begun);
       try {
-        await terraform.apply(home.workspace, config, { ...run, plan });
+        const pools = new Set(intent.images.map(({ pool }) => pool));
+        const explainHang = () => fullPool(this.#options.libvirt(uri), pools);
+        await terraform.apply(home.workspace, config, { ...run, plan, explainHang });
       } catch (error) {
         return await this.#unlessNeeded(error, intent, home, options);
       }

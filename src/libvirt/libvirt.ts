@@ -8,6 +8,7 @@ import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
 import { removeDomain, removeInactive, removeVolume } from './leftovers.ts';
 import { askFor, observeDomain, observeDomains } from './observe.ts';
+import { poolSpace } from './pool-space.ts';
 import { removeReservations } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
@@ -97,6 +98,11 @@ export class Libvirt {
   /** Undefined when the volume or its pool does not exist. */
   volume(pool: string, name: string, options?: RunOptions): Promise<Volume | undefined> {
     return findVolume(this.#virsh, pool, name, options);
+  }
+
+  /** Bytes that a pool has left, read anew from its storage. */
+  poolSpace(pool: string, options?: RunOptions): Promise<number> {
+    return poolSpace(this.#virsh, pool, options);
   }
 
   /** Asks the guest, again and again, until it is off or the time is over. Never powers it off. */

@@ -30,6 +30,11 @@ export interface Call {
   /** How long terraform may wait for its state lock. */
   readonly lockTimeoutMs: number;
   readonly onEvent: (event: RunEvent) => void;
+  /**
+   * Asked why the provider did not come to an end with a resource, by its address, once it has been ended. What it returns is
+   * thrown instead of another try.
+   */
+  readonly explainHang?: ((address: string) => Promise<Error | undefined>) | undefined;
 }
 
 export interface RunnerOptions {
@@ -83,7 +88,7 @@ export class Runner {
 
   /**
    * @throws TerraformError
-   * @throws StateLocked, Conflict, and LibvirtError (Transient) for a provider that hung
+   * @throws StateLocked, Conflict, LibvirtError (Transient) for a provider that hung, and what the call has to say of that
    */
   async run(call: Call): Promise<RunOutcome> {
     for (let retries = 0; ; retries++) {
@@ -100,6 +105,8 @@ export class Runner {
       if (outcome.exitCode === 0) return outcome;
       const lost = host && lostProvider(host, wasConnected, outcome);
       if (lost !== undefined) await this.#options.providers.restart(call.providerKey, host);
+      const explained = hungAt === undefined ? undefined : await call.explainHang?.(hungAt);
+      if (explained !== undefined) throw explained;
       const reason = hungAt === undefined ? lost : `the provider did not come to an end with ${hungAt}`;
       const limit = hungAt === undefined ? MAX_RETRIES : MAX_HANGS;
       if (reason === undefined || retries >= limit || appliedChanges(outcome.messages).length > 0) {

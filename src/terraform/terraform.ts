@@ -29,6 +29,8 @@ export interface RunOptions {
   /** Held by the caller, to do several things without anyone in between: see `lock`. */
   readonly lock?: Lock;
   readonly onEvent?: (event: RunEvent) => void;
+  /** See `Call`. */
+  readonly explainHang?: Call['explainHang'];
 }
 
 /**
@@ -239,11 +241,11 @@ export class Terraform {
     options: RunOptions,
     work: (call: Omit<Call, 'args'>) => Promise<T>,
   ): Promise<T> {
-    const { providerKey, lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent = () => {} } = options;
+    const { providerKey, lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent = () => {}, explainHang } = options;
     const whole = async () => {
       const lock = options.lock ?? (await this.lock(workspace, { ...options, operation: verb }));
       try {
-        const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent };
+        const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent, explainHang };
         await writeConfig(workspace, config);
         await this.#pushErroredState(call);
         return await work(call);

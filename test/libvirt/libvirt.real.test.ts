@@ -73,6 +73,19 @@ test('facts: a missing pool does not spoil the rest', async () => {
   });
 });
 
+test('the space of a pool is that of its storage now', async () => {
+  const sandbox = await host.sandbox();
+  const directory = `${host.directory}/tight`;
+  await sandbox.run('mkdir', directory);
+  await sandbox.run('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tight', directory);
+  await virsh(host, ['pool-create-as', 'tight', 'dir', '--target', directory]);
+  await expect(libvirt.poolSpace('tight')).resolves.toBe(4 * 1024 ** 2);
+  await sandbox.run('sh', '-c', `cat /dev/zero >${directory}/filler || true`);
+  await expect(libvirt.poolSpace('tight')).resolves.toBe(0);
+  await virsh(host, ['pool-destroy', 'tight']);
+  await expect(libvirt.poolSpace('tight')).rejects.toMatchObject({ code: 'notFound' });
+});
+
 test('facts: volumes that are asked for by name are found without a list of their pool', async () => {
   const names = ['base.qcow2', 'nope.qcow2'];
   const facts = await libvirt.facts({

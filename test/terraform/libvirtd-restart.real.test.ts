@@ -143,3 +143,27 @@ test('an upload in which nothing moves any more does not hold a run for ever, an
   await terraform.destroy(workspace, providerOnly(host()), options);
   await terraform.close();
 });
+
+test('an upload in which nothing moves any more, and of which the caller knows why, is not begun again', {
+  timeout: 60_000,
+}, async () => {
+  const { terraform, dir, workspace, options, events } = await connected({ providerStallMs: 1_000 });
+  const content = join(dir, 'image.raw');
+  await writeFile(content, randomBytes(4 * 1024 ** 2));
+  const image = await SlowImage.serve(content);
+  try {
+    const other = { dir: join(dir, 'upload') };
+    const volume = { name: uniqueName(), pool: host().pool, source: image.url };
+    const config = { ...providerOnly(host()), resource: { libvirt_volume: { v: volume } } };
+    const explainHang = async (address: string) => new Error(`the pool of ${address} is full`);
+    await expect(terraform.apply(other, config, { ...options, explainHang })).rejects.toThrow(
+      'the pool of libvirt_volume.v is full',
+    );
+    expect(events.filter(({ type }) => type === 'retrying')).toEqual([]);
+    await terraform.destroy(other, providerOnly(host()), options);
+  } finally {
+    image.close();
+  }
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
