@@ -13,7 +13,7 @@ import { MachineResolver } from './controllers/machine/machine-resolver.ts';
 import { PeriodicPlans } from './controllers/machine/periodic-plan.ts';
 import { MachineController } from './controllers/machine.ts';
 import type { Libvirt } from './libvirt/libvirt.ts';
-import { observers } from './libvirt/observers.ts';
+import { Observers } from './libvirt/observers.ts';
 import { LocalStore } from './store/local-store.ts';
 import type { Store } from './store/store.ts';
 import { findProvider } from './terraform/provider-binary.ts';
@@ -81,7 +81,8 @@ export function assembleEngine(
   workspaces: Workspaces,
   options: EngineOptions,
 ): Engine {
-  const libvirt = options.libvirt ?? observers();
+  const observers = new Observers({ stay: true });
+  const libvirt = options.libvirt ?? observers.of;
   const synthesizer = new Synthesizer();
   const { terraform, providers } = openTerraform(config, options.onRun);
   const trustsStates = config.policy.terraform;
@@ -110,6 +111,7 @@ export function assembleEngine(
   const close = async () => {
     await terraform.close();
     await synthesizer.close();
+    observers.close();
   };
   return {
     store,

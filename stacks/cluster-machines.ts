@@ -8,7 +8,7 @@ import { openResolver } from '../src/engine.ts';
 import { CaplvError } from '../src/errors.ts';
 import { silentLogger } from '../src/kube/log.ts';
 import { Metrics } from '../src/kube/metrics.ts';
-import { observers } from '../src/libvirt/observers.ts';
+import { Observers } from '../src/libvirt/observers.ts';
 import { MachineStack } from './machine-stack.ts';
 import { writeSeed } from './seed-file.ts';
 
@@ -22,7 +22,7 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
   const { store: objects, workspaces, installation, close } = await connectCluster(options);
   try {
     const store = Object.assign(objects, { installation: await installation() });
-    const resolver = openResolver(config, store, observers());
+    const resolver = openResolver(config, store, new Observers().of);
     for (const machine of await store.list(MachineKind, { namespace })) {
       const { name } = machine.metadata;
       if (machine.status?.providerStatus?.appliedHash === undefined) continue;

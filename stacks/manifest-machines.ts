@@ -7,7 +7,7 @@ import { loadManifests } from '../src/api/manifest-files.ts';
 import type { Config } from '../src/config.ts';
 import { openResolver } from '../src/engine.ts';
 import { quoteCommand } from '../src/libvirt/command.ts';
-import { observers } from '../src/libvirt/observers.ts';
+import { Observers } from '../src/libvirt/observers.ts';
 import { LocalStore } from '../src/store/local-store.ts';
 import { OverlayStore } from '../src/store/overlay-store.ts';
 import { MachineStack, type MachineStackOptions } from './machine-stack.ts';
@@ -19,7 +19,7 @@ export async function addManifestMachines(app: App, config: Config, source: stri
     ({ object }) => object,
   );
   const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
-  const resolver = openResolver(config, store, observers());
+  const resolver = openResolver(config, store, new Observers().of);
   const workspaces = new LocalWorkspaces(config.stateDir);
   for (const manifest of manifests) {
     if (manifest.kind !== 'Machine') continue;

@@ -5,7 +5,7 @@ import type { Machine } from '../api/machine.ts';
 import { configOf } from '../config.ts';
 import { askHosts } from '../controllers/machine/ask-hosts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
-import { observers } from '../libvirt/observers.ts';
+import { Observers } from '../libvirt/observers.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { GetFlags } from './get.ts';
 import { selected } from './selected.ts';
@@ -36,7 +36,7 @@ async function ask(name: string | undefined, flags: GetFlags, signal: AbortSigna
   const { stateDir, namespace } = configOf(flags);
   const store = await LocalStore.open(stateDir);
   const machines = await selected(store, MACHINE, flags.allNamespaces ? {} : { namespace }, name);
-  const libvirt = observers();
+  const libvirt = new Observers().of;
   askHosts(libvirt, machines, { signal });
   return { libvirt, machines };
 }

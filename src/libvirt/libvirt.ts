@@ -19,6 +19,8 @@ export interface LibvirtOptions {
   readonly uri: string;
   /** The virsh program. Default `virsh`, from PATH. */
   readonly virsh?: string;
+  /** It will be looked at again and again: a connection stays until `close`. */
+  readonly stays?: boolean;
 }
 
 /**
@@ -33,7 +35,12 @@ export class Libvirt {
   readonly #asked = new Map<string, Promise<DomainObservation | undefined>>();
 
   constructor(options: LibvirtOptions) {
-    this.#virsh = new Virsh(options.uri, options.virsh);
+    this.#virsh = new Virsh(options.uri, { binary: options.virsh, stays: options.stays });
+  }
+
+  /** Ends the connection that stays, if there is one. */
+  close(): void {
+    this.#virsh.close();
   }
 
   /** The URI without its password. */

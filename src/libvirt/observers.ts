@@ -1,11 +1,22 @@
 import { Libvirt } from './libvirt.ts';
 
 /** One observer a URI. */
-export function observers(): (uri: string) => Libvirt {
-  const known = new Map<string, Libvirt>();
-  return (uri) => {
-    const libvirt = known.get(uri) ?? new Libvirt({ uri });
-    known.set(uri, libvirt);
+export class Observers {
+  readonly #stay: boolean;
+  readonly #known = new Map<string, Libvirt>();
+
+  /** @param options.stay their connections stay until `close`, for a process that goes on looking */
+  constructor({ stay = false } = {}) {
+    this.#stay = stay;
+  }
+
+  readonly of = (uri: string): Libvirt => {
+    const libvirt = this.#known.get(uri) ?? new Libvirt({ uri, stays: this.#stay });
+    this.#known.set(uri, libvirt);
     return libvirt;
   };
+
+  close(): void {
+    for (const libvirt of this.#known.values()) libvirt.close();
+  }
 }

@@ -58,7 +58,7 @@ export function runToEnd(program: string, args: readonly string[], options: EndO
   });
 }
 
-function killGroup(pid: number | undefined): void {
+export function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');

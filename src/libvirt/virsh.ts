@@ -5,6 +5,7 @@ import { type Command, quoteCommand, virshCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { type Ended, runToEnd } from './run-to-end.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
+import { type AskOptions, type Spoken, VirshSession } from './virsh-session.ts';
 
 /** What one command of a batch answered. */
 export interface Answer {
@@ -16,6 +17,13 @@ export interface RunOptions {
   /** After this time virsh is ended and the call fails as `unreachable` or `timeout`. Default 10 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface VirshOptions {
+  /** The program. Default `virsh`, from PATH. */
+  readonly binary?: string | undefined;
+  /** Looks will come again and again: a virsh stays connected for them. See VirshSession. */
+  readonly stays?: boolean | undefined;
 }
 
 /** Linux takes at most 128 KiB in one argument; virsh wants a batch in one. */
@@ -31,11 +39,22 @@ export class Virsh {
   readonly uri: string;
   readonly #uri: string;
   readonly #binary: string;
+  readonly #stays: boolean;
+  #session: VirshSession | undefined;
+  /** By `performance.now()`. */
+  #nextSessionMs = 0;
 
-  constructor(uri: string, binary = 'virsh') {
+  constructor(uri: string, { binary = 'virsh', stays = false }: VirshOptions = {}) {
     this.uri = redactUri(uri);
     this.#uri = uri;
     this.#binary = binary;
+    // A daemon of the user's own is started by virsh, and would inherit the environment of a session.
+    this.#stays = stays && !/\/session(\?|$)/.test(uri);
+  }
+
+  /** Ends what stays. Another call begins anew. */
+  close(): void {
+    this.#session?.close();
   }
 
   /** Runs one command and returns what it printed. Throws LibvirtError. */
@@ -51,7 +70,10 @@ export class Virsh {
    */
   async batch(commands: readonly Command[], options: RunOptions = {}): Promise<Answer[]> {
     // virsh has no exit status per command, so a mark that nobody can guess is echoed to both streams before each.
-    const mark = `%${randomBytes(6).toString('hex')}%`;
+    const name = randomBytes(6).toString('hex');
+    const mark = `%${name}%`;
+    // In two parts, as a session repeats what it is told.
+    const word = `%${name}''%`;
     const answers: Answer[] = [];
     let script = '';
     let pending: Command[] = [];
@@ -61,7 +83,7 @@ export class Virsh {
       pending = [];
     };
     for (const command of commands) {
-      const part = `echo ${mark}; echo --err ${mark}; ${quoteCommand(command)}; `;
+      const part = `echo ${word}; echo --err ${word}; ${quoteCommand(command)}; `;
       if (script.length + part.length > LONGEST_SCRIPT) await flush();
       script += part;
       pending.push(command);
@@ -105,16 +127,49 @@ export class Virsh {
     mark: string,
     options: RunOptions,
   ): Promise<Answer[]> {
-    const timeoutMs = options.timeoutMs ?? 10_000;
-    const shown = commands.map(quoteCommand);
-    const result = await traced('virsh', { commands: commands.map(([verb = '']) => verb) }, () =>
-      runToEnd(this.#binary, ['-q', '-c', unattendedUri(this.#uri), script], {
+    const how = { timeoutMs: options.timeoutMs ?? 10_000, signal: options.signal };
+    const verbs = commands.map(([verb]) => verb);
+    return traced('virsh', { commands: verbs }, async () => {
+      const session = this.#session;
+      if (session?.isFree && VirshSession.takes(script) && verbs.every((verb) => LOOKS.has(verb))) {
+        const spoken = await session.ask(script, how);
+        // A connection that is lost is no answer: a process says whether there is another.
+        if (spoken !== undefined && !LOST.test(spoken.stderr))
+          return this.#answers(commands, spoken, mark, how);
+        session.close();
+      }
+      const ended = await runToEnd(this.#binary, [...this.#connected(), script], {
+        ...how,
         env: ENVIRONMENT,
-        timeoutMs,
-        signal: options.signal,
-      }),
-    );
-    if (result.isCanceled) throw options.signal?.reason;
+      });
+      const answers = this.#answers(commands, ended, mark, how);
+      this.#beginSession();
+      return answers;
+    });
+  }
+
+  /** For the next one who looks: nobody waits for it, and a host that does not answer costs no second try. */
+  #beginSession(): void {
+    if (!this.#stays || this.#session || performance.now() < this.#nextSessionMs) return;
+    this.#nextSessionMs = performance.now() + SESSION_PAUSE_MS;
+    const command = [...TIED_TO_US, this.#binary, ...this.#connected()];
+    this.#session = new VirshSession(command, { ...process.env, ...ENVIRONMENT }, () => {
+      this.#session = undefined;
+    });
+  }
+
+  #connected(): string[] {
+    return ['-q', '-c', unattendedUri(this.#uri)];
+  }
+
+  #answers(
+    commands: readonly Command[],
+    result: Spoken & Partial<Ended>,
+    mark: string,
+    { timeoutMs, signal }: AskOptions,
+  ): Answer[] {
+    if (result.isCanceled) throw signal?.reason;
+    const shown = commands.map(quoteCommand);
     const texts = result.stdout.split(mark).slice(1);
     const errors = result.stderr.split(new RegExp(`^error: ${mark}\\n?`, 'm')).slice(1);
     if (result.timedOut || texts.length < commands.length) {
@@ -176,6 +231,31 @@ export class Virsh {
     return new LibvirtError({ uri, command, stderr, ...explanation });
   }
 }
+
+/** What may be asked again, since it changes nothing, and takes a moment only. */
+const LOOKS: ReadonlySet<string> = new Set([
+  'domifaddr',
+  'domstate',
+  'dumpxml',
+  'list',
+  'net-dhcp-leases',
+  'net-dumpxml',
+  'net-list',
+  'nodeinfo',
+  'nodememstats',
+  'pool-dumpxml',
+  'pool-list',
+  'version',
+  'vol-dumpxml',
+  'vol-list',
+]);
+
+/** How virsh tells, at any time, that its connection was lost, and that it has another. */
+const LOST =
+  /^error: (Disconnected from|Reconnected to|Failed to reconnect|failed to connect|no valid connection)/im;
+
+/** From one session to the next, should none last. */
+const SESSION_PAUSE_MS = 10_000;
 
 const ENVIRONMENT = {
   // Texts are parsed; lease times are local times.

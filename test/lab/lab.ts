@@ -47,6 +47,7 @@ export class Lab {
     const directory = labDirectory(options);
     const image = await guestImage(options.progress);
     if (options.fresh) await (await Lab.find(options))?.down();
+    await mkdir(dirname(directory), { recursive: true });
     return withDirectoryLock(dirname(directory), async () => {
       const isNew = !existsSync(directory);
       try {

@@ -120,7 +120,10 @@ test('without virsh the error says what to install', async () => {
   const virsh = 'virsh-that-is-not-there';
   const missing = { code: 'virshMissing', fix: expect.stringContaining('apt-get install libvirt-clients') };
   await expect(new Libvirt({ uri, virsh }).facts()).rejects.toMatchObject(missing);
-  const lines = new Virsh(uri, virsh).lines(['event', '--loop', '--all'], new AbortController().signal);
+  const lines = new Virsh(uri, { binary: virsh }).lines(
+    ['event', '--loop', '--all'],
+    new AbortController().signal,
+  );
   await expect(lines.next()).rejects.toMatchObject(missing);
 });
 
