@@ -18,17 +18,34 @@ export type SeededMachine = Omit<MachineIntent, 'seed'> & {
  * by users of the host: the provider makes every volume readable by all who can reach its path.
  */
 export async function writeSeed(machine: MachineIntent, directory: string): Promise<SeededMachine> {
-  const { seed, ...rest } = machine;
-  if (seed?.kind !== 'cloudinit') return { ...rest, ...(seed && { seed }) };
-  const iso = seedIso(seed);
-  const volume = nameOf(seed, iso);
-  const source = join(directory, volume);
+  const { iso, seeded } = withSeed(machine, directory);
+  if (iso === undefined) return seeded;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Never half a file under its name: another process may be applying the same machine.
-  const scratch = `${source}.${process.pid}`;
-  await writeFile(scratch, iso, { mode: 0o600 });
-  await rename(scratch, source);
-  return { ...rest, seed: { kind: 'iso', volume, pool: seed.pool, source } };
+  const scratch = `${iso.path}.${process.pid}`;
+  await writeFile(scratch, iso.content, { mode: 0o600 });
+  await rename(scratch, iso.path);
+  return seeded;
+}
+
+/** What `writeSeed` will return. */
+export function seededMachine(machine: MachineIntent, directory: string): SeededMachine {
+  return withSeed(machine, directory).seeded;
+}
+
+interface WithSeed {
+  readonly seeded: SeededMachine;
+  /** The file that it needs. */
+  readonly iso?: { readonly path: string; readonly content: Uint8Array };
+}
+
+function withSeed({ seed, ...rest }: MachineIntent, directory: string): WithSeed {
+  if (seed?.kind !== 'cloudinit') return { seeded: { ...rest, ...(seed && { seed }) } };
+  const content = seedIso(seed);
+  const volume = nameOf(seed, content);
+  const path = join(directory, volume);
+  const iso = { kind: 'iso', volume, pool: seed.pool, source: path } as const;
+  return { seeded: { ...rest, seed: iso }, iso: { path, content } };
 }
 
 /** The name of a seed's volume. */

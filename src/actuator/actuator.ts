@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { MachineIntent } from '../../stacks/intent.ts';
-import { type SeededMachine, writeSeed } from '../../stacks/seed-file.ts';
+import { type SeededMachine, seededMachine, writeSeed } from '../../stacks/seed-file.ts';
 import { CaplvError } from '../errors.ts';
 import type { MachineIdentity } from '../intent/names.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
@@ -35,6 +35,7 @@ const FORGET_LOCK_MS = 5_000;
 
 export class Actuator {
   readonly #options: ActuatorOptions;
+  readonly #foreseen = new WeakMap<MachineIntent, Promise<object>>();
 
   constructor(options: ActuatorOptions) {
     this.#options = options;
@@ -60,6 +61,15 @@ export class Actuator {
   /** For a caller who will create or update soon: loads what that needs while he is busy otherwise. */
   warm(): void {
     this.#options.synthesizer.warm();
+  }
+
+  /** For a caller who is about to create or update with this very intent: synthesises while he makes its host ready. */
+  foresee(intent: MachineIntent): void {
+    const home = this.#options.workspaces.machine(intent);
+    const config = this.#synth(seededMachine(intent, seedDirectory(home)), home);
+    // Told to whoever creates or updates.
+    config.catch(() => {});
+    this.#foreseen.set(intent, config);
   }
 
   /** True if Terraform has, or had at its last run, anything of this machine. */
@@ -210,11 +220,15 @@ export class Actuator {
     const directory = seedDirectory(home);
     try {
       const seeded = await writeSeed(intent, directory);
-      const config = await traced('synth', {}, () => this.#options.synthesizer.machine(seeded, home.backend));
+      const config = await (this.#foreseen.get(intent) ?? this.#synth(seeded, home));
       return await work(config, seeded);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
+  }
+
+  #synth(seeded: SeededMachine, { backend }: StackHome): Promise<object> {
+    return traced('synth', {}, () => this.#options.synthesizer.machine(seeded, backend));
   }
 
   /** One verb at a time a machine, also between processes; failures leave classified. */

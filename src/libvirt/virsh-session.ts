@@ -70,7 +70,7 @@ export class VirshSession {
   /** Undefined when it was lost on the way: what was asked may have been done, or not. */
   ask(script: string, { timeoutMs, signal }: AskOptions): Promise<Spoken | undefined> {
     const { promise, resolve } = Promise.withResolvers<Spoken | undefined>();
-    const name = randomBytes(6).toString('hex');
+    const name = randomBytes(6).toString('base64url');
     const end = `%${name}%`;
     Object.assign(this.#texts, { stdout: '', stderr: '' });
     const settle = (how: Partial<Spoken> | undefined) =>
@@ -123,7 +123,8 @@ export class VirshSession {
 
 const IDLE_MS = 5 * 60_000;
 const READY_WITHIN_MS = 10_000;
-const LONGEST_LINE = 8 * 1024;
+/** Characters. A long one takes as long as a process: 1.6 µs a character. */
+const LONGEST_LINE = 4 * 1024;
 
 const NO_TERMINAL = {
   TERM: 'dumb',

@@ -70,7 +70,7 @@ export class Virsh {
    */
   async batch(commands: readonly Command[], options: RunOptions = {}): Promise<Answer[]> {
     // virsh has no exit status per command, so a mark that nobody can guess is echoed to both streams before each.
-    const name = randomBytes(6).toString('hex');
+    const name = randomBytes(6).toString('base64url');
     const mark = `%${name}%`;
     // In two parts, as a session repeats what it is told.
     const word = `%${name}''%`;

@@ -8,7 +8,8 @@ import { scratchDir } from '../terraform/scratch.ts';
 const PROGRAM = `#!/usr/bin/env bash
 cd "$(dirname "$0")"
 script=\${!#}
-echo "$script" | sed -E 's/echo (--err )?%[0-9a-f]+%; //g; s/; $//' >>calls
+script=\${script//"''"/}
+echo "$script" | sed -E 's/echo (--err )?%[^%]+%; //g; s/; $//' >>calls
 if [ -e down ]; then echo 'error: failed to connect to the hypervisor' >&2; exit 1; fi
 while read -r command; do
   case $command in
