@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { type Ended, killGroup } from './run-to-end.ts';
 
@@ -10,6 +11,8 @@ export interface AskOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 interface Asked {
   /** What is printed at the end, to both streams. */
@@ -25,7 +28,7 @@ interface Asked {
  * without a question, and at the first word that nobody asked for, which is how virsh tells of a lost connection.
  */
 export class VirshSession {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #child: Child;
   readonly #texts = { stdout: '', stderr: '' };
   #asked: Asked | undefined;
   #isReady = false;
@@ -33,25 +36,40 @@ export class VirshSession {
   readonly #idle: NodeJS.Timeout;
   readonly #onClosed: () => void;
 
-  /** @param command the program with its arguments, up to the URI @param onClosed called once */
-  constructor(command: readonly string[], env: NodeJS.ProcessEnv, onClosed: () => void) {
+  /**
+   * Undefined where no process can be started.
+   * @param command the program with its arguments, up to the URI
+   * @param onClosed called once
+   */
+  static begin(
+    command: readonly string[],
+    env: NodeJS.ProcessEnv,
+    onClosed: () => void,
+  ): VirshSession | undefined {
     const [program = '', ...args] = command;
-    this.#onClosed = onClosed;
     // A connection by ssh is a child of virsh: so both are a process group.
-    this.#child = spawn(program, args, {
+    const child = spawn(program, args, {
       env: { ...env, ...NO_TERMINAL },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
+    if (child.pid !== undefined) return new VirshSession(child, onClosed);
+    // Without descriptors left, for example: who needs a process is told.
+    child.on('error', () => {});
+    return undefined;
+  }
+
+  private constructor(child: Child, onClosed: () => void) {
+    this.#child = child;
+    this.#onClosed = onClosed;
     this.#idle = setTimeout(() => this.close(), IDLE_MS).unref();
-    this.#child.on('error', () => this.close()).on('close', () => this.close());
-    this.#child.stdin.on('error', () => this.close());
+    child.on('error', () => this.close()).on('close', () => this.close());
+    child.stdin.on('error', () => this.close());
     for (const name of ['stdout', 'stderr'] as const) {
-      this.#child[name].setEncoding('utf8').on('data', (text: string) => this.#hear(name, text));
+      child[name].setEncoding('utf8').on('data', (text: string) => this.#hear(name, text));
     }
-    for (const one of [this.#child, this.#child.stdin, this.#child.stdout, this.#child.stderr]) {
-      (one as { unref?: () => void }).unref?.();
-    }
+    child.unref();
+    for (const stream of streamsOf(child)) (stream as Partial<Socket>).unref?.();
     void this.ask('', { timeoutMs: READY_WITHIN_MS, signal: undefined }).then(() => {
       this.#isReady = true;
     });
@@ -72,7 +90,6 @@ export class VirshSession {
     const { promise, resolve } = Promise.withResolvers<Spoken | undefined>();
     const name = randomBytes(6).toString('base64url');
     const end = `%${name}%`;
-    Object.assign(this.#texts, { stdout: '', stderr: '' });
     const settle = (how: Partial<Spoken> | undefined) =>
       resolve(how && { ...this.#texts, timedOut: false, isCanceled: false, ...how });
     this.#asked = { end, settle };
@@ -100,7 +117,7 @@ export class VirshSession {
     this.#isClosed = true;
     clearTimeout(this.#idle);
     killGroup(this.#child.pid);
-    for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream.destroy();
+    for (const stream of streamsOf(this.#child)) stream.destroy();
     this.#asked?.settle(undefined);
     this.#onClosed();
   }
@@ -117,8 +134,13 @@ export class VirshSession {
     const [stderr, ...rest] = this.#texts.stderr.split(`error: ${asked.end}\n`);
     if (others.length === 0 || rest.length === 0) return;
     this.#asked = undefined;
+    Object.assign(this.#texts, { stdout: '', stderr: '' });
     asked.settle({ stdout: stdout ?? '', stderr: stderr ?? '' });
   }
+}
+
+function streamsOf({ stdin, stdout, stderr }: Child): readonly (Readable | Writable)[] {
+  return [stdin, stdout, stderr];
 }
 
 const IDLE_MS = 5 * 60_000;

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { traced } from '../tracing.ts';
-import { type Command, quoteCommand, virshCommand } from './command.ts';
+import { type Command, quoteCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { type Ended, runToEnd } from './run-to-end.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
+import { virshFailure } from './virsh-failure.ts';
 import { type AskOptions, type Spoken, VirshSession } from './virsh-session.ts';
 
 /** What one command of a batch answered. */
@@ -115,7 +116,7 @@ export class Virsh {
     try {
       yield* child.iterable();
       if (signal.aborted) return;
-      throw this.#failure(undefined, quoteCommand(command), await child);
+      throw virshFailure({ uri: this.#uri, binary: this.#binary, first: quoteCommand(command) }, await child);
     } finally {
       child.kill('SIGKILL');
     }
@@ -153,7 +154,7 @@ export class Virsh {
     if (!this.#stays || this.#session || performance.now() < this.#nextSessionMs) return;
     this.#nextSessionMs = performance.now() + SESSION_PAUSE_MS;
     const command = [...TIED_TO_US, this.#binary, ...this.#connected()];
-    this.#session = new VirshSession(command, { ...process.env, ...ENVIRONMENT }, () => {
+    this.#session = VirshSession.begin(command, { ...process.env, ...ENVIRONMENT }, () => {
       this.#session = undefined;
     });
   }
@@ -173,7 +174,9 @@ export class Virsh {
     const texts = result.stdout.split(mark).slice(1);
     const errors = result.stderr.split(new RegExp(`^error: ${mark}\\n?`, 'm')).slice(1);
     if (result.timedOut || texts.length < commands.length) {
-      throw this.#failure(shown[errors.length - 1], shown[0] ?? '', result, timeoutMs);
+      const reached = shown[errors.length - 1];
+      const asking = { uri: this.#uri, binary: this.#binary, reached, first: shown[0] ?? '', timeoutMs };
+      throw virshFailure(asking, result);
     }
     const answers = texts.map((text, i) => this.#answer(shown[i] ?? '', text, errors[i] ?? ''));
     // A connection that is lost half-way makes each further command fail: that is no answer about any object.
@@ -186,49 +189,6 @@ export class Virsh {
     const failed = /^error: /m.test(stderr);
     const said = redactText(stderr, this.#uri);
     return { text, error: failed ? LibvirtError.fromStderr(this.uri, command, said) : undefined };
-  }
-
-  /** `reached`: the command that was under way, undefined when there was no connection yet. */
-  #failure(reached: string | undefined, first: string, result: Partial<Ended>, timeoutMs = 0): LibvirtError {
-    const { uri } = this;
-    const command = reached ?? first;
-    const stderr = redactText(result.stderr ?? '', this.#uri);
-    if (result.code === 'ENOENT' || result.exitCode === NOT_FOUND) {
-      // Without the cause: it holds the arguments, and so the URI with its password.
-      return new LibvirtError({
-        code: 'virshMissing',
-        uri,
-        command,
-        message: `${this.#binary} is not installed, and libvirt is read through it`,
-        fix: 'Install it: apt-get install libvirt-clients, or dnf install libvirt-client.',
-      });
-    }
-    if (!result.timedOut && /^E[A-Z]+$/.test(result.code ?? '')) {
-      const message = `${this.#binary} cannot be started: ${result.code}`;
-      const cause = Object.assign(new Error(message), { code: result.code });
-      return new LibvirtError({ code: 'other', uri, command, message, cause });
-    }
-    if (result.signal === 'SIGPIPE') {
-      const message = `libvirt at ${uri} hung up in the middle of a request`;
-      const fix = `Check that libvirtd runs there, and is no other program: ${virshCommand(uri, 'version')}`;
-      return new LibvirtError({ code: 'unreachable', uri, command, message, fix });
-    }
-    if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
-    const within = `within ${timeoutMs / 1000} s`;
-    const check = virshCommand(uri, 'version');
-    const explanation =
-      reached === undefined
-        ? {
-            code: 'unreachable' as const,
-            message: `libvirt at ${uri} took no connection ${within}`,
-            fix: `Check that the host is up and that no firewall drops the connection: ${check}`,
-          }
-        : {
-            code: 'timeout' as const,
-            message: `libvirt at ${uri} gave no answer to ${command} ${within}`,
-            fix: `Check that libvirt and the host's storage are not stuck: ${check}`,
-          };
-    return new LibvirtError({ uri, command, stderr, ...explanation });
   }
 }
 
@@ -269,9 +229,6 @@ const ENVIRONMENT = {
   VIRSH_DEBUG: undefined,
   VIRSH_LOG_FILE: undefined,
 } as const;
-
-/** What setpriv ends with for a program that is not there, as a shell does. */
-const NOT_FOUND = 127;
 
 const SETPRIV = '/usr/bin/setpriv';
 /**
