@@ -41,16 +41,9 @@ ${formatTable(
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true },
-      size: { type: 'string', default: 'full' },
-      json: { type: 'string' },
-      docs: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  const { only, size, json, docs, help } = values;
+  const parsed = readFlags();
+  if (typeof parsed === 'string') return refuse(parsed);
+  const { only, size, json, docs, help } = parsed;
   if (help) return print(HELP);
   if (docs !== undefined) {
     const report = await readReport(docs);
@@ -61,10 +54,31 @@ async function main(): Promise<number> {
   const chosen = BENCHMARKS.filter(({ name }) => only?.includes(name) ?? true);
   const unknown = only?.filter((name) => !BENCHMARKS.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0 || (size !== 'full' && size !== 'tiny')) {
-    process.stderr.write(`There is no ${unknown.join(', ') || `size ${size}`}.\n\n${HELP}`);
-    return 2;
+    return refuse(`There is no ${unknown.join(', ') || `size ${size}`}.`);
   }
   return runAll(chosen, size, json);
+}
+
+/** A text: what is wrong with them. */
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: 'string', multiple: true },
+        size: { type: 'string', default: 'full' },
+        json: { type: 'string' },
+        docs: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function refuse(message: string): number {
+  process.stderr.write(`${message}\n\n${HELP}`);
+  return 2;
 }
 
 /** Each result is shown and written as soon as it is there: a run takes long. */
