@@ -116,17 +116,22 @@ test('a libvirtd that no longer answers does not hold a run for ever, and is pic
   await terraform.close();
 });
 
+/** A volume whose image comes to half, from a server that then waits, and the workspace in which it is to be made. */
+async function stalledUpload() {
+  const { config: _, ...rest } = await connected({ providerStallMs: 1_000 });
+  const content = join(rest.dir, 'image.raw');
+  await writeFile(content, randomBytes(4 * 1024 ** 2));
+  const image = await SlowImage.serve(content);
+  const volume = { name: uniqueName(), pool: host().pool, source: image.url };
+  const config = { ...providerOnly(host()), resource: { libvirt_volume: { v: volume } } };
+  return { ...rest, image, other: { dir: join(rest.dir, 'upload') }, config };
+}
+
 test('an upload in which nothing moves any more does not hold a run for ever, and begins again', {
   timeout: 60_000,
 }, async () => {
-  const { terraform, dir, workspace, options } = await connected({ providerStallMs: 1_000 });
-  const content = join(dir, 'image.raw');
-  await writeFile(content, randomBytes(4 * 1024 ** 2));
-  const image = await SlowImage.serve(content);
+  const { terraform, workspace, options, image, other, config } = await stalledUpload();
   try {
-    const other = { dir: join(dir, 'upload') };
-    const volume = { name: uniqueName(), pool: host().pool, source: image.url };
-    const config = { ...providerOnly(host()), resource: { libvirt_volume: { v: volume } } };
     const reasons: string[] = [];
     const onEvent = (event: RunEvent) => {
       if (event.type !== 'retrying') return;
@@ -147,14 +152,8 @@ test('an upload in which nothing moves any more does not hold a run for ever, an
 test('an upload in which nothing moves any more, and of which the caller knows why, is not begun again', {
   timeout: 60_000,
 }, async () => {
-  const { terraform, dir, workspace, options, events } = await connected({ providerStallMs: 1_000 });
-  const content = join(dir, 'image.raw');
-  await writeFile(content, randomBytes(4 * 1024 ** 2));
-  const image = await SlowImage.serve(content);
+  const { terraform, workspace, options, events, image, other, config } = await stalledUpload();
   try {
-    const other = { dir: join(dir, 'upload') };
-    const volume = { name: uniqueName(), pool: host().pool, source: image.url };
-    const config = { ...providerOnly(host()), resource: { libvirt_volume: { v: volume } } };
     const explainHang = async (address: string) => new Error(`the pool of ${address} is full`);
     await expect(terraform.apply(other, config, { ...options, explainHang })).rejects.toThrow(
       'the pool of libvirt_volume.v is full',
