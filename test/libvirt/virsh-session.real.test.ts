@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -7,6 +6,7 @@ import type { Command } from '../../src/libvirt/command.ts';
 import { Virsh } from '../../src/libvirt/virsh.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
+import { scratchDir } from '../terraform/scratch.ts';
 import { virsh as virshOf } from './guest.ts';
 
 let lab: Lab;
@@ -26,7 +26,8 @@ const LOOK: readonly Command[] = [
 beforeAll(async () => {
   lab = await Lab.up({ name: 'session' });
   host = lab.hosts[0] as LibvirtHost;
-  const directory = await mkdtemp(join(tmpdir(), 'caplv-session-'));
+  // Goes with the lab.
+  const { directory } = host;
   starts = join(directory, 'starts');
   binary = join(directory, 'virsh');
   await writeFile(binary, `#!/bin/sh\necho $# >>${starts}\nexec virsh "$@"\n`, { mode: 0o755 });
@@ -101,8 +102,7 @@ test('a libvirtd that no longer answers: the caller is told in time, and the nex
 });
 
 test('a program with a session ends when it has nothing else to do; nothing is left of it, nor written', async () => {
-  const home = await mkdtemp(join(tmpdir(), 'caplv-session-home-'));
-  onTestFinished(() => rm(home, { recursive: true }));
+  const home = await scratchDir();
   const module = join(import.meta.dirname, '../../src/libvirt/virsh.ts');
   const program = `
     const { Virsh } = await import('${module}');
