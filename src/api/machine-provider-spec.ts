@@ -41,7 +41,7 @@ const MachineFields = z.strictObject({
   imageURI: readableURI(
     text(
       new RegExp(
-        String.raw`^(\/|file:(\/\/)?\/[^/\s]|https?:\/\/[^/\s]|volume:[^/\s${CONTROLS}]+\/[^/\s])[^${CONTROLS}]*$`,
+        String.raw`^(\/|file:(\/\/)?\/[^/\s]|https?:\/\/[^/\s]|volume:[^/\s${CONTROLS}]+\/[^/${CONTROLS}])[^${CONTROLS}]*$`,
       ),
       'an absolute path, file:///…, http://…, https://… or volume:POOL/NAME, for example /var/lib/images/debian-12.qcow2',
       4096,

@@ -206,6 +206,13 @@ export const REFUSALS: readonly Refusal[] = [
     ...own,
   },
   {
+    what: 'an image volume whose name begins with a NUL',
+    object: machine({ ...MINIMAL, imageURI: 'volume:default/\0a' }),
+    path: `${AT}.imageURI`,
+    says: 'volume:POOL/NAME',
+    ...own,
+  },
+  {
     what: 'a character that XML lacks',
     object: machine({ ...MINIMAL, firmware: '/a\uffff' }),
     path: `${AT}.firmware`,

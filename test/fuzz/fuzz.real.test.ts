@@ -1,6 +1,6 @@
 /**
- * Whatever a manifest says, it is refused with the place at fault, or it becomes a stack that terraform accepts. The seed is
- * printed; CAPLV_FUZZ_SEED repeats a run, CAPLV_FUZZ_RUNS makes it longer.
+ * Whatever a manifest says, it is refused with the place at fault, or it becomes a stack that terraform accepts. The
+ * manifests are the same at every run; CAPLV_FUZZ_SEED makes others, CAPLV_FUZZ_RUNS more.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import { Validator } from './validation.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 
-const SEED = Number(process.env['CAPLV_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+const SEED = Number(process.env['CAPLV_FUZZ_SEED'] ?? 1);
 const RUNS = Number(process.env['CAPLV_FUZZ_RUNS'] ?? 2_000);
 /** Stacks that are validated as they are applied, one at a time; the others are modules of a few configurations. */
 const SINGLY = 100;
