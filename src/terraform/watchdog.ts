@@ -52,6 +52,10 @@ export class Watchdog {
 
   see(message: Message): void {
     if (CONNECTED.has(message.type)) this.#arrived(CONNECTION);
+    // To make what it has planned, terraform connects anew: a forked provider is another process then.
+    if (message.type === 'change_summary' && message.operation === 'plan') {
+      this.#expect(CONNECTION, this.#options.limitMs);
+    }
     if (message.type === 'refresh_start') this.#expect(message.address, this.#options.limitMs);
     if (message.type === 'refresh_complete') this.#arrived(message.address);
     if (message.type === 'apply_start') this.#begun(message.change);

@@ -19,12 +19,19 @@ async function freeze(signal: '-STOP' | '-CONT'): Promise<void> {
   await sandbox.run('kill', signal, (await sandbox.run('cat', '/run/libvirtd.pid')).trim());
 }
 
-/** A volume, and something that goes before it and takes until somebody writes into `fifo`. */
+/**
+ * A volume, and something that goes before it and takes until somebody writes into `fifo`. Another volume goes before both: when
+ * that is gone, the provider is connected.
+ */
 function gated(name: string, fifo: string): object {
-  const stack = volumeStack(host(), { name }) as { resource: object };
+  const { resource, ...stack } = volumeStack(host(), { name }) as {
+    resource: { libvirt_volume: { v: object } };
+  };
+  const { v } = resource.libvirt_volume;
   const provisioner = [{ 'local-exec': { when: 'destroy', command: `read -r _ < '${fifo}'` } }];
   const gate = { depends_on: ['libvirt_volume.v'], provisioner };
-  return { ...stack, resource: { ...stack.resource, terraform_data: { gate } } };
+  const before = { ...v, name: `${name}-before`, depends_on: ['terraform_data.gate'] };
+  return { ...stack, resource: { libvirt_volume: { v, before }, terraform_data: { gate } } };
 }
 
 test.each(['warm', 'fork'] as const)(
@@ -55,7 +62,6 @@ test.each(['warm', 'fork'] as const)(
     };
     const destroyed = terraform.destroy(workspace, config, { ...options, onEvent }).catch((error) => error);
     await Promise.race([atGate.promise, destroyed]);
-    // While it is connected, since it is to hang later than that.
     await freeze('-STOP');
     try {
       await writeFile(fifo, 'go\n');

@@ -37,6 +37,15 @@ test('a provider that does not connect hangs, but not while terraform may still 
   expect(onHung).toHaveBeenCalledOnce();
 });
 
+test('a provider that does not connect again, to make what it has planned, hangs', () => {
+  const planned: Message = { type: 'change_summary', at: 0, operation: 'plan' };
+  const made: Message = { type: 'change_summary', at: 0, operation: 'apply' };
+  const others = change('apply_start', 'terraform_data');
+  expect(hungAfter(refreshStart, refreshComplete, planned)).toBe(1);
+  expect(hungAfter(refreshStart, refreshComplete, planned, others)).toBe(0);
+  expect(hungAfter(planned, change('apply_start', 'libvirt_network'), made)).toBe(0);
+});
+
 test('a resource that is never read to the end is a hung provider', () => {
   expect(hungAfter(refreshStart)).toBe(1);
   expect(hungAfter(refreshStart, refreshComplete)).toBe(0);
