@@ -10,6 +10,7 @@ import { Terminal } from '../errors.ts';
 import { createLogger } from '../kube/log.ts';
 import { Metrics } from '../kube/metrics.ts';
 import { collectProcessMetrics } from '../kube/process-metrics.ts';
+import { logProcessWarnings } from '../kube/process-warnings.ts';
 import { shutdownSignal } from '../kube/shutdown-signal.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { requireLibvirtUri } from './libvirt-uri.ts';
@@ -42,6 +43,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
       : intervalOf(flags.planInterval, '--plan-interval');
   const sweepMs = parseDuration(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval');
   const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
+  logProcessWarnings(log);
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
   const { kubeconfig, namespace } = flags;
