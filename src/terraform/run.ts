@@ -39,6 +39,15 @@ export async function run(request: RunRequest): Promise<RunOutcome> {
   // Not truncated but replaced: the terraform of a killed caplv may still be writing to the old one.
   await rm(request.output, { force: true });
   const output = await open(request.output, 'ax', 0o600);
+  try {
+    return await followed(request, output.fd);
+  } finally {
+    await output.close();
+  }
+}
+
+/** `output`: the descriptor of its file. */
+async function followed(request: RunRequest, output: number): Promise<RunOutcome> {
   const messages: Message[] = [];
   const text: string[] = [];
   const follower = await follow(request.output, (line) => {
@@ -51,22 +60,25 @@ export async function run(request: RunRequest): Promise<RunOutcome> {
     }
   });
   try {
-    const child = spawn('/bin/sh', ['-c', CONFINED, request.command, ...request.args], {
-      cwd: request.cwd,
-      env: { ...request.env },
-      detached: true,
-      stdio: ['ignore', output.fd, output.fd, request.lifeline ?? 'ignore'],
-    });
-    const closed = once(child, 'close');
-    const started = child.pid === undefined ? undefined : request.onStart?.(child.pid);
-    // Whatever fails here, terraform runs: its end comes first.
-    const [end, begin] = await Promise.allSettled([closed, started]);
-    if (end.status === 'rejected') throw end.reason;
-    if (begin.status === 'rejected') throw begin.reason;
-    const [exitCode] = end.value as [number | null];
-    return { exitCode, messages, text };
+    return { exitCode: await exitCodeOf(request, output), messages, text };
   } finally {
-    await output.close();
     await follower.finish();
   }
+}
+
+async function exitCodeOf(request: RunRequest, output: number): Promise<number | null> {
+  const child = spawn('/bin/sh', ['-c', CONFINED, request.command, ...request.args], {
+    cwd: request.cwd,
+    env: { ...request.env },
+    detached: true,
+    stdio: ['ignore', output, output, request.lifeline ?? 'ignore'],
+  });
+  const closed = once(child, 'close');
+  const started = child.pid === undefined ? undefined : request.onStart?.(child.pid);
+  // Whatever fails here, terraform runs: its end comes first.
+  const [end, begin] = await Promise.allSettled([closed, started]);
+  if (end.status === 'rejected') throw end.reason;
+  if (begin.status === 'rejected') throw begin.reason;
+  const [exitCode] = end.value as [number | null];
+  return exitCode;
 }

@@ -41,6 +41,8 @@ afterAll(async () => {
   await controller?.stop();
   await execa('umount', [scratch], { reject: false });
   await lab?.down();
+  // Of a file that was left open, say.
+  expect(controller?.lines.filter(({ message }) => message === 'Node warns')).toEqual([]);
 });
 
 test('the controller has no file descriptors left: it says so, and goes on when it has', async (context) => {
