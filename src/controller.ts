@@ -14,6 +14,7 @@ import { describeEvent } from './controller/machine-events.ts';
 import {
   checksOfMachine,
   clusterOfMachine,
+  clustersConcerned,
   flowOfMachine,
   isAsked,
   isHealthNews,
@@ -168,7 +169,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
-    .watch(clusters, { when: isAsked })
+    .watch(clusters, { when: isAsked, keys: (changed) => clustersConcerned(clusters, changed) })
     .watch(machines, {
       when: ({ type }) => type === 'DELETED',
       keys: (gone) => clusterOfMachine(clusters as unknown as Informer, gone),

@@ -81,6 +81,8 @@ export class ClusterController {
         try {
           clusterProviderSpec(cluster);
           requireAllowedSite(policy, site, defaultUri, pathOf(index));
+          const dispute = await hosts.disputeOver(cluster, site);
+          if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
           await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;

@@ -1,6 +1,7 @@
 /** Which objects a change of another one concerns: the wiring between informers and controllers. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { Cluster } from '../api/cluster.ts';
 import { FINALIZER } from '../api/group.ts';
 import { clusterNameOf, type Machine } from '../api/machine.ts';
 import type { MachineHealthCheck } from '../api/machine-health-check.ts';
@@ -63,6 +64,12 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
   const { namespace = 'default' } = metadata;
   const name = clusterNameOf({ metadata, spec });
   return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
+}
+
+/** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
+export function clustersConcerned(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
+  const disputing = clusters.list().filter(({ status }) => status?.errorReason === 'NotOwned');
+  return [changed, ...disputing].map(keyOf);
 }
 
 /** Machines of one owner take turns with those of others, and deletions with the rest: see FairQueue. */

@@ -10,7 +10,10 @@ export interface ImageUse extends ImageIntent {
   readonly uri: string;
 }
 
-/** `sites`: of all Clusters that are not being deleted, or still have machines; `images`: of all Machines that still exist. */
+/**
+ * `sites`: of all Clusters that are not being deleted, or still have machines, those of the oldest first: of two networks or pools
+ * of one name the first counts. `images`: of all Machines that still exist.
+ */
 export function hostIntent(uri: string, sites: readonly Site[], images: readonly ImageUse[]): HostIntent {
   const here = sites.filter((site) => site.uri === uri);
   return {
@@ -52,7 +55,8 @@ function withActive<T extends { readonly name: string; readonly active: boolean 
   ];
 }
 
-function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {
+/** What is to be made of it; undefined: it is only named. */
+export function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {
   if (network.mode === undefined) return undefined;
   return {
     name: network.name,
@@ -66,7 +70,8 @@ function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {
   };
 }
 
-function managedPool(pool: ClusterPool): PoolIntent | undefined {
+/** As `managedNetwork`. */
+export function managedPool(pool: ClusterPool): PoolIntent | undefined {
   return pool.path === undefined ? undefined : { name: pool.name, path: pool.path };
 }
 

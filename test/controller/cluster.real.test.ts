@@ -65,6 +65,44 @@ describe('a Cluster of two hosts', () => {
   });
 });
 
+describe('two Clusters that manage a network of one name, each with its own addresses', () => {
+  const withLan = (name: string, address: string) => ({
+    ...cluster(),
+    metadata: { name, namespace: 'default' },
+    spec: {
+      providerSpec: {
+        uri: lab.lab.hosts[0]?.uri,
+        network: { name: 'lan', mode: 'none', addresses: [address] },
+      },
+    },
+  });
+  const lan = async () => {
+    const { stdout } = await execa('virsh', ['-c', lab.lab.hosts[0]?.uri ?? '', 'net-dumpxml', 'lan']);
+    return /<ip [^>]*address='([^']+)'/.exec(stdout)?.[1];
+  };
+  const ready = (name: string) =>
+    lab.kubectl('get', 'cluster', name, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}');
+
+  it('it is the older one, and the other and its machines get it when that is gone', async () => {
+    await lab.apply(withLan('older', '10.99.1.0/24'));
+    await expect.poll(() => ready('older'), soon).toBe('AsSpecified');
+    await lab.apply(
+      withLan('newer', '10.99.2.0/24'),
+      lab.machine('a', {}, { labels: { 'cluster-api.k8s.io/cluster-name': 'newer' } }),
+    );
+    await expect.poll(() => ready('newer'), soon).toBe('NotOwned');
+    expect(await lab.kubectl('describe', 'cluster', 'newer')).toContain('default/older');
+    await expect.poll(() => lab.ready('a'), soon).toBe('False NotOwned');
+    expect(await lan()).toBe('10.99.1.1');
+    expect((await lab.host(0)).domains).toEqual([]);
+
+    await lab.kubectl('delete', 'cluster', 'older');
+    await expect.poll(() => ready('newer'), soon).toBe('AsSpecified');
+    expect(await lan()).toBe('10.99.2.1');
+    await expect.poll(() => lab.ready('a'), soon).toMatch(/^True/);
+  });
+});
+
 it('a machine that cannot be made on its host is made on another', async () => {
   const [first] = lab.lab.hosts;
   await execa('virsh', ['-c', first?.uri ?? '', 'pool-destroy', 'default']);

@@ -90,6 +90,19 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().apply([fujisan()])).toMatchObject({ exitCode: 0 });
   });
 
+  test('a cluster that manages the same network otherwise is told whose it is', async () => {
+    const network = { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'] };
+    const another = { ...cluster('another', { network }), metadata: { name: 'another', namespace: 'other' } };
+    const { exitCode, stderr } = await here().apply([another]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(
+      'spec.providerSpec.network: the network "fujisan" of localhost is managed by the Cluster default/fujisan',
+    );
+    expect(await here().virsh('net-dumpxml', 'fujisan')).toContain('10.17.3.1');
+    await here().caplv.read(['delete', 'cluster', 'another', '--namespace=other']);
+    expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes/);
+  });
+
   test('the image stays as long as one machine stands on it', async () => {
     await here().caplv.read(['delete', 'machine', 'first']);
     expect(await here().domains()).toEqual(['default.second']);

@@ -3,12 +3,14 @@
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/cluster.ts';
-import { isOfCluster, MachineKind } from '../../api/machine.ts';
+import { isOfCluster, type Machine, MachineKind } from '../../api/machine.ts';
 import { hostIntent } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
+import { type ClusterSite, type Dispute, disputeOver, undisputed } from '../../intent/shared-name.ts';
 import { type Site, sitesOf } from '../../intent/site.ts';
+import { formatKey, keyOf } from '../../kube/key.ts';
 import type { HostFacts } from '../../libvirt/facts.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -41,21 +43,21 @@ export class SharedHosts {
     return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
   }
 
+  /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
+  async disputeOver(cluster: Cluster, site: Site): Promise<Dispute | undefined> {
+    const named = await this.#named(site.uri, await this.#store.list(MachineKind));
+    return disputeOver(
+      site,
+      named.filter(({ owner }) => byAge(owner, cluster) < 0),
+    );
+  }
+
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
   async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
-    const [clusters, machines] = await Promise.all([
-      this.#store.list(ClusterKind),
-      this.#store.list(MachineKind),
-    ]);
-    const named = clusters
-      .filter(
-        ({ metadata }) =>
-          !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata)),
-      )
-      .flatMap((cluster) => this.#sitesOf(cluster));
-    const sites = await this.#allowed(
-      uri,
-      named.filter(({ site }) => site.uri === uri),
+    const machines = await this.#store.list(MachineKind);
+    const named = await this.#named(uri, machines);
+    const sites = named.flatMap(({ site, isGone }, index) =>
+      isGone ? [] : undisputed(site, named.slice(0, index)),
     );
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;
@@ -65,32 +67,49 @@ export class SharedHosts {
     return hostIntent(uri, sites, keep ? [...images, { ...keep, uri }] : images);
   }
 
-  #sitesOf(cluster: Cluster): NamedSite[] {
-    const { spec, isValid } = storedClusterSpec(cluster);
-    return sitesOf(spec, this.#defaultUri).map((site) => ({
-      site,
-      isValid,
-      isAllowed: isAllowedSite(this.#policy, site, this.#defaultUri),
-    }));
+  /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
+  async #named(uri: string, machines: readonly Machine[]): Promise<NamedSite[]> {
+    const clusters = [...(await this.#store.list(ClusterKind))].sort(byAge);
+    const named = clusters.flatMap((owner) => {
+      const { spec, isValid } = storedClusterSpec(owner);
+      const isGone =
+        owner.metadata.deletionTimestamp !== undefined &&
+        !machines.some((machine) => isOfCluster(machine, owner.metadata));
+      return sitesOf(spec, this.#defaultUri)
+        .filter((site) => site.uri === uri)
+        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site, isValid, isGone }));
+    });
+    return this.#allowed(uri, named);
   }
 
   /** What is there already stays, even if it is no longer allowed, or no longer valid: machines live in it. */
-  async #allowed(uri: string, named: readonly NamedSite[]): Promise<readonly Site[]> {
-    if (named.every(({ isAllowed, isValid }) => isAllowed && isValid)) return named.map(({ site }) => site);
+  async #allowed(uri: string, named: readonly NamedSite[]): Promise<NamedSite[]> {
+    const isAllowed = ({ site }: NamedSite) => isAllowedSite(this.#policy, site, this.#defaultUri);
+    if (named.every((one) => isAllowed(one) && one.isValid)) return [...named];
     const made = await this.#actuator.made(uri);
-    return named.flatMap(({ site, isAllowed, isValid }) => {
-      if (!isAllowed) return hasPool(made, site) ? site : [];
-      return isValid ? site : onlyMade(site, made);
+    return named.flatMap((one) => {
+      if (!isAllowed(one)) return hasPool(made, one.site) ? one : [];
+      return one.isValid ? one : { ...one, site: onlyMade(one.site, made) };
     });
   }
 }
 
-interface NamedSite {
-  readonly site: Site;
-  /** By the operator. */
-  readonly isAllowed: boolean;
+interface NamedSite extends ClusterSite {
+  readonly owner: Cluster;
   /** By the rules for a spec. */
   readonly isValid: boolean;
+  /** Its Cluster is being deleted, and has no Machines left: nothing is to be there. Until then its names are its own. */
+  readonly isGone: boolean;
+}
+
+/** Clusters of one moment by their names, so that the same one is always the older. */
+function byAge(one: Cluster, other: Cluster): number {
+  const [a, b] = [ageOf(one), ageOf(other)];
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function ageOf(cluster: Cluster): string {
+  return `${cluster.metadata.creationTimestamp ?? ''} ${formatKey(keyOf(cluster))}`;
 }
 
 function hasPool({ pools }: MadeObjects, { pool }: Site): boolean {

@@ -9,7 +9,7 @@ import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { EarlyLook, lookAtDomain } from './domain-look.ts';
 import { tellingOfLocks } from './lock-wait.ts';
-import { prepareHost } from './machine-host.ts';
+import { awaitUndisputed, prepareHost } from './machine-host.ts';
 import { type MachineParts, shutdownTimeoutMs } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
@@ -37,6 +37,7 @@ export async function applyMachine(
   scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
   // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
   const made = exists ? scope.providerStatus.pinned : undefined;
+  if (!exists) await scope.step('HostReady', () => awaitUndisputed(parts, placed));
   actuator.foresee(intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved, made);

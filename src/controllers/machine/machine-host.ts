@@ -2,6 +2,7 @@
 
 import { volumesOf } from '../../actuator/machine-location.ts';
 import type { Pinned } from '../../api/machine.ts';
+import { Transient } from '../../errors.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
@@ -11,6 +12,17 @@ import { refuseSharedMac } from './mac-conflict.ts';
 import type { MachineParts } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
+
+/** A new Machine of a Cluster would else get what another Cluster has made of the network or pool. */
+export async function awaitUndisputed(
+  { hosts }: MachineParts,
+  { cluster, site }: PlacedMachine,
+): Promise<void> {
+  const dispute = cluster && (await hosts.disputeOver(cluster, site));
+  if (!dispute) return;
+  const fix = 'see the Cluster of this Machine; the Machine goes on when its Cluster does';
+  throw new Transient({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
+}
 
 /** What machines share on the host; `made`: what this one still stands on. Returns how the host then looks. */
 export async function prepareHost(
