@@ -6,9 +6,18 @@ import { execa } from 'execa';
 import { XMLParser } from 'fast-xml-parser';
 import { escapeXml } from './hostile-strings.ts';
 import { type ManifestObject, machine } from './manifests.ts';
-import type { Standalone } from './standalone.ts';
 
 const FIRMWARE = '/usr/share/OVMF';
+
+/** Where such a machine is made, by whatever way: a Standalone, say. */
+export interface HostileHost {
+  readonly lab: { readonly imagePath: string };
+  /** For files. */
+  readonly directory: string;
+  /** Writes a file there. */
+  file(name: string, content: string): Promise<string>;
+  virsh(...args: readonly string[]): Promise<string>;
+}
 
 export interface HostileMachine {
   readonly name: string;
@@ -31,7 +40,7 @@ export interface HostileNames {
 
 /** `texts`: for fields that take any text. */
 export async function hostileMachine(
-  here: Standalone,
+  here: HostileHost,
   name: string,
   names: HostileNames,
   texts: readonly string[],
@@ -78,7 +87,7 @@ export function userDataOf(texts: readonly string[]): string {
 }
 
 /** An empty volume of the pool `default` with that name. */
-export async function makeVolume(here: Standalone, name: string): Promise<void> {
+export async function makeVolume(here: HostileHost, name: string): Promise<void> {
   const xml = `<volume><name>${escapeXml(name)}</name><capacity unit='KiB'>64</capacity><target><format type='raw'/></target></volume>`;
   await here.virsh('vol-create', 'default', await here.file('volume.xml', xml));
 }
@@ -101,7 +110,7 @@ const parser: { parse(xml: string): any } = new XMLParser({
   isArray: (name) => name === 'disk',
 });
 
-export async function shownDomain(here: Standalone, domain: string): Promise<ShownDomain> {
+export async function shownDomain(here: HostileHost, domain: string): Promise<ShownDomain> {
   const shown = parser.parse(await here.virsh('dumpxml', '--inactive', domain)).domain;
   return {
     description: shown.description,
@@ -115,14 +124,14 @@ export async function shownDomain(here: Standalone, domain: string): Promise<Sho
 }
 
 /** The content of a volume, by virsh. */
-export async function volumeContent(here: Standalone, pool: string, volume: string): Promise<Buffer> {
+export async function volumeContent(here: HostileHost, pool: string, volume: string): Promise<Buffer> {
   const file = join(here.directory, 'downloaded');
   await here.virsh('vol-download', `--pool=${pool}`, `--vol=${volume}`, file);
   return readFile(file);
 }
 
 /** A file of a seed ISO, read by another program than the one that wrote it. */
-export async function seedFile(here: Standalone, volume: string, name: string): Promise<string> {
+export async function seedFile(here: HostileHost, volume: string, name: string): Promise<string> {
   await volumeContent(here, 'default', volume);
   const { stdout } = await execa(
     'isoinfo',
