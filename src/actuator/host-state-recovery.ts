@@ -48,7 +48,7 @@ export async function restoreHostState(options: ActuatorOptions, recovery: HostR
 
 /**
  * Brings what `intent` names, and is there, into the state; also what a broken run had `begun` and nobody wants any more, so that it
- * can go. Costs a look at the host when the state lacks anything. Throws Terminal NotOwned for a network or pool that nothing proves to
+ * can go. Costs a look at the host. Throws Terminal NotOwned for a network or pool that nothing proves to
  * be ours.
  */
 export async function completeHostState(
@@ -62,11 +62,16 @@ export async function completeHostState(
   const state = await terraform.state(home.workspace);
   const wanted = objectsOfHost(intent);
   const unwanted = begun.filter((one) => !includes(wanted, one));
-  const unknown = [...wanted, ...unwanted].filter((one) => !knows(state, one));
-  let lacking = unknown.length > 0 ? await whatIsThere(libvirt(uri), unknown, unwanted) : [];
+  // Of a network or pool that was made anew, the state may know the one that is gone.
+  const inDoubt = [...wanted, ...unwanted].filter(
+    (one) => one.type !== 'libvirt_volume' || !knows(state, one),
+  );
+  const there = inDoubt.length > 0 ? await whatIsThere(libvirt(uri), inDoubt, unwanted) : [];
+  let lacking = there.filter((one) => !hasVery(state, one));
   if (lacking.length === 0) return;
   const kept = await home.history.list();
   let text = await terraform.stateText(home.workspace);
+  if (text !== '') text = new ImportedState(text).only((one) => !includes(lacking, one)).text;
   const add = (more: ImportedState) => {
     text = text === '' ? more.text : more.addedTo(text).text;
   };
@@ -205,7 +210,7 @@ function notOurs(uri: string, { type, object }: StackObject): Terminal {
   const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
   return new Terminal({
     code: 'NotOwned',
-    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows it: somebody else made it, or the state was lost with all that was kept of it`,
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows this very one: somebody else made it, or the state was lost with all that was kept of it`,
     fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
   });
 }

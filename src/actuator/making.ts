@@ -6,10 +6,11 @@
 import { type ImportedObject, isSame, objectsOfHost, type StackObject } from '../../stacks/import-stack.ts';
 import type { HostIntent } from '../../stacks/intent.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
-import type { Plan } from '../terraform/plan.ts';
+import type { Plan, ResourceChange } from '../terraform/plan.ts';
 import type { StackHome } from './workspaces.ts';
 
 const NOTE = 'making';
+const MAKES: ReadonlySet<ResourceChange['action']> = new Set(['create', 'replace']);
 
 /** What is on the host and not in the state. */
 export interface FoundObject extends ImportedObject {
@@ -24,9 +25,8 @@ export async function noteMaking(
   { changes }: Plan,
   begun: readonly StackObject[],
 ): Promise<readonly StackObject[]> {
-  const made = objectsOfHost(intent).filter(({ type, name }) =>
-    changes.some(({ action, address }) => action === 'create' && address === `${type}.${name}`),
-  );
+  const addresses = changes.filter(({ action }) => MAKES.has(action)).map(({ address }) => address);
+  const made = objectsOfHost(intent).filter(({ type, name }) => addresses.includes(`${type}.${name}`));
   if (made.length === 0) return begun;
   const noted = [...begun.filter((one) => !includes(made, one)), ...made];
   await notes.write(NOTE, JSON.stringify(noted));
@@ -59,7 +59,7 @@ export async function finishMaking(libvirt: Libvirt, found: readonly FoundObject
   return found.filter(({ isActive }) => isActive);
 }
 
-/** Whether `object` is one of them; `id` does not matter. */
-export function includes(objects: readonly StackObject[], object: StackObject): boolean {
+/** Whether one of them has the address of `object`. */
+export function includes(objects: readonly StackObject[], object: Parameters<typeof isSame>[1]): boolean {
   return objects.some((one) => isSame(one, object));
 }

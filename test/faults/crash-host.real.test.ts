@@ -12,15 +12,19 @@ import { record } from './record.ts';
 const here = useStandalone('crash-host');
 const faults = useFaultPoints(() => here().lab);
 
+interface TerraformState {
+  readonly resources: readonly { readonly type: string }[];
+}
+
 const poolPath = () => join(here().host.directory, 'shared');
-const objects = () =>
-  manifest(
-    cluster('shared', {
-      network: { name: 'shared', mode: 'nat', addresses: ['10.17.4.0/24'], bridge: 'shared0' },
-      pool: { name: 'shared', path: poolPath() },
-    }),
-    machine('first', here().image),
-  );
+const ADDRESS = '10.17.4.0/24';
+let networkAddress = ADDRESS;
+const shared = () =>
+  cluster('shared', {
+    network: { name: 'shared', mode: 'nat', addresses: [networkAddress], bridge: 'shared0' },
+    pool: { name: 'shared', path: poolPath() },
+  });
+const objects = () => manifest(shared(), machine('first', here().image));
 
 const call = (...args: readonly string[]) =>
   here().caplv.run([...args, '-f', '-'], { env: faults().env(), input: objects() });
@@ -50,6 +54,7 @@ const faultAt = (address: string) => `SIGKILL of caplv, terraform and the provid
 const uuids = () => Promise.all([here().virsh('net-uuid', 'shared'), here().virsh('pool-uuid', 'shared')]);
 
 afterEach(async () => {
+  networkAddress = ADDRESS;
   await succeeded('delete');
   expect(await here().domains()).toEqual([]);
   expect(await here().virsh('net-list', '--all', '--name')).not.toContain('shared');
@@ -58,12 +63,12 @@ afterEach(async () => {
   expect(await here().stateFiles()).toEqual([]);
 });
 
-const shared = [
+const both = [
   ['network', 'libvirt_network.network_shared', 'net'],
   ['pool', 'libvirt_pool.pool_shared', 'pool'],
 ] as const;
 
-test.for(shared)('a %s that a killed run made, and no state knows, is known again', async (row, context) => {
+test.for(both)('a %s that a killed run made, and no state knows, is known again', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);
   const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
@@ -81,7 +86,7 @@ test.for(shared)('a %s that a killed run made, and no state knows, is known agai
   });
 });
 
-test.for(shared)('a %s that a killed run made by half is made anew', async (row, context) => {
+test.for(both)('a %s that a killed run made by half is made anew', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);
   const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
@@ -91,7 +96,7 @@ test.for(shared)('a %s that a killed run made by half is made anew', async (row,
   record(context, { fault: `${faultAt(address)}, by half`, seen: '—', outcome: 'made anew' });
 });
 
-test.for(shared)('a %s that a killed run made, and nobody wants any more, goes', async (row, context) => {
+test.for(both)('a %s that a killed run made, and nobody wants any more, goes', async (row, context) => {
   const [, address] = row;
   await killAt(address);
   // The afterEach deletes, and looks.
@@ -102,13 +107,60 @@ test.for(shared)('a %s that a killed run made, and nobody wants any more, goes',
   });
 });
 
+test.for([
+  ['that knows the one before', (state: TerraformState) => state],
+  [
+    'that knows neither',
+    ({ resources, ...state }: TerraformState) => ({
+      ...state,
+      resources: resources.filter(({ type }) => type !== 'libvirt_network'),
+    }),
+  ],
+] as const)(
+  'a network that a killed run made anew, with a state %s, is known again',
+  async (row, context) => {
+    const [which, edited] = row;
+    await succeeded('apply');
+    const before = edited(JSON.parse(await readFile(await stateFile(), 'utf8')));
+    networkAddress = '10.17.5.0/24';
+    await faults().arm('host', EVERYTHING, 'create_complete libvirt_network.network_shared');
+    expect((await call('apply', '--allow-replace')).exitCode).toBeUndefined();
+    await writeFile(await stateFile(), JSON.stringify(before));
+    const made = await here().virsh('net-uuid', 'shared');
+    const said = await succeeded('apply', '-v');
+    expect(said).toMatch(/Terraform state of .* back from import .*shared/);
+    expect(said).not.toContain('trying again');
+    expect(await here().virsh('net-uuid', 'shared')).toBe(made);
+    expect(await here().virsh('net-dumpxml', 'shared')).toContain('10.17.5.1');
+    record(context, {
+      fault: `${faultAt('in place of another, libvirt_network.network_shared')}, with a state ${which}`,
+      seen: 'StateRecovered',
+      outcome: 'taken into the state, by import',
+    });
+  },
+);
+
+test('a network that somebody put in the place of ours is left alone', async () => {
+  await succeeded('apply');
+  const theirs = (await here().virsh('net-dumpxml', 'shared')).replace(/<uuid>.*<\/uuid>/, '');
+  await here().virsh('net-destroy', 'shared');
+  await here().virsh('net-undefine', 'shared');
+  await here().virsh('net-define', await here().file('theirs.xml', theirs));
+  const uuid = await here().virsh('net-uuid', 'shared');
+  networkAddress = '10.17.5.0/24';
+  const { exitCode, stderr } = await call('apply', '--allow-replace');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('has a network "shared" that the Cluster is to manage');
+  expect(await here().virsh('net-uuid', 'shared')).toBe(uuid);
+  await here().virsh('net-undefine', 'shared');
+});
+
 test('an image that a killed run put into the pool of a Cluster goes with it, and before it', async (context) => {
+  await here().caplv.read(['apply', '-f', '-'], { input: manifest(shared()) });
+  const withoutImage = await readFile(await stateFile(), 'utf8');
   await faults().arm('host', EVERYTHING, 'create_complete libvirt_volume.image_shared__*');
   expect((await call('apply')).exitCode).toBeUndefined();
-  const state = JSON.parse(await readFile(await stateFile(), 'utf8'));
-  const resources = state.resources.filter(({ type }: { type: string }) => type !== 'libvirt_volume');
-  expect(resources.map(({ type }: { type: string }) => type)).toContain('libvirt_pool');
-  await writeFile(await stateFile(), JSON.stringify({ ...state, resources }));
+  await writeFile(await stateFile(), withoutImage);
   record(context, {
     fault: `${faultAt('the image in libvirt_pool.pool_shared')}, then a delete`,
     seen: '—',
