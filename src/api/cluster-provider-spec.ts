@@ -15,7 +15,8 @@ const NetworkSchema = withRules(
       .optional()
       .describe(
         'Given: the network is made, and removed with the cluster. nat: to the outside by address translation; none: isolated; ' +
-          'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge.',
+          'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge. Several Clusters may manage ' +
+          "one network, if they do so alike: otherwise it is the oldest one's.",
       ),
     addresses: z
       .array(cidr('10.17.3.0/24'))

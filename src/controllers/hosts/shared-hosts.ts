@@ -3,7 +3,7 @@
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/cluster.ts';
-import { isOfCluster, type Machine, MachineKind } from '../../api/machine.ts';
+import { isOfCluster, MachineKind } from '../../api/machine.ts';
 import { hostIntent } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
@@ -45,7 +45,7 @@ export class SharedHosts {
 
   /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
   async disputeOver(cluster: Cluster, site: Site): Promise<Dispute | undefined> {
-    const named = await this.#named(site.uri, await this.#store.list(MachineKind));
+    const named = await this.#named(site.uri);
     return disputeOver(
       site,
       named.filter(({ owner }) => byAge(owner, cluster) < 0),
@@ -54,10 +54,12 @@ export class SharedHosts {
 
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
   async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
-    const machines = await this.#store.list(MachineKind);
-    const named = await this.#named(uri, machines);
-    const sites = named.flatMap(({ site, isGone }, index) =>
-      isGone ? [] : undisputed(site, named.slice(0, index)),
+    const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
+    // A Cluster that goes has the say over its names until it is gone, also when nothing of it is to be there any more.
+    const isToStay = ({ metadata }: Cluster) =>
+      !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
+    const sites = named.flatMap(({ owner, site }, index) =>
+      isToStay(owner) ? undisputed(site, named.slice(0, index)) : [],
     );
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;
@@ -68,16 +70,13 @@ export class SharedHosts {
   }
 
   /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
-  async #named(uri: string, machines: readonly Machine[]): Promise<NamedSite[]> {
+  async #named(uri: string): Promise<NamedSite[]> {
     const clusters = [...(await this.#store.list(ClusterKind))].sort(byAge);
     const named = clusters.flatMap((owner) => {
       const { spec, isValid } = storedClusterSpec(owner);
-      const isGone =
-        owner.metadata.deletionTimestamp !== undefined &&
-        !machines.some((machine) => isOfCluster(machine, owner.metadata));
       return sitesOf(spec, this.#defaultUri)
         .filter((site) => site.uri === uri)
-        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site, isValid, isGone }));
+        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site, isValid }));
     });
     return this.#allowed(uri, named);
   }
@@ -98,8 +97,6 @@ interface NamedSite extends ClusterSite {
   readonly owner: Cluster;
   /** By the rules for a spec. */
   readonly isValid: boolean;
-  /** Its Cluster is being deleted, and has no Machines left: nothing is to be there. Until then its names are its own. */
-  readonly isGone: boolean;
 }
 
 /** Clusters of one moment by their names, so that the same one is always the older. */
