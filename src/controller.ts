@@ -17,6 +17,7 @@ import {
   clustersConcerned,
   flowOfMachine,
   isAsked,
+  isClusterNews,
   isHealthNews,
   MACHINE_INDEXES,
   machinesOfCluster,
@@ -165,7 +166,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     },
   )
     .watch(machines, { when: isAsked })
-    .watch(clusters, { when: isAsked, keys: (cluster) => machinesOfCluster(machines, cluster) })
+    .watch(clusters, { when: isClusterNews, keys: (cluster) => machinesOfCluster(machines, cluster) })
     .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))

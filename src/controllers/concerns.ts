@@ -66,6 +66,13 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
   return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
 }
 
+/** True for what is asked of a Cluster, and when its hosts have become ready: its Machines may wait for that. */
+export function isClusterNews(change: Change<Cluster>): boolean {
+  const isReady = (cluster: Cluster | undefined) =>
+    cluster?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return isAsked(change) || (isReady(change.object) && !isReady(change.before));
+}
+
 /** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
 export function clustersConcerned(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
   const disputing = clusters.list().filter(({ status }) => status?.errorReason === 'NotOwned');

@@ -20,7 +20,7 @@ import { isHeld } from './machine/held-plan.ts';
 import { lockWaitOf } from './machine/lock-wait.ts';
 import { applyMachine } from './machine/machine-apply.ts';
 import { deleteMachine } from './machine/machine-deletion.ts';
-import { prepareHost } from './machine/machine-host.ts';
+import { awaitUndisputed, prepareHost } from './machine/machine-host.ts';
 import { recordObservation } from './machine/machine-observation.ts';
 import type { MachineParts } from './machine/machine-parts.ts';
 import { MachineScope } from './machine/machine-scope.ts';
@@ -107,6 +107,7 @@ export class MachineController {
     const scope = new MachineScope(this.#parts.store, machine);
     await scope.claim(false);
     const { placed, resolved } = await this.#resolve(scope);
+    await awaitUndisputed(this.#parts, scope, placed);
     await prepareHost(this.#parts, scope, placed, resolved);
     await scope.save();
   }

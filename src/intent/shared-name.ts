@@ -13,20 +13,21 @@ export interface ClusterSite {
 }
 
 const SHARED = ['network', 'pool'] as const;
+type Shared = (typeof SHARED)[number];
 
 /** What speaks against a site: NotOwned, with the field of the site as its path. */
-export type Dispute = ErrorDetails & { readonly path: (typeof SHARED)[number] };
+export type Dispute = ErrorDetails & { readonly path: Shared };
 
 /** `older`: sites of older Clusters on the same host. Undefined: none manages a network or pool of this name otherwise. */
 export function disputeOver(site: Site, older: readonly ClusterSite[]): Dispute | undefined {
   for (const path of SHARED) {
-    const other = older.find((one) => !isManagedAlike(path, site, one.site));
+    const other = winnerOver(path, site, older);
     if (!other) continue;
     return {
       code: 'NotOwned',
       path,
       message: `the ${path} "${site[path].name}" of ${siteLabel(site)} is managed by the Cluster ${other.cluster}, with other values`,
-      fix: `give yours another name; or give its name alone, to use that ${path} as it is`,
+      fix: `give yours another name or the same values; or give its name alone, to use that ${path} for as long as it is there`,
     };
   }
   return undefined;
@@ -34,8 +35,7 @@ export function disputeOver(site: Site, older: readonly ClusterSite[]): Dispute 
 
 /** The site without what an older one manages otherwise: that is only named. */
 export function undisputed(site: Site, older: readonly ClusterSite[]): Site {
-  const isMine = (what: (typeof SHARED)[number]) =>
-    older.every((other) => isManagedAlike(what, site, other.site));
+  const isMine = (what: Shared) => winnerOver(what, site, older) === undefined;
   return {
     ...site,
     network: isMine('network') ? site.network : { name: site.network.name },
@@ -43,12 +43,14 @@ export function undisputed(site: Site, older: readonly ClusterSite[]): Site {
   };
 }
 
-/** Who only names it is content with it as it is. */
-function isManagedAlike(what: (typeof SHARED)[number], one: Site, other: Site): boolean {
-  if (one[what].name !== other[what].name) return true;
-  const [mine, theirs] =
-    what === 'network'
-      ? [managedNetwork(one.network), managedNetwork(other.network)]
-      : [managedPool(one.pool), managedPool(other.pool)];
-  return mine === undefined || theirs === undefined || isDeepStrictEqual(mine, theirs);
+/** The oldest that manages it, if it does so otherwise. Who only names it is content with it as it is. */
+function winnerOver(what: Shared, site: Site, older: readonly ClusterSite[]): ClusterSite | undefined {
+  const mine = managed(what, site);
+  if (mine === undefined) return undefined;
+  const oldest = older.find((one) => one.site[what].name === mine.name && managed(what, one.site));
+  return oldest && !isDeepStrictEqual(managed(what, oldest.site), mine) ? oldest : undefined;
+}
+
+function managed(what: Shared, site: Site): { readonly name: string } | undefined {
+  return what === 'network' ? managedNetwork(site.network) : managedPool(site.pool);
 }

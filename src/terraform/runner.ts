@@ -157,6 +157,7 @@ export class Runner {
     const provider = host ?? new ForkedProvider(() => terraform);
     const watchdog = new Watchdog({
       limitMs: this.#options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
+      applies: call.verb !== 'plan',
       lockTimeoutMs: call.lockTimeoutMs,
       stallMs: this.#options.providerStallMs ?? PROVIDER_STALL_MS,
       deleteMs: this.#options.providerDeleteMs ?? PROVIDER_DELETE_MS,

@@ -25,6 +25,8 @@ export const CONNECTED: ReadonlySet<Message['type']> = new Set([
 export interface WatchdogOptions {
   /** How long the provider may take to read one resource, and to connect. */
   readonly limitMs: number;
+  /** Whether the run also makes what it plans. */
+  readonly applies: boolean;
   /** How long Terraform may wait for its state lock before it lets the provider connect. */
   readonly lockTimeoutMs: number;
   /** How long the provider may make a volume without any input or output. */
@@ -53,7 +55,7 @@ export class Watchdog {
   see(message: Message): void {
     if (CONNECTED.has(message.type)) this.#arrived(CONNECTION);
     // To make what it has planned, terraform connects anew: a forked provider is another process then.
-    if (message.type === 'change_summary' && message.operation === 'plan') {
+    if (message.type === 'change_summary' && message.operation === 'plan' && this.#options.applies) {
       this.#expect(CONNECTION, this.#options.limitMs);
     }
     if (message.type === 'refresh_start') this.#expect(message.address, this.#options.limitMs);

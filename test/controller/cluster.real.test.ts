@@ -84,20 +84,20 @@ describe('two Clusters that manage a network of one name, each with its own addr
     lab.kubectl('get', 'cluster', name, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}');
 
   it('it is the older one, and the other and its machines get it when that is gone', async () => {
-    await lab.apply(withLan('older', '10.99.1.0/24'));
-    await expect.poll(() => ready('older'), soon).toBe('AsSpecified');
+    await lab.apply(withLan('first', '10.99.1.0/24'));
+    await expect.poll(() => ready('first'), soon).toBe('AsSpecified');
     await lab.apply(
-      withLan('newer', '10.99.2.0/24'),
-      lab.machine('a', {}, { labels: { 'cluster-api.k8s.io/cluster-name': 'newer' } }),
+      withLan('second', '10.99.2.0/24'),
+      lab.machine('a', {}, { labels: { 'cluster-api.k8s.io/cluster-name': 'second' } }),
     );
-    await expect.poll(() => ready('newer'), soon).toBe('NotOwned');
-    expect(await lab.kubectl('describe', 'cluster', 'newer')).toContain('default/older');
+    await expect.poll(() => ready('second'), soon).toBe('NotOwned');
+    expect(await lab.kubectl('describe', 'cluster', 'second')).toContain('default/first');
     await expect.poll(() => lab.ready('a'), soon).toBe('False NotOwned');
     expect(await lan()).toBe('10.99.1.1');
     expect((await lab.host(0)).domains).toEqual([]);
 
-    await lab.kubectl('delete', 'cluster', 'older');
-    await expect.poll(() => ready('newer'), soon).toBe('AsSpecified');
+    await lab.kubectl('delete', 'cluster', 'first');
+    await expect.poll(() => ready('second'), soon).toBe('AsSpecified');
     expect(await lan()).toBe('10.99.2.1');
     await expect.poll(() => lab.ready('a'), soon).toMatch(/^True/);
   });

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SecretKind } from '../../src/api/secret.ts';
 import { type Lease, LeaseKind } from '../../src/kube/lease.ts';
+import { metricValue } from '../kube/metric-value.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
@@ -99,9 +100,17 @@ describe('an image that is missing', () => {
     return lines.filter((line) => /^controller_reconcile_total{controller="machine"/.test(line)).join();
   };
 
+  const isIdle = async () => {
+    const metrics = await controller.fetch('/metrics');
+    const gauges = ['workqueue_depth', 'workqueue_running'];
+    return gauges.every((gauge) => metricValue(metrics, `${gauge}{name="machine"}`) === 0);
+  };
+
   async function waitFor(imageURI: string): Promise<void> {
     await lab.apply(...names.map((name) => lab.machine(name, { imageURI })));
     for (const name of names) await expect.poll(() => lab.ready(name), soon).toBe('False ImageNotFound');
+    // A reconcile counts when it has ended, a moment after its last word.
+    await expect.poll(isIdle, soon).toBe(true);
   }
 
   async function untilMade(): Promise<void> {

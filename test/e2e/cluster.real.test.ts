@@ -140,3 +140,24 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().stateFiles()).toEqual([]);
   });
 });
+
+test('a network that two clusters manage alike stays for the other one, whatever became of the first', async () => {
+  const managed = (name: string, address: string) => {
+    const network = { name: 'both', mode: 'none', addresses: [address] };
+    return { ...cluster(name, { network }), metadata: { name, namespace: name } };
+  };
+  const [one, two] = [managed('one', '10.17.6.0/24'), managed('two', '10.17.6.0/24')];
+  const inTwo = { ...machine('third', here().image), metadata: { name: 'third', namespace: 'two' } };
+  expect(await here().apply([one])).toMatchObject({ exitCode: 0 });
+  expect(await here().apply([two, inTwo])).toMatchObject({ exitCode: 0 });
+  const uuid = await here().virsh('net-uuid', 'both');
+  expect(await here().apply([managed('one', '10.17.7.0/24')])).toMatchObject({ exitCode: 4 });
+
+  await here().caplv.read(['delete', 'cluster', 'one', '--namespace=one']);
+
+  expect(await here().virsh('net-uuid', 'both')).toBe(uuid);
+  expect(await here().plan([inTwo])).toMatchObject({ exitCode: 0 });
+  await here().caplv.read(['delete', '-f', '-', '--now'], { input: manifest(two, inTwo) });
+  expect(await here().virsh('net-list', '--all', '--name')).not.toContain('both');
+  expect(await here().stateFiles()).toEqual([]);
+});

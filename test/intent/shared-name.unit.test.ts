@@ -29,6 +29,12 @@ test('so it is with a pool', () => {
   expect(undisputed(mine, theirs)).toEqual({ ...mine, pool: { name: 'fast' } });
 });
 
+test('only the one counts whose it is, and not another that lost to it', () => {
+  const loser = { cluster: 'team/loser', site: site(OTHER_LAN) };
+  expect(disputeOver(site(LAN), [...older(site(LAN)), loser])).toBeUndefined();
+  expect(disputeOver(site(OTHER_LAN), [...older(site(LAN)), loser])?.message).toContain('team/older');
+});
+
 test.each([
   ['alike, also by a default that one of them spells out', { ...LAN, dhcp: true }, LAN],
   ['under names of their own', { ...LAN, name: 'mine' }, OTHER_LAN],

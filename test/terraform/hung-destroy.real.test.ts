@@ -45,7 +45,7 @@ test.each(['warm', 'fork'] as const)(
       providerMode,
       providers,
       limits: { total: 8, perKey: 8 },
-      providerDeleteMs: 500,
+      providerDeleteMs: 3_000,
     });
     onTestFinished(() => terraform.close());
     const dir = await scratchDir();

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const LIMITS = { limitMs: 20_000, lockTimeoutMs: 10_000, stallMs: 60_000, deleteMs: 300_000 };
+const LIMITS = { limitMs: 20_000, applies: true, lockTimeoutMs: 10_000, stallMs: 60_000, deleteMs: 300_000 };
 
 function change(type: 'apply_start' | 'apply_complete', resource: string): Message {
   return { type, at: 0, change: { address: `${resource}.r`, type: resource, name: 'r', action: 'create' } };

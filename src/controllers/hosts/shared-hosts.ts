@@ -55,12 +55,16 @@ export class SharedHosts {
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
   async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
     const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
-    // A Cluster that goes has the say over its names until it is gone, also when nothing of it is to be there any more.
     const isToStay = ({ metadata }: Cluster) =>
       !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
-    const sites = named.flatMap(({ owner, site }, index) =>
-      isToStay(owner) ? undisputed(site, named.slice(0, index)) : [],
-    );
+    const isUsed = ({ metadata }: Cluster) =>
+      machines.some((one) => isOfCluster(one, metadata) && one.status?.providerStatus?.pinned?.uri === uri);
+    const sites = named.flatMap(({ owner, site }, index) => {
+      if (!isToStay(owner)) return [];
+      // What a Cluster that goes has managed goes first, before it is another's: but not from under the other's machines.
+      const older = named.slice(0, index).filter((other) => isToStay(other.owner) || !isUsed(owner));
+      return undisputed(site, older);
+    });
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;
       const image = pinned && imageOf(pinned);

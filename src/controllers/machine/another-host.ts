@@ -1,6 +1,7 @@
 /** A machine that could not be made for a reason of its host is not bound to that host: the next reconcile places it anew. */
 
 import { CaplvError, type ErrorCode, Transient } from '../../errors.ts';
+import { DisputedHost } from './machine-host.ts';
 import type { MachineParts } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
@@ -27,7 +28,8 @@ export async function orElsewhere<T>(
   try {
     return await work();
   } catch (error) {
-    const isOfTheHost = error instanceof CaplvError && OF_THE_HOST.has(error.code);
+    const isOfTheHost =
+      error instanceof DisputedHost || (error instanceof CaplvError && OF_THE_HOST.has(error.code));
     const isNew = scope.providerStatus.appliedHash === undefined;
     if (!isOfTheHost || !isNew || !parts.resolver.passOver(placed)) throw error;
     if (!(await isRemoved(parts, placed))) throw error;

@@ -37,7 +37,7 @@ export async function applyMachine(
   scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
   // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
   const made = exists ? scope.providerStatus.pinned : undefined;
-  if (!exists) await scope.step('HostReady', () => awaitUndisputed(parts, placed));
+  await awaitUndisputed(parts, scope, placed);
   actuator.foresee(intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved, made);

@@ -13,15 +13,25 @@ import type { MachineParts } from './machine-parts.ts';
 import type { MachineScope } from './machine-scope.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 
-/** A new Machine of a Cluster would else get what another Cluster has made of the network or pool. */
+/** A host on which an older Cluster manages a network or pool otherwise than the Machine's own. */
+export class DisputedHost extends Transient {}
+
+/**
+ * A new Machine would else get what another Cluster has made of the network or pool.
+ * @throws DisputedHost
+ */
 export async function awaitUndisputed(
   { hosts }: MachineParts,
+  scope: MachineScope,
   { cluster, site }: PlacedMachine,
 ): Promise<void> {
-  const dispute = cluster && (await hosts.disputeOver(cluster, site));
-  if (!dispute) return;
-  const fix = 'see the Cluster of this Machine; the Machine goes on when its Cluster does';
-  throw new Transient({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
+  if (!cluster || scope.providerStatus.appliedHash !== undefined) return;
+  await scope.step('HostReady', async () => {
+    const dispute = await hosts.disputeOver(cluster, site);
+    if (!dispute) return;
+    const fix = 'see the Cluster of this Machine; the Machine goes on when its Cluster does';
+    throw new DisputedHost({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
+  });
 }
 
 /** What machines share on the host; `made`: what this one still stands on. Returns how the host then looks. */
