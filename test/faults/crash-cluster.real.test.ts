@@ -12,7 +12,7 @@ import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES } from './lives.
 import { record } from './record.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
-const soon = { timeout: 120_000, interval: 200 };
+const soon = { timeout: 240_000, interval: 200 };
 const namespace = 'default';
 
 let lab: ClusterLab;
