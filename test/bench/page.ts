@@ -24,7 +24,7 @@ const MISSED = `Where "one run, warm provider", or one plan with it, does not re
 start, its graph, and its state, which a machine that is only made by virsh does not have. What would lift creation in numbers is a provider
 that defines a domain without starting it: 0.8.3 starts each and ends it again. Of 0.70 s of CPU that a machine of a fleet took in all
 (process accounting over 100 machines, once, at an earlier commit), QEMU had 0.24, the API server 0.12, libvirtd 0.09, terraform 0.08,
-CAPLV 0.07, the provider 0.04, etcd and virsh 0.03 each. To start terraform from a process of 250 MB costs 8 ms more than from a small one, in every way here that has a warm provider.
+CAPLV 0.07, the provider 0.04, etcd and virsh 0.03 each. To start terraform from a process of 250 MB costs 8 ms more than from a small one, in every way here that has a warm provider. That, and its garbage, is likely what a machine of a large fleet costs more than one of a small fleet: the process is larger then.
 `;
 
 /** Into directory `docs`. */
