@@ -14,8 +14,8 @@ export default defineConfig({
     cleanDir: true,
     codeSplitting: {
       groups: [
-        { name: 'cli', test: /src\/cli\.ts$/, priority: 2 },
-        { name: 'look', test: /src\/cli\/get-command\.ts$/, priority: 1 },
+        { name: 'cli', test: /src\/cli\/program\.ts$/, priority: 2 },
+        { name: 'look', test: /src\/cli\/commands\/get\.ts$/, priority: 1 },
       ],
     },
   },

@@ -16,5 +16,5 @@ if (major < 22 || (major === 22 && minor < 19)) {
 process.umask(0o077);
 // What is loaded is compiled once and kept (measured: --version 0.30 → 0.065 s of CPU time).
 enableCompileCache();
-const { main } = await import('./cli.ts');
+const { main } = await import('./cli/program.ts');
 process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { HEALTH_REASONS } from '../src/controllers/health/health-reasons.ts';
+import { HEALTH_REASONS } from '../src/controllers/machine-health-check/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 
 const page = readFileSync(new URL('../docs/troubleshooting.md', import.meta.url), 'utf8');

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { command, type Finish } from './command-group.ts';
-import { filenames, flag, kubeconfig, output } from './flag.ts';
+import { filenames, flag, kubeconfig, output } from './options.ts';
 
 /** Written out: the schemas of the kinds are not loaded for help. */
 const KIND_NAMES =
@@ -15,7 +15,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(flag('--allow-replace', 'let a domain or disk be replaced; what is on it is lost'))
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
-      finish(await (await import('./apply.ts')).apply(self.optsWithGlobals())),
+      finish(await (await import('./commands/apply.ts')).apply(self.optsWithGlobals())),
     );
 
   command(program, 'plan', 'show what apply would change; exit 0 for nothing, 2 for changes')
@@ -23,7 +23,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
-      finish(await (await import('./plan.ts')).plan(self.optsWithGlobals())),
+      finish(await (await import('./commands/plan.ts')).plan(self.optsWithGlobals())),
     );
 
   command(program, 'get', 'list objects')
@@ -33,7 +33,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(flag('-A, --all-namespaces', 'of all namespaces'))
     .addOption(kubeconfig())
     .action(async (kind, name, _, self: Command) =>
-      finish(await (await import('./get-command.ts')).getCommand(kind, name, self.optsWithGlobals())),
+      finish(await (await import('./commands/get.ts')).getCommand(kind, name, self.optsWithGlobals())),
     );
 
   addDescribe(program, finish);
@@ -53,14 +53,14 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(flag('--ignore-not-found', 'a name that is not there is no error'))
     .addOption(kubeconfig())
     .action(async (kind, names, _, self: Command) =>
-      finish(await (await import('./delete.ts')).remove(kind, names, self.optsWithGlobals())),
+      finish(await (await import('./commands/delete.ts')).remove(kind, names, self.optsWithGlobals())),
     );
 
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')
     .argument('<name>')
     .addOption(flag('--print', 'print the virsh command in place of running it'))
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./console.ts')).openConsole(name, self.optsWithGlobals())),
+      finish(await (await import('./commands/console.ts')).openConsole(name, self.optsWithGlobals())),
     );
 }
 
@@ -71,13 +71,17 @@ function addDescribe(program: Command, finish: Finish): void {
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./describe.ts')).describeMachine(name, self.optsWithGlobals())),
+      finish(
+        await (await import('./commands/describe-machine.ts')).describeMachine(name, self.optsWithGlobals()),
+      ),
     );
   command(describe, 'cluster', 'the tree of its machines, each with why it is not ready')
     .argument('<name>')
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./describe-cluster.ts')).describeCluster(name, self.optsWithGlobals())),
+      finish(
+        await (await import('./commands/describe-cluster.ts')).describeCluster(name, self.optsWithGlobals()),
+      ),
     );
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { command, type Finish } from './command-group.ts';
-import { filenames, flag, output } from './flag.ts';
+import { filenames, flag, output } from './options.ts';
 
 export function addServiceCommands(program: Command, finish: Finish): void {
   program
@@ -11,7 +11,7 @@ export function addServiceCommands(program: Command, finish: Finish): void {
     .argument('<name>')
     .addOption(filenames().makeOptionMandatory())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./register.ts')).register(name, self.optsWithGlobals())),
+      finish(await (await import('./commands/register.ts')).register(name, self.optsWithGlobals())),
     );
 
   command(program, 'controller', 'run the controllers until stopped, over a cluster or the local store')
@@ -45,7 +45,7 @@ export function addServiceCommands(program: Command, finish: Finish): void {
     )
     .addOption(flag('--log-format <format>', 'json or pretty (json)').choices(['json', 'pretty']))
     .action(async (_, self: Command) =>
-      finish(await (await import('./controller.ts')).controller(self.optsWithGlobals())),
+      finish(await (await import('./commands/controller.ts')).controller(self.optsWithGlobals())),
     );
 
   command(program, 'doctor', 'check terraform, provider, libvirt, KVM, pool and network')
@@ -53,6 +53,6 @@ export function addServiceCommands(program: Command, finish: Finish): void {
     .addOption(flag('--pool <name>', 'pool to look for (default)'))
     .addOption(flag('--network <name>', 'network to look for (default)'))
     .action(async (_, self: Command) =>
-      finish(await (await import('./doctor.ts')).doctor(self.optsWithGlobals())),
+      finish(await (await import('./commands/doctor.ts')).doctor(self.optsWithGlobals())),
     );
 }

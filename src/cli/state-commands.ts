@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { command, type Finish } from './command-group.ts';
-import { flag, kubeconfig, output } from './flag.ts';
+import { flag, kubeconfig, output } from './options.ts';
 
 export function addStateCommands(program: Command, finish: Finish): void {
   command(
@@ -14,7 +14,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .addOption(output('wide', 'json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
-      finish(await (await import('./orphans.ts')).orphans(self.optsWithGlobals())),
+      finish(await (await import('./commands/orphans.ts')).orphans(self.optsWithGlobals())),
     );
 
   const exporting = program.command('export').description('write an object as plain Terraform');
@@ -22,7 +22,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .argument('<name>')
     .argument('<dir>', 'new or empty directory')
     .action(async (name, dir, _, self: Command) =>
-      finish(await (await import('./export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
+      finish(await (await import('./commands/export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
     );
 
   const state = program
@@ -33,13 +33,13 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .argument(...of)
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./state.ts')).pullState(name, self.optsWithGlobals())),
+      finish(await (await import('./commands/state.ts')).pullState(name, self.optsWithGlobals())),
     );
   command(state, 'list', 'addresses of the resources in it')
     .argument(...of)
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./state.ts')).listState(name, self.optsWithGlobals())),
+      finish(await (await import('./commands/state.ts')).listState(name, self.optsWithGlobals())),
     );
   command(state, 'show', 'attributes of its resources, or of one, without secrets')
     .argument(...of)
@@ -47,20 +47,26 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, address, _, self: Command) =>
-      finish(await (await import('./state.ts')).showState(name, address, self.optsWithGlobals())),
+      finish(await (await import('./commands/state.ts')).showState(name, address, self.optsWithGlobals())),
     );
   command(state, 'history', 'serials of it that are kept, latest first')
     .argument(...of)
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
-      finish(await (await import('./state-history.ts')).stateHistory(name, self.optsWithGlobals())),
+      finish(await (await import('./commands/state-history.ts')).stateHistory(name, self.optsWithGlobals())),
     );
   command(state, 'restore', 'put a kept serial in its place, and show what a plan of the machine then says')
     .argument(...of)
     .argument('<serial>', 'as history lists it')
     .addOption(kubeconfig())
     .action(async (name, serial, _, self: Command) =>
-      finish(await (await import('./state-history.ts')).restoreState(name, serial, self.optsWithGlobals())),
+      finish(
+        await (await import('./commands/state-history.ts')).restoreState(
+          name,
+          serial,
+          self.optsWithGlobals(),
+        ),
+      ),
     );
 }

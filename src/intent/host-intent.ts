@@ -1,8 +1,8 @@
 /** The HostIntent of one host: the union of what all Clusters manage there and of the images that Machines use there. */
 
 import type { HostIntent, ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
-import type { ClusterNetwork, ClusterPool } from '../api/cluster-provider-spec.ts';
-import type { HostFacts } from '../libvirt/facts.ts';
+import type { ClusterNetwork, ClusterPool } from '../api/kinds/cluster-provider-spec.ts';
+import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { Site } from './site.ts';
 
 /** An image that a machine uses, as pinned in its status. */

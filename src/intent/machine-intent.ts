@@ -7,7 +7,7 @@ import type {
   SeedIntent,
   VolumeRef,
 } from '../../stacks/intent.ts';
-import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/machine-provider-spec.ts';
+import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/kinds/machine-provider-spec.ts';
 import { domainName, type MachineIdentity, ownershipMark, shortHash, volumeName } from './names.ts';
 import type { Site } from './site.ts';
 

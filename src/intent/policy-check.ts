@@ -2,8 +2,8 @@
 
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { LibvirtClusterProviderSpec } from '../api/cluster-provider-spec.ts';
-import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import type { LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
+import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { redactUri } from '../libvirt/uri.ts';
 import { parseImageURI } from './image.ts';
 import { readVolumeName } from './names.ts';

@@ -5,11 +5,11 @@
  */
 
 import type { ImageIntent, MachineIntent, SeedIntent } from '../../stacks/intent.ts';
-import type { Pinned } from '../api/machine.ts';
-import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+import type { Pinned } from '../api/kinds/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
-import { virshCommand } from '../libvirt/command.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
+import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';

@@ -4,8 +4,8 @@ import type {
   ClusterNetwork,
   ClusterPool,
   LibvirtClusterProviderSpec,
-} from '../api/cluster-provider-spec.ts';
-import type { LibvirtMachineProviderSpec } from '../api/machine-provider-spec.ts';
+} from '../api/kinds/cluster-provider-spec.ts';
+import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
 
 export interface Site {

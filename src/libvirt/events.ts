@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Command, virshCommand } from './command.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Virsh } from './virsh.ts';
+import { type Command, virshCommand } from './virsh-command.ts';
 
 export type DomainEvent =
   /**

@@ -1,12 +1,12 @@
 /** All on a host that somebody could have left behind: domains, volumes, and reservations of addresses. */
 
-import type { Command } from './command.ts';
-import type { Definitions } from './definitions.ts';
 import type { DomainDefinition } from './domain.ts';
-import { parseVolumeList, type VolumeFacts } from './facts.ts';
-import { parseDomainList, parseNames } from './observe.ts';
+import type { Definitions } from './domain-cache.ts';
+import { parseDomainList, parseNames } from './domain-query.ts';
+import { parseVolumeList, type VolumeFacts } from './host-facts.ts';
 import { parseReservations, type Reservation } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
 
 export interface HostInventory {
   readonly domains: readonly DomainDefinition[];

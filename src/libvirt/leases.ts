@@ -1,6 +1,6 @@
 import { type DomainAddress, isReachable } from './addresses.ts';
-import type { Command } from './command.ts';
 import type { RunOptions, Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
 
 /** A DHCP lease of a libvirt network. */
 export interface Lease {

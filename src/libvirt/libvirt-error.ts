@@ -3,7 +3,7 @@
  * `unreachable` and `timeout` may pass by themselves, the others need a person or a different request.
  */
 
-import { virshCommand } from './command.ts';
+import { virshCommand } from './virsh-command.ts';
 
 export type LibvirtErrorCode =
   /** No connection, or a connection lost. */

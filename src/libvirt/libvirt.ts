@@ -1,14 +1,14 @@
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
-import { Definitions } from './definitions.ts';
 import type { DomainObservation } from './domain.ts';
+import { Definitions } from './domain-cache.ts';
+import { askFor, observeDomain, observeDomains } from './domain-query.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
-import { type FactsOptions, type HostFacts, hostFacts } from './facts.ts';
+import { type FactsOptions, type HostFacts, hostFacts } from './host-facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
-import { removeDomain, removeInactive, removeVolume } from './leftovers.ts';
-import { askFor, observeDomain, observeDomains } from './observe.ts';
 import { poolSpace } from './pool-space.ts';
+import { removeDomain, removeInactive, removeVolume } from './remove.ts';
 import { removeReservations } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findDomain } from './domain-query.ts';
 import { domainEvents } from './events.ts';
 import type { LibvirtError } from './libvirt-error.ts';
-import { findDomain } from './observe.ts';
 import type { Answer, Virsh } from './virsh.ts';
 
 export interface ShutdownOptions {

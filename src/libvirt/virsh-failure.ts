@@ -1,7 +1,7 @@
-import { virshCommand } from './command.ts';
+import type { Ended } from '../system/subprocess.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import type { Ended } from './run-to-end.ts';
 import { redactText, redactUri } from './uri.ts';
+import { virshCommand } from './virsh-command.ts';
 
 interface Asking {
   /** With its password, which is in no error. */

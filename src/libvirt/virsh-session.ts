@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { type Ended, killGroup } from './run-to-end.ts';
+import { type Ended, killGroup } from '../system/subprocess.ts';
 
 /** What a session answered: as a process that runs the script would have. */
 export type Spoken = Pick<Ended, 'stdout' | 'stderr' | 'timedOut' | 'isCanceled'>;

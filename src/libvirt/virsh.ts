@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { traced } from '../tracing.ts';
-import { type Command, quoteCommand } from './command.ts';
+import { type Ended, runToEnd } from '../system/subprocess.ts';
+import { traced } from '../telemetry/spans.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import { type Ended, runToEnd } from './run-to-end.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
+import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
 import { type AskOptions, type Spoken, VirshSession } from './virsh-session.ts';
 

@@ -1,5 +1,5 @@
-import type { Command } from './command.ts';
 import type { RunOptions, Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
 import { XmlElement } from './xml.ts';
 
 export interface Volume {

@@ -6,11 +6,11 @@
 import { EventEmitter, on } from 'node:events';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import { CaplvError, Transient } from '../errors.ts';
-import { Lock } from '../terraform/lock.ts';
+import { Lock } from '../system/file-lock.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId, notWritable } from './installation.ts';
-import { parseLabelSelector } from './label-selector.ts';
 import type {
   ApplyOptions,
   KubeObject,

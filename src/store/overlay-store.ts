@@ -1,6 +1,6 @@
 /** A store as it would be once some objects were applied, for looking ahead. Read-only. */
 
-import { parseLabelSelector } from './label-selector.ts';
+import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ListOptions, ObjectKey, ResourceKind, Store, WatchEvent } from './store.ts';
 
 /** What an overlay lies on. */

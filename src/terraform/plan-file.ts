@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transient } from '../errors.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './format/plan.ts';
 import type { Workspace } from './workspace.ts';
 
 /**

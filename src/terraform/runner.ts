@@ -1,22 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transient } from '../errors.ts';
-import { traced, tracedSince } from '../tracing.ts';
-import { appliedChanges } from './apply-result.ts';
+import { Lock } from '../system/file-lock.ts';
+import { traced, tracedSince } from '../telemetry/spans.ts';
+import { type RunLimits, RunSlots } from './concurrency.ts';
 import { type Environment, terraformEnvironment } from './environment.ts';
-import { ForkedProvider } from './forked-provider.ts';
-import { initLock, needsInit } from './initialization.ts';
-import { Lock } from './lock.ts';
-import { holderFromLockInfo, type LockHolder } from './lock-holder.ts';
-import { lostProvider } from './lost-provider.ts';
-import type { ProviderHost } from './provider-host.ts';
-import type { ProviderHosts } from './provider-hosts.ts';
-import { CONFINED, type RunOutcome, type RunRequest, run } from './run.ts';
-import { type RunEvent, RunEvents } from './run-event.ts';
-import { type RunLimits, RunSlots } from './run-slots.ts';
-import type { TerraformBinary } from './terraform-binary.ts';
+import { appliedChanges } from './format/apply-result.ts';
+import { holderFromLockInfo, type LockHolder } from './format/lock-info.ts';
+import { initLock, needsInit } from './init.ts';
+import type { TerraformBinary } from './install/terraform.ts';
+import { CONFINED, type RunOutcome, type RunRequest, run } from './process.ts';
+import { ForkedProvider } from './provider/forked.ts';
+import { lostProvider } from './provider/loss.ts';
+import type { ProviderHosts } from './provider/pool.ts';
+import type { ProviderHost } from './provider/process.ts';
+import { CONNECTED, Watchdog } from './provider/watchdog.ts';
+import { type RunEvent, RunEvents } from './run-events.ts';
 import { failureOf, TerraformError } from './terraform-error.ts';
-import { CONNECTED, Watchdog } from './watchdog.ts';
 import { paths, type Workspace } from './workspace.ts';
 
 /** One use of terraform in a workspace that is locked and has its configuration. */

@@ -2,7 +2,7 @@
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseState } from './state.ts';
+import { parseState } from './format/state.ts';
 
 export interface KeptState {
   readonly serial: number;

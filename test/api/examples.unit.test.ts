@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type Cluster, clusterProviderSpec } from '../../src/api/cluster.ts';
-import { type Machine, machineProviderSpec } from '../../src/api/machine.ts';
-import { loadManifests } from '../../src/api/manifest-files.ts';
+import { type Cluster, clusterProviderSpec } from '../../src/api/kinds/cluster.ts';
+import { type Machine, machineProviderSpec } from '../../src/api/kinds/machine.ts';
+import { loadManifests } from '../../src/api/manifest/load.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../deploy/examples');
 

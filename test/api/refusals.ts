@@ -1,6 +1,6 @@
 /** What must be refused, by us before anything runs and by an API server that has our CRDs. One list for both. */
 
-import { API_VERSION } from '../../src/api/group.ts';
+import { API_VERSION } from '../../src/api/schema/group.ts';
 
 export interface Refusal {
   readonly what: string;

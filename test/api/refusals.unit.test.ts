@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { parseManifests } from '../../src/api/manifest.ts';
-import { ManifestError } from '../../src/api/manifest-error.ts';
+import { ManifestError } from '../../src/api/manifest/error.ts';
+import { parseManifests } from '../../src/api/manifest/parse.ts';
 import { REFUSALS } from './refusals.ts';
 
 describe('refused before anything runs, with the field at fault', () => {

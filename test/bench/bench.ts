@@ -8,7 +8,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { formatTable } from '../../src/cli/table.ts';
+import { formatTable } from '../../src/cli/output/table.ts';
 import { binDirectory } from '../lab/terraform-binary.ts';
 import { terraformrcPath } from '../lab/terraform-provider.ts';
 import type { Benchmark, Size } from './benchmark.ts';

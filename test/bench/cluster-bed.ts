@@ -1,13 +1,13 @@
 /** A libvirt host, an API server and a controller process on them, for benchmarks of many machines. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { Informer } from '../../src/kube/informer.ts';
-import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
-import { createLogger } from '../../src/kube/log.ts';
-import { Metrics } from '../../src/kube/metrics.ts';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { Informer } from '../../src/kube/runtime/informer.ts';
+import { KubernetesStore } from '../../src/kube/runtime/kubernetes-store.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { Lab } from '../lab/lab.ts';
 import type { Bench } from './benchmark.ts';
 import { bedOf } from './standalone-bed.ts';

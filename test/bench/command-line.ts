@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { MachineKind } from '../../src/api/machine.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { type Benchmark, timed } from './benchmark.ts';
 import { standaloneBed } from './standalone-bed.ts';
 import { PROGRAM } from './subjects.ts';

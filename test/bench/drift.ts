@@ -4,8 +4,8 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 20);
 const POLL_MS = 10;

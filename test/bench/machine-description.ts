@@ -2,8 +2,8 @@
 
 import { cpus, release, totalmem } from 'node:os';
 import { execa } from 'execa';
-import { findProvider } from '../../src/terraform/provider-binary.ts';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
 
 export interface MachineDescription {
   readonly cpu: string;

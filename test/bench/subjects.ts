@@ -3,8 +3,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { MachineKind } from '../../src/api/machine.ts';
-import type { LocalEngine } from '../../src/engine.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import type { LocalEngine } from '../../src/app/engine.ts';
 import { domainName } from '../../src/intent/names.ts';
 import { type Bed, manifest, type PlainTerraform, type VirshByHand, virsh } from './ways.ts';
 

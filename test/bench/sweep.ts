@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MachineKind } from '../../src/api/machine.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { type Benchmark, forEachOf } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';
 import { resync } from './fleet-work.ts';

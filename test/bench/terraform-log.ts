@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
 
 /** Never: something is broken. */
 const PATIENCE_MS = 120_000;

@@ -3,9 +3,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { MachineKind } from '../../src/api/machine.ts';
-import { configOf } from '../../src/config.ts';
-import { type LocalEngine, openEngine } from '../../src/engine.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { configOf } from '../../src/app/config.ts';
+import { type LocalEngine, openEngine } from '../../src/app/engine.ts';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
 

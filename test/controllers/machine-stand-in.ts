@@ -1,9 +1,9 @@
 /** What the Machine controller does, without any machine: holds the object, says that it is ready, and lets it go. */
 
-import { setCondition } from '../../src/api/condition.ts';
-import { FINALIZER } from '../../src/api/group.ts';
-import { MachineKind } from '../../src/api/machine.ts';
-import type { Reconcile } from '../../src/kube/controller.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { setCondition } from '../../src/api/schema/condition.ts';
+import { FINALIZER } from '../../src/api/schema/group.ts';
+import type { Reconcile } from '../../src/kube/runtime/controller.ts';
 import type { Store } from '../../src/store/store.ts';
 
 export function standInForMachines(store: Store): Reconcile {

@@ -1,18 +1,18 @@
 /** The set controllers as a process runs them: woken by watches only. Machines are stood in for. */
 
 import { expect, vi } from 'vitest';
-import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/machine-deployment.ts';
-import { MachineSetKind } from '../../src/api/machine-set.ts';
-import { MachineDeploymentController } from '../../src/controllers/machine-deployment.ts';
-import { MachineSetController } from '../../src/controllers/machine-set.ts';
-import { ownersConcerned } from '../../src/controllers/replicas/members.ts';
-import { Controller } from '../../src/kube/controller.ts';
-import type { Informer } from '../../src/kube/informer.ts';
-import { Manager } from '../../src/kube/manager.ts';
-import { Metrics } from '../../src/kube/metrics.ts';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
+import { MachineSetKind } from '../../src/api/kinds/machine-set.ts';
+import { MachineDeploymentController } from '../../src/controllers/machine-deployment/controller.ts';
+import { MachineSetController } from '../../src/controllers/machine-set/controller.ts';
+import { ownersConcerned } from '../../src/controllers/shared/claim-members.ts';
+import { Controller } from '../../src/kube/runtime/controller.ts';
+import type { Informer } from '../../src/kube/runtime/informer.ts';
+import { Manager } from '../../src/kube/runtime/manager.ts';
 import type { Store } from '../../src/store/store.ts';
-import { capturedLog } from '../kube/log-lines.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { capturedLog } from '../telemetry/log-lines.ts';
 import { standInForMachines } from './machine-stand-in.ts';
 import { key, NAMESPACE } from './world.ts';
 

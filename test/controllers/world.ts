@@ -1,13 +1,13 @@
 /** A local store in a directory of the test's own, the controllers over it, and a stand-in for what happens to machines. */
 
-import { admit } from '../../src/api/admission.ts';
-import { setCondition } from '../../src/api/condition.ts';
-import { API_VERSION, FINALIZER } from '../../src/api/group.ts';
-import { type Machine, MachineKind, type MachineStatus } from '../../src/api/machine.ts';
-import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/machine-deployment.ts';
-import { type MachineSet, MachineSetKind } from '../../src/api/machine-set.ts';
-import { MachineDeploymentController } from '../../src/controllers/machine-deployment.ts';
-import { MachineSetController } from '../../src/controllers/machine-set.ts';
+import { admit } from '../../src/api/kinds/admission.ts';
+import { type Machine, MachineKind, type MachineStatus } from '../../src/api/kinds/machine.ts';
+import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
+import { type MachineSet, MachineSetKind } from '../../src/api/kinds/machine-set.ts';
+import { setCondition } from '../../src/api/schema/condition.ts';
+import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
+import { MachineDeploymentController } from '../../src/controllers/machine-deployment/controller.ts';
+import { MachineSetController } from '../../src/controllers/machine-set/controller.ts';
 import { Transient } from '../../src/errors.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { ObjectKey, ObjectMeta, ResourceKind, Store } from '../../src/store/store.ts';

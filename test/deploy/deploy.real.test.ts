@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { KubeEvent } from '../../src/kube/events.ts';
+import type { KubeEvent } from '../../src/kube/runtime/events.ts';
 import { DeployLab } from './deploy-lab.ts';
 import { objectOf } from './manifests.ts';
 import { metricNames } from './metric-names.ts';

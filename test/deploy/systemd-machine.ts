@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa, type Result } from 'execa';
 import { vi } from 'vitest';
-import { PROGRAM } from '../controller/controller-process.ts';
+import { PROGRAM } from '../cluster/controller-process.ts';
 import { DEPLOY } from './manifests.ts';
 
 const SCRIPT = join(import.meta.dirname, 'systemd-machine.sh');

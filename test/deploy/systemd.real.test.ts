@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { PROGRAM } from '../controller/controller-process.ts';
+import { PROGRAM } from '../cluster/controller-process.ts';
 import { Lab } from '../lab/lab.ts';
 import { PROVIDER } from './rootfs.ts';
 import { SystemdMachine } from './systemd-machine.ts';

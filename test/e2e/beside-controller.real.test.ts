@@ -1,7 +1,7 @@
 /** A person's commands and a controller over the same local store, as on a host with the systemd unit. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { MachineKind } from '../../src/api/machine.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import { scratchDir } from '../terraform/scratch.ts';
 import { Caplv, userEnvironment } from './caplv.ts';

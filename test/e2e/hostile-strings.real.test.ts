@@ -7,7 +7,7 @@ import { copyFile, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { Random } from '../faults/random.ts';
 import {
   hostileMachine,

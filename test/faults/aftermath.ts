@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { ClusterLab } from '../controller/cluster-lab.ts';
-import type { ControllerProcess } from '../controller/controller-process.ts';
+import type { ClusterLab } from '../cluster/cluster-lab.ts';
+import type { ControllerProcess } from '../cluster/controller-process.ts';
 import type { Churn } from './churn.ts';
 import { remains } from './cluster-facts.ts';
 import type { FaultPoints } from './fault-points.ts';

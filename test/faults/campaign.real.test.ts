@@ -6,9 +6,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { MachineKind } from '../../src/api/machine.ts';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { PROGRAM } from '../e2e/caplv.ts';
 import { expectNothingLeft } from './aftermath.ts';
 import { Churn } from './churn.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { type MachineSet, MachineSetKind } from '../../src/api/machine-set.ts';
-import type { ClusterLab } from '../controller/cluster-lab.ts';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { type MachineSet, MachineSetKind } from '../../src/api/kinds/machine-set.ts';
+import type { ClusterLab } from '../cluster/cluster-lab.ts';
 import type { Random } from './random.ts';
 
 const SETS = ['red', 'green', 'blue', 'grey'];

@@ -1,8 +1,8 @@
-import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { SecretKind } from '../../src/api/secret.ts';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { SecretKind } from '../../src/api/kinds/secret.ts';
 import { domainName, isImageVolume } from '../../src/intent/names.ts';
-import { LeaseKind } from '../../src/kube/lease.ts';
-import type { ClusterLab } from '../controller/cluster-lab.ts';
+import { LeaseKind } from '../../src/kube/client/lease.ts';
+import type { ClusterLab } from '../cluster/cluster-lab.ts';
 
 const STATE = /^tfstate-(.+)-caplv$/;
 

@@ -1,11 +1,11 @@
 /** The controller and what it started are killed at each step of a machine's life in a cluster, and it is started again. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { StateSecret } from '../../src/actuator/state-secret.ts';
-import { MachineKind } from '../../src/api/machine.ts';
-import { parseState } from '../../src/terraform/state.ts';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { KeptController } from '../controller/kept-controller.ts';
+import { StateSecret } from '../../src/actuator/state/state-secret.ts';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { parseState } from '../../src/terraform/format/state.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { KeptController } from '../cluster/kept-controller.ts';
 import { differences, remains } from './cluster-facts.ts';
 import { FaultPoints } from './fault-points.ts';
 import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES } from './lives.ts';

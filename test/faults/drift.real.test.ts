@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { record } from './record.ts';
 
 const soon = { timeout: 120_000, interval: 100 };

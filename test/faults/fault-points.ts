@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import type { Lab } from '../lab/lab.ts';
 
 export type Victim = 'caplv' | 'terraform' | 'provider';

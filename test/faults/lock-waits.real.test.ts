@@ -13,7 +13,7 @@ import { useStandalone } from '../e2e/standalone.ts';
 import { scratchDir } from '../terraform/scratch.ts';
 import { record } from './record.ts';
 
-const HOLDER = join(import.meta.dirname, '../terraform/lock-holder-process.ts');
+const HOLDER = join(import.meta.dirname, '../system/lock-holder-process.ts');
 const SOON = { timeout: 60_000, interval: 100 };
 const SINCE = String.raw`since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*`;
 

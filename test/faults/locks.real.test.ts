@@ -5,12 +5,12 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StaleLocks } from '../../src/actuator/stale-locks.ts';
-import { Client } from '../../src/kube/client.ts';
-import { loadConnection } from '../../src/kube/kubeconfig.ts';
-import { type Lease, LeaseKind } from '../../src/kube/lease.ts';
-import { type Pod, type PodIdentity, PodKind, podNamed } from '../../src/kube/pod.ts';
-import type { RunEvent } from '../../src/terraform/run-event.ts';
+import { StaleLocks } from '../../src/actuator/state/stale-leases.ts';
+import { Client } from '../../src/kube/client/client.ts';
+import { loadConnection } from '../../src/kube/client/kubeconfig.ts';
+import { type Lease, LeaseKind } from '../../src/kube/client/lease.ts';
+import { type Pod, type PodIdentity, PodKind, podNamed } from '../../src/kube/client/pod.ts';
+import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { record } from './record.ts';
 

@@ -2,8 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { TcpProxy } from '../kube/tcp-proxy.ts';
 import { record } from './record.ts';
 

@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess, PROGRAM } from '../controller/controller-process.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess, PROGRAM } from '../cluster/controller-process.ts';
 import { record } from './record.ts';
 import { SlowImage } from './slow-image.ts';
 

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
-import { metricValue } from '../kube/metric-value.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
+import { metricValue } from '../telemetry/metric-value.ts';
 import { record } from './record.ts';
 import { SlowImage } from './slow-image.ts';
 

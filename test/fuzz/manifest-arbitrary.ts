@@ -2,13 +2,13 @@
 
 import fc from 'fast-check';
 import { stringify } from 'yaml';
-import { ClusterSpecSchema } from '../../src/api/cluster.ts';
-import { LibvirtClusterProviderSpecSchema } from '../../src/api/cluster-provider-spec.ts';
-import { API_VERSION } from '../../src/api/group.ts';
-import { MachineHealthCheckSpecSchema } from '../../src/api/machine-health-check.ts';
-import { LibvirtMachineProviderSpecSchema } from '../../src/api/machine-provider-spec.ts';
-import { MachineSpecSchema } from '../../src/api/machine-spec.ts';
-import { structuralSchema } from '../../src/api/structural-schema.ts';
+import { ClusterSpecSchema } from '../../src/api/kinds/cluster.ts';
+import { LibvirtClusterProviderSpecSchema } from '../../src/api/kinds/cluster-provider-spec.ts';
+import { MachineHealthCheckSpecSchema } from '../../src/api/kinds/machine-health-check.ts';
+import { LibvirtMachineProviderSpecSchema } from '../../src/api/kinds/machine-provider-spec.ts';
+import { MachineSpecSchema } from '../../src/api/kinds/machine-spec.ts';
+import { API_VERSION } from '../../src/api/schema/group.ts';
+import { structuralSchema } from '../../src/api/schema/structural-schema.ts';
 import { hostileText, hostileValue } from './hostile.ts';
 import { schemaArbitrary } from './schema-arbitrary.ts';
 

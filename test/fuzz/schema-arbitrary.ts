@@ -1,7 +1,7 @@
 /** Values that a schema of ours describes, but for the rules between fields, which no schema can say. */
 
 import fc from 'fast-check';
-import type { OpenAPI } from '../../src/api/structural-schema.ts';
+import type { OpenAPI } from '../../src/api/schema/structural-schema.ts';
 
 /** How often a field is given that need not be. */
 const GIVEN = { given: 1, absent: 3 };

@@ -1,9 +1,9 @@
 /** From a manifest to Terraform JSON, by the way that `caplv apply` takes, on hosts that have whatever is asked for. */
 
-import { admit } from '../../src/api/admission.ts';
-import { type Cluster, clusterProviderSpec } from '../../src/api/cluster.ts';
-import { type Machine, machineProviderSpec } from '../../src/api/machine.ts';
-import type { MachineSet } from '../../src/api/machine-set.ts';
+import { admit } from '../../src/api/kinds/admission.ts';
+import { type Cluster, clusterProviderSpec } from '../../src/api/kinds/cluster.ts';
+import { type Machine, machineProviderSpec } from '../../src/api/kinds/machine.ts';
+import type { MachineSet } from '../../src/api/kinds/machine-set.ts';
 import { hostIntent } from '../../src/intent/host-intent.ts';
 import { parseImageURI } from '../../src/intent/image.ts';
 import { poolOf } from '../../src/intent/machine-intent.ts';

@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { findProvider } from '../../src/terraform/provider-binary.ts';
-import { ProviderHost } from '../../src/terraform/provider-host.ts';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
+import { ProviderHost } from '../../src/terraform/provider/process.ts';
 import { type JsonObject, toText } from '../../stacks/json.ts';
 import { terraformEnvironment } from '../stacks/terraform-environment.ts';
 

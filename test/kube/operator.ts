@@ -4,15 +4,15 @@
  * It takes `spec.size` times 100 ms to paint one, and then says in the status who did it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from '../../src/kube/client.ts';
-import { Controller } from '../../src/kube/controller.ts';
-import { loadConnection } from '../../src/kube/kubeconfig.ts';
-import { KubernetesStore } from '../../src/kube/kubernetes-store.ts';
-import { LeaderElection } from '../../src/kube/leader-election.ts';
-import { createLogger } from '../../src/kube/log.ts';
-import { Manager } from '../../src/kube/manager.ts';
-import { Metrics } from '../../src/kube/metrics.ts';
-import { shutdownSignal } from '../../src/kube/shutdown-signal.ts';
+import { Client } from '../../src/kube/client/client.ts';
+import { loadConnection } from '../../src/kube/client/kubeconfig.ts';
+import { Controller } from '../../src/kube/runtime/controller.ts';
+import { KubernetesStore } from '../../src/kube/runtime/kubernetes-store.ts';
+import { LeaderElection } from '../../src/kube/runtime/leader-election.ts';
+import { Manager } from '../../src/kube/runtime/manager.ts';
+import { shutdownSignal } from '../../src/kube/runtime/signals.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { WidgetKind } from './widget.ts';
 
 const [kubeconfig, identity = 'operator', server] = process.argv.slice(2);

@@ -1,9 +1,9 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from '../../src/kube/client.ts';
-import { loadConnection } from '../../src/kube/kubeconfig.ts';
-import { Metrics } from '../../src/kube/metrics.ts';
+import { Client } from '../../src/kube/client/client.ts';
+import { loadConnection } from '../../src/kube/client/kubeconfig.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { installWidgets } from './widget.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '../../src/kube/client.ts';
+import type { Client } from '../../src/kube/client/client.ts';
 import type { KubeObject, ResourceKind } from '../../src/store/store.ts';
 
 /** A kind of our own, small enough to see through. */

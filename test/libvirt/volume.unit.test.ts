@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseVolumeList } from '../../src/libvirt/facts.ts';
+import { parseVolumeList } from '../../src/libvirt/host-facts.ts';
 import { parseVolume } from '../../src/libvirt/volume.ts';
 import { fixture } from './fixture.ts';
 

@@ -6,12 +6,12 @@
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type Machine, MachineKind } from '../../src/api/machine.ts';
-import { SecretKind } from '../../src/api/secret.ts';
-import { hasReason } from '../../src/kube/api-error.ts';
-import { LeaseKind } from '../../src/kube/lease.ts';
-import { ClusterLab } from '../controller/cluster-lab.ts';
-import { ControllerProcess } from '../controller/controller-process.ts';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { SecretKind } from '../../src/api/kinds/secret.ts';
+import { hasReason } from '../../src/kube/client/api-error.ts';
+import { LeaseKind } from '../../src/kube/client/lease.ts';
+import { ClusterLab } from '../cluster/cluster-lab.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
 import { PROGRAM } from '../e2e/caplv.ts';
 import { expectNothingLeft } from '../faults/aftermath.ts';
 import { Churn } from '../faults/churn.ts';

@@ -3,10 +3,10 @@
  * Prints a line of JSON for each event, and one for the provider's process number.
  */
 import { readFile } from 'node:fs/promises';
-import { findProvider } from '../../src/terraform/provider-binary.ts';
-import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
+import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
 
 const [dir = '', providerKey = '', config = ''] = process.argv.slice(2);
 const binary = await findTerraform();

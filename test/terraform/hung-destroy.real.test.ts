@@ -4,11 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { findProvider } from '../../src/terraform/provider-binary.ts';
-import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
-import type { RunEvent } from '../../src/terraform/run-event.ts';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
+import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
+import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { RunEvent } from '../../src/terraform/run-event.ts';
+import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { heldUp, providerOnly, realTerraform, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
 

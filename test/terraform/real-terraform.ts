@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { findProvider } from '../../src/terraform/provider-binary.ts';
-import { ProviderHosts } from '../../src/terraform/provider-hosts.ts';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
+import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
-import { findTerraform } from '../../src/terraform/terraform-binary.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
 

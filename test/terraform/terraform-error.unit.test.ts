@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Message } from '../../src/terraform/messages.ts';
+import type { Message } from '../../src/terraform/format/messages.ts';
 import { failureOf, TerraformError } from '../../src/terraform/terraform-error.ts';
 
 function failed(...diagnostics: { summary: string; detail: string; address?: string }[]) {

@@ -1,4 +1,4 @@
-import type { Machine } from '../../api/machine.ts';
+import type { Machine } from '../../api/kinds/machine.ts';
 import { domainName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { RunOptions } from '../../libvirt/virsh.ts';

@@ -2,7 +2,7 @@
 
 import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
-import type { MachineScope } from './machine-scope.ts';
+import type { MachineScope } from './scope.ts';
 
 /** What was asked for, in a few words for an event; undefined: nothing that was not applied. */
 export function changeAskedFor(scope: MachineScope, { intent }: ResolvedMachine): string | undefined {

@@ -1,11 +1,11 @@
 /** A Machine that says plan-only: nothing is applied that nobody approved. */
 
-import { planReport } from '../../actuator/plan-report.ts';
+import { planReport } from '../../actuator/plan/report.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
-import type { Drift } from '../repair/drift.ts';
-import type { MachineParts } from './machine-parts.ts';
-import type { MachineScope } from './machine-scope.ts';
+import type { MachineParts } from './dependencies.ts';
 import { approvedPlan, isPlanOnly, recordPlan } from './plan-approval.ts';
+import type { Drift } from './repair-policy.ts';
+import type { MachineScope } from './scope.ts';
 
 /** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
 export async function isHeld(

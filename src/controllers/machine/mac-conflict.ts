@@ -1,6 +1,6 @@
 /** Fixed MAC addresses are unique on a host: two guests with one address get each other's packets. */
 
-import { type Machine, MachineKind, storedMachineSpec } from '../../api/machine.ts';
+import { type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { Terminal } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import type { PlacedMachine } from './placed-machine.ts';

@@ -1,7 +1,7 @@
-import { type MachineLocation, reservationsOf } from '../../actuator/machine-location.ts';
-import type { Cluster } from '../../api/cluster.ts';
-import type { Machine } from '../../api/machine.ts';
-import type { LibvirtMachineProviderSpec } from '../../api/machine-provider-spec.ts';
+import { type MachineLocation, reservationsOf } from '../../actuator/host/machine-location.ts';
+import type { Cluster } from '../../api/kinds/cluster.ts';
+import type { Machine } from '../../api/kinds/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf, poolOf } from '../../intent/machine-intent.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { Site } from '../../intent/site.ts';

@@ -1,8 +1,8 @@
 /** Finds the host for a new machine among those of its Cluster. One at a time, so that two never count on the same room. */
 
-import { classified } from '../../actuator/failures.ts';
-import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/machine.ts';
-import { memoryMiB } from '../../api/machine-provider-spec.ts';
+import { classified } from '../../actuator/classify-error.ts';
+import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
+import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';
 import { type Candidate, choosePlace, type Wanted } from '../../intent/placement.ts';
 import type { Site } from '../../intent/site.ts';

@@ -1,10 +1,10 @@
 /** Plans that wait for a person: asked for by an annotation, or refused because they would replace what holds data. */
 
-import type { PlanReport } from '../../actuator/plan-report.ts';
-import { GROUP } from '../../api/group.ts';
-import type { Machine } from '../../api/machine.ts';
-import type { Recorder } from '../recorder.ts';
-import type { MachineScope } from './machine-scope.ts';
+import type { PlanReport } from '../../actuator/plan/report.ts';
+import type { Machine } from '../../api/kinds/machine.ts';
+import { GROUP } from '../../api/schema/group.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import type { MachineScope } from './scope.ts';
 
 /** While it is there nothing is applied that was not approved. */
 export const PLAN_ONLY_ANNOTATION = `${GROUP}/plan-only`;

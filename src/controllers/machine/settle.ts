@@ -3,12 +3,12 @@
 import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Result } from '../result.ts';
-import { addressPollMs, guestWithoutAddress } from './guest-addresses.ts';
-import { recordObservation } from './machine-observation.ts';
-import type { MachineParts } from './machine-parts.ts';
-import type { MachineScope } from './machine-scope.ts';
+import type { MachineParts } from './dependencies.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { howToApprove } from './plan-approval.ts';
+import type { MachineScope } from './scope.ts';
+import { recordObservation } from './status.ts';
+import { addressPollMs, guestWithoutAddress } from './waits/guest-addresses.ts';
 
 interface SettleOptions {
   /** The plan in the status waits for a person's word. */

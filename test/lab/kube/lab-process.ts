@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identify, runs } from '../../../src/terraform/process-identity.ts';
+import { identify, runs } from '../../../src/system/process-identity.ts';
 
 /** A pid alone may belong to another process by now. */
 export interface ProcessId {

@@ -1,0 +1,60 @@
+/** Where a machine and what belongs to it lie on its host. */
+
+import type { MachineIntent } from '../../../stacks/intent.ts';
+import { seedVolume } from '../../../stacks/seed-file.ts';
+import type { MachineIdentity } from '../../intent/names.ts';
+import type { VolumeKey } from '../../libvirt/volume.ts';
+import type { State } from '../../terraform/format/state.ts';
+
+/** Where a machine lives: what the verbs need when there is no intent, as for delete. */
+export interface MachineLocation extends MachineIdentity {
+  readonly uri: string;
+  /** Pools in which volumes of it may lie. */
+  readonly pools: readonly string[];
+  readonly reservations: readonly ReservedAddresses[];
+}
+
+/** Fixed addresses that a network keeps for a machine. */
+export interface ReservedAddresses {
+  readonly network: string;
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+}
+
+/** The pools of all volumes that are a machine's own. */
+export function poolsOf({ rootDisk, disks, seed }: MachineIntent): string[] {
+  const pools = [
+    rootDisk.pool,
+    seed?.pool,
+    ...disks.map((disk) => (disk.kind === 'new' ? disk.pool : undefined)),
+  ];
+  return [...new Set(pools.filter((pool) => pool !== undefined))];
+}
+
+/** All volumes that its domain will stand on, but for those that it only borrows. */
+export function volumesOf({ rootDisk, disks, seed }: MachineIntent): VolumeKey[] {
+  return [
+    { pool: rootDisk.base.pool, name: rootDisk.base.volume },
+    { pool: rootDisk.pool, name: rootDisk.volume },
+    ...disks.flatMap((disk) => (disk.kind === 'new' ? [{ pool: disk.pool, name: disk.volume }] : [])),
+    ...(seed ? [{ pool: seed.pool, name: seedVolume(seed) }] : []),
+  ];
+}
+
+export function reservationsOf({
+  interfaces,
+  name,
+}: Pick<MachineIntent, 'interfaces' | 'name'>): ReservedAddresses[] {
+  return interfaces.flatMap((nic) =>
+    nic.kind === 'network' && nic.addresses?.length
+      ? [{ network: nic.network, hostname: nic.hostname ?? name, addresses: nic.addresses }]
+      : [],
+  );
+}
+
+/** Pools of what Terraform knows. */
+export function poolsIn(state: State | undefined): string[] {
+  return (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
+    typeof pool === 'string' ? [pool] : [],
+  );
+}

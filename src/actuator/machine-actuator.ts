@@ -1,0 +1,255 @@
+/**
+ * The four verbs of the domain: create, exists, update, delete. Each takes a resolved intent, or the identity of a
+ * machine, and makes it true through Terraform; libvirt is only read, asked to shut a guest down, and rid of leftovers.
+ */
+
+import { rm } from 'node:fs/promises';
+import { emptyStack } from '../../stacks/empty-stack.ts';
+import type { MachineIntent } from '../../stacks/intent.ts';
+import { type SeededMachine, seededMachine, writeSeed } from '../../stacks/seed-file.ts';
+import { CaplvError } from '../errors.ts';
+import type { MachineIdentity } from '../intent/names.ts';
+import type { AddressSource } from '../libvirt/addresses.ts';
+import type { DomainObservation } from '../libvirt/domain.ts';
+import type { HostFacts } from '../libvirt/host-facts.ts';
+import type { ObjectKey } from '../store/store.ts';
+import type { Lock } from '../system/file-lock.ts';
+import { traced } from '../telemetry/spans.ts';
+import { classified } from './classify-error.ts';
+import { clearLeftovers, factsOf, releaseAddresses } from './host/cleanup.ts';
+import { type HostedMachine, ownDomain, shutDown } from './host/guest.ts';
+import { findLeftovers, removeLeftovers } from './host/leftovers.ts';
+import { type MachineLocation, poolsIn, reservationsOf } from './host/machine-location.ts';
+import { refuseDisguisedVolumes } from './host/volume-guard.ts';
+import type { ActuatorOptions, UpdateOptions, VerbOptions } from './options.ts';
+import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
+import { noted, unfinishedVerb } from './state/machine-journal.ts';
+import { refuseForeignState } from './state/ownership.ts';
+import { isIncomplete, recoveredState, recoverState } from './state/recover-machine.ts';
+import { type Restored, restoreState } from './state/restore.ts';
+import { type StackHome, seedDirectory } from './state/state-home.ts';
+import { changeMachine, replaced } from './update-machine.ts';
+
+/** Time enough for a look of somebody else. */
+const FORGET_LOCK_MS = 5_000;
+
+export class Actuator {
+  readonly #options: ActuatorOptions;
+  readonly #foreseen = new WeakMap<MachineIntent, Promise<object>>();
+
+  constructor(options: ActuatorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What is on the host: undefined when there is no domain of this machine. `sources` are asked for addresses when a running
+   * guest has no lease. Throws Transient LibvirtUnreachable.
+   */
+  async exists(
+    machine: MachineLocation,
+    sources: readonly AddressSource[] = [],
+  ): Promise<DomainObservation | undefined> {
+    return classified(async () => {
+      const observed = await ownDomain(this.#options, machine);
+      if (observed?.state !== 'running' || observed.addresses.length > 0 || sources.length === 0)
+        return observed;
+      const libvirt = this.#options.libvirt(machine.uri);
+      return { ...observed, addresses: await libvirt.addresses(observed.name, sources) };
+    });
+  }
+
+  /** For a caller who will create or update soon: loads what that needs while he is busy otherwise. */
+  warm(): void {
+    this.#options.synthesizer.warm();
+  }
+
+  /** For a caller who is about to create or update with this very intent: synthesises while he makes its host ready. */
+  foresee(intent: MachineIntent): void {
+    const home = this.#options.workspaces.machine(intent);
+    const config = this.#synth(seededMachine(intent, seedDirectory(home)), home);
+    // Told to whoever creates or updates.
+    config.catch(() => {});
+    this.#foreseen.set(intent, config);
+  }
+
+  /** True if Terraform has, or had at its last run, anything of this machine. */
+  async hasState(machine: ObjectKey): Promise<boolean> {
+    const state = await this.#options.terraform.state(this.#options.workspaces.machine(machine).workspace);
+    return (state?.resources.length ?? 0) > 0;
+  }
+
+  /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state-restore.ts. */
+  async restoreState(machine: HostedMachine, serial: number, options: VerbOptions = {}): Promise<Restored> {
+    return this.#locked(machine, 'state restore', options, (home, lock) =>
+      restoreState(this.#options, home, machine.uri, serial, lock),
+    );
+  }
+
+  /** True if anything of this machine may be on its host. */
+  async wasBegun(machine: ObjectKey): Promise<boolean> {
+    const home = this.#options.workspaces.machine(machine);
+    return (await this.hasState(machine)) || (await unfinishedVerb(home)) !== undefined;
+  }
+
+  /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
+  async plan(
+    intent: MachineIntent,
+    options: VerbOptions & Pick<UpdateOptions, 'replaceDomain'> = {},
+  ): Promise<PlanPreview> {
+    return this.#locked(intent, 'plan', options, async (home, lock) => {
+      const state = await this.#options.terraform.state(home.workspace);
+      await refuseForeignState(this.#options, intent, state);
+      const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
+      return this.#withConfig(intent, home, async (config, seeded) => {
+        const recovered = isIncomplete(seeded, state)
+          ? await recoveredState(
+              this.#options,
+              { intent, seeded, home, run },
+              await factsOf(this.#options, intent),
+              state,
+            )
+          : undefined;
+        if (!recovered) return previewPlan(this.#options, home, config, run);
+        const aside = await this.#options.synthesizer.machine(seeded, { kind: 'implicit' });
+        return previewRecovered(this.#options, home, aside, recovered, run);
+      });
+    });
+  }
+
+  /**
+   * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
+   * same machine left. `facts` are asked for `volumesOf` the intent. Throws Terminal NotOwned, StateCorrupt,
+   * PoolNotFound, NetworkNotFound …, Transient for what may pass.
+   */
+  async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
+    await this.#locked(intent, 'create', options, (home, lock) =>
+      this.#withConfig(intent, home, async (config, seeded) => {
+        const { terraform } = this.#options;
+        const state = await terraform.state(home.workspace);
+        const run = { providerKey: intent.uri, lock, ...options };
+        const recovery = { intent, seeded, home, config, run };
+        // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
+        if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
+          return changeMachine(this.#options, recovery, facts, options);
+        await clearLeftovers(this.#options, recovery, facts, state);
+        await releaseAddresses(this.#options, intent, reservationsOf(intent));
+        await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri));
+        await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
+      }),
+    );
+  }
+
+  /**
+   * Brings an existing machine to its intent: plan, guard, apply of that very plan. `facts` as for create. Throws Terminal
+   * ReplaceRefused when the plan replaces or deletes its domain or a disk and that is not allowed.
+   */
+  async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
+    await this.#locked(intent, 'update', options, (home, lock) =>
+      this.#withConfig(intent, home, (config, seeded) => {
+        const run = { providerKey: intent.uri, lock, ...options };
+        return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
+      }),
+    );
+  }
+
+  /**
+   * Asks the guest to shut down, for at most `shutdownTimeoutMs`, then destroys all that is the machine's: what Terraform
+   * knows, and proven leftovers. Deleting what is not there is no error. Returns how the host looked before leftovers were removed.
+   */
+  async delete(
+    machine: MachineLocation,
+    options: VerbOptions & { readonly shutdownTimeoutMs: number },
+  ): Promise<HostFacts> {
+    return this.#locked(machine, 'delete', options, async (home, lock) => {
+      const { terraform, libvirt } = this.#options;
+      const state = await terraform.state(home.workspace);
+      // Terraform would wait for a host that is away for much longer than a look does.
+      const observed = await ownDomain(this.#options, machine);
+      await refuseForeignState(this.#options, machine, state);
+      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
+      if (state?.resources.length) {
+        // Destroying needs no image, no user data, nothing that may be gone by now.
+        const config = emptyStack(machine.uri, home.backend);
+        await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
+      }
+      const observer = libvirt(machine.uri);
+      const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
+      await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
+      await releaseAddresses(this.#options, machine, machine.reservations);
+      await home.discard();
+      return facts;
+    });
+  }
+
+  /**
+   * Forgets the state of a machine whose host is given up, and leaves what it stands for. Whoever has the lock of that state for
+   * longer than a moment is at work on it, and keeps it.
+   */
+  async forget(machine: MachineIdentity): Promise<void> {
+    const home = this.#options.workspaces.machine(machine);
+    const options = { operation: 'give up', lockTimeoutMs: FORGET_LOCK_MS };
+    const lock = await this.#options.terraform.lock(home.workspace, options).catch((error: unknown) => {
+      if (!(error instanceof CaplvError)) throw error;
+    });
+    if (!lock) return;
+    try {
+      await home.discard();
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Removes one volume of a machine, unless its state knows it by now. The caller has proven that it is ours and in nobody's use. */
+  async removeVolume(
+    machine: HostedMachine,
+    { pool, volume }: { readonly pool: string; readonly volume: string },
+  ): Promise<void> {
+    await this.#locked(machine, 'remove a volume', {}, async (home) => {
+      const state = await this.#options.terraform.state(home.workspace);
+      if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
+      await this.#options.libvirt(machine.uri).removeVolume(pool, volume);
+    });
+  }
+
+  /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
+  async #withConfig<T>(
+    intent: MachineIntent,
+    home: StackHome,
+    work: (config: object, seeded: SeededMachine) => Promise<T>,
+  ): Promise<T> {
+    const directory = seedDirectory(home);
+    try {
+      const seeded = await writeSeed(intent, directory);
+      const config = await (this.#foreseen.get(intent) ?? this.#synth(seeded, home));
+      return await work(config, seeded);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  #synth(seeded: SeededMachine, { backend }: StackHome): Promise<object> {
+    return traced('synth', {}, () => this.#options.synthesizer.machine(seeded, backend));
+  }
+
+  /** One verb at a time a machine, also between processes; failures leave classified. */
+  #locked<T>(
+    machine: HostedMachine,
+    operation: string,
+    options: VerbOptions,
+    work: (home: StackHome, lock: Lock) => Promise<T>,
+  ): Promise<T> {
+    const home = this.#options.workspaces.machine(machine);
+    return classified(async () => {
+      const lock = await this.#options.terraform.lock(home.workspace, { operation, ...options });
+      try {
+        await home.prepare({ ...options, isNew: operation === 'create' });
+        const { uri } = machine;
+        const run = { providerKey: uri, lock, ...options };
+        await this.#options.terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
+        return await work(home, lock);
+      } finally {
+        await lock.release();
+      }
+    });
+  }
+}

@@ -1,0 +1,64 @@
+/** What the verbs of the actuator are given, and what they tell while they run. */
+
+import type { Synthesizer } from '../../stacks/synthesizer.ts';
+import type { HostFacts } from '../libvirt/host-facts.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { Plan } from '../terraform/format/plan.ts';
+import type { RunEvent } from '../terraform/run-events.ts';
+import type { Terraform } from '../terraform/terraform.ts';
+import type { Workspaces } from './state/state-home.ts';
+
+export interface ActuatorOptions {
+  readonly terraform: Terraform;
+  readonly synthesizer: Synthesizer;
+  readonly workspaces: Workspaces;
+  /** The observer of a host; the same object for the same URI. */
+  readonly libvirt: (uri: string) => Libvirt;
+  /** States are written by nobody but us, or hold Terraform of the manifest's own. */
+  readonly trustsStates: boolean;
+}
+
+export interface VerbOptions {
+  readonly onEvent?: (event: ActuatorEvent) => void;
+}
+
+export interface UpdateOptions extends VerbOptions {
+  /** Let the plan replace or delete a domain or disk. Default: refused. */
+  readonly allowReplace?: boolean;
+  /** Id of a plan (see plan-report.ts) that may run whatever it does. */
+  readonly approvedPlan?: string | undefined;
+  /** Run no other plan than that. */
+  readonly onlyApproved?: boolean;
+  /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
+  readonly shutdownTimeoutMs?: number;
+  /** Replace the domain even if the provider says that it could change it in place. */
+  readonly replaceDomain?: boolean;
+  /** Sees the plan that is about to run, and whether a person approved it. What it throws stops the call. */
+  readonly review?: (plan: Plan, isApproved: boolean) => Promise<void>;
+  /** Makes on the host what a change needs, once its plan may run. Returns how the host then looks. */
+  readonly beforeApply?: () => Promise<HostFacts>;
+}
+
+/** What happens while a verb runs, for progress. */
+export type ActuatorEvent =
+  | RunEvent
+  | StateRecovered
+  | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
+  | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
+  | { readonly type: 'shutdown_timeout' };
+
+/** A state that was lost is there again. */
+export interface StateRecovered {
+  readonly type: 'state_recovered';
+  /** URI of the host whose state it is, without a password; absent: the state of a machine. */
+  readonly host?: string;
+  /** `serial 3`, `import`. */
+  readonly from: string;
+  /** What had to be brought in one by one. */
+  readonly objects: readonly string[];
+}
+
+/** In words: `of qemu:///system back from serial 3`. */
+export function recoveredFrom({ host, from, objects }: StateRecovered): string {
+  return [...(host === undefined ? [] : ['of', host]), 'back from', from, ...objects].join(' ');
+}

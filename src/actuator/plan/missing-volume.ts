@@ -1,0 +1,39 @@
+/**
+ * A volume that is gone under a domain that is still there. Provider 0.8.3 then cannot even read the domain, and so every plan
+ * fails until one of the two is as it was, or the domain is gone as well.
+ */
+
+import { Terminal } from '../../errors.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+
+/** Name of the volume by which a plan failed in that way. */
+export function missingVolume(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return /error retrieving volume for disk: .*no storage vol with matching (?:name|path|key) '([^']*)'/i.exec(
+    error.message,
+  )?.[1];
+}
+
+/** What it takes to mend that: a new domain. For whoever reviews plans. */
+export const NEW_DOMAIN: Plan = {
+  action: 'replace',
+  changes: [
+    {
+      address: 'libvirt_domain.machine',
+      type: 'libvirt_domain',
+      name: 'machine',
+      action: 'replace',
+    },
+  ],
+  drift: [],
+};
+
+export function dataIsGone(volume: string): Terminal {
+  return new Terminal({
+    code: 'ReplaceRefused',
+    message: `the change would make volume ${volume} anew, whose data is gone, and with it the domain`,
+    fix:
+      'bring the volume back (is its pool mounted? virsh pool-refresh); or have both made anew, with spec.repair: Always or ' +
+      'caplv apply --allow-replace',
+  });
+}

@@ -1,0 +1,68 @@
+/** A plan that is only looked at: what would change, attribute by attribute, with nothing left behind. */
+
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Explanation } from '../../terraform/format/explanation.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
+import { makePrivateDir, paths, type Workspace } from '../../terraform/workspace.ts';
+import type { ActuatorOptions } from '../options.ts';
+import { unfinishedVerb } from '../state/machine-journal.ts';
+import type { Recovered } from '../state/recover-machine.ts';
+import type { StackHome } from '../state/state-home.ts';
+
+export interface PlanPreview {
+  readonly plan: Plan;
+  /** One a changed resource; empty when nothing changes. */
+  readonly explanations: readonly Explanation[];
+  /** Where a state that is lost will come from, before anything is changed; absent: it is there. */
+  readonly recovered?: Recovered['sources'];
+}
+
+type Planning = RunOptions & { readonly replace?: readonly string[] };
+
+export async function previewPlan(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  home: StackHome,
+  config: object,
+  run: Planning,
+): Promise<PlanPreview> {
+  try {
+    return await planned(terraform, home.workspace, config, run);
+  } finally {
+    // Nothing is kept of what is not there. Looking at a state in a cluster makes an empty one.
+    const isEmpty = ((await terraform.state(home.workspace))?.resources.length ?? 0) === 0;
+    const isOver = isEmpty && (await unfinishedVerb(home)) === undefined;
+    // Kept serials are all that is left of a state that was lost.
+    if (isOver && (await home.history.list()).length === 0) await home.discard();
+  }
+}
+
+/** The same over a state as it will be, aside from the one that is there. `config`: of a stack without a backend. */
+export async function previewRecovered(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  home: StackHome,
+  config: object,
+  { text, sources }: Recovered,
+  run: Planning,
+): Promise<PlanPreview> {
+  const aside = { dir: join(home.workspace.dir, 'preview') };
+  try {
+    await makePrivateDir(aside.dir);
+    await writeFile(paths.state(aside), text, { mode: 0o600 });
+    return { ...(await planned(terraform, aside, config, run)), recovered: sources };
+  } finally {
+    await rm(aside.dir, { recursive: true, force: true });
+  }
+}
+
+async function planned(
+  terraform: Terraform,
+  workspace: Workspace,
+  config: object,
+  run: Planning,
+): Promise<PlanPreview> {
+  const plan = await terraform.plan(workspace, config, { ...run, save: true });
+  const explanations = plan.action === 'none' ? [] : await terraform.explain(workspace, plan, run);
+  return { plan, explanations };
+}

@@ -1,0 +1,41 @@
+/** A plan in words, without values of attributes, and the id by which a person approves it. */
+
+import type { MachineIntent } from '../../../stacks/intent.ts';
+import { intentHash } from '../../intent/machine-intent.ts';
+import { shortHash } from '../../intent/names.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import type { PlanPreview } from './preview.ts';
+
+export interface PlanReport {
+  readonly id: string;
+  /** For example `1 to replace, 2 to change`. */
+  readonly summary: string;
+  readonly actions: readonly {
+    readonly address: string;
+    readonly action: 'create' | 'update' | 'replace' | 'delete';
+    /** Attributes that force a replacement. */
+    readonly reason?: string;
+  }[];
+}
+
+const WORDS = { create: 'to make', update: 'to change', replace: 'to replace', delete: 'to remove' } as const;
+
+/** The same for each plan that does the same things for the same intent, whoever makes it and whenever. */
+export function planId(intent: MachineIntent, { changes }: Plan): string {
+  // Terraform's order differs from run to run.
+  const what = changes.map(({ address, action }) => `${action} ${address}`).sort();
+  return shortHash(JSON.stringify([intentHash(intent), what]));
+}
+
+export function planReport(intent: MachineIntent, { plan, explanations }: PlanPreview): PlanReport {
+  const actions = plan.changes.flatMap(({ address, action }) => {
+    if (action !== 'create' && action !== 'update' && action !== 'replace' && action !== 'delete') return [];
+    const forcedBy = explanations.find((one) => one.address === address)?.replacePaths.join(', ');
+    return [{ address, action, ...(forcedBy ? { reason: forcedBy } : {}) }];
+  });
+  const counts = Object.entries(WORDS).flatMap(([action, word]) => {
+    const count = actions.filter((one) => one.action === action).length;
+    return count > 0 ? [`${count} ${word}`] : [];
+  });
+  return { id: planId(intent, plan), summary: counts.join(', ') || 'outputs only', actions };
+}

@@ -1,0 +1,90 @@
+/** The state of a machine, made anew from what is on the host. */
+
+import { writeFile } from 'node:fs/promises';
+import { type ImportedObject, NEVER_READ, NEVER_READ_WITHIN } from '../../../stacks/import-stack.ts';
+import type { MachineIntent } from '../../../stacks/intent.ts';
+import type { SeededMachine } from '../../../stacks/seed-file.ts';
+import { domainName } from '../../intent/names.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { ImportedState } from '../../terraform/format/imported-state.ts';
+import type { PlannedValues } from '../../terraform/format/planned-values.ts';
+import type { RunOptions } from '../../terraform/terraform.ts';
+import { paths } from '../../terraform/workspace.ts';
+import type { ActuatorOptions } from '../options.ts';
+import { importAside } from './scratch-import.ts';
+import type { StackHome } from './state-home.ts';
+
+/** Volumes are complete after the first plan, the domain, which names the seed by its id, after the second. */
+const ROUNDS = 4;
+
+/** `objects`: what is there of the machine; `intent` and `seeded`: what it is to be. The state has a lineage of its own. */
+export async function importState(
+  { terraform, synthesizer, libvirt }: Pick<ActuatorOptions, 'terraform' | 'synthesizer' | 'libvirt'>,
+  home: StackHome,
+  intent: MachineIntent,
+  seeded: SeededMachine,
+  objects: readonly ImportedObject[],
+  run: RunOptions,
+): Promise<ImportedState> {
+  const importable = objects.filter(({ type }) => type !== 'libvirt_ignition');
+  return importAside(terraform, home, intent.uri, importable, run, async (imported, scratch) => {
+    const path = paths.state(scratch);
+    let state = withIgnition(imported, seeded, objects);
+    await writeFile(path, state.text, { mode: 0o600 });
+    const fill = await fillOf(libvirt(intent.uri), intent);
+    const config = await synthesizer.machine(seeded, { kind: 'implicit' });
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const plan = await terraform.plan(scratch, config, { ...run, save: true });
+      const planned = await terraform.plannedValues(scratch, plan, run);
+      const filled = state.filledIn(planned, fill);
+      if (!filled) break;
+      state = filled;
+      await writeFile(path, state.text, { mode: 0o600 });
+    }
+    return state.depending('libvirt_domain');
+  });
+}
+
+/** The provider cannot import an Ignition volume, but reads nothing of it either: what it would say is known. */
+function withIgnition(
+  state: ImportedState,
+  { seed }: SeededMachine,
+  objects: readonly ImportedObject[],
+): ImportedState {
+  const volume = objects.find(({ type }) => type === 'libvirt_ignition');
+  if (!volume || seed?.kind !== 'ignition') return state;
+  const { id, object: name, pool } = volume;
+  // The provider's own id has a random UUID at its end, which nothing looks at.
+  return state.plus(volume, { id: `${id};imported`, name, pool, content: seed.content }, ['content']);
+}
+
+/** Of what the provider cannot read, that counts as the spec says which libvirt does not show to be otherwise. */
+async function fillOf(
+  libvirt: Libvirt,
+  { domain, rootDisk, ...machine }: MachineIntent,
+): Promise<(planned: PlannedValues, attribute: string, value: unknown) => unknown> {
+  const [observed, root, base] = await Promise.all([
+    libvirt.domain(domainName(machine)),
+    libvirt.volume(rootDisk.pool, rootDisk.volume),
+    libvirt.volume(rootDisk.base.pool, rootDisk.base.volume),
+  ]);
+  const isOtherType = observed !== undefined && observed.type !== domain.type;
+  const isOtherBase = root !== undefined && root.backingPath !== base?.path;
+  return ({ type, name, after }, attribute, value) => {
+    const parts = NEVER_READ_WITHIN[type]?.[attribute];
+    if (parts) return withParts(parts, value, after[attribute]);
+    if (!(attribute in after) || !NEVER_READ[type]?.includes(attribute)) return value;
+    if (type === 'libvirt_domain' && attribute === 'type' && isOtherType) return value;
+    if (name === 'root' && attribute.startsWith('base_') && isOtherBase) return value;
+    return after[attribute];
+  };
+}
+
+/** Objects of a list with those members of the wanted ones that are empty in them. */
+function withParts(parts: readonly string[], value: unknown, wanted: unknown): unknown {
+  if (!Array.isArray(value) || !Array.isArray(wanted)) return value;
+  return value.map((object, index) => {
+    const given = parts.filter((part) => !object[part] && wanted[index]?.[part]);
+    return { ...object, ...Object.fromEntries(given.map((part) => [part, wanted[index][part]])) };
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * States in a cluster, by Terraform's `kubernetes` backend: a Secret and a Lease (its lock) for each machine in the namespace of
+ * the machine, and for each host in the controller's. Both are made here before Terraform looks for them, so that from
+ * the first moment they have their labels and their owner; Terraform keeps what it finds on them. Measured: the labels
+ * below are those by which it knows its own.
+ */
+
+import { join } from 'node:path';
+import type { BackendIntent } from '../../../stacks/intent.ts';
+import { MachineKind } from '../../api/kinds/machine.ts';
+import { SecretKind } from '../../api/kinds/secret.ts';
+import { GROUP } from '../../api/schema/group.ts';
+import { controllerReference } from '../../apimachinery/owner-reference.ts';
+import { shortHash } from '../../intent/names.ts';
+import { ApiError } from '../../kube/client/api-error.ts';
+import type { Client } from '../../kube/client/client.ts';
+import type { ObjectKey, ObjectMeta } from '../../store/store.ts';
+import { removeWorkspace } from '../../terraform/workspace.ts';
+import { SecretHistory } from './secret-history.ts';
+import { lockInfoOf, type StaleLocks } from './stale-leases.ts';
+import type { MachineState, StackHome, Workspaces } from './state-home.ts';
+import { StateSecret } from './state-secret.ts';
+
+/** Label of the state of a machine. */
+export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
+/** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
+const SUFFIX = { machine: 'caplv', host: 'caplv-host' } as const;
+
+export interface KubernetesWorkspacesOptions {
+  readonly client: Client;
+  /** Directory for what Terraform needs while it runs; nothing in it is missed later. */
+  readonly workDir: string;
+  /** Namespace of the states of hosts. */
+  readonly namespace: string;
+  /** How Terraform reaches the API server: `KUBE_CONFIG_PATH`, or `KUBE_IN_CLUSTER_CONFIG`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly locks: StaleLocks;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
+}
+
+export class KubernetesWorkspaces implements Workspaces {
+  readonly #options: KubernetesWorkspacesOptions;
+
+  constructor(options: KubernetesWorkspacesOptions) {
+    this.#options = options;
+  }
+
+  machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StackHome {
+    const owner = uid && { apiVersion: '', kind: MachineKind.kind, metadata: { namespace, name, uid } };
+    return this.#home(namespace, name, SUFFIX.machine, {
+      labels: { [MACHINE_NAME_LABEL]: name },
+      ...(owner ? { ownerReferences: [controllerReference(MachineKind, owner)] } : {}),
+    });
+  }
+
+  host(uri: string): StackHome {
+    return this.#home(this.#options.namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+  }
+
+  async machineStates(): Promise<MachineState[]> {
+    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.machine}`;
+    const { items } = await this.#options.client.list(
+      { ...SecretKind, metadataOnly: true },
+      { labelSelector },
+    );
+    return items.flatMap(({ metadata: { namespace = '', name, labels, resourceVersion = '' } }) => {
+      const workspace = labels?.['tfstateWorkspace'];
+      // Further parts of a large state change with the first.
+      const isFirst = workspace !== undefined && name === `tfstate-${workspace}-${SUFFIX.machine}`;
+      return isFirst ? [{ key: { namespace, name: workspace }, version: resourceVersion }] : [];
+    });
+  }
+
+  #home(
+    namespace: string,
+    workspace: string,
+    suffix: string,
+    metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>,
+  ): StackHome {
+    const { client, workDir, env, locks, keptSerials } = this.#options;
+    const dir = join(workDir, 'runs', suffix, namespace, workspace);
+    const backend: BackendIntent = { kind: 'kubernetes', secretSuffix: suffix, namespace, labels: {} };
+    const secret = new StateSecret(client, { namespace, name: `tfstate-${workspace}-${suffix}` });
+    const own: Omit<ObjectMeta, 'name'> = {
+      ...metadata,
+      labels: {
+        ...metadata.labels,
+        tfstate: 'true',
+        tfstateSecretSuffix: suffix,
+        tfstateWorkspace: workspace,
+        'app.kubernetes.io/managed-by': 'terraform',
+      },
+    };
+    const history = new SecretHistory(client, secret.key, { ...metadata, suffix, workspace }, keptSerials);
+    const place = `Secret ${namespace}/${secret.key.name}`;
+    return {
+      workspace: {
+        dir,
+        history,
+        kubernetes: {
+          place,
+          workspace,
+          dataDir: join(workDir, 'backends', shortHash(JSON.stringify(backend))),
+          env,
+          readState: () => secret.state(),
+          readLock: () => lockInfoOf(client, secret.leaseKey),
+        },
+      },
+      backend,
+      place,
+      history,
+      notes: secret.notes,
+      exists: async () => (await secret.get()) !== undefined,
+      prepare: async ({ isNew = false, ...options }) => {
+        // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
+        const lease = await secret.ensure(own, { noted: locks.note, isNew }).catch((error: unknown) => {
+          if (!isOfTerminatingNamespace(error)) throw error;
+          return undefined;
+        });
+        await locks.untilFree(secret.leaseKey, workspace, options, lease);
+      },
+      setCorruptAside: () => secret.setAside(),
+      discard: async () => {
+        await secret.remove();
+        await history.remove();
+        await removeWorkspace({ dir });
+      },
+    };
+  }
+}
+
+function isOfTerminatingNamespace(error: unknown): boolean {
+  return error instanceof ApiError && error.causes.some(({ reason }) => reason === 'NamespaceTerminating');
+}

@@ -1,0 +1,70 @@
+/** States in files: a directory for each machine and each host, under the state directory. */
+
+import { existsSync } from 'node:fs';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { shortHash } from '../../intent/names.ts';
+import type { ObjectKey } from '../../store/store.ts';
+import { FileHistory, KEPT_SERIALS, type StateHistory } from '../../terraform/state-history.ts';
+import { readIfThere, removeWorkspace } from '../../terraform/workspace.ts';
+import type { MachineState, Notes, StackHome, Workspaces } from './state-home.ts';
+
+const STATE = 'terraform.tfstate';
+
+export class LocalWorkspaces implements Workspaces {
+  readonly #root: string;
+  readonly #keptSerials: number;
+
+  /** `root`: the state directory; `keptSerials`: how many of each state are kept. */
+  constructor(root: string, keptSerials = KEPT_SERIALS) {
+    this.#root = root;
+    this.#keptSerials = keptSerials;
+  }
+
+  machine(key: ObjectKey): StackHome {
+    return this.#home(join(this.#root, 'machines', key.namespace, key.name));
+  }
+
+  host(uri: string): StackHome {
+    return this.#home(join(this.#root, 'hosts', shortHash(uri)));
+  }
+
+  async machineStates(): Promise<MachineState[]> {
+    const root = join(this.#root, 'machines');
+    const found: MachineState[] = [];
+    for (const namespace of await readdir(root).catch(() => [])) {
+      for (const name of await readdir(join(root, namespace))) {
+        const file = await stat(join(root, namespace, name, STATE)).catch(() => undefined);
+        if (file) found.push({ key: { namespace, name }, version: `${file.mtimeMs} ${file.size}` });
+      }
+    }
+    return found;
+  }
+
+  #home(dir: string): StackHome {
+    return home(dir, new FileHistory(join(dir, 'history'), this.#keptSerials));
+  }
+}
+
+function home(dir: string, history: StateHistory): StackHome {
+  const state = join(dir, STATE);
+  return {
+    workspace: { dir, history },
+    history,
+    backend: { kind: 'implicit' },
+    place: dir,
+    notes: fileNotes(dir),
+    exists: async () => existsSync(dir),
+    prepare: async () => {},
+    setCorruptAside: () => rename(state, `${state}.corrupt`),
+    discard: () => removeWorkspace({ dir }),
+  };
+}
+
+function fileNotes(dir: string): Notes {
+  return {
+    read: (name) => readIfThere(join(dir, name)),
+    write: (name, text) => writeFile(join(dir, name), text, { mode: 0o600 }),
+    remove: (name) => rm(join(dir, name), { force: true }),
+  };
+}

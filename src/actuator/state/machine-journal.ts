@@ -1,0 +1,54 @@
+/**
+ * A note beside the state from before a run changes anything until it has succeeded. It is the proof that objects which are
+ * in no state come from a broken run of ours, and were never in use.
+ */
+
+import type { State } from '../../terraform/format/state.ts';
+import type { StackHome } from './state-home.ts';
+
+export type ChangingVerb = 'create' | 'update';
+
+const NOTE = 'unfinished';
+
+/** Runs `work` under the note. It stays when `work` fails, or the process dies. */
+export async function noted<T>({ notes }: StackHome, verb: ChangingVerb, work: () => Promise<T>): Promise<T> {
+  // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
+  if (verb === 'create' || (await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
+  const result = await work();
+  await notes.remove(NOTE);
+  return result;
+}
+
+/** What broke off, if anything did. */
+export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb | undefined> {
+  const text = await notes.read(NOTE);
+  return text === 'create' || text === 'update' ? text : undefined;
+}
+
+/**
+ * What broke off, if anything did, of a machine with that state. A domain that is there and in the state is that of a create which
+ * terraform brought to its end although its caplv died: the guest is in use, and the note that said otherwise goes.
+ */
+export async function brokenOff(
+  home: StackHome,
+  state: State | undefined,
+  hasDomain: boolean,
+): Promise<ChangingVerb | undefined> {
+  const verb = await unfinishedVerb(home);
+  const isWhole =
+    hasDomain && state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted);
+  if (verb !== 'create' || !isWhole) return verb;
+  await forgetUnfinished(home);
+  return undefined;
+}
+
+/** Nothing is unfinished, whatever broke off before. */
+export async function forgetUnfinished({ notes }: StackHome): Promise<void> {
+  await notes.remove(NOTE);
+}
+
+/** True if objects without a state may be removed: an update without any state would be a lost state, not a broken run. */
+export async function explainsLeftovers(home: StackHome, state: State | undefined): Promise<boolean> {
+  const verb = await unfinishedVerb(home);
+  return verb === 'create' || (verb === 'update' && state !== undefined);
+}

@@ -1,0 +1,55 @@
+/**
+ * In a cluster the state of a machine is a Secret beside it, and whoever may write Secrets there may write states. Terraform
+ * believes a state: a destroy removes what it names, whosever that is. So it is held against names and marks before.
+ */
+
+import { basename } from 'node:path';
+import { Terminal } from '../../errors.ts';
+import { domainName, isOwnedBy, isVolumeOf, type MachineIdentity } from '../../intent/names.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { State, StateResource } from '../../terraform/format/state.ts';
+import type { HostedMachine } from '../host/guest.ts';
+import type { ActuatorOptions } from '../options.ts';
+
+const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 'libvirt_ignition'];
+
+/** Throws Terminal NotOwned for a state that names what is not the machine's. */
+export async function refuseForeignState(
+  { trustsStates, libvirt }: ActuatorOptions,
+  machine: HostedMachine,
+  state: State | undefined,
+): Promise<void> {
+  if (trustsStates) return;
+  for (const resource of state?.resources ?? []) {
+    if (await isOwn(machine, resource, libvirt(machine.uri))) continue;
+    throw new Terminal({
+      code: 'NotOwned',
+      message: `the Terraform state of ${machine.name} names ${resource.address}, which is not this Machine's`,
+      fix: 'somebody has changed the state: bring an earlier one back (caplv state list, caplv state restore)',
+    });
+  }
+}
+
+async function isOwn(
+  machine: MachineIdentity,
+  { type, attributes }: StateResource,
+  libvirt: Libvirt,
+): Promise<boolean> {
+  if (type === 'terraform_data') return true;
+  const id = String(attributes['id'] ?? '');
+  if (VOLUMES.includes(type)) {
+    // Of a volume in a directory the id is its path; elsewhere a UUID, which cannot be guessed.
+    const [key = ''] = id.split(';');
+    const name = key.startsWith('/') ? basename(key) : String(attributes['name'] ?? '');
+    return isVolumeOf(machine, name);
+  }
+  return type === 'libvirt_domain' && (await isOwnDomain(machine, id, libvirt));
+}
+
+/** A domain that is gone is nobody's. */
+async function isOwnDomain(machine: MachineIdentity, uuid: string, libvirt: Libvirt): Promise<boolean> {
+  const expected = await libvirt.domain(domainName(machine));
+  if (expected?.uuid === uuid) return isOwnedBy(machine, expected.description);
+  const found = (await libvirt.domains()).find((domain) => domain.uuid === uuid);
+  return found === undefined || isOwnedBy(machine, found.description);
+}

@@ -1,0 +1,221 @@
+/**
+ * Brings the state of a host back that no longer knows what is there: from the serials that were kept, or base images by import.
+ * What is taken for ours is proven to be: of a network or pool a kept serial has the UUID, or a note says that a run broke while it
+ * made it; the name of an image says so, and a disk that stands on it that its upload came to an end. Other images are left to
+ * Terraform, which uploads them anew.
+ */
+
+import { emptyStack } from '../../../stacks/empty-stack.ts';
+import {
+  type ImportedObject,
+  isSame,
+  objectsOfHost,
+  type StackObject,
+} from '../../../stacks/import-stack.ts';
+import type { HostIntent } from '../../../stacks/intent.ts';
+import { resourceId } from '../../../stacks/resource-id.ts';
+import { Terminal } from '../../errors.ts';
+import { isImageVolume, readVolumeName } from '../../intent/names.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import { virshCommand } from '../../libvirt/virsh-command.ts';
+import { ImportedState } from '../../terraform/format/imported-state.ts';
+import { parseState, type State, StateCorrupt } from '../../terraform/format/state.ts';
+import type { KeptState } from '../../terraform/state-history.ts';
+import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
+import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import { type FoundObject, finishMaking, includes } from './host-journal.ts';
+import { knows, nextSerial } from './recover-machine.ts';
+import { importAside } from './scratch-import.ts';
+import type { StackHome } from './state-home.ts';
+
+/** One host whose state is in question, under its lock. */
+export interface HostRecovery {
+  readonly uri: string;
+  readonly home: StackHome;
+  readonly run: RunOptions & VerbOptions;
+}
+
+/**
+ * A state that is gone, or empty, becomes the one that was kept last, whatever of it is still wanted: only a state that knows
+ * what is no longer wanted removes it.
+ */
+export async function restoreHostState(options: ActuatorOptions, recovery: HostRecovery): Promise<void> {
+  const { home } = recovery;
+  const state = await options.terraform.state(home.workspace);
+  if (state?.resources.length) return;
+  const kept = await home.history.list();
+  const [last] = kept;
+  if (!last?.resources) return;
+  const restored = new ImportedState(await home.history.read(last));
+  await push(options, recovery, restored, state, kept);
+  tell(options, recovery, `serial ${last.serial}`);
+}
+
+/**
+ * Brings what `intent` names, and is there, into the state; also what a broken run had `begun` and nobody wants any more, so that it
+ * can go. Costs a look at the host. Throws Terminal NotOwned for a network or pool that nothing proves to
+ * be ours.
+ */
+export async function completeHostState(
+  options: ActuatorOptions,
+  recovery: HostRecovery,
+  intent: HostIntent,
+  begun: readonly StackObject[],
+): Promise<void> {
+  const { terraform, libvirt } = options;
+  const { uri, home } = recovery;
+  const state = await terraform.state(home.workspace);
+  const wanted = objectsOfHost(intent);
+  const unwanted = begun.filter((one) => !includes(wanted, one));
+  // Of a network or pool that was made anew, the state may know the one that is gone.
+  const inDoubt = [...wanted, ...unwanted].filter(
+    (one) => one.type !== 'libvirt_volume' || !knows(state, one),
+  );
+  const there = inDoubt.length > 0 ? await whatIsThere(libvirt(uri), inDoubt, unwanted) : [];
+  let lacking = there.filter((one) => !hasVery(state, one));
+  if (lacking.length === 0) return;
+  const kept = await home.history.list();
+  let text = await terraform.stateText(home.workspace);
+  if (text !== '') text = new ImportedState(text).only((one) => !includes(lacking, one)).text;
+  const add = (more: ImportedState) => {
+    text = text === '' ? more.text : more.addedTo(text).text;
+  };
+  const told: (() => void)[] = [];
+  for (const one of kept) {
+    const older = await home.history.read(one);
+    const found = lacking.filter((object) => hasVery(parseState(older), object));
+    if (found.length === 0) continue;
+    add(new ImportedState(older).only((resource) => found.some((object) => isSame(object, resource))));
+    lacking = lacking.filter((object) => !found.includes(object));
+    told.push(() => tell(options, recovery, `serial ${one.serial}`, found));
+  }
+  const foreign = lacking.find((one) => one.type !== 'libvirt_volume' && !includes(begun, one));
+  if (foreign) throw notOurs(libvirt(uri).uri, foreign);
+  lacking = await finishMaking(libvirt(uri), lacking);
+  if (lacking.length > 0) {
+    add(await importFound(options, recovery, lacking, poolsOf(intent, state, lacking)));
+    told.push(() => tell(options, recovery, 'import', lacking));
+  }
+  if (told.length === 0) return;
+  await push(options, recovery, new ImportedState(text), state, kept);
+  for (const say of told) say();
+}
+
+/** True if all of `intent` is in the state, and whole. A state that cannot be read is not lost: it waits for a person. */
+export async function knowsAll(
+  terraform: Terraform,
+  { workspace }: StackHome,
+  intent: HostIntent,
+): Promise<boolean> {
+  try {
+    const state = await terraform.state(workspace);
+    const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
+    return objectsOfHost(intent).every((object) => knows(whole, object));
+  } catch (error) {
+    if (error instanceof StateCorrupt) return true;
+    throw error;
+  }
+}
+
+/** With the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
+async function whatIsThere(
+  libvirt: Libvirt,
+  objects: readonly StackObject[],
+  unwanted: readonly StackObject[],
+): Promise<FoundObject[]> {
+  const namesOf = (type: StackObject['type']) =>
+    objects.filter((one) => one.type === type).map(({ object }) => object);
+  const { networks, pools, volumes } = await libvirt.facts({
+    networks: namesOf('libvirt_network'),
+    volumesOf: [...namesOf('libvirt_pool'), ...objects.flatMap(({ pool }) => pool ?? [])],
+  });
+  const find = ({ type, object, pool }: StackObject) => {
+    if (type === 'libvirt_volume') {
+      return { id: volumes.find((one) => one.pool === pool && one.name === object)?.path, isActive: true };
+    }
+    const found = (type === 'libvirt_network' ? networks : pools).find(({ name }) => name === object);
+    return { id: found?.details?.uuid, isActive: found?.active ?? false };
+  };
+  const there = objects.flatMap((object) => {
+    const { id, isActive } = find(object);
+    return id === undefined ? [] : [{ ...object, id, isActive }];
+  });
+  const isInDoubt = (one: FoundObject) => one.type === 'libvirt_volume' && !includes(unwanted, one);
+  const images = there.filter((one) => isInDoubt(one) && isImageVolume(one.object));
+  const whole = images.length > 0 ? await basesAmong(libvirt, new Set(images.map(({ id }) => id))) : [];
+  return there.filter((one) => !isInDoubt(one) || whole.includes(one.id));
+}
+
+/** Those of the paths on which root disks of machines stand: one is made only when its image is whole. */
+async function basesAmong(libvirt: Libvirt, paths: ReadonlySet<string>): Promise<string[]> {
+  const found = new Set<string>();
+  for (const { pool, name } of (await libvirt.inventory()).volumes) {
+    if (found.size === paths.size) break;
+    if (!readVolumeName(name)?.role.startsWith('root')) continue;
+    const base = (await libvirt.volume(pool, name))?.backingPath;
+    if (base !== undefined && paths.has(base)) found.add(base);
+  }
+  return [...found];
+}
+
+/** The provider reads all of an image but its source, which is ignored. */
+async function importFound(
+  { terraform }: ActuatorOptions,
+  { uri, home, run }: HostRecovery,
+  objects: readonly ImportedObject[],
+  pools: ReadonlySet<string>,
+): Promise<ImportedState> {
+  return importAside(terraform, home, uri, objects, run, async (imported) =>
+    // Removed at once with its pool, an image would be looked for in one that is gone.
+    imported.withDependencies((resource) => {
+      const { pool = '' } = objects.find((one) => isSame(one, resource)) ?? {};
+      return pools.has(pool) ? [`libvirt_pool.${resourceId('pool', pool)}`] : undefined;
+    }),
+  );
+}
+
+/** Names of the pools that are ours: that are wanted, or known, or found. */
+function poolsOf(intent: HostIntent, state: State | undefined, found: readonly StackObject[]): Set<string> {
+  const known = state?.resources.filter(({ type }) => type === 'libvirt_pool') ?? [];
+  return new Set([
+    ...intent.pools.map(({ name }) => name),
+    ...known.map(({ attributes }) => String(attributes['name'])),
+    ...found.flatMap(({ type, object }) => (type === 'libvirt_pool' ? object : [])),
+  ]);
+}
+
+async function push(
+  { terraform }: ActuatorOptions,
+  { uri, home, run }: HostRecovery,
+  wanted: ImportedState,
+  state: State | undefined,
+  kept: readonly KeptState[],
+): Promise<void> {
+  const lineage = state?.lineage ?? kept[0]?.lineage;
+  const { text } = wanted.numbered(nextSerial(state, kept), lineage);
+  await terraform.pushState(home.workspace, emptyStack(uri, home.backend), text, run);
+}
+
+function tell(
+  { libvirt }: ActuatorOptions,
+  { uri, run }: HostRecovery,
+  from: string,
+  found: readonly StackObject[] = [],
+): void {
+  const objects = found.map(({ object }) => object);
+  run.onEvent?.({ type: 'state_recovered', host: libvirt(uri).uri, from, objects });
+}
+
+/** The very object, and not another one of its name. */
+function hasVery(state: State | undefined, object: ImportedObject): boolean {
+  return state?.resources.some((one) => isSame(object, one) && one.attributes['id'] === object.id) ?? false;
+}
+
+function notOurs(uri: string, { type, object }: StackObject): Terminal {
+  const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
+  return new Terminal({
+    code: 'NotOwned',
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows this very one: somebody else made it, or the state was lost with all that was kept of it`,
+    fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * Brings a state back that no longer knows what is there: a state that somebody deleted, or took a resource out of. First
+ * from the serials that were kept, then by import of what is on the host.
+ */
+
+import { type ImportedObject, objectsOf } from '../../../stacks/import-stack.ts';
+import type { MachineIntent } from '../../../stacks/intent.ts';
+import type { SeededMachine } from '../../../stacks/seed-file.ts';
+import { domainName, isOwnedBy } from '../../intent/names.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import { ImportedState } from '../../terraform/format/imported-state.ts';
+import { parseState, type State } from '../../terraform/format/state.ts';
+import type { KeptState } from '../../terraform/state-history.ts';
+import type { RunOptions } from '../../terraform/terraform.ts';
+import { notOwned } from '../host/leftovers.ts';
+import { poolsOf } from '../host/machine-location.ts';
+import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import { importState } from './import.ts';
+import { explainsLeftovers } from './machine-journal.ts';
+import type { StackHome } from './state-home.ts';
+
+/** One machine whose state is in question, under its lock. */
+export interface Recovery {
+  readonly intent: MachineIntent;
+  readonly seeded: SeededMachine;
+  readonly home: StackHome;
+  /** A stack with the backend of the state. */
+  readonly config: object;
+  readonly run: RunOptions & VerbOptions;
+}
+
+/** A state as it is to be, and where that comes from. */
+export interface Recovered {
+  /** Numbered to follow what is there. */
+  readonly text: string;
+  /** For people: `serial 3`, `import`, with the objects that had to be imported. */
+  readonly sources: readonly { readonly from: string; readonly objects: readonly string[] }[];
+}
+
+/** True if the state was not what it has to be, and now is. See `recoveredState`. */
+export async function recoverState(
+  options: ActuatorOptions,
+  recovery: Recovery,
+  facts: HostFacts,
+  state: State | undefined,
+): Promise<boolean> {
+  const { home, config, run } = recovery;
+  const recovered = await recoveredState(options, recovery, facts, state);
+  if (!recovered) return false;
+  await options.terraform.pushState(home.workspace, config, recovered.text, run);
+  for (const source of recovered.sources) run.onEvent?.({ type: 'state_recovered', ...source });
+  return true;
+}
+
+/**
+ * What the state has to be, if it is not that; changes nothing. Costs nothing when `facts` show no object that `state` lacks.
+ * What a broken run left is not brought back: that is removed. Throws Terminal NotOwned for somebody else's domain.
+ */
+export async function recoveredState(
+  options: ActuatorOptions,
+  { intent, seeded, home, run }: Omit<Recovery, 'config'>,
+  facts: HostFacts,
+  state: State | undefined,
+): Promise<Recovered | undefined> {
+  const libvirt = options.libvirt(intent.uri);
+  if ((await missing(seeded, intent, facts, libvirt, state)).length === 0) return undefined;
+  if (await explainsLeftovers(home, state)) return undefined;
+  // Looked at again: the facts are from before the lock.
+  const now = await libvirt.facts({ volumesOf: poolsOf(intent) });
+  const there = await missing(seeded, intent, now, libvirt, undefined);
+  let lacking = there.filter((one) => !knows(state, one));
+  if (lacking.length === 0) return undefined;
+  let text = await options.terraform.stateText(home.workspace);
+  const sources: { from: string; objects: string[] }[] = [];
+  const kept = await home.history.list();
+  if (!state?.resources.length) {
+    const fitting = await findFitting(home, kept, there);
+    if (fitting) {
+      text = new ImportedState(fitting.text).numbered(nextSerial(state, kept)).text;
+      sources.push({ from: `serial ${fitting.kept.serial}`, objects: [] });
+      const restored = parseState(text);
+      lacking = there.filter((one) => !knows(restored, one));
+    }
+  }
+  if (lacking.length === 0) return { text, sources };
+  const imported = await importState(options, home, intent, seeded, there, run);
+  const before = parseState(text);
+  const whole = before ? imported.addedTo(text) : imported;
+  const lineage = before?.lineage ?? kept[0]?.lineage;
+  const serial = nextSerial(before, kept);
+  sources.push({ from: 'import', objects: lacking.map(({ object }) => object) });
+  return { text: whole.numbered(serial, lineage).text, sources };
+}
+
+/** True if an object that the stack declares is in no state; then the host has to be looked at. */
+export function isIncomplete(seeded: SeededMachine, state: State | undefined): boolean {
+  return objectsOf(seeded).some((declared) => !knows(state, declared));
+}
+
+/** Above all that were ever seen, so that nothing takes the new state for an older one. */
+export function nextSerial(state: State | undefined, kept: readonly KeptState[]): number {
+  return Math.max(state?.serial ?? 0, ...kept.map(({ serial }) => serial)) + 1;
+}
+
+/** Objects of the machine that are on the host, and that `state` does not know. */
+async function missing(
+  seeded: SeededMachine,
+  intent: MachineIntent,
+  facts: HostFacts,
+  libvirt: Libvirt,
+  state: State | undefined,
+): Promise<ImportedObject[]> {
+  const found: ImportedObject[] = [];
+  for (const declared of objectsOf(seeded)) {
+    if (knows(state, declared)) continue;
+    if (declared.type === 'libvirt_domain') {
+      if (!facts.domains.includes(declared.object)) continue;
+      const observed = await libvirt.domain(domainName(intent));
+      if (!observed) continue;
+      if (!isOwnedBy(intent, observed.description)) throw notOwned(declared.object);
+      found.push({ ...declared, id: observed.uuid });
+    } else {
+      const { pool, object } = declared;
+      const volume = facts.volumes.find((one) => one.pool === pool && one.name === object);
+      if (volume) found.push({ ...declared, id: volume.path });
+    }
+  }
+  return found;
+}
+
+/** True if an object of that kind and name is in the state. */
+export function knows(
+  state: State | undefined,
+  { type, object }: { readonly type: string; readonly object: string },
+): boolean {
+  return state?.resources.some((one) => one.type === type && one.attributes['name'] === object) ?? false;
+}
+
+/** The latest that knows the very domain which is there: one of an earlier life of the machine would replace it. */
+async function findFitting(
+  home: StackHome,
+  kept: readonly KeptState[],
+  there: readonly ImportedObject[],
+): Promise<{ readonly kept: KeptState; readonly text: string } | undefined> {
+  const domain = there.find(({ type }) => type === 'libvirt_domain');
+  for (const one of kept) {
+    if (one.resources === 0) continue;
+    const text = await home.history.read(one);
+    const known = parseState(text)?.resources.find(({ type }) => type === 'libvirt_domain');
+    if (!domain || known?.attributes['id'] === domain.id) return { kept: one, text };
+  }
+  return undefined;
+}

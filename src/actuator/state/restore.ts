@@ -1,0 +1,68 @@
+/** Puts a kept serial in place of the state, for a person who asks for it. */
+
+import { emptyStack } from '../../../stacks/empty-stack.ts';
+import { Terminal } from '../../errors.ts';
+import type { Lock } from '../../system/file-lock.ts';
+import { ImportedState } from '../../terraform/format/imported-state.ts';
+import { type State, StateCorrupt } from '../../terraform/format/state.ts';
+import type { KeptState } from '../../terraform/state-history.ts';
+import type { ActuatorOptions } from '../options.ts';
+import { nextSerial } from './recover-machine.ts';
+import type { StackHome } from './state-home.ts';
+
+export interface Restored {
+  /** What the state now says it is. */
+  readonly serial: number;
+  /** The state that was there could not be read, and is kept aside. */
+  readonly wasCorrupt: boolean;
+}
+
+/**
+ * Under the lock of `home`. What was there goes into the history, so that this can be undone. Throws Terminal NotFound
+ * for a serial that is not kept, StateMismatch for one of another lineage.
+ */
+export async function restoreState(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  home: StackHome,
+  uri: string,
+  serial: number,
+  lock: Lock,
+): Promise<Restored> {
+  const current = await terraform.state(home.workspace).catch((error: unknown) => {
+    if (error instanceof StateCorrupt) return 'corrupt' as const;
+    throw error;
+  });
+  const wasCorrupt = current === 'corrupt';
+  const kept = await home.history.list();
+  const chosen = choose(kept, serial, wasCorrupt ? undefined : current);
+  const text = await home.history.read(chosen);
+  const next = nextSerial(wasCorrupt ? undefined : current, kept);
+  if (wasCorrupt) await home.setCorruptAside();
+  const run = { providerKey: uri, lock };
+  const config = emptyStack(uri, home.backend);
+  await terraform.pushState(home.workspace, config, new ImportedState(text).numbered(next).text, run);
+  // Terraform may have counted on.
+  const restored = await terraform.state(home.workspace);
+  return { serial: restored?.serial ?? next, wasCorrupt };
+}
+
+function choose(kept: readonly KeptState[], serial: number, current: State | undefined): KeptState {
+  const named = kept.filter((one) => one.serial === serial);
+  const chosen = named.find(({ lineage }) => current === undefined || lineage === current.lineage);
+  if (chosen) return chosen;
+  if (named.length > 0) {
+    throw new Terminal({
+      code: 'StateMismatch',
+      message: `serial ${serial} is of another lineage than the state that is there: one of an earlier life of this machine or host`,
+      fix: 'caplv state history NAME lists the lineage of each; to take it all the same, remove the state that is there first',
+    });
+  }
+  throw new Terminal({
+    code: 'NotFound',
+    message: `serial ${serial} is not kept`,
+    fix:
+      kept.length > 0
+        ? `use one of ${kept.map((one) => one.serial).join(', ')}`
+        : 'nothing is kept yet; if a machine is there and its state is not, caplv apply brings the state back',
+  });
+}

@@ -1,0 +1,145 @@
+/** Kept states in a cluster: a Secret for each, gzip, with further Secrets where it is too large for one. */
+
+import { gzipSync } from 'node:zlib';
+import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { GROUP } from '../../api/schema/group.ts';
+import { hasReason } from '../../kube/client/api-error.ts';
+import type { Client } from '../../kube/client/client.ts';
+import type { ObjectKey, ObjectMeta } from '../../store/store.ts';
+import { parseState } from '../../terraform/format/state.ts';
+import { type KeptState, keptName, latestFirst, type StateHistory } from '../../terraform/state-history.ts';
+import { PART_BYTES, remove, unzipped } from './state-secret.ts';
+
+/**
+ * Labels of our own: by `tfstate=true` Terraform would take the Secrets for states. The value is the suffix of the state's
+ * Secret, which is another one for hosts.
+ */
+export const HISTORY_LABEL = `caplv.${GROUP}/state-history`;
+const WORKSPACE_LABEL = `caplv.${GROUP}/state-workspace`;
+/** What a kept state is, as JSON, on the first of its Secrets; that is written last, so that half a state is never listed. */
+const KEPT = `caplv.${GROUP}/kept-state`;
+
+interface Kept extends Omit<KeptState, 'keptAt'> {
+  readonly parts: number;
+}
+
+interface SecretKept extends KeptState {
+  readonly parts: number;
+}
+
+export class SecretHistory implements StateHistory {
+  readonly #client: Client;
+  readonly #state: ObjectKey;
+  readonly #metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>;
+  readonly #selector: string;
+  readonly #limit: number;
+
+  /** `state`: of the Secret that Terraform uses; `own`: what the Secrets are labelled with and owned by. */
+  constructor(
+    client: Client,
+    state: ObjectKey,
+    own: Pick<ObjectMeta, 'labels' | 'ownerReferences'> & {
+      readonly suffix: string;
+      readonly workspace: string;
+    },
+    limit: number,
+  ) {
+    const { suffix, workspace, labels, ownerReferences } = own;
+    this.#client = client;
+    this.#state = state;
+    this.#limit = limit;
+    this.#selector = `${HISTORY_LABEL}=${suffix},${WORKSPACE_LABEL}=${workspace}`;
+    this.#metadata = {
+      labels: { ...labels, [HISTORY_LABEL]: suffix, [WORKSPACE_LABEL]: workspace },
+      ...(ownerReferences && { ownerReferences }),
+    };
+  }
+
+  async list(): Promise<SecretKept[]> {
+    return latestFirst((await this.#secrets()).flatMap(keptIn)) as SecretKept[];
+  }
+
+  async read(kept: KeptState): Promise<string> {
+    const { parts } = kept as SecretKept;
+    const numbers = Array.from({ length: parts }, (_, number) => number);
+    const secrets = await Promise.all(
+      numbers.map((number) => this.#client.get(SecretKind, this.#part(kept, number))),
+    );
+    const zipped = secrets.map((secret) => Buffer.from(secret?.data?.['state'] ?? '', 'base64'));
+    const { namespace, name } = this.#part(kept, 0);
+    const text = unzipped(Buffer.concat(zipped), `Secret ${namespace}/${name}`);
+    parseState(text, `Secret ${namespace}/${name}`);
+    return text;
+  }
+
+  /** One request for most states; two more once there are as many as are kept. */
+  async keep(text: string): Promise<void> {
+    const state = parseState(text);
+    if (!state || this.#limit === 0) return;
+    const zipped = gzipSync(text);
+    const parts = Math.ceil(zipped.length / PART_BYTES);
+    const { serial, lineage, resources } = state;
+    const kept: Kept = { serial, lineage, resources: resources.length, parts };
+    for (let number = parts - 1; number >= 0; number -= 1) {
+      const part = zipped.subarray(number * PART_BYTES, (number + 1) * PART_BYTES);
+      if (!(await this.#write(kept, number, part))) return;
+    }
+    if (serial > this.#limit) await this.#prune();
+  }
+
+  async remove(): Promise<void> {
+    for (const { metadata } of await this.#secrets()) {
+      await remove(this.#client, SecretKind, { namespace: this.#state.namespace, name: metadata.name });
+    }
+  }
+
+  /** False: it was there. */
+  async #write(kept: Kept, number: number, part: Buffer): Promise<boolean> {
+    const annotations = number === 0 ? { annotations: { [KEPT]: JSON.stringify(kept) } } : {};
+    const secret: Secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...this.#part(kept, number), ...this.#metadata, ...annotations },
+      immutable: true,
+      data: { state: part.toString('base64') },
+    };
+    try {
+      await this.#client.create(SecretKind, secret);
+      return true;
+    } catch (error) {
+      // A part without its first one is of a process that was killed.
+      if (hasReason(error, 'AlreadyExists')) return number > 0;
+      throw error;
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const secrets = await this.#secrets();
+    const kept = latestFirst(secrets.flatMap(keptIn)).slice(0, this.#limit).map(keptName);
+    const prefixes = kept.map((name) => `${this.#state.name}.${name}`);
+    for (const { metadata } of secrets) {
+      const isKept = prefixes.some((prefix) => `${metadata.name}.`.startsWith(`${prefix}.`));
+      if (!isKept) await remove(this.#client, SecretKind, { ...this.#state, name: metadata.name });
+    }
+  }
+
+  /** Without their data. */
+  async #secrets(): Promise<Secret[]> {
+    const { namespace } = this.#state;
+    const kind = { ...SecretKind, metadataOnly: true };
+    return (await this.#client.list(kind, { namespace, labelSelector: this.#selector })).items;
+  }
+
+  /** `tfstate-web-caplv.1b9d6bcd.7`, and `….7.1` for what comes after the first MiB. */
+  #part(kept: Pick<KeptState, 'lineage' | 'serial'>, number: number): ObjectKey {
+    const name = [this.#state.name, keptName(kept), ...(number > 0 ? [number] : [])].join('.');
+    return { namespace: this.#state.namespace, name };
+  }
+}
+
+function keptIn({ metadata }: Secret): SecretKept[] {
+  const text = metadata.annotations?.[KEPT];
+  if (text === undefined) return [];
+  const keptAt = new Date(metadata.creationTimestamp ?? 0);
+  return [{ ...(JSON.parse(text) as Kept), keptAt }];
+}

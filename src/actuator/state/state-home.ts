@@ -1,0 +1,57 @@
+/** Where Terraform runs for each machine and each host, and where it keeps their states. */
+
+import { join } from 'node:path';
+import type { BackendIntent } from '../../../stacks/intent.ts';
+import type { ObjectKey } from '../../store/store.ts';
+import type { StateHistory } from '../../terraform/state-history.ts';
+import type { Workspace } from '../../terraform/workspace.ts';
+import type { LockWait } from './stale-leases.ts';
+
+/** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
+export interface Workspaces {
+  /** `uid`: of the Machine; a state that is made new is owned by it. */
+  machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
+  /** `uri`: the libvirt connection URI of the host. */
+  host(uri: string): StackHome;
+  /** All states of machines that there are; `version` changes with the state. */
+  machineStates(): Promise<MachineState[]>;
+}
+
+export interface MachineState {
+  readonly key: ObjectKey;
+  readonly version: string;
+}
+
+/** A place to run Terraform in, and what a stack must say to keep its state there. */
+export interface StackHome {
+  readonly workspace: Workspace;
+  readonly backend: BackendIntent;
+  /** Where the state lies, for people. */
+  readonly place: string;
+  /** What is to be remembered beside the state, for as long as that exists. */
+  readonly notes: Notes;
+  readonly history: StateHistory;
+  /** False: neither a state nor a note was ever made here. */
+  exists(): Promise<boolean>;
+  /**
+   * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
+   * `isNew`: mostly nothing was ever made here. Throws StateLocked (Transient).
+   */
+  prepare(options: LockWait & { readonly isNew?: boolean }): Promise<void>;
+  /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
+  setCorruptAside(): Promise<void>;
+  /** Removes what is left of a workspace whose resources are all destroyed. */
+  discard(): Promise<void>;
+}
+
+/** Short texts without secrets, by name. */
+export interface Notes {
+  read(name: string): Promise<string | undefined>;
+  write(name: string, text: string): Promise<void>;
+  remove(name: string): Promise<void>;
+}
+
+/** Where the seed of a machine lies while Terraform uploads it. */
+export function seedDirectory({ workspace }: StackHome): string {
+  return join(workspace.dir, 'seed');
+}

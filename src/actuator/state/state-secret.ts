@@ -1,0 +1,150 @@
+/** The Secret in which Terraform's `kubernetes` backend keeps a state, with the Lease that locks it. */
+
+import { gunzipSync } from 'node:zlib';
+import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { GROUP } from '../../api/schema/group.ts';
+import { hasReason } from '../../kube/client/api-error.ts';
+import type { Client } from '../../kube/client/client.ts';
+import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../store/store.ts';
+import { StateCorrupt } from '../../terraform/format/state.ts';
+import type { Notes } from './state-home.ts';
+
+/** Annotation of the Secret, with the name of a note. */
+const NOTE_PREFIX = `caplv.${GROUP}/`;
+/** Of each part of a compressed state but the last: Terraform's own, and the most that a Secret holds. */
+export const PART_BYTES = 1_048_576;
+
+export class StateSecret {
+  readonly key: ObjectKey;
+  readonly leaseKey: ObjectKey;
+  readonly notes: Notes;
+  readonly #client: Client;
+
+  constructor(client: Client, key: ObjectKey) {
+    this.#client = client;
+    this.key = key;
+    this.leaseKey = { ...key, name: `lock-${key.name}` };
+    const annotate = async (name: string, value: string | null) => {
+      await client.patch(SecretKind, key, { metadata: { annotations: { [NOTE_PREFIX + name]: value } } });
+    };
+    this.notes = {
+      read: async (name) => (await this.get())?.metadata.annotations?.[NOTE_PREFIX + name],
+      write: (name, text) => annotate(name, text),
+      remove: (name) => annotate(name, null),
+    };
+  }
+
+  get(): Promise<Secret | undefined> {
+    return this.#client.get(SecretKind, this.key);
+  }
+
+  /** The text of the state; empty: there is none. Throws Terminal StateCorrupt. */
+  async state(): Promise<string> {
+    const parts: Buffer[] = [];
+    for (;;) {
+      const part = await this.#client.get(SecretKind, this.#part(parts.length));
+      const encoded = part?.data?.['tfstate'];
+      if (encoded !== undefined) parts.push(Buffer.from(encoded, 'base64'));
+      if (encoded === undefined || (parts.at(-1)?.length ?? 0) < PART_BYTES) break;
+    }
+    return unzipped(Buffer.concat(parts), `Secret ${this.key.namespace}/${this.key.name}`);
+  }
+
+  /** Empties the Secret, and leaves what was in it in others. For a state that Terraform itself cannot read. */
+  async setAside(): Promise<void> {
+    for (let index = 0; ; index += 1) {
+      const part = this.#part(index);
+      const { data, metadata } = (await this.#client.get(SecretKind, part)) ?? {};
+      if (!metadata) return;
+      if (data) await this.#copy(asideOf(part), data, metadata);
+      if (index > 0) await remove(this.#client, SecretKind, part);
+      else await this.#client.patch(SecretKind, part, { data: null });
+    }
+  }
+
+  async #copy(to: ObjectKey, data: Record<string, string>, { ownerReferences }: ObjectMeta): Promise<void> {
+    const metadata = { ...to, ...(ownerReferences && { ownerReferences }) };
+    await remove(this.#client, SecretKind, to);
+    await this.#client.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, data });
+  }
+
+  /**
+   * Makes Secret and Lease, or gives them the labels and the owner that they lack. Returns the Lease as it is then. `noted`: annotations
+   * of a Lease that is made new; `isNew`: mostly there is neither, and to make them is the first thing to try.
+   */
+  async ensure(
+    own: Omit<ObjectMeta, 'name'>,
+    { noted, isNew }: { readonly noted: Record<string, string>; readonly isNew: boolean },
+  ): Promise<Lease> {
+    const secret: Secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...this.key, ...own, annotations: { encoding: 'gzip' } },
+    };
+    const lease: Lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { ...this.leaseKey, ...own, annotations: noted },
+      spec: {},
+    };
+    const one = isNew ? make : ensure;
+    await one(this.#client, SecretKind, secret);
+    return one(this.#client, LeaseKind, lease);
+  }
+
+  async remove(): Promise<void> {
+    for (let index = 1; await this.#client.get(SecretKind, this.#part(index)); index += 1) {
+      await remove(this.#client, SecretKind, this.#part(index));
+    }
+    for (let index = 0; await this.#client.get(SecretKind, asideOf(this.#part(index))); index += 1) {
+      await remove(this.#client, SecretKind, asideOf(this.#part(index)));
+    }
+    await remove(this.#client, SecretKind, this.key);
+    await remove(this.#client, LeaseKind, this.leaseKey);
+  }
+
+  #part(index: number): ObjectKey {
+    return index === 0 ? this.key : { ...this.key, name: `${this.key.name}-part-${index}` };
+  }
+}
+
+async function make<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
+  return client.create(kind, object).catch((error: unknown) => {
+    // Where a quota is used up, or the namespace goes, that is said also of what is there already.
+    if (!hasReason(error, 'AlreadyExists') && !hasReason(error, 'Forbidden')) throw error;
+    return ensure(client, kind, object);
+  });
+}
+
+async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T>, object: T): Promise<T> {
+  const { namespace = '', name, labels = {}, ownerReferences } = object.metadata;
+  const there = await client.get(kind, { namespace, name });
+  if (!there) return client.create(kind, object);
+  const owner = ownerReferences?.[0]?.uid;
+  const isLabelled = Object.entries(labels).every(([key, value]) => there.metadata.labels?.[key] === value);
+  const isOwned =
+    owner === undefined || there.metadata.ownerReferences?.some(({ uid }) => uid === owner) === true;
+  if (isLabelled && isOwned) return there;
+  return client.patch(kind, { namespace, name }, { metadata: { labels, ownerReferences } });
+}
+
+function asideOf({ namespace, name }: ObjectKey): ObjectKey {
+  return { namespace, name: `${name}.corrupt` };
+}
+
+/** @throws Terminal StateCorrupt */
+export function unzipped(zipped: Buffer, place: string): string {
+  if (zipped.length === 0) return '';
+  try {
+    return gunzipSync(zipped).toString('utf8');
+  } catch {
+    throw new StateCorrupt(place, `it is not, or not all of, a gzip (${zipped.length} bytes)`);
+  }
+}
+
+export async function remove(client: Client, kind: ResourceKind, key: ObjectKey): Promise<void> {
+  await client.delete(kind, key).catch((error: unknown) => {
+    if (!hasReason(error, 'NotFound')) throw error;
+  });
+}

@@ -1,0 +1,107 @@
+/** Brings a machine that was made to its intent: plan, guard, apply of that very plan. Call it under the machine's lock. */
+
+import type { MachineIntent } from '../../stacks/intent.ts';
+import { Transient } from '../errors.ts';
+import type { HostFacts } from '../libvirt/host-facts.ts';
+import type { ResourceChange } from '../terraform/format/plan.ts';
+import { clearLeftovers, releaseAddresses } from './host/cleanup.ts';
+import { ownDomain, shutDown, stopGuest } from './host/guest.ts';
+import { notOwned } from './host/leftovers.ts';
+import { reservationsOf } from './host/machine-location.ts';
+import { refuseDisguisedVolumes } from './host/volume-guard.ts';
+import type { ActuatorOptions, UpdateOptions } from './options.ts';
+import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts';
+import { destructiveChanges, refuseReplacement } from './plan/replace-guard.ts';
+import { planId } from './plan/report.ts';
+import { brokenOff, forgetUnfinished, noted } from './state/machine-journal.ts';
+import { refuseForeignState } from './state/ownership.ts';
+import { type Recovery, recoverState } from './state/recover-machine.ts';
+
+/** See `Actuator.update`. */
+export async function changeMachine(
+  options: ActuatorOptions,
+  recovery: Recovery,
+  facts: HostFacts,
+  update: UpdateOptions,
+): Promise<void> {
+  const { terraform, libvirt } = options;
+  const { intent, home, config, run } = recovery;
+  const state = await terraform.state(home.workspace);
+  await refuseForeignState(options, intent, state);
+  const broken = await brokenOff(home, state, facts.domains.includes(intent.domain.name));
+  await recoverState(options, recovery, facts, state);
+  if (!intent.domain.running) await stopGuest(options, intent, update);
+  const planning = { ...run, save: true, replace: replaced(update) };
+  const plan = await terraform.plan(home.workspace, config, planning).catch(async (error: unknown) => {
+    const volume = missingVolume(error);
+    if (volume === undefined) throw error;
+    await removeBroken(options, intent, volume, update);
+  });
+  // Without its domain it can be planned; and what removing it takes was asked for.
+  if (!plan) {
+    const { review: _, onlyApproved: __, ...rest } = update;
+    return changeMachine(options, recovery, facts, rest);
+  }
+  if (plan.action === 'none') {
+    if (broken !== undefined) await forgetUnfinished(home);
+    return;
+  }
+  // What a broken create left was never in use: it may be replaced.
+  const approved = update.approvedPlan === planId(intent, plan);
+  if (update.onlyApproved && !approved) throw planChanged();
+  const allowed = approved || update.allowReplace || broken === 'create';
+  if (!allowed) {
+    const isOn = async () => (await ownDomain(options, intent))?.state === 'running';
+    await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run), isOn);
+  }
+  await update.review?.(plan, approved);
+  const seen = (await update.beforeApply?.()) ?? facts;
+  if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri));
+  await clearLeftovers(options, recovery, seen, await terraform.state(home.workspace));
+  if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
+    await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
+  }
+  // Also of a domain that a broken replacement has removed already.
+  if (plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action !== 'update')) {
+    await releaseAddresses(options, intent, reservationsOf(intent));
+  }
+  await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
+  // Any change in place starts a domain that is off; its guest has not yet begun anything.
+  const now = intent.domain.running ? undefined : await ownDomain(options, intent);
+  if (now?.state === 'running') await libvirt(intent.uri).powerOff(intent.domain.name);
+}
+
+/** Addresses for `terraform plan -replace`. */
+export function replaced({ replaceDomain }: Pick<UpdateOptions, 'replaceDomain'>): readonly string[] {
+  return replaceDomain ? ['libvirt_domain.machine'] : [];
+}
+
+/** Removes a domain that lacks a disk, if that loses nothing but what an image has, or may lose more. */
+async function removeBroken(
+  options: ActuatorOptions,
+  intent: MachineIntent,
+  volume: string,
+  update: UpdateOptions,
+): Promise<void> {
+  const observed = await ownDomain(options, intent);
+  if (!observed) throw notOwned(intent.domain.name);
+  const isImage = volume === intent.rootDisk.volume && observed.state !== 'running';
+  if (!isImage && !update.allowReplace) throw dataIsGone(volume);
+  await update.review?.(NEW_DOMAIN, false);
+  await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
+  await options.libvirt(intent.uri).removeDomain(observed.name);
+  update.onEvent?.({ type: 'leftovers_removed', names: [observed.name] });
+}
+
+function makesDomain({ type, action }: ResourceChange): boolean {
+  return type === 'libvirt_domain' && (action === 'create' || action === 'replace');
+}
+
+function planChanged(): Transient {
+  return new Transient({
+    code: 'Conflict',
+    message: 'what would change is no longer what was approved',
+    fix: 'look at the new plan, and approve that',
+    retryAfterMs: 1_000,
+  });
+}

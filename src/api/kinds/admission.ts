@@ -1,0 +1,35 @@
+/** What an API server does with our CRDs before it stores an object; for stores that have no API server. */
+
+import { Terminal } from '../../errors.ts';
+import type { KubeObject } from '../../store/store.ts';
+import { canonicalApiVersion } from '../schema/group.ts';
+import { fieldProblems, formatPath, formatProblem } from '../schema/problem.ts';
+import { ACCEPTED_KINDS, findKind } from './registry.ts';
+
+/**
+ * The object with its defaults filled in. Its status is not looked at: controllers write it, not people.
+ * Throws Terminal InvalidConfiguration that names every field at fault.
+ */
+export function admit<T extends KubeObject>(object: T): T {
+  const kind = findKind(object.apiVersion, object.kind);
+  if (!kind) {
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: `${object.apiVersion} ${object.kind} is not a kind that is known here`,
+      fix: `use ${ACCEPTED_KINDS}`,
+      path: 'kind',
+    });
+  }
+  const { status, ...written } = { ...object, apiVersion: canonicalApiVersion(object.apiVersion) };
+  const problems = fieldProblems(kind.schema, written);
+  if (problems.length > 0) {
+    const { namespace, name } = object.metadata;
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: `${object.kind} ${namespace}/${name}: ${problems.map(formatProblem).join('\n')}`,
+      path: formatPath(problems[0]?.path ?? []),
+    });
+  }
+  const admitted = kind.schema.parse(written) as T;
+  return status === undefined ? admitted : { ...admitted, status };
+}

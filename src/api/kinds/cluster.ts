@@ -1,0 +1,152 @@
+/** Cluster: machines that belong together, the hosts they run on and the networks their pods and services use. */
+
+import { z } from 'zod';
+import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import { ConditionsSchema } from '../schema/condition.ts';
+import { cidr, DNS_SUBDOMAIN, text, timestamp } from '../schema/field.ts';
+import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';
+import { objectMetadata } from '../schema/metadata.ts';
+import { providerSpecField } from '../schema/provider-spec.ts';
+import {
+  type LibvirtClusterProviderSpec,
+  LibvirtClusterProviderSpecSchema,
+} from './cluster-provider-spec.ts';
+import { readProviderSpec, type StoredSpec, storedProviderSpec } from './decode-provider-spec.ts';
+import { AGE_COLUMN, type ApiKind } from './kind.ts';
+
+function networkRanges(example: string) {
+  return z.strictObject({
+    cidrBlocks: z
+      .array(cidr(example))
+      .min(1)
+      .max(8)
+      .describe(`Networks in CIDR notation, for example [${example}].`),
+  });
+}
+
+export const ClusterSpecSchema = z.strictObject({
+  clusterNetwork: z
+    .strictObject({
+      services: networkRanges('10.96.0.0/12')
+        .optional()
+        .describe('Addresses of Services; ${CAPLV_SERVICE_CIDR} in user data.'),
+      pods: networkRanges('192.168.0.0/16')
+        .optional()
+        .describe('Addresses of Pods; ${CAPLV_POD_CIDR} in user data.'),
+      serviceDomain: text(DNS_SUBDOMAIN, 'a DNS domain, for example cluster.local')
+        .optional()
+        .describe('Domain of Services; ${CAPLV_SERVICE_DOMAIN} in user data, for example cluster.local.'),
+    })
+    .optional()
+    .describe('Networks inside the Kubernetes cluster. They are not made here; user data can name them.'),
+  providerSpec: providerSpecField(LibvirtClusterProviderSpecSchema)
+    .optional()
+    .describe('Hosts, network and pool: a LibvirtClusterProviderSpec, inline or under `value`.'),
+});
+
+export type ClusterSpec = z.output<typeof ClusterSpecSchema>;
+
+export const ClusterStatusSchema = z.strictObject({
+  phase: z.enum(['Pending', 'Provisioning', 'Provisioned', 'Deleting', 'Failed']).optional(),
+  apiEndpoints: z
+    .array(z.strictObject({ host: z.string(), port: z.int() }))
+    .max(16)
+    .optional()
+    .describe("Where the cluster's API servers answer."),
+  conditions: ConditionsSchema.optional(),
+  errorReason: z.string().optional().describe('Code of the error that needs a person.'),
+  errorMessage: z.string().optional().describe('That error: cause and fix.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  providerStatus: z
+    .strictObject({
+      hosts: z
+        .array(
+          z.strictObject({
+            name: z.string(),
+            uri: z.string(),
+            ready: z.boolean(),
+            appliedHash: z.string().optional().describe('Hash of the host intent that was applied last.'),
+            message: z.string().optional().describe('Why the host is not ready.'),
+            lastUpdated: timestamp().optional(),
+          }),
+        )
+        .max(64)
+        .optional(),
+    })
+    .optional(),
+});
+
+export type ClusterStatus = z.output<typeof ClusterStatusSchema>;
+
+export interface Cluster extends KubeObject {
+  metadata: ObjectMeta;
+  spec: ClusterSpec;
+  status?: ClusterStatus;
+}
+
+export const ClusterSchema = z
+  .strictObject({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('Cluster'),
+    metadata: objectMetadata(63),
+    spec: ClusterSpecSchema,
+    status: ClusterStatusSchema.optional(),
+  })
+  .describe('A Cluster is what its machines share: hosts, networks, pools.');
+
+const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+
+export const ClusterKind: ApiKind<Cluster> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'Cluster',
+  plural: 'clusters',
+  singular: 'cluster',
+  shortNames: ['cl'],
+  namespaced: true,
+  schema: ClusterSchema,
+  columns: [
+    {
+      name: 'Phase',
+      type: 'string',
+      jsonPath: '.status.phase',
+      description: 'Where in its life the cluster is.',
+    },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: condition('status'),
+      description: 'True: its hosts are ready.',
+    },
+    { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
+    {
+      name: 'Endpoint',
+      type: 'string',
+      jsonPath: '.status.apiEndpoints[0].host',
+      description: 'Host of the first API endpoint.',
+    },
+    {
+      name: 'Pods',
+      type: 'string',
+      jsonPath: '.spec.clusterNetwork.pods.cidrBlocks[0]',
+      description: 'Addresses of Pods.',
+      wide: true,
+    },
+    AGE_COLUMN,
+  ],
+};
+
+/** Hosts, network and pool, with defaults. Throws Terminal InvalidConfiguration. */
+export function clusterProviderSpec(cluster: { readonly spec: ClusterSpec }): LibvirtClusterProviderSpec {
+  return readProviderSpec(LibvirtClusterProviderSpecSchema, cluster.spec.providerSpec ?? {}, [
+    'spec',
+    'providerSpec',
+  ]);
+}
+
+/** See `storedProviderSpec`. */
+export function storedClusterSpec(cluster: {
+  readonly spec: ClusterSpec;
+}): StoredSpec<LibvirtClusterProviderSpec> {
+  return storedProviderSpec(LibvirtClusterProviderSpecSchema, cluster.spec.providerSpec ?? {});
+}

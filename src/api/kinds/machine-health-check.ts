@@ -1,0 +1,153 @@
+/** MachineHealthCheck: which machines are to be watched, what makes one unhealthy, and when it is replaced. */
+
+import { z } from 'zod';
+import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import { ConditionsSchema } from '../schema/condition.ts';
+import { countOrPercent } from '../schema/count-or-percent.ts';
+import { dnsLabel, duration, timestamp } from '../schema/field.ts';
+import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';
+import { objectMetadata } from '../schema/metadata.ts';
+import { withRules } from '../schema/rule.ts';
+import { AGE_COLUMN, type ApiKind } from './kind.ts';
+import { LabelSelectorSchema, selectorText } from './machine-template.ts';
+
+const UnhealthyConditionSchema = z.strictObject({
+  type: z.string().min(1).max(316).describe('Type of the condition, for example Ready.'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('The status that is unhealthy.'),
+  timeout: duration('5m').describe('How long it may last, for example 5m.'),
+});
+
+export const MachineHealthCheckSpecSchema = withRules(
+  z.strictObject({
+    clusterName: dnsLabel().optional().describe('Only machines of this Cluster. Default: of any.'),
+    selector: LabelSelectorSchema.describe('Which machines of the namespace are checked.'),
+    unhealthyConditions: z
+      .array(UnhealthyConditionSchema)
+      .max(100)
+      .optional()
+      .describe("Conditions of the machine's Node that make it unhealthy when they last. One is enough."),
+    unhealthyMachineConditions: z
+      .array(UnhealthyConditionSchema)
+      .max(100)
+      .optional()
+      .describe('Conditions of the Machine itself that make it unhealthy when they last. One is enough.'),
+    nodeStartupTimeout: duration('10m')
+      .default('10m')
+      .describe('How long after its creation a machine may be without a Node. 0s: for ever.'),
+    maxUnhealthy: countOrPercent()
+      .default('100%')
+      .describe(
+        'Nothing is replaced while more of the checked machines are not healthy, for example 2 or 40% (rounded down).',
+      ),
+  }),
+  [
+    {
+      fields: ['selector'],
+      message: 'the selector is empty and would take every machine',
+      fix: 'give matchLabels, for example {set: workers}',
+      cel: 'has(self.selector.matchLabels) || has(self.selector.matchExpressions)',
+      check: ({ selector }) => selectorText(selector) !== '',
+    },
+  ],
+);
+
+export type MachineHealthCheckSpec = z.output<typeof MachineHealthCheckSpecSchema>;
+
+const RemediationSchema = z.strictObject({
+  name: z.string().describe('Name of the Machine that was deleted.'),
+  uid: z.string().describe('And its uid.'),
+  time: timestamp().describe('When that was.'),
+  host: z.string().optional().describe('libvirt URI of its host.'),
+  set: z.string().optional().describe('uid of its MachineSet.'),
+});
+
+export type Remediation = z.output<typeof RemediationSchema>;
+
+export const MachineHealthCheckStatusSchema = z.strictObject({
+  expectedMachines: z.int().min(0).optional().describe('Machines that are checked.'),
+  currentHealthy: z.int().min(0).optional().describe('Those of them that are healthy.'),
+  remediationsAllowed: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('How many more may become unhealthy before maxUnhealthy stops replacement.'),
+  targets: z.array(z.string()).max(10_000).optional().describe('Names of the machines that are checked.'),
+  remediations: z
+    .array(RemediationSchema)
+    .max(1_000)
+    .optional()
+    .describe('Machines that were deleted to be replaced, of late: they count in the repair budget.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  conditions: ConditionsSchema.optional(),
+});
+
+export type MachineHealthCheckStatus = z.output<typeof MachineHealthCheckStatusSchema>;
+
+export interface MachineHealthCheck extends KubeObject {
+  metadata: ObjectMeta;
+  spec: MachineHealthCheckSpec;
+  status?: MachineHealthCheckStatus;
+}
+
+export const MachineHealthCheckSchema = z
+  .strictObject({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('MachineHealthCheck'),
+    metadata: objectMetadata(63),
+    spec: MachineHealthCheckSpecSchema,
+    status: MachineHealthCheckStatusSchema.optional(),
+  })
+  .describe('A MachineHealthCheck has machines replaced that are unhealthy for too long.');
+
+const condition = (type: string, field: string) => `.status.conditions[?(@.type=="${type}")].${field}`;
+
+export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'MachineHealthCheck',
+  plural: 'machinehealthchecks',
+  singular: 'machinehealthcheck',
+  shortNames: ['mhc'],
+  namespaced: true,
+  schema: MachineHealthCheckSchema,
+  columns: [
+    {
+      name: 'Expected',
+      type: 'integer',
+      jsonPath: '.status.expectedMachines',
+      description: 'Machines that are checked.',
+    },
+    {
+      name: 'Healthy',
+      type: 'integer',
+      jsonPath: '.status.currentHealthy',
+      description: 'Those of them that are healthy.',
+    },
+    {
+      name: 'MaxUnhealthy',
+      type: 'string',
+      jsonPath: '.spec.maxUnhealthy',
+      description: 'How many may be unhealthy before replacement stops.',
+    },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: condition('Ready', 'status'),
+      description: 'True: all of them are healthy.',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: condition('Ready', 'reason'),
+      description: 'Why it is not ready.',
+    },
+    {
+      name: 'Remediation',
+      type: 'string',
+      jsonPath: condition('RemediationAllowed', 'reason'),
+      description: 'Whether unhealthy machines are replaced, and why not.',
+      wide: true,
+    },
+    AGE_COLUMN,
+  ],
+};

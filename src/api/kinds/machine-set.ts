@@ -1,0 +1,108 @@
+/** MachineSet: keeps a number of like machines in being. */
+
+import { z } from 'zod';
+import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import { ConditionsSchema } from '../schema/condition.ts';
+import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';
+import { objectMetadata } from '../schema/metadata.ts';
+import { withRules } from '../schema/rule.ts';
+import { AGE_COLUMN, type ApiKind } from './kind.ts';
+import { LabelSelectorSchema, MachineTemplateSchema, TEMPLATE_RULES } from './machine-template.ts';
+
+export const MachineSetSpecSchema = withRules(
+  z.strictObject({
+    replicas: z.int().min(0).max(10_000).default(1).describe('How many machines there should be.'),
+    minReadySeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(0)
+      .describe('How long a machine must be ready, in seconds, before it counts as available.'),
+    deletePolicy: z
+      .enum(['Random', 'Newest', 'Oldest'])
+      .default('Random')
+      .describe(
+        'Which machines go first when there are too many; one with the delete annotation always does.',
+      ),
+    selector: LabelSelectorSchema.describe(
+      'Which machines belong to the set. Must select the labels of the template.',
+    ),
+    template: MachineTemplateSchema.describe('What machines are made from.'),
+  }),
+  TEMPLATE_RULES,
+);
+
+export type MachineSetSpec = z.output<typeof MachineSetSpecSchema>;
+
+export const MachineSetStatusSchema = z.strictObject({
+  replicas: z.int().min(0).default(0).describe('Machines that exist.'),
+  askedReplicas: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('spec.replicas as it was last made true. Many more machines than that freeze the set.'),
+  fullyLabeledReplicas: z.int().min(0).optional().describe("Machines whose labels are the template's."),
+  readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
+  availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),
+  selector: z.string().optional().describe('The selector as text, for the scale subresource.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  conditions: ConditionsSchema.optional(),
+  errorReason: z.string().optional().describe('Code of the error that needs a person.'),
+  errorMessage: z.string().optional().describe('That error: cause and fix.'),
+});
+
+export type MachineSetStatus = z.output<typeof MachineSetStatusSchema>;
+
+export interface MachineSet extends KubeObject {
+  metadata: ObjectMeta;
+  spec: MachineSetSpec;
+  status?: MachineSetStatus;
+}
+
+export const MachineSetSchema = z
+  .strictObject({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('MachineSet'),
+    metadata: objectMetadata(57),
+    spec: MachineSetSpecSchema,
+    status: MachineSetStatusSchema.optional(),
+  })
+  .describe('A MachineSet keeps a number of like machines in being.');
+
+export const MachineSetKind: ApiKind<MachineSet> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'MachineSet',
+  plural: 'machinesets',
+  singular: 'machineset',
+  shortNames: ['ms'],
+  namespaced: true,
+  schema: MachineSetSchema,
+  scale: {
+    specReplicasPath: '.spec.replicas',
+    statusReplicasPath: '.status.replicas',
+    labelSelectorPath: '.status.selector',
+  },
+  columns: [
+    {
+      name: 'Desired',
+      type: 'integer',
+      jsonPath: '.spec.replicas',
+      description: 'Machines that there should be.',
+    },
+    { name: 'Current', type: 'integer', jsonPath: '.status.replicas', description: 'Machines that exist.' },
+    {
+      name: 'Ready',
+      type: 'integer',
+      jsonPath: '.status.readyReplicas',
+      description: 'Machines that are ready.',
+    },
+    {
+      name: 'Available',
+      type: 'integer',
+      jsonPath: '.status.availableReplicas',
+      description: 'Machines that have been ready for long enough.',
+    },
+    AGE_COLUMN,
+  ],
+};

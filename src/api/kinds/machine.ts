@@ -1,0 +1,231 @@
+/** Machine: one virtual machine that is, or becomes, a node. */
+
+import { z } from 'zod';
+import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import { ConditionsSchema } from '../schema/condition.ts';
+import { timestamp } from '../schema/field.ts';
+import { API_VERSION, CLUSTER_NAME_LABELS } from '../schema/group.ts';
+import { objectMetadata } from '../schema/metadata.ts';
+import { readProviderSpec, storedProviderSpec } from './decode-provider-spec.ts';
+import { AGE_COLUMN, type ApiKind } from './kind.ts';
+import {
+  type LibvirtMachineProviderSpec,
+  LibvirtMachineProviderSpecSchema,
+} from './machine-provider-spec.ts';
+import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
+import { MACHINE } from './names.ts';
+
+const PlanSchema = z.strictObject({
+  id: z.string().describe('Identity of the plan, by which it is approved.'),
+  time: timestamp(),
+  summary: z.string().describe('For example: 1 to replace, 2 to change.'),
+  actions: z
+    .array(
+      z.strictObject({
+        address: z.string().describe('Address of the resource in Terraform.'),
+        action: z.enum(['create', 'update', 'replace', 'delete']),
+        reason: z.string().optional().describe('Fields that force it.'),
+      }),
+    )
+    .max(64),
+});
+
+const PinnedSchema = z.strictObject({
+  uri: z.string().describe('libvirt URI of the host.'),
+  domainType: z.enum(['kvm', 'qemu']).describe('What domainType came to on this host.'),
+  imageURI: z.string().describe('imageURI that `base` stands for.'),
+  base: z.strictObject({ pool: z.string(), volume: z.string() }).describe('Volume under the root disk.'),
+  imageSource: z
+    .string()
+    .optional()
+    .describe('Path or URL that `base` was imported from; absent: it was there before.'),
+  firmware: z
+    .strictObject({ loader: z.string(), nvramTemplate: z.string().optional() })
+    .optional()
+    .describe('Paths of the UEFI firmware on the host; absent: BIOS.'),
+  installation: z
+    .string()
+    .optional()
+    .describe('Which installation made it, as the domain says; absent for those made before that was noted.'),
+});
+
+/** What is found out once about a machine, so that it keeps it when a file or the host changes. */
+export type Pinned = z.output<typeof PinnedSchema>;
+
+export const MachineProviderStatusSchema = z.strictObject({
+  instanceState: z
+    .string()
+    .optional()
+    .describe("State of the domain in libvirt's words: running, paused, shut off, crashed, …"),
+  appliedHash: z.string().optional().describe('Hash of the intent that was applied last.'),
+  host: z
+    .string()
+    .optional()
+    .describe('Host that the machine was placed on: a name of hosts, else a libvirt URI.'),
+  pinned: PinnedSchema.optional().describe(
+    'What was found out at the first resolution, and stays for the life of the machine.',
+  ),
+  domainName: z.string().optional().describe('Name of the domain in libvirt.'),
+  lastPlan: PlanSchema.optional().describe('Last plan that was not, or not yet, applied.'),
+  lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
+  planDrift: z
+    .array(z.string())
+    .max(16)
+    .optional()
+    .describe('What that comparison found changed by somebody else, and was not repaired.'),
+  repairs: z
+    .strictObject({ count: z.int(), time: timestamp() })
+    .optional()
+    .describe('Repairs in a row, and when the last one began: the next waits for longer each time.'),
+  lastRecreated: timestamp()
+    .optional()
+    .describe('When repair last replaced the domain or made it anew. Counts in the budget of repairs.'),
+});
+
+export const MachineStatusSchema = z.strictObject({
+  phase: z.enum(['Pending', 'Provisioning', 'Provisioned', 'Running', 'Deleting', 'Failed']).optional(),
+  addresses: z
+    .array(
+      z.strictObject({
+        type: z.enum(['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS']),
+        address: z.string(),
+      }),
+    )
+    .max(64)
+    .optional(),
+  conditions: ConditionsSchema.optional(),
+  errorReason: z
+    .string()
+    .optional()
+    .describe('Code of the error that needs a person, for example InvalidConfiguration.'),
+  errorMessage: z.string().optional().describe('That error: cause and fix.'),
+  nodeRef: z
+    .strictObject({
+      apiVersion: z.string().optional(),
+      kind: z.string().optional(),
+      name: z.string(),
+      uid: z.string().optional(),
+    })
+    .optional()
+    .describe('Node of the machine in the workload cluster.'),
+  versions: z
+    .strictObject({ kubelet: z.string().optional(), controlPlane: z.string().optional() })
+    .optional()
+    .describe('Versions that the machine was made with.'),
+  lastOperation: z
+    .strictObject({
+      type: z.enum(['Create', 'Update', 'Delete']),
+      state: z.enum(['Processing', 'Successful', 'Failed']),
+      description: z.string(),
+      lastUpdated: timestamp(),
+    })
+    .optional(),
+  lastUpdated: timestamp().optional().describe('When status last changed.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  providerStatus: MachineProviderStatusSchema.optional(),
+});
+
+export type MachineStatus = z.output<typeof MachineStatusSchema>;
+export type MachineProviderStatus = z.output<typeof MachineProviderStatusSchema>;
+
+export interface Machine extends KubeObject {
+  metadata: ObjectMeta;
+  spec: MachineSpec;
+  status?: MachineStatus;
+}
+
+export const MachineSchema = z
+  .strictObject({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('Machine'),
+    metadata: objectMetadata(63),
+    spec: MachineSpecSchema,
+    status: MachineStatusSchema.optional(),
+  })
+  .describe('A Machine is one virtual machine that is, or becomes, a node.');
+
+const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+
+export const MachineKind: ApiKind<Machine> = {
+  ...MACHINE,
+  schema: MachineSchema,
+  columns: [
+    {
+      name: 'Phase',
+      type: 'string',
+      jsonPath: '.status.phase',
+      description: 'Where in its life the machine is.',
+    },
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: condition('status'),
+      description: 'True: it runs as specified.',
+    },
+    { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
+    {
+      name: 'Address',
+      type: 'string',
+      jsonPath: '.status.addresses[?(@.type=="InternalIP")].address',
+      description: 'Address of the guest.',
+    },
+    {
+      name: 'Host',
+      type: 'string',
+      jsonPath: '.status.providerStatus.host',
+      description: 'Host it runs on.',
+    },
+    {
+      name: 'Node',
+      type: 'string',
+      jsonPath: '.status.nodeRef.name',
+      description: 'Node that the machine became.',
+    },
+    {
+      name: 'Version',
+      type: 'string',
+      jsonPath: '.spec.versions.kubelet',
+      description: 'Version of the kubelet.',
+      wide: true,
+    },
+    {
+      name: 'ProviderID',
+      type: 'string',
+      jsonPath: '.spec.providerID',
+      description: 'Identity for the Node.',
+      wide: true,
+    },
+    AGE_COLUMN,
+  ],
+};
+
+/** What the machine wants of libvirt, with defaults. Throws Terminal InvalidConfiguration. */
+export function machineProviderSpec(machine: { readonly spec: MachineSpec }): LibvirtMachineProviderSpec {
+  return readProviderSpec(LibvirtMachineProviderSpecSchema, machine.spec.providerSpec, [
+    'spec',
+    'providerSpec',
+  ]);
+}
+
+/** See `storedProviderSpec`. */
+export function storedMachineSpec(machine: { readonly spec: MachineSpec }): LibvirtMachineProviderSpec {
+  return storedProviderSpec(LibvirtMachineProviderSpecSchema, machine.spec.providerSpec).spec;
+}
+
+/** Name of the machine's Cluster as the machine itself gives it: `spec.clusterName`, else a label. */
+export function clusterNameOf(machine: {
+  readonly metadata: ObjectMeta;
+  readonly spec: Pick<MachineSpec, 'clusterName'>;
+}): string | undefined {
+  const label = CLUSTER_NAME_LABELS.find((name) => machine.metadata.labels?.[name]);
+  return machine.spec.clusterName ?? (label && machine.metadata.labels?.[label]);
+}
+
+/** True for machines that name the Cluster, and for those of its namespace that name none. */
+export function isOfCluster(machine: Machine, cluster: ObjectMeta): boolean {
+  const { namespace = 'default' } = machine.metadata;
+  return (
+    namespace === (cluster.namespace ?? 'default') &&
+    (clusterNameOf(machine) ?? cluster.name) === cluster.name
+  );
+}

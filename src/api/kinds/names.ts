@@ -1,0 +1,28 @@
+/** How kinds are called. Apart from their schemas, of which not everybody who names a kind has need: they take 30 ms to load. */
+
+import type { ResourceKind } from '../../store/store.ts';
+import { GROUP, VERSION } from '../schema/group.ts';
+import type { Machine } from './machine.ts';
+
+/** Names of a kind in commands. */
+export interface KindNames {
+  readonly plural: string;
+  /** Name for one object, for example `machine`. */
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+}
+
+export const MACHINE: ResourceKind<Machine> & KindNames = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'Machine',
+  plural: 'machines',
+  singular: 'machine',
+  shortNames: ['ma'],
+  namespaced: true,
+};
+
+/** Whether a person who writes `name` means this kind: `machine`, `machines`, `ma`, in any case. */
+export function isCalled({ singular, plural, shortNames }: KindNames, name: string): boolean {
+  return [singular, plural, ...shortNames].includes(name.toLowerCase());
+}

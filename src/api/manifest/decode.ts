@@ -1,0 +1,122 @@
+/** One document of a manifest as an object: the kind found, the namespace filled in, variables and relative files resolved. */
+
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import type { KubeObject } from '../../store/store.ts';
+import type { ApiKind } from '../kinds/kind.ts';
+import { ACCEPTED_KINDS, findKind, KINDS } from '../kinds/registry.ts';
+import { canonicalApiVersion } from '../schema/group.ts';
+import { STORE_METADATA } from '../schema/metadata.ts';
+import { type FieldProblem, fieldProblems, inLine } from '../schema/problem.ts';
+import { fieldMeta, mapFields } from '../schema/schema-walk.ts';
+import { nearest } from '../schema/suggestion.ts';
+import { LAST_APPLIED } from './redact.ts';
+import { type Environment, substitute } from './substitution.ts';
+
+export interface ObjectContext {
+  /** For objects that name none. */
+  readonly namespace: string;
+  readonly environment: Environment;
+  /** What relative file names are relative to. */
+  readonly directory: string;
+}
+
+export interface ReadObject {
+  /** Absent if there are problems. */
+  readonly object?: KubeObject;
+  readonly kind?: ApiKind;
+  /** For example `Machine default/kube-cp`; empty if the document does not say. */
+  readonly label: string;
+  readonly problems: readonly FieldProblem[];
+}
+
+/** Reads a document. Nothing is defaulted but the namespace: the object holds what its author wrote. */
+export function readObject(document: unknown, context: ObjectContext): ReadObject {
+  if (!isMapping(document)) {
+    return {
+      label: '',
+      problems: [
+        {
+          path: [],
+          message: 'this is no object',
+          fix: 'write a mapping with apiVersion, kind, metadata and spec',
+        },
+      ],
+    };
+  }
+  const { apiVersion, kind: kindName } = document;
+  const kind =
+    typeof apiVersion === 'string' && typeof kindName === 'string'
+      ? findKind(apiVersion, kindName)
+      : undefined;
+  if (!kind)
+    return {
+      label: typeof kindName === 'string' ? inLine(kindName) : '',
+      problems: [unknownKind(apiVersion, kindName)],
+    };
+
+  const { value: written, problems } = substitute(
+    kind.schema,
+    asWritten(document, context.namespace),
+    context.environment,
+  );
+  const object = resolveFiles(kind.schema, written, context.directory) as unknown as KubeObject;
+  const unset = new Set(problems.map(({ path }) => path.join('\0')));
+  const wrong = fieldProblems(kind.schema, object).filter(({ path }) => !unset.has(path.join('\0')));
+  const all = [...problems, ...wrong];
+  return { ...(all.length === 0 && { object }), kind, label: labelOf(object), problems: all };
+}
+
+/** Without what only a store writes, so that `caplv get -o yaml` can be edited and applied again. */
+function asWritten(document: Record<string, unknown>, namespace: string): Record<string, unknown> {
+  const { apiVersion, kind, metadata, status: _, ...rest } = document;
+  const object = { apiVersion: canonicalApiVersion(String(apiVersion)), kind };
+  if (!isMapping(metadata)) return { ...object, metadata, ...rest };
+  const kept = Object.fromEntries(Object.entries(metadata).filter(([key]) => !STORE_METADATA.includes(key)));
+  if (isMapping(kept['annotations'])) {
+    const { [LAST_APPLIED]: _, ...annotations } = kept['annotations'];
+    kept['annotations'] = annotations;
+  }
+  return { ...object, metadata: { namespace, ...kept }, ...rest };
+}
+
+/** File fields that are relative become absolute. Texts that are no file name at all stay, to be refused. */
+function resolveFiles(schema: z.ZodType, object: unknown, directory: string): unknown {
+  return mapFields(schema, object, (value, field) => {
+    const relative =
+      typeof value === 'string' && /^[^/~\r\n][^\r\n]*$/.test(value) && !/^[a-z][a-z0-9+.-]*:/i.test(value);
+    return relative && fieldMeta(field).file ? resolve(directory, value) : value;
+  });
+}
+
+function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
+  if (apiVersion === undefined || kind === undefined) {
+    const missing = apiVersion === undefined ? 'apiVersion' : 'kind';
+    return { path: [missing], message: 'this is missing', fix: `accepted are ${ACCEPTED_KINDS}` };
+  }
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string') {
+    return {
+      path: [typeof kind === 'string' ? 'apiVersion' : 'kind'],
+      message: 'this is not text',
+      fix: `accepted are ${ACCEPTED_KINDS}`,
+    };
+  }
+  const known = KINDS.find(({ kind: name }) => name === kind);
+  const suggestion = nearest(
+    kind,
+    KINDS.map((one) => one.kind),
+  );
+  return {
+    path: [known ? 'apiVersion' : 'kind'],
+    message: `"${inLine(`${apiVersion} ${kind}`.slice(0, 120))}" is not a kind that is known here`,
+    fix: `${!known && suggestion ? `did you mean ${suggestion}? ` : ''}accepted are ${ACCEPTED_KINDS}`,
+  };
+}
+
+function labelOf({ kind, metadata }: KubeObject): string {
+  return typeof metadata?.name === 'string' ? inLine(`${kind} ${metadata.namespace}/${metadata.name}`) : kind;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,104 @@
+/** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
+
+import { LocalWorkspaces } from '../actuator/state/local.ts';
+import type { Workspaces } from '../actuator/state/state-home.ts';
+import { MachineKind } from '../api/kinds/machine.ts';
+import { formatKey, keyOf } from '../apimachinery/object-key.ts';
+import type { WorkloadNodes } from '../controllers/node/controller.ts';
+import type { Knowledge } from '../controllers/orphans/classify.ts';
+import type { Recorder } from '../controllers/shared/recorder.ts';
+import { EventRecorder } from '../kube/runtime/events.ts';
+import { LeaderElection } from '../kube/runtime/leader-election.ts';
+import { installationId } from '../store/installation.ts';
+import { LocalStore } from '../store/local-store.ts';
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { connectCluster } from './cluster-connection.ts';
+import { processName } from './leader-identity.ts';
+import { WatchedNodes } from './workload-nodes.ts';
+
+export interface Backend {
+  readonly store: Store;
+  /** See src/store/installation.ts. */
+  readonly installation: string;
+  /** The same, as the place says now. */
+  readonly identify: () => Promise<string>;
+  /** See `Knowledge`. */
+  readonly givesUid?: Knowledge['givesUid'];
+  readonly workspaces: Workspaces;
+  readonly recorder: Recorder;
+  readonly leaderElection?: LeaderElection;
+  /** Absent: nobody knows of any. */
+  readonly nodes?: WorkloadNodes;
+  /** Call it when all work has ended. */
+  close(): Promise<void>;
+}
+
+export interface BackendOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
+}
+
+export interface ClusterBackendOptions extends BackendOptions {
+  readonly kubeconfig: string | undefined;
+  /** Of the leader's lease and the states of hosts. */
+  readonly namespace: string | undefined;
+}
+
+const NAME = 'caplv-controller';
+
+export async function clusterBackend(options: ClusterBackendOptions): Promise<Backend> {
+  const { log, metrics } = options;
+  const { client, store, namespace, installation, workspaces, isGone, close } = await connectCluster(options);
+  const events = new EventRecorder({ store, controller: NAME, log });
+  const nodes = new WatchedNodes({ client, log, metrics });
+  const recorder: Recorder = {
+    event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
+  };
+  return {
+    store,
+    installation: await installation(),
+    identify: installation,
+    workspaces,
+    recorder,
+    nodes,
+    leaderElection: new LeaderElection({
+      client,
+      namespace,
+      name: NAME,
+      identity: processName(),
+      isGone,
+      log,
+      metrics,
+    }),
+    close: async () => {
+      await nodes.close();
+      await events.flush();
+      await close();
+    },
+  };
+}
+
+/** Over the objects and states that `caplv apply` uses too. */
+export async function localBackend(stateDir: string, { log, keptSerials }: BackendOptions): Promise<Backend> {
+  const store = await LocalStore.open(stateDir);
+  const recorder: Recorder = {
+    event: (object, { type, reason, message }) => {
+      const values = { kind: object.kind, object: formatKey(keyOf(object)), reason, what: message };
+      if (type === 'Warning') log.warn('Event', values);
+      else log.info('Event', values);
+    },
+  };
+  return {
+    store,
+    installation: store.installation,
+    identify: () => installationId(stateDir),
+    givesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
+    workspaces: new LocalWorkspaces(stateDir, keptSerials),
+    recorder,
+    close: async () => {},
+  };
+}

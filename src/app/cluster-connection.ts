@@ -1,0 +1,94 @@
+/** One API server as all parts need it: objects, Terraform's states, and the identity of the installation. */
+
+import { hostname } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { KubernetesWorkspaces } from '../actuator/state/kubernetes.ts';
+import { StaleLocks } from '../actuator/state/stale-leases.ts';
+import { Terminal } from '../errors.ts';
+import { shortHash } from '../intent/names.ts';
+import { Client } from '../kube/client/client.ts';
+import { kubeconfigPaths, loadConnection } from '../kube/client/kubeconfig.ts';
+import { podNamed } from '../kube/client/pod.ts';
+import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
+import type { KubeObject, ResourceKind } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { KEPT_SERIALS } from '../terraform/state-history.ts';
+import { isGoneProcess } from './leader-identity.ts';
+import { WorkDir } from './scratch-dir.ts';
+
+export interface ClusterConnectionOptions {
+  /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
+  readonly kubeconfig: string | undefined;
+  /** For leases and the states of hosts; default: that of the kubeconfig's context, or of the pod. */
+  readonly namespace: string | undefined;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** How many serials of each state are kept. */
+  readonly keptSerials?: number;
+}
+
+export interface ClusterConnection {
+  readonly client: Client;
+  readonly store: KubernetesStore;
+  readonly namespace: string;
+  /** Whether the process of that name (see process-name.ts) provably no longer runs. */
+  readonly isGone: (name: string) => boolean;
+  /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
+  installation(): Promise<string>;
+  readonly workspaces: KubernetesWorkspaces;
+  close(): Promise<void>;
+}
+
+const NamespaceKind: ResourceKind<KubeObject> = {
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  namespaced: false,
+};
+
+export async function connectCluster(options: ClusterConnectionOptions): Promise<ClusterConnection> {
+  const { kubeconfig, log, metrics, keptSerials = KEPT_SERIALS } = options;
+  const connection = await loadConnection(kubeconfig === undefined ? {} : { kubeconfig });
+  const namespace = options.namespace ?? connection.namespace;
+  const client = new Client(connection, metrics);
+  const paths = kubeconfigPaths(kubeconfig);
+  const pod = paths.length === 0 ? await podNamed(client, connection.namespace, hostname()) : undefined;
+  const isGone = (name: string) => isGoneProcess(name, pod !== undefined);
+  const ownDir = await WorkDir.make(isGone);
+  // States that could not be saved are left for a later process, which may be for another cluster.
+  const workDir = join(ownDir.path, shortHash(connection.server.href));
+  const locks = new StaleLocks({
+    client,
+    pod,
+    onRelease: (lease, holder) =>
+      log.warn('Released the state lock of a process that is gone', { lease, holder }),
+  });
+  const env: Record<string, string> =
+    paths.length === 0 ? { KUBE_IN_CLUSTER_CONFIG: 'true' } : { KUBE_CONFIG_PATHS: paths.join(delimiter) };
+  return {
+    client,
+    isGone,
+    store: new KubernetesStore(client, { log, metrics }),
+    namespace,
+    installation: () => installationOf(client),
+    workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks, keptSerials }),
+    close: async () => {
+      client.close();
+      const files = await ownDir.remove();
+      if (files.length > 0)
+        log.warn('States could not be saved; the next process here saves them', { files });
+    },
+  };
+}
+
+async function installationOf(client: Client): Promise<string> {
+  const namespace = await client.get(NamespaceKind, { namespace: '', name: 'kube-system' });
+  if (namespace?.metadata.uid) return namespace.metadata.uid;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    message: 'the API server has no namespace kube-system, by which a cluster is identified',
+    fix: 'name the kubeconfig of a Kubernetes cluster',
+  });
+}

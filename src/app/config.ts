@@ -1,0 +1,92 @@
+/** Settings of one call: flags win over CAPLV_* variables, which win over defaults. */
+
+import { availableParallelism, homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Terminal } from '../errors.ts';
+import { CLUSTER_DEFAULT, CLUSTER_MAX_IMAGE_GB, EVERYTHING, Policy } from '../intent/policy.ts';
+import type { RunLimits } from '../terraform/concurrency.ts';
+import { KEPT_SERIALS } from '../terraform/state-history.ts';
+
+export interface Config {
+  /** libvirt connection URI for manifests that name none. */
+  readonly libvirtUri: string;
+  /** Absolute path; holds objects, Terraform states and locks. */
+  readonly stateDir: string;
+  readonly namespace: string;
+  readonly providerMode: 'warm' | 'fork';
+  /** Explicit path of terraform or tofu. */
+  readonly terraform: string | undefined;
+  /** How many serials of each state are kept. */
+  readonly keptSerials: number;
+  readonly limits: RunLimits;
+  /** What manifests may name. */
+  readonly policy: Policy;
+  readonly verbose: boolean;
+  readonly color: boolean;
+}
+
+/** Global flags as commander hands them over, all optional. */
+export interface GlobalFlags {
+  readonly libvirtUri?: string;
+  readonly stateDir?: string;
+  readonly namespace?: string;
+  readonly providerMode?: 'warm' | 'fork';
+  readonly terraform?: string;
+  readonly stateHistory?: string;
+  readonly terraformRuns?: string;
+  readonly terraformRunsPerHost?: string;
+  readonly allow?: string;
+  readonly maxImageGb?: string;
+  readonly verbose?: boolean;
+  readonly color?: boolean;
+}
+
+export const DEFAULT_LIBVIRT_URI = 'qemu:///system';
+
+/** More only wait for each other: on two cores 24 machines were made fastest by 3 at once. */
+const DEFAULT_RUNS = availableParallelism() + 1;
+
+/** `$XDG_STATE_HOME/caplv`, else `~/.local/state/caplv` (XDG base directory specification). */
+export function defaultStateDir(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'caplv');
+}
+
+/** `manifests`: whose they are. One's own may name everything, a cluster's what its operator allows. */
+export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own'): Config {
+  return {
+    libvirtUri: flags.libvirtUri ?? DEFAULT_LIBVIRT_URI,
+    stateDir: resolve(flags.stateDir ?? defaultStateDir()),
+    namespace: flags.namespace ?? 'default',
+    providerMode: flags.providerMode ?? 'warm',
+    terraform: flags.terraform,
+    keptSerials: countOf('--state-history', flags.stateHistory, 0) ?? KEPT_SERIALS,
+    limits: limitsOf(flags),
+    policy: policyOf(flags, manifests),
+    verbose: flags.verbose ?? false,
+    color: flags.color ?? true,
+  };
+}
+
+function limitsOf({ terraformRuns, terraformRunsPerHost }: GlobalFlags): RunLimits {
+  const total = countOf('--terraform-runs', terraformRuns) ?? DEFAULT_RUNS;
+  return { total, perKey: countOf('--terraform-runs-per-host', terraformRunsPerHost) ?? total };
+}
+
+/** A whole number from `least` to 999. Throws Terminal InvalidConfiguration with the flag as path. */
+export function countOf(flag: string, text: string | undefined, least = 1): number | undefined {
+  if (text === undefined) return undefined;
+  const count = Number(text);
+  if (/^\d{1,3}$/.test(text) && count >= least) return count;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: flag,
+    message: `"${text}" cannot be used`,
+    fix: `a number from ${least} to 999`,
+  });
+}
+
+function policyOf({ allow, maxImageGb }: GlobalFlags, manifests: 'own' | 'cluster'): Policy {
+  const isOwn = manifests === 'own';
+  const maxImageGB = countOf('--max-image-gb', maxImageGb) ?? (isOwn ? undefined : CLUSTER_MAX_IMAGE_GB);
+  return new Policy({ allow: allow ?? (isOwn ? EVERYTHING : CLUSTER_DEFAULT), maxImageGB });
+}

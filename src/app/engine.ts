@@ -1,0 +1,167 @@
+/** Puts the parts together: the same controllers for one call over the local store and for a process that stays in a cluster. */
+
+import { Synthesizer } from '../../stacks/synthesizer.ts';
+import { HostActuator } from '../actuator/host-actuator.ts';
+import { Actuator } from '../actuator/machine-actuator.ts';
+import { LocalWorkspaces } from '../actuator/state/local.ts';
+import type { Workspaces } from '../actuator/state/state-home.ts';
+import { ClusterController } from '../controllers/cluster/controller.ts';
+import { MachineController } from '../controllers/machine/controller.ts';
+import type { MachineParts } from '../controllers/machine/dependencies.ts';
+import { PeriodicPlans } from '../controllers/machine/periodic-plans.ts';
+import { MachineResolver } from '../controllers/machine/resolver.ts';
+import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
+import { Observers } from '../libvirt/connections.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { LocalStore } from '../store/local-store.ts';
+import type { Store } from '../store/store.ts';
+import { findProvider } from '../terraform/install/provider.ts';
+import { findTerraform } from '../terraform/install/terraform.ts';
+import { ProviderHosts } from '../terraform/provider/pool.ts';
+import { Terraform, type TerraformOptions } from '../terraform/terraform.ts';
+import type { Config } from './config.ts';
+
+export interface LocalEngine extends Engine {
+  readonly store: LocalStore;
+}
+
+export interface Engine {
+  readonly store: InstalledStore;
+  readonly terraform: Terraform;
+  readonly providers: ProviderHosts;
+  readonly workspaces: Workspaces;
+  readonly synthesizer: Synthesizer;
+  readonly actuator: Actuator;
+  readonly hostActuator: HostActuator;
+  readonly resolver: MachineResolver;
+  readonly hosts: SharedHosts;
+  readonly machines: MachineController;
+  readonly clusters: ClusterController;
+  readonly libvirt: (uri: string) => Libvirt;
+  /** Waits for running Terraform, then stops the providers and threads that were started. */
+  close(): Promise<void>;
+}
+
+/** A store that has an identity, see src/store/installation.ts. */
+export type InstalledStore = Store & { readonly installation: string };
+
+export interface EngineOptions
+  extends Pick<
+      MachineParts,
+      'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'looking' | 'awaitAddress' | 'repair' | 'lacksState'
+    >,
+    Pick<TerraformOptions, 'onRun'> {
+  readonly allowReplace?: boolean;
+  readonly plans?: PeriodicPlans;
+  /** Power guests off at once instead of asking them. */
+  readonly now?: boolean;
+  /** One observer a URI, for a caller who has asked some of them. */
+  readonly libvirt?: (uri: string) => Libvirt;
+}
+
+/** Attributes in which provider 0.8.3 keeps user data without calling them sensitive. */
+export const SECRET_ATTRIBUTES: readonly string[] = [
+  'libvirt_cloudinit_disk.user_data',
+  'libvirt_cloudinit_disk.meta_data',
+  'libvirt_cloudinit_disk.network_config',
+  'libvirt_ignition.content',
+];
+
+/** Over the local store, and with the states in files. */
+export async function openEngine(config: Config, options: EngineOptions): Promise<LocalEngine> {
+  const store = await LocalStore.open(config.stateDir);
+  const workspaces = new LocalWorkspaces(config.stateDir, config.keptSerials);
+  return { ...assembleEngine(config, store, workspaces, options), store };
+}
+
+/** Starts nothing: terraform, provider and the synth thread come when they are first needed. */
+export function assembleEngine(
+  config: Config,
+  store: InstalledStore,
+  workspaces: Workspaces,
+  options: EngineOptions,
+): Engine {
+  const observers = new Observers({ stay: true });
+  const libvirt = options.libvirt ?? observers.of;
+  const synthesizer = new Synthesizer();
+  const { terraform, providers } = openTerraform(config, options.onRun);
+  const trustsStates = config.policy.terraform;
+  const parts = { terraform, synthesizer, workspaces, libvirt, trustsStates };
+  const actuator = new Actuator(parts);
+  const hostActuator = new HostActuator(parts);
+  const resolver = openResolver(config, store, libvirt);
+  const { libvirtUri: defaultUri, policy } = config;
+  const hosts = new SharedHosts({ store, actuator: hostActuator, defaultUri, policy });
+  const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
+  const machines = new MachineController({
+    ...shared,
+    actuator,
+    resolver,
+    powerOff: options.now ?? false,
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+    ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
+    ...(options.looking ? { looking: options.looking } : {}),
+    ...(options.awaitAddress ? { awaitAddress: options.awaitAddress } : {}),
+    ...(options.repair ? { repair: options.repair } : {}),
+    ...(options.log ? { log: options.log } : {}),
+    plans: options.plans ?? new PeriodicPlans(),
+    ...(options.lacksState ? { lacksState: options.lacksState } : {}),
+  });
+  const clusters = new ClusterController({ ...shared, defaultUri, policy });
+  const close = async () => {
+    await terraform.close();
+    await synthesizer.close();
+    observers.close();
+  };
+  return {
+    store,
+    terraform,
+    providers,
+    workspaces,
+    synthesizer,
+    actuator,
+    hostActuator,
+    resolver,
+    hosts,
+    machines,
+    clusters,
+    libvirt,
+    close,
+  };
+}
+
+/** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
+export function openResolver(
+  config: Pick<Config, 'libvirtUri' | 'policy'>,
+  store: InstalledStore,
+  libvirt: (uri: string) => Libvirt,
+): MachineResolver {
+  return new MachineResolver({
+    store,
+    libvirt,
+    defaultUri: config.libvirtUri,
+    installation: store.installation,
+    policy: config.policy,
+  });
+}
+
+function openTerraform(
+  config: Config,
+  onRun: TerraformOptions['onRun'],
+): { readonly terraform: Terraform; readonly providers: ProviderHosts } {
+  let binary: ReturnType<typeof findTerraform> | undefined;
+  const findOnce = () => {
+    binary ??= findTerraform(config.terraform === undefined ? {} : { path: config.terraform });
+    return binary;
+  };
+  const providers = new ProviderHosts(async () => findProvider({ terraform: await findOnce() }));
+  const terraform = new Terraform({
+    binary: findOnce,
+    providerMode: config.providerMode,
+    providers,
+    limits: config.limits,
+    secretAttributes: SECRET_ATTRIBUTES,
+    ...(onRun && { onRun }),
+  });
+  return { terraform, providers };
+}

@@ -1,0 +1,125 @@
+/** Which objects a change of another one concerns: the wiring between informers and controllers. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Cluster } from '../api/kinds/cluster.ts';
+import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
+import type { MachineHealthCheck } from '../api/kinds/machine-health-check.ts';
+import { selects } from '../api/kinds/machine-template.ts';
+import { FINALIZER } from '../api/schema/group.ts';
+import { keyOf } from '../apimachinery/object-key.ts';
+import { isControlledBy } from '../apimachinery/owner-reference.ts';
+import type { WorkloadNode } from '../controllers/node/controller.ts';
+import { providerID } from '../intent/names.ts';
+import type { Change, Informer } from '../kube/runtime/informer.ts';
+import type { KubeObject, ObjectKey } from '../store/store.ts';
+
+/** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
+export const MACHINE_INDEXES = {
+  cluster: ({ metadata, spec }: Machine) => [
+    `${metadata.namespace}/${clusterNameOf({ metadata, spec }) ?? ''}`,
+  ],
+  secret: ({ metadata, spec }: Machine) =>
+    spec.bootstrap?.dataSecretName === undefined
+      ? []
+      : [`${metadata.namespace}/${spec.bootstrap.dataSecretName}`],
+  node: ({ spec, status }: Machine) => [spec.providerID ?? [], status?.nodeRef?.name ?? []].flat(),
+  host: ({ status }: Machine) => (status?.providerStatus?.pinned ? [status.providerStatus.pinned.uri] : []),
+};
+
+export function machinesOfCluster(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+  return [metadata.name, ''].flatMap((name) =>
+    machines.byIndex('cluster', `${metadata.namespace}/${name}`).map(keyOf),
+  );
+}
+
+export function machinesOfSecret(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+  return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(keyOf);
+}
+
+/** Names of Nodes are those of any cluster: one Machine too many costs little. */
+export function machinesOfNode(machines: Informer<Machine>, { name, providerID }: WorkloadNode): Machine[] {
+  const found = [name, providerID ?? []].flat().flatMap((index) => machines.byIndex('node', index));
+  return [...new Set(found)];
+}
+
+/** MachineHealthChecks that look at the Machine; which Cluster they mean is for them to find out. */
+export function checksOfMachine(
+  checks: Informer<MachineHealthCheck>,
+  { metadata }: Pick<Machine, 'metadata'>,
+): ObjectKey[] {
+  return checks
+    .list(metadata.namespace)
+    .filter(({ spec }) => selects(spec.selector, metadata.labels))
+    .map(keyOf);
+}
+
+export function machinesOfSet(machines: Informer<Machine>, set: KubeObject): ObjectKey[] {
+  return machines
+    .list(set.metadata.namespace)
+    .filter((machine) => isControlledBy(machine, set))
+    .map(keyOf);
+}
+
+export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine): ObjectKey[] {
+  const { namespace = 'default' } = metadata;
+  const name = clusterNameOf({ metadata, spec });
+  return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
+}
+
+/** True for what is asked of a Cluster, and when its hosts have become ready: its Machines may wait for that. */
+export function isClusterNews(change: Change<Cluster>): boolean {
+  const isReady = (cluster: Cluster | undefined) =>
+    cluster?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return isAsked(change) || (isReady(change.object) && !isReady(change.before));
+}
+
+/** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
+export function clustersConcerned(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
+  const disputing = clusters.list().filter(({ status }) => status?.errorReason === 'NotOwned');
+  return [changed, ...disputing].map(keyOf);
+}
+
+/** Machines of one owner take turns with those of others, and deletions with the rest: see FairQueue. */
+export function flowOfMachine({ metadata }: Machine): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid ?? metadata.namespace;
+  return `${metadata.deletionTimestamp ? 'delete' : 'make'} ${owner}`;
+}
+
+/** True for what people and other controllers ask for; a status, the finalizer and the providerID are what we say ourselves. */
+export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
+  if (type !== 'MODIFIED' || !before) return true;
+  if (wishOf(object) !== wishOf(withOurs(before, object))) return true;
+  if (object.metadata.generation === before.metadata.generation) return false;
+  return !isDeepStrictEqual(object.spec, withProviderID(before, object).spec);
+}
+
+/** What a MachineHealthCheck goes by. */
+export function isHealthNews(change: Change<Machine>): boolean {
+  const { object, before } = change;
+  return isAsked(change) || (before !== undefined && healthTextOf(object) !== healthTextOf(before));
+}
+
+function healthTextOf({ status }: Machine): string {
+  const conditions = (status?.conditions ?? []).map(({ type, status: is, reason }) => [type, is, reason]);
+  return JSON.stringify([conditions, status?.nodeRef?.name, status?.errorReason]);
+}
+
+function wishOf({ metadata }: KubeObject): string {
+  const { uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp } = metadata;
+  return JSON.stringify([uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp]);
+}
+
+/** With our finalizer if it was given since. One that was taken away is given again. */
+function withOurs(before: KubeObject, { metadata: { finalizers = [] } }: KubeObject): KubeObject {
+  const known = before.metadata.finalizers ?? [];
+  if (known.includes(FINALIZER) || !finalizers.includes(FINALIZER)) return before;
+  const given = finalizers.filter((one) => one === FINALIZER || known.includes(one));
+  return { ...before, metadata: { ...before.metadata, finalizers: given } };
+}
+
+/** With the providerID that we give a machine, if it was given since. */
+function withProviderID(before: KubeObject, { metadata: { uid = '' }, spec }: KubeObject): KubeObject {
+  const [given, known] = [spec, before.spec] as { readonly providerID?: string }[];
+  if (known?.providerID !== undefined || given?.providerID !== providerID({ uid })) return before;
+  return { ...before, spec: { ...known, providerID: given.providerID } };
+}

@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { App } from 'cdktf';
+import { MachineStack } from '../../stacks/machine-stack.ts';
+import { writeSeed } from '../../stacks/seed-file.ts';
+import { MachineKind } from '../api/kinds/machine.ts';
+import { connectCluster } from '../app/cluster-connection.ts';
+import type { Config } from '../app/config.ts';
+import { openResolver } from '../app/engine.ts';
+import { CaplvError } from '../errors.ts';
+import { Observers } from '../libvirt/connections.ts';
+import { silentLogger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+
+/**
+ * A stack for each Machine of a cluster (of one namespace) that its controller has made, on the same state and under the same
+ * lock. What the machine needs on its host the controller has made too.
+ */
+export async function addClusterMachines(app: App, config: Config, kubeconfig: string): Promise<void> {
+  const { namespace } = config;
+  const options = { kubeconfig, namespace, log: silentLogger, metrics: new Metrics() };
+  const { store: objects, workspaces, installation, close } = await connectCluster(options);
+  try {
+    const store = Object.assign(objects, { installation: await installation() });
+    const resolver = openResolver(config, store, new Observers().of);
+    for (const machine of await store.list(MachineKind, { namespace })) {
+      const { name } = machine.metadata;
+      if (machine.status?.providerStatus?.appliedHash === undefined) continue;
+      try {
+        const placed = await resolver.place(machine);
+        const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
+        const seeded = await writeSeed(intent, resolve(app.outdir, 'seeds', name));
+        const { backend } = workspaces.machine({ namespace, name });
+        selectWorkspace(join(app.outdir, 'stacks', name), name);
+        new MachineStack(app, name, seeded, withConfig(backend, resolve(kubeconfig)));
+      } catch (error) {
+        if (!(error instanceof CaplvError)) throw error;
+        process.stderr.write(`machine/${name} is left out: ${error.message}\n`);
+      }
+    }
+  } finally {
+    await close();
+  }
+}
+
+function withConfig<B extends object>(backend: B, configPath: string): B & { readonly configPath: string } {
+  return { ...backend, configPath };
+}
+
+/** As `terraform workspace select` does. One Terraform workspace is the state of one machine. */
+function selectWorkspace(directory: string, workspace: string): void {
+  mkdirSync(join(directory, '.terraform'), { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, '.terraform', 'environment'), workspace, { mode: 0o600 });
+}

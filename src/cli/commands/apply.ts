@@ -1,0 +1,183 @@
+/** `caplv apply`: manifests into the store, then every object made true. */
+
+import type { ApiKind } from '../../api/kinds/kind.ts';
+import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { findKind, KINDS } from '../../api/kinds/registry.ts';
+import { loadManifests } from '../../api/manifest/load.ts';
+import type { Manifest } from '../../api/manifest/parse.ts';
+import { Terminal } from '../../errors.ts';
+import type { KubeObject, ObjectKey, Store } from '../../store/store.ts';
+import { parseDuration } from '../../system/duration.ts';
+import { reportError } from '../output/errors.ts';
+import { EXIT, exitCodeOf } from '../output/exit-code.ts';
+import type { Terminal as Output } from '../output/streams.ts';
+import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
+import { type Context, withContext } from '../session/local-session.ts';
+import { converge } from '../session/reconcile-until.ts';
+
+export interface ApplyFlags extends ClusterFlags {
+  readonly filename: readonly string[];
+  /** `true`: the flag without a duration. */
+  readonly wait?: string | true;
+  readonly allowReplace?: boolean;
+}
+
+const FIELD_MANAGER = 'caplv';
+const DEFAULT_WAIT_MS = 5 * 60_000;
+/** Two cores gain nothing from more at once, and libvirt serialises work in a pool anyway. */
+const AT_ONCE = 4;
+
+export async function apply(flags: ApplyFlags): Promise<number> {
+  if (isForCluster(flags)) return (await import('./apply-to-cluster.ts')).applyToCluster(flags);
+  const waitMs = waitOf(flags);
+  return withContext(
+    flags,
+    async (context) => {
+      const manifests = inOrder(await loadManifests(flags.filename, { namespace: context.config.namespace }));
+      for (const manifest of manifests) await storeManifest(context.engine.store, context.terminal, manifest);
+      const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
+      const names = manifests
+        .filter(({ object }) => object.kind === 'Machine')
+        .map(({ object }) => object.metadata.name);
+      if (names.length > 0 && codes.every((code) => code === EXIT.ok)) {
+        context.terminal.say(
+          `Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`,
+        );
+      }
+      if (manifests.some(needsController)) {
+        context.terminal.say(
+          'Machines of sets and deployments are made, and checked, by: caplv controller --local',
+        );
+      }
+      return Math.max(EXIT.ok, ...codes);
+    },
+    { allowReplace: flags.allowReplace ?? false },
+  );
+}
+
+/** Milliseconds; undefined: without waiting. */
+export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
+  if (wait === undefined) return undefined;
+  return wait === true ? DEFAULT_WAIT_MS : parseDuration(wait, '--wait');
+}
+
+/** What others refer to comes first. */
+export function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  const rank = ({ object }: Manifest) => KINDS.indexOf(kindOf(object));
+  return [...manifests].sort((a, b) => rank(a) - rank(b));
+}
+
+/** Sets, deployments and health checks are the work of a controller that stays. */
+function needsController({ object }: Manifest): boolean {
+  return ['MachineSet', 'MachineDeployment', 'MachineHealthCheck'].includes(object.kind);
+}
+
+export function kindOf(object: KubeObject): ApiKind {
+  const kind = findKind(object.apiVersion, object.kind);
+  if (!kind) throw new Error(`the loader let through a ${object.kind}`);
+  return kind;
+}
+
+export function keyOf({ metadata }: KubeObject): ObjectKey {
+  return { namespace: metadata.namespace ?? 'default', name: metadata.name };
+}
+
+/** Puts the object into the store and says what that changed. */
+export async function storeManifest(store: Store, terminal: Output, { object }: Manifest): Promise<void> {
+  const kind = kindOf(object);
+  const before = await store.get(kind, keyOf(object));
+  if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
+  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER });
+  // Secrets of a cluster have no generation.
+  const version = after.metadata.generation === undefined ? 'resourceVersion' : 'generation';
+  const unchanged = before?.metadata[version] === after.metadata[version];
+  terminal.out(
+    `${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`,
+  );
+}
+
+function beingDeleted(kind: ApiKind, object: KubeObject): Terminal {
+  const { name } = object.metadata;
+  return new Terminal({
+    code: 'Conflict',
+    message: `${kind.kind} ${name} is being deleted`,
+    fix: `let the deletion end first: caplv delete ${kind.singular} ${name}`,
+  });
+}
+
+async function makeTrue(context: Context, { object }: Manifest, waitMs: number | undefined): Promise<number> {
+  const { engine, progress, signal, terminal } = context;
+  const key = keyOf(object);
+  const onRetry = (error: Error) => progress.line(key.name, `trying again: ${error.message}`);
+  try {
+    if (object.kind === 'Cluster') {
+      const reconcile = () => engine.clusters.reconcile(key);
+      await converge(key, {
+        reconcile,
+        isDone: async () => true,
+        timeoutMs: DEFAULT_WAIT_MS,
+        signal,
+        onRetry,
+      });
+    }
+    if (object.kind === 'Machine') await makeMachineTrue(context, key, waitMs, onRetry);
+    return EXIT.ok;
+  } catch (error) {
+    reportError(terminal, error, `${kindOf(object).singular}/${key.name}`);
+    return exitCodeOf(error);
+  }
+}
+
+/** Without `waitMs` the machine only has to be made; with it, also to have an address. */
+async function makeMachineTrue(
+  { engine, progress, signal }: Context,
+  key: ObjectKey,
+  waitMs: number | undefined,
+  onRetry: (error: Error) => void,
+): Promise<void> {
+  let announced = false;
+  const isDone = async () => {
+    const machine = await engine.store.get(MachineKind, key);
+    const phase = machine?.status?.phase;
+    if (phase === 'Running' || (phase === 'Provisioned' && (waitMs === undefined || isReady(machine)))) {
+      progress.line(key.name, `${phase}${addressesOf(machine)}`);
+      return true;
+    }
+    if (phase === 'Provisioned' && !announced) {
+      announced = true;
+      progress.line(key.name, 'started; waiting for its address');
+    }
+    return false;
+  };
+  const reconcile = () => engine.machines.reconcile(key);
+  await converge(key, { reconcile, isDone, timeoutMs: waitMs ?? DEFAULT_WAIT_MS, signal, onRetry });
+}
+
+function isReady(machine: Machine | undefined): boolean {
+  return (
+    machine?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  );
+}
+
+function addressesOf(machine: Machine | undefined): string {
+  const addresses = (machine?.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
+  return addresses.length > 0 ? `, ${addresses.map(({ address }) => address).join(', ')}` : '';
+}
+
+/** Order of the results is that of the items. Clusters come before Machines, so they also start first. */
+async function eachLimited<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < items.length; index = next++) {
+      const item = items[index] as T;
+      results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  return results;
+}

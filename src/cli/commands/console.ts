@@ -1,0 +1,40 @@
+/** `caplv console`: the serial console of a machine, through virsh. */
+
+import { execa } from 'execa';
+import { MachineKind } from '../../api/kinds/machine.ts';
+import type { GlobalFlags } from '../../app/config.ts';
+import { Terminal } from '../../errors.ts';
+import { domainName } from '../../intent/names.ts';
+import { quoteCommand } from '../../libvirt/virsh-command.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { withContext } from '../session/local-session.ts';
+import { notFound } from './get-objects.ts';
+
+export interface ConsoleFlags extends GlobalFlags {
+  /** Print the command in place of running it. */
+  readonly print?: boolean;
+}
+
+export async function openConsole(name: string, flags: ConsoleFlags): Promise<number> {
+  return withContext(flags, async ({ engine, config, terminal }) => {
+    const key = { namespace: config.namespace, name };
+    const machine = await engine.store.get(MachineKind, key);
+    if (!machine) throw notFound(MachineKind, name, config.namespace);
+    const uri = machine.status?.providerStatus?.pinned?.uri;
+    if (uri === undefined) {
+      throw new Terminal({
+        code: 'NotFound',
+        message: `Machine "${name}" has no domain yet`,
+        fix: `caplv describe machine ${name}`,
+      });
+    }
+    const args = ['--connect', uri, 'console', domainName(key)];
+    if (flags.print || !process.stdin.isTTY) {
+      terminal.out(quoteCommand(['virsh', ...args]));
+      return EXIT.ok;
+    }
+    terminal.say('Escape character is ^]');
+    const { exitCode } = await execa('virsh', args, { stdio: 'inherit', reject: false });
+    return exitCode === 0 ? EXIT.ok : EXIT.failed;
+  });
+}

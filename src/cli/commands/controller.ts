@@ -1,0 +1,108 @@
+/** `caplv controller`: runs until SIGTERM or Ctrl-C. */
+
+import { clusterBackend, localBackend } from '../../app/backend.ts';
+import { configOf, countOf, type GlobalFlags } from '../../app/config.ts';
+import { runController } from '../../app/controller-manager.ts';
+import { DEFAULT_PERIODIC_PLANS } from '../../controllers/machine/periodic-plans.ts';
+import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../../controllers/shared/repair-budget.ts';
+import { Terminal } from '../../errors.ts';
+import { shutdownSignal } from '../../kube/runtime/signals.ts';
+import { parseDuration } from '../../system/duration.ts';
+import { createLogger } from '../../telemetry/logger.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { collectProcessMetrics } from '../../telemetry/process-metrics.ts';
+import { logProcessWarnings } from '../../telemetry/process-warnings.ts';
+import { EXIT, exitCodeOf } from '../output/exit-code.ts';
+import { requireLibvirtUri } from '../session/libvirt-uri.ts';
+
+export interface ControllerFlags extends GlobalFlags {
+  readonly kubeconfig?: string;
+  readonly local?: boolean;
+  readonly listen?: string;
+  readonly concurrency?: string;
+  readonly repairLimit?: string;
+  readonly repairWindow?: string;
+  readonly planInterval?: string;
+  readonly sweepInterval?: string;
+  readonly logFormat?: 'json' | 'pretty';
+}
+
+/** Most of them wait: for a slot of terraform, for a guest that shuts down. */
+const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_SWEEP = '5m';
+
+export async function controller(flags: ControllerFlags): Promise<number> {
+  const config = configOf(flags, flags.local ? 'own' : 'cluster');
+  requireLibvirtUri(config.libvirtUri);
+  const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
+  const concurrency = countOf('--concurrency', flags.concurrency) ?? DEFAULT_CONCURRENCY;
+  const repairs = repairLimitsOf(flags);
+  const planIntervalMs =
+    flags.planInterval === undefined
+      ? DEFAULT_PERIODIC_PLANS.intervalMs
+      : intervalOf(flags.planInterval, '--plan-interval');
+  const sweepMs = parseDuration(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval');
+  const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
+  logProcessWarnings(log);
+  const metrics = new Metrics();
+  collectProcessMetrics(metrics);
+  const { kubeconfig, namespace } = flags;
+  const shared = { log, metrics, keptSerials: config.keptSerials };
+  try {
+    const backend = flags.local
+      ? await localBackend(config.stateDir, shared)
+      : await clusterBackend({ kubeconfig, namespace, ...shared });
+    try {
+      const options = {
+        config,
+        backend,
+        log,
+        metrics,
+        concurrency,
+        listen,
+        repairs,
+        planIntervalMs,
+        sweepMs,
+      };
+      await runController(options, shutdownSignal(log));
+    } finally {
+      await backend.close();
+    }
+    return EXIT.ok;
+  } catch (error) {
+    // Not as for a person at a terminal: whoever collects the lines reads the last one like the others.
+    log.error('Controller failed', { error });
+    return exitCodeOf(error);
+  }
+}
+
+/** `:8080` or `127.0.0.1:8080`. */
+function listenOn(text: string): { readonly host: string; readonly port: number } {
+  const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  if (port === '') throw refused('--listen', text, 'for example :8080 or 127.0.0.1:8080');
+  return { host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) };
+}
+
+/** `20%` and `1h`. */
+function repairLimitsOf({ repairLimit, repairWindow }: ControllerFlags): RepairLimits {
+  const { share, windowMs } = DEFAULT_REPAIR_LIMITS;
+  if (repairLimit !== undefined && !/^(\d{1,2}|100)%$/.test(repairLimit))
+    throw refused('--repair-limit', repairLimit, 'from 0% (always at least one machine) to 100% (no limit)');
+  return {
+    share: repairLimit === undefined ? share : Number.parseInt(repairLimit, 10) / 100,
+    windowMs: repairWindow === undefined ? windowMs : parseDuration(repairWindow, '--repair-window'),
+  };
+}
+
+function intervalOf(text: string, flag: string): number {
+  return text === '0' ? 0 : parseDuration(text, flag);
+}
+
+function refused(flag: string, value: string, fix: string): Terminal {
+  return new Terminal({
+    code: 'InvalidConfiguration',
+    path: flag,
+    message: `"${value}" cannot be used`,
+    fix,
+  });
+}

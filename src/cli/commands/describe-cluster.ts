@@ -1,0 +1,114 @@
+/** `caplv describe cluster`: the tree of a Cluster's machines, each with why it is not ready. */
+
+import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
+import { clusterNameOf, MachineKind } from '../../api/kinds/machine.ts';
+import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
+import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
+import { MachineSetKind } from '../../api/kinds/machine-set.ts';
+import type { Condition } from '../../api/schema/condition.ts';
+import { controllerOf } from '../../apimachinery/owner-reference.ts';
+import type { KubeObject, Store } from '../../store/store.ts';
+import { formatDuration } from '../../system/duration.ts';
+import { formatData } from '../data.ts';
+import { EXIT } from '../output/exit-code.ts';
+import type { Terminal } from '../output/streams.ts';
+import { formatTable } from '../output/table.ts';
+import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { withContext } from '../session/local-session.ts';
+import { observeAll } from '../session/refresh-status.ts';
+import { notFound } from './get-objects.ts';
+
+export interface DescribeClusterFlags extends ClusterFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
+interface Node {
+  readonly kind: string;
+  readonly name: string;
+  readonly phase: string | undefined;
+  readonly conditions: readonly Condition[];
+  readonly children: readonly Node[];
+}
+
+export async function describeCluster(name: string, flags: DescribeClusterFlags): Promise<number> {
+  if (isForCluster(flags)) {
+    return withCluster(flags, async ({ cluster, config, terminal }) =>
+      show(terminal, await treeOf(cluster.store, config.namespace, name), flags),
+    );
+  }
+  return withContext(flags, async (context) => {
+    const { engine, config, terminal } = context;
+    const { namespace } = config;
+    await observeAll(context, await engine.store.list(MachineKind, { namespace }));
+    return show(terminal, await treeOf(engine.store, namespace, name), flags);
+  });
+}
+
+async function treeOf(store: Store, namespace: string, name: string): Promise<Node> {
+  const cluster = await store.get(ClusterKind, { namespace, name });
+  if (!cluster) throw notFound(ClusterKind, name, namespace);
+  const [clusters, machines, sets, deployments, checks] = await Promise.all([
+    store.list(ClusterKind, { namespace }),
+    store.list(MachineKind, { namespace }),
+    store.list(MachineSetKind, { namespace }),
+    store.list(MachineDeploymentKind, { namespace }),
+    store.list(MachineHealthCheckKind, { namespace }),
+  ]);
+  const isOurs = (named: string | undefined) =>
+    (named ?? (clusters.length === 1 ? name : undefined)) === name;
+  const mine: KubeObject[] = [
+    ...machines.filter((machine) => isOurs(clusterNameOf(machine))),
+    ...[...sets, ...deployments].filter(({ spec }) =>
+      isOurs(clusterNameOf({ metadata: { name: '', ...spec.template.metadata }, spec: spec.template.spec })),
+    ),
+    ...checks.filter(({ spec }) => isOurs(spec.clusterName)),
+  ];
+  const uids = new Set(mine.map(({ metadata }) => metadata.uid));
+  const ownedBy = (owner: string | undefined) =>
+    mine
+      .filter((object) => {
+        const controller = controllerOf(object)?.uid;
+        return owner === undefined ? controller === undefined || !uids.has(controller) : controller === owner;
+      })
+      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const nodeOf = (object: KubeObject, children: readonly KubeObject[]): Node => {
+    const status = object.status as Cluster['status'];
+    return {
+      kind: object.kind,
+      name: object.metadata.name,
+      phase: status?.phase,
+      conditions: status?.conditions ?? [],
+      children: children.map((child) => nodeOf(child, ownedBy(child.metadata.uid))),
+    };
+  };
+  return nodeOf(cluster, ownedBy(undefined));
+}
+
+function show(terminal: Terminal, tree: Node, { output }: DescribeClusterFlags): number {
+  terminal.out(
+    output
+      ? formatData(tree, output)
+      : formatTable(['NAME', 'PHASE', 'READY', 'REASON', 'SINCE', 'MESSAGE'], rowsOf(tree, '', '')),
+  );
+  return EXIT.ok;
+}
+
+/** `first` stands before the node itself, `rest` before what is below it. */
+function rowsOf(node: Node, first: string, rest: string): string[][] {
+  const ready = node.conditions.find(({ type }) => type === 'Ready' || type === 'Available');
+  const since = ready && formatDuration(Date.now() - Date.parse(ready.lastTransitionTime));
+  return [
+    [
+      `${first}${node.kind}/${node.name}`,
+      node.phase ?? '',
+      ready?.status ?? '',
+      ready?.reason ?? '',
+      since ?? '',
+      ready?.message.split('\n')[0] ?? '',
+    ],
+    ...node.children.flatMap((child, index) => {
+      const isLast = index === node.children.length - 1;
+      return rowsOf(child, `${rest}${isLast ? '└─' : '├─'}`, `${rest}${isLast ? '  ' : '│ '}`);
+    }),
+  ];
+}

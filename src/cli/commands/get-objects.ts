@@ -1,0 +1,91 @@
+/** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get-command.ts. */
+
+import type { ApiKind } from '../../api/kinds/kind.ts';
+import { CLUSTER_API_KINDS, findKindByName } from '../../api/kinds/registry.ts';
+import { Terminal } from '../../errors.ts';
+import type { KubeObject, Store } from '../../store/store.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { formatObjects, type Output } from '../output/objects.ts';
+import type { Terminal as TerminalOutput } from '../output/streams.ts';
+import { selected } from '../selected.ts';
+import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { withContext } from '../session/local-session.ts';
+import { observeAll } from '../session/refresh-status.ts';
+import type { AskedHosts } from './get.ts';
+
+export interface GetFlags extends ClusterFlags {
+  readonly output?: Output;
+  readonly allNamespaces?: boolean;
+}
+
+/** `asked`: about Machines; absent where none is to be asked. */
+export async function get(
+  kindName: string,
+  name: string | undefined,
+  flags: GetFlags,
+  asked?: AskedHosts,
+): Promise<number> {
+  const kind = kindNamed(kindName);
+  if (isForCluster(flags)) {
+    return withCluster(flags, async ({ cluster, config, terminal }) => {
+      const objects = await find(cluster.store, config.namespace, kind, name, flags);
+      return show(terminal, config.namespace, kind, objects, name, flags);
+    });
+  }
+  return withContext(
+    flags,
+    async (context) => {
+      const { engine, config, terminal } = context;
+      if (asked) await observeAll(context, asked.machines);
+      const objects = await find(engine.store, config.namespace, kind, name, flags);
+      return show(terminal, config.namespace, kind, objects, name, flags);
+    },
+    asked && { libvirt: asked.libvirt },
+  );
+}
+
+async function find(
+  store: Store,
+  namespace: string,
+  kind: ApiKind,
+  name: string | undefined,
+  { allNamespaces }: GetFlags,
+): Promise<KubeObject[]> {
+  const named = await selected(store, kind, allNamespaces ? {} : { namespace }, name);
+  if (name !== undefined && named.length === 0) throw notFound(kind, name, namespace);
+  return named;
+}
+
+async function show(
+  terminal: TerminalOutput,
+  namespace: string,
+  kind: ApiKind,
+  objects: readonly KubeObject[],
+  name: string | undefined,
+  { output }: GetFlags,
+): Promise<number> {
+  if (objects.length === 0 && (output === undefined || output === 'wide')) {
+    terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: caplv apply -f FILE`);
+    return EXIT.ok;
+  }
+  terminal.out(await formatObjects(kind, objects, output, name !== undefined));
+  return EXIT.ok;
+}
+
+export function kindNamed(name: string): ApiKind {
+  const kind = findKindByName(name);
+  if (kind && CLUSTER_API_KINDS.includes(kind)) return kind;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    message: `there is no kind "${name}"`,
+    fix: `use one of ${CLUSTER_API_KINDS.map(({ plural }) => plural).join(', ')}`,
+  });
+}
+
+export function notFound(kind: ApiKind, name: string, namespace: string): Terminal {
+  return new Terminal({
+    code: 'NotFound',
+    message: `there is no ${kind.kind} "${name}" in namespace "${namespace}"`,
+    fix: `see which there are: caplv get ${kind.plural} --all-namespaces`,
+  });
+}

@@ -1,0 +1,147 @@
+/** `caplv orphans`: what is on the hosts by our names and marks and in no Terraform state, and what is to become of it. */
+
+import { MachineKind } from '../../api/kinds/machine.ts';
+import type { Engine } from '../../app/engine.ts';
+import type { Orphan } from '../../controllers/orphans/classify.ts';
+import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../../controllers/orphans/collector.ts';
+import { hostsOf, idOf } from '../../controllers/orphans/periodic-sweep.ts';
+import { CaplvError } from '../../errors.ts';
+import { installationId } from '../../store/installation.ts';
+import { formatData } from '../data.ts';
+import { reportError } from '../output/errors.ts';
+import { EXIT } from '../output/exit-code.ts';
+import type { Terminal } from '../output/streams.ts';
+import { formatTable } from '../output/table.ts';
+import { withClusterEngine } from '../session/cluster-engine-session.ts';
+import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
+import { withContext } from '../session/local-session.ts';
+
+export interface OrphansFlags extends ClusterFlags {
+  readonly fix?: boolean;
+  readonly output?: 'wide' | 'json' | 'yaml';
+}
+
+/** Exit codes: 0 there are none (left), 1 a host or a fix failed, 2 there are some. */
+export async function orphans(flags: OrphansFlags): Promise<number> {
+  const unknown = new Set<string>();
+  const lacksState = async ({ uid }: { readonly uid: string }) => unknown.delete(uid);
+  const run = (
+    engine: Engine,
+    defaultUri: string,
+    terminal: Terminal,
+    own: Pick<OrphanSweepOptions, 'identify' | 'givesUid'>,
+  ) => {
+    const adopt: OrphanSweepOptions['adopt'] = async ({ uid, ...key }) => {
+      unknown.add(uid);
+      await engine.machines.reconcile(key);
+    };
+    const { store } = engine;
+    const sweep = new OrphanSweep({ ...engine, ...own, installation: store.installation, adopt });
+    return work({ sweep, store, defaultUri, terminal, flags });
+  };
+  if (isForCluster(flags)) {
+    return withClusterEngine(
+      flags,
+      ({ engine, config, cluster, terminal }) =>
+        run(engine, config.libvirtUri, terminal, { identify: cluster.installation }),
+      { lacksState },
+    );
+  }
+  return withContext(
+    flags,
+    ({ engine, config, terminal }) =>
+      run(engine, config.libvirtUri, terminal, {
+        identify: () => installationId(config.stateDir),
+        givesUid: (key, uidStart) => engine.store.uidOf(MachineKind, key).startsWith(uidStart),
+      }),
+    { lacksState },
+  );
+}
+
+interface Work {
+  readonly sweep: OrphanSweep;
+  readonly store: Engine['store'];
+  readonly defaultUri: string;
+  readonly terminal: Terminal;
+  readonly flags: OrphansFlags;
+}
+
+async function work({ sweep, store, defaultUri, terminal, flags }: Work): Promise<number> {
+  let failed = false;
+  const attempt = async <T>(what: string, doing: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await doing();
+    } catch (error) {
+      if (!(error instanceof CaplvError)) throw error;
+      failed = true;
+      reportError(terminal, error, what);
+      return undefined;
+    }
+  };
+  const rows: Orphan[] = [];
+  for (const uri of await hostsOf(store, defaultUri)) {
+    let look: HostLook | undefined = await attempt(uri, () => sweep.look(uri));
+    if (flags.fix && look) look = await fixed(sweep, look, terminal, attempt);
+    rows.push(...(look?.orphans ?? []));
+  }
+  show(rows, terminal, flags);
+  if (failed) return EXIT.failed;
+  return rows.length > 0 ? EXIT.changes : EXIT.ok;
+}
+
+/** Puts right what two looks show. Returns what is left. */
+async function fixed(
+  sweep: OrphanSweep,
+  first: HostLook,
+  terminal: Terminal,
+  attempt: <T>(what: string, doing: () => Promise<T>) => Promise<T | undefined>,
+): Promise<HostLook> {
+  const wanted = new Set(first.orphans.filter(({ action }) => action !== 'keep').map(idOf));
+  let look = first;
+  // What is done for one of a machine is done for all of it: so each is looked for again.
+  for (const id of wanted) {
+    look = (await attempt(first.uri, () => sweep.look(first.uri))) ?? look;
+    const orphan = look.orphans.find((one) => idOf(one) === id);
+    if (!orphan) continue;
+    const what = `${orphan.kind}/${orphan.name}`;
+    const now = look;
+    const isDone = await attempt(what, async () => {
+      await sweep.fix(now, orphan);
+      return true;
+    });
+    if (isDone) terminal.say(`${what} ${orphan.action === 'adopt' ? 'adopted' : 'removed'}: ${orphan.why}`);
+  }
+  return (await attempt(first.uri, () => sweep.look(first.uri))) ?? look;
+}
+
+function show(orphans: readonly Orphan[], terminal: Terminal, { output, fix }: OrphansFlags): void {
+  if (output === 'json' || output === 'yaml') {
+    terminal.out(formatData(orphans.map(asData), output));
+    return;
+  }
+  if (orphans.length === 0) {
+    terminal.say('Nothing is on the hosts that is not in a state.');
+    return;
+  }
+  const wide = output === 'wide';
+  const header = ['KIND', 'NAME', 'MACHINE', 'ACTION', 'WHY', ...(wide ? ['POOL', 'UID'] : [])];
+  const rows = orphans.map((one) => {
+    const data = asData(one);
+    return [
+      one.kind,
+      one.name,
+      data.machine ?? '',
+      one.action,
+      one.why,
+      ...(wide ? [one.pool ?? one.network ?? '', one.machine?.uid ?? ''] : []),
+    ];
+  });
+  terminal.out(formatTable(header, rows));
+  if (!fix && orphans.some(({ action }) => action !== 'keep')) {
+    terminal.say('Next: caplv orphans --fix does what stands under ACTION; keep is left alone');
+  }
+}
+
+function asData({ machine, isOfLiving: _, ...orphan }: Orphan) {
+  return { ...orphan, ...(machine && { machine: `${machine.namespace}/${machine.name}`, uid: machine.uid }) };
+}

@@ -1,0 +1,31 @@
+/**
+ * `caplv register`: records a Machine and makes what it needs on its host, and not the machine. Run by Terraform itself,
+ * as the hook of a stack that `npx cdktf deploy` applies; see stacks/app.ts.
+ */
+
+import { MachineKind } from '../../api/kinds/machine.ts';
+import { loadManifests } from '../../api/manifest/load.ts';
+import type { GlobalFlags } from '../../app/config.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { withContext } from '../session/local-session.ts';
+import { inOrder, keyOf, storeManifest } from './apply.ts';
+import { notFound } from './get-objects.ts';
+
+export async function register(
+  name: string,
+  flags: GlobalFlags & { readonly filename: readonly string[] },
+): Promise<number> {
+  return withContext(flags, async (context) => {
+    const { engine, config } = context;
+    const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+    for (const manifest of manifests) {
+      if (manifest.object.kind !== 'Machine' || manifest.object.metadata.name === name)
+        await storeManifest(engine.store, context.terminal, manifest);
+    }
+    const key = { namespace: config.namespace, name };
+    const machine = manifests.find(({ object }) => object.kind === 'Machine' && keyOf(object).name === name);
+    if (!machine) throw notFound(MachineKind, name, config.namespace);
+    await engine.machines.prepare(key);
+    return EXIT.ok;
+  });
+}

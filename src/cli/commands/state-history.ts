@@ -1,0 +1,117 @@
+/** `caplv state history` and `caplv state restore`: earlier serials of the Terraform state of a machine or host. */
+
+import type { Restored } from '../../actuator/state/restore.ts';
+import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import { MachineKind } from '../../api/kinds/machine.ts';
+import type { Engine } from '../../app/engine.ts';
+import { CaplvError, Terminal as TerminalError } from '../../errors.ts';
+import { redactUri } from '../../libvirt/uri.ts';
+import type { ObjectKey } from '../../store/store.ts';
+import { formatDuration } from '../../system/duration.ts';
+import { formatData } from '../data.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { planText } from '../output/plan.ts';
+import type { Terminal } from '../output/streams.ts';
+import { formatTable } from '../output/table.ts';
+import { withClusterEngine } from '../session/cluster-engine-session.ts';
+import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { withContext } from '../session/local-session.ts';
+import { homeOf, isHost } from '../state-subject.ts';
+import { notFound } from './get-objects.ts';
+
+export interface HistoryFlags extends ClusterFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
+export async function stateHistory(name: string, flags: HistoryFlags): Promise<number> {
+  const show = async (workspaces: Workspaces, namespace: string, terminal: Terminal) => {
+    const kept = await homeOf(workspaces, name, namespace).history.list();
+    if (flags.output) {
+      const data = kept.map(({ serial, lineage, resources, keptAt }) => ({
+        serial,
+        lineage,
+        resources,
+        keptAt,
+      }));
+      terminal.out(formatData(JSON.parse(JSON.stringify(data)), flags.output));
+    } else if (kept.length === 0) {
+      const whose = isHost(name)
+        ? `host ${redactUri(name)}`
+        : `machine "${name}" in namespace "${namespace}"`;
+      terminal.say(`No state of ${whose} is kept.`);
+    } else {
+      const rows = kept.map(({ serial, lineage, resources, keptAt }) => [
+        String(serial),
+        formatDuration(Date.now() - keptAt.getTime()),
+        String(resources),
+        lineage,
+      ]);
+      terminal.out(formatTable(['SERIAL', 'AGE', 'RESOURCES', 'LINEAGE'], rows));
+    }
+    return EXIT.ok;
+  };
+  if (isForCluster(flags)) {
+    return withCluster(flags, ({ cluster, config, terminal }) =>
+      show(cluster.workspaces, config.namespace, terminal),
+    );
+  }
+  return withContext(flags, ({ engine, config, terminal }) =>
+    show(engine.workspaces, config.namespace, terminal),
+  );
+}
+
+interface Tools {
+  readonly engine: Engine;
+  readonly terminal: Terminal;
+}
+
+export async function restoreState(name: string, serial: string, flags: ClusterFlags): Promise<number> {
+  const number = serialOf(serial);
+  const work = ({ config: { namespace }, ...tools }: Tools & { config: { namespace: string } }) =>
+    isHost(name) ? restoreHost(tools, name, number) : restoreMachine(tools, { namespace, name }, number);
+  return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
+}
+
+async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, serial: number): Promise<number> {
+  const machine = await engine.store.get(MachineKind, key);
+  if (!machine) throw notFound(MachineKind, key.name, key.namespace);
+  const placed = await engine.resolver.place(machine);
+  const restored = await engine.actuator.restoreState({ ...placed.identity, uri: placed.site.uri }, serial);
+  tell(terminal, `machine/${key.name}`, serial, restored, engine.workspaces.machine(key));
+  try {
+    const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
+    terminal.out(planText({ machine: key.name, ...(await engine.actuator.plan(intent)) }, terminal.style));
+  } catch (error) {
+    if (!(error instanceof CaplvError)) throw error;
+    terminal.say(`What a plan says could not be found out: ${error.message}`);
+  }
+  return EXIT.ok;
+}
+
+async function restoreHost({ engine, terminal }: Tools, uri: string, serial: number): Promise<number> {
+  const restored = await engine.hostActuator.restoreState(uri, serial);
+  tell(terminal, `host ${redactUri(uri)}`, serial, restored, engine.workspaces.host(uri));
+  terminal.say('The next change of a Machine or Cluster there makes the host again what they ask for.');
+  return EXIT.ok;
+}
+
+function tell(
+  terminal: Terminal,
+  whose: string,
+  serial: number,
+  { wasCorrupt, serial: now }: Restored,
+  { place }: StackHome,
+): void {
+  if (wasCorrupt) terminal.say(`The state that could not be read is kept beside ${place}, as ….corrupt`);
+  terminal.out(`${whose}: serial ${serial} restored, as serial ${now}`);
+}
+
+function serialOf(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    path: 'SERIAL',
+    message: `"${text}" is no serial`,
+    fix: 'a number that caplv state history NAME lists',
+  });
+}

@@ -1,0 +1,101 @@
+/** `caplv state`: the Terraform state of a machine or host, wherever it is kept. */
+
+import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import { MachineKind } from '../../api/kinds/machine.ts';
+import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
+import { Terminal } from '../../errors.ts';
+import { redactUri } from '../../libvirt/uri.ts';
+import { parseState, type StateResource } from '../../terraform/format/state.ts';
+import { paths, readIfThere } from '../../terraform/workspace.ts';
+import { formatData } from '../data.ts';
+import { EXIT } from '../output/exit-code.ts';
+import type { Terminal as Output } from '../output/streams.ts';
+import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { withContext } from '../session/local-session.ts';
+import { homeOf, isHost } from '../state-subject.ts';
+import { notFound } from './get-objects.ts';
+
+export interface ShowFlags extends ClusterFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
+/** The state as Terraform wrote it, secrets and all. */
+export async function pullState(name: string, flags: ClusterFlags): Promise<number> {
+  return withState(name, flags, (text, terminal) => terminal.out(text));
+}
+
+/** Addresses of the resources in it, one a line. */
+export async function listState(name: string, flags: ClusterFlags): Promise<number> {
+  return withState(name, flags, (text, terminal) => {
+    for (const { address } of resourcesOf(text)) terminal.out(address);
+  });
+}
+
+/** Attributes of its resources, or of one, without secrets. */
+export async function showState(
+  name: string,
+  address: string | undefined,
+  flags: ShowFlags,
+): Promise<number> {
+  return withState(name, flags, (text, terminal) => {
+    const all = resourcesOf(text);
+    const wanted = all.filter((one) => address === undefined || one.address === address);
+    if (wanted.length === 0 && address !== undefined) throw noResource(name, address, all);
+    const shown = Object.fromEntries(wanted.map((one) => [one.address, withoutSecrets(one)]));
+    terminal.out(formatData(address === undefined ? shown : shown[address], flags.output ?? 'yaml'));
+  });
+}
+
+async function withState(
+  name: string,
+  flags: ClusterFlags,
+  work: (text: string, terminal: Output) => void,
+): Promise<number> {
+  const read = async (workspaces: Workspaces, namespace: string, terminal: Output) => {
+    const text = await textOf(homeOf(workspaces, name, namespace));
+    if (text === '') throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
+    work(text, terminal);
+    return EXIT.ok;
+  };
+  if (isForCluster(flags)) {
+    return withCluster(flags, ({ cluster, config, terminal }) =>
+      read(cluster.workspaces, config.namespace, terminal),
+    );
+  }
+  return withContext(flags, ({ engine, config, terminal }) =>
+    read(engine.workspaces, config.namespace, terminal),
+  );
+}
+
+async function textOf({ workspace }: StackHome): Promise<string> {
+  if (workspace.kubernetes) return workspace.kubernetes.readState();
+  return (await readIfThere(paths.state(workspace))) ?? '';
+}
+
+function resourcesOf(text: string): readonly StateResource[] {
+  return parseState(text)?.resources ?? [];
+}
+
+function withoutSecrets({ type, attributes }: StateResource): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(attributes)
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => [name, SECRET_ATTRIBUTES.includes(`${type}.${name}`) ? '(hidden)' : value]),
+  );
+}
+
+function noHost(uri: string): Terminal {
+  return new Terminal({
+    code: 'NotFound',
+    message: `no state is kept of what machines share on ${redactUri(uri)}`,
+    fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none; in a cluster they are in the namespace of the controller: --namespace caplv-system',
+  });
+}
+
+function noResource(name: string, address: string, all: readonly StateResource[]): Terminal {
+  return new Terminal({
+    code: 'NotFound',
+    message: `the state of "${name}" has no resource "${address}"`,
+    fix: `use one of ${all.map((one) => one.address).join(', ')}`,
+  });
+}

@@ -1,0 +1,47 @@
+/** Flags of the command line. Each has a variable: `--libvirt-uri` is CAPLV_LIBVIRT_URI. */
+
+import { type Command, Option } from 'commander';
+import { defaultStateDir } from '../app/config.ts';
+
+export function flag(flags: string, description: string): Option {
+  const name = /--([a-z-]+)/.exec(flags)?.[1] ?? '';
+  return new Option(flags, description).env(`CAPLV_${name.replaceAll('-', '_').toUpperCase()}`);
+}
+
+export function filenames(): Option {
+  return flag('-f, --filename <file...>', 'manifest: a file, a directory, or - for standard input');
+}
+
+export function output(...formats: readonly string[]): Option {
+  return flag('-o, --output <format>', 'output format').choices(formats);
+}
+
+export function kubeconfig(): Option {
+  return flag('--kubeconfig <file>', 'work on this cluster, and not on the local store');
+}
+
+/** Those of every command. */
+export function withGlobalFlags(program: Command): Command {
+  const flags = [
+    flag('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)'),
+    flag('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`),
+    flag('-n, --namespace <name>', 'namespace (default)'),
+    flag('--provider-mode <mode>', 'warm: one provider process a host; fork: one a run (warm)').choices([
+      'warm',
+      'fork',
+    ]),
+    flag('--terraform <path>', 'terraform or tofu to use (from PATH)'),
+    flag('--state-history <n>', 'earlier serials of each Terraform state that are kept (5)'),
+    flag('--terraform-runs <n>', 'terraform processes at once (one more than there are cores)'),
+    flag('--terraform-runs-per-host <n>', 'of them on one libvirt host (as many)'),
+    flag(
+      '--allow <what>',
+      'what manifests may name, see SECURITY.md (everything; a controller in a cluster: https://)',
+    ),
+    flag('--max-image-gb <n>', 'largest image (no limit; a controller in a cluster: 128)'),
+    flag('-v, --verbose', 'say more'),
+    flag('--no-color', 'no colour'),
+  ];
+  for (const one of flags) program.addOption(one);
+  return program;
+}

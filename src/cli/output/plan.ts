@@ -1,0 +1,54 @@
+/** A plan of one machine as people read it: attribute by attribute, secrets hidden. */
+
+import { saysTheSame } from '../../actuator/plan/drifted-fields.ts';
+import type { PlanPreview } from '../../actuator/plan/preview.ts';
+import type { AttributeChange, Explanation } from '../../terraform/format/explanation.ts';
+import type { Style } from './streams.ts';
+
+export interface MachinePlan extends PlanPreview {
+  readonly machine: string;
+  /** Its name among the hosts of the Cluster; undefined where there is no choice. */
+  readonly host?: string | undefined;
+}
+
+const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
+const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
+
+export function planText(
+  { machine, host, plan: { action, drift }, explanations, recovered = [] }: MachinePlan,
+  style: Style,
+): string {
+  const sources = recovered.map(({ from, objects }) => [from, ...objects].join(' '));
+  const lost =
+    sources.length > 0
+      ? [`  ! its Terraform state is lost, and comes back from ${sources.join(', then ')}`]
+      : [];
+  if (action === 'none') return [`machine/${machine}: no changes`, ...lost, ''].join('\n');
+  const lines = explanations.flatMap((one) => [
+    `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
+    ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
+  ]);
+  // What else was changed outside shows in the attributes, or is nobody's wish, like an address that a guest was given.
+  const drifted = drift
+    .filter((one) => one.action === 'delete')
+    .map(({ address }) => `  ! ${address} was removed outside`);
+  const where = host === undefined ? '' : ` on ${host}`;
+  return [`machine/${machine}: ${action}${where}`, ...lost, ...drifted, ...lines, ''].join('\n');
+}
+
+function attributeLines({ attributes, replacePaths }: Explanation): string[] {
+  const forces = (name: string) =>
+    replacePaths.some((path) => path.split('.')[0] === name) ? '  # forces replacement' : '';
+  return attributes
+    .filter((attribute) => (attribute.unknown ? forces(attribute.name) : !saysTheSame(attribute)))
+    .map(
+      (attribute) =>
+        `      ${attribute.name}: ${shown(attribute, 'before')} -> ${shown(attribute, 'after')}${forces(attribute.name)}`,
+    );
+}
+
+function shown(attribute: AttributeChange, side: 'before' | 'after'): string {
+  if (attribute.secret) return '(secret)';
+  if (side === 'after' && attribute.unknown) return '(known after apply)';
+  return attribute[side] === undefined ? 'null' : JSON.stringify(attribute[side]);
+}

@@ -1,0 +1,58 @@
+/** The `caplv` command line: what there is, with help; each command is a file in src/cli/. */
+
+import { Command, CommanderError } from 'commander';
+import { configOf, type GlobalFlags } from '../app/config.ts';
+import { withTraceExport } from '../telemetry/otlp-export.ts';
+import { VERSION } from '../version.ts';
+import type { Finish } from './command-group.ts';
+import { addObjectCommands } from './object-commands.ts';
+import { withGlobalFlags } from './options.ts';
+import { reportError } from './output/errors.ts';
+import { EXIT, exitCodeOf } from './output/exit-code.ts';
+import { openTerminal } from './output/streams.ts';
+import { addServiceCommands } from './service-commands.ts';
+import { addStateCommands } from './state-commands.ts';
+
+const EXAMPLES = `
+Examples:
+  caplv doctor                                    is everything there that caplv needs?
+  caplv apply -f deploy/examples/kube-cp.yaml --wait
+  caplv get machines -o wide
+  caplv plan -f deploy/examples/kube-cp.yaml      what would apply change?
+  caplv describe machine kube-cp
+  caplv console kube-cp
+  caplv delete machine kube-cp
+
+Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input or usage, 4 replacement refused,
+5 not ready within --wait, 130 interrupted.
+Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COLOR is respected.`;
+
+/** Runs one command line (without node and script). Returns the exit code; never throws for what a user may do. */
+export async function main(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = build((result) => {
+    code = result;
+  });
+  try {
+    await withTraceExport(process.env, () => program.parseAsync([...args], { from: 'user' }));
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.refused;
+    reportError(openTerminal(configOf(program.opts<GlobalFlags>())), error);
+    return exitCodeOf(error);
+  }
+}
+
+function build(finish: Finish): Command {
+  const program = new Command('caplv')
+    .description('Virtual machines on libvirt from Cluster API manifests, with Terraform as the engine.')
+    .version(VERSION)
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  addObjectCommands(program, finish);
+  addStateCommands(program, finish);
+  addServiceCommands(program, finish);
+  return withGlobalFlags(program);
+}

@@ -1,0 +1,57 @@
+/** For commands that ask libvirt themselves about what a cluster holds: its objects and states, and an engine here. */
+
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LocalWorkspaces } from '../../actuator/state/local.ts';
+import type { Workspaces } from '../../actuator/state/state-home.ts';
+import { assembleEngine, type Engine, type EngineOptions } from '../../app/engine.ts';
+import type { OverlayBase } from '../../store/overlay-store.ts';
+import type { ObjectKey, ResourceKind } from '../../store/store.ts';
+import { terminalRecorder } from '../output/progress.ts';
+import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-session.ts';
+import { requireLibvirtUri } from './libvirt-uri.ts';
+
+export interface ClusterEngineContext extends ClusterContext {
+  readonly engine: Engine & { readonly store: OverlayBase };
+}
+
+/** Of objects that do not exist; the API server will give them others. */
+const NEW_UID = '00000000-0000-4000-8000-';
+
+export async function withClusterEngine(
+  flags: ClusterFlags & { readonly kubeconfig: string },
+  work: (context: ClusterEngineContext) => Promise<number>,
+  options: Pick<EngineOptions, 'lacksState'> = {},
+): Promise<number> {
+  return withCluster(flags, async (context) => {
+    const { cluster, config, terminal } = context;
+    requireLibvirtUri(config.libvirtUri);
+    const scratch = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
+    const local = new LocalWorkspaces(scratch);
+    const workspaces: Workspaces = {
+      // A plan of a new machine leaves nothing in the cluster.
+      machine: (machine) =>
+        machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),
+      host: (uri) => cluster.workspaces.host(uri),
+      machineStates: () => cluster.workspaces.machineStates(),
+    };
+    const installation = await cluster.installation();
+    const store = Object.assign(cluster.store, { installation, uidOf: newUid });
+    const engine = assembleEngine(config, store, workspaces, {
+      ...options,
+      recorder: terminalRecorder(terminal),
+    });
+    try {
+      return await work({ ...context, engine: { ...engine, store } });
+    } finally {
+      await engine.close();
+      await rm(scratch, { recursive: true, force: true });
+    }
+  });
+}
+
+function newUid({ kind }: ResourceKind, { namespace, name }: ObjectKey): string {
+  return NEW_UID + createHash('sha256').update(`${kind}/${namespace}/${name}`).digest('hex').slice(0, 12);
+}

@@ -1,0 +1,51 @@
+/** What commands have that work on a cluster: its objects, and no libvirt. The controller there does the work. */
+
+import type { ClusterConnection } from '../../app/cluster-connection.ts';
+import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
+import { createLogger } from '../../telemetry/logger.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { openTerminal, type Terminal } from '../output/streams.ts';
+import { Interrupt } from './interrupt.ts';
+
+export interface ClusterFlags extends GlobalFlags {
+  /** Path of a kubeconfig: work on that cluster, and not on the local store. */
+  readonly kubeconfig?: string;
+}
+
+export interface ClusterContext {
+  readonly config: Config;
+  readonly terminal: Terminal;
+  readonly cluster: ClusterConnection;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export async function withCluster(
+  flags: ClusterFlags & { readonly kubeconfig: string },
+  work: (context: ClusterContext) => Promise<number>,
+): Promise<number> {
+  const terminal = openTerminal(configOf(flags));
+  const log = createLogger({ level: 'warn', format: 'pretty' });
+  const interrupt = new Interrupt(terminal);
+  try {
+    // Not loaded for the local store: node:http alone takes 25 ms, as an import of it makes Node load its fetch.
+    const { connectCluster } = await import('../../app/cluster-connection.ts');
+    const { kubeconfig, namespace } = flags;
+    const { keptSerials } = configOf(flags);
+    const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials };
+    const cluster = await connectCluster(options);
+    try {
+      const config = configOf({ ...flags, namespace: cluster.namespace });
+      return await work({ config, terminal, cluster, signal: interrupt.signal });
+    } finally {
+      await cluster.close();
+    }
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+/** True for a command that is to work on a cluster. */
+export function isForCluster<F extends ClusterFlags>(flags: F): flags is F & { readonly kubeconfig: string } {
+  return flags.kubeconfig !== undefined;
+}

@@ -1,0 +1,31 @@
+/**
+ * Ctrl-C: the first one lets the running Terraform operation end and starts nothing new; the second leaves at once, and
+ * Terraform, which runs in a process group of its own, ends by itself.
+ */
+
+import type { Terminal } from '../output/streams.ts';
+
+export class Interrupt {
+  readonly #controller = new AbortController();
+  readonly #stop: () => void;
+
+  constructor(terminal: Terminal) {
+    const onSignal = () => {
+      if (this.#controller.signal.aborted) process.exit(130);
+      terminal.say(
+        '\nletting the running operation end; Ctrl-C again leaves at once (the next call goes on from there)',
+      );
+      this.#controller.abort();
+    };
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    this.#stop = () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  dispose(): void {
+    this.#stop();
+  }
+}

@@ -1,0 +1,63 @@
+/** Reconciles one object again and again, as a controller's queue would, until it is where the command wants it. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Result } from '../../controllers/result.ts';
+import { Terminal, Transient } from '../../errors.ts';
+import type { ObjectKey } from '../../store/store.ts';
+import { traced } from '../../telemetry/spans.ts';
+
+export interface ConvergeOptions {
+  readonly reconcile: (key: ObjectKey) => Promise<Result>;
+  /** Checked after each reconcile. */
+  readonly isDone: () => Promise<boolean>;
+  /** Time for all of it, milliseconds. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Called when a Transient error is waited out. */
+  readonly onRetry: (error: Transient) => void;
+}
+
+/** A person waits: slow controller intervals are shortened to this. */
+const LONGEST_PAUSE_MS = 3_000;
+/** How often a command tries again what may pass by itself, before it gives up. */
+const TRIES = 3;
+
+/** Throws Terminal errors, Transient ones that do not pass, WaitTimeout, Interrupted. */
+export async function converge(key: ObjectKey, options: ConvergeOptions): Promise<void> {
+  const deadline = Date.now() + options.timeoutMs;
+  let failures = 0;
+  for (;;) {
+    if (options.signal.aborted) throw interrupted(key);
+    let pause = LONGEST_PAUSE_MS;
+    try {
+      const { requeueAfterMs } = await traced('reconcile', { object: `${key.namespace}/${key.name}` }, () =>
+        options.reconcile(key),
+      );
+      if (await options.isDone()) return;
+      failures = 0;
+      pause = Math.min(requeueAfterMs ?? pause, pause);
+    } catch (error) {
+      if (!(error instanceof Transient) || ++failures >= TRIES) throw error;
+      if (error.code !== 'Conflict') options.onRetry(error);
+      pause = Math.min(error.retryAfterMs, pause);
+    }
+    if (Date.now() + pause > deadline) throw waitTimeout(key, options.timeoutMs);
+    await delay(pause, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+function interrupted(key: ObjectKey): Terminal {
+  return new Terminal({
+    code: 'Interrupted',
+    message: `${key.name}: interrupted; what was begun has ended`,
+    fix: 'the same command goes on from there',
+  });
+}
+
+function waitTimeout(key: ObjectKey, timeoutMs: number): Terminal {
+  return new Terminal({
+    code: 'WaitTimeout',
+    message: `${key.name} was not ready within ${Math.round(timeoutMs / 1_000)} s`,
+    fix: `see why: caplv describe machine ${key.name}; a longer time: --wait=10m`,
+  });
+}

@@ -1,0 +1,180 @@
+/** The Cluster controller: networks and pools of its hosts, and a deletion that waits for its machines. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
+import {
+  type Cluster,
+  ClusterKind,
+  type ClusterStatus,
+  clusterProviderSpec,
+  storedClusterSpec,
+} from '../../api/kinds/cluster.ts';
+import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
+import { setCondition } from '../../api/schema/condition.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
+import { CaplvError, Terminal } from '../../errors.ts';
+import type { Policy } from '../../intent/policy.ts';
+import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
+import { type Site, sitesOf } from '../../intent/site.ts';
+import type { ObjectKey, Store } from '../../store/store.ts';
+import { FIELD_MANAGER } from '../machine/scope.ts';
+import type { Result } from '../result.ts';
+import type { Reason } from '../shared/conditions.ts';
+import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import type { SharedHosts } from '../shared/shared-hosts.ts';
+
+export interface ClusterControllerOptions {
+  readonly store: Store;
+  readonly hosts: SharedHosts;
+  readonly recorder: Recorder;
+  readonly allowReplace: boolean;
+  readonly defaultUri: string;
+  readonly policy: Policy;
+}
+
+/** Machines being deleted tell nobody; so the Cluster looks again. */
+const MACHINES_POLL_MS = 2_000;
+
+export class ClusterController {
+  readonly #options: ClusterControllerOptions;
+
+  constructor(options: ClusterControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws Transient or Terminal; the status then already says so. */
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const { store } = this.#options;
+    const cluster = await store.get(ClusterKind, key);
+    if (!cluster) return {};
+    if (cluster.metadata.deletionTimestamp) {
+      // As it is stored now: it goes because of it.
+      const stored = await store.get(ClusterKind, key, { fresh: true });
+      return stored ? this.#reconcileDelete(stored, key) : {};
+    }
+    if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
+      await store.apply(
+        ClusterKind,
+        { metadata: { ...key, ...uidOf(cluster), finalizers: [FINALIZER] } },
+        { fieldManager: FIELD_MANAGER },
+      );
+    }
+    const { spec } = storedClusterSpec(cluster);
+    const sites = sitesOf(spec, this.#options.defaultUri);
+    const failures = await this.#ensureHosts(cluster, sites, (index) => sitePath(spec, index));
+    await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
+    for (const failure of failures.values()) throw failure;
+    return {};
+  }
+
+  async #ensureHosts(
+    cluster: Cluster,
+    sites: readonly Site[],
+    pathOf: (index: number) => string,
+  ): Promise<Map<string, CaplvError>> {
+    const { hosts, allowReplace, policy, defaultUri } = this.#options;
+    const failures = new Map<string, CaplvError>();
+    await Promise.all(
+      sites.map(async (site, index) => {
+        const { uri } = site;
+        try {
+          clusterProviderSpec(cluster);
+          requireAllowedSite(policy, site, defaultUri, pathOf(index));
+          const dispute = await hosts.disputeOver(cluster, site);
+          if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
+          await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
+        } catch (error) {
+          if (!(error instanceof CaplvError)) throw error;
+          failures.set(uri, error);
+        }
+      }),
+    );
+    return failures;
+  }
+
+  #tell(cluster: Cluster, event: ActuatorEvent): void {
+    if (event.type !== 'state_recovered') return;
+    const message = `brought the lost Terraform state ${recoveredFrom(event)}`;
+    this.#options.recorder.event(cluster, { type: 'Warning', reason: 'StateRecovered', message });
+  }
+
+  async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
+    const { store, hosts, recorder, defaultUri, policy } = this.#options;
+    const machines = await store.list(MachineKind, { namespace: key.namespace });
+    const mine = machines.filter((machine) => isOfCluster(machine, key));
+    const sites = sitesOf(storedClusterSpec(cluster).spec, defaultUri);
+    if (mine.length > 0) {
+      await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
+      return { requeueAfterMs: MACHINES_POLL_MS };
+    }
+    for (const site of sites) {
+      const { uri } = site;
+      // There nothing was ever made.
+      if (!isAllowedSite(policy, site, defaultUri)) continue;
+      try {
+        await hosts.ensure(uri, { onEvent: (event) => this.#tell(cluster, event) });
+      } catch (error) {
+        if (!(error instanceof CaplvError)) throw error;
+        if (!isGivenUp(cluster)) {
+          const failure = withWaysOut(error, cluster) as CaplvError;
+          await this.#save(cluster, key, 'Deleting', sites, new Map([[uri, failure]]));
+          throw failure;
+        }
+        const message = `what may be left on ${uri}: networks, pools and images; it was given up because: ${error.message}`;
+        recorder.event(cluster, { type: 'Warning', reason: 'GivenUp', message });
+      }
+    }
+    const metadata = { ...key, ...uidOf(cluster) };
+    await store.apply(ClusterKind, { metadata }, { fieldManager: FIELD_MANAGER });
+    return {};
+  }
+
+  async #save(
+    cluster: Cluster,
+    key: ObjectKey,
+    phase: NonNullable<ClusterStatus['phase']>,
+    sites: readonly Site[],
+    failures: ReadonlyMap<string, CaplvError>,
+    waiting?: string,
+  ): Promise<void> {
+    const [failure] = failures.values();
+    const reason: Reason | CaplvError['code'] =
+      failure?.code ?? (waiting === undefined ? 'AsSpecified' : 'WaitingForMachines');
+    const ready = failure === undefined && waiting === undefined;
+    const where = failure?.path === undefined ? '' : `${failure.path}: `;
+    const message = failure
+      ? [`${where}${failure.message}`, failure.fix].filter(Boolean).join('; ')
+      : (waiting ?? '');
+    const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
+    const status: ClusterStatus = {
+      ...kept,
+      phase: failure instanceof Terminal ? 'Failed' : phase,
+      ...(failure instanceof Terminal ? { errorReason: failure.code, errorMessage: message } : {}),
+      conditions: setCondition(
+        kept.conditions,
+        { type: 'Ready', status: ready ? 'True' : 'False', reason, message },
+        new Date().toISOString(),
+      ),
+      providerStatus: {
+        hosts: sites.map(({ name, uri }) => {
+          const problem = failures.get(uri);
+          return {
+            name: name ?? uri,
+            uri,
+            ready: !problem,
+            ...(problem ? { message: problem.message } : {}),
+          };
+        }),
+      },
+    };
+    if (cluster.metadata.generation !== undefined) status.observedGeneration = cluster.metadata.generation;
+    if (isDeepStrictEqual(cluster.status, status)) return;
+    await this.#options.store.applyStatus(ClusterKind, key, status, { fieldManager: FIELD_MANAGER });
+  }
+}
+
+/** For writes: to this very object, and none if it is gone. */
+function uidOf({ metadata: { uid } }: Cluster): { readonly uid?: string } {
+  return uid === undefined ? {} : { uid };
+}

@@ -1,0 +1,22 @@
+/** How far a rollout may go from `replicas`, up and down, as numbers of machines. */
+
+import type { MachineDeploymentSpec } from '../../api/kinds/machine-deployment.ts';
+import { countOf } from '../../api/schema/count-or-percent.ts';
+
+export interface RolloutLimits {
+  /** Machines that there may be beyond replicas. */
+  readonly maxSurge: number;
+  /** Machines of replicas that may be missing. */
+  readonly maxUnavailable: number;
+}
+
+/** Percentages are of replicas: surge rounded up, unavailable rounded down. If both come to 0, one machine may be missing. */
+export function rolloutLimits({
+  replicas,
+  strategy,
+}: Pick<MachineDeploymentSpec, 'replicas' | 'strategy'>): RolloutLimits {
+  const { maxSurge, maxUnavailable } = strategy?.rollingUpdate ?? { maxSurge: 1, maxUnavailable: 0 };
+  const surge = countOf(maxSurge, replicas, Math.ceil);
+  const missing = Math.min(countOf(maxUnavailable, replicas, Math.floor), replicas);
+  return { maxSurge: surge, maxUnavailable: surge === 0 && missing === 0 ? 1 : missing };
+}

@@ -1,0 +1,89 @@
+/** Which unhealthy machines a MachineHealthCheck deletes now, and why not the others. */
+
+import type { Machine } from '../../api/kinds/machine.ts';
+import type { MachineHealthCheck, Remediation } from '../../api/kinds/machine-health-check.ts';
+import type { Store } from '../../store/store.ts';
+import { type PastRepair, placeOf, type RepairBudget } from '../shared/repair-budget.ts';
+import { type Checked, type Findings, limitOf } from './status.ts';
+import { whyNoSuccessor } from './successor.ts';
+
+export interface RemediationParts {
+  readonly store: Store;
+  readonly budget: Pick<RepairBudget, 'take' | 'limits'>;
+}
+
+export interface Decision {
+  readonly doomed: readonly { readonly machine: Machine; readonly why: string }[];
+  readonly findings: Findings;
+}
+
+/** `check`: with its defaults. `lookAgain`: judges by Nodes as they are now. */
+export async function decideRemediation(
+  { store, budget }: RemediationParts,
+  check: MachineHealthCheck,
+  checked: readonly Checked[],
+  lookAgain: (machines: readonly Machine[]) => Promise<readonly Checked[]>,
+): Promise<Decision> {
+  const nowMs = Date.now();
+  const past = (check.status?.remediations ?? []).filter(
+    ({ time }) => nowMs - Date.parse(time) < budget.limits.windowMs,
+  );
+  const outcomes = new Map<string, string>();
+  const findings = { checked, outcomes, remediations: past };
+  const sick = checked.filter(({ health }) => health.state === 'unhealthy').map(({ machine }) => machine);
+  if (sick.length === 0) return { doomed: [], findings };
+
+  const { notHealthy, most } = limitOf(check, checked);
+  if (notHealthy > most) {
+    for (const { metadata } of sick) outcomes.set(metadata.name, 'not replaced, as too many are not healthy');
+    const message = `${notHealthy} of ${checked.length} machines are not healthy, and maxUnhealthy is ${check.spec.maxUnhealthy}: nothing is replaced; mend them, or raise maxUnhealthy`;
+    return { doomed: [], findings: { ...findings, held: { reason: 'TooManyUnhealthy', message } } };
+  }
+
+  const uids = new Set(sick.map(({ metadata }) => metadata.uid));
+  const doomed: { machine: Machine; why: string }[] = [];
+  let held: Findings['held'];
+  for (const { machine, health } of await lookAgain(sick)) {
+    if (health.state !== 'unhealthy') continue;
+    const { name } = machine.metadata;
+    const obstacle = health.needsPerson
+      ? 'its successor would fail the same way'
+      : await whyNoSuccessor(store, machine);
+    if (obstacle !== undefined) {
+      outcomes.set(name, `not replaced: ${obstacle}`);
+      continue;
+    }
+    const verdict = await budget.take(machine, ({ metadata }) => uids.has(metadata.uid));
+    if (verdict.allowed) {
+      outcomes.set(name, 'replaced');
+      doomed.push({ machine, why: health.why });
+    } else {
+      outcomes.set(name, 'not replaced, as the repair budget is used up');
+      held = { reason: 'RepairsHeld', message: verdict.message };
+    }
+  }
+  const going = doomed.map(({ machine }) => remediationOf(machine, new Date(nowMs).toISOString()));
+  const others = past.filter(({ uid }) => !going.some((one) => one.uid === uid));
+  return { doomed, findings: { ...findings, remediations: [...others, ...going], ...(held && { held }) } };
+}
+
+/** What the repair budget wants to know of Machines that are gone. */
+export function pastRemediations({ status }: MachineHealthCheck): PastRepair[] {
+  return (status?.remediations ?? []).map(({ uid, time, host, set }) => ({
+    machine: uid,
+    atMs: Date.parse(time),
+    host,
+    set,
+  }));
+}
+
+function remediationOf(machine: Machine, time: string): Remediation {
+  const { machine: uid, host, set } = placeOf(machine);
+  return {
+    name: machine.metadata.name,
+    uid,
+    time,
+    ...(host === undefined ? {} : { host }),
+    ...(set === undefined ? {} : { set }),
+  };
+}

@@ -1,0 +1,97 @@
+/** Makes a Machine true on its host: one create, or a guarded update. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ActuatorEvent, UpdateOptions } from '../../actuator/options.ts';
+import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
+import { planReport } from '../../actuator/plan/report.ts';
+import { intentHash } from '../../intent/machine-intent.ts';
+import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
+import { tellingOfLocks } from './lock-condition.ts';
+import { EarlyLook, lookAtDomain } from './observe-domain.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import { approvedPlan, isPlanOnly, recordPlan } from './plan-approval.ts';
+import { awaitUndisputed, prepareHost } from './prepare-host.ts';
+import type { MachineScope } from './scope.ts';
+
+/**
+ * Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. `repair`: nobody asked
+ * for a change, and this is what the repair of drift may do.
+ */
+export async function applyMachine(
+  parts: MachineParts,
+  scope: MachineScope,
+  placed: PlacedMachine,
+  resolved: ResolvedMachine,
+  reason: string,
+  repair: UpdateOptions = {},
+): Promise<DomainObservation | undefined> {
+  const { actuator, allowReplace } = parts;
+  const { intent } = resolved;
+  // Of a machine that was never pinned nothing is made. Should there be a state all the same, `create` finds it, under its lock.
+  const wasPinned = scope.providerStatus.pinned !== undefined;
+  const exists = wasPinned && (await scope.step('DomainReady', () => actuator.hasState(placed.identity)));
+  scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
+  scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
+  scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
+  // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
+  const made = exists ? scope.providerStatus.pinned : undefined;
+  await awaitUndisputed(parts, scope, placed);
+  actuator.foresee(intent);
+  const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
+  const beforeApply = () => prepareHost(parts, scope, placed, resolved, made);
+
+  const started = Date.now();
+  const options = {
+    ...repair,
+    allowReplace: allowReplace || (repair.allowReplace ?? false),
+    approvedPlan: approvedPlan(scope.machine),
+    onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
+    shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
+    ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
+  };
+  const early = new EarlyLook(() => lookAtDomain(parts, placed));
+  // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
+  const isLast = !exists && intent.terraform === undefined;
+  try {
+    await scope.step('DomainReady', () =>
+      tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
+        const tell = (event: ActuatorEvent) => {
+          if (isLast && isMade(event)) early.begin();
+          onEvent(event);
+        };
+        const told = { ...options, onEvent: tell };
+        return exists ? actuator.update(intent, facts, told) : actuator.create(intent, facts, told);
+      }),
+    );
+  } catch (error) {
+    if (error instanceof ReplaceRefused) {
+      recordPlan(scope, parts.recorder, planReport(intent, error.preview));
+    }
+    throw error;
+  }
+  const verb = exists ? 'Updated' : 'Created';
+  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  parts.recorder.event(scope.machine, {
+    type: 'Normal',
+    reason: verb,
+    message: `${reason}; took ${took}`,
+  });
+  scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
+  scope.setProviderStatus({
+    appliedHash: intentHash(intent),
+    lastPlanTime: new Date().toISOString(),
+    pinned: resolved.pinned,
+  });
+  scope.clearPlanDrift();
+  scope.clearPlan();
+  if (options.beforeApply) await prepareHost(parts, scope, placed, resolved);
+  return scope.step('DomainReady', () => early.result());
+}
+
+function isMade(event: ActuatorEvent): boolean {
+  return (
+    event.type === 'completed' && event.action === 'create' && event.address === 'libvirt_domain.machine'
+  );
+}

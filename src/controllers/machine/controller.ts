@@ -1,0 +1,220 @@
+/**
+ * The Machine controller: a row of guards, then delete or make true. Level-based: each call looks at what is and at what
+ * should be, and may be repeated at any time, by any process.
+ */
+
+import type { UpdateOptions } from '../../actuator/options.ts';
+import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { CaplvError } from '../../errors.ts';
+import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { ObjectKey } from '../../store/store.ts';
+import type { Result } from '../result.ts';
+import { applyMachine } from './apply.ts';
+import { isToBeLookedAt } from './ask-hosts.ts';
+import { changeAskedFor } from './asked-change.ts';
+import { deleteMachine } from './delete.ts';
+import type { MachineParts } from './dependencies.ts';
+import { visibleDrift } from './drift.ts';
+import { isHeld } from './held-plan.ts';
+import { lockWaitOf } from './lock-condition.ts';
+import { lastSeen, lookAtDomain } from './observe-domain.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import { lookCloser } from './plan-drift.ts';
+import { awaitUndisputed, prepareHost } from './prepare-host.ts';
+import type { Drift } from './repair-policy.ts';
+import { orElsewhere } from './reschedule.ts';
+import { MachineScope } from './scope.ts';
+import { settle } from './settle.ts';
+import { recordObservation } from './status.ts';
+
+/** To be looked at again, as it is now. */
+const OUTDATED: Result = { requeueAfterMs: 50 };
+
+export class MachineController {
+  readonly #parts: MachineParts;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws Transient or Terminal; the status then already says so. */
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const machine = await this.#read(key);
+    if (!machine) return {};
+    const scope = new MachineScope(this.#parts.store, machine);
+    if (isPaused(machine)) {
+      scope.setCondition('Ready', 'False', 'Paused');
+      await scope.save();
+      return {};
+    }
+    try {
+      if (machine.metadata.deletionTimestamp) {
+        await deleteMachine(this.#parts, scope);
+        return {};
+      }
+      await scope.claim(false);
+      // Claimed by what was known, and it is no longer so.
+      if (scope.machine.metadata.deletionTimestamp || isPaused(scope.machine)) return OUTDATED;
+      return await this.#reconcileNormal(scope);
+    } catch (error) {
+      await this.#reportFailure(scope, error);
+      throw error;
+    }
+  }
+
+  /**
+   * What is made for the first time, or is to go, is read as it is stored now: another process may have written last. What nobody has
+   * claimed yet is shown by the claim as it is then.
+   */
+  async #read(key: ObjectKey): Promise<Machine | undefined> {
+    const { store } = this.#parts;
+    const known = await store.get(MachineKind, key);
+    // Of what is not known the store was asked.
+    if (!known) return undefined;
+    const isMade = known.status?.providerStatus?.appliedHash !== undefined;
+    const isClaimed = known.metadata.finalizers?.includes(FINALIZER) ?? false;
+    if ((isMade || !isClaimed) && !known.metadata.deletionTimestamp) return known;
+    return store.get(MachineKind, key, { fresh: true });
+  }
+
+  /**
+   * Brings the status up to date with what libvirt says, and does nothing else. `machine`: as it was before any host was asked;
+   * see `askHosts`.
+   */
+  async observe(machine: Machine): Promise<void> {
+    if (!machine.status || !isToBeLookedAt(machine)) return;
+    const scope = new MachineScope(this.#parts.store, machine);
+    const placed = await this.#parts.resolver.place(machine);
+    const { metadata, status } = machine;
+    const isApplied = status.observedGeneration === metadata.generation && status.errorReason === undefined;
+    const waiting = lockWaitOf(scope);
+    recordObservation(scope, placed, await lookAtDomain(this.#parts, placed), isApplied);
+    // What libvirt shows is no news while another process is about to change it.
+    if (waiting) scope.setCondition('DomainReady', 'False', 'StateLocked', waiting);
+    // Who works on it has written meanwhile, and knows more.
+    const now = await this.#parts.store.get(MachineKind, scope.key);
+    if (now?.metadata.resourceVersion !== machine.metadata.resourceVersion) return;
+    scope.summarize();
+    await scope.save();
+  }
+
+  /** Makes all that a machine needs on its host, and not the machine: for whoever runs Terraform on its stack himself. */
+  async prepare(key: ObjectKey): Promise<void> {
+    const machine = await this.#parts.store.get(MachineKind, key);
+    if (!machine) return;
+    const scope = new MachineScope(this.#parts.store, machine);
+    await scope.claim(false);
+    const { placed, resolved } = await this.#resolve(scope);
+    await awaitUndisputed(this.#parts, scope, placed);
+    await prepareHost(this.#parts, scope, placed, resolved);
+    await scope.save();
+  }
+
+  async #resolve(scope: MachineScope): Promise<{ placed: PlacedMachine; resolved: ResolvedMachine }> {
+    const { resolver } = this.#parts;
+    const placed = await scope.step('HostReady', () => resolver.place(scope.machine));
+    // Before anything asks a host that does not answer.
+    await scope.step('HostReady', async () => lastSeen(this.#parts, placed));
+    const seed = await scope.step('BootstrapDataReady', () => resolver.seed(placed));
+    scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
+    return { placed, resolved: await scope.step('HostReady', () => resolver.resolve(placed, seed)) };
+  }
+
+  async #reconcileNormal(scope: MachineScope): Promise<Result> {
+    const isNew = scope.providerStatus.appliedHash === undefined;
+    if (isNew) this.#parts.actuator.warm();
+    const { placed, resolved } = await this.#resolve(scope);
+    const observed = isNew
+      ? undefined
+      : await scope.step(
+          'HostReady',
+          async () => lastSeen(this.#parts, placed) ?? (await lookAtDomain(this.#parts, placed)),
+        );
+    if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
+    const asked = changeAskedFor(scope, resolved);
+    const seen = isNew ? undefined : visibleDrift(placed, observed);
+    // A domain that is gone is drift whatever else was asked for.
+    if (asked !== undefined && seen?.kind !== 'lost')
+      return this.#make(scope, placed, resolved, observed, asked);
+    if (seen !== undefined) return this.#repair(scope, placed, resolved, observed, seen);
+    const lost = await this.#stateIsLost(scope);
+    if (lost !== undefined) return this.#make(scope, placed, resolved, observed, lost);
+    const look = await lookCloser(this.#parts, scope, resolved);
+    if (look.drift) {
+      // Of what happened to the domain meanwhile libvirt says more than Terraform: who stopped it, for one.
+      const now = await lookAtDomain(this.#parts, placed);
+      return this.#repair(scope, placed, resolved, now, { ...look.drift, ...visibleDrift(placed, now) });
+    }
+    return settle(this.#parts, scope, placed, observed, { requeueAfterMs: look.againInMs });
+  }
+
+  /** Because somebody asked for it. */
+  async #make(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    resolved: ResolvedMachine,
+    observed: DomainObservation | undefined,
+    reason: string,
+  ): Promise<Result> {
+    if (await isHeld(this.#parts, scope, resolved))
+      return settle(this.#parts, scope, placed, observed, { isHeld: true, isApplied: false });
+    if (!(await scope.isCurrent())) return OUTDATED;
+    const now = await orElsewhere(this.#parts, scope, placed, () =>
+      applyMachine(this.#parts, scope, placed, resolved, reason),
+    );
+    await this.#claimMade(scope);
+    return settle(this.#parts, scope, placed, now);
+  }
+
+  /** Because somebody else changed what is on the host. */
+  async #repair(
+    scope: MachineScope,
+    placed: PlacedMachine,
+    resolved: ResolvedMachine,
+    observed: DomainObservation | undefined,
+    drift: Drift,
+  ): Promise<Result> {
+    const { repair } = this.#parts;
+    if (!(await scope.isCurrent())) return OUTDATED;
+    const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
+    if (!gate.open)
+      return settle(this.#parts, scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
+    if (await isHeld(this.#parts, scope, resolved, drift))
+      return settle(this.#parts, scope, placed, observed, { isHeld: true });
+    const run = (options: UpdateOptions) =>
+      applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
+    const replaceDomain = drift.replacesDomain ?? false;
+    const now = await (repair ? repair.run(scope, drift, run) : run({ replaceDomain }));
+    await this.#claimMade(scope);
+    return settle(this.#parts, scope, placed, now);
+  }
+
+  /** The providerID makes another generation of the spec, of which the same is true as of the one before. */
+  async #claimMade(scope: MachineScope): Promise<void> {
+    await scope.claim(true);
+    scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
+    scope.setCondition('HostReady', 'True', 'AsSpecified');
+  }
+
+  async #stateIsLost(scope: MachineScope): Promise<string | undefined> {
+    const isLost = await this.#parts.lacksState?.(scope.identity);
+    return isLost ? 'its Terraform state does not hold all of it' : undefined;
+  }
+
+  async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {
+    if (!(error instanceof CaplvError)) return;
+    scope.summarize();
+    // A Conflict is no fault, and the next try, which follows at once, goes by what is so now.
+    if (error.code !== 'Conflict') {
+      const { code, message } = error;
+      this.#parts.recorder.event(scope.machine, { type: 'Warning', reason: code, message });
+    }
+    await scope.save();
+  }
+}
+
+function isPaused({ metadata }: Machine): boolean {
+  return metadata.annotations?.[PAUSED_ANNOTATION] !== undefined;
+}

@@ -1,0 +1,108 @@
+/** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
+
+import type { Pinned } from '../../api/kinds/machine.ts';
+import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { domainName, volumeName } from '../../intent/names.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
+import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
+import { tellingOfLocks } from './lock-condition.ts';
+import { locationOf } from './placed-machine.ts';
+import type { MachineScope } from './scope.ts';
+
+export async function deleteMachine(parts: MachineParts, scope: MachineScope): Promise<void> {
+  scope.status.phase = 'Deleting';
+  scope.setOperation('Delete', 'Processing', 'deletion was asked for');
+  scope.setCondition('DomainReady', 'False', 'Deleting');
+  scope.summarize();
+  await scope.save();
+
+  const pinned = scope.providerStatus.pinned;
+  // Never pinned: nothing was ever made, not even asked for.
+  if (pinned) {
+    try {
+      const seen = await removeFromHost(parts, scope, pinned);
+      await letImageGo(parts, scope, pinned, seen);
+    } catch (error) {
+      if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
+      await giveUp(parts, scope, pinned, error);
+    }
+  }
+  await scope.release();
+}
+
+/** Returns how the host then looks. */
+async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }: Pinned): Promise<HostFacts> {
+  const { actuator, recorder, resolver } = parts;
+  const started = Date.now();
+  const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
+  const seen = await scope.step('DomainReady', async () => {
+    const shutdownMs = shutdownTimeoutMs(parts, placed);
+    return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
+      actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
+    ).catch((error) => {
+      const told = withWaysOut(error, scope.machine);
+      // What was last seen of the host comes first in Ready, and may be of long before.
+      if (isOfHost(told)) scope.fail('HostReady', told);
+      else scope.setCondition('HostReady', 'True', 'AsSpecified');
+      throw told;
+    });
+  });
+  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+  return seen;
+}
+
+function isOfHost(error: unknown): error is Terminal | Transient {
+  const isTold = error instanceof Terminal || error instanceof Transient;
+  return isTold && (error.code === 'LibvirtUnreachable' || error.code === 'LibvirtPermissionDenied');
+}
+
+/**
+ * A person said that this is to end, whatever is left. Written down for who cleans up there: the mark in the domain's description
+ * and the uid in the names of volumes prove whose they were, and the sweep for leftovers finds them when the host is back.
+ */
+async function giveUp(
+  { actuator, recorder, log }: MachineParts,
+  scope: MachineScope,
+  { uri }: Pinned,
+  error: CaplvError,
+): Promise<void> {
+  const names = `domain ${domainName(scope.identity)}, volumes ${volumeName(scope.identity, '*')}`;
+  const message = `what may be left on ${uri}: ${names}; it was given up because: ${error.message}`;
+  recorder.event(scope.machine, { type: 'Warning', reason: 'GivenUp', message });
+  const { namespace, name } = scope.key;
+  log?.warn('Gave up what a Machine has on its host', {
+    machine: `${namespace}/${name}`,
+    host: uri,
+    names,
+    error,
+  });
+  // Of another uid than the next Machine of this name, to which it would say nothing true.
+  await actuator.forget(scope.identity);
+}
+
+/** Before the object goes: afterwards nothing would tell that the host has to be looked at. */
+async function letImageGo(
+  parts: MachineParts,
+  scope: MachineScope,
+  { imageSource: _, ...pinned }: Pinned,
+  seen: HostFacts,
+): Promise<void> {
+  const { hosts, recorder } = parts;
+  scope.setProviderStatus({ pinned });
+  await scope.save();
+  try {
+    await scope.step('HostReady', async () => {
+      await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
+        hosts.ensure(pinned.uri, { onEvent, seen }),
+      ).catch((error) => {
+        throw withWaysOut(error, scope.machine);
+      });
+    });
+  } catch (error) {
+    if (!(error instanceof Terminal)) throw error;
+    // Another's fault (a network that may not be replaced), and it waits for a person: the next that uses the host goes on.
+    recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
+  }
+}

@@ -1,0 +1,55 @@
+import type { Actuator } from '../../actuator/machine-actuator.ts';
+import type { ActuatorEvent } from '../../actuator/options.ts';
+import type { MachineIdentity } from '../../intent/names.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { ObjectKey, Store } from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import type { SharedHosts } from '../shared/shared-hosts.ts';
+import type { PeriodicPlans } from './periodic-plans.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import type { MachineRepair } from './repair.ts';
+import type { MachineResolver } from './resolver.ts';
+import type { Guest } from './waits/guest-addresses.ts';
+
+/** What the parts of a Machine's reconcile work with. */
+export interface MachineParts {
+  readonly store: Store;
+  readonly actuator: Actuator;
+  readonly resolver: MachineResolver;
+  readonly hosts: SharedHosts;
+  readonly recorder: Recorder;
+  /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */
+  readonly log?: Logger;
+  /** Let plans run that replace or delete a domain or disk. */
+  readonly allowReplace: boolean;
+  /** Power guests off at once, whatever their spec says of shutting down. */
+  readonly powerOff: boolean;
+  /** Progress of one machine's operation, for people who wait. */
+  readonly onProgress?: (key: ObjectKey, event: ActuatorEvent) => void;
+  /**
+   * The domain as it is known to be; undefined: libvirt has to be asked. Throws Transient LibvirtUnreachable for a host that is
+   * known to be out of reach.
+   */
+  readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+  /** Called before libvirt is asked about the domain; what it returns wants to know the answer. */
+  readonly looking?: (uri: string, domain: string) => (found: DomainObservation) => void;
+  /**
+   * Looks out for the address of a guest, whose Machine is to be reconciled then; undefined: it waits for none. Absent: the
+   * reconcile itself is repeated until there is one.
+   */
+  readonly awaitAddress?: (key: ObjectKey, guest: Guest | undefined) => void;
+  /** How drift is repaired when nobody asks; absent: by a command, whose caller wants the machine as specified now. */
+  readonly repair?: MachineRepair;
+  readonly plans: PeriodicPlans;
+  /** True if the Terraform state of a machine that was made is known not to hold all of it. */
+  readonly lacksState?: (machine: MachineIdentity) => Promise<boolean>;
+}
+
+/** How long a guest may take to shut down; 0: it is powered off. */
+export function shutdownTimeoutMs(
+  { powerOff }: Pick<MachineParts, 'powerOff'>,
+  { spec }: PlacedMachine,
+): number {
+  return powerOff ? 0 : spec.shutdownTimeoutSeconds * 1_000;
+}

@@ -1,0 +1,48 @@
+/** Looks at the domain of a Machine, at the least cost. */
+
+import { domainName, isOwnedBy } from '../../intent/names.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { MachineParts } from './dependencies.ts';
+import { locationOf, type PlacedMachine } from './placed-machine.ts';
+import { addressSources } from './waits/guest-addresses.ts';
+
+/** As the watch of the host knows it; undefined: libvirt has to be asked. Throws while the host is out of reach. */
+export function lastSeen(
+  parts: MachineParts,
+  { identity, site }: PlacedMachine,
+): DomainObservation | undefined {
+  const seen = parts.lastSeen?.(site.uri, domainName(identity));
+  return seen && isOwnedBy(identity, seen.description) ? seen : undefined;
+}
+
+/** As libvirt says now; undefined: there is none. */
+export async function lookAtDomain(
+  { actuator, looking }: MachineParts,
+  placed: PlacedMachine,
+): Promise<DomainObservation | undefined> {
+  const sources = addressSources(placed);
+  // What a guest itself says of its addresses no sweep of its host sees.
+  const tell = sources.length === 0 ? looking?.(placed.site.uri, domainName(placed.identity)) : undefined;
+  const found = await actuator.exists(locationOf(placed), sources);
+  if (found) tell?.(found);
+  return found;
+}
+
+/** A look that begins when the domain is made, while Terraform still writes its state and ends. */
+export class EarlyLook {
+  readonly #look: () => Promise<DomainObservation | undefined>;
+  #begun: Promise<DomainObservation | undefined> | undefined;
+
+  constructor(look: () => Promise<DomainObservation | undefined>) {
+    this.#look = look;
+  }
+
+  begin(): void {
+    this.#begun ??= this.#look().catch(() => undefined);
+  }
+
+  /** Looks now where there was none, or it found nothing. */
+  async result(): Promise<DomainObservation | undefined> {
+    return (await this.#begun) ?? this.#look();
+  }
+}

@@ -1,0 +1,55 @@
+/** A machine that could not be made for a reason of its host is not bound to that host: the next reconcile places it anew. */
+
+import { CaplvError, type ErrorCode, Transient } from '../../errors.ts';
+import type { MachineParts } from './dependencies.ts';
+import { locationOf, type PlacedMachine } from './placed-machine.ts';
+import { DisputedHost } from './prepare-host.ts';
+import type { MachineScope } from './scope.ts';
+
+/** What another host may well not have. */
+const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set([
+  'InsufficientCapacity',
+  'LibvirtPermissionDenied',
+  'LibvirtUnreachable',
+  'NetworkNotFound',
+  'PoolNotFound',
+]);
+
+/**
+ * Runs what makes the machine. If the host is at fault and there are others, what was made there is removed and the place given
+ * up; the failure is then Transient. Where it cannot be removed, the machine stays.
+ */
+export async function orElsewhere<T>(
+  parts: MachineParts,
+  scope: MachineScope,
+  placed: PlacedMachine,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOfTheHost =
+      error instanceof DisputedHost || (error instanceof CaplvError && OF_THE_HOST.has(error.code));
+    const isNew = scope.providerStatus.appliedHash === undefined;
+    if (!isOfTheHost || !isNew || !parts.resolver.passOver(placed)) throw error;
+    if (!(await isRemoved(parts, placed))) throw error;
+    scope.forgetPlace();
+    scope.clearError();
+    scope.status.phase = 'Pending';
+    const { code, message } = error;
+    const fix = 'nothing to do: it is tried on another host of the Cluster';
+    throw new Transient({ code, message, fix, cause: error, retryAfterMs: 500 });
+  }
+}
+
+async function isRemoved({ actuator }: MachineParts, placed: PlacedMachine): Promise<boolean> {
+  try {
+    if (await actuator.wasBegun(placed.identity)) {
+      await actuator.delete(locationOf(placed), { shutdownTimeoutMs: 0 });
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof CaplvError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * From a Machine in a store to its intent: finds its Cluster, its host and its bootstrap data, then resolves the rest.
+ * Reads only, so that plan, apply and the cdktf app all come to the same intent.
+ */
+
+import type { SeedIntent } from '../../../stacks/intent.ts';
+import { classified } from '../../actuator/classify-error.ts';
+import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/kinds/cluster.ts';
+import { type Machine, machineProviderSpec, storedMachineSpec } from '../../api/kinds/machine.ts';
+import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
+import { SecretKind, secretValue } from '../../api/kinds/secret.ts';
+import { findProviderSpec } from '../../api/schema/provider-spec.ts';
+import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { poolOf } from '../../intent/machine-intent.ts';
+import { type MachineIdentity, providerID } from '../../intent/names.ts';
+import type { Policy } from '../../intent/policy.ts';
+import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
+import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
+import { type BootstrapSource, seedOf } from '../../intent/seed.ts';
+import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { Store } from '../../store/store.ts';
+import { clusterOf } from '../shared/cluster-of.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import { Placer } from './placer.ts';
+
+export interface MachineResolverOptions {
+  readonly store: Store;
+  readonly libvirt: (uri: string) => Libvirt;
+  /** libvirt URI for Machines whose manifest, and whose Cluster, name none. */
+  readonly defaultUri: string;
+  /** Identity of the store, see src/store/installation.ts. */
+  readonly installation: string;
+  readonly policy: Policy;
+}
+
+export class MachineResolver {
+  readonly #options: MachineResolverOptions;
+  readonly #placer: Placer;
+
+  constructor(options: MachineResolverOptions) {
+    this.#options = options;
+    this.#placer = new Placer(options);
+  }
+
+  /** Throws Transient while the Cluster is missing, Terminal for a spec that cannot be placed. */
+  async place(machine: Machine): Promise<PlacedMachine> {
+    const cluster = await clusterOf(this.#options.store, machine);
+    const spec = machineProviderSpec(machine);
+    const path = pathOf(machine);
+    const site = await this.#site(machine, spec, path, cluster);
+    return { machine, identity: identityOf(machine), cluster, spec, path, site };
+  }
+
+  /** Where a machine is that was made at `uri`, for its end: whatever has become of its Cluster, or of the rules for its spec. */
+  async placeMade(machine: Machine, uri: string): Promise<PlacedMachine> {
+    const cluster = await clusterOf(this.#options.store, machine).catch((error: unknown) => {
+      if (error instanceof CaplvError && error.path === 'spec.clusterName') return undefined;
+      throw error;
+    });
+    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, this.#options.defaultUri);
+    const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites)];
+    return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
+  }
+
+  /** Throws Terminal NotAllowed for what the Machine may not name. Comes before all that reads it. */
+  async admit({ machine, spec, path, site }: PlacedMachine): Promise<void> {
+    const { policy, defaultUri } = this.#options;
+    const pinned = machine.status?.providerStatus?.pinned;
+    requireAllowedHost(policy, site.uri, defaultUri, `${path}.uri`);
+    await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
+  }
+
+  /** The machine could not be made there. True if it may go elsewhere: `place` then prefers that for a while. */
+  passOver({ machine, spec, cluster, site }: PlacedMachine): boolean {
+    const sites = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
+    if (sites.every(({ uri }) => uri === site.uri)) return false;
+    this.#placer.passOver(machine, site.uri);
+    return true;
+  }
+
+  /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
+  async seed(placed: PlacedMachine): Promise<SeedIntent> {
+    const { identity, machine, cluster, spec, site, path } = placed;
+    await this.admit(placed);
+    const network = cluster?.spec.clusterNetwork;
+    return seedOf(await this.#bootstrapSource(placed), {
+      machine: identity,
+      pool: poolOf(spec, site),
+      path,
+      policy: this.#options.policy,
+      variables: {
+        CAPLV_MACHINE_NAME: identity.name,
+        CAPLV_NAMESPACE: identity.namespace,
+        CAPLV_CLUSTER_NAME: cluster?.metadata.name,
+        CAPLV_KUBELET_VERSION: machine.spec.versions?.kubelet,
+        CAPLV_POD_CIDR: network?.pods?.cidrBlocks.join(','),
+        CAPLV_SERVICE_CIDR: network?.services?.cidrBlocks.join(','),
+        CAPLV_SERVICE_DOMAIN: network?.serviceDomain,
+        CAPLV_PROVIDER_ID: providerID(identity),
+      },
+    });
+  }
+
+  /** Throws what `resolveMachine` throws, and Transient or Terminal where libvirt fails. */
+  async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
+    const { identity, machine, cluster, spec, path, site } = placed;
+    this.#refuseMove(placed);
+    await this.admit(placed);
+    const request = {
+      machine: identity,
+      cluster: cluster?.metadata.name,
+      spec,
+      path,
+      site,
+      seed,
+      pinned: machine.status?.providerStatus?.pinned,
+      installation: this.#options.installation,
+      libvirt: this.#options.libvirt(site.uri),
+      policy: this.#options.policy,
+    };
+    return classified(() => resolveMachine(request));
+  }
+
+  /** A machine stays where it was made; only a new one is given a place. */
+  async #site(
+    machine: Machine,
+    spec: LibvirtMachineProviderSpec,
+    path: string,
+    cluster: Cluster | undefined,
+  ): Promise<Site> {
+    const clusterSpec = cluster && clusterProviderSpec(cluster);
+    const made = machine.status?.providerStatus?.pinned?.uri;
+    if (made !== undefined) return siteAt(made, sitesOf(clusterSpec, this.#options.defaultUri));
+    const { defaultUri, policy } = this.#options;
+    const candidates = candidateSites(spec, clusterSpec, defaultUri);
+    // The hosts of a Cluster are its own fault, and said there.
+    const field = spec.uri === undefined ? 'spec.clusterName' : `${path}.uri`;
+    for (const { uri } of candidates) requireAllowedHost(policy, uri, defaultUri, field);
+    return this.#placer.place(machine, candidates, {
+      memoryMiB: memoryMiB(spec),
+      allowOvercommit: clusterSpec?.allowOvercommit ?? false,
+      path: `${path}.${spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB'}`,
+    });
+  }
+
+  /** A host that the manifest names now and the machine is not on would be passed over without a word. */
+  #refuseMove({ machine, spec, cluster, site, path }: PlacedMachine): void {
+    const field = spec.uri === undefined ? 'host' : 'uri';
+    if (spec[field] === undefined || machine.status?.providerStatus?.pinned === undefined) return;
+    const wanted = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
+    if (wanted.some(({ uri }) => uri === site.uri)) return;
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      path: `${path}.${field}`,
+      message: `the machine was made on ${site.uri}, and a machine does not move`,
+      fix: 'delete it and apply it again to have it made there, or take the change back',
+    });
+  }
+
+  async #bootstrapSource({ machine, identity, spec }: PlacedMachine): Promise<BootstrapSource> {
+    const name = machine.spec.bootstrap?.dataSecretName;
+    if (name === undefined) return spec;
+    const secret = await this.#options.store.get(SecretKind, { namespace: identity.namespace, name });
+    const data = secret && secretValue(secret, 'value');
+    if (data === undefined) {
+      throw new Transient({
+        code: 'UserDataNotFound',
+        path: 'spec.bootstrap.dataSecretName',
+        missing: { kind: 'watched' },
+        message: secret
+          ? `Secret "${name}" has no key "value"`
+          : `there is no Secret "${name}" in namespace "${identity.namespace}"`,
+        fix: 'the bootstrap provider makes it; the Machine goes on when it is there',
+        retryAfterMs: 30_000,
+      });
+    }
+    const format = secret && secretValue(secret, 'format');
+    return format === 'ignition' ? { ignition: data } : { userData: data, networkConfig: spec.networkConfig };
+  }
+}
+
+function identityOf({ metadata: { namespace = 'default', name, uid = '' } }: Machine): MachineIdentity {
+  return { namespace, name, uid };
+}
+
+/** Of its provider spec, as its author wrote it. */
+function pathOf({ spec }: Machine): string {
+  return ['spec.providerSpec', ...findProviderSpec(spec.providerSpec).path].join('.');
+}

@@ -1,0 +1,247 @@
+/** One Machine during one reconcile: its status is changed here and written once, and only if something changed. */
+
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type Machine,
+  MachineKind,
+  type MachineProviderStatus,
+  type MachineStatus,
+} from '../../api/kinds/machine.ts';
+import { type Condition, setCondition } from '../../api/schema/condition.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
+import { type CaplvError, outOfResources, Terminal, Transient } from '../../errors.ts';
+import { type MachineIdentity, providerID } from '../../intent/names.ts';
+import type { ObjectKey, Store } from '../../store/store.ts';
+import { traced } from '../../telemetry/spans.ts';
+import type { ConditionType, Reason } from '../shared/conditions.ts';
+
+/** Field manager of the controllers. */
+export const FIELD_MANAGER = 'caplv-controller';
+
+const DOMAIN_CONDITIONS: readonly ConditionType[] = [
+  'BootstrapDataReady',
+  'HostReady',
+  'DomainReady',
+  'AddressesReady',
+];
+
+export class MachineScope {
+  machine: Machine;
+  status: MachineStatus;
+  readonly #store: Store;
+  readonly #begun: Machine;
+
+  constructor(store: Store, machine: Machine) {
+    this.#store = store;
+    this.#begun = machine;
+    this.machine = machine;
+    this.status = structuredClone(machine.status ?? { phase: 'Pending' });
+  }
+
+  get key(): ObjectKey {
+    const { namespace = 'default', name } = this.machine.metadata;
+    return { namespace, name };
+  }
+
+  get identity(): MachineIdentity {
+    return { ...this.key, uid: this.machine.metadata.uid ?? '' };
+  }
+
+  /** For writes: to this very object, and none if it is gone. */
+  get #uid(): { readonly uid?: string } {
+    const { uid } = this.machine.metadata;
+    return uid === undefined ? {} : { uid };
+  }
+
+  get providerStatus(): MachineProviderStatus {
+    return this.status.providerStatus ?? {};
+  }
+
+  setProviderStatus(change: MachineProviderStatus): void {
+    this.status.providerStatus = { ...this.providerStatus, ...change };
+  }
+
+  setCondition(
+    type: ConditionType,
+    status: Condition['status'],
+    reason: Reason | CaplvError['code'],
+    message = '',
+  ): void {
+    const { generation } = this.machine.metadata;
+    const condition = {
+      type,
+      status,
+      reason,
+      message,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+    };
+    this.status.conditions = setCondition(this.status.conditions, condition, new Date().toISOString());
+  }
+
+  condition(type: ConditionType): Condition | undefined {
+    return this.status.conditions?.find((condition) => condition.type === type);
+  }
+
+  setOperation(
+    type: 'Create' | 'Update' | 'Delete',
+    state: 'Processing' | 'Successful' | 'Failed',
+    description: string,
+  ): void {
+    this.status.lastOperation = { type, state, description, lastUpdated: new Date().toISOString() };
+  }
+
+  /** Ready follows from the others: the first that is not True is the reason. */
+  summarize(): void {
+    const conditions = this.status.conditions ?? [];
+    const blocking = DOMAIN_CONDITIONS.map((type) =>
+      conditions.find((condition) => condition.type === type),
+    ).find((condition) => condition && condition.status !== 'True');
+    if (blocking) this.setCondition('Ready', 'False', blocking.reason as Reason, blocking.message);
+    else this.setCondition('Ready', 'True', 'AsSpecified');
+  }
+
+  /** Records a failure at the condition that it stopped. Only a Terminal error makes the machine Failed. */
+  fail(type: ConditionType, error: Terminal | Transient): void {
+    const message = error.fix === undefined ? error.message : `${error.message}; ${error.fix}`;
+    this.setCondition(
+      type,
+      'False',
+      error.code,
+      error.path === undefined ? message : `${error.path}: ${message}`,
+    );
+    if (this.status.lastOperation?.state === 'Processing') {
+      this.setOperation(this.status.lastOperation.type, 'Failed', error.message);
+    }
+    if (!(error instanceof Terminal)) return;
+    // A machine that was made stays what it is when a later change of it is refused.
+    if (this.providerStatus.appliedHash === undefined) this.status.phase = 'Failed';
+    this.status.errorReason = error.code;
+    this.status.errorMessage = message;
+  }
+
+  /** Runs a part of the reconcile whose failure belongs to one condition. What it throws is in the status by then. */
+  async step<T>(type: ConditionType, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      const error = outOfResources(thrown) ?? thrown;
+      if (error instanceof Terminal || error instanceof Transient) this.fail(type, error);
+      throw error;
+    }
+  }
+
+  clearPlan(): void {
+    const { lastPlan: _, ...kept } = this.providerStatus;
+    this.#replaceProviderStatus(kept);
+  }
+
+  /** Of a machine of which nothing is on its host. */
+  forgetPlace(): void {
+    const { pinned: _, host: __, ...kept } = this.providerStatus;
+    this.#replaceProviderStatus(kept);
+  }
+
+  /** Of a struct whose every field a server-side apply takes away, the API server makes null, and refuses that. */
+  #replaceProviderStatus(kept: MachineProviderStatus): void {
+    if (Object.values(kept).some((value) => value !== undefined)) this.status.providerStatus = kept;
+    else delete this.status.providerStatus;
+  }
+
+  clearPlanDrift(): void {
+    const { planDrift: _, ...kept } = this.providerStatus;
+    this.status.providerStatus = kept;
+  }
+
+  clearError(): void {
+    delete this.status.errorReason;
+    delete this.status.errorMessage;
+  }
+
+  /** Before a machine that was made is changed: false if what is known of it is older than what was asked for since. */
+  async isCurrent(): Promise<boolean> {
+    if (this.#begun.status?.providerStatus?.appliedHash === undefined) return true;
+    const stored = await this.#store.get(MachineKind, this.key, { fresh: true });
+    return stored !== undefined && isDeepStrictEqual(basisOf(stored), basisOf(this.#begun));
+  }
+
+  /** Our fields of metadata and spec: the finalizer, and the providerID once there is a domain. */
+  async claim(withProviderID: boolean): Promise<void> {
+    const id = providerID(this.identity);
+    if (
+      this.machine.metadata.finalizers?.includes(FINALIZER) &&
+      (!withProviderID || this.machine.spec.providerID === id)
+    )
+      return;
+    this.#take(
+      await this.#store.apply(
+        MachineKind,
+        {
+          metadata: { ...this.key, ...this.#uid, finalizers: [FINALIZER] },
+          ...(withProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
+        },
+        { fieldManager: FIELD_MANAGER },
+      ),
+    );
+  }
+
+  /** Lets the object go. */
+  async release(): Promise<void> {
+    const metadata = { ...this.key, ...this.#uid };
+    await this.#store.apply(MachineKind, { metadata }, { fieldManager: FIELD_MANAGER });
+  }
+
+  /**
+   * Writes the status if it changed. Throws Transient Conflict when another process works at this machine too, as a command
+   * beside a controller does: the one would undo what the other has pinned.
+   */
+  async save(): Promise<void> {
+    const { generation } = this.machine.metadata;
+    if (generation !== undefined) this.status.observedGeneration = generation;
+    const { lastUpdated: _, ...before } = this.machine.status ?? {};
+    const { lastUpdated: __, ...after } = this.status;
+    if (isDeepStrictEqual(before, after)) return;
+    this.status.lastUpdated = new Date().toISOString();
+    this.machine = await traced('write status', {}, () =>
+      this.#applyStatus().catch(async (error: unknown) => {
+        const stored = isConflict(error) && (await this.#store.get(MachineKind, this.key, { fresh: true }));
+        if (!stored) throw error;
+        this.#take(stored);
+        return this.#applyStatus();
+      }),
+    );
+    this.status = structuredClone(this.machine.status ?? {});
+  }
+
+  #applyStatus(): Promise<Machine> {
+    const { resourceVersion } = this.machine.metadata;
+    return this.#store.applyStatus(MachineKind, this.key, this.status, {
+      fieldManager: FIELD_MANAGER,
+      resourceVersion,
+    });
+  }
+
+  /** Goes on with a newer version of the object, in which anything may be new but what this reconcile alone is to write. */
+  #take(newer: Machine): void {
+    const seen = this.machine.status?.providerStatus;
+    if (!isDeepStrictEqual(newer.status?.providerStatus, seen)) throw atWorkElsewhere(this.key);
+    this.machine = newer;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Transient && error.code === 'Conflict';
+}
+
+function atWorkElsewhere({ namespace, name }: ObjectKey): Transient {
+  return new Transient({
+    code: 'Conflict',
+    message: `Machine ${namespace}/${name}: another process works at it, too`,
+    fix: 'nothing to do: the next try goes on from what that one has done',
+    retryAfterMs: 100,
+  });
+}
+
+/** What decides how a machine is changed. */
+function basisOf({ metadata: { uid, generation, annotations, deletionTimestamp } }: Machine): unknown {
+  return [uid, generation, annotations, deletionTimestamp];
+}

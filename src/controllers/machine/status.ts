@@ -1,0 +1,65 @@
+/** What libvirt shows of a machine, put into its status: phase, addresses and the conditions about them. */
+
+import type { CaplvError } from '../../errors.ts';
+import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { Reason } from '../shared/conditions.ts';
+import { visibleDrift } from './drift.ts';
+import type { PlacedMachine } from './placed-machine.ts';
+import type { MachineScope } from './scope.ts';
+
+/** `isApplied`: what differs is drift, and no change that somebody asked for and that was not made yet. */
+export function recordObservation(
+  scope: MachineScope,
+  placed: PlacedMachine,
+  observed: DomainObservation | undefined,
+  isApplied: boolean,
+): void {
+  const { spec } = placed;
+  scope.setProviderStatus({ instanceState: observed?.state ?? 'absent' });
+  const wasMade = scope.providerStatus.appliedHash !== undefined;
+  if (!observed) {
+    // One that was never made stays Failed until it is tried again.
+    scope.status.phase = scope.status.errorReason !== undefined && !wasMade ? 'Failed' : 'Pending';
+    scope.status.addresses = [];
+    if (wasMade) recordDifference(scope, placed, observed, isApplied);
+    return;
+  }
+  const { name } = scope.key;
+  const addresses = observed.addresses.map(({ address }) => ({ type: 'InternalIP' as const, address }));
+  scope.status.addresses = [...addresses, { type: 'Hostname', address: name }];
+  const isStopped = spec.running && observed.state !== 'running';
+  scope.status.phase = addresses.length > 0 && !isStopped ? 'Running' : 'Provisioned';
+  recordDifference(scope, placed, observed, isApplied);
+  if (addresses.length > 0 || !spec.running)
+    scope.setCondition('AddressesReady', 'True', spec.running ? 'AsSpecified' : 'NotStarted');
+  else scope.setCondition('AddressesReady', 'False', 'WaitingForAddress');
+}
+
+/** Reasons of Drifted that say why it lasts, and so why the domain is not ready. */
+const LASTING: ReadonlySet<string> = new Set(['NotRepaired', 'CrashLoopBackOff', 'RepairsHeld']);
+
+function recordDifference(
+  scope: MachineScope,
+  placed: PlacedMachine,
+  observed: DomainObservation | undefined,
+  isApplied: boolean,
+): void {
+  const drift = visibleDrift(placed, observed);
+  const difference = drift?.text ?? scope.providerStatus.planDrift?.join(', ');
+  const drifted = scope.condition('Drifted');
+  if (difference === undefined) {
+    if (scope.providerStatus.appliedHash !== undefined) scope.setCondition('Drifted', 'False', 'AsSpecified');
+    scope.setCondition('DomainReady', 'True', placed.spec.running ? 'AsSpecified' : 'NotStarted');
+    return;
+  }
+  if (isApplied && drifted?.status !== 'True') {
+    scope.setCondition('Drifted', 'True', 'NotAsSpecified', drift?.detail ?? difference);
+  }
+  // A change that was refused is the reason why the domain is what it was.
+  const refused = scope.status.errorReason as CaplvError['code'] | undefined;
+  if (refused !== undefined)
+    scope.setCondition('DomainReady', 'False', refused, scope.status.errorMessage ?? difference);
+  else if (isApplied && drifted?.status === 'True' && LASTING.has(drifted.reason))
+    scope.setCondition('DomainReady', 'False', drifted.reason as Reason, drifted.message);
+  else scope.setCondition('DomainReady', 'False', 'NotAsSpecified', difference);
+}

@@ -1,0 +1,107 @@
+/**
+ * Machines that lack something which comes without a change of theirs. That is no failure, and nothing is gained by repeating the
+ * reconcile until then: of objects the watches tell, and for the rest one looks out, once for each thing, however many
+ * machines wait for it.
+ */
+
+import { once } from 'node:events';
+import { formatKey } from '../../../apimachinery/object-key.ts';
+import { CaplvError, type ErrorCode } from '../../../errors.ts';
+import type { Policy } from '../../../intent/policy.ts';
+import type { ReconcileContext, Result } from '../../../kube/runtime/controller.ts';
+import type { Libvirt } from '../../../libvirt/libvirt.ts';
+import type { ObjectKey } from '../../../store/store.ts';
+import { appearance, type Unwatched } from './file-probe.ts';
+import { UrlLookout } from './url-probe.ts';
+
+/** Made on the host by whoever keeps it; and a libvirtd that has just started does not have them all yet. */
+const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['PoolNotFound', 'NetworkNotFound']);
+const HOST_MS = 10_000;
+
+export interface WaitingOptions {
+  readonly libvirt: (uri: string) => Libvirt;
+  /** Where servers may redirect to. */
+  readonly policy: Policy;
+  /** What the object waited for is there. */
+  readonly onAppearance: (key: ObjectKey) => void;
+}
+
+interface Awaited {
+  /** By formatted key. */
+  readonly waiting: Map<string, ObjectKey>;
+  /** Nobody waits any more. */
+  readonly stop: AbortController;
+}
+
+export class Waiting {
+  readonly name = 'waiting';
+  readonly #options: WaitingOptions;
+  readonly #urls: UrlLookout;
+  readonly #awaited = new Map<string, Awaited>();
+  readonly #stopped = new AbortController();
+
+  constructor(options: WaitingOptions) {
+    this.#options = options;
+    this.#urls = new UrlLookout(options.policy);
+  }
+
+  /** Until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await once(signal, 'abort');
+    this.#stopped.abort();
+    for (const { stop } of this.#awaited.values()) stop.abort();
+  }
+
+  /** Runs a reconcile; what lacks something is called again when that is there. */
+  async reconcile(key: ObjectKey, { log }: ReconcileContext, work: () => Promise<Result>): Promise<Result> {
+    try {
+      const result = await work();
+      this.#await(key, undefined);
+      return result;
+    } catch (error) {
+      const missing = error instanceof CaplvError ? error.missing : undefined;
+      this.#await(key, missing?.kind === 'watched' ? undefined : missing);
+      if (error instanceof CaplvError && OF_THE_HOST.has(error.code)) {
+        log.warn('Waiting for what its host lacks', { error });
+        return { requeueAfterMs: HOST_MS };
+      }
+      if (missing === undefined) throw error;
+      log.info('Waiting for what is missing', { error });
+      return {};
+    }
+  }
+
+  /** The object waits for this and for nothing else; undefined: for nothing. */
+  #await(key: ObjectKey, missing: Unwatched | undefined): void {
+    const id = missing && JSON.stringify({ ...missing, holdMs: undefined });
+    const name = formatKey(key);
+    for (const [other, { waiting, stop }] of this.#awaited) {
+      if (other === id || !waiting.delete(name) || waiting.size > 0) continue;
+      stop.abort();
+      this.#awaited.delete(other);
+    }
+    if (id === undefined || missing === undefined || this.#stopped.signal.aborted) return;
+    if (missing.kind === 'url' && missing.holdMs !== undefined) this.#urls.hold(missing.url, missing.holdMs);
+    const known = this.#awaited.get(id);
+    if (known) known.waiting.set(name, key);
+    else this.#lookOut(id, missing, { waiting: new Map([[name, key]]), stop: new AbortController() });
+  }
+
+  #lookOut(id: string, missing: Unwatched, awaited: Awaited): void {
+    const { libvirt, onAppearance } = this.#options;
+    const { signal } = awaited.stop;
+    this.#awaited.set(id, awaited);
+    const there =
+      missing.kind === 'url'
+        ? this.#urls.appearance(missing.url, signal)
+        : appearance(missing, libvirt, signal);
+    there.then(
+      () => {
+        this.#awaited.delete(id);
+        for (const key of awaited.waiting.values()) onAppearance(key);
+      },
+      // Nobody waits any more.
+      () => {},
+    );
+  }
+}

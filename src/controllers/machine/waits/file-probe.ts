@@ -1,0 +1,72 @@
+/** Looks whether a file or volume that was missing is there, at less cost than a reconcile. For URLs see url-lookout.ts. */
+
+import { access, constants, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Missing } from '../../../errors.ts';
+import { fileVersion } from '../../../intent/image.ts';
+import type { Libvirt } from '../../../libvirt/libvirt.ts';
+import { backoffDelay } from '../../../system/backoff.ts';
+
+/** What nobody tells of. */
+export type Unwatched = Exclude<Missing, { readonly kind: 'watched' }>;
+type OnDisk = Exclude<Unwatched, { readonly kind: 'url' }>;
+
+/** Two looks at a file take less than two seconds. */
+const FILE_MS = 700;
+const VOLUME_MS = 1_500;
+/** A host that does not answer may be dead: it is asked ever less often. */
+const PATIENCE = { baseMs: 1_500, maxMs: 60_000 };
+
+/** Resolves when it is there, or `signal` aborts. */
+export async function appearance(
+  missing: OnDisk,
+  libvirt: (uri: string) => Libvirt,
+  signal: AbortSignal,
+): Promise<void> {
+  let before: string | undefined;
+  let failures = 0;
+  while (!signal.aborted) {
+    await sleep(failures > 0 ? backoffDelay(failures, PATIENCE) : intervalMs(missing), undefined, { signal });
+    try {
+      const seen = await look(missing, libvirt);
+      // A file that somebody is still copying there has a header and no end.
+      if (seen !== undefined && (!isFile(missing) || seen === before)) return;
+      before = seen;
+      failures = 0;
+    } catch {
+      failures += 1;
+    }
+  }
+}
+
+function intervalMs(missing: OnDisk): number {
+  return isFile(missing) ? FILE_MS : VOLUME_MS;
+}
+
+function isFile({ kind }: OnDisk): boolean {
+  return kind === 'file' || kind === 'otherFile';
+}
+
+/** What tells one state of it from another; undefined: it is not there. */
+async function look(missing: OnDisk, libvirt: (uri: string) => Libvirt): Promise<string | undefined> {
+  switch (missing.kind) {
+    case 'file':
+      return lookAtFile(missing.path);
+    case 'otherFile': {
+      const seen = await lookAtFile(missing.path);
+      return seen === missing.version ? undefined : seen;
+    }
+    case 'volume':
+      return (await libvirt(missing.uri).volume(missing.pool, missing.volume))?.path;
+  }
+}
+
+async function lookAtFile(path: string): Promise<string | undefined> {
+  try {
+    const info = await stat(path);
+    await access(path, constants.R_OK);
+    return info.isFile() ? fileVersion(info) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+/** Where the addresses of a guest are asked, and how often while it has none. */
+
+import type { AddressSource } from '../../../libvirt/addresses.ts';
+import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
+import type { PlacedMachine } from '../placed-machine.ts';
+import type { MachineScope } from '../scope.ts';
+
+/** A guest that runs and has no address yet. */
+export interface Guest {
+  readonly uri: string;
+  /** Name of its domain. */
+  readonly domain: string;
+  readonly interfaces: readonly DomainInterface[];
+  /** Who else to ask than the DHCP servers of libvirt's networks. */
+  readonly sources: readonly AddressSource[];
+  /** Since when it has none; milliseconds, as Date.now(). */
+  readonly sinceMs: number;
+}
+
+/** How soon to look again for the address of a guest that boots: often at first, rarely for one that will never have any. */
+const ADDRESS_POLLS = [
+  { untilMs: 60_000, everyMs: 500 },
+  { untilMs: 600_000, everyMs: 5_000 },
+  { untilMs: Number.POSITIVE_INFINITY, everyMs: 30_000 },
+];
+
+/** Milliseconds until the next look. */
+export function addressPollMs({ sinceMs }: Pick<Guest, 'sinceMs'>): number {
+  const waitedMs = Date.now() - sinceMs;
+  return ADDRESS_POLLS.find(({ untilMs }) => waitedMs < untilMs)?.everyMs ?? 0;
+}
+
+/** Undefined: it has an address, or is not meant to have one now. */
+export function guestWithoutAddress(
+  { status }: MachineScope,
+  placed: PlacedMachine,
+  observed: DomainObservation | undefined,
+): Guest | undefined {
+  if (status.phase !== 'Provisioned' || !placed.spec.running || observed?.state !== 'running')
+    return undefined;
+  const since = status.conditions?.find(({ type }) => type === 'AddressesReady')?.lastTransitionTime;
+  return {
+    uri: placed.site.uri,
+    domain: observed.name,
+    interfaces: observed.interfaces,
+    sources: addressSources(placed),
+    sinceMs: since === undefined ? Date.now() : Date.parse(since),
+  };
+}
+
+/** Who to ask for addresses that no DHCP server of libvirt gave out. */
+export function addressSources({ spec }: PlacedMachine): AddressSource[] {
+  const outside = (spec.interfaces ?? []).some(
+    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined,
+  );
+  return [...(spec.guestAgent ? (['agent'] as const) : []), ...(outside ? (['arp'] as const) : [])];
+}

@@ -1,0 +1,225 @@
+/**
+ * Orphans: what is on a host by our names or marks and in no Terraform state. What becomes of each is decided here, from a
+ * look at the host and from what the objects and the states say; nothing is changed.
+ */
+
+import {
+  domainName,
+  imagePrefix,
+  type MachineIdentity,
+  readMark,
+  readVolumeName,
+} from '../../intent/names.ts';
+import type { DomainDefinition } from '../../libvirt/domain.ts';
+import type { HostInventory } from '../../libvirt/inventory.ts';
+import type { ObjectKey } from '../../store/store.ts';
+
+export interface Orphan {
+  readonly kind: 'domain' | 'volume' | 'image' | 'reservation';
+  readonly name: string;
+  /** Of volumes and images. */
+  readonly pool?: string;
+  /** Of reservations. */
+  readonly network?: string;
+  /** Whose it is, as its name or mark says. Of a Machine that is gone, a volume tells only the start of the uid. */
+  readonly machine?: MachineIdentity;
+  /** That Machine exists. */
+  readonly isOfLiving?: boolean;
+  /** `adopt`: into the state of its Machine, which lives. `keep`: it is not provably ours, or not ours to remove. */
+  readonly action: 'adopt' | 'remove' | 'keep';
+  readonly why: string;
+}
+
+/** A Machine that exists. */
+export interface LivingMachine extends MachineIdentity {
+  /** False: it is being made, or being deleted; what is there of it is in somebody's hands. */
+  readonly isSettled: boolean;
+  /** Volume that its root disk stands on, if it was imported. */
+  readonly image?: { readonly pool: string; readonly volume: string };
+}
+
+/** Names of libvirt objects in a state; domains by UUID. `corrupt`: nobody knows. */
+export type KnownState =
+  | { readonly domains: ReadonlySet<string>; readonly volumes: ReadonlySet<string> }
+  | 'corrupt';
+
+export interface Knowledge {
+  readonly installation: string;
+  readonly machines: readonly LivingMachine[];
+  /** By `namespace/name`. */
+  readonly states: ReadonlyMap<string, KnownState>;
+  /** State of what machines share on this host. */
+  readonly host: KnownState;
+  /** True if this installation gives, or gave, a Machine of that name a uid that begins so. Only where uids follow from names. */
+  readonly givesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  /** Path of the volume below a volume; only of those that are asked about. */
+  readonly baseOf: (pool: string, volume: string) => Promise<string | undefined>;
+}
+
+interface Group {
+  readonly key: ObjectKey;
+  readonly uidStart: string;
+  domain?: DomainDefinition;
+  installation?: string | undefined;
+  uid?: string;
+  readonly volumes: {
+    readonly pool: string;
+    readonly name: string;
+    readonly path: string;
+    readonly role: string;
+  }[];
+}
+
+export async function findOrphans(inventory: HostInventory, known: Knowledge): Promise<Orphan[]> {
+  const orphans: Orphan[] = [];
+  for (const group of groupsIn(inventory)) {
+    const { key, uidStart } = group;
+    const isNamesake = (one: LivingMachine) => one.namespace === key.namespace && one.name === key.name;
+    const namesake = known.machines.find(isNamesake);
+    if (namesake?.uid.startsWith(uidStart)) orphans.push(...ofLiving(group, namesake, known));
+    else orphans.push(...(await ofGone(group, namesake, inventory, known)));
+  }
+  return [...orphans, ...(await images(inventory, known)), ...reservations(inventory)];
+}
+
+function groupsIn({ domains, volumes }: HostInventory): Group[] {
+  const groups = new Map<string, Group>();
+  const groupOf = ({ namespace, name }: ObjectKey, uidStart: string): Group => {
+    const id = `${namespace}/${name}/${uidStart}`;
+    const group = groups.get(id) ?? { key: { namespace, name }, uidStart, volumes: [] };
+    groups.set(id, group);
+    return group;
+  };
+  for (const domain of domains) {
+    const mark = readMark(domain.description);
+    // A mark under another name was copied, as virt-clone does.
+    if (!mark || domain.name !== domainName(mark)) continue;
+    const group = groupOf(mark, mark.uid.slice(0, 8));
+    group.domain = domain;
+    group.uid = mark.uid;
+    group.installation = mark.installation;
+  }
+  for (const { pool, name, path } of volumes) {
+    const ours = readVolumeName(name);
+    if (ours) groupOf(ours, ours.uidStart).volumes.push({ pool, name, path, role: ours.role });
+  }
+  return [...groups.values()];
+}
+
+function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Orphan[] {
+  const state = known.states.get(`${machine.namespace}/${machine.name}`);
+  if (!machine.isSettled || state === 'corrupt') return [];
+  const { domain, key } = group;
+  const owner = { machine: { ...key, uid: machine.uid }, isOfLiving: true } as const;
+  const adopted = {
+    ...owner,
+    action: 'adopt',
+    why: 'its Machine lives, and its state does not know it',
+  } as const;
+  const orphans: Orphan[] = [];
+  if (domain && !state?.domains.has(domain.uuid)) {
+    orphans.push({ kind: 'domain', name: domain.name, ...adopted });
+  }
+  for (const { pool, name, path, role } of group.volumes) {
+    if (state?.volumes.has(name)) continue;
+    const volume = { kind: 'volume', name, pool, ...owner } as const;
+    const isSeed = role.startsWith('seed');
+    const isUsed = domain?.disks.some((disk) => disk.source === path) ?? false;
+    if (!state || (isUsed && !isSeed)) orphans.push({ ...volume, ...adopted });
+    else if (isUsed)
+      orphans.push({ ...volume, action: 'keep', why: 'an earlier seed, still in the drive of its domain' });
+    else if (isSeed)
+      orphans.push({ ...volume, action: 'remove', why: 'an earlier seed that no domain uses' });
+    else
+      orphans.push({
+        ...volume,
+        action: 'keep',
+        why: 'its Machine does not name it; what is on it may be wanted',
+      });
+  }
+  return orphans;
+}
+
+async function ofGone(
+  group: Group,
+  namesake: LivingMachine | undefined,
+  inventory: HostInventory,
+  known: Knowledge,
+): Promise<Orphan[]> {
+  const { key, uidStart, domain, installation } = group;
+  // Another cluster, or another person's laptop, with a machine of its own here.
+  if (installation !== undefined && installation !== known.installation) return [];
+  const machine = { ...key, uid: group.uid ?? uidStart };
+  const user = inventory.domains.find(
+    (one) =>
+      one !== domain && one.disks.some(({ source }) => group.volumes.some(({ path }) => path === source)),
+  );
+  const judge = async (): Promise<Pick<Orphan, 'action' | 'why'>> => {
+    if (user) return { action: 'keep', why: `domain ${user.name} uses a disk of it` };
+    if (!(await isProven(group, known))) {
+      return { action: 'keep', why: 'nothing proves that this installation made it' };
+    }
+    if (namesake) return { action: 'keep', why: 'of an earlier Machine of that name; another one lives' };
+    return { action: 'remove', why: 'its Machine is gone' };
+  };
+  const verdict = { machine, ...(await judge()) };
+  return [
+    ...(domain ? [{ kind: 'domain', name: domain.name, ...verdict } as const] : []),
+    ...group.volumes.map(({ pool, name }) => ({ kind: 'volume', name, pool, ...verdict }) as const),
+  ];
+}
+
+/**
+ * The mark names this installation; or uids follow from names here, and this is the one; or the root disk stands on an image
+ * that this installation imported.
+ */
+async function isProven(
+  { key, uidStart, uid, installation, volumes }: Group,
+  { installation: ours, givesUid, baseOf }: Knowledge,
+): Promise<boolean> {
+  if (installation !== undefined) return installation === ours;
+  if (givesUid?.(key, uid ?? uidStart)) return true;
+  const root = volumes.find(({ role }) => role.startsWith('root'));
+  const base = root && (await baseOf(root.pool, root.name));
+  return base?.split('/').pop()?.startsWith(imagePrefix(ours)) ?? false;
+}
+
+async function images({ volumes }: HostInventory, known: Knowledge): Promise<Orphan[]> {
+  const { installation, host, machines, baseOf } = known;
+  if (host === 'corrupt') return [];
+  const orphans: Orphan[] = [];
+  for (const { pool, name, path } of volumes) {
+    if (!name.startsWith(imagePrefix(installation)) || host.volumes.has(name)) continue;
+    const image = { kind: 'image', name, pool } as const;
+    if (machines.some((one) => one.image?.pool === pool && one.image.volume === name)) {
+      orphans.push({
+        ...image,
+        action: 'keep',
+        why: 'Machines stand on it; the next that is made here brings it into the state',
+      });
+      continue;
+    }
+    const bases = await Promise.all(volumes.map((one) => baseOf(one.pool, one.name)));
+    const isBase = bases.includes(path);
+    orphans.push({
+      ...image,
+      action: isBase ? 'keep' : 'remove',
+      why: isBase ? 'disks stand on it' : 'no disk stands on it, and no Machine asks for it',
+    });
+  }
+  return orphans;
+}
+
+/** Who made one cannot be told: those of our machines go with them. */
+function reservations({ domains, reservations: all }: HostInventory): Orphan[] {
+  const macs = new Set(domains.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
+  return all
+    .filter(({ mac }) => mac !== undefined && !macs.has(mac.toLowerCase()))
+    .map(({ network, ip, name, mac }) => ({
+      kind: 'reservation',
+      name: ip,
+      network,
+      action: 'keep',
+      why: `for ${[name, mac].filter(Boolean).join(', ')}, which no domain has; who made it cannot be told`,
+    }));
+}

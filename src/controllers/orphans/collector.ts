@@ -1,0 +1,173 @@
+/**
+ * Compares what is on a host with the states and the objects, and puts right what is provably ours: into the state of its
+ * Machine if that lives, away if not. What is in doubt is told, and left alone.
+ */
+
+import { classified } from '../../actuator/classify-error.ts';
+import type { HostActuator } from '../../actuator/host-actuator.ts';
+import type { Actuator } from '../../actuator/machine-actuator.ts';
+import type { Workspaces } from '../../actuator/state/state-home.ts';
+import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { Terminal } from '../../errors.ts';
+import type { MachineIdentity } from '../../intent/names.ts';
+import { imageOf } from '../../intent/resolve-machine.ts';
+import type { HostInventory } from '../../libvirt/inventory.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { ObjectKey, Store } from '../../store/store.ts';
+import { type State, StateCorrupt } from '../../terraform/format/state.ts';
+import type { Terraform } from '../../terraform/terraform.ts';
+import { findOrphans, type KnownState, type LivingMachine, type Orphan } from './classify.ts';
+
+export interface OrphanSweepOptions {
+  /** Asked directly, and not from a cache: an object that is missing here is gone. */
+  readonly store: Store;
+  readonly installation: string;
+  /** The identity as the store tells it now: another one, and everything would look like nobody's. */
+  readonly identify: () => Promise<string>;
+  /** See `Knowledge`. */
+  readonly givesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  readonly workspaces: Workspaces;
+  readonly terraform: Terraform;
+  readonly actuator: Actuator;
+  readonly hostActuator: HostActuator;
+  readonly libvirt: (uri: string) => Libvirt;
+  /** Has the Machine reconciled, since its state lacks something: that brings it back. */
+  readonly adopt: (machine: MachineIdentity) => Promise<void>;
+}
+
+/** What was seen of a host in one look. */
+export interface HostLook {
+  readonly uri: string;
+  readonly orphans: readonly Orphan[];
+  readonly inventory: HostInventory;
+}
+
+/** Guests that nobody asks for any more get this long. */
+const SHUTDOWN_MS = 60_000;
+
+export class OrphanSweep {
+  readonly #options: OrphanSweepOptions;
+  /** What a state knew when it had that version. */
+  readonly #states = new Map<string, { readonly version: string; readonly known: KnownState }>();
+
+  constructor(options: OrphanSweepOptions) {
+    this.#options = options;
+  }
+
+  /** Changes nothing. Throws Transient LibvirtUnreachable, and Terminal InvalidConfiguration for a store that is another one now. */
+  async look(uri: string): Promise<HostLook> {
+    const { store, installation, workspaces, givesUid } = this.#options;
+    await this.#confirmIdentity();
+    const libvirt = this.#options.libvirt(uri);
+    return classified(async () => {
+      // In this order: what is made after the look at the host is in none of the others.
+      const inventory = await libvirt.inventory();
+      const states = await this.#knownStates();
+      const host = await this.#readState(workspaces.host(uri));
+      const machines = (await store.list(MachineKind)).map(living);
+      const orphans = await findOrphans(inventory, {
+        installation,
+        machines,
+        states,
+        host,
+        ...(givesUid && { givesUid }),
+        baseOf: async (pool, volume) => (await libvirt.volume(pool, volume))?.backingPath,
+      });
+      return { uri, orphans, inventory };
+    });
+  }
+
+  /** Does what `look` decided about one machine, or one image. Looks again at all that it was decided by. */
+  async fix({ uri, inventory }: HostLook, orphan: Orphan): Promise<void> {
+    const { actuator, hostActuator, adopt } = this.#options;
+    const { machine, kind, name, pool = '' } = orphan;
+    if (orphan.action === 'adopt' && machine) return adopt(machine);
+    if (orphan.action !== 'remove') return;
+    if (kind === 'image') return hostActuator.removeImage(uri, { pool, volume: name });
+    if (!machine) return;
+    // Not as it was at the look.
+    if ((await this.#lives(machine)) !== (orphan.isOfLiving ?? false)) return;
+    if (orphan.isOfLiving) return actuator.removeVolume({ ...machine, uri }, { pool, volume: name });
+    const domain = inventory.domains.find((one) => one.name === name);
+    const macs = new Set(domain?.interfaces.map(({ mac }) => mac));
+    const reservations = inventory.reservations
+      .filter(({ mac }) => mac !== undefined && macs.has(mac.toLowerCase()))
+      .map(({ network, name: hostname = '', ip }) => ({ network, hostname, addresses: [ip] }));
+    const pools = [...new Set(inventory.volumes.map((volume) => volume.pool))];
+    const location = { ...machine, uri, pools, reservations };
+    await actuator.delete(location, { shutdownTimeoutMs: SHUTDOWN_MS });
+  }
+
+  /** By two questions to the store itself, since one empty answer by mistake must not cost a machine. */
+  async #lives({ namespace, name, uid }: MachineIdentity): Promise<boolean> {
+    await this.#confirmIdentity();
+    const { store } = this.#options;
+    const [machine, all] = await Promise.all([
+      store.get(MachineKind, { namespace, name }),
+      store.list(MachineKind, { namespace }),
+    ]);
+    return [machine, ...all].some((one) => one?.metadata.uid?.startsWith(uid));
+  }
+
+  async #confirmIdentity(): Promise<void> {
+    const now = await this.#options.identify();
+    if (now === this.#options.installation) return;
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: `the store was installation ${this.#options.installation}, and now is ${now}: nothing on the hosts is compared with it`,
+      fix: 'see what the kubeconfig or the state directory leads to, and start caplv anew',
+    });
+  }
+
+  /** Reads those states only that changed since the last time. */
+  async #knownStates(): Promise<Map<string, KnownState>> {
+    const { workspaces } = this.#options;
+    const states = new Map<string, KnownState>();
+    for (const { key, version } of await workspaces.machineStates()) {
+      const id = `${key.namespace}/${key.name}`;
+      const before = this.#states.get(id);
+      const known =
+        before?.version === version ? before.known : await this.#readState(workspaces.machine(key));
+      this.#states.set(id, { version, known });
+      // A state that says nothing is none.
+      if (known === 'corrupt' || known.domains.size + known.volumes.size > 0) states.set(id, known);
+    }
+    for (const id of this.#states.keys()) if (!states.has(id)) this.#states.delete(id);
+    return states;
+  }
+
+  async #readState({ workspace }: ReturnType<Workspaces['host']>): Promise<KnownState> {
+    try {
+      return knownIn(await this.#options.terraform.state(workspace));
+    } catch (error) {
+      if (error instanceof StateCorrupt) return 'corrupt';
+      throw error;
+    }
+  }
+}
+
+function knownIn(state: State | undefined): Exclude<KnownState, 'corrupt'> {
+  const resources = state?.resources ?? [];
+  const values = (isWanted: (type: string) => boolean, attribute: string) =>
+    new Set(resources.filter(({ type }) => isWanted(type)).map((one) => String(one.attributes[attribute])));
+  return {
+    domains: values((type) => type === 'libvirt_domain', 'id'),
+    volumes: values((type) => type !== 'libvirt_domain', 'name'),
+  };
+}
+
+function living({ metadata, status }: Machine): LivingMachine {
+  const { namespace = 'default', name, uid = '', deletionTimestamp, annotations } = metadata;
+  const { pinned, appliedHash } = status?.providerStatus ?? {};
+  const image = pinned && imageOf(pinned);
+  const isBusy =
+    status?.lastOperation?.state === 'Processing' || annotations?.[PAUSED_ANNOTATION] !== undefined;
+  return {
+    namespace,
+    name,
+    uid,
+    isSettled: appliedHash !== undefined && !deletionTimestamp && !isBusy,
+    ...(image && { image: { pool: image.pool, volume: image.volume } }),
+  };
+}

@@ -1,0 +1,36 @@
+/** Finds the Cluster of a Machine: the one it names, else the only one of its namespace, else none. */
+
+import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
+import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
+import { Terminal, Transient } from '../../errors.ts';
+import type { Store } from '../../store/store.ts';
+
+/** Throws Transient NotFound while a named Cluster is missing, Terminal where the choice is not clear. */
+export async function clusterOf(
+  store: Store,
+  machine: Pick<Machine, 'metadata' | 'spec'>,
+): Promise<Cluster | undefined> {
+  const { namespace = 'default' } = machine.metadata;
+  const name = clusterNameOf(machine);
+  if (name !== undefined) {
+    const cluster = await store.get(ClusterKind, { namespace, name });
+    if (cluster) return cluster;
+    throw new Transient({
+      code: 'NotFound',
+      path: 'spec.clusterName',
+      missing: { kind: 'watched' },
+      message: `there is no Cluster "${name}" in namespace "${namespace}"`,
+      fix: 'create it; the Machine goes on when it is there',
+      retryAfterMs: 30_000,
+    });
+  }
+  const [only, ...others] = await store.list(ClusterKind, { namespace });
+  if (others.length === 0) return only;
+  const names = [only, ...others].map((cluster) => cluster?.metadata.name).join(', ');
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: 'spec.clusterName',
+    message: `the namespace "${namespace}" has several Clusters (${names}), and the Machine names none`,
+    fix: 'set spec.clusterName, or the label cluster-api.k8s.io/cluster-name',
+  });
+}

@@ -1,0 +1,129 @@
+/** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
+
+import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
+import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
+import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
+import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
+import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
+import { type ClusterSite, type Dispute, disputeOver, undisputed } from '../../intent/host-disputes.ts';
+import { hostIntent } from '../../intent/host-intent.ts';
+import type { Policy } from '../../intent/policy.ts';
+import { isAllowedSite } from '../../intent/policy-check.ts';
+import { imageOf } from '../../intent/resolve-machine.ts';
+import { type Site, sitesOf } from '../../intent/site.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { Store } from '../../store/store.ts';
+
+export class SharedHosts {
+  readonly #store: Store;
+  readonly #actuator: HostActuator;
+  readonly #defaultUri: string;
+  readonly #policy: Policy;
+
+  constructor(options: {
+    readonly store: Store;
+    readonly actuator: HostActuator;
+    readonly defaultUri: string;
+    readonly policy: Policy;
+  }) {
+    this.#store = options.store;
+    this.#actuator = options.actuator;
+    this.#defaultUri = options.defaultUri;
+    this.#policy = options.policy;
+  }
+
+  /**
+   * Makes networks, pools and base images of host `uri`, and removes those that nothing uses any more. `keep`: an image that
+   * no Machine in the store has pinned, and that one still stands on.
+   */
+  async ensure(
+    uri: string,
+    options: EnsureOptions & { readonly keep?: ImageIntent | undefined } = {},
+  ): Promise<HostFacts> {
+    return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
+  }
+
+  /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
+  async disputeOver(cluster: Cluster, site: Site): Promise<Dispute | undefined> {
+    const named = await this.#named(site.uri);
+    return disputeOver(
+      site,
+      named.filter(({ owner }) => byAge(owner, cluster) < 0),
+    );
+  }
+
+  /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
+  async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
+    const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
+    const isToStay = ({ metadata }: Cluster) =>
+      !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
+    const isUsed = ({ metadata }: Cluster) =>
+      machines.some((one) => isOfCluster(one, metadata) && one.status?.providerStatus?.pinned?.uri === uri);
+    const sites = named.flatMap(({ owner, site }, index) => {
+      if (!isToStay(owner)) return [];
+      // What a Cluster that goes has managed goes first, before it is another's: but not from under the other's machines.
+      const older = named.slice(0, index).filter((other) => isToStay(other.owner) || !isUsed(owner));
+      return undisputed(site, older);
+    });
+    const images = machines.flatMap((machine) => {
+      const pinned = machine.status?.providerStatus?.pinned;
+      const image = pinned && imageOf(pinned);
+      return image ? [{ ...image, uri: pinned.uri }] : [];
+    });
+    return hostIntent(uri, sites, keep ? [...images, { ...keep, uri }] : images);
+  }
+
+  /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
+  async #named(uri: string): Promise<NamedSite[]> {
+    const clusters = [...(await this.#store.list(ClusterKind))].sort(byAge);
+    const named = clusters.flatMap((owner) => {
+      const { spec, isValid } = storedClusterSpec(owner);
+      return sitesOf(spec, this.#defaultUri)
+        .filter((site) => site.uri === uri)
+        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site, isValid }));
+    });
+    return this.#allowed(uri, named);
+  }
+
+  /** What is there already stays, even if it is no longer allowed, or no longer valid: machines live in it. */
+  async #allowed(uri: string, named: readonly NamedSite[]): Promise<NamedSite[]> {
+    const isAllowed = ({ site }: NamedSite) => isAllowedSite(this.#policy, site, this.#defaultUri);
+    if (named.every((one) => isAllowed(one) && one.isValid)) return [...named];
+    const made = await this.#actuator.made(uri);
+    return named.flatMap((one) => {
+      if (!isAllowed(one)) return hasPool(made, one.site) ? one : [];
+      return one.isValid ? one : { ...one, site: onlyMade(one.site, made) };
+    });
+  }
+}
+
+interface NamedSite extends ClusterSite {
+  readonly owner: Cluster;
+  /** By the rules for a spec. */
+  readonly isValid: boolean;
+}
+
+/** Clusters of one moment by their names, so that the same one is always the older. */
+function byAge(one: Cluster, other: Cluster): number {
+  const [a, b] = [ageOf(one), ageOf(other)];
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function ageOf(cluster: Cluster): string {
+  return `${cluster.metadata.creationTimestamp ?? ''} ${formatKey(keyOf(cluster))}`;
+}
+
+function hasPool({ pools }: MadeObjects, { pool }: Site): boolean {
+  return pools.some(({ name, path }) => name === pool.name && path === pool.path);
+}
+
+/** With what of it was made, and the names of the rest: what is only named is not managed. */
+function onlyMade(site: Site, made: MadeObjects): Site {
+  const { network, pool } = site;
+  const hasNetwork = made.networks.includes(network.name);
+  return {
+    ...site,
+    network: hasNetwork ? network : { name: network.name },
+    pool: hasPool(made, site) ? pool : { name: pool.name },
+  };
+}

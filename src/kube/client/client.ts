@@ -1,0 +1,208 @@
+import { apiVersionOf } from '../../apimachinery/object-key.ts';
+import type { KubeObject, ListOptions, ObjectKey, ResourceKind } from '../../store/store.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { hasReason } from './api-error.ts';
+import type { Connection } from './connection.ts';
+import { collectionPath, objectPath } from './resource-path.ts';
+import { type ApiRequest, Transport } from './transport.ts';
+import { type WatchCallEvent, watchEvents } from './watch-stream.ts';
+
+export interface ObjectList<T> {
+  readonly items: T[];
+  /** A watch from here misses nothing. */
+  readonly resourceVersion: string;
+}
+
+export interface ListCallOptions extends ListOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface WatchCallOptions extends ListOptions {
+  readonly resourceVersion: string;
+  /** The server ends the watch after this many seconds. */
+  readonly timeoutSeconds: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface WriteCallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Who owns the fields that are written. Absent: named after the user agent. */
+  readonly fieldManager?: string;
+}
+
+export interface ApplyCallOptions {
+  readonly fieldManager: string;
+  /** Take over fields of other managers. */
+  readonly force: boolean;
+}
+
+export interface DeleteCallOptions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  /** What becomes of the objects that this one owns. Default `Background`. */
+  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+}
+
+/** Objects a request. */
+const PAGE_SIZE = 500;
+
+/** The verbs of the Kubernetes API, typed by kind. Errors are `ApiError`; what is absent is reason NotFound. */
+export class Client {
+  private readonly transport: Transport;
+  /** Namespace of the kubeconfig's context, or of the pod. */
+  readonly namespace: string;
+
+  constructor(connection: Connection, metrics: Metrics = new Metrics()) {
+    this.transport = new Transport(connection, metrics);
+    this.namespace = connection.namespace;
+  }
+
+  async get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    try {
+      return await this.call<T>({ method: 'GET', path: objectPath(kind, key), signal });
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  /** All pages of a list, at one point in time. */
+  async list<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListCallOptions = {},
+  ): Promise<ObjectList<T>> {
+    const { namespace, labelSelector, signal } = options;
+    const path = collectionPath(kind, namespace);
+    const items: T[] = [];
+    let next: string | undefined;
+    for (;;) {
+      const query = { labelSelector, limit: PAGE_SIZE, continue: next };
+      const accept = metadataAccept(kind, 'PartialObjectMetadataList');
+      const page = await this.call<ListPage<T>>({ method: 'GET', path, query, accept, signal });
+      // Lists of built-in kinds leave out the type of their items.
+      for (const item of page.items ?? []) {
+        items.push({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind });
+      }
+      next = page.metadata.continue;
+      if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  /** Changes since `resourceVersion`, until the server or `signal` ends the watch. Resolves when the server has agreed. */
+  async watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: WatchCallOptions,
+  ): Promise<AsyncGenerator<WatchCallEvent<T>>> {
+    const { namespace, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
+    const path = collectionPath(kind, namespace);
+    const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
+    const accept = metadataAccept(kind, 'PartialObjectMetadata');
+    const response = await this.transport.stream({ method: 'GET', path, query, accept, signal });
+    return watchEvents(`WATCH ${path}`, response);
+  }
+
+  /** Server-side apply. Creates the object if absent. */
+  async apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    options: ApplyCallOptions,
+  ): Promise<T> {
+    return this.applyTo('', kind, object, options);
+  }
+
+  /** Server-side apply of the status subresource. The object must exist. */
+  async applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    options: ApplyCallOptions,
+  ): Promise<T> {
+    return this.applyTo('/status', kind, object, options);
+  }
+
+  async create<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    const { signal, fieldManager } = options;
+    const path = collectionPath(kind, object.metadata.namespace);
+    return await this.call<T>({ method: 'POST', path, query: { fieldManager }, body: object, signal });
+  }
+
+  /** Replaces the object. With metadata.resourceVersion: only if nobody changed it since (else reason Conflict). */
+  async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    const { signal, fieldManager } = options;
+    const { namespace = '', name } = object.metadata;
+    return await this.call<T>({
+      method: 'PUT',
+      path: objectPath(kind, { namespace, name }),
+      query: { fieldManager },
+      body: object,
+      signal,
+    });
+  }
+
+  /** JSON merge patch (RFC 7386): lists are replaced whole, null removes. */
+  async patch<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, patch: unknown): Promise<T> {
+    const contentType = 'application/merge-patch+json';
+    return await this.call<T>({
+      method: 'PATCH',
+      path: objectPath(kind, key),
+      contentType,
+      body: patch,
+    });
+  }
+
+  async delete(kind: ResourceKind, key: ObjectKey, options: DeleteCallOptions = {}): Promise<void> {
+    const { uid, resourceVersion, propagation = 'Background' } = options;
+    const body = { propagationPolicy: propagation, preconditions: { uid, resourceVersion } };
+    await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body });
+  }
+
+  /** The text of any path that has no verb above, for example `/readyz`. */
+  async raw(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
+    return this.transport.send({ method, path, body });
+  }
+
+  close(): void {
+    this.transport.close();
+  }
+
+  private async call<T>(request: ApiRequest): Promise<T> {
+    return JSON.parse(await this.transport.send(request)) as T;
+  }
+
+  private async applyTo<T extends KubeObject>(
+    subresource: '' | '/status',
+    kind: ResourceKind<T>,
+    object: Partial<T> & Pick<T, 'metadata'>,
+    { fieldManager, force }: ApplyCallOptions,
+  ): Promise<T> {
+    const { namespace = '', name } = object.metadata;
+    return await this.call<T>({
+      method: 'PATCH',
+      path: objectPath(kind, { namespace, name }) + subresource,
+      query: { fieldManager, force, fieldValidation: 'Strict' },
+      contentType: 'application/apply-patch+yaml', // Every JSON text is YAML.
+      body: { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind },
+    });
+  }
+}
+
+/** https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables (PartialObjectMetadata) */
+function metadataAccept(kind: ResourceKind, as: string): string | undefined {
+  return kind.metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1` : undefined;
+}
+
+interface ListPage<T> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly T[] | null;
+}

@@ -1,0 +1,169 @@
+import http, { type IncomingMessage } from 'node:http';
+import https, { type RequestOptions } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffDelay } from '../../system/backoff.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { traced } from '../../telemetry/spans.ts';
+import { ApiError } from './api-error.ts';
+import type { Connection } from './connection.ts';
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Absolute, for example `/api/v1/namespaces/default/secrets`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Of the answer; default `application/json`. */
+  readonly accept?: string;
+  /** Of the body; default `application/json`. */
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Tries of one request; the last delay is about one second. What lasts longer is for the caller's own back-off. */
+const ATTEMPTS = 5;
+const RETRY = { baseMs: 100, maxMs: 2_000 };
+
+/** A server may ask for more patience than this; the caller is told with `retryAfterMs` and does not block here. */
+const MAX_RETRY_AFTER_MS = 5_000;
+
+/** For the beginning of an answer, and for whole ones of `send`. A page of 500 objects takes well under a second. */
+const TIMEOUT_MS = 30_000;
+
+/** TCP keep-alive finds a peer that vanished: 15 s idle, then ten probes of one second. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** HTTP to one API server: connections kept alive, authentication, retries. Errors are `ApiError`. */
+export class Transport {
+  private readonly connection: Connection;
+  private readonly agent: http.Agent | https.Agent;
+  private readonly requests;
+  private readonly durations;
+
+  constructor(connection: Connection, metrics: Metrics) {
+    this.connection = connection;
+    const Agent = connection.server.protocol === 'http:' ? http.Agent : https.Agent;
+    this.agent = new Agent({ keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS });
+    this.requests = metrics.counter(
+      'rest_client_requests_total',
+      'Requests to the API server by method and HTTP status (0: no answer).',
+      ['method', 'code'],
+    );
+    this.durations = metrics.histogram(
+      'rest_client_request_duration_seconds',
+      'Time until the answer of the API server began.',
+      ['method'],
+    );
+  }
+
+  /** The text of the answer. Overload, and lost connections where a repetition is harmless, are retried. */
+  async send(request: ApiRequest): Promise<string> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const timeout = AbortSignal.timeout(TIMEOUT_MS);
+        const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
+        return await readAll(await this.stream({ ...request, signal }));
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        const failure = error instanceof ApiError ? error : this.unreachable(request, error);
+        const delay = retryDelay(request, failure, attempt);
+        if (delay === undefined) throw failure;
+        await sleep(delay, undefined, { signal: request.signal });
+      }
+    }
+  }
+
+  /** The answer as it comes in, for watches. Not retried and without a time limit. */
+  async stream(request: ApiRequest): Promise<IncomingMessage> {
+    const started = performance.now();
+    const { method } = request;
+    try {
+      const response = await traced(`API ${method}`, { path: request.path }, () => this.open(request));
+      this.durations.observe((performance.now() - started) / 1000, { method });
+      const code = response.statusCode ?? 0;
+      this.requests.inc({ method, code: String(code) });
+      if (code >= 200 && code < 300) return response;
+      throw ApiError.fromResponse(
+        describe(request),
+        code,
+        await readAll(response),
+        response.headers['retry-after'],
+      );
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      request.signal?.throwIfAborted();
+      this.requests.inc({ method, code: '0' });
+      throw this.unreachable(request, error);
+    }
+  }
+
+  /** Closes the connections that are idle or in use. */
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async open(request: ApiRequest): Promise<IncomingMessage> {
+    const { server } = this.connection;
+    const { headers, ...authentication } = await this.connection.requestOptions();
+    const payload = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const options: RequestOptions = {
+      agent: this.agent,
+      ...authentication,
+      method: request.method,
+      signal: request.signal,
+      headers: {
+        Accept: request.accept ?? 'application/json',
+        'User-Agent': 'caplv',
+        ...(payload !== undefined && {
+          'Content-Type': request.contentType ?? 'application/json',
+          'Content-Length': Buffer.byteLength(payload),
+        }),
+        ...(headers as http.OutgoingHttpHeaders),
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const url = new URL(server.pathname.replace(/\/$/, '') + request.path, server);
+      for (const [name, value] of Object.entries(request.query ?? {})) {
+        if (value !== undefined) url.searchParams.set(name, String(value));
+      }
+      const send = server.protocol === 'http:' ? http.request : https.request;
+      const sent = send(url, options).once('response', resolve).once('error', reject);
+      // A connection that died unnoticed would swallow the request for a quarter of an hour.
+      const late = () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`));
+      const timer = setTimeout(late, TIMEOUT_MS);
+      for (const event of ['response', 'close']) sent.once(event, () => clearTimeout(timer));
+      sent.end(payload);
+    });
+  }
+
+  private unreachable(request: ApiRequest, cause: unknown): ApiError {
+    return ApiError.unreachable(describe(request), this.connection.server.origin, cause);
+  }
+}
+
+function describe({ method, path }: ApiRequest): string {
+  return `${method} ${path}`;
+}
+
+/** Milliseconds until the next attempt; undefined: give up. */
+function retryDelay({ method }: ApiRequest, error: ApiError, attempt: number): number | undefined {
+  if (attempt === ATTEMPTS || !isRetriable(method, error)) return undefined;
+  if (error.retryAfterMs !== undefined && error.retryAfterMs > MAX_RETRY_AFTER_MS) return undefined;
+  return Math.max(error.retryAfterMs ?? 0, backoffDelay(attempt, RETRY));
+}
+
+function isRetriable(method: ApiRequest['method'], { code, cause }: ApiError): boolean {
+  if (code === 429) return true;
+  if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return true;
+  // A POST whose answer was lost may have created its object: only the caller knows what a second one would mean.
+  if (method === 'POST') return false;
+  if (code === 0) return (cause as Error | undefined)?.name !== 'TimeoutError';
+  return code === 502 || code === 503 || code === 504;
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,195 @@
+/**
+ * A store in which some kinds are read from informers, so that looking at machines costs no request. What was written through it
+ * is seen at once, though the informer hears of it later; what others wrote is seen a little late, unless it is asked for fresh.
+ * Everything else goes to the store behind it.
+ */
+
+import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
+import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
+import type {
+  ApplyOptions,
+  GetOptions,
+  KubeObject,
+  ListOptions,
+  ObjectKey,
+  ObjectMeta,
+  ResourceKind,
+  StatusOptions,
+  Store,
+  WatchEvent,
+  WriteOptions,
+} from '../../store/store.ts';
+import type { Informer } from './informer.ts';
+
+export class CachedStore implements Store {
+  readonly #store: Store;
+  readonly #informers: ReadonlyMap<string, Informer>;
+  /** What was written and is newer than what the informer knows, by resource and key. Some of it went with that write. */
+  readonly #written = new Map<string, KubeObject>();
+  /** What was removed, or whose write failed: the store knows what became of it. By resource and key; each doubt is another object. */
+  readonly #doubts = new Map<string, object>();
+
+  constructor(store: Store, informers: readonly Informer[]) {
+    this.#store = store;
+    this.#informers = new Map(informers.map((informer) => [resourceName(informer.kind), informer]));
+    for (const informer of informers) {
+      informer.addHandler(({ type, object }) => {
+        const id = idOf(informer.kind, object);
+        if (type === 'DELETED') this.#doubts.delete(id);
+        const written = this.#written.get(id);
+        if (!written) return;
+        const isAnother = object.metadata.uid !== written.metadata.uid;
+        const isNewer = !isGone(written) && versionOf(object) >= versionOf(written);
+        if (type === 'DELETED' || isAnother || isNewer) this.#written.delete(id);
+      });
+    }
+  }
+
+  async get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    { fresh = false }: GetOptions = {},
+  ): Promise<T | undefined> {
+    const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
+    if (!informer) return this.#store.get(kind, key);
+    const id = nameOf(kind, key);
+    const doubt = this.#doubts.get(id);
+    if (!fresh && informer.hasSynced && !doubt) {
+      const known = (this.#written.get(id) as T | undefined) ?? informer.get(key);
+      // Of what is not there the informer may not have heard yet.
+      if (known && !isGone(known)) return known;
+    }
+    const object = await this.#store.get(kind, key);
+    if (object) this.#remember(kind, object);
+    // Made and removed while the informer did not listen: it will never hear of it.
+    else if (!informer.get(key)) this.#written.delete(id);
+    // As long as the informer knows what is gone, its word is not taken.
+    if (!object && informer.get(key)) this.#doubts.set(id, {});
+    else if (this.#doubts.get(id) === doubt) this.#doubts.delete(id);
+    return object;
+  }
+
+  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+    const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
+    if (!informer?.hasSynced) return this.#store.list(kind, options);
+    const matches = parseLabelSelector(options.labelSelector ?? '');
+    const newer = new Map<T, T>();
+    const unheardOf: T[] = [];
+    const prefix = `${resourceName(kind)}|`;
+    for (const [id, written] of this.#written) {
+      if (!id.startsWith(prefix) || !isIn(written, options)) continue;
+      const known = informer.get(keyOf(written));
+      if (known) newer.set(known, written as T);
+      else unheardOf.push(written as T);
+    }
+    const now = informer.list(options.namespace).map((object) => newer.get(object) ?? object);
+    return [...now, ...unheardOf].filter((object) => !isGone(object) && matches(object.metadata.labels));
+  }
+
+  watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<WatchEvent<T>> {
+    return this.#store.watch(kind, options);
+  }
+
+  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#write(kind, keyOf(object), () => this.#store.create(kind, object, options));
+  }
+
+  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#write(kind, keyOf(object), () => this.#store.update(kind, object, options));
+  }
+
+  async apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    options: ApplyOptions,
+  ): Promise<T> {
+    return this.#write(kind, keyOf(object), () => this.#store.apply(kind, object, options));
+  }
+
+  async applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    status: T['status'],
+    options: StatusOptions,
+  ): Promise<T> {
+    return this.#write(kind, key, () => this.#store.applyStatus(kind, key, status, options));
+  }
+
+  async delete<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
+  ): Promise<void> {
+    try {
+      await this.#store.delete(kind, key, preconditions);
+    } finally {
+      this.#doubt(kind, key);
+    }
+  }
+
+  async #write<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    write: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return this.#remember(kind, await write());
+    } catch (error) {
+      // Based on what is no longer so, or perhaps done although no answer came.
+      this.#doubt(kind, key);
+      throw error;
+    }
+  }
+
+  #doubt(kind: ResourceKind, key: ObjectKey): void {
+    if (this.#informers.has(resourceName(kind))) this.#doubts.set(nameOf(kind, key), {});
+  }
+
+  #remember<T extends KubeObject>(kind: ResourceKind<T>, object: T): T {
+    const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
+    if (!informer) return object;
+    const id = idOf(kind, object);
+    const known = informer.get(keyOf(object));
+    const before = this.#written.get(id);
+    if (before && isOutdated(object, before)) return object;
+    // An object that goes with a write keeps its version.
+    const isHeard = isGone(object)
+      ? known?.metadata.uid !== object.metadata.uid
+      : known !== undefined && versionOf(known) >= versionOf(object);
+    if (isHeard) this.#written.delete(id);
+    else this.#written.set(id, object);
+    return object;
+  }
+}
+
+function idOf(kind: ResourceKind, object: KubeObject): string {
+  return nameOf(kind, keyOf(object));
+}
+
+function nameOf(kind: ResourceKind, key: ObjectKey): string {
+  return `${resourceName(kind)}|${formatKey(key)}`;
+}
+
+function isIn(object: KubeObject, { namespace }: ListOptions): boolean {
+  return namespace === undefined || object.metadata.namespace === namespace;
+}
+
+/** The last finalizer of an object that is being deleted was taken away. */
+function isGone({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined && !metadata.finalizers?.length;
+}
+
+/** Answers overtake each other. */
+function isOutdated(object: KubeObject, by: KubeObject): boolean {
+  const [own, other] = [versionOf(object), versionOf(by)];
+  if (isGone(object) && object.metadata.uid === by.metadata.uid) return false;
+  return own < other || (own === other && isGone(by));
+}
+
+/** Versions are numbers that grow, in both stores (for Kubernetes: KEP 5504). */
+function versionOf({ metadata }: KubeObject): number {
+  return Number(metadata.resourceVersion ?? 0);
+}

@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
+import { Terminal, Transient } from '../../errors.ts';
+import type { KubeObject, ObjectKey } from '../../store/store.ts';
+import type { BackoffOptions } from '../../system/backoff.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { traced, tracedSince } from '../../telemetry/spans.ts';
+import { ApiError } from '../client/api-error.ts';
+import type { Change, Informer } from './informer.ts';
+import { WorkQueue } from './queue.ts';
+
+export interface ReconcileContext {
+  /** Each line carries the controller, the object's key and the id of this reconcile. */
+  readonly log: Logger;
+  /** Aborts when the controller is to stop: begin nothing new; what runs may end. */
+  readonly signal: AbortSignal;
+}
+
+export interface Result {
+  /** Look at the object again after this many milliseconds, although nothing may have changed. */
+  readonly requeueAfterMs?: number;
+}
+
+/**
+ * Brings the world nearer to what the object of this name says; the object may be gone. Told of nothing but the name, it
+ * looks at the state of things, not at what happened: any number of changes may be one call, and one may be two.
+ * Throws `Transient` to be called again later, `Terminal` to be called again only after a change.
+ */
+export type Reconcile = (key: ObjectKey, context: ReconcileContext) => Promise<Result | undefined>;
+
+export interface ControllerOptions {
+  /** Of logs and metrics. */
+  readonly name: string;
+  readonly reconcile: Reconcile;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Objects that are reconciled side by side; one object never is twice. Default 1. */
+  readonly concurrency?: number;
+  /** Of an object that fails again and again. Default 0.2 s to 5 min. */
+  readonly backoff?: BackoffOptions;
+  /** Objects of different flows take turns, so that many of one do not hold up the others; default: all are of one. */
+  readonly flowOf?: (key: ObjectKey) => string;
+}
+
+export interface WatchOptions<T> {
+  /** Which objects to reconcile for a change of this one; default: itself. */
+  readonly keys?: (object: T) => readonly ObjectKey[];
+  /** Which changes count; default: all. */
+  readonly when?: (change: Change<T>) => boolean;
+}
+
+type Outcome =
+  | { readonly kind: 'success' }
+  | { readonly kind: 'requeue_after'; readonly delayMs: number }
+  | { readonly kind: 'error'; readonly error: unknown; readonly atLeastMs: number }
+  | { readonly kind: 'terminal_error'; readonly error: Terminal };
+
+/** Calls `reconcile` for each object that changed, and again for those that failed. */
+export class Controller {
+  readonly name: string;
+  private readonly options: ControllerOptions;
+  private readonly log: Logger;
+  private readonly queue: WorkQueue;
+  private readonly total;
+  private readonly durations;
+
+  constructor(options: ControllerOptions) {
+    const { name, metrics, backoff, flowOf } = options;
+    this.name = name;
+    this.options = options;
+    this.log = options.log.with({ controller: name });
+    this.queue = new WorkQueue({
+      name,
+      metrics,
+      ...(backoff && { backoff }),
+      ...(flowOf && { flowOf: (item) => flowOf(parseKey(item)) }),
+    });
+    this.total = metrics.counter('controller_reconcile_total', 'Reconciles by outcome.', [
+      'controller',
+      'result',
+    ]);
+    this.durations = metrics.histogram('controller_reconcile_duration_seconds', 'Length of reconciles.', [
+      'controller',
+    ]);
+  }
+
+  /** Keys of the objects that are being reconciled now, for reports of a slow shutdown. */
+  get running(): readonly string[] {
+    return this.queue.running;
+  }
+
+  /** Reconcile when objects of this informer change. */
+  watch<T extends KubeObject>(
+    informer: Informer<T>,
+    { keys = ownKey, when = always }: WatchOptions<T> = {},
+  ): this {
+    informer.addHandler((change) => {
+      if (!when(change)) return;
+      // Also for what it referred to before: whoever lost the object must know, too.
+      for (const object of [change.object, change.before]) {
+        for (const key of object ? keys(object) : []) this.enqueue(key);
+      }
+    });
+    return this;
+  }
+
+  enqueue(key: ObjectKey): void {
+    this.queue.add(formatKey(key));
+  }
+
+  /** Works until `signal` aborts; resolves when the last reconcile has ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => this.queue.stop();
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    await Promise.all(Array.from({ length: this.options.concurrency ?? 1 }, () => this.work(signal)));
+  }
+
+  private async work(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const item = await this.queue.get();
+      if (item === undefined) return;
+      await this.handle(item, signal);
+      this.queue.done(item);
+    }
+  }
+
+  private async handle(item: string, signal: AbortSignal): Promise<void> {
+    const log = this.log.with({ object: item, reconcileId: randomUUID().slice(0, 8) });
+    const started = performance.now();
+    const outcome = await traced(`reconcile ${this.name}`, { object: item }, () => {
+      tracedSince('queue', this.queue.waitedMs(item));
+      return this.reconcile(parseKey(item), { log, signal });
+    });
+    const seconds = (performance.now() - started) / 1000;
+    this.durations.observe(seconds, { controller: this.name });
+    this.total.inc({ controller: this.name, result: outcome.kind });
+
+    switch (outcome.kind) {
+      case 'success':
+        this.queue.settle(item);
+        log.debug('Reconciled', { seconds });
+        break;
+      case 'requeue_after':
+        this.queue.forget(item);
+        this.queue.addAfter(item, outcome.delayMs);
+        log.debug('Reconciled, looking again later', { seconds, delayMs: outcome.delayMs });
+        break;
+      case 'error': {
+        const delayMs = Math.round(this.queue.addRateLimited(item, outcome.atLeastMs));
+        logFailure(log, outcome.error, delayMs);
+        break;
+      }
+      case 'terminal_error':
+        this.queue.forget(item);
+        log.error('Reconcile failed, waiting for a change', { error: outcome.error });
+        break;
+    }
+  }
+
+  private async reconcile(key: ObjectKey, context: ReconcileContext): Promise<Outcome> {
+    try {
+      const delayMs = (await this.options.reconcile(key, context))?.requeueAfterMs;
+      return delayMs === undefined ? { kind: 'success' } : { kind: 'requeue_after', delayMs };
+    } catch (error) {
+      if (error instanceof Terminal) return { kind: 'terminal_error', error };
+      const atLeastMs =
+        error instanceof Transient || error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+      return { kind: 'error', error, atLeastMs };
+    }
+  }
+}
+
+function logFailure(log: Logger, error: unknown, delayMs: number): void {
+  if (error instanceof Transient && error.code === 'Conflict') {
+    log.debug('Object was changed meanwhile, trying again', { error, delayMs });
+  } else if (error instanceof Transient || error instanceof ApiError) {
+    log.warn('Reconcile failed, trying again', { error, delayMs });
+  } else {
+    // None of the errors that we make: a bug, and its place is in the stack.
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error('Reconcile failed unexpectedly, trying again', { error, stack, delayMs });
+  }
+}
+
+function ownKey(object: KubeObject): readonly ObjectKey[] {
+  return [keyOf(object)];
+}
+
+function always(): boolean {
+  return true;
+}

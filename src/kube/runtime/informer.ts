@@ -1,0 +1,117 @@
+import { resourceName } from '../../apimachinery/object-key.ts';
+import type {
+  KubeObject,
+  ListOptions,
+  ObjectKey,
+  ResourceKind,
+  Store,
+  WatchEvent,
+} from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { type IndexFunction, ObjectCache } from './cache.ts';
+
+export interface InformerOptions<T extends KubeObject> extends ListOptions {
+  /** By name; see `byIndex`. */
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
+  /** Tell the handlers of every object again after this many milliseconds; 0: never. Costs no request. */
+  readonly resyncMs?: number;
+}
+
+export interface Change<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'RESYNC';
+  /** For DELETED the last that was seen. */
+  readonly object: T;
+  /** For MODIFIED what was known before. */
+  readonly before?: T;
+}
+
+export type ChangeHandler<T> = (change: Change<T>) => void;
+
+/** Keeps a copy of all objects of a kind, and tells of changes. One serves many controllers. Works over any store. */
+export class Informer<T extends KubeObject = KubeObject> {
+  readonly kind: ResourceKind<T>;
+  private readonly store: Store;
+  private readonly options: InformerOptions<T>;
+  private readonly log: Logger;
+  private readonly cache: ObjectCache<T>;
+  private readonly handlers: ChangeHandler<T>[] = [];
+  private readonly initial = Promise.withResolvers<void>();
+  private isSynced = false;
+
+  constructor(store: Store, kind: ResourceKind<T>, log: Logger, options: InformerOptions<T> = {}) {
+    this.store = store;
+    this.kind = kind;
+    this.log = log;
+    this.options = options;
+    this.cache = new ObjectCache(options.indexes);
+  }
+
+  /** True once everything that existed at the start is known. */
+  get hasSynced(): boolean {
+    return this.isSynced;
+  }
+
+  /** Resolves when `hasSynced` becomes true. */
+  whenSynced(): Promise<void> {
+    return this.initial.promise;
+  }
+
+  get(key: ObjectKey): T | undefined {
+    return this.cache.get(key);
+  }
+
+  list(namespace?: string): T[] {
+    return this.cache.list(namespace);
+  }
+
+  byIndex(index: string, value: string): T[] {
+    return this.cache.byIndex(index, value);
+  }
+
+  /** The handler is told of what is known already, too. It must not block: hand the key to a queue. */
+  addHandler(handler: ChangeHandler<T>): void {
+    this.handlers.push(handler);
+    for (const object of this.cache.list()) this.tell(handler, { type: 'ADDED', object });
+  }
+
+  /** Resolves when `signal` aborts. Rejects only when the store itself gives up. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { namespace, labelSelector, resyncMs = 0 } = this.options;
+    const resync = resyncMs > 0 ? setInterval(() => this.resync(), resyncMs) : undefined;
+    try {
+      for await (const event of this.store.watch(this.kind, { namespace, labelSelector, signal })) {
+        if (event.type === 'SYNCED') {
+          this.isSynced = true;
+          this.initial.resolve();
+        } else {
+          this.take(event);
+        }
+      }
+    } finally {
+      clearInterval(resync);
+    }
+  }
+
+  private take(event: Exclude<WatchEvent<T>, { type: 'SYNCED' }>): void {
+    const { type, object } = event;
+    let before: T | undefined;
+    if (type === 'DELETED') this.cache.delete(object);
+    else before = this.cache.set(object);
+    for (const handler of this.handlers) this.tell(handler, { type, object, before });
+  }
+
+  private resync(): void {
+    for (const object of this.cache.list()) {
+      for (const handler of this.handlers) this.tell(handler, { type: 'RESYNC', object });
+    }
+  }
+
+  /** A handler that throws has a bug; the other handlers and the watch go on. */
+  private tell(handler: ChangeHandler<T>, change: Change<T>): void {
+    try {
+      handler(change);
+    } catch (error) {
+      this.log.error('Handler failed', { resource: resourceName(this.kind), change: change.type, error });
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import { keyOf } from '../../apimachinery/object-key.ts';
+import { Terminal, Transient } from '../../errors.ts';
+import type {
+  ApplyOptions,
+  KubeObject,
+  ListOptions,
+  ObjectKey,
+  ObjectMeta,
+  ResourceKind,
+  StatusOptions,
+  Store,
+  WatchEvent,
+  WriteOptions,
+} from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { ApiError, hasReason } from '../client/api-error.ts';
+import type { Client } from '../client/client.ts';
+import type { FinalizerStore } from './finalizer.ts';
+import { reflect } from './reflector.ts';
+
+/** Objects of an API server. Errors besides those of `Store`: `ApiError`, to be tried again later. */
+export class KubernetesStore implements Store, FinalizerStore {
+  private readonly client: Client;
+  private readonly log: Logger;
+  private readonly metrics: Metrics;
+
+  constructor(client: Client, { log, metrics }: { readonly log: Logger; readonly metrics: Metrics }) {
+    this.client = client;
+    this.log = log;
+    this.metrics = metrics;
+  }
+
+  async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
+    return this.client.get(kind, key);
+  }
+
+  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+    return (await this.client.list(kind, options)).items;
+  }
+
+  watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<WatchEvent<T>> {
+    return reflect(this.client, kind, { ...options, log: this.log, metrics: this.metrics });
+  }
+
+  async create<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    return this.client.create(kind, object, { fieldManager }).catch(rethrow);
+  }
+
+  async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    { fieldManager }: WriteOptions,
+  ): Promise<T> {
+    return this.client.update(kind, object, { fieldManager }).catch(rethrow);
+  }
+
+  async apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    { fieldManager, force = true }: ApplyOptions,
+  ): Promise<T> {
+    return this.client.apply(kind, object, { fieldManager, force }).catch(rethrow);
+  }
+
+  async applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    status: T['status'],
+    { fieldManager, force = true, resourceVersion }: StatusOptions,
+  ): Promise<T> {
+    const metadata = {
+      name: key.name,
+      ...(key.namespace && { namespace: key.namespace }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+    };
+    const object = { metadata, status } as Partial<T> & { metadata: ObjectMeta };
+    return this.client.applyStatus(kind, object, { fieldManager, force }).catch(rethrow);
+  }
+
+  async delete<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {},
+  ): Promise<void> {
+    try {
+      await this.client.delete(kind, key, preconditions);
+    } catch (error) {
+      if (!hasReason(error, 'NotFound')) rethrow(error);
+    }
+  }
+
+  /** See `FinalizerStore`. */
+  async setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+  ): Promise<T | undefined> {
+    const { uid, resourceVersion } = object.metadata;
+    try {
+      return await this.client.patch(kind, keyOf(object), { metadata: { uid, resourceVersion, finalizers } });
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) return undefined;
+      rethrow(error);
+    }
+  }
+}
+
+/** Into the words of `Store`, where it has one. */
+function rethrow(error: unknown): never {
+  if (!(error instanceof ApiError)) throw error;
+  const { message, causes } = error;
+  // The server answers 500 to an apply whose fields the schema does not know or types otherwise; the field is in the text.
+  const mistyped = /failed to create typed patch object .*?: \.([^\s:]+):/.exec(message);
+  if (mistyped)
+    throw new Terminal({ code: 'InvalidConfiguration', message, path: mistyped[1], cause: error });
+  switch (error.code) {
+    case 404:
+      throw new Transient({ code: 'NotFound', message, cause: error });
+    case 409:
+      throw new Transient({ code: 'Conflict', message, cause: error, retryAfterMs: 100 });
+    case 400:
+    case 413:
+    case 422:
+      throw new Terminal({ code: 'InvalidConfiguration', message, path: causes[0]?.field, cause: error });
+    default:
+      throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import { type BackoffOptions, backoffDelay } from '../../system/backoff.ts';
+import { FairQueue } from '../../system/fair-queue.ts';
+import { type RateLimit, TokenBucket } from '../../system/token-bucket.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+
+export interface WorkQueueOptions {
+  /** Label of the metrics. */
+  readonly name: string;
+  readonly metrics: Metrics;
+  /** Of one item that fails again and again. */
+  readonly backoff?: BackoffOptions;
+  /** Of all items that are put back because they failed. */
+  readonly rateLimit?: RateLimit;
+  /** Items of different flows take turns; default: all are of one. */
+  readonly flowOf?: (item: string) => string;
+}
+
+const BACKOFF = { baseMs: 200, maxMs: 300_000 };
+/** Beyond this, setTimeout fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const RATE_LIMIT = { perSecond: 10, burst: 100 };
+
+/**
+ * Keys of objects that need work. A key is in the queue at most once, and is handed out to one worker at a time: what is
+ * added while it is being worked on comes back after `done`. The semantics are those of client-go's workqueue.
+ */
+export class WorkQueue {
+  private readonly backoff: BackoffOptions;
+  private readonly bucket: TokenBucket;
+  /** Waiting for a worker, with the time at which they came (performance.now()). */
+  private readonly waiting = new Map<string, number>();
+  private readonly turns = new FairQueue<string>();
+  private readonly flowOf: (item: string) => string;
+  private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
+  /** Added again while processing. */
+  private readonly dirty = new Set<string>();
+  private readonly timers = new Map<string, { readonly dueAt: number; readonly timer: NodeJS.Timeout }>();
+  private readonly failures = new Map<string, number>();
+  private readonly workers: ((item: string | undefined) => void)[] = [];
+  private readonly labels: { readonly name: string };
+  private readonly adds;
+  private readonly retries;
+  private readonly queueTime;
+  private readonly workTime;
+  private stopped = false;
+
+  constructor({
+    name,
+    metrics,
+    backoff = BACKOFF,
+    rateLimit = RATE_LIMIT,
+    flowOf = () => '',
+  }: WorkQueueOptions) {
+    this.flowOf = flowOf;
+    this.backoff = backoff;
+    this.bucket = new TokenBucket(rateLimit);
+    this.labels = { name };
+    this.adds = metrics.counter('workqueue_adds_total', 'Items added.', ['name']);
+    this.retries = metrics.counter('workqueue_retries_total', 'Items put back because they failed.', [
+      'name',
+    ]);
+    this.queueTime = metrics.histogram(
+      'workqueue_queue_duration_seconds',
+      'How long items wait for a worker.',
+      ['name'],
+    );
+    this.workTime = metrics.histogram(
+      'workqueue_work_duration_seconds',
+      'How long workers take for an item.',
+      ['name'],
+    );
+    const depth = metrics.gauge('workqueue_depth', 'Items that wait for a worker.', ['name']);
+    const running = metrics.gauge('workqueue_running', 'Items that a worker has.', ['name']);
+    metrics.onCollect(() => {
+      depth.set(this.waiting.size, this.labels);
+      running.set(this.processing.size, this.labels);
+    });
+  }
+
+  /** Items that wait for a worker now; without those that come later. */
+  get length(): number {
+    return this.waiting.size;
+  }
+
+  /** Items that a worker has. */
+  get running(): readonly string[] {
+    return [...this.processing.keys()];
+  }
+
+  add(item: string): void {
+    if (this.stopped) return;
+    if (this.processing.has(item)) {
+      this.dirty.add(item);
+      return;
+    }
+    if (this.waiting.has(item)) return;
+    this.adds.inc(this.labels);
+    this.waiting.set(item, performance.now());
+    this.turns.add(item, this.flowOf(item));
+    this.handOut();
+  }
+
+  /** Adds the item after `delayMs`, or when it was to be added anyway, if that is sooner. */
+  addAfter(item: string, delayMs: number): void {
+    if (this.stopped) return;
+    if (delayMs <= 0) {
+      this.add(item);
+      return;
+    }
+    const dueAt = performance.now() + delayMs;
+    const pending = this.timers.get(item);
+    if (pending && pending.dueAt <= dueAt) return;
+    clearTimeout(pending?.timer);
+    const timer = setTimeout(
+      () => {
+        this.timers.delete(item);
+        this.add(item);
+      },
+      Math.min(delayMs, LONGEST_TIMER_MS),
+    );
+    this.timers.set(item, { dueAt, timer });
+  }
+
+  /** For an item that failed: later each time, but never before `atLeastMs`. Returns the delay in milliseconds. */
+  addRateLimited(item: string, atLeastMs = 0): number {
+    const failures = (this.failures.get(item) ?? 0) + 1;
+    this.failures.set(item, failures);
+    this.retries.inc(this.labels);
+    const delayMs = Math.max(atLeastMs, backoffDelay(failures, this.backoff), this.bucket.reserve());
+    this.addAfter(item, delayMs);
+    return delayMs;
+  }
+
+  /** The item did not fail: its next failure is its first. */
+  forget(item: string): void {
+    this.failures.delete(item);
+  }
+
+  /** Nothing of the item is to be looked at before something changes, whatever was asked for earlier: it may be gone. */
+  settle(item: string): void {
+    this.forget(item);
+    clearTimeout(this.timers.get(item)?.timer);
+    this.timers.delete(item);
+  }
+
+  /** How long an item waited for the worker that has it, milliseconds. */
+  waitedMs(item: string): number {
+    return this.processing.get(item)?.waitedMs ?? 0;
+  }
+
+  /** The next item, when there is one; call `done` with it. Undefined once the queue is stopped. */
+  get(): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      if (this.stopped) return resolve(undefined);
+      this.workers.push(resolve);
+      this.handOut();
+    });
+  }
+
+  /** Whatever became of it. */
+  done(item: string): void {
+    const work = this.processing.get(item);
+    if (!work) return;
+    this.processing.delete(item);
+    this.workTime.observe((performance.now() - work.startedAt) / 1000, this.labels);
+    if (this.dirty.delete(item)) this.add(item);
+  }
+
+  /** Hands out nothing more; what waits is dropped. Level-based work is found again at the next start. */
+  stop(): void {
+    this.stopped = true;
+    this.waiting.clear();
+    this.turns.clear();
+    this.dirty.clear();
+    for (const { timer } of this.timers.values()) clearTimeout(timer);
+    this.timers.clear();
+    for (const resolve of this.workers.splice(0)) resolve(undefined);
+  }
+
+  private handOut(): void {
+    while (this.workers.length > 0) {
+      const item = this.turns.take();
+      if (item === undefined) return;
+      const now = performance.now();
+      const waitedMs = now - (this.waiting.get(item) ?? now);
+      this.waiting.delete(item);
+      this.processing.set(item, { startedAt: now, waitedMs });
+      this.queueTime.observe(waitedMs / 1000, this.labels);
+      this.workers.shift()?.(item);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
+import type { KubeObject, ListOptions, ResourceKind, WatchEvent } from '../../store/store.ts';
+import { Backoff } from '../../system/backoff.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { ApiError } from '../client/api-error.ts';
+import type { Client } from '../client/client.ts';
+
+export interface ReflectorOptions extends ListOptions {
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Between two watches, and after failures. Ten seconds keep the recovery from an outage short. */
+const BACKOFF = { baseMs: 100, maxMs: 10_000 };
+
+/** A watch that lived this long, in milliseconds, was a healthy one. */
+const HEALTHY_MS = 500;
+
+/** Seconds; between this and twice as much, so that the watches of many clients do not end together (as client-go). */
+const MIN_WATCH_SECONDS = 300;
+
+/**
+ * What exists, then SYNCED, then every change, for as long as `signal` lets it: outages, ends of watches and expired
+ * resourceVersions are not seen by the reader. A watch that ends is resumed where it was; only where the server no
+ * longer knows that place all is listed anew, and the reader gets the difference.
+ */
+export async function* reflect<T extends KubeObject>(
+  client: Client,
+  kind: ResourceKind<T>,
+  options: ReflectorOptions,
+): AsyncGenerator<WatchEvent<T>> {
+  const { namespace, labelSelector, signal, metrics } = options;
+  const log = options.log.with({ resource: resourceName(kind) });
+  const labels = { resource: resourceName(kind) };
+  const lists = metrics.counter(
+    'reflector_lists_total',
+    'Full lists; more than one a start means lost watches.',
+    ['resource'],
+  );
+  const watches = metrics.counter('reflector_watches_total', 'Watches begun.', ['resource']);
+
+  const known = new Map<string, T>();
+  const backoff = new Backoff(BACKOFF);
+  let resourceVersion: string | undefined;
+  let synced = false;
+
+  while (!signal.aborted) {
+    let openedAt: number | undefined;
+    try {
+      if (resourceVersion === undefined) {
+        lists.inc(labels);
+        const list = await client.list(kind, { namespace, labelSelector, signal });
+        yield* difference(known, list.items);
+        resourceVersion = list.resourceVersion;
+        if (!synced) yield { type: 'SYNCED' };
+        synced = true;
+      }
+
+      watches.inc(labels);
+      const timeoutSeconds = Math.round(MIN_WATCH_SECONDS * (1 + Math.random()));
+      const events = await client.watch(kind, {
+        namespace,
+        labelSelector,
+        signal,
+        resourceVersion,
+        timeoutSeconds,
+      });
+      openedAt = performance.now();
+      for await (const event of events) {
+        if (event.type !== 'BOOKMARK') {
+          remember(known, event);
+          yield event;
+        }
+        resourceVersion = event.object.metadata.resourceVersion;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (mustRelist(error, openedAt !== undefined)) {
+        log.info('Watch cannot be resumed, listing anew', { resourceVersion, error });
+        resourceVersion = undefined;
+      } else if (openedAt !== undefined) {
+        log.debug('Watch was cut, resuming', { resourceVersion, error });
+      } else {
+        log.warn('List or watch failed, trying again', { error });
+      }
+    }
+    if (openedAt !== undefined && performance.now() - openedAt >= HEALTHY_MS) backoff.reset();
+    await sleep(backoff.next(), undefined, { signal }).catch(() => {});
+  }
+}
+
+/** From what is known to what the list says, as events; updates `known`. */
+function* difference<T extends KubeObject>(
+  known: Map<string, T>,
+  items: readonly T[],
+): Generator<WatchEvent<T>> {
+  const listed = new Map(items.map((item) => [formatKey(keyOf(item)), item]));
+  for (const [key, object] of known) {
+    if (listed.get(key)?.metadata.uid === object.metadata.uid) continue;
+    known.delete(key);
+    yield { type: 'DELETED', object };
+  }
+  for (const [key, object] of listed) {
+    const before = known.get(key);
+    if (before?.metadata.resourceVersion === object.metadata.resourceVersion) continue;
+    known.set(key, object);
+    yield { type: before ? 'MODIFIED' : 'ADDED', object };
+  }
+}
+
+function remember<T extends KubeObject>(
+  known: Map<string, T>,
+  event: { readonly type: string; readonly object: T },
+): void {
+  const key = formatKey(keyOf(event.object));
+  if (event.type === 'DELETED') known.delete(key);
+  else known.set(key, event.object);
+}
+
+/**
+ * Within a watch, an answer of the server is its ERROR event: it would come again at the same place. Before, only some
+ * answers say that the place is lost. A broken connection never does.
+ */
+function mustRelist(error: unknown, watching: boolean): boolean {
+  return error instanceof ApiError && (watching || error.needsRelist);
+}

@@ -1,0 +1,161 @@
+import { type DomainAddress, parseAddresses } from './addresses.ts';
+import { detached } from './detached.ts';
+import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
+import type { Definitions } from './domain-cache.ts';
+import { leasedAddresses, parseLeases } from './leases.ts';
+import type { Answer, RunOptions, Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
+
+export interface DomainId {
+  readonly uuid: string;
+  readonly name: string;
+}
+
+/** Reads the output of `virsh -q list --all --uuid --name`. */
+export function parseDomainList(text: string): DomainId[] {
+  return text.split('\n').flatMap((line) => {
+    const [, uuid, name] = /^\s*([0-9a-f-]{36})\s+(.*?)\s*$/.exec(line) ?? [];
+    return uuid && name ? [{ uuid, name }] : [];
+  });
+}
+
+/**
+ * The UUID of the domain of exactly this name. virsh takes a name for an id or a UUID when it looks like one, so whatever
+ * changes a domain must ask for it by UUID.
+ */
+export async function findDomain(
+  virsh: Virsh,
+  name: string,
+  options?: RunOptions,
+): Promise<DomainId | undefined> {
+  const domains = parseDomainList(await virsh.run(['list', '--all', '--uuid', '--name'], options));
+  return domains.find((domain) => domain.name === name);
+}
+
+/** One domain, in one process. `asked`: by `askFor`, when that was done already. */
+export async function observeDomain(
+  virsh: Virsh,
+  name: string,
+  options?: RunOptions,
+  asked = askFor(virsh, [name], options)[0],
+): Promise<DomainObservation | undefined> {
+  const observed = await asked;
+  if (observed === undefined || observed.name === name) return observed;
+  const exact = await findDomain(virsh, name, options);
+  return exact && askFor(virsh, [exact.uuid], options)[0];
+}
+
+/** Domains by what virsh takes for their names, in one process: see `findDomain`. */
+export function askFor(
+  virsh: Virsh,
+  keys: readonly string[],
+  options?: RunOptions,
+): Promise<DomainObservation | undefined>[] {
+  if (keys.length === 0) return [];
+  const questions = keys.map((key): Command[] => {
+    const domain = `--domain=${key}`;
+    return [
+      ['dumpxml', domain],
+      ['domstate', domain, '--reason'],
+      ['domifaddr', domain, '--full', '--source=lease'],
+    ];
+  });
+  // For all at once, as dominfo takes as long as the rest together; last, so that what is just being defined is not missed.
+  const lists = [listOf('--autostart'), listOf('--persistent')];
+  const answering = virsh.batch([...questions.flat(), ...lists], options);
+  return keys.map(async (_, i) => {
+    const answers = await answering;
+    const [xml, state, addresses] = answers.slice(3 * i);
+    const [autostart, persistent] = answers.slice(-2);
+    const there = found(xml, state);
+    if (!there) return undefined;
+    return assemble(parseDomain(there.xml), there.state, {
+      autostart: (uuid) => autostart?.text.includes(uuid) ?? false,
+      persistent: (uuid) => persistent?.text.includes(uuid) ?? false,
+      // An error of domifaddr means that the domain is off.
+      addresses: () => parseAddresses(addresses?.text ?? '', 'lease'),
+    });
+  });
+}
+
+function listOf(flag: '--autostart' | '--persistent'): Command {
+  return ['list', '--all', flag, '--uuid'];
+}
+
+/**
+ * All domains of the host, in two processes: one for the names, one for everything about them. Domains that vanish in
+ * between are left out.
+ */
+export async function observeDomains(
+  virsh: Virsh,
+  definitions: Definitions,
+  options?: RunOptions,
+): Promise<DomainObservation[]> {
+  const [list, autostart, persistent, networks] = (await virsh.batch(
+    [
+      ['list', '--all', '--uuid', '--name'],
+      listOf('--autostart'),
+      listOf('--persistent'),
+      ['net-list', '--name'],
+    ],
+    options,
+  )) as [Answer, Answer, Answer, Answer];
+  if (list.error) throw list.error;
+  const domains = parseDomainList(list.text);
+  const names = parseNames(networks.text);
+
+  const answers = await virsh.batch(
+    [
+      ...names.map((name): Command => ['net-dhcp-leases', `--network=${name}`]),
+      ...domains.flatMap(({ uuid }): Command[] => [
+        ['dumpxml', `--domain=${uuid}`],
+        ['domstate', `--domain=${uuid}`, '--reason'],
+      ]),
+    ],
+    options,
+  );
+  const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
+  const there = domains.flatMap((_, i) => found(answers[2 * i], answers[2 * i + 1]) ?? []);
+  return definitions.read(there.map(({ xml }) => xml)).map((definition, i) =>
+    assemble(definition, there[i]?.state ?? '', {
+      autostart: (uuid) => autostart.text.includes(uuid),
+      persistent: (uuid) => persistent.text.includes(uuid),
+      addresses: (macs) => leasedAddresses(leases, macs),
+    }),
+  );
+}
+
+/** Reads the output of a `--name` list: a name a line, padded with blanks. */
+export function parseNames(text: string): string[] {
+  return text.split('\n').flatMap((line) => line.trim() || []);
+}
+
+interface FromElsewhere {
+  autostart(uuid: string): boolean;
+  persistent(uuid: string): boolean;
+  addresses(macs: readonly string[]): DomainAddress[];
+}
+
+/** What virsh says of one domain; undefined: it is not there. */
+function found(
+  xml: Answer | undefined,
+  state: Answer | undefined,
+): { readonly xml: string; readonly state: string } | undefined {
+  for (const answer of [xml, state]) {
+    if (answer === undefined || answer.error?.code === 'notFound') return undefined;
+    if (answer.error) throw answer.error;
+  }
+  return { xml: xml?.text ?? '', state: state?.text ?? '' };
+}
+
+function assemble(definition: DomainDefinition, stateText: string, rest: FromElsewhere): DomainObservation {
+  const state = parseState(stateText);
+  const macs = definition.interfaces.map(({ mac }) => mac);
+  return {
+    ...definition,
+    ...state,
+    autostart: rest.autostart(definition.uuid),
+    persistent: rest.persistent(definition.uuid),
+    addresses: state.state === 'shutoff' ? [] : detached(rest.addresses(macs)),
+  };
+}

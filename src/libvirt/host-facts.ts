@@ -1,0 +1,205 @@
+import { parseNames } from './domain-query.ts';
+import type { Answer, RunOptions, Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
+import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
+import { XmlElement } from './xml.ts';
+
+/** What one must know of a host before machines are put on it. */
+export interface HostFacts {
+  /** Logical processors. */
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** Unused memory and caches that the kernel would give up. */
+  readonly freeMemoryMiB: number;
+  /** For example `x86_64`. */
+  readonly arch: string;
+  /** Version of the libvirt daemon, for example `9.0.0`. */
+  readonly libvirtVersion: string;
+  /** Version of QEMU, for example `7.2.22`; absent with other drivers. */
+  readonly qemuVersion?: string | undefined;
+  readonly pools: readonly PoolFacts[];
+  readonly networks: readonly NetworkFacts[];
+  /** Of the active pools that were asked about, and those that were asked about by name. */
+  readonly volumes: readonly VolumeFacts[];
+  /** Those that were asked about by name, and are there. */
+  readonly volumeDetails: readonly Volume[];
+  /** Names of all domains, running or not. */
+  readonly domains: readonly string[];
+}
+
+export interface PoolFacts {
+  readonly name: string;
+  readonly active: boolean;
+  /** Set for the pools in `volumesOf`. */
+  readonly details?: PoolDetails | undefined;
+}
+
+export interface PoolDetails {
+  readonly uuid: string;
+  /** `dir`, `logical`, `rbd`, … */
+  readonly type: string;
+  /** Directory or device; absent for pools over the network. */
+  readonly path?: string | undefined;
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+}
+
+export interface NetworkFacts {
+  readonly name: string;
+  readonly active: boolean;
+  /** Set for the networks in `networks`. */
+  readonly details?: NetworkDetails | undefined;
+}
+
+export interface NetworkDetails {
+  readonly uuid: string;
+  readonly bridge?: string | undefined;
+  /** `nat`, `route`, `open`, `bridge`, …; `none` when isolated. */
+  readonly mode: string;
+  /** The host's own addresses in it. */
+  readonly addresses: readonly string[];
+  /** False: guests get their addresses from elsewhere, and libvirt knows no leases. */
+  readonly dhcp: boolean;
+}
+
+export interface VolumeFacts {
+  readonly pool: string;
+  readonly name: string;
+  readonly path: string;
+}
+
+export interface FactsOptions extends RunOptions {
+  /**
+   * Pools of which details and all volumes are wanted. One that does not exist is missing in the answer. libvirt is asked for the
+   * path of each volume: of 2,000 in 0.2 s.
+   */
+  readonly volumesOf?: readonly string[];
+  /** Volumes that are looked for by name, with their details; one that is not there is missing in the answer. */
+  readonly details?: readonly VolumeKey[];
+  /** Networks of which details are wanted. */
+  readonly networks?: readonly string[];
+}
+
+/** Reads everything in one process. */
+export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promise<HostFacts> {
+  const pools = [...new Set(options.volumesOf)];
+  const networks = [...new Set(options.networks)];
+  const { details = [] } = options;
+  const answers = await virsh.batch(
+    [
+      ...HOST,
+      ...pools.map((pool): Command => ['pool-dumpxml', `--pool=${pool}`]),
+      ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
+      ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`]),
+      ...details.map(volumeCommand),
+    ],
+    options,
+  );
+  const [node, memory, version, allPools, activePools, allNetworks, activeNetworks, domains] = answers.map(
+    ({ text }) => text,
+  ) as [string, string, string, string, string, string, string, string];
+  const failed = answers.slice(0, HOST.length).find(({ error }) => error)?.error;
+  if (failed) throw failed;
+  const next = HOST.length;
+  const poolXml = byKey(pools, answers.slice(next, next + pools.length));
+  const volumeLists = byKey(pools, answers.slice(next + pools.length, next + 2 * pools.length));
+  const last = next + 2 * pools.length + networks.length;
+  const networkXml = byKey(networks, answers.slice(next + 2 * pools.length, last));
+  const volumeDetails = [...byKey(details, answers.slice(last))].flatMap(
+    ([key, xml]) => volumeFrom(key, xml) ?? [],
+  );
+
+  return {
+    cpus: Number(field(node, 'CPU(s)')),
+    memoryMiB: mebibytes(memory, 'total'),
+    freeMemoryMiB: mebibytes(memory, 'free') + mebibytes(memory, 'buffers') + mebibytes(memory, 'cached'),
+    arch: field(node, 'CPU model'),
+    libvirtVersion:
+      field(version, 'Running against daemon') || field(version, 'Using library').replace('libvirt ', ''),
+    qemuVersion: /^Running hypervisor: QEMU (\S+)/m.exec(version)?.[1],
+    pools: parseNames(allPools).map((name) => ({
+      name,
+      active: parseNames(activePools).includes(name),
+      details: parsePool(poolXml.get(name)),
+    })),
+    networks: parseNames(allNetworks).map((name) => ({
+      name,
+      active: parseNames(activeNetworks).includes(name),
+      details: parseNetwork(networkXml.get(name)),
+    })),
+    volumes: [
+      ...[...volumeLists].flatMap(([pool, text]) => parseVolumeList(pool, text)),
+      ...volumeDetails
+        .filter(({ pool }) => !volumeLists.has(pool))
+        .map(({ pool, name, path }) => ({ pool, name, path })),
+    ],
+    volumeDetails,
+    domains: parseNames(domains),
+  };
+}
+
+const HOST: readonly Command[] = [
+  ['nodeinfo'],
+  ['nodememstats'],
+  ['version', '--daemon'],
+  ['pool-list', '--all', '--name'],
+  ['pool-list', '--name'],
+  ['net-list', '--all', '--name'],
+  ['net-list', '--name'],
+  ['list', '--all', '--name'],
+];
+
+/** Answers without an error, by what they were asked about. */
+function byKey<K>(keys: readonly K[], answers: readonly Answer[]): Map<K, string> {
+  return new Map(
+    keys.flatMap((key, i) => {
+      const answer = answers[i];
+      return answer && !answer.error ? [[key, answer.text] as const] : [];
+    }),
+  );
+}
+
+function parsePool(xml: string | undefined): PoolDetails | undefined {
+  if (xml === undefined) return undefined;
+  const pool = XmlElement.parse(xml, 'pool');
+  return {
+    uuid: pool.child('uuid').text ?? '',
+    type: pool.attribute('type') ?? '',
+    path: pool.child('target').child('path').text,
+    capacityBytes: Number(pool.child('capacity').text),
+    availableBytes: Number(pool.child('available').text),
+  };
+}
+
+function parseNetwork(xml: string | undefined): NetworkDetails | undefined {
+  if (xml === undefined) return undefined;
+  const network = XmlElement.parse(xml, 'network');
+  const ips = network.children('ip');
+  return {
+    uuid: network.child('uuid').text ?? '',
+    bridge: network.child('bridge').attribute('name'),
+    mode:
+      network.child('forward').attribute('mode') ?? (network.children('forward').length > 0 ? 'nat' : 'none'),
+    addresses: ips.flatMap((ip) => ip.attribute('address') ?? []),
+    dhcp: ips.some((ip) => ip.children('dhcp').length > 0),
+  };
+}
+
+/** Reads the output of `virsh -q vol-list`: ` over lay.qcow2   /var/lib/libvirt/images/over lay.qcow2`. */
+export function parseVolumeList(pool: string, text: string): VolumeFacts[] {
+  return text.split('\n').flatMap((line) => {
+    const [, name, path] = /^ (.*?\S)\s{3,}(\S.*?)\s*$/.exec(line) ?? [];
+    return name && path ? [{ pool, name, path }] : [];
+  });
+}
+
+/** A line `label:   value`, as nodeinfo, nodememstats and version print. */
+function field(text: string, label: string): string {
+  const line = text.split('\n').find((candidate) => candidate.split(':', 1)[0]?.trim() === label);
+  return line?.slice(line.indexOf(':') + 1).trim() ?? '';
+}
+
+/** A line `label:   12345 KiB`. */
+function mebibytes(text: string, label: string): number {
+  return Math.floor(Number.parseInt(field(text, label) || '0', 10) / 1024);
+}

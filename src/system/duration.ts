@@ -1,0 +1,31 @@
+/** Durations as Kubernetes and Go write them: `90s`, `5m`, `1h30m`, `250ms`. */
+
+import { Terminal } from '../errors.ts';
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds. Throws Terminal InvalidConfiguration. */
+export function parseDuration(text: string, name: string): number {
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: `${name}: "${text}" is not a duration`,
+      fix: 'write for example 90s, 5m or 1h30m',
+    });
+  }
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ''] ?? 0),
+    0,
+  );
+}
+
+/** Two units at most, as kubectl prints ages: `5s`, `3m20s`, `4h`, `12d`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return seconds % 60 ? `${minutes}m${seconds % 60}s` : `${minutes}m`;
+  if (minutes < 180) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours}h` : `${Math.floor(hours / 24)}d`;
+}

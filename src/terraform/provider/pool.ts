@@ -1,0 +1,74 @@
+import { ProviderHost } from './process.ts';
+
+/** The warm providers: one process for each key. Key: libvirt URI (and whatever else its credentials depend on). */
+export class ProviderHosts {
+  readonly #executable: () => Promise<string>;
+  readonly #hosts = new Map<string, Promise<ProviderHost>>();
+  readonly #released = new Set<Promise<void>>();
+  #restarts = 0;
+
+  /** @param executable finds the provider; called once for each start */
+  constructor(executable: () => Promise<string>) {
+    this.#executable = executable;
+  }
+
+  /** Providers that serve runs now. */
+  get size(): number {
+    return this.#hosts.size;
+  }
+
+  /** How many were given up for a new one: they ended, hung, or had lost libvirt. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The running provider of `key`, started if there is none or it has ended. */
+  async get(key: string): Promise<ProviderHost> {
+    const known = this.#hosts.get(key);
+    if (known !== undefined) {
+      const host = await known;
+      if (host.alive) return host;
+      if (this.#hosts.get(key) === known) this.#replace(key, host);
+    }
+    return this.#hosts.get(key) ?? this.#start(key);
+  }
+
+  /**
+   * The next run of `key` gets a new provider; runs in progress keep the old one, which ends with them. With `host`: only
+   * if that one still is the current one, so that many who saw it fail replace it once.
+   */
+  async restart(key: string, host?: ProviderHost): Promise<void> {
+    // One that could not be started is no longer there when this is asked again.
+    const current = await this.#hosts.get(key)?.catch(() => undefined);
+    if (current === undefined || (host !== undefined && current !== host)) return;
+    this.#replace(key, current);
+  }
+
+  /** Lets go of all providers and waits until they have ended. */
+  async close(): Promise<void> {
+    const hosts = [...this.#hosts];
+    await Promise.allSettled(hosts.map(async ([key, host]) => this.#forget(key, await host)));
+    await Promise.all(this.#released);
+  }
+
+  #start(key: string): Promise<ProviderHost> {
+    const starting = this.#executable().then((executable) => ProviderHost.start(executable));
+    this.#hosts.set(key, starting);
+    starting.catch(() => {
+      if (this.#hosts.get(key) === starting) this.#hosts.delete(key);
+    });
+    return starting;
+  }
+
+  #replace(key: string, host: ProviderHost): void {
+    this.#restarts += 1;
+    this.#forget(key, host);
+  }
+
+  #forget(key: string, host: ProviderHost): void {
+    this.#hosts.delete(key);
+    const ended = host.release();
+    this.#released.add(ended);
+    void ended.then(() => this.#released.delete(ended));
+  }
+}

@@ -1,0 +1,69 @@
+import { expect, it } from 'vitest';
+import { classified } from '../../src/actuator/classify-error.ts';
+import { Terminal } from '../../src/errors.ts';
+import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
+import { TerraformError } from '../../src/terraform/terraform-error.ts';
+
+const outcome = (error: unknown) =>
+  classified(() => Promise.reject(error)).then(
+    () => expect.unreachable(),
+    (thrown) => thrown,
+  );
+
+function terraformError(summary: string): TerraformError {
+  const diagnostic = { severity: 'error', summary, detail: '' } as const;
+  const messages = [{ type: 'diagnostic', at: 0, diagnostic } as const];
+  return new TerraformError('apply', { exitCode: 1, messages, stderr: '' } as never);
+}
+
+it.each([
+  ["can't find storage pool 'fast'", 'PoolNotFound', 'Terminal'],
+  ["Can't retrieve network 'lan'", 'NetworkNotFound', 'Terminal'],
+  ['failed to connect: dial unix /run/libvirt/libvirt-sock: no such file', 'LibvirtUnreachable', 'Transient'],
+  ["internal error: pool 'default' has asynchronous jobs running.", 'LibvirtError', 'Transient'],
+  ["operation failed: domain 'x' already exists with uuid 1", 'LibvirtError', 'Transient'],
+  ['cannot write data to file: No space left on device', 'InsufficientCapacity', 'Transient'],
+  ['cannot set up guest memory: Cannot allocate memory', 'InsufficientCapacity', 'Transient'],
+  [
+    'error while determining size: Head "http://images/a.qcow2": dial tcp 10.0.0.1:80: connect: connection refused',
+    'ImageNotFound',
+    'Transient',
+  ],
+  [
+    'Failed to get existing workspaces: Get "https://10.0.0.1:6443/api/v1/secrets": dial tcp: connection refused',
+    'TerraformError',
+    'Transient',
+  ],
+  ['something that nobody has seen before', 'TerraformError', 'Transient'],
+])('terraform says "%s": %s, %s', async (summary, code, name) => {
+  expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });
+});
+
+it('what a killed terraform or provider left is gone on with at once', async () => {
+  const killed = new TerraformError('apply', { exitCode: null, messages: [], text: [] });
+  expect(await outcome(killed)).toMatchObject({ code: 'TerraformError', retryAfterMs: 1_000 });
+  const providerKilled = terraformError('Plugin did not respond');
+  expect(await outcome(providerKilled)).toMatchObject({ code: 'TerraformError', retryAfterMs: 1_000 });
+});
+
+it('an error of libvirt keeps the fix that was found with it', async () => {
+  const error = new LibvirtError({
+    code: 'permission',
+    uri: 'qemu:///system',
+    command: 'list',
+    message: 'no',
+    fix: 'join the group',
+  });
+  expect(await outcome(error)).toMatchObject({
+    code: 'LibvirtPermissionDenied',
+    name: 'Terminal',
+    fix: 'join the group',
+  });
+});
+
+it('what is classified already, and our own mistakes, pass as they are', async () => {
+  const known = new Terminal({ code: 'NotOwned', message: 'x' });
+  expect(await outcome(known)).toBe(known);
+  const mistake = new TypeError('x');
+  expect(await outcome(mistake)).toBe(mistake);
+});

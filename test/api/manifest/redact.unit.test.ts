@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { redact } from '../../../src/api/manifest/redact.ts';
+import { MINIMAL, machine, machineSet } from '../refusals.ts';
+
+const SECRETS = { userData: 'hunter2', networkConfig: 'hünter2', ignition: '{"a": "hunter2"}' };
+
+test.each([
+  ['inline', machine({ ...MINIMAL, ...SECRETS })],
+  ['under value', machine({ value: { ...MINIMAL, ...SECRETS } })],
+  ['under an inner spec', machine({ value: { spec: { ...MINIMAL, ...SECRETS } } })],
+  ['in the template of a set', machineSet({}, { ...MINIMAL, ...SECRETS })],
+  ['in a field of the wrong type', machine({ ...MINIMAL, userData: { password: 'hunter2' } })],
+  [
+    "in kubectl's copy",
+    {
+      ...machine(MINIMAL),
+      metadata: {
+        name: 'a',
+        annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{"userData": "hunter2"}' },
+      },
+    },
+  ],
+  [
+    'in a Secret',
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'a' },
+      stringData: { value: 'hunter2' },
+      data: { other: 'hunter2' },
+    },
+  ],
+  [
+    'in an object of another kind',
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, spec: { data: 'hunter2' } },
+  ],
+])('secrets %s are not shown', (_, object) => {
+  expect(JSON.stringify(object)).toMatch(/h[uü]nter2/);
+  expect(JSON.stringify(redact(object))).not.toMatch(/h[uü]nter2/);
+});
+
+test('how much is hidden is told, in bytes; all else stays', () => {
+  const object = machine({ ...MINIMAL, ...SECRETS });
+  expect(redact(object)).toEqual(
+    machine({
+      ...MINIMAL,
+      userData: '(hidden, 7 bytes)',
+      networkConfig: '(hidden, 8 bytes)',
+      ignition: '(hidden, 16 bytes)',
+    }),
+  );
+  expect(object.spec.providerSpec).toMatchObject(SECRETS);
+});

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
+import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
+import { isAsked } from '../../src/app/watch-mappings.ts';
+import { template } from '../controllers/world.ts';
+
+const before: Machine = {
+  apiVersion: API_VERSION,
+  kind: MachineKind.kind,
+  metadata: { name: 'web', namespace: 'default', uid: '1234', generation: 1, finalizers: ['other.io/f'] },
+  spec: template().spec,
+};
+
+const changed = (metadata: Partial<Machine['metadata']>, spec: Partial<Machine['spec']> = {}): Machine => ({
+  ...before,
+  metadata: { ...before.metadata, ...metadata },
+  spec: { ...before.spec, ...spec },
+});
+const asks = (object: Machine, since = before) => isAsked({ type: 'MODIFIED', object, before: since });
+
+it('is no news to the controller what it writes itself', () => {
+  expect(asks({ ...before, status: { phase: 'Running' } })).toBe(false);
+  expect(asks(changed({ finalizers: ['other.io/f', FINALIZER] }))).toBe(false);
+  expect(asks(changed({ finalizers: [FINALIZER, 'other.io/f'] }))).toBe(false);
+  expect(asks(changed({ generation: 2 }, { providerID: 'libvirt:///1234' }))).toBe(false);
+});
+
+it('is news what anybody else wants', () => {
+  expect(asks(changed({ generation: 2 }, template(2).spec))).toBe(true);
+  expect(asks(changed({ generation: 2 }, { ...template(2).spec, providerID: 'libvirt:///1234' }))).toBe(true);
+  expect(asks(changed({ annotations: { a: 'b' } }))).toBe(true);
+  expect(asks(changed({ finalizers: ['other.io/f', FINALIZER, 'third.io/f'] }))).toBe(true);
+  expect(asks(changed({ deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [FINALIZER] }))).toBe(true);
+});
+
+it('is news when somebody takes away or changes what the controller gave', () => {
+  const given = changed({ finalizers: [FINALIZER] }, { providerID: 'libvirt:///1234' });
+  expect(asks(changed({ finalizers: [] }, { providerID: 'libvirt:///1234' }), given)).toBe(true);
+  expect(asks(changed({ generation: 3, finalizers: [FINALIZER] }), given)).toBe(true);
+  expect(asks(changed({ generation: 2 }, { providerID: 'libvirt:///another' }))).toBe(true);
+});

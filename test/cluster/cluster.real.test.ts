@@ -1,0 +1,250 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { NodeKind } from '../../src/app/workload-nodes.ts';
+import { LeaseKind } from '../../src/kube/client/lease.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
+import { ClusterLab } from './cluster-lab.ts';
+import { ControllerProcess } from './controller-process.ts';
+
+// A guest that boots beside others needs minutes.
+vi.setConfig({ testTimeout: 400_000 });
+const soon = { timeout: 120_000, interval: 100 };
+
+let lab: ClusterLab;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('test-cluster', 2);
+  controller = await ControllerProcess.start(lab.env());
+});
+
+afterAll(async () => {
+  await controller?.stop();
+  await lab?.down();
+});
+
+afterEach(async () => {
+  await lab.kubectl('delete', 'machinedeployments,machinesets,machines', '--all', '--wait=true');
+  await expect.poll(() => lab.kubectl('get', 'machines', '-o', 'name'), soon).toBe('');
+  await lab.kubectl('delete', 'clusters', '--all', '--wait=true');
+});
+
+const cluster = () => ({
+  apiVersion: 'cluster-api.k8s.io/v1alpha1',
+  kind: 'Cluster',
+  metadata: { name: 'two', namespace: 'default' },
+  spec: {
+    providerSpec: {
+      hosts: lab.lab.hosts.map(({ name, uri }) => ({ name, uri, failureDomain: name })),
+    },
+  },
+});
+
+async function manifest(name: string, ...objects: readonly object[]): Promise<string> {
+  const path = join(lab.lab.directory, `${name}.yaml`);
+  await writeFile(path, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+  return path;
+}
+
+describe('a Cluster of two hosts', () => {
+  it('has its machines spread evenly, and is deleted after them', async () => {
+    await lab.apply(cluster(), ...['a', 'b', 'c', 'd'].map((name) => lab.machine(name)));
+    for (const name of ['a', 'b', 'c', 'd']) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(0)).domains).toHaveLength(2);
+    expect((await lab.host(1)).domains).toHaveLength(2);
+
+    await lab.kubectl('delete', 'cluster', 'two', '--wait=false');
+    await expect.poll(() => lab.kubectl('get', 'cluster', 'two'), soon).toMatch(/Deleting/);
+    await lab.kubectl('delete', 'machines', '--all');
+    await expect.poll(() => lab.kubectl('get', 'clusters', '-o', 'name'), soon).toBe('');
+    await expect.poll(() => lab.host(0), soon).toEqual({ domains: [], volumes: [] });
+    await expect.poll(() => lab.host(1), soon).toEqual({ domains: [], volumes: [] });
+  });
+});
+
+describe('two Clusters that manage a network of one name, each with its own addresses', () => {
+  const withLan = (name: string, address: string) => ({
+    ...cluster(),
+    metadata: { name, namespace: 'default' },
+    spec: {
+      providerSpec: {
+        uri: lab.lab.hosts[0]?.uri,
+        network: { name: 'lan', mode: 'none', addresses: [address] },
+      },
+    },
+  });
+  const lan = async () => {
+    const { stdout } = await execa('virsh', ['-c', lab.lab.hosts[0]?.uri ?? '', 'net-dumpxml', 'lan']);
+    return /<ip [^>]*address='([^']+)'/.exec(stdout)?.[1];
+  };
+  const ready = (name: string) =>
+    lab.kubectl('get', 'cluster', name, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}');
+
+  it('it is the older one, and the other and its machines get it when that is gone', async () => {
+    await lab.apply(withLan('first', '10.99.1.0/24'));
+    await expect.poll(() => ready('first'), soon).toBe('AsSpecified');
+    await lab.apply(
+      withLan('second', '10.99.2.0/24'),
+      lab.machine('a', {}, { labels: { 'cluster-api.k8s.io/cluster-name': 'second' } }),
+    );
+    await expect.poll(() => ready('second'), soon).toBe('NotOwned');
+    expect(await lab.kubectl('describe', 'cluster', 'second')).toContain('default/first');
+    await expect.poll(() => lab.ready('a'), soon).toBe('False NotOwned');
+    expect(await lan()).toBe('10.99.1.1');
+    expect((await lab.host(0)).domains).toEqual([]);
+
+    await lab.kubectl('delete', 'cluster', 'first');
+    await expect.poll(() => ready('second'), soon).toBe('AsSpecified');
+    expect(await lan()).toBe('10.99.2.1');
+    await expect.poll(() => lab.ready('a'), soon).toMatch(/^True/);
+  });
+});
+
+it('a machine that cannot be made on its host is made on another', async () => {
+  const [first] = lab.lab.hosts;
+  await execa('virsh', ['-c', first?.uri ?? '', 'pool-destroy', 'default']);
+  try {
+    await lab.apply(cluster(), lab.machine('a'), lab.machine('b'));
+    for (const name of ['a', 'b']) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(1)).domains.sort()).toEqual(['default.a', 'default.b']);
+    expect(await lab.kubectl('get', 'machine', 'a', '--no-headers')).toContain('host-2');
+  } finally {
+    await execa('virsh', ['-c', first?.uri ?? '', 'pool-start', 'default']);
+  }
+});
+
+describe('the command line, on a cluster', () => {
+  it('applies, waits, shows, plans and deletes what the controller makes', async () => {
+    const file = await manifest('cli', cluster(), lab.machine('cli'));
+    const planned = await lab.caplv('plan', '-f', file);
+    expect(planned).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('machine/cli: create') });
+    expect(await lab.kubectl('get', 'machines,secrets', '-o', 'name')).toBe('');
+
+    const applied = await lab.caplv('apply', '-f', file, '--wait=60s');
+    expect(applied).toMatchObject({ exitCode: 0, stdout: 'cluster/two created\nmachine/cli created' });
+    expect((await lab.caplv('apply', '-f', file)).stdout).toBe(
+      'cluster/two unchanged\nmachine/cli unchanged',
+    );
+    expect(await lab.caplv('plan', '-f', file)).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/cli: no changes',
+    });
+
+    expect((await lab.caplv('get', 'machines')).stdout).toMatch(/^cli +Provisioned +True +AsSpecified/m);
+    expect((await lab.caplv('describe', 'machine', 'cli')).stdout).toMatch(/libvirt_domain\.machine/);
+    expect((await lab.caplv('describe', 'cluster', 'two')).stdout.split('\n').slice(1)).toEqual([
+      expect.stringMatching(/^Cluster\/two +Provisioned +True/),
+      expect.stringMatching(/^└─Machine\/cli +Provisioned +True/),
+    ]);
+    const tree = JSON.parse((await lab.caplv('describe', 'cluster', 'two', '-o', 'json')).stdout);
+    expect(tree).toMatchObject({ kind: 'Cluster', children: [{ kind: 'Machine', name: 'cli' }] });
+
+    expect((await lab.caplv('state', 'list', 'cli')).stdout.split('\n')).toContain('libvirt_domain.machine');
+    const shown = await lab.caplv('state', 'show', 'cli', 'libvirt_domain.machine', '-o', 'json');
+    expect(JSON.parse(shown.stdout)).toMatchObject({ name: 'default.cli' });
+    expect(JSON.parse((await lab.caplv('state', 'pull', 'cli')).stdout)).toMatchObject({ version: 4 });
+
+    const deleted = await lab.caplv('delete', '-f', file);
+    expect(deleted).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await lab.host(0)).domains.concat((await lab.host(1)).domains)).toEqual([]);
+  });
+
+  it('plans several new machines on the hosts on which they will be put', async () => {
+    const names = ['p1', 'p2', 'p3', 'p4'];
+    const file = await manifest('plan-many', cluster(), ...names.map((name) => lab.machine(name)));
+    const planned = await lab.caplv('plan', '-f', file);
+    expect(planned.stdout.match(/on host-1$/gm)).toHaveLength(2);
+    expect(planned.stdout.match(/on host-2$/gm)).toHaveLength(2);
+  });
+
+  it('says why a machine does not become ready', async () => {
+    const file = await manifest('bad', lab.machine('bad', { imageURI: '/nowhere.qcow2' }));
+    const applied = await lab.caplv('apply', '-f', file, '--wait=3s');
+    expect(applied.exitCode).toBe(5);
+    expect(applied.stderr).toContain('machine/bad  ImageNotFound: ');
+  });
+});
+
+it('npx cdktf works on the live Machine, with the state and the lock of the controller', async () => {
+  const text = '#cloud-config\n# planted-in-cluster\n';
+  await lab.apply(lab.machine('shared', { running: true, userData: text }));
+  await expect.poll(() => lab.ready('shared'), soon).toMatch(/^True/);
+  const cdktf = async (...args: string[]) => {
+    const { all } = await execa('cdktf', [...args, '--output', join(lab.lab.directory, 'cdktf.out')], {
+      cwd: join(import.meta.dirname, '../..'),
+      env: { ...lab.env(), CI: '1' } as Record<string, string>,
+      preferLocal: true,
+      all: true,
+    });
+    expect(all).not.toContain('planted');
+    return all;
+  };
+  expect(await cdktf('diff', 'shared', '--skip-provider-lock')).toContain('No changes');
+
+  // While the controller looks away, and sees afterwards that there is nothing left to do.
+  await lab.kubectl('annotate', 'machine', 'shared', 'cluster-api.k8s.io/paused=');
+  await lab.apply(lab.machine('shared', { running: true, userData: text, autostart: true }));
+  expect(await cdktf('deploy', 'shared', '--auto-approve', '--skip-provider-lock')).toContain('1 changed');
+  const before = await lab.virsh('domuuid', 'default.shared');
+  await lab.kubectl('annotate', 'machine', 'shared', 'cluster-api.k8s.io/paused-');
+  await expect.poll(() => lab.ready('shared'), soon).toMatch(/^True/);
+  expect(await lab.virsh('domuuid', 'default.shared')).toBe(before);
+  expect(await lab.kubectl('get', 'secrets', '-o', 'name')).not.toContain('tfstate-default');
+});
+
+it('a machine is told which Node it became', async () => {
+  await lab.apply(lab.machine('noded', { running: true }));
+  await expect.poll(() => lab.get('noded').then((m) => m?.status?.phase), soon).toBe('Running');
+  const machine = await lab.get('noded');
+  await lab.apply({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'node-1' },
+    spec: { providerID: machine?.spec.providerID },
+  });
+  await expect.poll(() => lab.get('noded').then((m) => m?.status?.nodeRef?.name), soon).toBe('node-1');
+  await lab.kubectl('delete', 'node', 'node-1');
+});
+
+it('a machine of another cluster is told the Node of that one, by the kubeconfig in its Secret', async () => {
+  const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
+  const client = await workload.client();
+  try {
+    await lab.apply(cluster(), lab.machine('joined', { running: true }));
+    const kubeconfig = `--from-file=value=${workload.kubeconfig}`;
+    await lab.kubectl('create', 'secret', 'generic', 'two-kubeconfig', kubeconfig);
+    await lab.kubectl('label', 'machine', 'joined', 'cluster-api.k8s.io/cluster-name=two');
+    await expect.poll(() => lab.get('joined').then((m) => m?.status?.phase), soon).toBe('Running');
+    const spec = { providerID: (await lab.get('joined'))?.spec.providerID };
+    const node = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec });
+    // A Node of that providerID where the Machine is, and not where it belongs, is another's.
+    await lab.apply(node('elsewhere'));
+    await client.create(NodeKind, node('joined-node'));
+    await expect
+      .poll(() => lab.get('joined').then((m) => m?.status?.nodeRef?.name), soon)
+      .toBe('joined-node');
+    expect(await lab.kubectl('get', 'machine', 'joined', '--no-headers')).toMatch(/joined-node/);
+  } finally {
+    await lab.kubectl('delete', 'node/elsewhere', 'secret/two-kubeconfig', '--ignore-not-found');
+    client.close();
+    await workload.down();
+  }
+});
+
+it('a second controller takes over from one that is killed, and makes nothing twice', async () => {
+  const second = await ControllerProcess.start(lab.env(), [], 'Waiting for the lease');
+  try {
+    const names = ['k1', 'k2', 'k3', 'k4'];
+    await lab.apply(...names.map((name) => lab.machine(name)));
+    await controller.kill();
+    for (const name of names) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
+    expect((await lab.host(0)).domains.sort()).toEqual(names.map((name) => `default.${name}`));
+    const lease = await lab.client.get(LeaseKind, { namespace: 'default', name: 'caplv-controller' });
+    expect(lease?.spec.leaseTransitions).toBeGreaterThan(0);
+  } finally {
+    controller = second;
+  }
+});

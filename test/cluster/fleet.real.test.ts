@@ -1,0 +1,194 @@
+/** MachineSet and MachineDeployment with real domains, and Kubernetes' own garbage collector. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
+import { ROLLBACK_ANNOTATION } from '../../src/controllers/machine-deployment/rollback.ts';
+import { ClusterLab } from './cluster-lab.ts';
+import { ControllerProcess } from './controller-process.ts';
+import { FleetWatch } from './fleet-watch.ts';
+
+const soon = { timeout: 90_000, interval: 100 };
+const WORKERS = { namespace: 'default', name: 'workers' };
+const NOTHING = { domains: [], volumes: [] };
+
+let lab: ClusterLab;
+let controller: ControllerProcess;
+let watch: FleetWatch;
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('test-fleet', 1, { controllerManager: true });
+  controller = await ControllerProcess.start(lab.env());
+  watch = await FleetWatch.start(lab);
+});
+
+afterAll(async () => {
+  await watch?.stop();
+  await controller?.stop();
+  await lab?.down();
+});
+
+/** Whatever a test did: when all is deleted, the host and the namespace are as they were. */
+afterEach(async () => {
+  await lab.kubectl('delete', 'machinedeployments,machinesets,machines', '--all', '--wait=true');
+  await expectNothingLeft();
+  watch.reset();
+});
+
+async function expectNothingLeft(): Promise<void> {
+  await expect.poll(() => lab.kubectl('get', 'machinesets,machines', '-o', 'name'), soon).toBe('');
+  await expect.poll(() => lab.host(), soon).toEqual(NOTHING);
+  const lease = 'lease.coordination.k8s.io/caplv-controller';
+  await expect.poll(() => lab.kubectl('get', 'secrets,leases', '-o', 'name'), soon).toBe(lease);
+}
+
+async function apply(spec: object, machine: object = {}): Promise<void> {
+  await lab.apply(lab.fleet('MachineDeployment', 'workers', spec, machine));
+}
+
+/** As `kubectl rollout status` decides it. */
+async function untilDone(replicas: number): Promise<void> {
+  const status = async () => {
+    const { metadata, status } = (await lab.client.get(MachineDeploymentKind, WORKERS)) ?? {};
+    return status?.observedGeneration === metadata?.generation ? status : undefined;
+  };
+  const done = { replicas, updatedReplicas: replicas, availableReplicas: replicas };
+  await expect.poll(status, soon).toMatchObject(done);
+}
+
+const domains = async () => (await lab.host()).domains.sort();
+const vcpus = () => watch.machines.map(({ spec }) => spec.providerSpec['vcpu']);
+
+it('a MachineDeployment is scaled 0→5→2→0, and its domains are never more, none made twice', async () => {
+  await apply({ replicas: 0 });
+  for (const replicas of [5, 2, 0]) {
+    await lab.kubectl('scale', 'machinedeployment/workers', `--replicas=${replicas}`);
+    await untilDone(replicas);
+    expect(await domains()).toHaveLength(replicas);
+  }
+  expect(watch.most).toEqual({ machines: 5, domains: 5 });
+  expect(new Set(watch.made).size).toBe(watch.made.length);
+  expect(await lab.host()).toEqual(NOTHING);
+});
+
+describe('a rolling update', () => {
+  it.each([
+    { maxSurge: 1, maxUnavailable: 0 },
+    { maxSurge: 0, maxUnavailable: 2 },
+    { maxSurge: 2, maxUnavailable: 1 },
+  ])('keeps to %o at every moment, for machines and for domains', async (rollingUpdate) => {
+    const spec = { replicas: 3, strategy: { type: 'RollingUpdate', rollingUpdate } };
+    await apply(spec);
+    await untilDone(3);
+    const before = await domains();
+    watch.reset();
+    await apply(spec, { vcpu: 2 });
+    await untilDone(3);
+    expect(vcpus()).toEqual([2, 2, 2]);
+    expect((await domains()).filter((name) => before.includes(name))).toEqual([]);
+    expect(watch.most.machines).toBeLessThanOrEqual(3 + rollingUpdate.maxSurge);
+    expect(watch.most.domains).toBeLessThanOrEqual(3 + rollingUpdate.maxSurge);
+    expect(watch.fewestAvailable).toBeGreaterThanOrEqual(3 - rollingUpdate.maxUnavailable);
+  });
+
+  it('waits while the deployment is paused, goes on afterwards, and is rolled back', async () => {
+    await apply({ replicas: 2 });
+    await untilDone(2);
+    const first = await domains();
+    await lab.kubectl(
+      'patch',
+      'machinedeployment/workers',
+      '--type=merge',
+      '--patch={"spec":{"paused":true}}',
+    );
+    await apply({ replicas: 2, paused: true }, { vcpu: 2 });
+    // Scaling goes on in the meantime: with the template that is there.
+    await lab.kubectl('scale', 'machinedeployment/workers', '--replicas=3');
+    await expect.poll(domains, soon).toHaveLength(3);
+    expect(await domains()).toEqual(expect.arrayContaining(first));
+    expect(vcpus()).toEqual([1, 1, 1]);
+
+    await apply({ replicas: 3, paused: false }, { vcpu: 2 });
+    await untilDone(3);
+    expect(vcpus()).toEqual([2, 2, 2]);
+
+    await lab.kubectl('annotate', 'machinedeployment/workers', `${ROLLBACK_ANNOTATION}=1`);
+    await expect.poll(vcpus, soon).toEqual([1, 1, 1]);
+    await untilDone(3);
+    expect(await domains()).toHaveLength(3);
+    expect(watch.most.domains).toBeLessThanOrEqual(4);
+  });
+
+  it('stops at a template that cannot work, and the machines that run stay', async () => {
+    await apply({ replicas: 2 });
+    await untilDone(2);
+    const before = await domains();
+    watch.reset();
+    await apply({ replicas: 2 }, { imageURI: '/nowhere.qcow2' });
+    await expect
+      .poll(() => lab.kubectl('get', 'machines', '--no-headers'), soon)
+      .toMatch(/False +ImageNotFound/);
+    await apply({ replicas: 2 });
+    await untilDone(2);
+    expect(await domains()).toEqual(before);
+    expect(watch).toMatchObject({ fewestAvailable: 2, made: [] });
+  });
+});
+
+describe('deletion of a MachineDeployment', () => {
+  it.each(['background', 'foreground'])(
+    'in the %s takes sets, machines, domains, volumes, states',
+    async (cascade) => {
+      await apply({ replicas: 3 });
+      await untilDone(3);
+      await lab.kubectl(
+        'delete',
+        'machinedeployment/workers',
+        `--cascade=${cascade}`,
+        '--wait',
+        '--timeout=90s',
+      );
+      await expectNothingLeft();
+    },
+  );
+
+  it('takes machines that are only being made', async () => {
+    await apply({ replicas: 4 });
+    await expect.poll(domains, soon).not.toEqual([]);
+    await lab.kubectl(
+      'delete',
+      'machinedeployment/workers',
+      '--cascade=foreground',
+      '--wait',
+      '--timeout=90s',
+    );
+    await expectNothingLeft();
+  });
+
+  it('that orphans leaves every domain as it is, and a MachineSet takes the machines up again', async () => {
+    await apply({ replicas: 2 });
+    await untilDone(2);
+    const uuids = await lab.virsh('list', '--all', '--uuid');
+    await lab.kubectl('delete', 'machinedeployment/workers', '--cascade=orphan', '--wait', '--timeout=60s');
+    await lab.kubectl('delete', 'machinesets', '--all', '--cascade=orphan', '--wait', '--timeout=60s');
+    const set = lab.fleet('MachineSet', 'workers', { replicas: 2 });
+    await lab.apply(set);
+    await lab.kubectl('wait', 'machineset/workers', '--for=condition=Ready', '--timeout=60s');
+    expect(await lab.virsh('list', '--all', '--uuid')).toBe(uuids);
+    await lab.kubectl('scale', 'machineset/workers', '--replicas=3');
+    await expect.poll(domains, soon).toHaveLength(3);
+  });
+});
+
+it('a namespace that is deleted with all that is in it ends, and leaves nothing on the host', async () => {
+  await lab.kubectl('create', 'namespace', 'tenant');
+  const tenants = (object: object) => {
+    const { metadata, ...rest } = object as { metadata: object };
+    return { ...rest, metadata: { ...metadata, namespace: 'tenant' } };
+  };
+  await lab.apply(tenants(lab.fleet('MachineSet', 'workers', { replicas: 2 })), tenants(lab.machine('own')));
+  await expect.poll(domains, soon).toHaveLength(3);
+  await lab.kubectl('-n', 'tenant', 'wait', 'machines', '--all', '--for=condition=Ready', '--timeout=60s');
+  // Its Secrets, which hold the states, go at once and come never again; its Machines have a finalizer.
+  await lab.kubectl('delete', 'namespace', 'tenant', '--wait', '--timeout=120s');
+  await expectNothingLeft();
+});

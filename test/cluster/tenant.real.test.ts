@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { SecretKind } from '../../src/api/kinds/secret.ts';
+import { ClusterLab } from './cluster-lab.ts';
+import { ControllerProcess } from './controller-process.ts';
+
+const soon = { timeout: 60_000, interval: 100 };
+const TOKEN = 'planted-in-a-file-of-the-controller';
+
+let lab: ClusterLab;
+let controller: ControllerProcess;
+/** What an operator allows: a directory of images and a server of images, as URLs have it. */
+let images = '';
+let token = '';
+let server: Server;
+let origin = '';
+const asked: string[] = [];
+
+beforeAll(async () => {
+  lab = await ClusterLab.up('test-tenant');
+  images = join(lab.lab.directory, 'allowed');
+  token = join(lab.lab.directory, 'token');
+  await mkdir(images);
+  await writeFile(token, TOKEN);
+  await copyFile(lab.lab.imagePath, join(images, 'guest.qcow2'));
+  await symlink(token, join(images, 'link'));
+  server = await serveLies();
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  controller = await ControllerProcess.start({ ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images` });
+  await lab.kubectl('create', 'namespace', 'other');
+  await lab.apply(machine('victim', {}, 'other'));
+  await vi.waitUntil(async () => (await ready('victim', 'other')) === 'True AsSpecified', soon);
+});
+
+afterAll(async () => {
+  await lab?.kubectl('delete', 'machines,clusters', '--all', '--all-namespaces', '--wait=true');
+  await controller?.stop();
+  server?.close();
+  await lab?.down();
+});
+
+/** `/images/liar`: an image for who asks for its start, an overlay of the host's /etc/shadow for who asks for all of it. */
+async function serveLies(): Promise<Server> {
+  const overlay = join(lab.lab.directory, 'overlay.qcow2');
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', token, overlay, '64M']);
+  const [honest, lie] = [await readFile(lab.lab.imagePath), await readFile(overlay)];
+  const made = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    if (request.url === '/images/away') return void response.writeHead(302, { location: '/private' }).end();
+    const content = request.headers.range ? honest.subarray(0, 512) : lie;
+    response.writeHead(request.headers.range ? 206 : 200, { 'Content-Length': content.length });
+    response.end(request.method === 'HEAD' ? undefined : content);
+  });
+  made.listen(0, '127.0.0.1');
+  await once(made, 'listening');
+  return made;
+}
+
+function machine(name: string, spec: object = {}, namespace = 'default'): object {
+  return lab.machine(name, { imageURI: join(images, 'guest.qcow2'), ...spec }, { namespace });
+}
+
+async function condition(name: string, namespace = 'default') {
+  const found = await lab.client.get(MachineKind, { namespace, name });
+  return found?.status?.conditions?.find(({ type }) => type === 'Ready');
+}
+
+async function ready(name: string, namespace = 'default'): Promise<string | undefined> {
+  const found = await condition(name, namespace);
+  return found && `${found.status} ${found.reason}`;
+}
+
+async function volumeOfVictim(role: string): Promise<string> {
+  const { volumes } = await lab.host();
+  return volumes.find((name) => name.startsWith('other.victim.') && name.includes(`-${role}`)) ?? '';
+}
+
+describe('a Machine is refused, with the field that is at fault, that names', () => {
+  const CASES: readonly (readonly [what: string, path: string, spec: () => Promise<object> | object])[] = [
+    ['a file of the controller as image', 'imageURI', () => ({ imageURI: token })],
+    ['such a file by dots', 'imageURI', () => ({ imageURI: `${images}/../token` })],
+    ['such a file by a link', 'imageURI', () => ({ imageURI: join(images, 'link') })],
+    ['such a file as file:', 'imageURI', () => ({ imageURI: `file://${token}` })],
+    ['such a file as user data', 'userDataURI', () => ({ userDataURI: token })],
+    ['such a file as Ignition', 'ignitionURI', () => ({ ignitionURI: token })],
+    ['another path of a server', 'imageURI', () => ({ imageURI: `${origin}/private` })],
+    ['a server that sends it elsewhere', 'imageURI', () => ({ imageURI: `${origin}/images/away` })],
+    ['user data that is elsewhere', 'userDataURI', () => ({ userDataURI: `${origin}/images/away` })],
+    ['another server', 'userDataURI', () => ({ userDataURI: 'http://169.254.169.254/latest/' })],
+    [
+      "another namespace's root disk as image",
+      'imageURI',
+      async () => ({ imageURI: `volume:default/${await volumeOfVictim('root')}` }),
+    ],
+    [
+      "another namespace's user data as disk",
+      'disks[0].volume',
+      async () => ({ disks: [{ name: 'a', volume: `default/${await volumeOfVictim('seed')}` }] }),
+    ],
+    ['a file of the host as firmware', 'firmware', () => ({ firmware: '/etc/shadow' })],
+    [
+      'a file of the host as NVRAM',
+      'nvramTemplate',
+      () => ({ firmware: 'uefi', nvramTemplate: '/usr/share/../../etc/shadow' }),
+    ],
+    ['a bridge of the host', 'interfaces[0].bridge', () => ({ interfaces: [{ bridge: 'br0' }] })],
+    ['a device of the host', 'interfaces[0].macvtap', () => ({ interfaces: [{ macvtap: 'eth0' }] })],
+    ['a file of the controller as libvirt', 'uri', () => ({ uri: `test://${token}` })],
+    [
+      'a program of the controller',
+      'uri',
+      () => ({ uri: 'qemu+ssh://root@127.0.0.1/system?command=/bin/sh' }),
+    ],
+    [
+      'Terraform of its own',
+      'terraform',
+      () => ({ terraform: { locals: { token: `\${file("${token}")}` } } }),
+    ],
+  ];
+
+  it.each(CASES.map((one, index) => [...one, index] as const))('%s', async (_, path, spec, index) => {
+    const name = `refused-${index}`;
+    await lab.apply(machine(name, await spec()));
+    await expect.poll(() => ready(name), soon).toBe('False NotAllowed');
+    expect((await condition(name))?.message).toContain(`spec.providerSpec.${path}: `);
+    expect((await condition(name))?.message).toContain('--allow');
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    await lab.kubectl('delete', 'machine', name);
+  });
+
+  it('and nothing was asked of a server, or read of a file, that is not allowed', async () => {
+    expect(asked).not.toContain('/private');
+    expect(JSON.stringify(controller.lines)).not.toContain(TOKEN);
+    expect(await lab.kubectl('get', 'machines,events', '-A', '-o', 'json')).not.toContain(TOKEN);
+  });
+});
+
+describe('an image that QEMU would take other files for', () => {
+  it('is refused when its header says so', async () => {
+    const overlay = join(images, 'overlay.qcow2');
+    await execa('qemu-img', [
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-F',
+      'raw',
+      '-b',
+      '/etc/shadow',
+      overlay,
+      '64M',
+    ]);
+    await lab.apply(machine('overlay', { imageURI: overlay }));
+    await expect.poll(() => ready('overlay'), soon).toBe('False ImageInvalid');
+    await lab.kubectl('delete', 'machine', 'overlay');
+  });
+
+  it('is refused when its server says so only to who fetches all of it', async () => {
+    await lab.apply(machine('liar', { imageURI: `${origin}/images/liar` }));
+    await expect.poll(() => ready('liar'), soon).toBe('False ImageInvalid');
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    await lab.kubectl('delete', 'machine', 'liar');
+    await expect
+      .poll(async () => (await lab.host()).volumes.filter((name) => name.endsWith('-liar')), soon)
+      .toEqual([]);
+  });
+
+  it('is refused when a guest makes one of its raw disk', async () => {
+    const disks = [{ name: 'data', sizeGB: 0.01, format: 'raw' }];
+    await lab.apply(machine('disguised', { disks }));
+    await expect.poll(() => ready('disguised'), soon).toBe('True AsSpecified');
+    const raw = (await lab.host()).volumes.find((name) => name.endsWith('-disk-data.raw')) ?? '';
+    const overlay = join(lab.lab.directory, 'header.qcow2');
+    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', token, overlay, '11M']);
+    await lab.virsh('vol-upload', '--pool=default', `--vol=${raw}`, `--file=${overlay}`);
+    await lab.virsh('undefine', 'default.disguised');
+    await lab.virsh('pool-refresh', 'default');
+    await lab.apply(machine('disguised', { disks, autostart: true }));
+    await expect.poll(() => ready('disguised'), soon).toBe('False ImageInvalid');
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    await lab.kubectl('delete', 'machine', 'disguised');
+  });
+});
+
+describe('a Cluster', () => {
+  it('makes no pool of a directory of the host, and does not stop others who use the host', async () => {
+    const directory = join(lab.lab.directory, 'stolen');
+    await mkdir(directory, { mode: 0o700 });
+    await lab.apply({
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'Cluster',
+      metadata: { name: 'thief', namespace: 'default' },
+      spec: { providerSpec: { pool: { name: 'thief', path: directory } } },
+    });
+    const reason = () =>
+      lab.kubectl('get', 'cluster', 'thief', '-o', 'jsonpath={.status.conditions[0].reason}');
+    await expect.poll(reason, soon).toBe('NotAllowed');
+    await lab.apply(machine('bystander', {}, 'other'));
+    await expect.poll(() => ready('bystander', 'other'), soon).toBe('True AsSpecified');
+    expect(await lab.virsh('pool-list', '--all', '--name')).not.toContain('thief');
+    expect((await stat(directory)).mode & 0o777).toBe(0o700);
+    await lab.kubectl('delete', 'machine', 'bystander', '--namespace=other');
+    await lab.kubectl('delete', 'cluster', 'thief');
+  });
+});
+
+describe('what another namespace owns stays', () => {
+  it('when names look alike', async () => {
+    const names = ['victim', 'victim.a', 'other.victim'];
+    await lab.apply(...names.map((name) => machine(name)));
+    for (const name of names) await expect.poll(() => ready(name), soon).toBe('True AsSpecified');
+    expect((await lab.host()).domains.sort()).toEqual(
+      ['default.other.victim', 'default.victim', 'default.victim.a', 'other.victim'].sort(),
+    );
+    await lab.kubectl('delete', 'machine', 'victim', 'other.victim');
+    expect((await lab.host()).domains.sort()).toEqual(['default.victim.a', 'other.victim']);
+    await lab.kubectl('delete', 'machine', 'victim.a');
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    expect((await lab.host()).volumes.filter((name) => name.startsWith('other.victim.'))).toHaveLength(2);
+  });
+
+  it("when somebody puts another machine's state in place of his own, and deletes his", async () => {
+    await lab.apply(machine('forged'));
+    await expect.poll(() => ready('forged'), soon).toBe('True AsSpecified');
+    const key = (name: string, namespace: string) => ({ namespace, name: `tfstate-${name}-caplv` });
+    const victims = await lab.client.get(SecretKind, key('victim', 'other'));
+    const own = await lab.client.get(SecretKind, key('forged', 'default'));
+    await lab.client.patch(SecretKind, key('forged', 'default'), { data: victims?.data });
+    await lab.kubectl('delete', 'machine', 'forged', '--wait=false');
+    await expect
+      .poll(async () => (await lab.get('forged'))?.status?.conditions?.map(({ reason }) => reason), soon)
+      .toContain('NotOwned');
+    expect((await lab.host()).domains.sort()).toEqual(['default.forged', 'other.victim']);
+    await lab.client.patch(SecretKind, key('forged', 'default'), { data: own?.data });
+    await lab.kubectl('annotate', 'machine', 'forged', 'example.com/look-again=');
+    await expect.poll(() => lab.get('forged'), soon).toBeUndefined();
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+  });
+});

@@ -1,0 +1,359 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  MachineDeploymentKind,
+  type MachineDeploymentStatus,
+} from '../../../src/api/kinds/machine-deployment.ts';
+import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
+import { isControlledBy } from '../../../src/apimachinery/owner-reference.ts';
+import {
+  REVISION_ANNOTATION,
+  TEMPLATE_HASH_LABEL,
+} from '../../../src/controllers/machine-deployment/revision.ts';
+import { dyingStore, ProcessDied } from '../dying-store.ts';
+import { key, template, untilNoConflict, World } from '../world.ts';
+
+// Many small writes; a machine that is busy otherwise needs its time for them.
+vi.setConfig({ testTimeout: 30_000 });
+
+let world: World;
+
+beforeEach(async () => {
+  world = await World.open();
+});
+
+const condition = async (type: string) =>
+  (await world.deployment()).status?.conditions?.find((one) => one.type === type);
+
+/** Makes `type` as old as that many seconds. */
+const age = async (type: string, seconds: number) => {
+  const { status } = await world.deployment();
+  const lastTransitionTime = new Date(Date.now() - seconds * 1_000).toISOString();
+  const conditions = status?.conditions?.map((one) =>
+    one.type === type ? { ...one, lastTransitionTime } : one,
+  );
+  const aged = { ...status, conditions } as MachineDeploymentStatus;
+  const manager = { fieldManager: 'caplv-machine-deployment' };
+  await world.store.applyStatus(MachineDeploymentKind, key('workers'), aged, manager);
+};
+
+const revisions = async () => {
+  const sets = await world.store.list(MachineSetKind);
+  return sets.map(({ metadata }) => metadata.annotations?.[REVISION_ANNOTATION]).sort();
+};
+
+describe('the first rollout', () => {
+  it('makes one set with a template of its own label, and the set makes the machines', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    const [set, ...others] = await world.store.list(MachineSetKind);
+    expect(others).toEqual([]);
+    const hash = set?.metadata.labels?.[TEMPLATE_HASH_LABEL];
+    expect(set?.metadata.name).toBe(`workers-${hash}`);
+    expect(set?.spec.selector.matchLabels).toEqual({ app: 'workers', [TEMPLATE_HASH_LABEL]: hash });
+    expect(await world.names()).toEqual([`workers-${hash}-0`, `workers-${hash}-1`]);
+    expect((await world.deployment()).status).toMatchObject({
+      observedGeneration: 1,
+      replicas: 2,
+      updatedReplicas: 2,
+      readyReplicas: 2,
+      availableReplicas: 2,
+      unavailableReplicas: 0,
+      selector: 'app=workers',
+    });
+    expect(await condition('Available')).toMatchObject({
+      status: 'True',
+      reason: 'MinimumMachinesAvailable',
+    });
+    expect(await condition('Progressing')).toMatchObject({
+      status: 'True',
+      reason: 'NewMachineSetAvailable',
+    });
+    expect((await world.deployment()).metadata.annotations?.[REVISION_ANNOTATION]).toBe('1');
+  });
+
+  it('does nothing when all is as it should be, so that watches stay quiet', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    const versions = async () => [
+      (await world.deployment()).metadata.resourceVersion,
+      ...(await world.store.list(MachineSetKind)).map(({ metadata }) => metadata.resourceVersion),
+    ];
+    const before = await versions();
+    await world.reconcileAll();
+    expect(await versions()).toEqual(before);
+  });
+
+  it('ends with one set after a restart at any point', async () => {
+    for (let writes = 0; ; writes++) {
+      const fresh = await World.open();
+      await fresh.applyDeployment({ replicas: 2 });
+      const died = await fresh
+        .controllersOver(dyingStore(fresh.store, writes))
+        .deployments.reconcile(key('workers'))
+        .then(() => false)
+        .catch((error: unknown) => error instanceof ProcessDied);
+      await fresh.settleWithMachines();
+      expect(await fresh.sizes()).toEqual({ 1: 2 });
+      expect(await fresh.names()).toHaveLength(2);
+      if (!died) return;
+    }
+  });
+
+  it('ends with one set when two controllers do not know of each other', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    const { deployments } = world.controllersOver(world.store);
+    await Promise.all(
+      [world.deployments, deployments].map((one) => untilNoConflict(() => one.reconcile(key('workers')))),
+    );
+    expect(await world.sizes()).toEqual({ 1: 2 });
+  });
+
+  it('takes no set away that has the name of its own', async () => {
+    await world.applyDeployment({ replicas: 1 });
+    await world.settle();
+    const [mine] = await world.store.list(MachineSetKind);
+    const other = await World.open();
+    const foreign = await other.applySet(
+      { replicas: 0, selector: { matchLabels: { app: 'x' } }, template: foreignTemplate() },
+      mine?.metadata.name,
+    );
+    await other.applyDeployment({ replicas: 1 });
+    await other.settle();
+    expect(await other.store.list(MachineSetKind)).toHaveLength(2);
+    expect((await other.set(foreign.metadata.name)).spec).toEqual(foreign.spec);
+  });
+});
+
+describe('a rolling update', () => {
+  it('makes one more, waits until it is ready, and only then deletes an old one', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 2, template: template(2) });
+    await world.settle();
+    expect(await world.sizes()).toEqual({ 1: 2, 2: 1 });
+    expect((await world.deployment()).status).toMatchObject({
+      observedGeneration: 2,
+      replicas: 3,
+      updatedReplicas: 1,
+      availableReplicas: 2,
+      unavailableReplicas: 1,
+    });
+    await world.holdMachines();
+    await world.allReady();
+    await world.settle();
+    // The old one is on its way, and still takes its place.
+    expect(await world.leaving()).toHaveLength(1);
+    expect(await world.sizes()).toEqual({ 1: 1, 2: 1 });
+    for (const name of await world.leaving()) await world.remove(name);
+    await world.settle();
+    expect(await world.sizes()).toEqual({ 1: 1, 2: 2 });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 2 });
+    expect(await condition('Progressing')).toMatchObject({ reason: 'NewMachineSetAvailable' });
+    expect(await revisions()).toEqual(['1', '2']);
+  });
+
+  it('has no machine too many when an old set is still at work on its size of before', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    const [old] = await world.store.list(MachineSetKind);
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.deployments.reconcile(key('workers'));
+    // The old set grows first, so that there are enough machines. It has read its size of 3, and takes its time.
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 0 });
+    await world.deployments.reconcile(key('workers'));
+    const [next] = (await world.store.list(MachineSetKind)).filter(
+      ({ metadata }) => metadata.name !== old?.metadata.name,
+    );
+    await world.sets.reconcile(key(next?.metadata.name ?? ''));
+    await world.allReady();
+    await world.deployments.reconcile(key('workers'));
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 1 });
+    // The set has made its third machine now.
+    await world.sets.reconcile(key(old?.metadata.name ?? ''));
+    expect(await world.machines()).toHaveLength(4);
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 3 });
+  });
+
+  it('starts anew when the template changes again in the middle', async () => {
+    await world.applyDeployment({ replicas: 3 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.settle();
+    await world.applyDeployment({ replicas: 3, template: template(3) });
+    await world.settle();
+    // The half-made second version goes first: nobody would miss it.
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 0, 3: 1 });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toMatchObject({ 3: 3 });
+  });
+
+  it('stops at a version that does not come up, and all old machines stay', async () => {
+    await world.applyDeployment({ replicas: 3 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.settle();
+    const [broken = ''] = (await newMachines(2)).map(({ metadata }) => metadata.name);
+    await world.makeFailed(broken);
+    await world.settle();
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 1 });
+    expect(await condition('Available')).toMatchObject({ status: 'True' });
+    await age('Progressing', 601);
+    await world.settle();
+    const late = await condition('Progressing');
+    expect(late).toMatchObject({ status: 'False', reason: 'ProgressDeadlineExceeded' });
+    expect(late?.message).toContain(`${broken} (ImageNotFound: there is no image`);
+  });
+
+  it('looks at a rollout again when its deadline is due', async () => {
+    await world.applyDeployment({ replicas: 1, progressDeadlineSeconds: 60 });
+    await world.settle();
+    const { requeueAfterMs = 0 } = await world.deployments.reconcile(key('workers'));
+    expect(requeueAfterMs).toBeGreaterThan(0);
+    expect(requeueAfterMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it('goes on after the deadline when there is progress again', async () => {
+    await world.applyDeployment({ replicas: 1 });
+    await world.settle();
+    await age('Progressing', 601);
+    await world.settle();
+    expect(await condition('Progressing')).toMatchObject({ reason: 'ProgressDeadlineExceeded' });
+    await world.settleWithMachines();
+    expect(await condition('Progressing')).toMatchObject({
+      status: 'True',
+      reason: 'NewMachineSetAvailable',
+    });
+  });
+
+  it.each([
+    { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }, most: 4, least: 3 },
+    { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 }, most: 3, least: 2 },
+    { rollingUpdate: { maxSurge: '50%', maxUnavailable: '40%' }, most: 5, least: 2 },
+  ])('keeps to $rollingUpdate whatever happens in which order', async ({ rollingUpdate, most, least }) => {
+    const strategy = { type: 'RollingUpdate', rollingUpdate };
+    await world.applyDeployment({ replicas: 3, strategy });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 3, strategy, template: template(2) });
+    const random = numbers(most * 10 + least);
+    for (let step = 0, isDone = false; !isDone; step++) {
+      if (step > 500) throw new Error('the rollout does not end');
+      await oneThing(random);
+      const machines = await world.machines();
+      const running = machines.filter(
+        ({ metadata, status }) => !metadata.deletionTimestamp && status?.phase === 'Running',
+      );
+      expect(machines.length).toBeLessThanOrEqual(most);
+      expect(running.length).toBeGreaterThanOrEqual(least);
+      isDone = running.length === 3 && running.every(({ spec }) => spec.providerSpec['vcpu'] === 2);
+    }
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 3 });
+  });
+});
+
+describe('pause', () => {
+  it('holds changes of the template back, and lets the deployment be scaled', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 3, template: template(2), paused: true });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 3 });
+    expect(await condition('Progressing')).toMatchObject({ status: 'Unknown', reason: 'DeploymentPaused' });
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 3 });
+  });
+
+  it('stops a rollout in the middle', async () => {
+    await world.applyDeployment({ replicas: 3 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 3, template: template(2) });
+    await world.settle();
+    await world.applyDeployment({ replicas: 3, template: template(2), paused: true });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 3, 2: 1 });
+  });
+});
+
+describe('scaling', () => {
+  it('follows replicas', async () => {
+    for (const replicas of [1, 5, 2, 0]) {
+      await world.applyDeployment({ replicas });
+      await world.settleWithMachines();
+      expect(await world.names()).toHaveLength(replicas);
+      expect((await world.deployment()).status).toMatchObject({ replicas, updatedReplicas: replicas });
+    }
+  });
+
+  it('does not call a finished rollout late while it is scaled', async () => {
+    await world.applyDeployment({ replicas: 1 });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 2 });
+    await world.settle();
+    await age('Progressing', 100_000);
+    await world.settle();
+    expect(await condition('Progressing')).toMatchObject({
+      status: 'True',
+      reason: 'NewMachineSetAvailable',
+    });
+    expect(await condition('Available')).toMatchObject({
+      status: 'False',
+      reason: 'MinimumMachinesUnavailable',
+    });
+  });
+
+  it('gives a version on trial only its share of new machines', async () => {
+    const strategy = { rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } };
+    await world.applyDeployment({ replicas: 6, strategy });
+    await world.settleWithMachines();
+    await world.applyDeployment({ replicas: 6, strategy, template: template(2) });
+    await world.settle();
+    expect(await world.sizes()).toEqual({ 1: 6, 2: 2 });
+    await world.applyDeployment({ replicas: 12, strategy, template: template(2) });
+    await world.settle();
+    expect(await world.sizes()).toEqual({ 1: 11, 2: 3 });
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 12 });
+  });
+});
+
+function foreignTemplate() {
+  return { ...template(9), metadata: { labels: { app: 'x' } } };
+}
+
+async function newMachines(vcpu: number) {
+  const sets = await world.store.list(MachineSetKind);
+  const current = sets.find(({ spec }) => spec.template.spec.providerSpec['vcpu'] === vcpu);
+  return (await world.machines()).filter((machine) => current && isControlledBy(machine, current));
+}
+
+/** One reconcile, or one machine that is claimed, becomes ready or goes: what may happen next in a cluster. */
+async function oneThing(random: () => number): Promise<void> {
+  const machines = await world.machines();
+  const sets = await world.store.list(MachineSetKind);
+  const things = [
+    () => world.deployments.reconcile(key('workers')),
+    ...sets.map(
+      ({ metadata }) =>
+        () =>
+          world.sets.reconcile(key(metadata.name)),
+    ),
+    ...machines.map(({ metadata, status }) => async () => {
+      if (metadata.deletionTimestamp) await world.remove(metadata.name);
+      else if (!metadata.finalizers?.length) await world.holdMachines();
+      else if (status?.phase !== 'Running') await world.makeReady(metadata.name);
+    }),
+  ];
+  await things[Math.floor(random() * things.length)]?.();
+}
+
+/** Between 0 and 1, the same row for the same seed. */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+}

@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest';
+import type { Machine } from '../../../src/api/kinds/machine.ts';
+import { PeriodicPlans } from '../../../src/controllers/machine/periodic-plans.ts';
+
+const MINUTE = 60_000;
+const NOW = Date.parse('2026-01-01T12:00:00Z');
+
+function machine(uid: string, lastPlanTime?: string): Machine {
+  const providerStatus = lastPlanTime === undefined ? {} : { lastPlanTime };
+  return { metadata: { name: 'a', uid }, status: { providerStatus } } as unknown as Machine;
+}
+
+it('machines that were planned together are not planned together again, and each keeps its moment', () => {
+  const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
+  const last = new Date(NOW).toISOString();
+  const due = Array.from({ length: 50 }, (_, uid) => plans.dueInMs(machine(`uid-${uid}`, last), NOW) ?? 0);
+  expect(Math.min(...due)).toBeGreaterThanOrEqual(27 * MINUTE);
+  expect(Math.max(...due)).toBeLessThanOrEqual(33 * MINUTE);
+  expect(new Set(due).size).toBe(50);
+  expect(plans.dueInMs(machine('uid-0', last), NOW)).toBe(due[0]);
+  expect(plans.dueInMs(machine('uid-0', last), NOW + 34 * MINUTE)).toBe(0);
+});
+
+it('an interval of 0 means never', () => {
+  expect(new PeriodicPlans({ intervalMs: 0, atOnce: 1 }).dueInMs(machine('a'), NOW)).toBeUndefined();
+});
+
+const key = (name: string) => ({ namespace: 'default', name });
+
+/** Plans that end when they are told to. */
+function plansToEnd() {
+  const ends: (() => void)[] = [];
+  return { ends, plan: () => new Promise<string>((resolve) => ends.push(() => resolve('planned'))) };
+}
+
+it('never more at once than allowed; the others are told when to ask again', async () => {
+  const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 2 });
+  const { ends, plan } = plansToEnd();
+  const running = [plans.inTurn(key('a'), plan), plans.inTurn(key('b'), plan)];
+  expect(await plans.inTurn(key('c'), plan)).toEqual({ retryInMs: expect.any(Number) });
+  for (const end of ends) end();
+  expect(await Promise.all(running)).toEqual([{ done: 'planned' }, { done: 'planned' }]);
+  await expect(plans.inTurn(key('a'), () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  expect(await plans.inTurn(key('a'), async () => 'again')).toEqual({ done: 'again' });
+});
+
+it('a fleet that is due at once takes turns: each plan that ends, also by a failure, wakes the next machine', async () => {
+  const woken: string[] = [];
+  const wake = ({ name }: { name: string }) => woken.push(name);
+  const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 1, wake });
+  const { ends, plan } = plansToEnd();
+  const first = plans.inTurn(key('a'), plan);
+  for (const name of ['b', 'c', 'b', 'd']) await plans.inTurn(key(name), plan);
+  ends[0]?.();
+  await first;
+  expect(woken).toEqual(['b']);
+  await expect(plans.inTurn(key('b'), () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  // Who is woken may be gone; the next one who comes has the line go on.
+  expect(woken).toEqual(['b', 'c']);
+  await plans.inTurn(key('d'), async () => 'planned');
+  expect(woken).toEqual(['b', 'c']);
+});

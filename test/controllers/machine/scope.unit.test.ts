@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
+import { MachineScope } from '../../../src/controllers/machine/scope.ts';
+import { LocalStore } from '../../../src/store/local-store.ts';
+import { scratchDir } from '../../terraform/scratch.ts';
+
+const KEY = { namespace: 'default', name: 'web' };
+const PERSON = { fieldManager: 'caplv' };
+const pinned = (uri: string) => ({ uri, imageVolume: 'caplv-1.qcow2' }) as never;
+
+async function stored(): Promise<{ store: LocalStore; machine: Machine }> {
+  const store = await LocalStore.open(await scratchDir());
+  const machine = await store.apply(
+    MachineKind,
+    { metadata: KEY, spec: { providerSpec: {} } as never },
+    PERSON,
+  );
+  return { store, machine };
+}
+
+test('a command beside a controller does not take away where the other has put the machine', async () => {
+  const { store, machine } = await stored();
+  const [controller, command] = [new MachineScope(store, machine), new MachineScope(store, machine)];
+  controller.setProviderStatus({ host: 'a', pinned: pinned('qemu+ssh://a/system') });
+  await controller.save();
+
+  command.setCondition('HostReady', 'False', 'InsufficientCapacity');
+  await expect(command.save()).rejects.toMatchObject({
+    code: 'Conflict',
+    message: expect.stringContaining('another process'),
+  });
+  // Nor after a failure, which it would write down.
+  await expect(command.save()).rejects.toMatchObject({ code: 'Conflict' });
+  await expect(command.claim(false)).rejects.toMatchObject({ code: 'Conflict' });
+  const after = await store.get(MachineKind, KEY);
+  expect(after?.status?.providerStatus).toEqual(controller.providerStatus);
+});
+
+test('who edits a machine while it is made does not stop that', async () => {
+  const { store, machine } = await stored();
+  const scope = new MachineScope(store, machine);
+  scope.setProviderStatus({ host: 'a', pinned: pinned('qemu:///system') });
+  await scope.save();
+  await store.apply(
+    MachineKind,
+    { metadata: { ...KEY, labels: { team: 'a' } }, spec: { providerSpec: { vcpu: 2 } } as never },
+    PERSON,
+  );
+  await store.applyStatus(MachineKind, KEY, { nodeRef: { name: 'web' } } as never, {
+    fieldManager: 'caplv-node',
+  });
+
+  scope.setCondition('HostReady', 'True', 'AsSpecified');
+  await scope.save();
+  const after = await store.get(MachineKind, KEY);
+  expect(after?.metadata.labels).toEqual({ team: 'a' });
+  expect(after?.status).toMatchObject({
+    nodeRef: { name: 'web' },
+    conditions: [{ type: 'HostReady', status: 'True' }],
+  });
+});
+
+test('a machine that is gone is told as such', async () => {
+  const { store, machine } = await stored();
+  const scope = new MachineScope(store, machine);
+  await store.delete(MachineKind, KEY);
+  scope.setProviderStatus({ host: 'a' });
+  await expect(scope.save()).rejects.toMatchObject({ message: expect.stringContaining('it is gone') });
+});

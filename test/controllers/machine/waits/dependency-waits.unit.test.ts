@@ -1,0 +1,90 @@
+import { appendFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Waiting } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
+import { type Missing, Terminal, Transient } from '../../../../src/errors.ts';
+import { UNLIMITED } from '../../../../src/intent/policy.ts';
+import type { Libvirt } from '../../../../src/libvirt/libvirt.ts';
+import { capturedLog } from '../../../telemetry/log-lines.ts';
+import { scratchDir } from '../../../terraform/scratch.ts';
+import { key } from '../../world.ts';
+
+const { log } = capturedLog();
+const stop = new AbortController();
+const context = { log, signal: stop.signal };
+const noHosts = () => ({}) as Libvirt;
+const soon = { timeout: 10_000, interval: 20 };
+
+let file: string;
+let appeared: string[];
+let waiting: Waiting;
+
+beforeEach(async () => {
+  file = join(await scratchDir(), 'image.qcow2');
+  appeared = [];
+  waiting = new Waiting({
+    libvirt: noHosts,
+    policy: UNLIMITED,
+    onAppearance: ({ name }) => appeared.push(name),
+  });
+});
+
+afterEach(() => waiting.run(AbortSignal.abort()));
+
+const lacking = (missing: Missing) => () =>
+  Promise.reject(new Terminal({ code: 'ImageNotFound', message: 'there is no image', missing }));
+const lack = (name: string, missing: Missing) => waiting.reconcile(key(name), context, lacking(missing));
+
+it('wakes all that wait for a file when it is there, and nobody before', async () => {
+  expect(await lack('a', { kind: 'file', path: file })).toEqual({});
+  await lack('b', { kind: 'file', path: file });
+  await lack('c', { kind: 'file', path: `${file}.other` });
+  await writeFile(file, 'whole');
+  await vi.waitFor(() => expect(appeared).toEqual(['a', 'b']), soon);
+});
+
+it('waits until a file that is still being copied has ceased to grow', async () => {
+  await lack('a', { kind: 'file', path: file });
+  for (let part = 0; part < 20; part += 1) {
+    await appendFile(file, 'part');
+    await sleep(100);
+    expect(appeared).toEqual([]);
+  }
+  await vi.waitFor(() => expect(appeared).toEqual(['a']), soon);
+  expect((await stat(file)).size).toBe(80);
+});
+
+it('takes a directory for no file', async () => {
+  await mkdir(file);
+  await lack('a', { kind: 'file', path: file });
+  await sleep(1_600);
+  expect(appeared).toEqual([]);
+  await rm(file, { recursive: true });
+  await writeFile(file, '');
+  await vi.waitFor(() => expect(appeared).toEqual(['a']), soon);
+});
+
+it('forgets what lacks something else by now, or nothing', async () => {
+  await lack('a', { kind: 'file', path: file });
+  await lack('b', { kind: 'file', path: file });
+  await lack('c', { kind: 'file', path: file });
+  await lack('a', { kind: 'watched' });
+  await waiting.reconcile(key('b'), context, async () => ({}));
+  await writeFile(file, '');
+  await vi.waitFor(() => expect(appeared).toEqual(['c']), soon);
+});
+
+it('leaves to the watches what is an object, and to the queue what is another failure', async () => {
+  expect(await lack('a', { kind: 'watched' })).toEqual({});
+  const failure = new Transient({ code: 'LibvirtUnreachable', message: 'no answer' });
+  await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
+});
+
+it('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async () => {
+  for (const code of ['PoolNotFound', 'NetworkNotFound'] as const) {
+    const failure = new Terminal({ code, message: 'it is not there' });
+    const result = await waiting.reconcile(key('a'), context, () => Promise.reject(failure));
+    expect(result.requeueAfterMs).toBeGreaterThan(0);
+  }
+});

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import {
+  findOrphans,
+  type Knowledge,
+  type LivingMachine,
+} from '../../../src/controllers/orphans/classify.ts';
+import { imageVolumeName, ownershipMark, volumeName } from '../../../src/intent/names.ts';
+import { parseDomain } from '../../../src/libvirt/domain.ts';
+import type { HostInventory } from '../../../src/libvirt/inventory.ts';
+
+const HERE = '1b9d6bcd-0000-4000-8000-00000000aaaa';
+const THERE = '2b9d6bcd-0000-4000-8000-00000000bbbb';
+const web = { namespace: 'default', name: 'web', uid: '5e6a1f2c-0000-4000-8000-000000000001' };
+const earlier = { ...web, uid: '6f6a1f2c-0000-4000-8000-000000000002' };
+const ROOT = volumeName(web, 'root.qcow2');
+const SEED = volumeName(web, 'seed.iso-a181195e67172622');
+const UUID = '361257ec-14cd-4fbd-ada0-05a4f9ed6ffd';
+
+function domain(description: string, { name = 'default.web', disks = [ROOT] as readonly string[] } = {}) {
+  const devices = disks.map((disk) => `<disk><source file="/pool/${disk}"/></disk>`).join('');
+  return parseDomain(
+    `<domain><name>${name}</name><uuid>${UUID}</uuid><description>${description}</description>` +
+      `<devices>${devices}</devices></domain>`,
+  );
+}
+
+function host(domains: HostInventory['domains'], volumes: readonly string[] = []): HostInventory {
+  const listed = volumes.map((name) => ({ pool: 'default', name, path: `/pool/${name}` }));
+  return { domains, volumes: listed, reservations: [] };
+}
+
+const living: LivingMachine = { ...web, isSettled: true };
+const whole = { domains: new Set([UUID]), volumes: new Set([ROOT, SEED]) };
+const nothing = { domains: new Set<string>(), volumes: new Set<string>() };
+
+async function actions(inventory: HostInventory, known: Partial<Knowledge>): Promise<string[]> {
+  const orphans = await findOrphans(inventory, {
+    installation: HERE,
+    machines: [],
+    states: new Map(),
+    host: nothing,
+    baseOf: async () => undefined,
+    ...known,
+  });
+  return orphans.map(({ kind, action, why }) => `${action} ${kind}: ${why}`);
+}
+
+const stateOf = (known: Knowledge['host']) => new Map([['default/web', known]]);
+
+describe('what a Machine that lives has on its host', () => {
+  const mark = ownershipMark(web, undefined, HERE);
+  const all = host([domain(mark)], [ROOT, SEED]);
+
+  it('is no orphan while its state knows it, and adopted when it does not', async () => {
+    expect(await actions(all, { machines: [living], states: stateOf(whole) })).toEqual([]);
+    const why = 'its Machine lives, and its state does not know it';
+    expect(await actions(all, { machines: [living] })).toEqual([
+      `adopt domain: ${why}`,
+      `adopt volume: ${why}`,
+      `adopt volume: ${why}`,
+    ]);
+    const partly = stateOf({ ...whole, domains: new Set() });
+    expect(await actions(all, { machines: [living], states: partly })).toEqual([`adopt domain: ${why}`]);
+  });
+
+  it('is left to whoever makes or deletes it at the moment, and to a person while its state cannot be read', async () => {
+    expect(await actions(all, { machines: [{ ...living, isSettled: false }] })).toEqual([]);
+    expect(await actions(all, { machines: [living], states: stateOf('corrupt') })).toEqual([]);
+  });
+
+  it('goes only if it is an earlier seed that nobody uses; a disk is kept', async () => {
+    const data = volumeName(web, 'disk-data.qcow2');
+    const old = volumeName(web, 'seed.iso-0000000000000000');
+    const more = host([domain(mark)], [ROOT, SEED, data, old]);
+    expect(await actions(more, { machines: [living], states: stateOf(whole) })).toEqual([
+      'keep volume: its Machine does not name it; what is on it may be wanted',
+      'remove volume: an earlier seed that no domain uses',
+    ]);
+  });
+});
+
+describe('what a Machine that is gone has left', () => {
+  const gone = 'its Machine is gone';
+  const unproven = 'nothing proves that this installation made it';
+
+  it('goes when its mark names this installation, and no other way', async () => {
+    const marked = (installation: string | undefined) =>
+      host([domain(ownershipMark(web, 'prod', installation))], [ROOT]);
+    expect(await actions(marked(HERE), {})).toEqual([`remove domain: ${gone}`, `remove volume: ${gone}`]);
+    expect(await actions(marked(undefined), {})).toEqual([
+      `keep domain: ${unproven}`,
+      `keep volume: ${unproven}`,
+    ]);
+    // A machine of another cluster is nobody's orphan.
+    expect(await actions(marked(THERE), {})).toEqual([]);
+    expect(await actions(marked(THERE), { givesUid: () => true })).toEqual([]);
+  });
+
+  it('goes when its root disk stands on an image that this installation imported, or its uid follows from its name here', async () => {
+    const disks = host([], [ROOT, SEED]);
+    const removed = [`remove volume: ${gone}`, `remove volume: ${gone}`];
+    const baseOf = (installation: string) => ({
+      baseOf: async (_: string, name: string) =>
+        name === ROOT ? `/pool/${imageVolumeName(installation, 'key', 'debian.qcow2')}` : undefined,
+    });
+    expect(await actions(disks, baseOf(HERE))).toEqual(removed);
+    expect(await actions(disks, baseOf(THERE))).toEqual([
+      `keep volume: ${unproven}`,
+      `keep volume: ${unproven}`,
+    ]);
+    const givesUid: Knowledge['givesUid'] = (key, start) => key.name === 'web' && web.uid.startsWith(start);
+    expect(await actions(disks, { givesUid })).toEqual(removed);
+  });
+
+  it('stays while another domain uses a disk of it, or another Machine has its name', async () => {
+    const user = domain('mine', { name: 'mine' });
+    const mark = ownershipMark(web, undefined, HERE);
+    expect(await actions(host([domain(mark), user], [ROOT]), {})).toEqual([
+      'keep domain: domain mine uses a disk of it',
+      'keep volume: domain mine uses a disk of it',
+    ]);
+    const namesake = { machines: [{ ...earlier, isSettled: true }] };
+    expect(await actions(host([domain(mark)]), namesake)).toEqual([
+      'keep domain: of an earlier Machine of that name; another one lives',
+    ]);
+  });
+});
+
+it('a domain without our mark, or with a copied one, is none of ours', async () => {
+  const mark = ownershipMark(web, undefined, HERE);
+  expect(await actions(host([domain('caplv machine'), domain(mark, { name: 'copy' })]), {})).toEqual([]);
+});
+
+describe('an image in no state', () => {
+  const image = imageVolumeName(HERE, 'key', 'debian.qcow2');
+
+  it('goes when nothing stands on it and nobody asks for it', async () => {
+    expect(await actions(host([], [image]), {})).toEqual([
+      'remove image: no disk stands on it, and no Machine asks for it',
+    ]);
+    expect(await actions(host([], [image]), { host: { ...nothing, volumes: new Set([image]) } })).toEqual([]);
+    expect(await actions(host([], [image]), { host: 'corrupt' })).toEqual([]);
+    const user = { ...living, image: { pool: 'default', volume: image } };
+    expect(await actions(host([], [image]), { machines: [user] })).toEqual([
+      expect.stringMatching(/^keep image: Machines stand on it/),
+    ]);
+    const baseOf = async (_: string, name: string) => (name === 'x' ? `/pool/${image}` : undefined);
+    expect(await actions(host([], [image, 'x']), { baseOf })).toEqual(['keep image: disks stand on it']);
+  });
+
+  it('of another installation is not looked at', async () => {
+    expect(await actions(host([], [imageVolumeName(THERE, 'key', 'debian.qcow2')]), {})).toEqual([]);
+  });
+});

@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { connectionFromText, loadConnection } from '../../../src/kube/client/kubeconfig.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'caplv-kubeconfig-'));
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function kubeconfig(name: string, user: unknown, cluster: Record<string, unknown> = {}): string {
+  const path = join(dir, name);
+  const config = {
+    'current-context': 'main',
+    clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443', ...cluster } }],
+    users: [{ name: 'u', user }],
+    contexts: [
+      { name: 'main', context: { cluster: 'c', user: 'u', namespace: 'team' } },
+      { name: 'broken', context: { cluster: 'c', user: 'nobody' } },
+    ],
+  };
+  writeFileSync(path, stringify(config));
+  return path;
+}
+
+describe('authentication', () => {
+  it('reads certificates from data and from files beside the kubeconfig', async () => {
+    writeFileSync(join(dir, 'ca.crt'), 'CA');
+    const user = { 'client-certificate-data': btoa('CERT'), 'client-key-data': btoa('KEY') };
+    const path = kubeconfig('certs', user, { 'certificate-authority': 'ca.crt', 'tls-server-name': 'api' });
+    const connection = await loadConnection({ kubeconfig: path });
+    expect(connection.server.href).toBe('https://10.0.0.1:6443/');
+    expect(connection.namespace).toBe('team');
+    const { ca, cert, key, servername } = await connection.requestOptions();
+    expect([ca, cert, key].map(String)).toEqual(['CA', 'CERT', 'KEY']);
+    expect(servername).toBe('api');
+  });
+
+  it('reads tokens, also from files', async () => {
+    writeFileSync(join(dir, 'token'), 'from-file\n');
+    for (const [user, token] of [
+      [{ token: 'plain' }, 'plain'],
+      [{ tokenFile: 'token' }, 'from-file'],
+    ] as const) {
+      const connection = await loadConnection({ kubeconfig: kubeconfig('token-user', user) });
+      expect((await connection.requestOptions()).headers).toEqual({ Authorization: `Bearer ${token}` });
+    }
+  });
+
+  it('runs a credential program again only when its credential expires', async () => {
+    const program = join(dir, 'credential');
+    // Counts its calls; the first credential is expired already, the second is not.
+    writeFileSync(
+      program,
+      `#!/bin/sh
+echo x >>${dir}/calls
+n=$(wc -l <${dir}/calls)
+[ $n = 1 ] && t=2020-01-01T00:00:00Z || t=2120-01-01T00:00:00Z
+echo "{\\"status\\": {\\"token\\": \\"t$n\\", \\"expirationTimestamp\\": \\"$t\\"}}"`,
+      { mode: 0o700 },
+    );
+    const connection = await loadConnection({
+      kubeconfig: kubeconfig('exec', { exec: { command: program } }),
+    });
+    for (const token of ['t2', 't2']) {
+      expect((await connection.requestOptions()).headers).toEqual({ Authorization: `Bearer ${token}` });
+    }
+  });
+
+  it('says which credential program failed, without its output', async () => {
+    const program = join(dir, 'failing');
+    writeFileSync(program, '#!/bin/sh\necho secret-token; exit 3', { mode: 0o700 });
+    const exec = { command: program, installHint: 'Install it with apt.' };
+    const connection = await loadConnection({ kubeconfig: kubeconfig('failing-exec', { exec }) });
+    await expect(connection.requestOptions()).rejects.toThrow(
+      `credential program ${program} failed (3). Install it with apt.`,
+    );
+    await expect(connection.requestOptions()).rejects.not.toThrow('secret-token');
+  });
+
+  it('leaves proxies to client-node', async () => {
+    const path = kubeconfig('proxy', { token: 'x' }, { 'proxy-url': 'http://127.0.0.1:3128' });
+    const connection = await loadConnection({ kubeconfig: path });
+    const { agent } = await connection.requestOptions();
+    expect(agent?.constructor.name).toBe('HttpsProxyAgent');
+  });
+});
+
+describe('choice', () => {
+  it('joins the files of KUBECONFIG', async () => {
+    const first = join(dir, 'first');
+    writeFileSync(first, stringify({ 'current-context': 'main', contexts: [] }));
+    vi.stubEnv('KUBECONFIG', `${first}:${kubeconfig('second', { token: 'x' })}`);
+    expect((await loadConnection()).namespace).toBe('team');
+    vi.unstubAllEnvs();
+  });
+
+  it('says what is missing', async () => {
+    const path = kubeconfig('missing', { token: 'x' });
+    await expect(loadConnection({ kubeconfig: path, context: 'other' })).rejects.toThrow(
+      `${path}: no context named other; there are: main, broken`,
+    );
+    await expect(loadConnection({ kubeconfig: path, context: 'broken' })).rejects.toThrow(
+      `${path}: no user named nobody; there are: u`,
+    );
+  });
+});
+
+describe('the text of a kubeconfig, as a Secret holds it', () => {
+  const read = (path: string) => readFileSync(path, 'utf8');
+
+  it('is a connection', () => {
+    const connection = connectionFromText(read(kubeconfig('text', { token: 'x' })), 'Secret a/b');
+    expect(connection.namespace).toBe('team');
+  });
+
+  it('may not make us run programs or read files', () => {
+    const text = read(kubeconfig('evil', { exec: { command: '/bin/evil' }, tokenFile: '/etc/shadow' }));
+    expect(() => connectionFromText(text, 'Secret a/b')).toThrow(
+      'Secret a/b: a kubeconfig must hold its credentials itself, without tokenFile, exec',
+    );
+  });
+});

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { ObjectCache } from '../../../src/kube/runtime/cache.ts';
+import { type Widget, widget } from '../widget.ts';
+
+function filledCache(): ObjectCache<Widget> {
+  const cache = new ObjectCache<Widget>({ color: ({ spec }) => (spec.color ? [spec.color] : []) });
+  cache.set(widget('a', { color: 'red' }));
+  cache.set(widget('b', { color: 'red' }));
+  cache.set(widget('c'));
+  return cache;
+}
+
+const names = (widgets: readonly Widget[]) => widgets.map(({ metadata }) => metadata.name);
+
+it('finds by key, namespace and index', () => {
+  const cache = filledCache();
+  expect(cache.get({ namespace: 'default', name: 'a' })?.spec).toEqual({ color: 'red' });
+  expect(names(cache.list('default'))).toEqual(['a', 'b', 'c']);
+  expect(cache.list('other')).toEqual([]);
+  expect(names(cache.byIndex('color', 'red'))).toEqual(['a', 'b']);
+  expect(() => cache.byIndex('colour', 'red')).toThrow('no index named colour; there are: color');
+});
+
+it('keeps indexes true when objects change or go', () => {
+  const cache = filledCache();
+  expect(cache.set(widget('a', { color: 'blue' }))?.spec.color).toBe('red');
+  cache.delete(widget('b'));
+  expect(cache.byIndex('color', 'red')).toEqual([]);
+  expect(names(cache.byIndex('color', 'blue'))).toEqual(['a']);
+});
+
+it('does not let a controller change what the others see', () => {
+  const object = filledCache().get({ namespace: 'default', name: 'a' }) as Widget;
+  expect(() => {
+    object.spec.color = 'blue';
+  }).toThrow(TypeError);
+});

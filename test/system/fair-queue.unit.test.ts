@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { FairQueue } from '../../src/system/fair-queue.ts';
+
+function filled(): FairQueue<string> {
+  const queue = new FairQueue<string>();
+  for (const item of ['a1', 'a2', 'a3', 'b1']) queue.add(item, item.charAt(0));
+  return queue;
+}
+
+it('a long flow delays another by one item, not by its length', () => {
+  const queue = filled();
+  expect([queue.take(), queue.take(), queue.take(), queue.take(), queue.take()]).toEqual([
+    'a1',
+    'b1',
+    'a2',
+    'a3',
+    undefined,
+  ]);
+});
+
+it('what may not go yet holds up its own flow only, and keeps its turn', () => {
+  const queue = filled();
+  expect(queue.take((item) => item !== 'a1')).toBe('b1');
+  expect(queue.take((item) => item !== 'a1')).toBeUndefined();
+  expect(queue.take()).toBe('a1');
+});

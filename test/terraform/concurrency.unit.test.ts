@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest';
+import { RunSlots } from '../../src/terraform/concurrency.ts';
+
+/** Runs that end when they are told to; `begun` in the order in which they got their slot. */
+function runsOf(slots: RunSlots) {
+  const begun: string[] = [];
+  const ends = new Map<string, () => void>();
+  const start = (name: string, key: string, verb = 'apply') => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    ends.set(name, resolve);
+    return slots.within(key, verb, () => {
+      begun.push(name);
+      return promise;
+    });
+  };
+  const end = (name: string) => ends.get(name)?.();
+  return { begun, start, end };
+}
+
+/** After all that is ready to go on has gone on. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+it('not more processes than the machine can take, and not more on one host', async () => {
+  const { begun, start, end } = runsOf(new RunSlots({ total: 3, perKey: 2 }));
+  for (const name of ['a1', 'a2', 'a3']) void start(name, 'a');
+  void start('b1', 'b');
+  void start('b2', 'b');
+  await settled();
+  expect(begun).toEqual(['a1', 'a2', 'b1']);
+  end('b1');
+  await settled();
+  expect(begun.slice(3)).toEqual(['b2']);
+  end('a1');
+  await settled();
+  expect(begun.slice(4)).toEqual(['a3']);
+});
+
+it('a deletion does not wait for all creations that came before it', async () => {
+  const { begun, start, end } = runsOf(new RunSlots({ total: 1, perKey: 1 }));
+  for (const name of ['c1', 'c2', 'c3', 'c4']) void start(name, 'a');
+  void start('d1', 'a', 'destroy');
+  for (const name of ['c1', 'c2', 'd1', 'c3']) {
+    await settled();
+    end(name);
+  }
+  await settled();
+  expect(begun.indexOf('d1')).toBeLessThan(begun.indexOf('c3'));
+});
+
+it('a run that fails gives its slot back', async () => {
+  const slots = new RunSlots({ total: 1, perKey: 1 });
+  await expect(slots.within('a', 'apply', () => Promise.reject(new Error('failed')))).rejects.toThrow(
+    'failed',
+  );
+  expect(await slots.within('a', 'apply', async () => 'next')).toBe('next');
+});
