@@ -3,7 +3,7 @@
 import type { MachineIntent } from '../../stacks/intent.ts';
 import { Transient } from '../errors.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
-import type { ResourceChange } from '../terraform/format/plan.ts';
+import type { ResourceChange } from '../terraform/format/resource-change.ts';
 import { clearLeftovers, releaseAddresses } from './host/cleanup.ts';
 import { ownDomain, shutDown, stopGuest } from './host/guest.ts';
 import { notOwned } from './host/leftovers.ts';

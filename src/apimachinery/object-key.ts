@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectKey, ResourceKind } from '../store/store.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from './object.ts';
 
 /** Where an object lives. `namespace` is empty for kinds without namespaces. */
 export function keyOf(object: Pick<KubeObject, 'metadata'>): ObjectKey {

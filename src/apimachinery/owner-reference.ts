@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectKey, OwnerReference, ResourceKind } from '../store/store.ts';
+import type { KubeObject, ObjectKey, OwnerReference, ResourceKind } from './object.ts';
 import { apiVersionOf } from './object-key.ts';
 
 /** The reference that makes `owner` the one controller of an object: with it the object is deleted, too. */

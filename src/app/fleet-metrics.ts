@@ -4,6 +4,7 @@
  */
 
 import type { Machine } from '../api/kinds/machine.ts';
+import { findCondition } from '../apimachinery/conditions.ts';
 import type { HostWatches } from '../controllers/shared/host-watches.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { RunSlots } from '../terraform/concurrency.ts';
@@ -95,7 +96,7 @@ export function terraformRuns(metrics: Metrics): (run: EndedRun) => void {
 }
 
 function readiness({ status }: Machine): string {
-  const condition = status?.conditions?.find(({ type }) => type === 'Ready');
+  const condition = findCondition({ status }, 'Ready');
   return condition ? `${condition.status} ${condition.reason}` : 'Unknown';
 }
 

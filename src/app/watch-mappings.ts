@@ -6,12 +6,13 @@ import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import type { MachineHealthCheck } from '../api/kinds/machine-health-check.ts';
 import { selects } from '../api/kinds/machine-template.ts';
 import { FINALIZER } from '../api/schema/group.ts';
+import { isConditionTrue } from '../apimachinery/conditions.ts';
+import type { KubeObject, ObjectKey } from '../apimachinery/object.ts';
 import { keyOf } from '../apimachinery/object-key.ts';
 import { isControlledBy } from '../apimachinery/owner-reference.ts';
 import type { WorkloadNode } from '../controllers/node/controller.ts';
 import { providerID } from '../intent/names.ts';
 import type { Change, Informer } from '../kube/runtime/informer.ts';
-import type { KubeObject, ObjectKey } from '../store/store.ts';
 
 /** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
 export const MACHINE_INDEXES = {
@@ -68,8 +69,7 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
 
 /** True for what is asked of a Cluster, and when its hosts have become ready: its Machines may wait for that. */
 export function isClusterNews(change: Change<Cluster>): boolean {
-  const isReady = (cluster: Cluster | undefined) =>
-    cluster?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  const isReady = (cluster: Cluster | undefined) => isConditionTrue(cluster, 'Ready');
   return isAsked(change) || (isReady(change.object) && !isReady(change.before));
 }
 

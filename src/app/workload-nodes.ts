@@ -6,13 +6,13 @@
 
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import { SecretKind, secretValue } from '../api/kinds/secret.ts';
+import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import type { WorkloadNode, WorkloadNodes } from '../controllers/node/controller.ts';
 import { Transient } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 import { type Change, Informer } from '../kube/runtime/informer.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
-import type { KubeObject, ResourceKind } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 

@@ -1,8 +1,7 @@
 /** Commands on objects: what is there, make it, show it, delete it. */
 
 import type { Command } from 'commander';
-import { command, type Finish } from './command-group.ts';
-import { filenames, flag, kubeconfig, output } from './options.ts';
+import { command, type Finish, filenames, flag, kubeconfig, output } from './options.ts';
 
 /** Written out: the schemas of the kinds are not loaded for help. */
 const KIND_NAMES =

@@ -1,8 +1,7 @@
 /** Commands that make or check an installation: the controllers, what they need, and the way in for stacks that cdktf deploys. */
 
 import type { Command } from 'commander';
-import { command, type Finish } from './command-group.ts';
-import { filenames, flag, output } from './options.ts';
+import { command, type Finish, filenames, flag, output } from './options.ts';
 
 export function addServiceCommands(program: Command, finish: Finish): void {
   program

@@ -1,8 +1,7 @@
 /** Commands on Terraform states: what is in none, a state as plain Terraform, the state of a machine or host. */
 
 import type { Command } from 'commander';
-import { command, type Finish } from './command-group.ts';
-import { flag, kubeconfig, output } from './options.ts';
+import { command, type Finish, flag, kubeconfig, output } from './options.ts';
 
 export function addStateCommands(program: Command, finish: Finish): void {
   command(

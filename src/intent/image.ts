@@ -7,10 +7,9 @@ import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
-import { allowedFetch } from './allowed-fetch.ts';
+import { allowedFetch, isBusy, retryAfterMs } from './allowed-fetch.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
-import { isBusy, retryAfterMs } from './retry-after.ts';
 
 /** An `imageURI`, read. */
 export type ImageURI =

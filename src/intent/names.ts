@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { ObjectKey } from '../store/store.ts';
+import type { ObjectKey } from '../apimachinery/object.ts';
 
 /** Identity of a machine: enough to find all that is its own on a host. */
 export interface MachineIdentity extends ObjectKey {

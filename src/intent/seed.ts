@@ -9,10 +9,9 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
 import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
-import { allowedFetch } from './allowed-fetch.ts';
+import { allowedFetch, isBusy, retryAfterMs } from './allowed-fetch.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
-import { isBusy, retryAfterMs } from './retry-after.ts';
 import { renderUserData, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */

@@ -1,10 +1,10 @@
 import { type DomainAddress, parseAddresses } from './addresses.ts';
-import { detached } from './detached.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import type { Definitions } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
+import { detached } from './xml.ts';
 
 export interface DomainId {
   readonly uuid: string;

@@ -1,6 +1,5 @@
 import type { DomainAddress } from './addresses.ts';
-import { detached } from './detached.ts';
-import { XmlElement } from './xml.ts';
+import { detached, XmlElement } from './xml.ts';
 
 /** libvirt's virDomainState, by virsh's words. */
 export type DomainState =

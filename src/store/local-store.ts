@@ -7,22 +7,12 @@ import { EventEmitter, on } from 'node:events';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
 import { CaplvError, Transient } from '../errors.ts';
 import { Lock } from '../system/file-lock.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId, notWritable } from './installation.ts';
-import type {
-  ApplyOptions,
-  KubeObject,
-  ListOptions,
-  ObjectKey,
-  ObjectMeta,
-  ResourceKind,
-  StatusOptions,
-  Store,
-  WatchEvent,
-  WriteOptions,
-} from './store.ts';
+import type { ApplyOptions, ListOptions, StatusOptions, Store, WatchEvent, WriteOptions } from './store.ts';
 import { applyFields, applyStatusFields, replaceFields, type StoredObject } from './stored-object.ts';
 
 export class LocalStore implements Store {

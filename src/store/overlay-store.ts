@@ -1,7 +1,8 @@
 /** A store as it would be once some objects were applied, for looking ahead. Read-only. */
 
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
-import type { KubeObject, ListOptions, ObjectKey, ResourceKind, Store, WatchEvent } from './store.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../apimachinery/object.ts';
+import type { ListOptions, Store, WatchEvent } from './store.ts';
 
 /** What an overlay lies on. */
 export interface OverlayBase extends Store {

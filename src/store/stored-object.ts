@@ -4,7 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { KubeObject, ObjectMeta } from './store.ts';
+import type { KubeObject, ObjectMeta } from '../apimachinery/object.ts';
 
 type Tree = Record<string, unknown>;
 

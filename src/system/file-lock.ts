@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LockHolder, StateLocked } from '../terraform/format/lock-info.ts';
+import { type LockHolder, StateLocked } from './lock-holder.ts';
 import {
   type HostedProcess,
   identify,

@@ -1,7 +1,8 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makePrivateDir } from '../system/private-files.ts';
 import type { ProviderHost } from './provider/process.ts';
-import { makePrivateDir, paths, type Workspace } from './workspace.ts';
+import { paths, type Workspace } from './workspace.ts';
 
 /**
  * Does the workspace need a `terraform init` before it can be used? A warm provider needs none by itself; a backend

@@ -1,6 +1,6 @@
-import type { LockHolder } from './format/lock-info.ts';
+import type { LockHolder } from '../system/lock-holder.ts';
 import type { Diagnostic, Message } from './format/messages.ts';
-import type { ChangeAction } from './format/plan.ts';
+import type { ChangeAction } from './format/resource-change.ts';
 
 /** Progress of a run, for whoever watches. Holds no values of attributes. */
 export type RunEvent =

@@ -1,20 +1,22 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LOCK_TIMEOUT_MS, Lock } from '../system/file-lock.ts';
+import { makePrivateDir, readIfThere } from '../system/private-files.ts';
 import { traced } from '../telemetry/spans.ts';
 import type { RunSlots } from './concurrency.ts';
 import { type ApplyResult, applyResultFrom } from './format/apply-result.ts';
 import { type Explanation, explanationsFrom } from './format/explanation.ts';
 import { type Plan, planFrom } from './format/plan.ts';
 import { type PlannedValues, plannedValuesFrom } from './format/planned-values.ts';
-import { parseState, readStateFile, type State } from './format/state.ts';
+import { parseState, type State } from './format/state.ts';
 import { requireImport, type TerraformBinary } from './install/terraform.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
 import type { ProviderHosts } from './provider/pool.ts';
 import type { RunEvent } from './run-events.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { isStateMismatch, TerraformError } from './terraform-error.ts';
-import { makePrivateDir, paths, readIfThere, type Workspace, writeConfig } from './workspace.ts';
+import { paths, type Workspace, writeConfig } from './workspace.ts';
+import { readStateFile } from './workspace-state.ts';
 
 export interface TerraformOptions extends RunnerOptions {
   /** Attributes that are secret although the provider's schema does not say so: `<type>.<attribute>`. */

@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { outOfResources, Terminal } from '../errors.ts';
+import { readIfThere } from '../system/private-files.ts';
 import type { StateHistory } from './state-history.ts';
 
 /** Where one stack lives: its configuration, its runs and, without a backend, its state. */
@@ -40,27 +40,6 @@ export const paths = {
 };
 
 /**
- * Makes a directory that only we can read.
- * @throws Terminal StateDirNotWritable
- */
-export async function makePrivateDir(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await chmod(dir, 0o700);
-  } catch (cause) {
-    throw (
-      outOfResources(cause) ??
-      new Terminal({
-        code: 'StateDirNotWritable',
-        message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
-        fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',
-        cause,
-      })
-    );
-  }
-}
-
-/**
  * Removes a workspace of which the caller has the lock, which ends with it. Whoever waits for that lock may have it, or have
  * begun to make the directory anew, before this returns: of theirs nothing is touched, but for the draft of a lock, which they write again.
  */
@@ -94,13 +73,4 @@ export async function writeConfig(workspace: Workspace, config: object): Promise
 async function removeOtherConfigs(dir: string): Promise<void> {
   const stale = (await readdir(dir)).filter((name) => /\.(tf|tofu)(\.json)?$/.test(name) && name !== CONFIG);
   await Promise.all(stale.map((name) => unlink(join(dir, name))));
-}
-
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vite
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../src/api/kinds/machine-set.ts';
-import type { KubeObject, ResourceKind } from '../../src/store/store.ts';
+import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import { TcpProxy } from '../kube/tcp-proxy.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { KeptController } from './kept-controller.ts';

@@ -1,8 +1,8 @@
 /** What the Machine controller does, without any machine: holds the object, says that it is ready, and lets it go. */
 
 import { MachineKind } from '../../src/api/kinds/machine.ts';
-import { setCondition } from '../../src/api/schema/condition.ts';
 import { FINALIZER } from '../../src/api/schema/group.ts';
+import { setCondition } from '../../src/apimachinery/conditions.ts';
 import type { Reconcile } from '../../src/kube/runtime/controller.ts';
 import type { Store } from '../../src/store/store.ts';
 

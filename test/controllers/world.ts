@@ -4,13 +4,14 @@ import { admit } from '../../src/api/kinds/admission.ts';
 import { type Machine, MachineKind, type MachineStatus } from '../../src/api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../../src/api/kinds/machine-set.ts';
-import { setCondition } from '../../src/api/schema/condition.ts';
 import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
+import { setCondition } from '../../src/apimachinery/conditions.ts';
+import type { ObjectKey, ObjectMeta, ResourceKind } from '../../src/apimachinery/object.ts';
 import { MachineDeploymentController } from '../../src/controllers/machine-deployment/controller.ts';
 import { MachineSetController } from '../../src/controllers/machine-set/controller.ts';
 import { Transient } from '../../src/errors.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
-import type { ObjectKey, ObjectMeta, ResourceKind, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { scratchDir } from '../terraform/scratch.ts';
 
 export const NAMESPACE = 'default';

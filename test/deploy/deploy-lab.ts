@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import type { KubeObject } from '../../src/store/store.ts';
+import type { KubeObject } from '../../src/apimachinery/object.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../src/store/store.ts';
+import type { KubeObject } from '../../src/apimachinery/object.ts';
 
 export const DEPLOY = join(import.meta.dirname, '../../deploy');
 

@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../src/store/store.ts';
+import type { KubeObject } from '../../src/apimachinery/object.ts';
 import type { Question } from './authorization-log.ts';
 
 /** A Role (with a namespace) or a ClusterRole. */

@@ -1,7 +1,8 @@
 /** caplv and what it started are killed at each step of a machine's life, without a cluster. */
 
 import { describe, expect, test } from 'vitest';
-import { parseState, readStateFile } from '../../src/terraform/format/state.ts';
+import { parseState } from '../../src/terraform/format/state.ts';
+import { readStateFile } from '../../src/terraform/workspace-state.ts';
 import type { CaplvOptions, CaplvResult } from '../e2e/caplv.ts';
 import { machine, manifest } from '../e2e/manifests.ts';
 import { useStandalone } from '../e2e/standalone.ts';

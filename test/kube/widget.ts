@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import type { Client } from '../../src/kube/client/client.ts';
-import type { KubeObject, ResourceKind } from '../../src/store/store.ts';
 
 /** A kind of our own, small enough to see through. */
 export interface Widget extends KubeObject {

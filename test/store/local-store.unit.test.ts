@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
-import type { KubeObject, ResourceKind } from '../../src/store/store.ts';
 
 interface Note extends KubeObject {
   spec?: { text?: string; list?: number[]; nested?: Record<string, string> };

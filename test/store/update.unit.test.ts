@@ -1,8 +1,8 @@
 /** Store.create and Store.update of the local store: what an API server does with POST and PUT. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
-import type { KubeObject, ResourceKind } from '../../src/store/store.ts';
 import { scratchDir } from '../terraform/scratch.ts';
 
 interface Thing extends KubeObject {

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Lock } from '../../src/system/file-lock.ts';
-import type { LockHolder } from '../../src/terraform/format/lock-info.ts';
+import type { LockHolder } from '../../src/system/lock-holder.ts';
 import { removeWorkspace } from '../../src/terraform/workspace.ts';
 import { scratchDir } from '../terraform/scratch.ts';
 

@@ -2,10 +2,11 @@
 
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makePrivateDir } from '../../system/private-files.ts';
 import type { Explanation } from '../../terraform/format/explanation.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
-import { makePrivateDir, paths, type Workspace } from '../../terraform/workspace.ts';
+import { paths, type Workspace } from '../../terraform/workspace.ts';
 import type { ActuatorOptions } from '../options.ts';
 import { unfinishedVerb } from '../state/machine-journal.ts';
 import type { Recovered } from '../state/recover-machine.ts';

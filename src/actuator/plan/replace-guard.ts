@@ -7,7 +7,8 @@
 
 import { Terminal } from '../../errors.ts';
 import type { Explanation } from '../../terraform/format/explanation.ts';
-import type { Plan, ResourceChange } from '../../terraform/format/plan.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import type { PlanPreview } from './preview.ts';
 
 const PROTECTED = new Set(['libvirt_domain', 'libvirt_volume', 'libvirt_network', 'libvirt_pool']);

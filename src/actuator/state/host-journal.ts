@@ -11,7 +11,8 @@ import {
 } from '../../../stacks/import-stack.ts';
 import type { HostIntent } from '../../../stacks/intent.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
-import type { Plan, ResourceChange } from '../../terraform/format/plan.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import type { StackHome } from './state-home.ts';
 
 const NOTE = 'making';

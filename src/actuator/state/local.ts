@@ -3,10 +3,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { shortHash } from '../../intent/names.ts';
-import type { ObjectKey } from '../../store/store.ts';
+import { readIfThere } from '../../system/private-files.ts';
 import { FileHistory, KEPT_SERIALS, type StateHistory } from '../../terraform/state-history.ts';
-import { readIfThere, removeWorkspace } from '../../terraform/workspace.ts';
+import { removeWorkspace } from '../../terraform/workspace.ts';
 import type { MachineState, Notes, StackHome, Workspaces } from './state-home.ts';
 
 const STATE = 'terraform.tfstate';

@@ -3,9 +3,9 @@
 import { gzipSync } from 'node:zlib';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
+import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
-import type { ObjectKey, ObjectMeta } from '../../store/store.ts';
 import { parseState } from '../../terraform/format/state.ts';
 import { type KeptState, keptName, latestFirst, type StateHistory } from '../../terraform/state-history.ts';
 import { PART_BYTES, remove, unzipped } from './state-secret.ts';

@@ -7,14 +7,15 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
 import { isPodGone, type PodIdentity } from '../../kube/client/pod.ts';
-import type { ObjectKey } from '../../store/store.ts';
 import { LOCK_TIMEOUT_MS } from '../../system/file-lock.ts';
+import type { LockHolder } from '../../system/lock-holder.ts';
 import { identify } from '../../system/process-identity.ts';
-import { holderFromLockInfo, type LockHolder, stateLocked } from '../../terraform/format/lock-info.ts';
+import { holderFromLockInfo, stateLocked } from '../../terraform/format/lock-info.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { BackendIntent } from '../../../stacks/intent.ts';
-import type { ObjectKey } from '../../store/store.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { StateHistory } from '../../terraform/state-history.ts';
 import type { Workspace } from '../../terraform/workspace.ts';
 import type { LockWait } from './stale-leases.ts';

@@ -3,10 +3,10 @@
 import { gunzipSync } from 'node:zlib';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
-import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../store/store.ts';
 import { StateCorrupt } from '../../terraform/format/state.ts';
 import type { Notes } from './state-home.ts';
 

@@ -1,7 +1,7 @@
 /** What an API server does with our CRDs before it stores an object; for stores that have no API server. */
 
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
-import type { KubeObject } from '../../store/store.ts';
 import { canonicalApiVersion } from '../schema/group.ts';
 import { fieldProblems, formatPath, formatProblem } from '../schema/problem.ts';
 import { ACCEPTED_KINDS, findKind } from './registry.ts';

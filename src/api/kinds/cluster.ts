@@ -1,7 +1,7 @@
 /** Cluster: machines that belong together, the hosts they run on and the networks their pods and services use. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { ConditionsSchema } from '../schema/condition.ts';
 import { cidr, DNS_SUBDOMAIN, text, timestamp } from '../schema/field.ts';
 import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';

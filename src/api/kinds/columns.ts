@@ -1,6 +1,6 @@
 /** Reads the cells of a table out of objects, by the same JSON paths that the CRDs give to kubectl. */
 
-import type { KubeObject } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Column } from './kind.ts';
 
 /** One step of a path: `.name`, `[0]` or `[?(@.type=="Ready")]`. */

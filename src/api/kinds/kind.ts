@@ -1,7 +1,7 @@
 /** A kind as all parts see it: the store by group and plural, the loader by schema, the CRD and the tables by columns. */
 
 import type { z } from 'zod';
-import type { KubeObject, ResourceKind } from '../../store/store.ts';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import type { KindNames } from './names.ts';
 
 export interface ApiKind<T extends KubeObject = KubeObject> extends ResourceKind<T>, KindNames {

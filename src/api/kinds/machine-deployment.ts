@@ -1,7 +1,7 @@
 /** MachineDeployment: like machines, replaced by new ones step by step when their template changes. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { ConditionsSchema } from '../schema/condition.ts';
 import { countOrPercent } from '../schema/count-or-percent.ts';
 import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';

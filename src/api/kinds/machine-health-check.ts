@@ -1,7 +1,7 @@
 /** MachineHealthCheck: which machines are to be watched, what makes one unhealthy, and when it is replaced. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { ConditionsSchema } from '../schema/condition.ts';
 import { countOrPercent } from '../schema/count-or-percent.ts';
 import { dnsLabel, duration, timestamp } from '../schema/field.ts';

@@ -1,7 +1,7 @@
 /** MachineSet: keeps a number of like machines in being. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { ConditionsSchema } from '../schema/condition.ts';
 import { API_VERSION, GROUP, VERSION } from '../schema/group.ts';
 import { objectMetadata } from '../schema/metadata.ts';

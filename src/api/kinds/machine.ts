@@ -1,7 +1,7 @@
 /** Machine: one virtual machine that is, or becomes, a node. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { ConditionsSchema } from '../schema/condition.ts';
 import { timestamp } from '../schema/field.ts';
 import { API_VERSION, CLUSTER_NAME_LABELS } from '../schema/group.ts';
@@ -147,7 +147,7 @@ export const MachineSchema = z
 const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
 
 export const MachineKind: ApiKind<Machine> = {
-  ...MACHINE,
+  ...(MACHINE as typeof MACHINE & ResourceKind<Machine>),
   schema: MachineSchema,
   columns: [
     {

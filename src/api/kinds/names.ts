@@ -1,8 +1,7 @@
 /** How kinds are called. Apart from their schemas, of which not everybody who names a kind has need: they take 30 ms to load. */
 
-import type { ResourceKind } from '../../store/store.ts';
+import type { ResourceKind } from '../../apimachinery/object.ts';
 import { GROUP, VERSION } from '../schema/group.ts';
-import type { Machine } from './machine.ts';
 
 /** Names of a kind in commands. */
 export interface KindNames {
@@ -12,7 +11,7 @@ export interface KindNames {
   readonly shortNames: readonly string[];
 }
 
-export const MACHINE: ResourceKind<Machine> & KindNames = {
+export const MACHINE: ResourceKind & KindNames = {
   group: GROUP,
   version: VERSION,
   kind: 'Machine',

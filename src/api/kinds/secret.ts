@@ -1,7 +1,7 @@
 /** Secret of the core group: bootstrap data and kubeconfigs. Kubernetes' own kind, so no CRD of ours. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../store/store.ts';
+import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { secretText } from '../schema/field.ts';
 import { objectMetadata } from '../schema/metadata.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';

@@ -4,7 +4,7 @@ import type { Machine } from '../kinds/machine.ts';
 import { formatPath } from '../schema/problem.ts';
 import { findProviderSpec } from '../schema/provider-spec.ts';
 import type { ManifestProblem } from './error.ts';
-import type { Manifest } from './parse.ts';
+import type { Manifest } from './manifest.ts';
 
 /** Two objects of one kind, namespace and name; one fixed MAC address in two machines. */
 export function manifestConflicts(manifests: readonly Manifest[]): ManifestProblem[] {

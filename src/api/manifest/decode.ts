@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import type { KubeObject } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import type { ApiKind } from '../kinds/kind.ts';
 import { ACCEPTED_KINDS, findKind, KINDS } from '../kinds/registry.ts';
 import { canonicalApiVersion } from '../schema/group.ts';

@@ -4,9 +4,9 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ManifestError, type ManifestProblem } from './error.ts';
+import type { Manifest } from './manifest.ts';
 import {
   MAX_MANIFEST_BYTES,
-  type Manifest,
   type ManifestOptions,
   type ManifestText,
   parseManifestTexts,

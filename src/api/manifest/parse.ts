@@ -1,10 +1,10 @@
 /** Manifests: what people write, checked as a whole before anything runs. Files are read in manifest-files.ts. */
 
-import type { KubeObject } from '../../store/store.ts';
 import { formatPath } from '../schema/problem.ts';
 import { manifestConflicts } from './conflicts.ts';
 import { readObject } from './decode.ts';
 import { ManifestError, type ManifestProblem } from './error.ts';
+import type { Manifest } from './manifest.ts';
 import type { Environment } from './substitution.ts';
 import { parseYaml, type YamlDocument } from './yaml.ts';
 
@@ -18,16 +18,6 @@ export interface ManifestText {
   readonly text: string;
   /** What relative file names in it are relative to; the manifest's own directory. */
   readonly directory: string;
-}
-
-/** An object of a manifest, checked, in the shape its author chose. */
-export interface Manifest<T extends KubeObject = KubeObject> {
-  readonly object: T;
-  readonly source: string;
-  /** Line on which the object begins, from 1. */
-  readonly line: number;
-  /** Line of a field, for messages about the object later on. */
-  lineOf(path: readonly PropertyKey[]): number;
 }
 
 export interface ManifestOptions {

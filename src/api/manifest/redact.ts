@@ -1,6 +1,6 @@
 /** Hides secrets in objects that are shown. Which fields are secret is said where they are declared. */
 
-import type { KubeObject } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { findKind } from '../kinds/registry.ts';
 import { fieldMeta, mapFields } from '../schema/schema-walk.ts';
 

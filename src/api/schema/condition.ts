@@ -14,23 +14,7 @@ export const ConditionSchema = z
   })
   .meta({ 'x-kubernetes-map-type': 'atomic' });
 
-export type Condition = z.output<typeof ConditionSchema>;
-
 export const ConditionsSchema = z
   .array(ConditionSchema)
   .max(32)
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
-
-/**
- * `conditions` with `next` in it, sorted by type. Keeps lastTransitionTime while the status stays; `now` is RFC 3339.
- */
-export function setCondition(
-  conditions: readonly Condition[] | undefined,
-  next: Omit<Condition, 'lastTransitionTime'>,
-  now: string,
-): Condition[] {
-  const before = conditions?.find(({ type }) => type === next.type);
-  const lastTransitionTime = before?.status === next.status ? before.lastTransitionTime : now;
-  const others = (conditions ?? []).filter(({ type }) => type !== next.type);
-  return [...others, { ...next, lastTransitionTime }].sort((a, b) => (a.type < b.type ? -1 : 1));
-}

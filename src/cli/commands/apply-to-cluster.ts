@@ -1,15 +1,15 @@
 /** `caplv apply --kubeconfig`: manifests into a cluster, whose controller makes them true. */
 
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { Condition } from '../../api/schema/condition.ts';
 import { API_VERSION } from '../../api/schema/group.ts';
+import type { Condition } from '../../apimachinery/conditions.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
-import type { KubeObject } from '../../store/store.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
 import { type ClusterContext, withCluster } from '../session/cluster-session.ts';
+import { type ApplyFlags, inOrder, keyOf, kindOf, storeManifest, waitOf } from '../session/manifests.ts';
 import { awaitObject } from '../session/watch-until.ts';
-import { type ApplyFlags, inOrder, keyOf, kindOf, storeManifest, waitOf } from './apply.ts';
 
 /** What the status of each of our kinds has. */
 interface Status {

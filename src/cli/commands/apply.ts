@@ -1,29 +1,25 @@
 /** `caplv apply`: manifests into the store, then every object made true. */
 
-import type { ApiKind } from '../../api/kinds/kind.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
-import { findKind, KINDS } from '../../api/kinds/registry.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { Manifest } from '../../api/manifest/parse.ts';
-import { Terminal } from '../../errors.ts';
-import type { KubeObject, ObjectKey, Store } from '../../store/store.ts';
-import { parseDuration } from '../../system/duration.ts';
+import type { Manifest } from '../../api/manifest/manifest.ts';
+import { isConditionTrue } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
-import type { Terminal as Output } from '../output/streams.ts';
-import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
+import { isForCluster } from '../session/cluster-session.ts';
 import { type Context, withContext } from '../session/local-session.ts';
+import {
+  type ApplyFlags,
+  DEFAULT_WAIT_MS,
+  inOrder,
+  keyOf,
+  kindOf,
+  storeManifest,
+  waitOf,
+} from '../session/manifests.ts';
 import { converge } from '../session/reconcile-until.ts';
 
-export interface ApplyFlags extends ClusterFlags {
-  readonly filename: readonly string[];
-  /** `true`: the flag without a duration. */
-  readonly wait?: string | true;
-  readonly allowReplace?: boolean;
-}
-
-const FIELD_MANAGER = 'caplv';
-const DEFAULT_WAIT_MS = 5 * 60_000;
 /** Two cores gain nothing from more at once, and libvirt serialises work in a pool anyway. */
 const AT_ONCE = 4;
 
@@ -55,54 +51,9 @@ export async function apply(flags: ApplyFlags): Promise<number> {
   );
 }
 
-/** Milliseconds; undefined: without waiting. */
-export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
-  if (wait === undefined) return undefined;
-  return wait === true ? DEFAULT_WAIT_MS : parseDuration(wait, '--wait');
-}
-
-/** What others refer to comes first. */
-export function inOrder(manifests: readonly Manifest[]): Manifest[] {
-  const rank = ({ object }: Manifest) => KINDS.indexOf(kindOf(object));
-  return [...manifests].sort((a, b) => rank(a) - rank(b));
-}
-
 /** Sets, deployments and health checks are the work of a controller that stays. */
 function needsController({ object }: Manifest): boolean {
   return ['MachineSet', 'MachineDeployment', 'MachineHealthCheck'].includes(object.kind);
-}
-
-export function kindOf(object: KubeObject): ApiKind {
-  const kind = findKind(object.apiVersion, object.kind);
-  if (!kind) throw new Error(`the loader let through a ${object.kind}`);
-  return kind;
-}
-
-export function keyOf({ metadata }: KubeObject): ObjectKey {
-  return { namespace: metadata.namespace ?? 'default', name: metadata.name };
-}
-
-/** Puts the object into the store and says what that changed. */
-export async function storeManifest(store: Store, terminal: Output, { object }: Manifest): Promise<void> {
-  const kind = kindOf(object);
-  const before = await store.get(kind, keyOf(object));
-  if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
-  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER });
-  // Secrets of a cluster have no generation.
-  const version = after.metadata.generation === undefined ? 'resourceVersion' : 'generation';
-  const unchanged = before?.metadata[version] === after.metadata[version];
-  terminal.out(
-    `${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`,
-  );
-}
-
-function beingDeleted(kind: ApiKind, object: KubeObject): Terminal {
-  const { name } = object.metadata;
-  return new Terminal({
-    code: 'Conflict',
-    message: `${kind.kind} ${name} is being deleted`,
-    fix: `let the deletion end first: caplv delete ${kind.singular} ${name}`,
-  });
 }
 
 async function makeTrue(context: Context, { object }: Manifest, waitMs: number | undefined): Promise<number> {
@@ -154,9 +105,7 @@ async function makeMachineTrue(
 }
 
 function isReady(machine: Machine | undefined): boolean {
-  return (
-    machine?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
-  );
+  return isConditionTrue(machine, 'Ready');
 }
 
 function addressesOf(machine: Machine | undefined): string {

@@ -7,8 +7,8 @@ import { Terminal } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
 import { quoteCommand } from '../../libvirt/virsh-command.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { notFound } from './get-objects.ts';
 
 export interface ConsoleFlags extends GlobalFlags {
   /** Print the command in place of running it. */

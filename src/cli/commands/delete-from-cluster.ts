@@ -4,8 +4,8 @@ import { Terminal } from '../../errors.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
 import { withCluster } from '../session/cluster-session.ts';
+import { type DeleteFlags, giveUp, targetsOf, timeoutOf } from '../session/delete-targets.ts';
 import { awaitObject } from '../session/watch-until.ts';
-import { type DeleteFlags, giveUp, targetsOf, timeoutOf } from './delete.ts';
 
 export async function removeFromCluster(
   kindName: string | undefined,

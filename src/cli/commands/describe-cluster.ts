@@ -5,18 +5,19 @@ import { clusterNameOf, MachineKind } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
-import type { Condition } from '../../api/schema/condition.ts';
+import type { Condition } from '../../apimachinery/conditions.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { controllerOf } from '../../apimachinery/owner-reference.ts';
-import type { KubeObject, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import { formatDuration } from '../../system/duration.ts';
-import { formatData } from '../data.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
 import { observeAll } from '../session/refresh-status.ts';
-import { notFound } from './get-objects.ts';
 
 export interface DescribeClusterFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';

@@ -5,13 +5,13 @@ import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { redact } from '../../api/manifest/redact.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
-import { formatData } from '../data.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
 import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
 import { observeAll } from '../session/refresh-status.ts';
-import { notFound } from './get-objects.ts';
 
 export interface DescribeFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';

@@ -9,8 +9,8 @@ import { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import { findProvider } from '../../terraform/install/provider.ts';
 import { findTerraform } from '../../terraform/install/terraform.ts';
-import { formatData } from '../data.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
 import { openTerminal, type Terminal } from '../output/streams.ts';
 import { requireLibvirtUri } from '../session/libvirt-uri.ts';
 

@@ -9,8 +9,8 @@ import type { GlobalFlags } from '../../app/config.ts';
 import { Terminal } from '../../errors.ts';
 import { CONFINED } from '../../terraform/process.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { notFound } from './get-objects.ts';
 
 export async function exportMachine(name: string, directory: string, flags: GlobalFlags): Promise<number> {
   return withContext(flags, async ({ engine, config, terminal }) => {

@@ -1,22 +1,17 @@
 /** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get-command.ts. */
 
 import type { ApiKind } from '../../api/kinds/kind.ts';
-import { CLUSTER_API_KINDS, findKindByName } from '../../api/kinds/registry.ts';
-import { Terminal } from '../../errors.ts';
-import type { KubeObject, Store } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
+import type { Store } from '../../store/store.ts';
 import { EXIT } from '../output/exit-code.ts';
-import { formatObjects, type Output } from '../output/objects.ts';
+import { formatObjects } from '../output/objects.ts';
 import type { Terminal as TerminalOutput } from '../output/streams.ts';
-import { selected } from '../selected.ts';
-import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { isForCluster, withCluster } from '../session/cluster-session.ts';
+import { kindNamed, notFound } from '../session/errors.ts';
+import type { AskedHosts, GetFlags } from '../session/get-request.ts';
+import { selected } from '../session/list-by-name.ts';
 import { withContext } from '../session/local-session.ts';
 import { observeAll } from '../session/refresh-status.ts';
-import type { AskedHosts } from './get.ts';
-
-export interface GetFlags extends ClusterFlags {
-  readonly output?: Output;
-  readonly allNamespaces?: boolean;
-}
 
 /** `asked`: about Machines; absent where none is to be asked. */
 export async function get(
@@ -70,22 +65,4 @@ async function show(
   }
   terminal.out(await formatObjects(kind, objects, output, name !== undefined));
   return EXIT.ok;
-}
-
-export function kindNamed(name: string): ApiKind {
-  const kind = findKindByName(name);
-  if (kind && CLUSTER_API_KINDS.includes(kind)) return kind;
-  throw new Terminal({
-    code: 'InvalidConfiguration',
-    message: `there is no kind "${name}"`,
-    fix: `use one of ${CLUSTER_API_KINDS.map(({ plural }) => plural).join(', ')}`,
-  });
-}
-
-export function notFound(kind: ApiKind, name: string, namespace: string): Terminal {
-  return new Terminal({
-    code: 'NotFound',
-    message: `there is no ${kind.kind} "${name}" in namespace "${namespace}"`,
-    fix: `see which there are: caplv get ${kind.plural} --all-namespaces`,
-  });
 }

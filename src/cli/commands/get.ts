@@ -2,19 +2,13 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import { isCalled, MACHINE } from '../../api/kinds/names.ts';
+import type { ResourceKind } from '../../apimachinery/object.ts';
 import { configOf } from '../../app/config.ts';
 import { askHosts } from '../../controllers/machine/ask-hosts.ts';
 import { Observers } from '../../libvirt/connections.ts';
-import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LocalStore } from '../../store/local-store.ts';
-import { selected } from '../selected.ts';
-import type { GetFlags } from './get-objects.ts';
-
-export interface AskedHosts {
-  readonly libvirt: (uri: string) => Libvirt;
-  /** What they were asked about, as it was before. */
-  readonly machines: readonly Machine[];
-}
+import type { AskedHosts, GetFlags } from '../session/get-request.ts';
+import { selected } from '../session/list-by-name.ts';
 
 export async function getCommand(
   kindName: string,
@@ -35,7 +29,12 @@ export async function getCommand(
 async function ask(name: string | undefined, flags: GetFlags, signal: AbortSignal): Promise<AskedHosts> {
   const { stateDir, namespace } = configOf(flags);
   const store = await LocalStore.open(stateDir);
-  const machines = await selected(store, MACHINE, flags.allNamespaces ? {} : { namespace }, name);
+  const machines = await selected(
+    store,
+    MACHINE as ResourceKind<Machine>,
+    flags.allNamespaces ? {} : { namespace },
+    name,
+  );
   const libvirt = new Observers().of;
   askHosts(libvirt, machines, { signal });
   return { libvirt, machines };

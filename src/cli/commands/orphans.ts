@@ -7,9 +7,9 @@ import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../../contr
 import { hostsOf, idOf } from '../../controllers/orphans/periodic-sweep.ts';
 import { CaplvError } from '../../errors.ts';
 import { installationId } from '../../store/installation.ts';
-import { formatData } from '../data.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import { withClusterEngine } from '../session/cluster-engine-session.ts';

@@ -3,6 +3,7 @@
 import { classified } from '../../actuator/classify-error.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Config } from '../../app/config.ts';
 import { type Engine, openResolver } from '../../app/engine.ts';
 import { refuseSharedMac } from '../../controllers/machine/mac-conflict.ts';
@@ -11,15 +12,14 @@ import { factsWith, hostIntent } from '../../intent/host-intent.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import { type OverlayBase, OverlayStore } from '../../store/overlay-store.ts';
-import type { ObjectKey } from '../../store/store.ts';
-import { formatData } from '../data.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { type MachinePlan, planText } from '../output/plan.ts';
+import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { withClusterEngine } from '../session/cluster-engine-session.ts';
 import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
 import { withContext } from '../session/local-session.ts';
-import { keyOf } from './apply.ts';
+import { keyOf } from '../session/manifests.ts';
 
 export interface PlanFlags extends ClusterFlags {
   readonly filename: readonly string[];

@@ -7,9 +7,9 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { GlobalFlags } from '../../app/config.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { inOrder, keyOf, storeManifest } from './apply.ts';
-import { notFound } from './get-objects.ts';
+import { inOrder, keyOf, storeManifest } from '../session/manifests.ts';
 
 export async function register(
   name: string,

@@ -3,21 +3,21 @@
 import type { Restored } from '../../actuator/state/restore.ts';
 import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';
 import { CaplvError, Terminal as TerminalError } from '../../errors.ts';
 import { redactUri } from '../../libvirt/uri.ts';
-import type { ObjectKey } from '../../store/store.ts';
 import { formatDuration } from '../../system/duration.ts';
-import { formatData } from '../data.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { planText } from '../output/plan.ts';
+import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import { withClusterEngine } from '../session/cluster-engine-session.ts';
 import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { homeOf, isHost } from '../state-subject.ts';
-import { notFound } from './get-objects.ts';
+import { homeOf, isHost } from '../session/state-subject.ts';
 
 export interface HistoryFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';

@@ -5,15 +5,16 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
 import { Terminal } from '../../errors.ts';
 import { redactUri } from '../../libvirt/uri.ts';
+import { readIfThere } from '../../system/private-files.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
-import { paths, readIfThere } from '../../terraform/workspace.ts';
-import { formatData } from '../data.ts';
+import { paths } from '../../terraform/workspace.ts';
 import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
 import type { Terminal as Output } from '../output/streams.ts';
 import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { homeOf, isHost } from '../state-subject.ts';
-import { notFound } from './get-objects.ts';
+import { homeOf, isHost } from '../session/state-subject.ts';
 
 export interface ShowFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';

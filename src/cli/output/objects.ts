@@ -3,7 +3,7 @@
 import { columnValue } from '../../api/kinds/columns.ts';
 import type { ApiKind, Column } from '../../api/kinds/kind.ts';
 import { redact } from '../../api/manifest/redact.ts';
-import type { KubeObject } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { formatTable } from './table.ts';
 
@@ -19,7 +19,7 @@ export async function formatObjects(
   if (output === 'name') return objects.map(({ metadata }) => `${kind.singular}/${metadata.name}\n`).join('');
   if (output === 'json' || output === 'yaml') {
     const shown = objects.map(redact);
-    const { formatData } = await import('../data.ts');
+    const { formatData } = await import('./serialize.ts');
     return formatData(one ? shown[0] : { apiVersion: 'v1', kind: 'List', items: shown }, output);
   }
   const columns = kind.columns.filter((column) => output === 'wide' || !column.wide);

@@ -1,9 +1,9 @@
 /** Reconciles one object again and again, as a controller's queue would, until it is where the command wants it. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Result } from '../../controllers/result.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Result } from '../../controllers/shared/recorder.ts';
 import { Terminal, Transient } from '../../errors.ts';
-import type { ObjectKey } from '../../store/store.ts';
 import { traced } from '../../telemetry/spans.ts';
 
 export interface ConvergeOptions {

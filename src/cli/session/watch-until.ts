@@ -1,7 +1,8 @@
 /** Waits for an object of a cluster, by a watch: until it is as wanted, or the time is over. */
 
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
-import type { KubeObject, ObjectKey, ResourceKind, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 
 export interface AwaitOptions<T extends KubeObject> {
   /** Undefined: the object is gone. Throw to give up. */

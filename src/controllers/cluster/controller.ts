@@ -10,18 +10,18 @@ import {
   storedClusterSpec,
 } from '../../api/kinds/cluster.ts';
 import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
-import { setCondition } from '../../api/schema/condition.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
+import { setCondition } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError, Terminal } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
 import { type Site, sitesOf } from '../../intent/site.ts';
-import type { ObjectKey, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
-import type { Result } from '../result.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
-import type { Recorder } from '../shared/recorder.ts';
+import type { Recorder, Result } from '../shared/recorder.ts';
 import type { SharedHosts } from '../shared/shared-hosts.ts';
 
 export interface ClusterControllerOptions {

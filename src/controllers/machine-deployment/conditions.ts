@@ -1,7 +1,7 @@
 /** Conditions of a MachineDeployment: Available, Progressing and ReplicaFailure, as of Kubernetes' Deployments. */
 
 import type { MachineDeployment, MachineDeploymentStatus } from '../../api/kinds/machine-deployment.ts';
-import { type Condition, setCondition } from '../../api/schema/condition.ts';
+import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { CaplvError } from '../../errors.ts';
 import { whatIsMissing } from '../shared/availability.ts';
 import type { ReplicaConditionType, ReplicaReason } from '../shared/replica-reasons.ts';
@@ -76,7 +76,7 @@ function availability({ deployment, counts }: Rollout): Verdict {
 function progress(rollout: Rollout): Verdict & { readonly madeProgress: boolean } {
   const { deployment, sets, counts, hasBegun, nowMs } = rollout;
   const { spec, status } = deployment;
-  const before = status?.conditions?.find(({ type }) => type === 'Progressing');
+  const before = findCondition({ status }, 'Progressing');
   const name = sets.current?.set.metadata.name;
   const numbers = `MachineSet ${name}: ${counts.updatedReplicas} of ${spec.replicas} machines, ${counts.replicas} in all`;
   if (spec.paused) return { status: 'Unknown', reason: 'DeploymentPaused', message: '', madeProgress: false };

@@ -3,8 +3,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MachineSet } from '../../api/kinds/machine-set.ts';
 import type { MachineTemplate } from '../../api/kinds/machine-template.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { shortHash } from '../../intent/names.ts';
-import type { KubeObject } from '../../store/store.ts';
 
 /** On a MachineSet: which version of the template it is, from 1. On a MachineDeployment: the one that it is at. */
 export const REVISION_ANNOTATION = 'cluster-api.k8s.io/revision';

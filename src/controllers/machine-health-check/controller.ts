@@ -18,11 +18,11 @@ import {
 } from '../../api/kinds/machine-health-check.ts';
 import { selects } from '../../api/kinds/machine-template.ts';
 import { PAUSED_ANNOTATION, SKIP_REMEDIATION_ANNOTATION } from '../../api/schema/group.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
-import type { ObjectKey } from '../../store/store.ts';
 import type { WorkloadNode, WorkloadNodes } from '../node/controller.ts';
-import type { Result } from '../result.ts';
-import type { Recorder } from '../shared/recorder.ts';
+import type { Recorder, Result } from '../shared/recorder.ts';
 import { healthOf } from './health.ts';
 import type { HealthCheckMetrics } from './metrics.ts';
 import { decideRemediation, type RemediationParts } from './remediation.ts';
@@ -153,7 +153,7 @@ export class MachineHealthCheckController {
       fieldManager: 'caplv-machine-health-check',
     });
     for (const { type, status: is, reason, message } of status.conditions ?? []) {
-      const before = stored.status?.conditions?.find((one) => one.type === type);
+      const before = findCondition(stored, type);
       const isTrouble = is === 'False' && reason !== 'MachinesNotHealthy' && reason !== 'Paused';
       if (!isTrouble || (before?.reason === reason && before.message === message)) continue;
       recorder.event(stored, { type: 'Warning', reason, message });

@@ -1,4 +1,5 @@
 import type { MachineHealthCheck } from '../../api/kinds/machine-health-check.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
 /** What MachineHealthChecks have done, and where they are stopped from doing more. */
@@ -22,7 +23,7 @@ export class HealthCheckMetrics {
     metrics.onCollect(() => {
       held.clear();
       for (const { metadata, status } of checks()) {
-        const condition = status?.conditions?.find(({ type }) => type === 'RemediationAllowed');
+        const condition = findCondition({ status }, 'RemediationAllowed');
         if (condition?.status !== 'False') continue;
         const { namespace = 'default', name } = metadata;
         held.set(1, { namespace, name, reason: condition.reason });

@@ -6,8 +6,8 @@ import type {
   MachineHealthCheckStatus,
   Remediation,
 } from '../../api/kinds/machine-health-check.ts';
-import { setCondition } from '../../api/schema/condition.ts';
 import { countOf } from '../../api/schema/count-or-percent.ts';
+import { setCondition } from '../../apimachinery/conditions.ts';
 import type { Health } from './health.ts';
 import type { HealthConditionType, HealthReason } from './reasons.ts';
 

@@ -15,14 +15,15 @@ import { admit } from '../../api/kinds/admission.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { type MachineSet, MachineSetKind, type MachineSetStatus } from '../../api/kinds/machine-set.ts';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
-import type { ObjectKey, Store } from '../../store/store.ts';
-import type { Result } from '../result.ts';
+import type { Store } from '../../store/store.ts';
 import { nextAvailableIn } from '../shared/availability.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from '../shared/cascading-deletion.ts';
 import { claimMembers } from '../shared/claim-members.ts';
-import type { Recorder } from '../shared/recorder.ts';
+import type { Recorder, Result } from '../shared/recorder.ts';
 import { doomed } from './deletion-order.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './ordinals.ts';
 import { whyFrozen } from './runaway-guard.ts';
@@ -140,7 +141,7 @@ export class MachineSetController {
   }
 
   async #freeze(stored: MachineSet, machines: readonly Machine[], why: string): Promise<Result> {
-    const ready = stored.status?.conditions?.find(({ type }) => type === 'Ready');
+    const ready = findCondition(stored, 'Ready');
     if (ready?.reason !== 'TooManyMachines') {
       this.#recorder.event(stored, { type: 'Warning', reason: 'TooManyMachines', message: why });
     }

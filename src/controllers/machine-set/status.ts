@@ -4,7 +4,7 @@ import { admit } from '../../api/kinds/admission.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineSet, MachineSetStatus } from '../../api/kinds/machine-set.ts';
 import { selectorText, selects } from '../../api/kinds/machine-template.ts';
-import { type Condition, setCondition } from '../../api/schema/condition.ts';
+import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
 import { type CaplvError, Terminal } from '../../errors.ts';
 import { isAvailable, isReady, whatIsMissing } from '../shared/availability.ts';
 import type { ReplicaReason } from '../shared/replica-reasons.ts';

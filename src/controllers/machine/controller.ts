@@ -6,21 +6,22 @@
 import type { UpdateOptions } from '../../actuator/options.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
+import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import type { ObjectKey } from '../../store/store.ts';
-import type { Result } from '../result.ts';
+import type { Result } from '../shared/recorder.ts';
 import { applyMachine } from './apply.ts';
 import { isToBeLookedAt } from './ask-hosts.ts';
-import { changeAskedFor } from './asked-change.ts';
+
 import { deleteMachine } from './delete.ts';
 import type { MachineParts } from './dependencies.ts';
 import { visibleDrift } from './drift.ts';
-import { isHeld } from './held-plan.ts';
 import { lockWaitOf } from './lock-condition.ts';
 import { lastSeen, lookAtDomain } from './observe-domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
+import { isHeld } from './plan-approval.ts';
 import { lookCloser } from './plan-drift.ts';
 import { awaitUndisputed, prepareHost } from './prepare-host.ts';
 import type { Drift } from './repair-policy.ts';
@@ -217,4 +218,11 @@ export class MachineController {
 
 function isPaused({ metadata }: Machine): boolean {
   return metadata.annotations?.[PAUSED_ANNOTATION] !== undefined;
+}
+
+/** What was asked for, in a few words for an event; undefined: nothing that was not applied. */
+function changeAskedFor(scope: MachineScope, { intent }: ResolvedMachine): string | undefined {
+  const { appliedHash } = scope.providerStatus;
+  if (appliedHash === undefined) return 'the machine is new';
+  return appliedHash === intentHash(intent) ? undefined : 'the specification changed';
 }

@@ -1,8 +1,9 @@
 import type { Actuator } from '../../actuator/machine-actuator.ts';
 import type { ActuatorEvent } from '../../actuator/options.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import type { ObjectKey, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { SharedHosts } from '../shared/shared-hosts.ts';

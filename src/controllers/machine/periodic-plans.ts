@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Machine } from '../../api/kinds/machine.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
-import type { ObjectKey } from '../../store/store.ts';
 
 export interface PeriodicPlanOptions {
   /** 0: never. */

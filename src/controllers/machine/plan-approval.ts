@@ -1,9 +1,13 @@
 /** Plans that wait for a person: asked for by an annotation, or refused because they would replace what holds data. */
 
 import type { PlanReport } from '../../actuator/plan/report.ts';
+import { planReport } from '../../actuator/plan/report.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
 import { GROUP } from '../../api/schema/group.ts';
+import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { Recorder } from '../shared/recorder.ts';
+import type { MachineParts } from './dependencies.ts';
+import type { Drift } from './repair-policy.ts';
 import type { MachineScope } from './scope.ts';
 
 /** While it is there nothing is applied that was not approved. */
@@ -43,4 +47,23 @@ export function recordPlan(
 
 export function howToApprove(id: string): string {
   return `approve it with the annotation ${APPROVE_PLAN_ANNOTATION}=${id}`;
+}
+
+/** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
+export async function isHeld(
+  { actuator, recorder }: MachineParts,
+  scope: MachineScope,
+  { intent }: ResolvedMachine,
+  drift?: Drift,
+): Promise<boolean> {
+  if (!isPlanOnly(scope.machine)) return false;
+  const options = { replaceDomain: drift?.replacesDomain ?? false };
+  const preview = await scope.step('DomainReady', () => actuator.plan(intent, options));
+  if (preview.plan.action === 'none') {
+    scope.clearPlan();
+    return false;
+  }
+  const report = planReport(intent, preview);
+  recordPlan(scope, recorder, report);
+  return approvedPlan(scope.machine) !== report.id;
 }

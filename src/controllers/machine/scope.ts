@@ -7,11 +7,12 @@ import {
   type MachineProviderStatus,
   type MachineStatus,
 } from '../../api/kinds/machine.ts';
-import { type Condition, setCondition } from '../../api/schema/condition.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
+import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import { type CaplvError, outOfResources, Terminal, Transient } from '../../errors.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
-import type { ObjectKey, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import { traced } from '../../telemetry/spans.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
 
@@ -79,7 +80,7 @@ export class MachineScope {
   }
 
   condition(type: ConditionType): Condition | undefined {
-    return this.status.conditions?.find((condition) => condition.type === type);
+    return findCondition(this, type);
   }
 
   setOperation(

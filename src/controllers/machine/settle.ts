@@ -2,7 +2,7 @@
 
 import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import type { Result } from '../result.ts';
+import type { Result } from '../shared/recorder.ts';
 import type { MachineParts } from './dependencies.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { howToApprove } from './plan-approval.ts';

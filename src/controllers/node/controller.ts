@@ -1,9 +1,10 @@
 /** Finds the Node that a machine became, by its providerID or an address, and names it in the status. */
 
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
-import type { ObjectKey, Store } from '../../store/store.ts';
-import type { Result } from '../result.ts';
-import type { Recorder } from '../shared/recorder.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Store } from '../../store/store.ts';
+import type { Recorder, Result } from '../shared/recorder.ts';
 
 /** Of a Kubernetes Node, what is needed here. */
 export interface WorkloadNode {
@@ -77,7 +78,7 @@ export function nodeOf({ spec, status }: Machine, nodes: readonly WorkloadNode[]
 }
 
 function pollMs({ status }: Machine): number {
-  const since = status?.conditions?.find(({ type }) => type === 'AddressesReady')?.lastTransitionTime;
+  const since = findCondition({ status }, 'AddressesReady')?.lastTransitionTime;
   const waitedMs = Date.now() - Date.parse(since ?? '1970-01-01');
   return POLLS.find(({ untilMs }) => waitedMs < untilMs)?.everyMs ?? 0;
 }

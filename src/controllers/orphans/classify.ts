@@ -3,6 +3,7 @@
  * look at the host and from what the objects and the states say; nothing is changed.
  */
 
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import {
   domainName,
   imagePrefix,
@@ -12,7 +13,6 @@ import {
 } from '../../intent/names.ts';
 import type { DomainDefinition } from '../../libvirt/domain.ts';
 import type { HostInventory } from '../../libvirt/inventory.ts';
-import type { ObjectKey } from '../../store/store.ts';
 
 export interface Orphan {
   readonly kind: 'domain' | 'volume' | 'image' | 'reservation';

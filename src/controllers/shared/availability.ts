@@ -1,10 +1,11 @@
 /** Whether a Machine counts as ready, and as available: ready for a while, and not about to go. */
 
 import type { Machine } from '../../api/kinds/machine.ts';
-import type { Condition } from '../../api/schema/condition.ts';
+import type { Condition } from '../../apimachinery/conditions.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
 
 export function readyCondition(machine: Machine): Condition | undefined {
-  return machine.status?.conditions?.find(({ type }) => type === 'Ready');
+  return findCondition(machine, 'Ready');
 }
 
 /** A machine that is being deleted is never ready, whatever its status still says. */

@@ -4,8 +4,9 @@
  */
 
 import { FINALIZER } from '../../api/schema/group.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
-import type { KubeObject, ObjectKey, ResourceKind, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Kubernetes' finalizer of `kubectl delete --cascade=orphan`. */

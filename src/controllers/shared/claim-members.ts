@@ -5,8 +5,8 @@
  */
 
 import { type LabelSelector, selects } from '../../api/kinds/machine-template.ts';
+import type { KubeObject, ObjectKey, OwnerReference, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerOf, controllerReference, isControlledBy } from '../../apimachinery/owner-reference.ts';
-import type { KubeObject, ObjectKey, OwnerReference, ResourceKind } from '../../store/store.ts';
 import type { Ownership } from './cascading-deletion.ts';
 
 export interface Selecting extends KubeObject {

@@ -1,8 +1,8 @@
 /** The way out of a deletion that cannot end: its host is gone for good, or does not answer for longer than anyone can wait. */
 
 import { GROUP } from '../../api/schema/group.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
-import type { KubeObject } from '../../store/store.ts';
 
 /**
  * Lets a Machine or Cluster that is being deleted go although what it has on its host could not be removed. Its value is the

@@ -1,7 +1,7 @@
 /** A person's word for what was stopped because too much was about to happen at once. */
 
 import { GROUP } from '../../api/schema/group.ts';
-import type { KubeObject } from '../../store/store.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 
 /**
  * Its value is the time (RFC 3339) until which repairs of this Machine, or of all machines of this MachineSet or Cluster, go

@@ -1,5 +1,6 @@
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { apiVersionOf } from '../../apimachinery/object-key.ts';
-import type { KubeObject, ListOptions, ObjectKey, ResourceKind } from '../../store/store.ts';
+import type { ListOptions } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { hasReason } from './api-error.ts';
 import type { Connection } from './connection.ts';

@@ -1,4 +1,4 @@
-import type { KubeObject, ResourceKind } from '../../store/store.ts';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/ */
 export interface Lease extends KubeObject {

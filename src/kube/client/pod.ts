@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectKey, ResourceKind } from '../../store/store.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { hasReason } from './api-error.ts';
 import type { Client } from './client.ts';
 

@@ -1,4 +1,4 @@
-import type { ObjectKey, ResourceKind } from '../../store/store.ts';
+import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 
 /** Of all objects of a kind, or of those in a namespace. */
 export function collectionPath(kind: ResourceKind, namespace: string | undefined): string {

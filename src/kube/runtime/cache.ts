@@ -1,5 +1,5 @@
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
-import type { KubeObject, ObjectKey } from '../../store/store.ts';
 
 /** Values under which an object is found, for example the names of the Secrets that it refers to. */
 export type IndexFunction<T> = (object: T) => readonly string[];

@@ -5,15 +5,12 @@
  */
 
 import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import type {
   ApplyOptions,
   GetOptions,
-  KubeObject,
   ListOptions,
-  ObjectKey,
-  ObjectMeta,
-  ResourceKind,
   StatusOptions,
   Store,
   WatchEvent,

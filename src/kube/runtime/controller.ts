@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
 import { Terminal, Transient } from '../../errors.ts';
-import type { KubeObject, ObjectKey } from '../../store/store.ts';
 import type { BackoffOptions } from '../../system/backoff.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';

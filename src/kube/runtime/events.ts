@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 import { Transient } from '../../errors.ts';
-import type { KubeObject, ResourceKind, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import { TokenBucket } from '../../system/token-bucket.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { ApiError } from '../client/api-error.ts';

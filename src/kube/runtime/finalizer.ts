@@ -1,4 +1,4 @@
-import type { KubeObject, ResourceKind } from '../../store/store.ts';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 
 /**
  * A place where the finalizers of an object can be replaced. Not by server-side apply: that can only take away what the

@@ -1,12 +1,6 @@
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { resourceName } from '../../apimachinery/object-key.ts';
-import type {
-  KubeObject,
-  ListOptions,
-  ObjectKey,
-  ResourceKind,
-  Store,
-  WatchEvent,
-} from '../../store/store.ts';
+import type { ListOptions, Store, WatchEvent } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type IndexFunction, ObjectCache } from './cache.ts';
 

@@ -1,12 +1,9 @@
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { Terminal, Transient } from '../../errors.ts';
 import type {
   ApplyOptions,
-  KubeObject,
   ListOptions,
-  ObjectKey,
-  ObjectMeta,
-  ResourceKind,
   StatusOptions,
   Store,
   WatchEvent,

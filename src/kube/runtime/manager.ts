@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { resourceName } from '../../apimachinery/object-key.ts';
-import type { KubeObject, ResourceKind, Store } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { type HealthCheck, HealthServer } from './health-server.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
-import type { KubeObject, ListOptions, ResourceKind, WatchEvent } from '../../store/store.ts';
+import type { ListOptions, WatchEvent } from '../../store/store.ts';
 import { Backoff } from '../../system/backoff.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';

@@ -1,5 +1,5 @@
 import type { Message } from './messages.ts';
-import type { ResourceChange } from './plan.ts';
+import type { ResourceChange } from './resource-change.ts';
 
 export interface AppliedChange extends ResourceChange {
   readonly durationMs: number;

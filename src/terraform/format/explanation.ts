@@ -1,4 +1,4 @@
-import type { ChangeAction } from './plan.ts';
+import type { ChangeAction } from './resource-change.ts';
 
 /** What a saved plan would do to one resource, attribute by attribute. */
 export interface Explanation {

@@ -1,17 +1,5 @@
-import { Transient } from '../../errors.ts';
+import { type LockHolder, StateLocked } from '../../system/lock-holder.ts';
 import type { Diagnostic } from './messages.ts';
-
-/** Who works in a workspace or on a state. */
-export interface LockHolder {
-  /** For example `root@host` or `root@host, process 4711`. */
-  readonly who: string;
-  /** For example `apply`. */
-  readonly operation: string;
-  /** RFC 3339. */
-  readonly since: string;
-  /** Terraform's lock ID (`terraform force-unlock` wants it); only of a lock that Terraform holds. */
-  readonly id?: string;
-}
 
 /** From what Terraform writes, as JSON, of a lock that it takes; empty: nobody has it. */
 export function holderFromLockInfo(info: string): LockHolder {
@@ -20,24 +8,6 @@ export function holderFromLockInfo(info: string): LockHolder {
     return { who: Who, operation: operationName(Operation), since: Created, id: ID };
   } catch {
     return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
-  }
-}
-
-/** The lock was not free within the time that the caller gave. */
-export class StateLocked extends Transient {
-  readonly holder: LockHolder;
-
-  constructor(
-    holder: LockHolder,
-    details: { readonly where: string; readonly fix: string; readonly cause?: unknown },
-  ) {
-    super({
-      code: 'StateLocked',
-      message: `${details.where} is locked by ${holder.who} (${holder.operation}) since ${holder.since}`,
-      fix: details.fix,
-      cause: details.cause,
-    });
-    this.holder = holder;
   }
 }
 

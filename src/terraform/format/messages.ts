@@ -3,7 +3,7 @@
  * https://developer.hashicorp.com/terraform/internals/machine-readable-ui (OpenTofu prints the same)
  */
 
-import type { ChangeAction, ResourceChange } from './plan.ts';
+import type { ChangeAction, ResourceChange } from './resource-change.ts';
 
 export interface Diagnostic {
   readonly severity: 'error' | 'warning';

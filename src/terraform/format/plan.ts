@@ -1,26 +1,5 @@
 import type { Message } from './messages.ts';
-
-/** As Terraform names them; `no-op` is spelled `noop` here as there. */
-export type ChangeAction =
-  | 'noop'
-  | 'create'
-  | 'read'
-  | 'update'
-  | 'replace'
-  | 'delete'
-  | 'move'
-  | 'import'
-  | 'remove';
-
-export interface ResourceChange {
-  readonly address: string;
-  /** For example `libvirt_volume`. */
-  readonly type: string;
-  readonly name: string;
-  readonly action: ChangeAction;
-  /** Terraform's reason, for example `cannot_update`, `tainted`, `delete_because_no_resource_config`. */
-  readonly reason?: string;
-}
+import type { ChangeAction, ResourceChange } from './resource-change.ts';
 
 /** The gravest thing that a plan does. */
 export type PlanAction = 'none' | 'create' | 'update' | 'replace' | 'delete';

@@ -1,6 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Terminal } from '../../errors.ts';
-import { readIfThere } from '../workspace.ts';
 
 /** What Terraform knows of a stack. Attributes hold user data: never log them. */
 export interface State {
@@ -107,21 +105,4 @@ function instances({ module, type, name, instances }: RawState['resources'][numb
     tainted: status === 'tainted',
     attributes,
   }));
-}
-
-/** Terraform truncates a state file and writes it anew, which takes it less than a millisecond. */
-const HALF_WRITTEN_RETRIES = 10;
-
-/** The text of a state file beside a terraform that may be writing it. Empty: there is none. Throws Terminal StateCorrupt. */
-export async function readStateFile(path: string): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const text = (await readIfThere(path)) ?? '';
-      parseState(text, path);
-      return text;
-    } catch (error) {
-      if (!(error instanceof StateCorrupt) || attempt === HALF_WRITTEN_RETRIES) throw error;
-      await delay(5);
-    }
-  }
 }

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { readIfThere } from '../workspace.ts';
+import { readIfThere } from '../../system/private-files.ts';
 
 /**
  * What Terraform's CLI configuration says of where providers lie.

@@ -5,10 +5,10 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Terminal } from '../../errors.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
+import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../environment.ts';
 import { run } from '../process.ts';
 import { TerraformError } from '../terraform-error.ts';
-import { makePrivateDir } from '../workspace.ts';
 import { readCliConfig } from './cli-config.ts';
 import type { TerraformBinary } from './terraform.ts';
 

@@ -3,8 +3,8 @@ import { access, readFile, realpath, rename, stat, writeFile } from 'node:fs/pro
 import { delimiter, join } from 'node:path';
 import { Terminal } from '../../errors.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
+import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../environment.ts';
-import { makePrivateDir } from '../workspace.ts';
 
 export interface TerraformBinary {
   /** Absolute. */

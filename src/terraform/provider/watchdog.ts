@@ -1,5 +1,5 @@
 import type { Message } from '../format/messages.ts';
-import type { ResourceChange } from '../format/plan.ts';
+import type { ResourceChange } from '../format/resource-change.ts';
 
 /**
  * Provider 0.8.3 reads a seed ISO back whenever it makes or refreshes a `libvirt_cloudinit_disk`, and may hang for ever at

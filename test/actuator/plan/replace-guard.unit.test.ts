@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { refuseReplacement } from '../../../src/actuator/plan/replace-guard.ts';
-import type { ChangeAction, Plan, ResourceChange } from '../../../src/terraform/format/plan.ts';
+import type { Plan } from '../../../src/terraform/format/plan.ts';
+import type { ChangeAction, ResourceChange } from '../../../src/terraform/format/resource-change.ts';
 
 function change(address: string, action: ChangeAction): ResourceChange {
   const [type = '', name = ''] = address.split('.');

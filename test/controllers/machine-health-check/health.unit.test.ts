@@ -4,8 +4,8 @@ import {
   type MachineHealthCheckSpec,
   MachineHealthCheckSpecSchema,
 } from '../../../src/api/kinds/machine-health-check.ts';
-import type { Condition } from '../../../src/api/schema/condition.ts';
 import { API_VERSION } from '../../../src/api/schema/group.ts';
+import type { Condition } from '../../../src/apimachinery/conditions.ts';
 import { healthOf } from '../../../src/controllers/machine-health-check/health.ts';
 import type { WorkloadNode } from '../../../src/controllers/node/controller.ts';
 import { template } from '../world.ts';

@@ -1,11 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
+import type { ObjectKey, ResourceKind } from '../../../src/apimachinery/object.ts';
 import { MachineController } from '../../../src/controllers/machine/controller.ts';
 import type { MachineParts } from '../../../src/controllers/machine/dependencies.ts';
 import { MachineResolver } from '../../../src/controllers/machine/resolver.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
-import type { GetOptions, ObjectKey, ResourceKind } from '../../../src/store/store.ts';
+import type { GetOptions } from '../../../src/store/store.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
 
 const KEY = { namespace: 'default', name: 'web' };

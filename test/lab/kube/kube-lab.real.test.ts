@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { KubeObject, ResourceKind } from '../../../src/apimachinery/object.ts';
 import { controllerReference } from '../../../src/apimachinery/owner-reference.ts';
 import { Client } from '../../../src/kube/client/client.ts';
 import { loadConnection } from '../../../src/kube/client/kubeconfig.ts';
-import type { KubeObject, ResourceKind } from '../../../src/store/store.ts';
 import { KubeLab } from './kube-lab.ts';
 import { isRunning, type ProcessId } from './lab-process.ts';
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Message } from '../../../src/terraform/format/messages.ts';
-import { type ChangeAction, planFrom } from '../../../src/terraform/format/plan.ts';
+import { planFrom } from '../../../src/terraform/format/plan.ts';
+import type { ChangeAction } from '../../../src/terraform/format/resource-change.ts';
 
 function planned(...actions: ChangeAction[]): Message[] {
   return actions.map((action, index) => ({

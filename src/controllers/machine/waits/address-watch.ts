@@ -5,12 +5,12 @@
 
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ObjectKey } from '../../../apimachinery/object.ts';
 import { formatKey } from '../../../apimachinery/object-key.ts';
 import type { Lease } from '../../../libvirt/leases.ts';
 import { leasedAddresses } from '../../../libvirt/leases.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../../libvirt/libvirt-error.ts';
-import type { ObjectKey } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
 import { addressPollMs, type Guest } from './guest-addresses.ts';
 

@@ -5,12 +5,12 @@
  */
 
 import { once } from 'node:events';
+import type { ObjectKey } from '../../../apimachinery/object.ts';
 import { formatKey } from '../../../apimachinery/object-key.ts';
 import { CaplvError, type ErrorCode } from '../../../errors.ts';
 import type { Policy } from '../../../intent/policy.ts';
 import type { ReconcileContext, Result } from '../../../kube/runtime/controller.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
-import type { ObjectKey } from '../../../store/store.ts';
 import { appearance, type Unwatched } from './file-probe.ts';
 import { UrlLookout } from './url-probe.ts';
 

@@ -1,5 +1,6 @@
 /** Where the addresses of a guest are asked, and how often while it has none. */
 
+import { findCondition } from '../../../apimachinery/conditions.ts';
 import type { AddressSource } from '../../../libvirt/addresses.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
@@ -38,7 +39,7 @@ export function guestWithoutAddress(
 ): Guest | undefined {
   if (status.phase !== 'Provisioned' || !placed.spec.running || observed?.state !== 'running')
     return undefined;
-  const since = status.conditions?.find(({ type }) => type === 'AddressesReady')?.lastTransitionTime;
+  const since = findCondition({ status }, 'AddressesReady')?.lastTransitionTime;
   return {
     uri: placed.site.uri,
     domain: observed.name,

@@ -6,9 +6,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaplvError } from '../../../errors.ts';
-import { allowedFetch } from '../../../intent/allowed-fetch.ts';
+import { allowedFetch, isBusy, retryAfterMs } from '../../../intent/allowed-fetch.ts';
 import type { Policy } from '../../../intent/policy.ts';
-import { isBusy, retryAfterMs } from '../../../intent/retry-after.ts';
 import { backoffDelay } from '../../../system/backoff.ts';
 import { ServerPace } from './request-pacer.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { setCondition } from '../../../src/api/schema/condition.ts';
+import { setCondition } from '../../src/apimachinery/conditions.ts';
 
 const READY = { type: 'Ready', status: 'False', reason: 'Starting', message: '' } as const;
 

@@ -1,4 +1,5 @@
-import type { KubeObject, ListOptions, ResourceKind, Store } from '../store/store.ts';
+import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
+import type { ListOptions, Store } from '../../store/store.ts';
 
 /** The objects that a command names: all that there are, or one in each namespace. */
 export async function selected<T extends KubeObject>(

@@ -1,3 +1,5 @@
+/** Writes data as JSON or YAML. Apart from the tables, which do without the parser of YAML. */
+
 import { stringify } from 'yaml';
 
 export function formatData(data: unknown, output: 'json' | 'yaml'): string {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { retryAfterMs } from '../../src/intent/retry-after.ts';
+import { retryAfterMs } from '../../src/intent/allowed-fetch.ts';
 
 const asked = (text?: string) =>
   retryAfterMs(new Response('', text ? { headers: { 'retry-after': text } } : {}));

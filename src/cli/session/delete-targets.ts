@@ -1,0 +1,74 @@
+/** Finds the objects that `caplv delete` names, and what it may be told about them. */
+
+import type { ApiKind } from '../../api/kinds/kind.ts';
+import { loadManifests } from '../../api/manifest/load.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
+import { GIVE_UP_ANNOTATION } from '../../controllers/shared/give-up.ts';
+import { Terminal } from '../../errors.ts';
+import type { Store } from '../../store/store.ts';
+import { parseDuration } from '../../system/duration.ts';
+import type { ClusterFlags } from './cluster-session.ts';
+import { kindNamed, notFound } from './errors.ts';
+import { inOrder, keyOf, kindOf } from './manifests.ts';
+
+export interface DeleteFlags extends ClusterFlags {
+  readonly filename?: readonly string[];
+  readonly now?: boolean;
+  readonly giveUp?: boolean;
+  readonly timeout?: string;
+  readonly ignoreNotFound?: boolean;
+}
+
+export interface Target {
+  readonly kind: ApiKind;
+  readonly key: ObjectKey;
+}
+
+const DEFAULT_TIMEOUT_MS = 10 * 60_000;
+
+/** Lets objects go even if their host is away; what is left there is told. */
+export async function giveUp(store: Store, targets: readonly Target[]): Promise<void> {
+  for (const { kind, key } of targets) {
+    const object = await store.get(kind, key);
+    if (!object?.metadata.uid) continue;
+    const annotations = { ...object.metadata.annotations, [GIVE_UP_ANNOTATION]: object.metadata.uid };
+    await store.update(
+      kind,
+      { ...object, metadata: { ...object.metadata, annotations } },
+      { fieldManager: 'caplv-delete' },
+    );
+  }
+}
+
+export function timeoutOf({ timeout }: Pick<DeleteFlags, 'timeout'>): number {
+  return timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout, '--timeout');
+}
+
+export async function targetsOf(
+  store: Store,
+  namespace: string,
+  kindName: string | undefined,
+  names: readonly string[],
+  flags: DeleteFlags,
+): Promise<Target[]> {
+  if ((flags.filename === undefined) === (kindName === undefined || names.length === 0)) {
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: 'delete takes either -f FILE or a kind and names',
+      fix: 'for example: caplv delete machine kube-cp, or caplv delete -f deploy/examples/kube-cp.yaml',
+    });
+  }
+  const wanted: Target[] = flags.filename
+    ? inOrder(await loadManifests(flags.filename, { namespace }))
+        .reverse()
+        .map(({ object }) => ({ kind: kindOf(object), key: keyOf(object) }))
+    : names.map((name) => ({ kind: kindNamed(kindName ?? ''), key: { namespace, name } }));
+  const found: Target[] = [];
+  for (const target of wanted) {
+    if (await store.get(target.kind, target.key)) found.push(target);
+    // A file is a wish that these be gone; a name that is not there is probably a slip.
+    else if (!flags.filename && !flags.ignoreNotFound)
+      throw notFound(target.kind, target.key.name, namespace);
+  }
+  return found;
+}

@@ -1,0 +1,67 @@
+/** Puts manifests into a store, in an order in which what others refer to comes first. */
+
+import type { ApiKind } from '../../api/kinds/kind.ts';
+import { findKind, KINDS } from '../../api/kinds/registry.ts';
+import type { Manifest } from '../../api/manifest/manifest.ts';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
+import { Terminal } from '../../errors.ts';
+import type { Store } from '../../store/store.ts';
+import { parseDuration } from '../../system/duration.ts';
+import type { Terminal as Output } from '../output/streams.ts';
+import type { ClusterFlags } from './cluster-session.ts';
+
+export interface ApplyFlags extends ClusterFlags {
+  readonly filename: readonly string[];
+  /** `true`: the flag without a duration. */
+  readonly wait?: string | true;
+  readonly allowReplace?: boolean;
+}
+
+const FIELD_MANAGER = 'caplv';
+
+export const DEFAULT_WAIT_MS = 5 * 60_000;
+
+/** Milliseconds; undefined: without waiting. */
+export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
+  if (wait === undefined) return undefined;
+  return wait === true ? DEFAULT_WAIT_MS : parseDuration(wait, '--wait');
+}
+
+/** What others refer to comes first. */
+export function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  const rank = ({ object }: Manifest) => KINDS.indexOf(kindOf(object));
+  return [...manifests].sort((a, b) => rank(a) - rank(b));
+}
+
+export function kindOf(object: KubeObject): ApiKind {
+  const kind = findKind(object.apiVersion, object.kind);
+  if (!kind) throw new Error(`the loader let through a ${object.kind}`);
+  return kind;
+}
+
+export function keyOf({ metadata }: KubeObject): ObjectKey {
+  return { namespace: metadata.namespace ?? 'default', name: metadata.name };
+}
+
+/** Puts the object into the store and says what that changed. */
+export async function storeManifest(store: Store, terminal: Output, { object }: Manifest): Promise<void> {
+  const kind = kindOf(object);
+  const before = await store.get(kind, keyOf(object));
+  if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
+  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER });
+  // Secrets of a cluster have no generation.
+  const version = after.metadata.generation === undefined ? 'resourceVersion' : 'generation';
+  const unchanged = before?.metadata[version] === after.metadata[version];
+  terminal.out(
+    `${kind.singular}/${object.metadata.name} ${before ? (unchanged ? 'unchanged' : 'configured') : 'created'}`,
+  );
+}
+
+function beingDeleted(kind: ApiKind, object: KubeObject): Terminal {
+  const { name } = object.metadata;
+  return new Terminal({
+    code: 'Conflict',
+    message: `${kind.kind} ${name} is being deleted`,
+    fix: `let the deletion end first: caplv delete ${kind.singular} ${name}`,
+  });
+}

@@ -1,4 +1,0 @@
-/** What the queue does next: nothing until something changes, or another look after a while. */
-export interface Result {
-  readonly requeueAfterMs?: number;
-}
