@@ -1,9 +1,5 @@
-/** Version of the package, from its package.json: one level up from src as from dist. */
+/** Version of the package, from its package.json. */
 
-import { readFileSync } from 'node:fs';
+import manifest from '../package.json' with { type: 'json' };
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-export const VERSION: string = version;
+export const VERSION: string = manifest.version;

@@ -67,7 +67,7 @@ done
 app=$root/opt/caplv
 mkdir -p "$app"
 cp -R "$packages/." "$app"
-(cd "$project" && node_modules/.bin/rolldown --config --dir "$app/dist" >&2)
+(cd "$project" && node_modules/.bin/node scripts/build.ts "$app/dist" >&2)
 cp -R "$project/stacks/provider-libvirt/lib" "$app/stacks/provider-libvirt"
 mkdir -p "$(dirname "$target")"
 mv "$root" "$target"

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: a Machine manifest becomes a running machine on a private libvirt, by the commands that a user would type.
- * `npm run demo -- --kube`: see kube-demo.ts. `npm run demo -- down` removes every trace.
+ * `npm run demo -- --kube`: see kube-demo.ts. `npm run demo -- down` removes it with all that was made there.
  */
 
 import { existsSync } from 'node:fs';
@@ -19,7 +19,7 @@ const CONSOLE_LIMIT_MS = 10_000;
 
 const USAGE = `usage: npm run demo              a machine, with no cluster
        npm run demo -- --kube    the controller on an API server
-       npm run demo -- down      remove every trace`;
+       npm run demo -- down      remove it again`;
 
 const run = new Map([
   ['', up],
@@ -51,12 +51,12 @@ async function up(): Promise<void> {
   process.stdout.write(await lastConsoleLines(host.uri));
   say(`
 Next, in this directory:
-  eval "$(npm run -s lab -- env)"          use the lab by hand
-  npx caplv describe machine kube-cp       conditions, addresses, Terraform resources
-  npx caplv console kube-cp                its serial console; leave it with ^]
-  npx caplv plan -f ${MANIFEST}
+  eval "$(npm run -s lab -- env)"          caplv and virsh then use the lab
+  caplv describe machine kube-cp           conditions, addresses, Terraform resources
+  caplv console kube-cp                    its serial console; leave it with ^]
+  caplv plan -f ${MANIFEST}
   npx cdktf diff kube-cp --skip-provider-lock
-  npm run demo -- down                     remove every trace`);
+  npm run demo -- down                     remove it again`);
 }
 
 async function down(): Promise<void> {

@@ -58,10 +58,10 @@ export async function kubeDemo(lab: Lab): Promise<void> {
   say(`
 Next, in this directory:
   eval "$(npm run -s lab -- env)"                      kubectl, virsh and caplv then use the lab
-  npx caplv controller --log-format=pretty             run the controller in one terminal …
+  caplv controller --log-format=pretty                 run the controller in one terminal …
   kubectl get machines -w                              … and watch in another, after
-  npx caplv apply -f deploy/examples/kube-cp.yaml --kubeconfig $KUBECONFIG
-  npm run demo -- down                                 remove every trace`);
+  caplv apply -f deploy/examples/kube-cp.yaml --kubeconfig $KUBECONFIG
+  npm run demo -- down                                 remove it again`);
 }
 
 interface Wanted {
