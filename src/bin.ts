@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 /** Entry of the `caplv` command: refuses a Node that is too old before anything that needs a newer one is loaded. */
 
-import { enableCompileCache } from 'node:module';
+// Its functions by name would be an error before the first line runs, on a Node that lacks one of them.
+import module from 'node:module';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(
     `caplv needs Node 22.19 or newer, this is ${process.versions.node} (${process.execPath}).\n` +
-      'Inside a checkout "npx caplv" uses the Node that the project brings; elsewhere: npm install --global node@24\n',
+      'A checkout brings its own: export PATH="$PWD/node_modules/.bin:$PATH" there. Elsewhere: https://nodejs.org/en/download\n',
   );
   process.exit(1);
 }
@@ -15,6 +16,6 @@ if (major < 22 || (major === 22 && minor < 19)) {
 // children make is for this user only.
 process.umask(0o077);
 // What is loaded is compiled once and kept (measured: --version 0.30 → 0.065 s of CPU time).
-enableCompileCache();
+module.enableCompileCache();
 const { main } = await import('./cli/program.ts');
 process.exitCode = await main(process.argv.slice(2));

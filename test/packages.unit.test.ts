@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 interface Locked {
   readonly integrity?: string;
@@ -32,4 +32,23 @@ it('no package runs a script at installation but those that are named', () => {
     .filter(([, { hasInstallScript }]) => hasInstallScript)
     .map(([path]) => path.split('node_modules/').at(-1));
   expect(scripted).toEqual(Object.keys(manifests[0].allowScripts));
+});
+
+describe('the oldest Node that caplv runs on is named alike everywhere', () => {
+  const [, oldest = ''] = /^>=(\d+\.\d+)$/.exec(manifests[0].engines.node) ?? [];
+  it.each([
+    ['README.md', `CAPLV needs Node ≥ ${oldest}.`],
+    ['docs/operations.md', `Node ≥ ${oldest}`],
+    ['src/bin.ts', `caplv needs Node ${oldest} or newer`],
+  ])('in %s', (file, words) => {
+    expect(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')).toContain(words);
+  });
+
+  it('and the Node that a checkout brings is not older', () => {
+    const [major = 0, minor = 0] = oldest.split('.').map(Number);
+    const [theirs = 0] = String(manifests[0].devDependencies.node).split('.').map(Number);
+    expect(theirs > major || minor === 0).toBe(true);
+    const nvmrc = readFileSync(new URL('../.nvmrc', import.meta.url), 'utf8').trim();
+    expect(nvmrc).toBe(manifests[0].devDependencies.node);
+  });
 });

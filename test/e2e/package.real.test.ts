@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { nodeOf } from '../lab/node-versions.ts';
 import { userEnvironment } from './caplv.ts';
 import { machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
@@ -27,6 +28,9 @@ const NOBODY = 65534;
 /** Where the package is installed, with all that it needs: nothing of the checkout is used. */
 let elsewhere: string;
 
+/** What npm says while it installs the package. */
+let installation: { readonly stdout: string; readonly stderr: string };
+
 beforeAll(async () => {
   elsewhere = await mkdtemp(join(tmpdir(), 'caplv-e2e-elsewhere-'));
   await chmod(elsewhere, 0o755);
@@ -35,7 +39,7 @@ beforeAll(async () => {
     cwd: join(import.meta.dirname, '../..'),
   });
   const [tarball = ''] = await readdir(elsewhere);
-  await execa(
+  installation = await execa(
     'npm',
     ['install', '--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', join(elsewhere, tarball)],
     // Without what the npm of this run hands down from our own .npmrc: another project has none of it.
@@ -119,7 +123,31 @@ test('installs without what only its developers need', async () => {
   expect(names).toContain('cdktf');
   for (const name of ['typescript', 'vitest', 'cdktf-cli', 'cdktn']) expect(names).not.toContain(name);
   const files = await readdir(join(elsewhere, 'app/node_modules/caplv'));
-  expect(files.sort()).toEqual(['README.md', 'deploy', 'dist', 'docs', 'node_modules', 'package.json']);
+  expect(files.sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'SECURITY.md',
+    'deploy',
+    'dist',
+    'docs',
+    'node_modules',
+    'package.json',
+  ]);
+});
+
+test('installing warns of nothing', () => {
+  expect(`${installation.stdout}\n${installation.stderr}`).not.toMatch(/warn|deprecated|error/i);
+});
+
+test('a Node that is too old is told apart from a mistake of caplv', async () => {
+  const old = await nodeOf('20.19.0');
+  const { exitCode, stdout, stderr } = await execa(
+    old,
+    [join(elsewhere, 'app/node_modules/.bin/caplv'), '--version'],
+    { reject: false },
+  );
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+  expect(stderr).toMatch(/^caplv needs Node 22\.19 or newer, this is 20\.19\.0 \(.*\)\.\n.*$/);
 });
 
 test('runs elsewhere, for a user without any rights but those of the group libvirt', async () => {
