@@ -25,6 +25,8 @@ test('a person starts the lab, uses it by hand, and removes it', async () => {
   expect((await execa('sh', ['-c', `${environment}\nvirsh -q net-list --name`])).stdout.trim()).toBe(
     'default',
   );
+  const found = await execa('sh', ['-c', `${environment}\ncommand -v caplv`]);
+  expect(found.stdout).toBe(join(import.meta.dirname, '../../node_modules/.bin/caplv'));
   expect((await execa('sh', ['-c', `${environment}\ncat "$TF_CLI_CONFIG_FILE"`])).stdout).toContain(
     'filesystem_mirror',
   );
@@ -60,6 +62,16 @@ test.each(['frobnicate', 'up --hosts 0', 'up --frobnicate'])(
     expect(stderr).toContain('Usage: lab');
   },
 );
+
+test.each([
+  ['--name', 'test-name-first', 'status'],
+  ['status', '--name', 'test-name-first'],
+])('the name of a lab may stand before the command or after it: lab %s %s %s', async (...command) => {
+  expect(await execa(process.execPath, [MAIN, ...command], { reject: false })).toMatchObject({
+    exitCode: 1,
+    stdout: 'lab test-name-first is down',
+  });
+});
 
 function lab(...command: string[]) {
   return execa(process.execPath, [MAIN, '--name', 'test-main', ...command], { reject: false });

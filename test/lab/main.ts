@@ -5,11 +5,17 @@ import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { Lab } from './lab.ts';
 
+const ROOT = join(import.meta.dirname, '../..');
+const NAME = [
+  '--name <name>',
+  'which lab; labs of different names run side by side (default: demo)',
+] as const;
+
 const program = new Command('lab')
   .description(
     'A private libvirt with QEMU for demo and tests. It never touches the libvirt of this machine.',
   )
-  .option('--name <name>', 'which lab; labs of different names run side by side', 'demo')
+  .option(...NAME)
   .showHelpAfterError()
   .enablePositionalOptions()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -18,7 +24,11 @@ const program = new Command('lab')
     '\nNeeds root, and once: test/lab/setup.sh --lab. Exit codes: 0 done, 1 failed or not running, 2 usage.',
   );
 
-interface UpOptions {
+interface LabOptions {
+  readonly name?: string;
+}
+
+interface UpOptions extends LabOptions {
   readonly hosts: number;
   readonly kube?: boolean;
   readonly uplink?: boolean;
@@ -27,14 +37,15 @@ interface UpOptions {
 program
   .command('up')
   .description('start it, or what of it is missing')
+  .option(...NAME)
   .option('--hosts <n>', 'number of libvirt hosts', parseCount, 1)
   .option('--kube', 'also a Kubernetes API server with etcd')
   .option(
     '--uplink',
     'link the hosts to this machine: qemu+tcp works, guests reach this machine; unauthenticated',
   )
-  .action(async ({ hosts, kube, uplink }: UpOptions) => {
-    const lab = await Lab.up({ name: name(), hosts, uplink: uplink ?? false, progress });
+  .action(async ({ name, hosts, kube, uplink }: UpOptions) => {
+    const lab = await Lab.up({ name: nameOf(name), hosts, uplink: uplink ?? false, progress });
     for (const host of lab.hosts) progress(`${host.name} is up: ${[host.uri, host.tcpUri].join(' ').trim()}`);
     progress(`guest image: ${lab.imagePath}`);
     if (!kube) return;
@@ -47,23 +58,25 @@ program
 program
   .command('down')
   .description('end all its processes and guests, and remove all its files')
-  .action(async () => {
-    const lab = await Lab.find({ name: name() });
+  .option(...NAME)
+  .action(async ({ name }: LabOptions) => {
+    const lab = await Lab.find({ name: nameOf(name) });
     if (lab && existsSync(kubeDirectory(lab))) {
       const { KubeLab } = await import('./kube/kube-lab.ts');
       await KubeLab.down(kubeDirectory(lab));
     }
     await lab?.down();
-    progress(`lab ${name()} is down`);
+    progress(`lab ${nameOf(name)} is down`);
   });
 
 program
   .command('status')
   .description('say which hosts answer; exit code 1 if one does not, or there is no lab')
-  .action(async () => {
-    const lab = await Lab.find({ name: name() });
+  .option(...NAME)
+  .action(async ({ name }: LabOptions) => {
+    const lab = await Lab.find({ name: nameOf(name) });
     if (!lab?.hosts.length) {
-      console.log(`lab ${name()} is down`);
+      console.log(`lab ${nameOf(name)} is down`);
       process.exitCode = 1;
     }
     for (const host of lab?.hosts ?? []) {
@@ -78,14 +91,20 @@ program
 program
   .command('env')
   .description('print what to export to use it by hand: eval "$(npm run -s lab -- env)"')
-  .action(async () => {
-    const lab = await existing();
+  .option(...NAME)
+  .action(async ({ name }: LabOptions) => {
+    const lab = await existing(nameOf(name));
     const kube = await kubeLab(lab);
     const { PATH, ...environment } = lab.env();
     if (kube) Object.assign(environment, { KUBECONFIG: kube.kubeconfig, CAPLV_ALLOW: 'everything' });
     for (const [key, value] of Object.entries(environment)) console.log(`export ${key}='${value}'`);
-    // npm has put directories of its own into this process's PATH; only the last one is for the user's shell.
-    const directories = ['$PATH', PATH?.split(':').at(-1), ...(kube ? [dirname(kube.kubectl)] : [])];
+    // Caplv first, then what the user has. npm has put directories of its own into this process's PATH: only its last one is passed on.
+    const directories = [
+      join(ROOT, 'node_modules/.bin'),
+      '$PATH',
+      PATH?.split(':').at(-1),
+      ...(kube ? [dirname(kube.kubectl)] : []),
+    ];
     console.log(`export PATH="${directories.join(':')}"`);
   });
 
@@ -94,9 +113,10 @@ program
   .description("run a command in a host's network, where the guests' addresses are reachable")
   .option('--host <n>', 'which host', parseCount, 1)
   .argument('<command...>')
+  .option(...NAME)
   .passThroughOptions()
-  .action(async (command: string[], options: { host: number }) => {
-    const host = (await existing()).hosts[options.host - 1];
+  .action(async (command: string[], options: LabOptions & { host: number }) => {
+    const host = (await existing(nameOf(options.name))).hosts[options.host - 1];
     if (!host) throw new Error(`the lab has no host ${options.host}`);
     const { pid } = await host.sandbox();
     const child = spawn('nsenter', ['--target', String(pid), '--net', '--', ...command], {
@@ -113,13 +133,14 @@ try {
   process.exitCode = 1;
 }
 
-function name(): string {
-  return program.opts<{ name: string }>().name;
+/** Returns which lab is meant: `--name` may stand before the command or after it. */
+function nameOf(option: string | undefined): string {
+  return option ?? program.opts<LabOptions>().name ?? 'demo';
 }
 
-async function existing(): Promise<Lab> {
-  const lab = await Lab.find({ name: name() });
-  if (!lab) throw new Error(`lab ${name()} is not up: npm run lab -- up`);
+async function existing(name: string): Promise<Lab> {
+  const lab = await Lab.find({ name });
+  if (!lab) throw new Error(`lab ${name} is not up: npm run lab -- up`);
   return lab;
 }
 

@@ -5,7 +5,8 @@
 #   test/lab/setup.sh --lab    also what the lab needs: Debian packages (as root), terraform, the libvirt provider
 #   test/lab/setup.sh --tests  also a Kubernetes API server, built from its Go modules: minutes, once
 #
-# Run by `npm run demo`, `npm run lab` and `npm test`. Needs Node 20 or later with npm, for --lab Debian 12 on amd64.
+# Run by `npm run demo`, `npm run lab` and `npm test`. Needs Node 20 or later with npm
+# (to install the Node 24 that all of it runs on), for --lab Debian 12 on amd64.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -19,7 +20,7 @@ die() {
 case "${1:-}" in
   '' | --lab | --tests) ;;
   -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *)
@@ -30,27 +31,16 @@ esac
 
 command -v node >/dev/null || die 'node is missing: install Node.js 20 or later, https://nodejs.org/en/download'
 command -v npm >/dev/null || die 'npm is missing: it comes with Node.js, or apt-get install npm'
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || die "Node $(node -v) is too old: install 20 or later"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || die "Node $(node -v) is too old: install 20 or later, https://nodejs.org/en/download"
 
 # npm packages; among them Node 24 itself, which everything after this line runs on.
-lock=$(cksum <package-lock.json)
-stamp=node_modules/.caplv-setup
-if [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
+if ! node test/lab/packages-installed.mjs; then
   say 'installing npm packages (a minute or two the first time)'
   npm ci --no-audit --no-fund --loglevel=error >&2
-  echo "$lock" >"$stamp"
 fi
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
 
-# The compilers find out by themselves what has changed, but take seconds to say that nothing has.
-built=node_modules/.caplv-built
-if [ ! -e "$built" ] || [ ! -d dist ] ||
-  [ -n "$(find src stacks rolldown.config.ts package-lock.json -newer "$built" -type f ! -path '*/node_modules/*' -print | head -n 1)" ]; then
-  # The time of the begin: a file that is saved meanwhile counts as changed.
-  touch "$built.new"
-  npm run --silent build >&2
-  mv "$built.new" "$built"
-fi
+node scripts/build.ts >&2
 
 [ -z "${1:-}" ] || exec node test/lab/install.ts "$1"
