@@ -18,7 +18,7 @@ export function graphics(type: DomainIntent['graphics']): DomainGraphics {
 }
 
 export function networkInterface(nic: InterfaceIntent): DomainNetworkInterface {
-  const mac = nic.mac?.toUpperCase();
+  const mac = (nic.mac ?? nic.assignedMac)?.toUpperCase();
   switch (nic.kind) {
     case 'network':
       return {
@@ -44,8 +44,8 @@ export function replaceTriggers({ domain, disks, interfaces }: SeededMachine): R
     machine: domain.machine,
     disks: disks.map((disk) => (disk.kind === 'existing' ? disk.volumeKey : disk.volume)),
     interfaces: interfaces.map((nic) => {
-      const { mac, bridge, macvtap, networkName, addresses } = networkInterface(nic);
-      return { mac, bridge, macvtap, network: networkName, addresses };
+      const { bridge, macvtap, networkName, addresses } = networkInterface(nic);
+      return { mac: nic.mac?.toUpperCase(), bridge, macvtap, network: networkName, addresses };
     }),
   };
 }

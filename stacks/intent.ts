@@ -91,16 +91,23 @@ export type SeedIntent =
   | { readonly kind: 'ignition'; readonly volume: string; readonly pool: string; readonly content: string };
 
 export type InterfaceIntent =
-  | {
+  | ({
       readonly kind: 'network';
       readonly network: string;
-      readonly mac?: string;
       /** Fixed IPv4 or IPv6 addresses, made DHCP reservations of the network. */
       readonly addresses?: readonly string[];
       readonly hostname?: string;
-    }
-  | { readonly kind: 'bridge'; readonly bridge: string; readonly mac?: string }
-  | { readonly kind: 'macvtap'; readonly device: string; readonly mac?: string };
+    } & InterfaceMac)
+  | ({ readonly kind: 'bridge'; readonly bridge: string } & InterfaceMac)
+  | ({ readonly kind: 'macvtap'; readonly device: string } & InterfaceMac);
+
+/** Neither: the provider chooses one, and a domain that is replaced gets another. */
+export interface InterfaceMac {
+  /** As its author asked for it; a change of it replaces the domain. */
+  readonly mac?: string;
+  /** As it was assigned where none was asked for; a change of it replaces nothing. */
+  readonly assignedMac?: string;
+}
 
 /** What the machines of one libvirt host share. */
 export interface HostIntent {

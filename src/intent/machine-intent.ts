@@ -26,6 +26,8 @@ export interface MachineFindings {
   readonly firmware: { readonly loader: string; readonly nvramTemplate: string | undefined } | undefined;
   /** Paths of the existing volumes that the spec names as POOL/NAME. */
   readonly volumePaths: ReadonlyMap<string, string>;
+  /** Of the interfaces, in their order; undefined for a machine that was made before they were assigned. */
+  readonly macs: readonly string[] | undefined;
 }
 
 const GB = 1024 ** 3;
@@ -62,7 +64,7 @@ export function machineIntent(findings: MachineFindings): MachineIntent {
     },
     disks: (spec.disks ?? []).map((disk) => diskIntent(disk, findings, pool)),
     seed: findings.seed,
-    interfaces: interfacesOf(machine, spec, site),
+    interfaces: interfacesOf(machine, spec, site, findings.macs),
     ...(spec.terraform === undefined ? {} : { terraform: spec.terraform }),
   };
 }
@@ -72,9 +74,12 @@ export function poolOf(spec: Pick<LibvirtMachineProviderSpec, 'pool'>, site: Sit
   return spec.pool ?? site.pool.name;
 }
 
-/** Changes exactly when the intent does. Holds nothing that can be read back. */
+/**
+ * Changes exactly when what was asked for does, so not with the MAC addresses that were assigned. Holds nothing that can be read
+ * back.
+ */
 export function intentHash(intent: MachineIntent): string {
-  return shortHash(JSON.stringify(intent));
+  return shortHash(JSON.stringify(intent, (key, value) => (key === 'assignedMac' ? undefined : value)));
 }
 
 /** Whole MiB, since qcow2 and libvirt round to sectors anyway. */
@@ -104,17 +109,28 @@ function diskIntent(disk: DiskSpec, findings: MachineFindings, pool: string): Da
   };
 }
 
-/** One interface in the site's network where the spec names none. */
+/** One interface in the site's network where the spec names none. `macs`: as they were assigned, by index. */
 export function interfacesOf(
   machine: MachineIdentity,
   spec: Pick<LibvirtMachineProviderSpec, 'interfaces'>,
   site: Site,
+  macs: readonly string[] = [],
 ): InterfaceIntent[] {
-  return (spec.interfaces ?? [{}]).map((nic) => interfaceIntent(nic, machine, site));
+  return (spec.interfaces ?? [{}]).map((nic, index) => interfaceIntent(nic, macs[index], machine, site));
 }
 
-function interfaceIntent(nic: InterfaceSpec, machine: MachineIdentity, site: Site): InterfaceIntent {
-  const mac = nic.mac === undefined ? {} : { mac: nic.mac.toLowerCase() };
+function interfaceIntent(
+  nic: InterfaceSpec,
+  assigned: string | undefined,
+  machine: MachineIdentity,
+  site: Site,
+): InterfaceIntent {
+  const mac =
+    nic.mac !== undefined
+      ? { mac: nic.mac.toLowerCase() }
+      : assigned !== undefined
+        ? { assignedMac: assigned }
+        : {};
   if (nic.bridge !== undefined) return { kind: 'bridge', bridge: nic.bridge, ...mac };
   if (nic.macvtap !== undefined) return { kind: 'macvtap', device: nic.macvtap, ...mac };
   return {

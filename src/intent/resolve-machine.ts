@@ -12,6 +12,7 @@ import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { inspectImage, parseImageURI } from './image.ts';
+import { assignMacs } from './mac.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
 import { imageVolumeName, type MachineIdentity } from './names.ts';
 import type { Policy } from './policy.ts';
@@ -55,6 +56,8 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
   const { base, imageSource } = image;
   // A mark that changed would replace the domain.
   const installation = pinned ? pinned.installation : request.installation;
+  // One that was made before has what the provider chose; see `withObservedMacs`.
+  const macs = pinned && pinned.macs === undefined ? undefined : assignMacs(request);
   const resolved: Pinned = {
     uri: site.uri,
     domainType,
@@ -63,6 +66,7 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     ...(imageSource === undefined ? {} : { imageSource }),
     ...(firmware === undefined ? {} : { firmware }),
     ...(installation === undefined ? {} : { installation }),
+    ...(macs === undefined ? {} : { macs: [...macs] }),
   };
   const { machine, cluster, seed } = request;
   const intent = machineIntent({
@@ -76,6 +80,7 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     domainType,
     firmware: firmware && { loader: firmware.loader, nvramTemplate: firmware.nvramTemplate },
     volumePaths,
+    macs,
   });
   return { intent, pinned: resolved };
 }

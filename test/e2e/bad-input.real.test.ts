@@ -264,7 +264,7 @@ describe('a MAC address', () => {
     expect(await here().apply([machine('first', mac('52:54:00:00:00:0a'))])).toMatchObject({ exitCode: 0 });
     const second = machine('bad', mac('52:54:00:00:00:0A'));
     const refusal =
-      /52:54:00:00:00:0a is the address of Machine "first" on the same host \[InvalidConfiguration\]/;
+      /52:54:00:00:00:0a is the address of Machine "default\/first" on the same host \[InvalidConfiguration\]/;
     const planned = await here().plan([second]);
     expect(planned.stderr).toMatch(refusal);
     expect(planned.exitCode).toBe(3);

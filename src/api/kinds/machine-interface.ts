@@ -27,7 +27,10 @@ export const InterfaceSchema = withRules(
       },
     ])
       .optional()
-      .describe('Fixed MAC address. Default: one that libvirt chooses and the machine keeps.'),
+      .describe(
+        'Fixed MAC address. Default: one that derives from the fixed address, else from namespace, name and place of the ' +
+          'interface, so that a machine that is made again has the same.',
+      ),
     addresses: z
       .array(ipAddress())
       .max(8)

@@ -233,7 +233,7 @@ export const LibvirtMachineProviderSpecSchema = withRules(MachineFields, [
   {
     fields: ['interfaces'],
     message: 'two interfaces have the same MAC address',
-    fix: 'give each interface a MAC address of its own, or leave it to libvirt',
+    fix: 'give each interface a MAC address of its own, or leave mac out',
     cel:
       '!has(self.interfaces) || self.interfaces.all(one, !has(one.mac) || ' +
       'self.interfaces.exists_one(other, has(other.mac) && other.mac.lowerAscii() == one.mac.lowerAscii()))',

@@ -47,6 +47,11 @@ const PinnedSchema = z.strictObject({
     .string()
     .optional()
     .describe('Which installation made it, as the domain says; absent for those made before that was noted.'),
+  macs: z
+    .array(z.string())
+    .max(16)
+    .optional()
+    .describe('MAC addresses of the interfaces, in order; absent for those made before they were assigned.'),
 });
 
 /** What is found out once about a machine, so that it keeps it when a file or the host changes. */

@@ -22,7 +22,7 @@ export function manifestConflicts(manifests: readonly Manifest[]): ManifestProbl
     ...repeated(manifests.flatMap(fixedMACs)).map(({ second, first }) => ({
       ...where(second),
       message: `the MAC address ${second.key} is already taken by ${first.object}`,
-      fix: 'give each machine a MAC address of its own, or leave it to libvirt',
+      fix: 'give each machine a MAC address of its own, or leave mac out',
     })),
   ];
 }

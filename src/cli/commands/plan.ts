@@ -6,7 +6,7 @@ import { loadManifests } from '../../api/manifest/load.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Config } from '../../app/config.ts';
 import { type Engine, openResolver } from '../../app/engine.ts';
-import { refuseSharedMac } from '../../controllers/machine/mac-conflict.ts';
+import { refuseSharedMac } from '../../controllers/machine/addresses/mac-conflict.ts';
 import type { MachineResolver } from '../../controllers/machine/resolver.ts';
 import { factsWith, hostIntent } from '../../intent/host-intent.ts';
 import { preflight } from '../../intent/preflight.ts';
@@ -74,7 +74,7 @@ async function planMachine(
   // Networks and pools that the Cluster will make are there by the time the machine needs them.
   const shared = hostIntent(intent.uri, [placed.site], image ? [{ ...image, uri: intent.uri }] : []);
   const facts = await classified(() => engine.libvirt(intent.uri).facts({ volumesOf: [] }));
-  await refuseSharedMac(overlay, placed);
+  await refuseSharedMac(overlay, placed, intent);
   preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
   return { machine: key.name, host: placed.site.name, ...(await engine.actuator.plan(intent)) };
 }

@@ -12,9 +12,9 @@ import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Result } from '../shared/recorder.ts';
+import { withObservedMacs } from './addresses/observed-macs.ts';
 import { applyMachine } from './apply.ts';
 import { isToBeLookedAt } from './ask-hosts.ts';
-
 import { deleteMachine } from './delete.ts';
 import type { MachineParts } from './dependencies.ts';
 import { visibleDrift } from './drift.ts';
@@ -126,7 +126,7 @@ export class MachineController {
   async #reconcileNormal(scope: MachineScope): Promise<Result> {
     const isNew = scope.providerStatus.appliedHash === undefined;
     if (isNew) this.#parts.actuator.warm();
-    const { placed, resolved } = await this.#resolve(scope);
+    const { placed, resolved: found } = await this.#resolve(scope);
     const observed = isNew
       ? undefined
       : await scope.step(
@@ -134,6 +134,8 @@ export class MachineController {
           async () => lastSeen(this.#parts, placed) ?? (await lookAtDomain(this.#parts, placed)),
         );
     if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
+    const resolved = withObservedMacs(found, observed);
+    if (resolved !== found) scope.keepMacs(resolved.pinned.macs);
     const asked = changeAskedFor(scope, resolved);
     const seen = isNew ? undefined : visibleDrift(placed, observed);
     // A domain that is gone is drift whatever else was asked for.

@@ -38,10 +38,10 @@ export function visibleDrift(
 }
 
 function deviceDifferences(
-  { identity, spec, site }: PlacedMachine,
+  { machine, identity, spec, site }: PlacedMachine,
   { interfaces, disks }: DomainObservation,
 ): string[] {
-  const wanted = interfacesOf(identity, spec, site);
+  const wanted = interfacesOf(identity, spec, site, machine.status?.providerStatus?.pinned?.macs);
   const found = disks.filter(({ device }) => device === 'disk').length;
   const asked = 1 + (spec.disks?.length ?? 0);
   return [
@@ -57,8 +57,8 @@ function interfaceDifference(
   found: DomainInterface | undefined,
   index: number,
 ): string | undefined {
-  if (wanted.mac !== undefined && found?.mac !== wanted.mac)
-    return `interface ${index} has the MAC ${found?.mac}`;
+  const mac = wanted.mac ?? wanted.assignedMac;
+  if (mac !== undefined && found?.mac !== mac) return `interface ${index} has the MAC ${found?.mac}`;
   const there = found?.network ?? found?.bridge ?? found?.device;
   const asked = { network: 'network', bridge: 'bridge', macvtap: 'device' } as const;
   const place = found?.[asked[wanted.kind]];

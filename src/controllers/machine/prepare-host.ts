@@ -7,9 +7,9 @@ import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
+import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineParts } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
-import { refuseSharedMac } from './mac-conflict.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { MachineScope } from './scope.ts';
 
@@ -44,7 +44,7 @@ export async function prepareHost(
 ): Promise<HostFacts> {
   const { store, hosts, allowReplace } = parts;
   const { intent, pinned } = resolved;
-  await scope.step('HostReady', () => refuseSharedMac(store, placed));
+  await scope.step('HostReady', () => refuseSharedMac(store, placed, intent));
   const before = scope.providerStatus.pinned;
   // Pinned before the host's stack is built: that counts the images which machines have pinned.
   scope.setProviderStatus({ host: siteLabel(placed.site), pinned });

@@ -131,6 +131,12 @@ export class MachineScope {
     }
   }
 
+  /** Of a machine that was made, and has no others pinned. */
+  keepMacs(macs: readonly string[] | undefined): void {
+    const { pinned } = this.providerStatus;
+    if (pinned && macs) this.setProviderStatus({ pinned: { ...pinned, macs: [...macs] } });
+  }
+
   clearPlan(): void {
     const { lastPlan: _, ...kept } = this.providerStatus;
     this.#replaceProviderStatus(kept);

@@ -1,0 +1,40 @@
+/**
+ * Assigns a MAC address to each interface whose author gives none. It derives from what stays when a machine is made again, so
+ * that the same guest, or the next one at a fixed address, is known to DHCP servers and switches by the same address.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Pinned } from '../api/kinds/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
+import type { MachineIdentity } from './names.ts';
+import type { Site } from './site.ts';
+
+export interface MacRequest {
+  readonly machine: MachineIdentity;
+  readonly installation: string;
+  readonly spec: Pick<LibvirtMachineProviderSpec, 'interfaces'>;
+  readonly site: Site;
+  readonly pinned: Pinned | undefined;
+}
+
+/** Returns the MAC of each interface in lower case: what its author gives, else what it has, else one that derives from its identity. */
+export function assignMacs({ machine, installation, spec, site, pinned }: MacRequest): string[] {
+  return (spec.interfaces ?? [{}]).map((nic, index) => {
+    const known = nic.mac?.toLowerCase() ?? pinned?.macs?.[index];
+    if (known !== undefined) return known;
+    const [fixed] = nic.addresses ?? [];
+    // dnsmasq gives a fixed address to nobody else while the lease of the MAC that had it lasts, though its machine be gone.
+    if (fixed !== undefined)
+      return deriveMac(installation, site.uri, nic.network ?? site.network.name, fixed);
+    return deriveMac(installation, `${machine.namespace}/${machine.name}`, String(index));
+  });
+}
+
+/**
+ * Hashes the parts into 40 bits behind `52`, which marks an address as locally administered and unicast. libvirt puts `fe` in the
+ * place of the first byte for its own end of the cable, so that the other five must differ.
+ */
+export function deriveMac(...parts: readonly string[]): string {
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  return `52:${digest.slice(0, 10).match(/../g)?.join(':')}`;
+}
