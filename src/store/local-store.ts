@@ -118,6 +118,22 @@ export class LocalStore implements Store {
     }) as Promise<T>;
   }
 
+  async setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+    { fieldManager }: WriteOptions,
+  ): Promise<T | undefined> {
+    const key = keyOf(object.metadata);
+    const { uid, resourceVersion } = object.metadata;
+    return this.#change(kind, key, (stored) => {
+      if (!stored) return undefined;
+      requireVersion(stored, kind, key, { ...(uid === undefined ? {} : { uid }), resourceVersion });
+      const metadata = { ...stored.object.metadata, finalizers: [...finalizers] };
+      return replaceFields(stored, fieldManager, { ...stored.object, metadata });
+    }) as Promise<T | undefined>;
+  }
+
   async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },

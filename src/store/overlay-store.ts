@@ -70,6 +70,10 @@ export class OverlayStore implements Store {
     throw readOnly();
   }
 
+  setFinalizers(): Promise<never> {
+    throw readOnly();
+  }
+
   apply(): Promise<never> {
     throw readOnly();
   }

@@ -35,6 +35,8 @@ export interface ApplyOptions extends WriteOptions {
 export interface StatusOptions extends ApplyOptions {
   /** Only if nobody changed the object since it had this version: else `Transient` Conflict. Absent: whatever it has become. */
   readonly resourceVersion?: string | undefined;
+  /** The status as it was read: what of it is left out now is taken away, whoever wrote it (a restored backup, a person). */
+  readonly before?: unknown;
 }
 
 /** Errors: `Transient` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
@@ -58,13 +60,23 @@ export interface Store {
    * that take away what others gave, which server-side apply cannot.
    */
   update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
+  /**
+   * Replaces the finalizers, whoever gave them, and nothing else. `object` is what was read: if it changed since, `Transient`
+   * Conflict. Returns the object as it is then; undefined if it is gone.
+   */
+  setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+    options: WriteOptions,
+  ): Promise<T | undefined>;
   /** Server-side apply of metadata (labels, annotations, finalizers, ownerReferences) and spec. Creates the object if absent. */
   apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },
     options: ApplyOptions,
   ): Promise<T>;
-  /** Replaces the field manager's part of `status`. */
+  /** Replaces the field manager's part of `status`, and with `before` takes away what others own. */
   applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { copyFile, readFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SecretKind } from '../../src/api/kinds/secret.ts';
 import { type Lease, LeaseKind } from '../../src/kube/client/lease.ts';
 import { metricValue } from '../telemetry/metric-value.ts';
+import { scratchDir } from '../terraform/scratch.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
@@ -58,6 +59,28 @@ describe('a Machine that kubectl applies', () => {
     expect(await lab.kubectl('get', 'leases', '-o', 'name')).toBe(
       'lease.coordination.k8s.io/caplv-controller',
     );
+  });
+
+  it('goes when its export was applied again by others, and so does its Cluster', async () => {
+    await lab.apply({ ...lab.machine('exported'), kind: 'Cluster', spec: {} });
+    await lab.apply(lab.machine('exported'));
+    await expect.poll(() => lab.ready('exported'), soon).toBe('True AsSpecified');
+    const stale = { errorReason: 'ImageNotFound', errorMessage: 'as a restored backup has it' };
+    for (const kind of ['machine', 'cluster']) {
+      const exported = JSON.parse(await lab.kubectl('get', kind, 'exported', '-o', 'json'));
+      delete exported.metadata.managedFields;
+      const file = join(await scratchDir(), `${kind}.json`);
+      await writeFile(file, JSON.stringify(exported));
+      await lab.kubectl('apply', '--server-side', '--force-conflicts', '-f', file);
+      const patch = JSON.stringify({ status: stale });
+      await lab.kubectl('patch', kind, 'exported', '--subresource=status', '--type=merge', '-p', patch);
+      await lab.kubectl('annotate', kind, 'exported', 'example.org/touched=yes');
+    }
+    const reasons = () =>
+      lab.kubectl('get', 'machines,clusters', '-o', 'jsonpath={.items[*].status.errorReason}');
+    await expect.poll(reasons, soon).toBe('');
+    await lab.kubectl('delete', 'machine,cluster', 'exported', '--wait=true', '--timeout=60s');
+    expect(await lab.host()).toEqual({ domains: [], volumes: [] });
   });
 
   it('is started again within seconds when somebody powers it off', async () => {

@@ -4,7 +4,14 @@ import type { Store } from '../../src/store/store.ts';
 
 export class ProcessDied extends Error {}
 
-const WRITES: readonly PropertyKey[] = ['create', 'update', 'apply', 'applyStatus', 'delete'];
+const WRITES: readonly PropertyKey[] = [
+  'create',
+  'update',
+  'setFinalizers',
+  'apply',
+  'applyStatus',
+  'delete',
+];
 
 export function dyingStore(store: Store, writes: number): Store {
   let left = writes;

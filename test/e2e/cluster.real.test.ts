@@ -141,6 +141,24 @@ describe('a cluster with a network and a pool of its own', () => {
   });
 });
 
+test('what was exported and applied again can be deleted, and so can its cluster', async () => {
+  const objects = [cluster('exported', {}), machine('exported', here().image)];
+  expect(await here().apply(objects)).toMatchObject({ exitCode: 0 });
+  for (const kind of ['machine', 'cluster']) {
+    const file = await here().file(
+      `${kind}.yaml`,
+      await here().caplv.read(['get', kind, 'exported', '-o', 'yaml']),
+    );
+    expect(await here().caplv.run(['apply', '-f', file])).toMatchObject({ exitCode: 0 });
+  }
+  for (const kind of ['machine', 'cluster']) {
+    expect(await here().caplv.run(['delete', kind, 'exported', '--timeout=1m'])).toMatchObject({
+      exitCode: 0,
+    });
+  }
+  expect(await here().stateFiles()).toEqual([]);
+});
+
 test('a network that two clusters manage alike stays for the other one, whatever became of the first', async () => {
   const managed = (name: string, address: string) => {
     const network = { name: 'both', mode: 'none', addresses: [address] };

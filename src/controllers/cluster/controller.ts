@@ -17,6 +17,7 @@ import { CaplvError, Terminal } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
 import { type Site, sitesOf } from '../../intent/site.ts';
+import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
 import type { Reason } from '../shared/conditions.ts';
@@ -125,8 +126,8 @@ export class ClusterController {
         recorder.event(cluster, { type: 'Warning', reason: 'GivenUp', message });
       }
     }
-    const metadata = { ...key, ...uidOf(cluster) };
-    await store.apply(ClusterKind, { metadata }, { fieldManager: FIELD_MANAGER });
+    const object = { ...key, ...uidOf(cluster) };
+    await removeFinalizer(store, ClusterKind, object, FINALIZER, { fieldManager: FIELD_MANAGER });
     return {};
   }
 
@@ -170,7 +171,8 @@ export class ClusterController {
     };
     if (cluster.metadata.generation !== undefined) status.observedGeneration = cluster.metadata.generation;
     if (isDeepStrictEqual(cluster.status, status)) return;
-    await this.#options.store.applyStatus(ClusterKind, key, status, { fieldManager: FIELD_MANAGER });
+    const options = { fieldManager: FIELD_MANAGER, before: cluster.status };
+    await this.#options.store.applyStatus(ClusterKind, key, status, options);
   }
 }
 

@@ -117,7 +117,8 @@ export class MachineDeploymentController {
     const status = { ...counts, conditions };
     if (isComplete(deployment, counts)) await this.#forget(deployment, sets.old);
     if (!isDeepStrictEqual(deployment.status, status)) {
-      await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), status, MANAGER);
+      const options = { ...MANAGER, before: deployment.status };
+      await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), status, options);
     }
     const machines = [sets.current, ...sets.old].flatMap((one) => one?.machines ?? []);
     const waits = [
@@ -157,7 +158,8 @@ export class MachineDeploymentController {
     const conditions = withReplicaFailure(status.conditions, failure, Date.now());
     if (isDeepStrictEqual(status.conditions, conditions)) return;
     const changed = { ...status, conditions };
-    await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), changed, MANAGER);
+    const options = { ...MANAGER, before: status };
+    await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), changed, options);
   }
 }
 

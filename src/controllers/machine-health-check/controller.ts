@@ -151,6 +151,7 @@ export class MachineHealthCheckController {
     const { store, recorder } = this.#options;
     await store.applyStatus(MachineHealthCheckKind, { namespace, name }, status, {
       fieldManager: 'caplv-machine-health-check',
+      before: stored.status,
     });
     for (const { type, status: is, reason, message } of status.conditions ?? []) {
       const before = findCondition(stored, type);

@@ -205,7 +205,8 @@ export class MachineSetController {
 
   async #save(set: MachineSet, status: MachineSetStatus): Promise<void> {
     if (isDeepStrictEqual(set.status, status)) return;
-    await this.#known.applyStatus(MachineSetKind, keyOf(set.metadata), status, MANAGER);
+    const options = { ...MANAGER, before: set.status };
+    await this.#known.applyStatus(MachineSetKind, keyOf(set.metadata), status, options);
   }
 }
 

@@ -12,6 +12,7 @@ import { type Condition, findCondition, setCondition } from '../../apimachinery/
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { type CaplvError, outOfResources, Terminal, Transient } from '../../errors.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
+import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import { traced } from '../../telemetry/spans.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
@@ -191,10 +192,10 @@ export class MachineScope {
     );
   }
 
-  /** Lets the object go. */
+  /** Lets the object go, whoever else has applied our finalizer. */
   async release(): Promise<void> {
-    const metadata = { ...this.key, ...this.#uid };
-    await this.#store.apply(MachineKind, { metadata }, { fieldManager: FIELD_MANAGER });
+    const object = { ...this.key, ...this.#uid };
+    await removeFinalizer(this.#store, MachineKind, object, FINALIZER, { fieldManager: FIELD_MANAGER });
   }
 
   /**
@@ -224,6 +225,7 @@ export class MachineScope {
     return this.#store.applyStatus(MachineKind, this.key, this.status, {
       fieldManager: FIELD_MANAGER,
       resourceVersion,
+      before: this.machine.status,
     });
   }
 

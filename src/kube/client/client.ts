@@ -152,13 +152,40 @@ export class Client {
   }
 
   /** JSON merge patch (RFC 7386): lists are replaced whole, null removes. */
-  async patch<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, patch: unknown): Promise<T> {
+  async patch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    patch: unknown,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    return this.patchOf('', kind, key, patch, options);
+  }
+
+  /** The same of the status subresource. */
+  async patchStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    patch: unknown,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    return this.patchOf('/status', kind, key, patch, options);
+  }
+
+  private async patchOf<T extends KubeObject>(
+    subresource: '' | '/status',
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    patch: unknown,
+    { signal, fieldManager }: WriteCallOptions,
+  ): Promise<T> {
     const contentType = 'application/merge-patch+json';
     return await this.call<T>({
       method: 'PATCH',
-      path: objectPath(kind, key),
+      path: objectPath(kind, key) + subresource,
+      query: { fieldManager },
       contentType,
       body: patch,
+      signal,
     });
   }
 

@@ -98,6 +98,24 @@ export class CachedStore implements Store {
     return this.#write(kind, keyOf(object), () => this.#store.update(kind, object, options));
   }
 
+  async setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+    options: WriteOptions,
+  ): Promise<T | undefined> {
+    const key = keyOf(object);
+    try {
+      const now = await this.#store.setFinalizers(kind, object, finalizers, options);
+      if (now) return this.#remember(kind, now);
+    } catch (error) {
+      this.#doubt(kind, key);
+      throw error;
+    }
+    this.#doubt(kind, key);
+    return undefined;
+  }
+
   async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },

@@ -13,11 +13,11 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { ApiError, hasReason } from '../client/api-error.ts';
 import type { Client } from '../client/client.ts';
-import type { FinalizerStore } from './finalizer.ts';
+import { leftFields } from './left-fields.ts';
 import { reflect } from './reflector.ts';
 
 /** Objects of an API server. Errors besides those of `Store`: `ApiError`, to be tried again later. */
-export class KubernetesStore implements Store, FinalizerStore {
+export class KubernetesStore implements Store {
   private readonly client: Client;
   private readonly log: Logger;
   private readonly metrics: Metrics;
@@ -71,7 +71,7 @@ export class KubernetesStore implements Store, FinalizerStore {
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
-    { fieldManager, force = true, resourceVersion }: StatusOptions,
+    { fieldManager, force = true, resourceVersion, before }: StatusOptions,
   ): Promise<T> {
     const metadata = {
       name: key.name,
@@ -79,7 +79,12 @@ export class KubernetesStore implements Store, FinalizerStore {
       ...(resourceVersion !== undefined && { resourceVersion }),
     };
     const object = { metadata, status } as Partial<T> & { metadata: ObjectMeta };
-    return this.client.applyStatus(kind, object, { fieldManager, force }).catch(rethrow);
+    const applied = await this.client.applyStatus(kind, object, { fieldManager, force }).catch(rethrow);
+    const left = leftFields(before, status, applied.status);
+    if (!left) return applied;
+    const { uid, resourceVersion: version } = applied.metadata;
+    const patch = { metadata: { uid, resourceVersion: version }, status: left };
+    return this.client.patchStatus(kind, key, patch, { fieldManager }).catch(rethrow);
   }
 
   async delete<T extends KubeObject>(
@@ -94,15 +99,16 @@ export class KubernetesStore implements Store, FinalizerStore {
     }
   }
 
-  /** See `FinalizerStore`. */
   async setFinalizers<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: T,
     finalizers: readonly string[],
+    { fieldManager }: WriteOptions,
   ): Promise<T | undefined> {
     const { uid, resourceVersion } = object.metadata;
     try {
-      return await this.client.patch(kind, keyOf(object), { metadata: { uid, resourceVersion, finalizers } });
+      const patch = { metadata: { uid, resourceVersion, finalizers } };
+      return await this.client.patch(kind, keyOf(object), patch, { fieldManager });
     } catch (error) {
       if (hasReason(error, 'NotFound')) return undefined;
       rethrow(error);

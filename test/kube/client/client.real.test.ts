@@ -9,8 +9,8 @@ import { Terminal, Transient } from '../../../src/errors.ts';
 import { ApiError } from '../../../src/kube/client/api-error.ts';
 import { Client } from '../../../src/kube/client/client.ts';
 import { loadConnection } from '../../../src/kube/client/kubeconfig.ts';
-import { addFinalizer, removeFinalizer } from '../../../src/kube/runtime/finalizer.ts';
 import { KubernetesStore } from '../../../src/kube/runtime/kubernetes-store.ts';
+import { addFinalizer, removeFinalizer } from '../../../src/store/finalizer.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import type { KubeLab } from '../../lab/kube/kube-lab.ts';
@@ -187,22 +187,23 @@ describe('finalizers', () => {
       ...widget('finalized'),
       metadata: { ...widget('finalized').metadata, finalizers: ['test.caplv.dev/other'] },
     });
-    const held = await addFinalizer(store, WidgetKind, created, 'test.caplv.dev/mine');
+    const held = await addFinalizer(store, WidgetKind, created, 'test.caplv.dev/mine', as('b'));
     expect(held?.metadata.finalizers).toEqual(['test.caplv.dev/other', 'test.caplv.dev/mine']);
     await store.delete(WidgetKind, key('finalized'));
 
     for (const finalizer of ['test.caplv.dev/mine', 'test.caplv.dev/other']) {
       const current = await store.get(WidgetKind, key('finalized'));
       expect(current?.metadata.deletionTimestamp).toBeDefined();
-      if (current) await removeFinalizer(store, WidgetKind, current, finalizer);
+      await removeFinalizer(store, WidgetKind, key('finalized'), finalizer, as('c'));
     }
     expect(await store.get(WidgetKind, key('finalized'))).toBeUndefined();
   });
 
   it('are not written over a newer version: another finalizer would be lost', async () => {
     const created = await store.apply(WidgetKind, widget('raced'), as('a'));
-    await addFinalizer(store, WidgetKind, created, 'test.caplv.dev/first');
-    await expect(addFinalizer(store, WidgetKind, created, 'test.caplv.dev/second')).rejects.toMatchObject({
+    await addFinalizer(store, WidgetKind, created, 'test.caplv.dev/first', as('a'));
+    const late = addFinalizer(store, WidgetKind, created, 'test.caplv.dev/second', as('a'));
+    await expect(late).rejects.toMatchObject({
       code: 'Conflict',
     });
   });
