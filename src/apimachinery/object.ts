@@ -45,6 +45,8 @@ export interface ResourceKind<T extends KubeObject = KubeObject> {
   readonly namespaced: boolean;
   /** True: lists and watches bring metadata only, so that no contents of Secrets are kept in memory. */
   readonly metadataOnly?: boolean;
+  /** Returns what lists and watches keep of an object; undefined: the object cannot be read, and is left out. Default: all of it. */
+  readonly pick?: (object: KubeObject) => T | undefined;
   /** Never set: carries the type. */
   readonly _type?: T;
 }

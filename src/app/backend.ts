@@ -75,7 +75,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
       metrics,
     }),
     close: async () => {
-      await nodes.close();
+      nodes.close();
       await events.flush();
       await close();
     },

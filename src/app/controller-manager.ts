@@ -27,7 +27,11 @@ import { HostWatches } from '../controllers/shared/host-watches.ts';
 import { isHeld, RepairBudget, type RepairLimits } from '../controllers/shared/repair-budget.ts';
 import { domainName } from '../intent/names.ts';
 import { CachedStore } from '../kube/runtime/cached-store.ts';
-import { Controller, type Reconcile } from '../kube/runtime/controller.ts';
+import {
+  Controller,
+  type ControllerOptions as QueueOptions,
+  type Reconcile,
+} from '../kube/runtime/controller.ts';
 import type { Informer } from '../kube/runtime/informer.ts';
 import { Manager } from '../kube/runtime/manager.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -68,8 +72,14 @@ export interface ControllerOptions {
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
+type ControllerLimits = Pick<QueueOptions, 'flowOf' | 'stuckAfterMs'>;
+
 /** Each object is looked at this often although nothing happened: cheap. */
 const RESYNC_MS = 10 * 60_000;
+/** Each may wait for the API server of a workload cluster, for seconds. */
+const NODE_WORKERS = 4;
+/** A run of terraform may upload a large image; one that makes no progress is ended by its watchdog much earlier. */
+const TERRAFORM_STUCK_MS = 6 * 3_600_000;
 /** Periodic plans have a worker of their own, so that nobody who asks for something waits for one. */
 const PLANS_AT_ONCE = 1;
 
@@ -143,8 +153,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     name: string,
     workers: number,
     reconcile: Reconcile,
-    flowOf: (key: ObjectKey) => string = () => '',
-  ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf });
+    { flowOf = ({ namespace }: ObjectKey) => namespace, ...limits }: ControllerLimits = {},
+  ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf, ...limits });
   const live = { store: backend.store, recorder };
   // Of its own: what else looks at sets, to let a repair or a replacement go ahead, has to see them as they are now.
   const known = new CachedStore(backend.store, [machines, sets] as unknown as Informer[]);
@@ -160,16 +170,21 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     'machine',
     concurrency + PLANS_AT_ONCE,
     (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
-    (key) => {
-      const one = machines.get(key);
-      return one ? flowOfMachine(one) : '';
+    {
+      flowOf: (key) => {
+        const one = machines.get(key);
+        return one ? flowOfMachine(one) : key.namespace;
+      },
+      stuckAfterMs: TERRAFORM_STUCK_MS,
     },
   )
     .watch(machines, { when: isAsked })
     .watch(clusters, { when: isClusterNews, keys: (cluster) => machinesOfCluster(machines, cluster) })
     .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
-  const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key))
+  const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key), {
+    stuckAfterMs: TERRAFORM_STUCK_MS,
+  })
     .watch(clusters, { when: isAsked, keys: (changed) => clustersConcerned(clusters, changed) })
     .watch(machines, {
       when: ({ type }) => type === 'DELETED',
@@ -189,7 +204,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     metrics: new HealthCheckMetrics(metrics, () => checks.list()),
     nodes: backend.nodes,
   });
-  const check = controller('machinehealthcheck', 1, (key) => checkReconciler.reconcile(key))
+  const check = controller('machinehealthcheck', NODE_WORKERS, (key) => checkReconciler.reconcile(key))
     .watch(checks, { when: isAsked })
     .watch(machines, { when: isHealthNews, keys: (one) => checksOfMachine(checks, one) });
 
@@ -241,7 +256,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     manager.add(runnable);
   if (backend.nodes) {
     const reconciler = new NodeController({ store, recorder, nodes: backend.nodes });
-    const node = controller('node', 1, (key) => reconciler.reconcile(key));
+    const node = controller('node', NODE_WORKERS, (key) => reconciler.reconcile(key));
     manager.add(node.watch(machines, { when: ({ object }) => isAwaited(object) }));
     backend.nodes.addHandler((changed) => {
       for (const one of machinesOfNode(machines, changed)) {

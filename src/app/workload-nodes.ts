@@ -6,41 +6,33 @@
 
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import { SecretKind, secretValue } from '../api/kinds/secret.ts';
-import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import type { WorkloadNode, WorkloadNodes } from '../controllers/node/controller.ts';
 import { Transient } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
-import { type Change, Informer } from '../kube/runtime/informer.ts';
-import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
+
+import { WORKLOAD_SERVER_LIMITS } from '../kube/client/limits.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
-export interface Node extends KubeObject {
-  spec: { readonly providerID?: string };
-  status?: {
-    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
-    readonly conditions?: WorkloadNode['conditions'];
-  };
-}
-
-export const NodeKind: ResourceKind<Node> = {
-  group: '',
-  version: 'v1',
-  kind: 'Node',
-  plural: 'nodes',
-  namespaced: false,
-};
+import { Metrics } from '../telemetry/metrics.ts';
+import { NodeWatch, RETRY_MS, unreadable } from './node-watch.ts';
 
 /** What a kubeconfig says is read again after this. Machines without a Node are looked at as often, each by itself. */
 const PLACE_MS = 10_000;
 /** Longer than the resync of those who ask again and again. */
 const IDLE_MS = 30 * 60_000;
+/** A caller waits this long for a cluster that is not known yet, in milliseconds; then it is told to come back. */
+export const PATIENCE_MS = 2_000;
+/** A kubeconfig that cannot be used is not read again for this long, in milliseconds. */
+const REFUSED_MS = 60_000;
+/** Clusters of one namespace that are connected to at once. */
+export const STARTS_PER_NAMESPACE = 4;
 
 interface Place {
+  readonly namespace: string;
   /** Empty: this cluster. */
   readonly kubeconfig: string;
-  /** Where it stands, for messages. */
+  /** For messages. */
   readonly secret: string;
 }
 
@@ -50,17 +42,23 @@ interface ReadPlace {
   readonly at: number;
 }
 
-interface Watch {
-  readonly client: Client;
-  readonly nodes: Informer<Node>;
+interface Watched {
+  readonly watch: NodeWatch;
+  readonly started: Promise<void>;
   readonly idle: NodeJS.Timeout;
-  readonly stop: AbortController;
+  readonly end: () => void;
 }
 
 export interface WatchedNodesOptions {
   readonly client: Client;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Default `PATIENCE_MS`. */
+  readonly patienceMs?: number;
+  /** Default `START_MS`. */
+  readonly startMs?: number;
+  /** Default `READ_MS`. */
+  readonly readMs?: number;
 }
 
 export class WatchedNodes implements WorkloadNodes {
@@ -68,8 +66,12 @@ export class WatchedNodes implements WorkloadNodes {
   readonly #handlers: ((node: WorkloadNode) => void)[] = [];
   /** What was read last, by the Secret. */
   readonly #places = new Map<string, ReadPlace>();
-  /** By the text of the kubeconfig. */
-  readonly #watches = new Map<string, Promise<Watch>>();
+  /** By the text of the kubeconfig; also of a cluster that failed, until it is tried again. */
+  readonly #watched = new Map<string, Watched>();
+  /** By the text of the kubeconfig: why it is none. To read it again for each Machine would cost too much. */
+  readonly #refused = new Map<string, Transient>();
+  /** By namespace: clusters that are being connected to. */
+  readonly #starting = new Map<string, number>();
 
   constructor(options: WatchedNodesOptions) {
     this.#options = options;
@@ -80,24 +82,19 @@ export class WatchedNodes implements WorkloadNodes {
   }
 
   async of(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const { nodes, idle } = await this.#watch(await this.#knownPlaceOf(machine));
-    idle.refresh();
-    return nodes.list().map(workloadNode);
+    const watch = await this.#ready(await this.#knownPlaceOf(machine));
+    return watch.list();
   }
 
   async read(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const place = await this.#placeOf(machine);
-    const { client } = await this.#watch(place);
-    return (await list(client, place)).map(workloadNode);
+    const watch = await this.#ready(await this.#placeOf(machine));
+    return watch.read();
   }
 
-  /** Ends all watches. */
-  async close(): Promise<void> {
-    const watches = [...this.#watches.values()];
-    this.#watches.clear();
-    for (const watch of await Promise.allSettled(watches)) {
-      if (watch.status === 'fulfilled') this.#end(watch.value);
-    }
+  /** Ends all watches, and every call that waits for one. */
+  close(): void {
+    for (const { end } of this.#watched.values()) end();
+    this.#watched.clear();
   }
 
   /** Read once for all machines of a cluster that are looked at together. */
@@ -120,97 +117,93 @@ export class WatchedNodes implements WorkloadNodes {
     const secret =
       cluster === undefined ? undefined : await this.#options.client.get(SecretKind, { namespace, name });
     return {
+      namespace,
       kubeconfig: (secret && secretValue(secret, 'value')) ?? '',
       secret: `Secret ${namespace}/${name}`,
     };
   }
 
-  /** Many ask at once: one watch serves them all. */
-  #watch(place: Place): Promise<Watch> {
-    const { kubeconfig } = place;
-    const known = this.#watches.get(kubeconfig);
-    if (known) return known;
-    const watch = this.#begin(place);
-    this.#watches.set(kubeconfig, watch);
-    watch.catch(() => this.#watches.delete(kubeconfig));
+  /** A worker is not held by a server that does not answer: the cluster is connected to meanwhile, and its Nodes wake who waits. */
+  async #ready(place: Place): Promise<NodeWatch> {
+    const { watch, started, idle } = this.#watched.get(place.kubeconfig) ?? this.#start(place);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const silent = new Error('its API server has not answered yet');
+    const patience = setTimeout(
+      () => reject(unreadable(nameOf(place), silent)),
+      this.#options.patienceMs ?? PATIENCE_MS,
+    );
+    try {
+      await Promise.race([started, late]);
+    } finally {
+      clearTimeout(patience);
+    }
+    idle.refresh();
     return watch;
   }
 
-  async #begin(place: Place): Promise<Watch> {
-    const { log, metrics } = this.#options;
-    const client = place.kubeconfig === '' ? this.#options.client : clientFrom(place);
-    const stop = new AbortController();
+  #start(place: Place): Watched {
+    const { namespace, kubeconfig } = place;
+    const starting = this.#starting.get(namespace) ?? 0;
+    if (starting >= STARTS_PER_NAMESPACE) {
+      const others = `${starting} clusters of namespace ${namespace} are being connected to; it comes after them`;
+      throw unreadable(nameOf(place), new Error(others));
+    }
+    const isOwn = kubeconfig === '';
+    const client = isOwn ? this.#options.client : this.#clientFor(place);
+    const { log, metrics, startMs, readMs } = this.#options;
+    const watch = new NodeWatch({
+      client,
+      place: nameOf(place),
+      log,
+      metrics,
+      startMs,
+      readMs,
+      onChange: (node) => {
+        for (const handler of this.#handlers) handler(node);
+      },
+    });
+    const end = () => {
+      clearTimeout(idle);
+      watch.stop();
+      if (!isOwn) client.close();
+    };
+    const forget = () => {
+      if (this.#watched.get(kubeconfig) === watched) this.#watched.delete(kubeconfig);
+      end();
+    };
+    const idle = setTimeout(forget, IDLE_MS).unref();
+    this.#starting.set(namespace, starting + 1);
+    const started = watch.start().finally(() => {
+      const left = (this.#starting.get(namespace) ?? 1) - 1;
+      if (left > 0) this.#starting.set(namespace, left);
+      else this.#starting.delete(namespace);
+    });
+    const watched = { watch, started, idle, end };
+    this.#watched.set(kubeconfig, watched);
+    // Until it is tried again, everybody gets the same failure at once.
+    started.catch(() => setTimeout(forget, RETRY_MS).unref());
+    return watched;
+  }
+
+  #clientFor({ kubeconfig, secret }: Place): Client {
+    const refused = this.#refused.get(kubeconfig);
+    if (refused) throw refused;
     try {
-      // A watch tries for ever, and tells nobody why it cannot begin.
-      await list(client, place);
-    } catch (error) {
-      if (client !== this.#options.client) client.close();
+      return new Client(connectionFromText(kubeconfig, secret), new Metrics(), WORKLOAD_SERVER_LIMITS);
+    } catch (cause) {
+      const error = new Transient({
+        code: 'InvalidConfiguration',
+        message: (cause as Error).message,
+        fix: 'put a kubeconfig with a certificate or a token into the key `value`',
+        retryAfterMs: REFUSED_MS,
+      });
+      this.#refused.set(kubeconfig, error);
+      setTimeout(() => this.#refused.delete(kubeconfig), REFUSED_MS).unref();
       throw error;
     }
-    const nodes = new Informer(new KubernetesStore(client, { log, metrics }), NodeKind, log);
-    nodes.addHandler((change) => this.#tell(change));
-    void nodes.run(stop.signal);
-    const idle = setTimeout(() => {
-      this.#watches.delete(place.kubeconfig);
-      this.#end(watch);
-    }, IDLE_MS).unref();
-    const watch = { client, nodes, idle, stop };
-    await nodes.whenSynced();
-    return watch;
-  }
-
-  #end({ client, idle, stop }: Watch): void {
-    clearTimeout(idle);
-    stop.abort();
-    if (client !== this.#options.client) client.close();
-  }
-
-  /** A kubelet says every few minutes that it is there; that is no news. */
-  #tell({ object, before }: Change<Node>): void {
-    const node = workloadNode(object);
-    if (before && JSON.stringify(workloadNode(before)) === JSON.stringify(node)) return;
-    for (const handler of this.#handlers) handler(node);
   }
 }
 
-async function list(client: Client, { kubeconfig, secret }: Place): Promise<readonly Node[]> {
-  try {
-    return (await client.list(NodeKind)).items;
-  } catch (error) {
-    const where = kubeconfig === '' ? 'this cluster' : `the cluster of ${secret}`;
-    throw new Transient({
-      code: 'NodesUnreadable',
-      message: `the Nodes of ${where} cannot be read: ${(error as Error).message}`,
-      fix: 'let its API server answer, and the kubeconfig list and watch Nodes',
-      retryAfterMs: 10_000,
-      cause: error,
-    });
-  }
-}
-
-function workloadNode({ metadata, spec, status }: Node): WorkloadNode {
-  return {
-    name: metadata.name,
-    uid: metadata.uid,
-    providerID: spec.providerID,
-    addresses: (status?.addresses ?? []).map(({ address }) => address),
-    conditions: (status?.conditions ?? []).map(({ type, status: is, lastTransitionTime }) => ({
-      type,
-      status: is,
-      ...(lastTransitionTime && { lastTransitionTime }),
-    })),
-  };
-}
-
-function clientFrom({ kubeconfig, secret }: Place): Client {
-  try {
-    return new Client(connectionFromText(kubeconfig, secret));
-  } catch (error) {
-    throw new Transient({
-      code: 'InvalidConfiguration',
-      message: (error as Error).message,
-      fix: 'put a kubeconfig with a certificate or a token into the key `value`',
-      retryAfterMs: 60_000,
-    });
-  }
+function nameOf({ kubeconfig, secret }: Place): string {
+  return kubeconfig === '' ? 'this cluster' : `the cluster of ${secret}`;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
+
 export interface ListOptions {
   readonly namespace?: string;
   /** Kubernetes label selector, for example `a=b,c in (d,e)`. */

@@ -24,10 +24,10 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes a token, on credit if need be; returns after how many milliseconds it may be used. */
-  reserve(): number {
+  /** Takes `count` tokens, on credit if need be; returns after how many milliseconds they may be used. */
+  reserve(count = 1): number {
     this.refill();
-    this.tokens -= 1;
+    this.tokens -= count;
     return this.tokens >= 0 ? 0 : (-this.tokens / this.limit.perSecond) * 1000;
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { NodeKind } from '../../src/app/workload-nodes.ts';
+import { NodeKind } from '../../src/app/workload-node.ts';
 import { LeaseKind } from '../../src/kube/client/lease.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ClusterLab } from './cluster-lab.ts';

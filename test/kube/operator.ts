@@ -46,7 +46,7 @@ const painter = new Controller({
 manager.add(painter.watch(widgets));
 
 try {
-  await manager.run(shutdownSignal(log));
+  await manager.run(shutdownSignal(log, 60_000));
 } catch (error) {
   log.error('Operator failed', { error });
   process.exitCode = 1;

@@ -6,6 +6,7 @@ import { runController } from '../../app/controller-manager.ts';
 import { DEFAULT_PERIODIC_PLANS } from '../../controllers/machine/periodic-plans.ts';
 import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../../controllers/shared/repair-budget.ts';
 import { Terminal } from '../../errors.ts';
+import { SHUTDOWN_TIMEOUT_MS } from '../../kube/runtime/manager.ts';
 import { shutdownSignal } from '../../kube/runtime/signals.ts';
 import { parseDuration } from '../../system/duration.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -29,6 +30,8 @@ export interface ControllerFlags extends GlobalFlags {
 
 /** Most of them wait: for a slot of terraform, for a guest that shuts down. */
 const DEFAULT_CONCURRENCY = 16;
+/** After all work has ended, or has not: for the lease, the last events and the providers. */
+const CLOSE_MS = 30_000;
 const DEFAULT_SWEEP = '5m';
 
 export async function controller(flags: ControllerFlags): Promise<number> {
@@ -64,7 +67,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
         planIntervalMs,
         sweepMs,
       };
-      await runController(options, shutdownSignal(log));
+      await runController(options, shutdownSignal(log, SHUTDOWN_TIMEOUT_MS + CLOSE_MS));
     } finally {
       await backend.close();
     }

@@ -85,6 +85,15 @@ export class ApiError extends Error {
     });
   }
 
+  /** More than what is read of an API server; see `ResponseLimits`. */
+  static tooLarge(request: string, what: string): ApiError {
+    return new ApiError({
+      code: 0,
+      reason: 'ResponseTooLarge',
+      message: `${request}: the API server sends ${what}`,
+    });
+  }
+
   /** The place in time, or the kind, is no longer or not yet known to the server: list anew. */
   get needsRelist(): boolean {
     return (
@@ -117,6 +126,7 @@ const REASONS: Record<number, string> = {
 const FIXES: Record<string, string> = {
   Forbidden: 'grant the verb and resource named here with a Role or ClusterRole, or use another identity',
   Unauthorized: 'check the credentials in the kubeconfig: the API server does not know this user',
+  ResponseTooLarge: 'remove objects that nobody needs, or name the API server of a cluster',
   Unreachable: 'check that the API server runs, and the address and CA in the kubeconfig',
 };
 

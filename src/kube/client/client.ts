@@ -2,8 +2,9 @@ import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/obj
 import { apiVersionOf } from '../../apimachinery/object-key.ts';
 import type { ListOptions } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
-import { hasReason } from './api-error.ts';
+import { ApiError, hasReason } from './api-error.ts';
 import type { Connection } from './connection.ts';
+import { OWN_SERVER_LIMITS, type ResponseLimits } from './limits.ts';
 import { collectionPath, objectPath } from './resource-path.ts';
 import { type ApiRequest, Transport } from './transport.ts';
 import { type WatchCallEvent, watchEvents } from './watch-stream.ts';
@@ -46,16 +47,24 @@ export interface DeleteCallOptions {
 
 /** Objects a request. */
 const PAGE_SIZE = 500;
+/** A page that is too large is asked for again with this part of its objects. */
+const SMALLER = 10;
 
 /** The verbs of the Kubernetes API, typed by kind. Errors are `ApiError`; what is absent is reason NotFound. */
 export class Client {
   private readonly transport: Transport;
   /** Namespace of the kubeconfig's context, or of the pod. */
   readonly namespace: string;
+  readonly limits: ResponseLimits;
 
-  constructor(connection: Connection, metrics: Metrics = new Metrics()) {
-    this.transport = new Transport(connection, metrics);
+  constructor(
+    connection: Connection,
+    metrics: Metrics = new Metrics(),
+    limits: ResponseLimits = OWN_SERVER_LIMITS,
+  ) {
+    this.transport = new Transport(connection, metrics, limits);
     this.namespace = connection.namespace;
+    this.limits = limits;
   }
 
   async get<T extends KubeObject>(
@@ -71,25 +80,45 @@ export class Client {
     }
   }
 
-  /** All pages of a list, at one point in time. */
+  /**
+   * Returns all pages of a list, at one point in time. A page that is too large for one answer is asked for in smaller ones.
+   * @throws ApiError with reason ResponseTooLarge beyond `limits`
+   */
   async list<T extends KubeObject>(
     kind: ResourceKind<T>,
     options: ListCallOptions = {},
   ): Promise<ObjectList<T>> {
-    const { namespace, labelSelector, signal } = options;
+    const { namespace, labelSelector } = options;
+    const inTime = AbortSignal.timeout(this.limits.requestMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, inTime]) : inTime;
     const path = collectionPath(kind, namespace);
+    const accept = metadataAccept(kind, 'PartialObjectMetadataList');
     const items: T[] = [];
+    let limit = PAGE_SIZE;
     let next: string | undefined;
-    for (;;) {
-      const query = { labelSelector, limit: PAGE_SIZE, continue: next };
-      const accept = metadataAccept(kind, 'PartialObjectMetadataList');
-      const page = await this.call<ListPage<T>>({ method: 'GET', path, query, accept, signal });
+    for (let pages = 1; ; ) {
+      const query = { labelSelector, limit, continue: next };
+      let page: ListPage<T>;
+      try {
+        page = await this.call<ListPage<T>>({ method: 'GET', path, query, accept, signal });
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (inTime.aborted) throw ApiError.unreachable(`GET ${path}`, 'the API server', inTime.reason);
+        if (limit === 1 || !hasReason(error, 'ResponseTooLarge')) throw error;
+        limit = Math.ceil(limit / SMALLER);
+        continue;
+      }
       // Lists of built-in kinds leave out the type of their items.
       for (const item of page.items ?? []) {
-        items.push({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind });
+        const typed = { ...item, apiVersion: apiVersionOf(kind), kind: kind.kind };
+        const kept = kind.pick ? kind.pick(typed) : typed;
+        if (kept) items.push(kept);
       }
+      if (Math.max(items.length, pages) > this.limits.items)
+        throw ApiError.tooLarge(`GET ${path}`, `a list of more than ${this.limits.items} objects`);
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
+      pages += 1;
     }
   }
 
@@ -103,7 +132,7 @@ export class Client {
     const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
     const accept = metadataAccept(kind, 'PartialObjectMetadata');
     const response = await this.transport.stream({ method: 'GET', path, query, accept, signal });
-    return watchEvents(`WATCH ${path}`, response);
+    return watchEvents(`WATCH ${path}`, response, this.limits);
   }
 
   /** Server-side apply. Creates the object if absent. */

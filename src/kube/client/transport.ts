@@ -6,6 +6,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';
 import type { Connection } from './connection.ts';
+import { ERROR_BODY_BYTES, type ResponseLimits } from './limits.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -38,11 +39,13 @@ const KEEP_ALIVE_MS = 15_000;
 export class Transport {
   private readonly connection: Connection;
   private readonly agent: http.Agent | https.Agent;
+  private readonly limits: ResponseLimits;
   private readonly requests;
   private readonly durations;
 
-  constructor(connection: Connection, metrics: Metrics) {
+  constructor(connection: Connection, metrics: Metrics, limits: ResponseLimits) {
     this.connection = connection;
+    this.limits = limits;
     const Agent = connection.server.protocol === 'http:' ? http.Agent : https.Agent;
     this.agent = new Agent({ keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS });
     this.requests = metrics.counter(
@@ -57,18 +60,23 @@ export class Transport {
     );
   }
 
-  /** The text of the answer. Overload, and lost connections where a repetition is harmless, are retried. */
+  /**
+   * Returns the text of the answer. Overload, and lost connections where a repetition is harmless, are retried.
+   * @throws ApiError with reason ResponseTooLarge when the answer is longer than the limit
+   */
   async send(request: ApiRequest): Promise<string> {
+    const deadline = performance.now() + this.limits.requestMs;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const timeout = AbortSignal.timeout(TIMEOUT_MS);
+        const leftMs = Math.max(1, Math.floor(deadline - performance.now()));
+        const timeout = AbortSignal.timeout(Math.min(TIMEOUT_MS, leftMs));
         const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
-        return await readAll(await this.stream({ ...request, signal }));
+        return await this.readAll(request, await this.stream({ ...request, signal }));
       } catch (error) {
         request.signal?.throwIfAborted();
         const failure = error instanceof ApiError ? error : this.unreachable(request, error);
         const delay = retryDelay(request, failure, attempt);
-        if (delay === undefined) throw failure;
+        if (delay === undefined || performance.now() + delay >= deadline) throw failure;
         await sleep(delay, undefined, { signal: request.signal });
       }
     }
@@ -87,7 +95,7 @@ export class Transport {
       throw ApiError.fromResponse(
         describe(request),
         code,
-        await readAll(response),
+        await readStart(response),
         response.headers['retry-after'],
       );
     } catch (error) {
@@ -137,6 +145,20 @@ export class Transport {
     });
   }
 
+  private async readAll(request: ApiRequest, response: IncomingMessage): Promise<string> {
+    const { bodyBytes } = this.limits;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of response) {
+      chunks.push(chunk as Buffer);
+      size += (chunk as Buffer).length;
+      // Leaving the loop destroys the response, and with it the connection.
+      if (size > bodyBytes)
+        throw ApiError.tooLarge(describe(request), `an answer of more than ${bodyBytes} bytes`);
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  }
+
   private unreachable(request: ApiRequest, cause: unknown): ApiError {
     return ApiError.unreachable(describe(request), this.connection.server.origin, cause);
   }
@@ -153,7 +175,8 @@ function retryDelay({ method }: ApiRequest, error: ApiError, attempt: number): n
   return Math.max(error.retryAfterMs ?? 0, backoffDelay(attempt, RETRY));
 }
 
-function isRetriable(method: ApiRequest['method'], { code, cause }: ApiError): boolean {
+function isRetriable(method: ApiRequest['method'], { code, reason, cause }: ApiError): boolean {
+  if (reason === 'ResponseTooLarge') return false;
   if (code === 429) return true;
   if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return true;
   // A POST whose answer was lost may have created its object: only the caller knows what a second one would mean.
@@ -162,8 +185,21 @@ function isRetriable(method: ApiRequest['method'], { code, cause }: ApiError): b
   return code === 502 || code === 503 || code === 504;
 }
 
-async function readAll(response: IncomingMessage): Promise<string> {
+/** Reads the first bytes of an error's body, for as long as a whole answer may take. */
+async function readStart(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  let size = 0;
+  const timer = setTimeout(() => response.destroy(), TIMEOUT_MS);
+  try {
+    for await (const chunk of response) {
+      chunks.push(chunk as Buffer);
+      size += (chunk as Buffer).length;
+      if (size >= ERROR_BODY_BYTES) break;
+    }
+  } catch {
+    // The status alone says what there is to say.
+  } finally {
+    clearTimeout(timer);
+  }
+  return Buffer.concat(chunks).subarray(0, ERROR_BODY_BYTES).toString('utf8');
 }

@@ -39,6 +39,8 @@ export interface ControllerOptions {
   readonly concurrency?: number;
   /** Of an object that fails again and again. Default 0.2 s to 5 min. */
   readonly backoff?: BackoffOptions;
+  /** One reconcile that takes longer, in milliseconds, fails the liveness check. Default 10 min. */
+  readonly stuckAfterMs?: number;
   /** Objects of different flows take turns, so that many of one do not hold up the others; default: all are of one. */
   readonly flowOf?: (key: ObjectKey) => string;
 }
@@ -49,6 +51,9 @@ export interface WatchOptions<T> {
   /** Which changes count; default: all. */
   readonly when?: (change: Change<T>) => boolean;
 }
+
+/** Each request, and each call of virsh, ends within a minute. */
+const STUCK_AFTER_MS = 10 * 60_000;
 
 type Outcome =
   | { readonly kind: 'success' }
@@ -89,6 +94,13 @@ export class Controller {
   get running(): readonly string[] {
     return this.queue.running;
   }
+
+  /** Names an object whose reconcile takes longer than any should; undefined: there is none. */
+  readonly checkLiveness = (): string | undefined => {
+    const { oldest } = this.queue;
+    if (oldest === undefined || oldest.ms < (this.options.stuckAfterMs ?? STUCK_AFTER_MS)) return undefined;
+    return `${oldest.item} is being reconciled for ${Math.round(oldest.ms / 1000)} s`;
+  };
 
   /** Reconcile when objects of this informer change. */
   watch<T extends KubeObject>(

@@ -12,6 +12,8 @@ import type { LeaderElection } from './leader-election.ts';
 /** Something that works until `signal` aborts, and resolves when its last piece of work has ended. */
 export interface Runnable {
   readonly name: string;
+  /** Absent: it is always well. */
+  readonly checkLiveness?: HealthCheck;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -26,6 +28,9 @@ export interface ManagerOptions {
   /** Running work gets this many milliseconds to end. Default five minutes: a terraform run must not be cut. */
   readonly shutdownTimeoutMs?: number;
 }
+
+/** Milliseconds that running work gets to end. */
+export const SHUTDOWN_TIMEOUT_MS = 300_000;
 
 /** Runs informers, leader election and controllers in the order that each needs, and ends them in the reverse one. */
 export class Manager {
@@ -50,6 +55,7 @@ export class Manager {
   /** A controller, or anything else that only the leader does. */
   add(runnable: Runnable): this {
     this.runnables.push(runnable);
+    if (runnable.checkLiveness) this.addLivenessCheck(runnable.name, runnable.checkLiveness);
     return this;
   }
 
@@ -114,7 +120,7 @@ export class Manager {
   }
 
   private async drain(working: Promise<unknown>): Promise<void> {
-    const timeoutMs = this.options.shutdownTimeoutMs ?? 300_000;
+    const timeoutMs = this.options.shutdownTimeoutMs ?? SHUTDOWN_TIMEOUT_MS;
     const timer = new AbortController();
     const late = sleep(timeoutMs, 'late', { signal: timer.signal });
     const winner = await Promise.race([working, late]).finally(() => timer.abort());

@@ -71,9 +71,15 @@ export class WorkQueue {
     );
     const depth = metrics.gauge('workqueue_depth', 'Items that wait for a worker.', ['name']);
     const running = metrics.gauge('workqueue_running', 'Items that a worker has.', ['name']);
+    const longest = metrics.gauge(
+      'workqueue_longest_running_processor_seconds',
+      'How long a worker has had its item, of the one that has had it for longest.',
+      ['name'],
+    );
     metrics.onCollect(() => {
       depth.set(this.waiting.size, this.labels);
       running.set(this.processing.size, this.labels);
+      longest.set((this.oldest?.ms ?? 0) / 1000, this.labels);
     });
   }
 
@@ -85,6 +91,13 @@ export class WorkQueue {
   /** Items that a worker has. */
   get running(): readonly string[] {
     return [...this.processing.keys()];
+  }
+
+  /** The item that a worker has had for longest, and for how many milliseconds; undefined: no worker has one. */
+  get oldest(): { readonly item: string; readonly ms: number } | undefined {
+    // A Map keeps the order in which items came in.
+    for (const [item, { startedAt }] of this.processing) return { item, ms: performance.now() - startedAt };
+    return undefined;
   }
 
   add(item: string): void {

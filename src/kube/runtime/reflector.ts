@@ -7,6 +7,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { ApiError } from '../client/api-error.ts';
 import type { Client } from '../client/client.ts';
+import type { WatchCallEvent } from '../client/watch-stream.ts';
 
 export interface ReflectorOptions extends ListOptions {
   readonly signal: AbortSignal;
@@ -72,8 +73,13 @@ export async function* reflect<T extends KubeObject>(
       openedAt = performance.now();
       for await (const event of events) {
         if (event.type !== 'BOOKMARK') {
-          remember(known, event);
-          yield event;
+          const seen = kind.pick ? picked(kind.pick, known, event) : event;
+          if (seen) {
+            remember(known, seen);
+            yield seen;
+          }
+          if (known.size > client.limits.items)
+            throw ApiError.tooLarge(`WATCH ${labels.resource}`, `more than ${client.limits.items} objects`);
         }
         resourceVersion = event.object.metadata.resourceVersion;
       }
@@ -110,6 +116,18 @@ function* difference<T extends KubeObject>(
     known.set(key, object);
     yield { type: before ? 'MODIFIED' : 'ADDED', object };
   }
+}
+
+/** The event with what is kept of its object. An object that cannot be read any more is as if it were gone. */
+function picked<T extends KubeObject>(
+  pick: (object: KubeObject) => T | undefined,
+  known: ReadonlyMap<string, T>,
+  event: Exclude<WatchCallEvent<T>, { readonly type: 'BOOKMARK' }>,
+): Exclude<WatchEvent<T>, { readonly type: 'SYNCED' }> | undefined {
+  const object = pick(event.object);
+  if (object) return { type: event.type, object };
+  const before = known.get(formatKey(keyOf(event.object)));
+  return before && { type: 'DELETED', object: before };
 }
 
 function remember<T extends KubeObject>(

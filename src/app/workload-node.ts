@@ -1,0 +1,71 @@
+/** What is kept of a Kubernetes Node. It comes from a server that is not ours, so its shape is checked before anything uses it. */
+
+import * as z from 'zod';
+import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
+import type { WorkloadNode } from '../controllers/node/controller.ts';
+
+export interface Node extends KubeObject {
+  spec: { readonly providerID?: string | undefined };
+  status?:
+    | {
+        readonly addresses?: readonly { readonly type: string; readonly address: string }[] | undefined;
+        readonly conditions?: WorkloadNode['conditions'] | undefined;
+      }
+    | undefined;
+}
+
+export const NodeKind: ResourceKind<Node> = {
+  group: '',
+  version: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  namespaced: false,
+};
+
+/** Characters of one field of a Node. */
+export const NODE_FIELD_CHARACTERS = 1_024;
+/** Addresses, and conditions, of one Node. */
+export const NODE_LIST_ITEMS = 100;
+
+const text = z.string().max(NODE_FIELD_CHARACTERS);
+
+const schema = z.object({
+  apiVersion: text.default('v1'),
+  kind: text.default('Node'),
+  metadata: z.object({ name: text.min(1), uid: text.optional(), resourceVersion: text.optional() }),
+  spec: z.object({ providerID: text.optional() }).default({}),
+  status: z
+    .object({
+      addresses: z
+        .array(z.object({ type: text, address: text }))
+        .max(NODE_LIST_ITEMS)
+        .optional(),
+      conditions: z
+        .array(z.object({ type: text, status: text, lastTransitionTime: text.nullable().optional() }))
+        .max(NODE_LIST_ITEMS)
+        .optional(),
+    })
+    .optional(),
+});
+
+/** Returns the fields of a Node that are needed; what cannot be read is an error that names the field. */
+export function readNode(object: unknown): { readonly node: Node } | { readonly problem: string } {
+  const { data, error } = schema.safeParse(object);
+  if (data) return { node: data as Node };
+  const [issue] = error.issues;
+  return { problem: `${issue?.path.join('.')}: ${issue?.message}` };
+}
+
+export function workloadNode({ metadata, spec, status }: Node): WorkloadNode {
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    providerID: spec.providerID,
+    addresses: (status?.addresses ?? []).map(({ address }) => address),
+    conditions: (status?.conditions ?? []).map(({ type, status: is, lastTransitionTime }) => ({
+      type,
+      status: is,
+      ...(lastTransitionTime && { lastTransitionTime }),
+    })),
+  };
+}

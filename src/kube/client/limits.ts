@@ -1,0 +1,36 @@
+/** Bounds on what is read of an API server, so that none of them can exhaust the memory or the time of this process. */
+export interface ResponseLimits {
+  /** Bytes of one answer: an object, or a page of a list. */
+  readonly bodyBytes: number;
+  /** Bytes of one line of a watch: an event with its object. */
+  readonly lineBytes: number;
+  /** Objects of one list, and of what a watch adds to it. */
+  readonly items: number;
+  /** Milliseconds for one request with its repetitions, and for all pages of a list. */
+  readonly requestMs: number;
+  /** Bytes a second that a watch may bring in the long run; what comes faster waits in the connection. */
+  readonly watchBytesPerSecond: number;
+}
+
+const MIB = 2 ** 20;
+
+/** For the API server that the objects are in. An object of etcd has at most 1.5 MiB, and JSON may take more than what etcd stores. */
+export const OWN_SERVER_LIMITS: ResponseLimits = {
+  bodyBytes: 64 * MIB,
+  lineBytes: 8 * MIB,
+  items: 1_000_000,
+  requestMs: 10 * 60_000,
+  watchBytesPerSecond: 1024 * MIB,
+};
+
+/** For the API server of a workload cluster, which whoever writes its kubeconfig chooses. A Node has 20 KiB, mostly names of images. */
+export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
+  bodyBytes: 16 * MIB,
+  lineBytes: MIB,
+  items: 10_000,
+  requestMs: 20_000,
+  watchBytesPerSecond: 2 * MIB,
+};
+
+/** Bytes that are read of an answer that is an error; the rest is left unread. */
+export const ERROR_BODY_BYTES = 16 * 1024;

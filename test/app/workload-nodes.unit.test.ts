@@ -1,0 +1,159 @@
+import { afterEach, expect, it } from 'vitest';
+import type { Machine } from '../../src/api/kinds/machine.ts';
+import { NODE_LIST_ITEMS } from '../../src/app/workload-node.ts';
+import { WatchedNodes, type WatchedNodesOptions } from '../../src/app/workload-nodes.ts';
+import { Client } from '../../src/kube/client/client.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { FakeServer, pour } from '../kube/fake-server.ts';
+import { capturedLog } from '../telemetry/log-lines.ts';
+import { metricValue } from '../telemetry/metric-value.ts';
+
+const open: { close(): void }[] = [];
+
+afterEach(() => {
+  for (const one of open.splice(0).reverse()) one.close();
+});
+
+function keep<T extends { close(): void }>(one: T): T {
+  open.push(one);
+  return one;
+}
+
+function machine(cluster: string): Machine {
+  return {
+    apiVersion: 'cluster-api.k8s.io/v1alpha1',
+    kind: 'Machine',
+    metadata: { name: 'm', namespace: cluster, labels: { 'cluster.k8s.io/cluster-name': cluster } },
+    spec: { clusterName: cluster },
+  } as unknown as Machine;
+}
+
+function node(name: string, more: object = {}) {
+  return {
+    metadata: { name, uid: name, resourceVersion: '1' },
+    spec: { providerID: `libvirt:///${name}` },
+    ...more,
+  };
+}
+
+function nodeList(items: readonly unknown[]): string {
+  return JSON.stringify({ metadata: { resourceVersion: '1' }, items });
+}
+
+/** Nodes of clusters whose kubeconfigs are those given, by the name of the cluster. */
+async function nodesOf(
+  kubeconfigs: Readonly<Record<string, string>>,
+  options: Partial<WatchedNodesOptions> = {},
+) {
+  const own = await FakeServer.start(({ pathname }, response) => {
+    const cluster = /secrets\/(.*)-kubeconfig$/.exec(pathname)?.[1] ?? '';
+    const value = Buffer.from(kubeconfigs[cluster] ?? '').toString('base64');
+    response.end(JSON.stringify({ metadata: { name: cluster }, data: { value } }));
+  });
+  keep(own);
+  const client = keep(new Client(own.connection));
+  const metrics = new Metrics();
+  const { log, lines } = capturedLog();
+  const nodes = keep(
+    new WatchedNodes({ client, log, metrics, patienceMs: 200, startMs: 500, readMs: 100, ...options }),
+  );
+  return { nodes, metrics, lines };
+}
+
+async function cluster(answer: Parameters<typeof FakeServer.start>[0]): Promise<FakeServer> {
+  return keep(await FakeServer.start(answer));
+}
+
+const healthy = (url: URL, response: Parameters<Parameters<typeof FakeServer.start>[0]>[1]) => {
+  if (url.searchParams.has('watch')) response.writeHead(200).flushHeaders();
+  else response.end(nodeList([node('n1')]));
+};
+
+it('a server that answers the first list and not the second holds nobody for long, and no other cluster', async () => {
+  let lists = 0;
+  const silent = await cluster((_, response) => {
+    lists += 1;
+    if (lists === 1) response.end(nodeList([]));
+  });
+  const good = await cluster(healthy);
+  const { nodes } = await nodesOf({ silent: silent.kubeconfig, good: good.kubeconfig });
+  await expect(nodes.of(machine('silent'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
+  expect(await nodes.of(machine('good'))).toMatchObject([{ name: 'n1' }]);
+  // Until it is tried again it costs nobody any time.
+  await expect(nodes.of(machine('silent'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
+  expect(lists).toBe(2);
+});
+
+it('what waits for a silent server ends when all ends', async () => {
+  const silent = await cluster(() => {});
+  const { nodes } = await nodesOf({ silent: silent.kubeconfig }, { patienceMs: 60_000, startMs: 60_000 });
+  const waiting = expect(nodes.of(machine('silent'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
+  await expect.poll(() => silent.requests.length).toBe(1);
+  nodes.close();
+  await waiting;
+});
+
+it('the Nodes that a decision asks for come in time, or the next who asks is told at once', async () => {
+  let isSilent = false;
+  const server = await cluster((url, response) => {
+    if (!isSilent) healthy(url, response);
+  });
+  const { nodes } = await nodesOf({ c: server.kubeconfig });
+  expect(await nodes.read(machine('c'))).toHaveLength(1);
+  isSilent = true;
+  await expect(nodes.read(machine('c'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
+  const asked = server.requests.length;
+  await expect(nodes.read(machine('c'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
+  expect(server.requests).toHaveLength(asked);
+  // What the watch knows is there all the same.
+  expect(await nodes.of(machine('c'))).toHaveLength(1);
+});
+
+it('leaves out a Node that cannot be read, names it and counts it', async () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const items = [
+    node('n1', { status: { addresses: [{ type: 'InternalIP', address: '10.0.0.1' }] } }),
+    node('odd', { status: { addresses: 'none' } }),
+    node('full', { status: { addresses: many(NODE_LIST_ITEMS) } }),
+    node('overfull', { status: { addresses: many(NODE_LIST_ITEMS + 1) } }),
+    node('nested', { extra: 'DEEP' }),
+    node('twisted', { status: { addresses: 'DEEP' } }),
+  ];
+  const text = nodeList(items).replaceAll('"DEEP"', deep);
+  const server = await cluster((url, response) => {
+    if (url.searchParams.has('watch')) {
+      const object = node('n2', { status: { conditions: 7 } });
+      response.write(
+        `${JSON.stringify({ type: 'ADDED', object })}\n${JSON.stringify({ type: 'ADDED', object: node('n3') })}\n`,
+      );
+    } else response.end(text);
+  });
+  const { nodes, metrics, lines } = await nodesOf({ c: server.kubeconfig });
+  const names = async () => (await nodes.of(machine('c'))).map(({ name }) => name);
+  await expect.poll(names).toEqual(['n1', 'full', 'nested', 'n3']);
+  const skipped = lines.flatMap(({ message, node: name }) => (message.startsWith('Left out') ? name : []));
+  expect(skipped).toEqual(['odd', 'overfull', 'twisted', 'n2']);
+  expect(metricValue(metrics.expose(), 'caplv_workload_nodes_skipped_total')).toBeGreaterThanOrEqual(4);
+});
+
+it('a server that streams without an end, or says nonsense, is named by that', async () => {
+  const streams = await cluster((_, response) => pour(response, 'x'.repeat(100_000)));
+  const nonsense = await cluster((_, response) => response.end('<html>secret of another server</html>'));
+  const { nodes } = await nodesOf(
+    { streams: streams.kubeconfig, nonsense: nonsense.kubeconfig },
+    { patienceMs: 20_000, startMs: 20_000 },
+  );
+  await expect(nodes.of(machine('streams'))).rejects.toThrow('more than 16777216 bytes');
+  await expect(nodes.of(machine('nonsense'))).rejects.toThrow(/^(?!.*secret).*no list of Nodes/);
+});
+
+it('a kubeconfig that is none is read once, whoever asks', async () => {
+  const { nodes } = await nodesOf({ c: '}'.repeat(60_000) });
+  const [first, second] = await Promise.allSettled([nodes.of(machine('c')), nodes.read(machine('c'))]);
+  expect(first).toMatchObject({ reason: { code: 'InvalidConfiguration' } });
+  expect((second as PromiseRejectedResult).reason).toBe((first as PromiseRejectedResult).reason);
+});
+
+function many(count: number) {
+  return Array.from({ length: count }, (_, i) => ({ type: 'InternalIP', address: `10.0.0.${i}` }));
+}
