@@ -35,6 +35,11 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
     'Domains at the last sweep, also those that are not of CAPLV.',
     ['host'],
   );
+  const unreadable = metrics.gauge(
+    'caplv_host_domains_unreadable',
+    'Domains at the last sweep of which the definition cannot be read.',
+    ['host'],
+  );
   const warm = metrics.gauge(
     'caplv_provider_processes',
     'Warm provider processes, one for each host with work.',
@@ -60,7 +65,7 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
   let restarted = 0;
 
   metrics.onCollect(() => {
-    for (const gauge of [phases, ready, up, domains]) gauge.clear();
+    for (const gauge of [phases, ready, up, domains, unreadable]) gauge.clear();
     for (const [phase, count] of tally(machines(), ({ status }) => status?.phase ?? 'Pending')) {
       phases.set(count, { phase });
     }
@@ -68,10 +73,11 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
       const [status = '', reason = ''] = condition.split(' ');
       ready.set(count, { status, reason });
     }
-    for (const { uri, isReachable, domains: count } of hosts.seen) {
+    for (const { uri, isReachable, ...counts } of hosts.seen) {
       if (isReachable === undefined) continue;
       up.set(isReachable ? 1 : 0, { host: uri });
-      domains.set(count, { host: uri });
+      domains.set(counts.domains, { host: uri });
+      unreadable.set(counts.unreadable, { host: uri });
     }
     for (const { key, ...use } of slots.use()) {
       running.set(use.running, { host: key });

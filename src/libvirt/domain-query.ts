@@ -2,9 +2,10 @@ import { type DomainAddress, parseAddresses } from './addresses.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import type { Definitions } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
+import { LibvirtError } from './libvirt-error.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
-import type { Command } from './virsh-command.ts';
-import { detached } from './xml.ts';
+import { type Command, quoteCommand } from './virsh-command.ts';
+import { detached, UnreadableXml } from './xml.ts';
 
 export interface DomainId {
   readonly uuid: string;
@@ -63,13 +64,13 @@ export function askFor(
   // For all at once, as dominfo takes as long as the rest together; last, so that what is just being defined is not missed.
   const lists = [listOf('--autostart'), listOf('--persistent')];
   const answering = virsh.batch([...questions.flat(), ...lists], options);
-  return keys.map(async (_, i) => {
+  return keys.map(async (key, i) => {
     const answers = await answering;
     const [xml, state, addresses] = answers.slice(3 * i);
     const [autostart, persistent] = answers.slice(-2);
     const there = found(xml, state);
     if (!there) return undefined;
-    return assemble(parseDomain(there.xml), there.state, {
+    return assemble(readDomain(virsh, key, there.xml), there.state, {
       autostart: (uuid) => autostart?.text.includes(uuid) ?? false,
       persistent: (uuid) => persistent?.text.includes(uuid) ?? false,
       // An error of domifaddr means that the domain is off.
@@ -82,14 +83,19 @@ function listOf(flag: '--autostart' | '--persistent'): Command {
   return ['list', '--all', flag, '--uuid'];
 }
 
+export interface ObserveOptions extends RunOptions {
+  /** Called for each domain that cannot be read, which then is left out. Absent: it is an error. */
+  readonly onUnreadable?: (error: LibvirtError, name: string) => void;
+}
+
 /**
- * All domains of the host, in two processes: one for the names, one for everything about them. Domains that vanish in
+ * Returns all domains of the host, in two processes: one for the names, one for everything about them. Domains that vanish in
  * between are left out.
  */
 export async function observeDomains(
   virsh: Virsh,
   definitions: Definitions,
-  options?: RunOptions,
+  options: ObserveOptions = {},
 ): Promise<DomainObservation[]> {
   const [list, autostart, persistent, networks] = (await virsh.batch(
     [
@@ -115,14 +121,45 @@ export async function observeDomains(
     options,
   );
   const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
-  const there = domains.flatMap((_, i) => found(answers[2 * i], answers[2 * i + 1]) ?? []);
-  return definitions.read(there.map(({ xml }) => xml)).map((definition, i) =>
-    assemble(definition, there[i]?.state ?? '', {
+  const there = domains.flatMap(({ name }, i) => {
+    const one = found(answers[2 * i], answers[2 * i + 1]);
+    return one ? { ...one, name } : [];
+  });
+  const read = await definitions.read(there.map(({ xml }) => xml));
+  return there.flatMap(({ name, state }, i) => {
+    const definition = read[i];
+    if (definition === undefined || definition instanceof UnreadableXml) {
+      const error = unreadableDomain(virsh, name, definition);
+      if (!options.onUnreadable) throw error;
+      options.onUnreadable(error, name);
+      return [];
+    }
+    return assemble(definition, state, {
       autostart: (uuid) => autostart.text.includes(uuid),
       persistent: (uuid) => persistent.text.includes(uuid),
       addresses: (macs) => leasedAddresses(leases, macs),
-    }),
-  );
+    });
+  });
+}
+
+function readDomain(virsh: Virsh, name: string, xml: string): DomainDefinition {
+  try {
+    return parseDomain(xml);
+  } catch (error) {
+    throw unreadableDomain(virsh, name, error);
+  }
+}
+
+function unreadableDomain({ uri }: Virsh, name: string, cause: unknown): LibvirtError {
+  const command = quoteCommand(['dumpxml', `--domain=${name}`]);
+  return new LibvirtError({
+    code: 'other',
+    uri,
+    command,
+    message: `libvirt at ${uri}: the definition of domain ${name} cannot be read: ${(cause as Error | undefined)?.message}`,
+    fix: "see virsh dumpxml of that domain, and remove what is not libvirt's own from it",
+    cause,
+  });
 }
 
 /** Reads the output of a `--name` list: a name a line, padded with blanks. */

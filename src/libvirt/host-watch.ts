@@ -15,6 +15,8 @@ export interface HostWatchOptions {
   readonly onChange: (domain: string) => void;
   /** The host came (back), or is lost. */
   readonly onConnection: (error: LibvirtError | undefined) => void;
+  /** Called once for a domain that cannot be read, and once for each failure of a sweep that is no failure of libvirt. */
+  readonly onError?: (error: unknown) => void;
   /** Each time that the host was tried in vain, when `onConnection` has been told. */
   readonly onFailure?: () => void;
   /** Time between two sweeps. Default one minute. */
@@ -31,6 +33,8 @@ export class HostWatch {
   #domains = new Map<string, DomainObservation>();
   /** Changed since, or while the sweep was under way; the last change of each, by which it is known. */
   readonly #changed = new Map<string, { readonly isDefined: boolean }>();
+  /** Names of domains that were there at the last sweep, and could not be read. */
+  #unreadable: ReadonlySet<string> = new Set();
   #isCurrent = false;
   #sweeps = 0;
   #isSweeping = false;
@@ -54,7 +58,12 @@ export class HostWatch {
 
   /** Domains of the host at the last sweep, also those of others. */
   get size(): number {
-    return this.#domains.size;
+    return this.#domains.size + this.#unreadable.size;
+  }
+
+  /** Domains of the last sweep of which the definition could not be read. */
+  get unreadable(): number {
+    return this.#unreadable.size;
   }
 
   /**
@@ -69,7 +78,8 @@ export class HostWatch {
 
   /** Whether there is a domain of this name; undefined: not known, until the next sweep. */
   has(name: string): boolean | undefined {
-    return this.#isCurrent ? (this.#changed.get(name)?.isDefined ?? this.#domains.has(name)) : undefined;
+    if (!this.#isCurrent) return undefined;
+    return this.#changed.get(name)?.isDefined ?? (this.#domains.has(name) || this.#unreadable.has(name));
   }
 
   /**
@@ -132,7 +142,9 @@ export class HostWatch {
 
   /** One after the other: two at once would each take what the other saw for news. */
   #sweep(signal: AbortSignal): Promise<void> {
-    this.#sweeping = this.#sweeping.then(() => this.#look(signal));
+    this.#sweeping = this.#sweeping
+      .then(() => this.#look(signal))
+      .catch((error: unknown) => this.#options.onError?.(error));
     return this.#sweeping;
   }
 
@@ -143,8 +155,15 @@ export class HostWatch {
     this.#sweeps += 1;
     this.#isSweeping = true;
     try {
-      const found = await this.#options.libvirt.domains({ signal, timeoutMs: SWEEP_TIMEOUT_MS });
+      const unreadable = new Map<string, LibvirtError>();
+      const found = await this.#options.libvirt.domains({
+        signal,
+        timeoutMs: SWEEP_TIMEOUT_MS,
+        onUnreadable: (error, name) => unreadable.set(name, error),
+      });
       if (this.#lost !== undefined) return;
+      for (const [name, error] of unreadable) if (!this.#unreadable.has(name)) this.#options.onError?.(error);
+      this.#unreadable = new Set(unreadable.keys());
       const before = this.#domains;
       this.#domains = new Map(found.map((domain) => [domain.name, domain]));
       this.#isCurrent = true;

@@ -7,9 +7,12 @@ import { parseVolumeList, type VolumeFacts } from './host-facts.ts';
 import { parseReservations, type Reservation } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
+import { UnreadableXml } from './xml.ts';
 
 export interface HostInventory {
   readonly domains: readonly DomainDefinition[];
+  /** Names of domains whose definition cannot be read: any volume may be theirs. */
+  readonly unreadable: readonly string[];
   /** Of the active pools. */
   readonly volumes: readonly VolumeFacts[];
   /** Also those that are only stored, for later starts of the network: they block their addresses, too. */
@@ -50,12 +53,16 @@ export async function hostInventory(
   );
   const texts = (count: number) =>
     answers.splice(0, count).map(({ text, error }) => (error ? undefined : text));
-  const documents = texts(domains.length).filter((xml) => xml !== undefined);
+  const there = texts(domains.length).flatMap((xml, i) =>
+    xml === undefined ? [] : { xml, name: domains[i]?.name ?? '' },
+  );
   const volumeLists = texts(pools.length);
   const live = texts(networks.length);
   const stored = texts(networks.length);
+  const read = await definitions.read(there.map(({ xml }) => xml));
   return {
-    domains: definitions.read(documents),
+    domains: read.flatMap((one) => (one instanceof UnreadableXml ? [] : one)),
+    unreadable: there.flatMap(({ name }, i) => (read[i] instanceof UnreadableXml ? name : [])),
     volumes: pools.flatMap((pool, index) => parseVolumeList(pool, volumeLists[index] ?? '')),
     reservations: networks.flatMap((network, index) =>
       reservationsIn([live[index], stored[index]]).map((one) => ({ ...one, network })),

@@ -1,7 +1,7 @@
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
 import type { DomainObservation } from './domain.ts';
 import { Definitions } from './domain-cache.ts';
-import { askFor, observeDomain, observeDomains } from './domain-query.ts';
+import { askFor, type ObserveOptions, observeDomain, observeDomains } from './domain-query.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './host-facts.ts';
@@ -63,7 +63,7 @@ export class Libvirt {
   }
 
   /** All domains with the leases of their interfaces, in two processes. */
-  domains(options?: RunOptions): Promise<DomainObservation[]> {
+  domains(options?: ObserveOptions): Promise<DomainObservation[]> {
     return observeDomains(this.#virsh, this.#definitions, options);
   }
 

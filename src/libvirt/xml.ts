@@ -2,6 +2,19 @@ import { XMLParser } from 'fast-xml-parser';
 
 type Node = Readonly<Record<string, unknown>>;
 
+/** Characters of one document. A domain of a hundred disks has 40,000; this much takes up to half a second to read. */
+export const XML_CHARACTERS = 256 * 1024;
+/** Elements within each other, below the root. libvirt's own go to about ten. */
+export const XML_DEPTH = 50;
+
+/** A document that is no XML, or larger or deeper than what is read. */
+export class UnreadableXml extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = 'UnreadableXml';
+  }
+}
+
 const parser = new XMLParser({
   ignoreAttributes: false,
   attributeNamePrefix: '@',
@@ -12,6 +25,9 @@ const parser = new XMLParser({
   // One child or many, with text or without: the same shape.
   alwaysCreateTextNode: true,
   isArray: (_name, _path, _isLeaf, isAttribute) => !isAttribute,
+  // What other programs keep in a definition may have any shape, and is not needed.
+  stopNodes: ['domain.metadata', 'network.metadata'],
+  maxNestedTags: XML_DEPTH,
 });
 
 /**
@@ -25,9 +41,19 @@ export class XmlElement {
     this.#node = node;
   }
 
-  /** The root element called `name`; absent when the document has another root. */
+  /**
+   * Returns the root element called `name`; absent when the document has another root.
+   * @throws UnreadableXml
+   */
   static parse(document: string, name: string): XmlElement {
-    return new XmlElement(parser.parse(document) as Node).child(name);
+    if (document.length > XML_CHARACTERS)
+      throw new UnreadableXml(`it has ${document.length} characters, and at most ${XML_CHARACTERS} are read`);
+    try {
+      return new XmlElement(parser.parse(document) as Node).child(name);
+    } catch (error) {
+      // The parser's own words may repeat the document.
+      throw new UnreadableXml((error as Error).message.slice(0, 200));
+    }
   }
 
   children(name: string): XmlElement[] {

@@ -1,11 +1,68 @@
-import { EventEmitter, on } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
 import { expect, it, vi } from 'vitest';
 import type { DomainObservation } from '../../src/libvirt/domain.ts';
+import type { ObserveOptions } from '../../src/libvirt/domain-query.ts';
 import type { DomainEvent } from '../../src/libvirt/events.ts';
 import { HostWatch } from '../../src/libvirt/host-watch.ts';
+import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
 
 const observed = (state: 'shutoff' | 'running') =>
   ({ name: 'there', state, addresses: [{}] }) as unknown as DomainObservation;
+
+const unreadable = new LibvirtError({ code: 'other', uri: 'test', command: 'dumpxml', message: 'odd' });
+
+async function* connected(signal: AbortSignal) {
+  yield { kind: 'connected' } as DomainEvent;
+  await once(signal, 'abort');
+}
+
+it('goes on when a domain cannot be read: it is named once, and known to be there', async () => {
+  const stop = new AbortController();
+  const errors: unknown[] = [];
+  let sweeps = 0;
+  const libvirt = {
+    events: connected,
+    domains: async ({ onUnreadable }: ObserveOptions = {}) => {
+      sweeps += 1;
+      onUnreadable?.(unreadable, 'odd');
+      return [observed('shutoff')];
+    },
+  };
+  const onError = (error: unknown) => errors.push(error);
+  const watch = new HostWatch({ libvirt, onChange: () => {}, onConnection: () => {}, onError, sweepMs: 5 });
+  const running = watch.run(stop.signal);
+  await vi.waitFor(() => expect(sweeps).toBeGreaterThan(2));
+  expect([watch.has('odd'), watch.domain('odd'), watch.has('there'), watch.has('gone')]).toEqual([
+    true,
+    undefined,
+    true,
+    false,
+  ]);
+  expect([errors, watch.size, watch.unreadable]).toEqual([[unreadable], 2, 1]);
+  stop.abort();
+  await running;
+});
+
+it('goes on after a sweep that failed for any reason, and reports it', async () => {
+  const stop = new AbortController();
+  const errors: unknown[] = [];
+  const failures = [new TypeError('a bug'), unreadable];
+  const libvirt = {
+    events: connected,
+    domains: async () => {
+      const failure = failures.shift();
+      if (failure) throw failure;
+      return [observed('shutoff')];
+    },
+  };
+  const onError = (error: unknown) => errors.push(error);
+  const watch = new HostWatch({ libvirt, onChange: () => {}, onConnection: () => {}, onError, sweepMs: 5 });
+  const running = watch.run(stop.signal);
+  await vi.waitFor(() => expect(watch.has('there')).toBe(true));
+  expect(errors).toEqual([new TypeError('a bug')]);
+  stop.abort();
+  await running;
+});
 
 it('vouches for no domain that has changed, also while a sweep asks what became of it', async () => {
   const emitter = new EventEmitter();

@@ -79,7 +79,18 @@ export async function findOrphans(inventory: HostInventory, known: Knowledge): P
     if (namesake?.uid.startsWith(uidStart)) orphans.push(...ofLiving(group, namesake, known));
     else orphans.push(...(await ofGone(group, namesake, inventory, known)));
   }
-  return [...orphans, ...(await images(inventory, known)), ...reservations(inventory)];
+  const all = [...orphans, ...(await images(inventory, known)), ...reservations(inventory)];
+  return all.map((orphan) => keptForUnreadable(orphan, inventory));
+}
+
+/** A domain that cannot be read may use any volume, and have any address. */
+function keptForUnreadable(orphan: Orphan, { unreadable: [name] }: HostInventory): Orphan {
+  if (name === undefined || orphan.action !== 'remove') return orphan;
+  return {
+    ...orphan,
+    action: 'keep',
+    why: `the definition of domain ${name} cannot be read, and may name it`,
+  };
 }
 
 function groupsIn({ domains, volumes }: HostInventory): Group[] {

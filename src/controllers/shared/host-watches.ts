@@ -53,11 +53,13 @@ export class HostWatches {
     readonly uri: string;
     readonly isReachable: boolean | undefined;
     readonly domains: number;
+    readonly unreadable: number;
   }[] {
     return [...this.#running].map(([uri, { watch }]) => ({
       uri: this.#options.libvirt(uri).uri,
       isReachable: watch.isReachable,
       domains: watch.size,
+      unreadable: watch.unreadable,
     }));
   }
 
@@ -99,7 +101,8 @@ export class HostWatches {
       // Whoever asks from here on would wait for a watch that has ended.
       this.#running.delete(uri);
     };
-    const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure });
+    const onError = (error: unknown) => log.warn('Host cannot be read in full', { host, error });
+    const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure, onError });
     const running = { watch, stop, waiting };
     if (this.#signal === undefined || this.#signal.aborted) return running;
     this.#running.set(uri, running);

@@ -72,11 +72,17 @@ export class ObjectCache<T extends KubeObject> {
   }
 }
 
-/** A cached object that is changed by accident is seen by every controller; a TypeError is seen by its author. */
+/**
+ * Freezes an object with all in it, however deep. A cached object that is changed by accident is seen by every controller; a TypeError
+ * is seen by its author.
+ */
 function deepFreeze<V>(value: V): V {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const child of Object.values(value)) deepFreeze(child);
+  const left: unknown[] = [value];
+  while (left.length > 0) {
+    const one = left.pop();
+    if (typeof one !== 'object' || one === null || Object.isFrozen(one)) continue;
+    Object.freeze(one);
+    for (const child of Object.values(one)) left.push(child);
   }
   return value;
 }

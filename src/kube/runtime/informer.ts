@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
-import { resourceName } from '../../apimachinery/object-key.ts';
+import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import type { ListOptions, Store, WatchEvent } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type IndexFunction, ObjectCache } from './cache.ts';
@@ -89,8 +89,17 @@ export class Informer<T extends KubeObject = KubeObject> {
   private take(event: Exclude<WatchEvent<T>, { type: 'SYNCED' }>): void {
     const { type, object } = event;
     let before: T | undefined;
-    if (type === 'DELETED') this.cache.delete(object);
-    else before = this.cache.set(object);
+    try {
+      if (type === 'DELETED') this.cache.delete(object);
+      else before = this.cache.set(object);
+    } catch (error) {
+      // An index did not expect such an object; the others are kept up to date.
+      this.log.error('Object cannot be indexed', {
+        resource: resourceName(this.kind),
+        object: formatKey(keyOf(object)),
+        error,
+      });
+    }
     for (const handler of this.handlers) this.tell(handler, { type, object, before });
   }
 

@@ -26,7 +26,7 @@ function domain(description: string, { name = 'default.web', disks = [ROOT] as r
 
 function host(domains: HostInventory['domains'], volumes: readonly string[] = []): HostInventory {
   const listed = volumes.map((name) => ({ pool: 'default', name, path: `/pool/${name}` }));
-  return { domains, volumes: listed, reservations: [] };
+  return { domains, unreadable: [], volumes: listed, reservations: [] };
 }
 
 const living: LivingMachine = { ...web, isSettled: true };
@@ -151,4 +151,12 @@ describe('an image in no state', () => {
   it('of another installation is not looked at', async () => {
     expect(await actions(host([], [imageVolumeName(THERE, 'key', 'debian.qcow2')]), {})).toEqual([]);
   });
+});
+
+it('removes nothing from a host on which the definition of a domain cannot be read, since it may use it', async () => {
+  const inventory = { ...host([domain(ownershipMark(web, undefined, HERE))], [ROOT]), unreadable: ['odd'] };
+  const why = 'the definition of domain odd cannot be read, and may name it';
+  expect(await actions(inventory, {})).toEqual([`keep domain: ${why}`, `keep volume: ${why}`]);
+  const image = imageVolumeName(HERE, 'https://images/x.qcow2', 'qcow2');
+  expect(await actions({ ...host([], [image]), unreadable: ['odd'] }, {})).toEqual([`keep image: ${why}`]);
 });

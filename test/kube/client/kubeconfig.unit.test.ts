@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { connectionFromText, loadConnection } from '../../../src/kube/client/kubeconfig.ts';
+import { connectionFromText, KUBECONFIG_BYTES, loadConnection } from '../../../src/kube/client/kubeconfig.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'caplv-kubeconfig-'));
 
@@ -119,6 +119,49 @@ describe('the text of a kubeconfig, as a Secret holds it', () => {
     const text = read(kubeconfig('evil', { exec: { command: '/bin/evil' }, tokenFile: '/etc/shadow' }));
     expect(() => connectionFromText(text, 'Secret a/b')).toThrow(
       'Secret a/b: a kubeconfig must hold its credentials itself, without tokenFile, exec',
+    );
+  });
+});
+
+describe('a kubeconfig that somebody else wrote', () => {
+  const text = (user: unknown) =>
+    stringify({
+      'current-context': 'main',
+      clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443' } }],
+      users: [{ name: 'u', user }],
+      contexts: [{ name: 'main', context: { cluster: 'c', user: 'u' } }],
+    });
+  const filled = (bytes: number) => {
+    const bare = text({ token: 't' });
+    return `${bare}#${'x'.repeat(bytes - bare.length - 1)}`;
+  };
+
+  it('is read up to a size', () => {
+    expect(connectionFromText(filled(KUBECONFIG_BYTES), 'Secret a/b').namespace).toBe('default');
+    expect(() => connectionFromText(filled(KUBECONFIG_BYTES + 1), 'Secret a/b')).toThrow(
+      `Secret a/b: a kubeconfig of more than ${KUBECONFIG_BYTES} bytes`,
+    );
+  });
+
+  // Each takes seconds where all errors are collected, or each key is compared with all others.
+  it.each([
+    ['brackets', '}'.repeat(KUBECONFIG_BYTES)],
+    ['keys', Array.from({ length: 9_000 }, (_, i) => `${i}: `).join('\n')],
+    ['a deep list', '['.repeat(KUBECONFIG_BYTES)],
+    ['anchors', '&a '.repeat(KUBECONFIG_BYTES / 4)],
+    ['directives', '%a\n'.repeat(KUBECONFIG_BYTES / 4)],
+    ['aliases', `a: &a [x]\nb:\n${'- *a\n'.repeat(10_000)}`],
+    ['documents', '--- a\n'.repeat(10_000)],
+    ['nothing', ''],
+    ['a text', 'text'],
+  ])('is refused at once when it is %s', (_, odd) => {
+    expect(() => connectionFromText(odd, 'Secret a/b')).toThrow();
+  });
+
+  it('is refused when a credential is no text, whatever could be made of it', () => {
+    const user = { 'client-certificate-data': { length: 2_000_000_000 } };
+    expect(() => connectionFromText(text(user), 'Secret a/b')).toThrow(
+      'Secret a/b: client-certificate-data must be a string',
     );
   });
 });

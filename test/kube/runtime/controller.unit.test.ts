@@ -8,12 +8,20 @@ import { metricValue } from '../../telemetry/metric-value.ts';
 
 const KEY = { namespace: 'default', name: 'a' };
 
-function start(reconcile: Reconcile, concurrency = 1) {
+function start(reconcile: Reconcile, concurrency = 1, stuckAfterMs = 60_000) {
   const stop = new AbortController();
   const metrics = new Metrics();
   const { log, lines } = capturedLog();
   const backoff = { baseMs: 1, maxMs: 20 };
-  const controller = new Controller({ name: 'test', reconcile, concurrency, log, metrics, backoff });
+  const controller = new Controller({
+    name: 'test',
+    reconcile,
+    concurrency,
+    log,
+    metrics,
+    backoff,
+    stuckAfterMs,
+  });
   const ended = controller.run(stop.signal);
   const results = (result: string) =>
     metricValue(metrics.expose(), `controller_reconcile_total{controller="test",result="${result}"}`);
@@ -147,5 +155,39 @@ describe('the end', () => {
     await ended;
     expect(names).toEqual(['a']);
     expect(told).toBe(true);
+  });
+});
+
+describe('the liveness check', () => {
+  it('names the object whose reconcile takes longer than any should, for as long as it does', async () => {
+    const finish = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
+    const { controller, stop, ended } = start(
+      async () => {
+        started.resolve();
+        await finish.promise;
+        return undefined;
+      },
+      1,
+      1,
+    );
+    expect(controller.checkLiveness()).toBeUndefined();
+    controller.enqueue(KEY);
+    await started.promise;
+    await expect.poll(() => controller.checkLiveness()).toMatch(/^default\/a is being reconciled/);
+    finish.resolve();
+    await expect.poll(() => controller.checkLiveness()).toBeUndefined();
+    stop.abort();
+    await ended;
+  });
+
+  it('lets a reconcile take the time that it may', async () => {
+    const finish = Promise.withResolvers<void>();
+    const { controller, stop, ended } = start(() => finish.promise.then(() => undefined));
+    controller.enqueue(KEY);
+    expect(controller.checkLiveness()).toBeUndefined();
+    finish.resolve();
+    stop.abort();
+    await ended;
   });
 });
