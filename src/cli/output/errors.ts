@@ -2,6 +2,7 @@
 
 import { ManifestError } from '../../api/manifest/error.ts';
 import { CaplvError } from '../../errors.ts';
+import { ApiError } from '../../kube/client/api-error.ts';
 import type { Terminal } from './streams.ts';
 
 export function reportError(terminal: Terminal, error: unknown, subject?: string): void {
@@ -12,6 +13,9 @@ export function reportError(terminal: Terminal, error: unknown, subject?: string
     terminal.say(
       `${prefix}${error.path === undefined ? '' : `${error.path}: `}${error.message} [${error.code}]`,
     );
+    if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
+  } else if (error instanceof ApiError) {
+    terminal.say(`${prefix}${error.message} [${error.reason}]`);
     if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
   } else {
     terminal.say(`${prefix}${error instanceof Error ? error.message : String(error)}`);

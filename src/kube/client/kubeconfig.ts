@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { Composer, Parser } from 'yaml';
+import { Terminal } from '../../errors.ts';
 import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 
 export interface ConnectionChoice {
@@ -30,9 +31,15 @@ export const KUBECONFIG_BYTES = 64 * 1024;
 /** Names that a message lists at most. */
 const SHOWN = 10;
 
+const FIX = {
+  file: 'name the kubeconfig of a cluster, as kubectl uses it, that you may read',
+  context: 'choose a context: kubectl config --kubeconfig FILE get-contexts, then use-context NAME',
+  files: 'make the files that the kubeconfig names readable, and its server a URL: https://HOST:PORT',
+} as const;
+
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Throws an Error that names the file and what is missing in it. */
+/** Throws Terminal InvalidConfiguration that names the file and what is wrong with it. */
 export async function loadConnection(choice: ConnectionChoice = {}): Promise<Connection> {
   const paths = kubeconfigPaths(choice.kubeconfig);
   if (paths.length === 0) return inClusterConnection();
@@ -41,7 +48,11 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
   const { cluster, user, namespace, name } = choose(paths.map(readKubeconfig), choice, paths.join(delimiter));
   // client-node's KubeConfig costs 0.8 s and 85 MB (it imports every generated API): only where nothing less will do.
   if (cluster['proxy-url'] || user['auth-provider']) return clientNodeConnection(paths, name, namespace);
-  return connectionOf(cluster, user, namespace);
+  try {
+    return connectionOf(cluster, user, namespace);
+  } catch (error) {
+    throw unusable(paths.join(delimiter), `context ${name}: ${reasonOf(error)}`, FIX.files, error);
+  }
 }
 
 /**
@@ -92,7 +103,7 @@ function choose(
   readonly name: string;
 } {
   const name = choice.context ?? files.find((file) => file['current-context'])?.['current-context'];
-  if (!name) throw new Error(`${where}: no current-context; choose a context`);
+  if (!name) throw unusable(where, 'no current-context; choose a context', FIX.context);
   const context = find(
     files.flatMap((file) => file.contexts ?? []),
     'context',
@@ -124,7 +135,13 @@ export function kubeconfigPaths(explicit: string | undefined): string[] {
 }
 
 function readKubeconfig(path: string): KubeconfigFile {
-  const file = parseKubeconfig(readFileSync(path, 'utf8'), path);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unusable(path, reasonOf(error, path), FIX.file, error);
+  }
+  const file = parseKubeconfig(text, path);
   const absolute = (relative: string | undefined) => relative && resolve(dirname(path), relative);
   return {
     ...file,
@@ -145,10 +162,27 @@ function readKubeconfig(path: string): KubeconfigFile {
 }
 
 function parseKubeconfig(text: string, where: string): KubeconfigFile {
-  const file = parseYaml(text, where) as KubeconfigFile | null | undefined;
-  if (!file) throw new Error(`${where}: empty kubeconfig`);
-  if (typeof file !== 'object') throw new Error(`${where}: not a kubeconfig`);
-  return file;
+  const file = parseYaml(text, where);
+  if (file === null || file === undefined) throw unusable(where, 'empty kubeconfig', FIX.file);
+  const lists = ['clusters', 'users', 'contexts'] as const;
+  const isKubeconfig =
+    isMapping(file) &&
+    lists.every((list) => file[list] === undefined || file[list] === null || isListOf(file[list], list));
+  if (!isKubeconfig) throw unusable(where, 'not a kubeconfig', FIX.file);
+  return file as KubeconfigFile;
+}
+
+/** True for a list of mappings with a name and what it names: `users: [{name, user}]`. */
+function isListOf(value: unknown, list: string): boolean {
+  const field = list.slice(0, -1);
+  return (
+    Array.isArray(value) &&
+    value.every((one) => isMapping(one) && typeof one['name'] === 'string' && isMapping(one[field]))
+  );
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**
@@ -159,15 +193,25 @@ function parseYaml(text: string, where: string): unknown {
   const composer = new Composer({ uniqueKeys: false });
   const documents = [];
   for (const token of new Parser().parse(text)) {
-    if (token.type === 'error') throw new Error(`${where}: not YAML: ${token.message}`);
+    if (token.type === 'error') throw notYaml(where, token.message);
     documents.push(...composer.next(token));
   }
   documents.push(...composer.end());
   const [document, another] = documents;
   const [error] = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
-  if (error) throw new Error(`${where}: not YAML: ${error.message}`);
-  if (another) throw new Error(`${where}: more than one YAML document`);
-  return document?.toJS();
+  if (error) throw notYaml(where, error.message);
+  if (another) throw unusable(where, 'more than one YAML document', FIX.file);
+  try {
+    return document?.toJS();
+  } catch (error) {
+    throw notYaml(where, (error as Error).message);
+  }
+}
+
+/** Without the lines around the error, which may hold credentials. */
+function notYaml(where: string, message: string): Terminal {
+  const [first = ''] = message.split('\n');
+  return unusable(where, `not YAML: ${first.replace(/:$/, '')}`, FIX.file);
 }
 
 function find<E extends { readonly name: string }>(
@@ -178,11 +222,15 @@ function find<E extends { readonly name: string }>(
 ): E {
   const entry = entries.find((candidate) => candidate.name === name);
   if (!entry)
-    throw new Error(
-      `${where}: no ${what} named ${name}; there are: ${entries
-        .map((e) => e.name)
-        .slice(0, SHOWN)
-        .join(', ')}`,
+    throw unusable(
+      where,
+      `no ${what} named ${name}; there are: ${
+        entries
+          .map((e) => e.name)
+          .slice(0, SHOWN)
+          .join(', ') || 'none'
+      }`,
+      FIX.context,
     );
   return entry;
 }
@@ -191,7 +239,11 @@ function inClusterConnection(): Connection {
   const host = process.env['KUBERNETES_SERVICE_HOST'];
   const port = process.env['KUBERNETES_SERVICE_PORT'];
   if (!host)
-    throw new Error('no API server is known: set KUBECONFIG, or run in a pod with a service account');
+    throw new Terminal({
+      code: 'InvalidConfiguration',
+      message: 'no API server is known: there is no kubeconfig and no service account of a pod',
+      fix: 'name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod with a service account',
+    });
   return connectionOf(
     {
       server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -224,4 +276,26 @@ async function clientNodeConnection(
       return options;
     },
   };
+}
+
+function unusable(where: string, message: string, fix: string, cause?: unknown): Terminal {
+  return new Terminal({ code: 'InvalidConfiguration', message: `${where}: ${message}`, fix, cause });
+}
+
+/** In words what a system call refused; with the file, unless that is `where` anyway. */
+function reasonOf(error: unknown, where?: string): string {
+  const { code, path, message } = error as NodeJS.ErrnoException;
+  const file = path === undefined || path === where ? '' : ` (${path})`;
+  switch (code) {
+    case 'ENOENT':
+      return `there is no such file${file}`;
+    case 'EACCES':
+      return `this file may not be read${file}`;
+    case 'EISDIR':
+      return `this is a directory${file}`;
+    case 'ERR_INVALID_URL':
+      return 'its cluster has no valid server';
+    default:
+      return message;
+  }
 }

@@ -165,3 +165,42 @@ describe('a kubeconfig that somebody else wrote', () => {
     );
   });
 });
+
+describe('a kubeconfig that cannot be used is refused with a code and a fix', () => {
+  const file = (text: string, mode = 0o600) => {
+    const path = join(dir, `refused-${Math.random().toString(36).slice(2)}`);
+    writeFileSync(path, text, { mode });
+    return path;
+  };
+  const whole = (cluster: Record<string, unknown>) => kubeconfig('changed', {}, cluster);
+  const cases: Record<string, [() => string, RegExp]> = {
+    'that is not there': [() => join(dir, 'nope'), /nope: there is no such file/],
+    'that is a directory': [() => dir, /this is a directory/],
+    'that is empty': [() => file(''), /empty kubeconfig/],
+    'that is not YAML': [() => file('a: [b'), /not YAML: /],
+    'that is a text': [() => file('hello'), /not a kubeconfig/],
+    'with clusters that are no list': [() => file('clusters: {a: b}'), /not a kubeconfig/],
+    'with a user that has no name': [() => file('users: [{user: {}}]'), /not a kubeconfig/],
+    'without current-context': [() => file('clusters: []'), /no current-context/],
+    'whose context is not there': [() => file('current-context: a'), /no context named a; there are: none/],
+    'with a server that is no URL': [() => whole({ server: 'localhost' }), /its cluster has no valid server/],
+    'without a server': [() => whole({ server: undefined }), /its cluster has no valid server/],
+    'with a certificate that is not there': [
+      () => whole({ 'certificate-authority': 'gone.crt' }),
+      /context main: there is no such file \(\S+gone\.crt\)/,
+    ],
+  };
+  it.each(Object.entries(cases))('%s', async (_, [path, message]) => {
+    await expect(loadConnection({ kubeconfig: path() })).rejects.toMatchObject({
+      name: 'Terminal',
+      code: 'InvalidConfiguration',
+      message: expect.stringMatching(message),
+      fix: expect.any(String),
+    });
+  });
+
+  it('without a word of what stands beside an error, which may be a token', async () => {
+    const path = file('users:\n- user: {token: "secret-token}\n');
+    await expect(loadConnection({ kubeconfig: path })).rejects.not.toThrow('secret-token');
+  });
+});
