@@ -3,6 +3,9 @@
  * a host; the intent is built anew under its lock, so that two callers never undo each other's work.
  */
 
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import type { StackObject } from '../../stacks/import-stack.ts';
 import type { HostIntent, ImageIntent, PoolIntent } from '../../stacks/intent.ts';
@@ -15,11 +18,14 @@ import type { Plan } from '../terraform/format/plan.ts';
 import { classified } from './classify-error.ts';
 import { fullPool } from './host/full-pool.ts';
 import type { ActuatorOptions, VerbOptions } from './options.ts';
+import { type PlanPreview, previewAside } from './plan/preview.ts';
 import { refuseReplacement } from './plan/replace-guard.ts';
 import { begunObjects, forgetMaking, noteMaking } from './state/host-journal.ts';
-import { completeHostState, knowsAll, restoreHostState } from './state/recover-host.ts';
+import { completeHostState, knowsAll, refuseForeignObjects, restoreHostState } from './state/recover-host.ts';
 import { type Restored, restoreState } from './state/restore.ts';
 import type { StackHome } from './state/state-home.ts';
+
+const NOTHING_TO_DO: PlanPreview = { plan: { action: 'none', changes: [], drift: [] }, explanations: [] };
 
 /** The hash of the intent that was applied last, beside the state. */
 const APPLIED = 'applied';
@@ -70,6 +76,36 @@ export class HostActuator {
         await home.prepare(options);
         return this.#makeTrue(intent, home, lock, options);
       });
+    });
+  }
+
+  /**
+   * The changes that `ensure` would make, attribute by attribute. Changes nothing, and waits for nobody: it works on a copy of the
+   * state. Throws Terminal NotOwned for a network or pool that is there and not provably ours.
+   */
+  async plan(
+    uri: string,
+    intent: () => Promise<HostIntent>,
+    options: VerbOptions = {},
+  ): Promise<PlanPreview> {
+    return classified(async () => {
+      const home = this.#options.workspaces.host(uri);
+      const wanted = await intent();
+      const state = await this.#options.terraform.state(home.workspace);
+      if (isNothing(wanted) && !state?.resources.length) return NOTHING_TO_DO;
+      await refuseForeignObjects(this.#options, { uri, home }, wanted);
+      const backend = { kind: 'implicit' } as const;
+      const config = isNothing(wanted)
+        ? emptyStack(uri, backend)
+        : await this.#options.synthesizer.host(wanted, backend);
+      const text = await this.#options.terraform.stateText(home.workspace);
+      const kept = state?.resources.length ? undefined : (await home.history.list())[0];
+      const isLost = kept !== undefined && kept.resources > 0;
+      const directory = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
+      const run = { providerKey: uri, ...options };
+      const from = isLost ? await home.history.read(kept) : text;
+      const preview = await previewAside(this.#options, directory, config, from, run);
+      return isLost ? { ...preview, recovered: [{ from: `serial ${kept.serial}`, objects: [] }] } : preview;
     });
   }
 

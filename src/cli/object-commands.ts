@@ -17,7 +17,11 @@ export function addObjectCommands(program: Command, finish: Finish): void {
       finish(await (await import('./commands/apply.ts')).apply(self.optsWithGlobals())),
     );
 
-  command(program, 'plan', 'show what apply would change; exit 0 for nothing, 2 for changes')
+  command(
+    program,
+    'plan',
+    'show which machines, networks and pools apply would make, replace or delete; exit 0 for none, 2 for some',
+  )
     .addOption(filenames().makeOptionMandatory())
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())

@@ -146,6 +146,17 @@ export class LocalStore implements Store {
     }) as Promise<T>;
   }
 
+  /** See `OverlayBase`. */
+  async preview<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    { fieldManager }: ApplyOptions,
+  ): Promise<T> {
+    const key = keyOf(object.metadata);
+    const stored = (await this.#read(kind, key)) ?? this.#blank(kind, key);
+    return applyFields(stored, fieldManager, object).object as T;
+  }
+
   async applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,

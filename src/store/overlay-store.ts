@@ -1,8 +1,9 @@
 /** A store as it would be once some objects were applied, for looking ahead. Read-only. */
 
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
-import type { KubeObject, ObjectKey, ResourceKind } from '../apimachinery/object.ts';
-import type { ListOptions, Store, WatchEvent } from './store.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
+import { formatKey, keyOf } from '../apimachinery/object-key.ts';
+import type { ApplyOptions, ListOptions, Store, WatchEvent } from './store.ts';
 
 /** What an overlay lies on. */
 export interface OverlayBase extends Store {
@@ -10,6 +11,12 @@ export interface OverlayBase extends Store {
   readonly installation: string;
   /** The uid that an object of this name will have once it is applied. */
   uidOf(kind: ResourceKind, key: ObjectKey): string;
+  /** The object as `apply` would leave it, with what other field managers have in it. Stores nothing. Throws what `apply` throws. */
+  preview<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    options: ApplyOptions,
+  ): Promise<T>;
 }
 
 export class OverlayStore implements Store {
@@ -26,8 +33,32 @@ export class OverlayStore implements Store {
     return this.#base.installation;
   }
 
+  uidOf(kind: ResourceKind, key: ObjectKey): string {
+    return this.#base.uidOf(kind, key);
+  }
+
   async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
-    const there = await this.#base.get(kind, key);
+    return this.#over(kind, key, await this.#base.get(kind, key));
+  }
+
+  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+    const { namespace } = options;
+    const matches = parseLabelSelector(options.labelSelector ?? '');
+    const there = await this.#base.list(kind, namespace === undefined ? {} : { namespace });
+    const byKey = new Map<string, { readonly key: ObjectKey; readonly there?: T }>(
+      there.map((object) => [formatKey(keyOf(object)), { key: keyOf(object), there: object }]),
+    );
+    for (const object of this.#objects) {
+      const key = keyOf(object);
+      const isAsked = object.kind === kind.kind && (namespace === undefined || key.namespace === namespace);
+      if (isAsked && !byKey.has(formatKey(key))) byKey.set(formatKey(key), { key });
+    }
+    return [...byKey.values()]
+      .flatMap((one) => this.#over(kind, one.key, one.there) ?? [])
+      .filter((object) => matches(object.metadata.labels));
+  }
+
+  #over<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey, there: T | undefined): T | undefined {
     const over = this.#objects.find(
       (object) =>
         object.kind === kind.kind &&
@@ -36,26 +67,14 @@ export class OverlayStore implements Store {
     );
     if (!over) return there;
     const spec = { ...(over.spec as object), ...providerIDOf(there) };
-    const metadata = { uid: this.#base.uidOf(kind, key), ...there?.metadata, ...over.metadata };
+    const metadata = {
+      uid: this.#base.uidOf(kind, key),
+      // Younger than all that is there: which of several Clusters owns a network goes by age.
+      creationTimestamp: new Date().toISOString(),
+      ...there?.metadata,
+      ...over.metadata,
+    };
     return { ...there, ...over, metadata, ...(over.spec === undefined ? {} : { spec }) } as unknown as T;
-  }
-
-  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
-    const matches = parseLabelSelector(options.labelSelector ?? '');
-    const there = await this.#base.list(
-      kind,
-      options.namespace === undefined ? {} : { namespace: options.namespace },
-    );
-    const keys = new Map(
-      [...there, ...this.#objects.filter((object) => object.kind === kind.kind)]
-        .map(({ metadata }) => ({ namespace: metadata.namespace ?? 'default', name: metadata.name }))
-        .filter((key) => options.namespace === undefined || key.namespace === options.namespace)
-        .map((key) => [`${key.namespace}/${key.name}`, key]),
-    );
-    const objects = await Promise.all([...keys.values()].map((key) => this.get(kind, key)));
-    return objects
-      .filter((object) => object !== undefined)
-      .filter((object) => matches(object.metadata.labels));
   }
 
   watch<T extends KubeObject>(): AsyncIterable<WatchEvent<T>> {

@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -86,6 +86,12 @@ describe('two Clusters that manage a network of one name, each with its own addr
   it('it is the older one, and the other and its machines get it when that is gone', async () => {
     await lab.apply(withLan('first', '10.99.1.0/24'));
     await expect.poll(() => ready('first'), soon).toBe('AsSpecified');
+    // Of the state that the controller keeps in its own namespace.
+    const moved = await lab.caplv('plan', '-f', await manifest('moved', withLan('first', '10.99.9.0/24')));
+    expect(moved.stdout).toMatch(/^host \S+: replace\n {2}-\/\+ libvirt_network\.network_lan\n/);
+    expect(moved.exitCode).toBe(2);
+    const other = await lab.caplv('plan', '-f', await manifest('other', withLan('second', '10.99.2.0/24')));
+    expect(other).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('default/first') });
     await lab.apply(
       withLan('second', '10.99.2.0/24'),
       lab.machine('a', {}, { labels: { 'cluster-api.k8s.io/cluster-name': 'second' } }),
@@ -130,7 +136,7 @@ describe('the command line, on a cluster', () => {
     );
     expect(await lab.caplv('plan', '-f', file)).toMatchObject({
       exitCode: 0,
-      stdout: 'machine/cli: no changes',
+      stdout: 'cluster/two: no changes\nmachine/cli: no changes',
     });
 
     expect((await lab.caplv('get', 'machines')).stdout).toMatch(/^cli +Provisioned +True +AsSpecified/m);
@@ -158,6 +164,46 @@ describe('the command line, on a cluster', () => {
     const planned = await lab.caplv('plan', '-f', file);
     expect(planned.stdout.match(/on host-1$/gm)).toHaveLength(2);
     expect(planned.stdout.match(/on host-2$/gm)).toHaveLength(2);
+  });
+
+  it('of a deployment plans the machines that the controller then makes, and stores none', async () => {
+    const file = await manifest('fleet', lab.fleet('MachineDeployment', 'web', { replicas: 2 }));
+    const planned = await lab.caplv('plan', '-f', file);
+    expect(planned.exitCode).toBe(2);
+    expect(planned.stdout).toMatch(/^machinedeployment\/web: create; machines: 2 to create\n/);
+    expect(await lab.kubectl('get', 'machinedeployments,machinesets,machines', '-o', 'name')).toBe('');
+    const names = [...planned.stdout.matchAll(/ {2}\+ machine\/(\S+)/g)].map(([, name]) => name);
+    await lab.caplv('apply', '-f', file);
+    const made = () => lab.kubectl('get', 'machines', '-o', 'jsonpath={.items[*].metadata.name}');
+    await expect.poll(async () => (await made()).split(' '), soon).toEqual(names);
+    await lab.kubectl('scale', 'machinedeployment', 'web', '--replicas=3');
+    await expect.poll(async () => (await made()).split(' '), soon).toHaveLength(3);
+    const back = await lab.caplv('plan', '-f', file);
+    expect(back.stdout).toMatch(
+      /^machinedeployment\/web: update; machines: 1 to delete\n {6}spec\.replicas\n/,
+    );
+  });
+
+  it('says what is wrong with a kubeconfig, or that its server does not answer', async () => {
+    for (const command of ['get', 'plan', 'describe', 'state'] as const) {
+      const rest = {
+        get: ['machines'],
+        plan: ['-f', await manifest('any', lab.machine('any'))],
+        describe: ['machine', 'a'],
+        state: ['pull', 'a'],
+      }[command];
+      const { exitCode, stderr } = await lab.caplv(command, ...rest, '--kubeconfig', '/nope');
+      expect(stderr, command).toContain(
+        'error: /nope: there is no such file [InvalidConfiguration]\n  fix: ',
+      );
+      expect(exitCode).toBe(3);
+    }
+    const text = await readFile(lab.kube.kubeconfig, 'utf8');
+    const dead = join(lab.lab.directory, 'dead.kubeconfig');
+    await writeFile(dead, text.replace(/server: .*/, 'server: https://127.0.0.1:1'));
+    const { exitCode, stderr } = await lab.caplv('get', 'machines', '--kubeconfig', dead);
+    expect(stderr).toMatch(/no answer from https:\/\/127\.0\.0\.1:1.* \[Unreachable\]\n {2}fix: /);
+    expect(exitCode).toBe(1);
   });
 
   it('says why a machine does not become ready', async () => {

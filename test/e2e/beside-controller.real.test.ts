@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ControllerProcess } from '../cluster/controller-process.ts';
-import { machine } from './manifests.ts';
+import { type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('beside');
@@ -35,4 +35,42 @@ test('both see each new machine at the same moment, and it is made once, changed
     await expect.poll(() => here().volumes()).toEqual([]);
   }
   expect(controller.lines.filter(({ message }) => message.startsWith('Reconcile failed'))).toEqual([]);
+});
+
+test('of a deployment, plan names the machines that are made, replaced and deleted, as the controller then does', async () => {
+  const workers = (spec: object, memoryMiB = 96): ManifestObject => {
+    const labels = { app: 'workers' };
+    const providerSpec = { vcpu: 1, memoryMiB, running: false, ...here().image };
+    const template = { metadata: { labels }, spec: { providerSpec } };
+    return {
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'MachineDeployment',
+      metadata: { name: 'workers' },
+      spec: { selector: { matchLabels: labels }, template, ...spec },
+    };
+  };
+  const named = (text: string) => [...text.matchAll(/ machine\/(workers-\S+?),?$/gm)].map(([, name]) => name);
+
+  const made = await here().plan([workers({ replicas: 2 })]);
+  expect(made.exitCode).toBe(2);
+  expect(made.stdout).toMatch(
+    /^machinedeployment\/workers: create; machines: 2 to create\n( {2}\+ machine\/.+\n){2}/,
+  );
+  expect(made.stdout).toMatch(/^machine\/workers-\S+-0: create\n[\s\S]* {2}\+ libvirt_domain/m);
+  expect(await here().caplv.read(['get', 'machinedeployments'])).toBe('');
+  expect(await here().apply([workers({ replicas: 2 })])).toMatchObject({ exitCode: 0 });
+  const names = async () => (await here().domains()).map((name) => name.replace('default.', '')).sort();
+  await expect.poll(names, { timeout: 60_000 }).toEqual(named(made.stdout));
+  const rollout = async () => (await here().plan([workers({ replicas: 2 })])).exitCode;
+  await expect.poll(rollout, { timeout: 60_000 }).toBe(0);
+
+  const changed = await here().plan([workers({ replicas: 1 }, 112)]);
+  expect(changed.exitCode).toBe(2);
+  expect(changed.stdout).toMatch(
+    /^machinedeployment\/workers: update; machines: 1 to replace, 1 to delete\n/,
+  );
+  expect(changed.stdout).toContain('      spec.template.spec.providerSpec.memoryMiB\n');
+  expect(await names()).toEqual(named(made.stdout));
+  await here().caplv.read(['delete', 'machinedeployment', 'workers']);
+  await expect.poll(names, { timeout: 60_000 }).toEqual([]);
 });

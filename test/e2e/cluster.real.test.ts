@@ -25,7 +25,11 @@ describe('a cluster with a network and a pool of its own', () => {
   test('plan knows that they will be there by the time the machines need them', async () => {
     const { exitCode, stdout } = await here().plan(all());
     expect(stdout).toMatch(/machine\/second: create[\s\S]*machine\/first: create/);
+    expect(stdout).toMatch(
+      /^host \S+: create\n {2}\+ libvirt_network\.network_fujisan\n {2}\+ libvirt_pool\.pool_fujisan\n/,
+    );
     expect(exitCode).toBe(2);
+    expect(await here().stateFiles()).toEqual([]);
   });
 
   test('one apply makes them and the machines, whatever the order in the manifest', async () => {
@@ -83,6 +87,12 @@ describe('a cluster with a network and a pool of its own', () => {
         pool: { name: 'fujisan', path: poolPath() },
       }),
     ];
+    const planned = await here().plan([moved]);
+    expect(planned.exitCode).toBe(2);
+    expect(planned.stdout).toMatch(/^host \S+: replace\n {2}-\/\+ libvirt_network\.network_fujisan\n/);
+    expect(planned.stdout).toMatch(
+      /addresses: \["10.17.3.0\/24"\] -> \["10.17.4.0\/24"\] {2}# forces replacement/,
+    );
     const { exitCode, stderr } = await here().apply([moved]);
     expect(stderr).toContain('[ReplaceRefused]');
     expect(exitCode).toBe(4);
@@ -93,11 +103,13 @@ describe('a cluster with a network and a pool of its own', () => {
   test('a cluster that manages the same network otherwise is told whose it is', async () => {
     const network = { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'] };
     const another = { ...cluster('another', { network }), metadata: { name: 'another', namespace: 'other' } };
-    const { exitCode, stderr } = await here().apply([another]);
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain(
-      'spec.providerSpec.network: the network "fujisan" of localhost is managed by the Cluster default/fujisan',
-    );
+    for (const command of ['plan', 'apply'] as const) {
+      const { exitCode, stderr } = await here()[command]([another]);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain(
+        'spec.providerSpec.network: the network "fujisan" of localhost is managed by the Cluster default/fujisan',
+      );
+    }
     expect(await here().virsh('net-dumpxml', 'fujisan')).toContain('10.17.3.1');
     await here().caplv.read(['delete', 'cluster', 'another', '--namespace=other']);
     expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes/);
@@ -157,6 +169,23 @@ test('what was exported and applied again can be deleted, and so can its cluster
     });
   }
   expect(await here().stateFiles()).toEqual([]);
+});
+
+test('plan refuses a network that somebody else made, as apply does, and shows one that goes', async () => {
+  const network = { name: 'foreign', mode: 'none', addresses: ['10.17.8.0/24'] };
+  const xml = await here().file('foreign.xml', '<network><name>foreign</name></network>');
+  await here().virsh('net-define', xml);
+  const foreign = cluster('foreign', { network });
+  const refused = await here().plan([foreign]);
+  expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(refused.stderr).toMatch(/has a network "foreign" .*\[NotOwned\]/);
+  await here().virsh('net-undefine', 'foreign');
+
+  expect(await here().apply([foreign])).toMatchObject({ exitCode: 0 });
+  const named = await here().plan([cluster('foreign', { network: { name: 'foreign' } })]);
+  expect(named.stdout).toMatch(/^host \S+: delete\n {2}- libvirt_network\.network_foreign\n/);
+  expect(named.exitCode).toBe(2);
+  await here().caplv.read(['delete', 'cluster', 'foreign']);
 });
 
 test('a network that two clusters manage alike stays for the other one, whatever became of the first', async () => {

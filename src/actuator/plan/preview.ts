@@ -41,17 +41,29 @@ export async function previewPlan(
 
 /** The same over a state as it will be, aside from the one that is there. `config`: of a stack without a backend. */
 export async function previewRecovered(
-  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  options: Pick<ActuatorOptions, 'terraform'>,
   home: StackHome,
   config: object,
   { text, sources }: Recovered,
   run: Planning,
 ): Promise<PlanPreview> {
-  const aside = { dir: join(home.workspace.dir, 'preview') };
+  const preview = await previewAside(options, join(home.workspace.dir, 'preview'), config, text, run);
+  return { ...preview, recovered: sources };
+}
+
+/** Plans over a copy of a state (empty: none) in `directory`, which is new and goes again. `config`: of a stack without a backend. */
+export async function previewAside(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  directory: string,
+  config: object,
+  state: string,
+  run: Planning,
+): Promise<PlanPreview> {
+  const aside = { dir: directory };
   try {
     await makePrivateDir(aside.dir);
-    await writeFile(paths.state(aside), text, { mode: 0o600 });
-    return { ...(await planned(terraform, aside, config, run)), recovered: sources };
+    if (state !== '') await writeFile(paths.state(aside), state, { mode: 0o600 });
+    return await planned(terraform, aside, config, run);
   } finally {
     await rm(aside.dir, { recursive: true, force: true });
   }

@@ -54,8 +54,16 @@ export class KubernetesWorkspaces implements Workspaces {
     });
   }
 
-  host(uri: string): StackHome {
-    return this.#home(this.#options.namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+  /** `namespace`: where its state is. Default: that of the options. */
+  host(uri: string, namespace: string = this.#options.namespace): StackHome {
+    return this.#home(namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+  }
+
+  /** The namespace in which a controller keeps the state of host `uri`; undefined: nobody keeps one. */
+  async namespaceOfHost(uri: string): Promise<string | undefined> {
+    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.host},tfstateWorkspace=${shortHash(uri)}`;
+    const secrets = await this.#options.client.list({ ...SecretKind, metadataOnly: true }, { labelSelector });
+    return secrets.items[0]?.metadata.namespace;
   }
 
   async machineStates(): Promise<MachineState[]> {

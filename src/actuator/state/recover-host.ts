@@ -23,7 +23,7 @@ import { parseState, type State, StateCorrupt } from '../../terraform/format/sta
 import type { KeptState } from '../../terraform/state-history.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
-import { type FoundObject, finishMaking, includes } from './host-journal.ts';
+import { begunObjects, type FoundObject, finishMaking, includes } from './host-journal.ts';
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
 import type { StackHome } from './state-home.ts';
@@ -99,6 +99,34 @@ export async function completeHostState(
   if (told.length === 0) return;
   await push(options, recovery, new ImportedState(text), state, kept);
   for (const say of told) say();
+}
+
+/**
+ * Throws Terminal NotOwned for a network or pool of `intent` that is there, and that neither the state, nor a kept serial, nor the
+ * note of a broken run knows: `completeHostState` would refuse it, too.
+ */
+export async function refuseForeignObjects(
+  { terraform, libvirt }: ActuatorOptions,
+  { uri, home }: Pick<HostRecovery, 'uri' | 'home'>,
+  intent: HostIntent,
+): Promise<void> {
+  const shared = objectsOfHost(intent).filter(({ type }) => type !== 'libvirt_volume');
+  const begun = await begunObjects(home);
+  const unproven = shared.filter((one) => !includes(begun, one));
+  if (unproven.length === 0) return;
+  let foreign = await whatIsThere(libvirt(uri), unproven, []);
+  const kept = await home.history.list();
+  const states = [
+    () => terraform.state(home.workspace),
+    ...kept.map((one) => async () => parseState(await home.history.read(one))),
+  ];
+  for (const read of states) {
+    if (foreign.length === 0) return;
+    const state = await read();
+    foreign = foreign.filter((one) => !hasVery(state, one));
+  }
+  const [first] = foreign;
+  if (first) throw notOurs(libvirt(uri).uri, first);
 }
 
 /** True if all of `intent` is in the state, and whole. A state that cannot be read is not lost: it waits for a person. */

@@ -1,25 +1,26 @@
-/** `caplv plan`: what `apply` would do, attribute by attribute. Changes nothing, in the store or on a host. */
+/** `caplv plan`: what `apply` would do to machines, networks and pools. Changes nothing, in the store or on a host. */
 
-import { classified } from '../../actuator/classify-error.ts';
+import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Config } from '../../app/config.ts';
-import { type Engine, openResolver } from '../../app/engine.ts';
-import { refuseSharedMac } from '../../controllers/machine/addresses/mac-conflict.ts';
-import type { MachineResolver } from '../../controllers/machine/resolver.ts';
-import { factsWith, hostIntent } from '../../intent/host-intent.ts';
-import { preflight } from '../../intent/preflight.ts';
-import { imageOf } from '../../intent/resolve-machine.ts';
-import { type OverlayBase, OverlayStore } from '../../store/overlay-store.ts';
+import type { Engine } from '../../app/engine.ts';
+import { ManifestPlanner } from '../../app/manifest-plan.ts';
+import { hasReplicas, planReplicas, type ReplicaPlan } from '../../app/replica-plan.ts';
+import { CaplvError } from '../../errors.ts';
+import { sitesOf } from '../../intent/site.ts';
+import { redactUri } from '../../libvirt/uri.ts';
+import type { OverlayBase } from '../../store/overlay-store.ts';
 import { EXIT } from '../output/exit-code.ts';
-import { type MachinePlan, planText } from '../output/plan.ts';
+import { planText, type ResourcePlan } from '../output/plan.ts';
+import { replicaPlanText } from '../output/replica-plan.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { withClusterEngine } from '../session/cluster-engine-session.ts';
 import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
 import { withContext } from '../session/local-session.ts';
-import { keyOf } from '../session/manifests.ts';
+import { FIELD_MANAGER, inOrder, keyOf, kindOf } from '../session/manifests.ts';
 
 export interface PlanFlags extends ClusterFlags {
   readonly filename: readonly string[];
@@ -39,53 +40,123 @@ interface Planning {
   readonly config: Config;
   readonly terminal: Terminal;
   readonly engine: Engine & { readonly store: OverlayBase };
+  readonly locateHost?: (uri: string) => Promise<void>;
+}
+
+/** One thing that is planned: as text, as data, and whether it changes anything. */
+interface Planned {
+  readonly text: string;
+  readonly data: object;
+  readonly isChange: boolean;
 }
 
 async function planAll(context: Planning, flags: PlanFlags, replacing: string): Promise<number> {
   const { config, terminal, engine } = context;
-  const manifests = await loadManifests(flags.filename, { namespace: config.namespace });
-  const objects = manifests.map(({ object }) => object);
-  const overlay = new OverlayStore(engine.store, objects);
-  // One for all: it remembers where it put those that are not there yet.
-  const resolver = openResolver(config, overlay, engine.libvirt);
-  const plans: MachinePlan[] = [];
+  const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+  const objects = await Promise.all(manifests.map(({ object }) => applied(engine.store, object)));
+  const planner = new ManifestPlanner(config, engine, objects);
+  const planned: Planned[] = [...(await planHosts(context, planner, objects))];
   for (const object of objects) {
-    if (object.kind !== 'Machine') continue;
-    plans.push(await planMachine(engine, overlay, resolver, keyOf(object)));
+    if (object.kind === MachineKind.kind) planned.push(await planMachine(terminal, planner, object));
+    if (hasReplicas(object)) planned.push(...(await planSet(context, planner, object)));
   }
-  const changed = plans.some((one) => one.plan.action !== 'none');
-  if (flags.output) terminal.out(formatData(plans.map(asData), flags.output));
-  else for (const one of plans) terminal.out(planText(one, terminal.style));
+  const changed = planned.some(({ isChange }) => isChange);
+  if (flags.output)
+    terminal.out(
+      formatData(
+        planned.map(({ data }) => data),
+        flags.output,
+      ),
+    );
+  else for (const { text } of planned) terminal.out(text);
   if (changed && !flags.output) terminal.say(`Next: caplv apply with the same -f; ${replacing}`);
   return changed ? EXIT.changes : EXIT.ok;
 }
 
-async function planMachine(
-  engine: Planning['engine'],
-  overlay: OverlayStore,
-  resolver: MachineResolver,
-  key: ObjectKey,
-): Promise<MachinePlan> {
-  const machine = await overlay.get(MachineKind, key);
-  if (!machine) throw new Error('the overlay has lost a manifest');
-  const placed = await resolver.place(machine);
-  const { intent, pinned } = await resolver.resolve(placed, await resolver.seed(placed));
-  const image = imageOf(pinned);
-  // Networks and pools that the Cluster will make are there by the time the machine needs them.
-  const shared = hostIntent(intent.uri, [placed.site], image ? [{ ...image, uri: intent.uri }] : []);
-  const facts = await classified(() => engine.libvirt(intent.uri).facts({ volumesOf: [] }));
-  await refuseSharedMac(overlay, placed, intent);
-  preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
-  return { machine: key.name, host: placed.site.name, ...(await engine.actuator.plan(intent)) };
+/** The object as `apply` would leave it. Who may read and not apply sees it as its manifest alone says. */
+async function applied(store: OverlayBase, object: KubeObject): Promise<KubeObject> {
+  try {
+    const preview = await store.preview(kindOf(object), object, { fieldManager: FIELD_MANAGER });
+    // Another object of that name will have others; see `OverlayStore`.
+    const { uid: _, resourceVersion: __, ...metadata } = preview.metadata;
+    return { ...preview, metadata };
+  } catch (error) {
+    if (error instanceof CaplvError && error.code === 'InvalidConfiguration') throw error;
+    return object;
+  }
 }
 
-function asData({ machine, host, plan: { action, drift }, explanations, recovered }: MachinePlan) {
-  return {
-    machine,
-    ...(host === undefined ? {} : { host }),
+/** What the Clusters make on each host; a host of several is shown once. */
+async function planHosts(
+  { config, engine, locateHost, terminal }: Planning,
+  planner: ManifestPlanner,
+  objects: readonly KubeObject[],
+): Promise<Planned[]> {
+  const planned: Planned[] = [];
+  const shown = new Set<string>();
+  for (const object of objects.filter(({ kind }) => kind === ClusterKind.kind)) {
+    if (locateHost) {
+      const { spec } = storedClusterSpec(object as Cluster);
+      for (const { uri } of sitesOf(spec, config.libvirtUri)) await locateHost(uri);
+    }
+    const changed = [...(await planner.cluster(object))].filter(([, { plan }]) => plan.action !== 'none');
+    if (changed.length === 0) planned.push(noChange(object));
+    for (const [uri, preview] of changed.filter(([uri]) => !shown.has(uri))) {
+      shown.add(uri);
+      const host = redactUri(engine.libvirt(uri).uri);
+      planned.push(resources({ subject: `host ${host}`, ...preview }, { host }, terminal));
+    }
+  }
+  return planned;
+}
+
+function noChange({ metadata: { name } }: KubeObject): Planned {
+  const data = { cluster: name, action: 'none' };
+  return { text: `cluster/${name}: no changes\n`, data, isChange: false };
+}
+
+async function planMachine(
+  terminal: Terminal,
+  planner: ManifestPlanner,
+  object: KubeObject,
+): Promise<Planned> {
+  const { name } = object.metadata;
+  const { host, ...preview } = await planner.machine(object);
+  const where = host === undefined ? {} : { host };
+  return resources({ subject: `machine/${name}`, host, ...preview }, { machine: name, ...where }, terminal);
+}
+
+/** The machines that come and go, and the resources of the first new one of each template: the others are like it. */
+async function planSet(
+  { engine, terminal }: Planning,
+  planner: ManifestPlanner,
+  object: KubeObject,
+): Promise<Planned[]> {
+  const stored = await engine.store.get(kindOf(object), keyOf(object));
+  const { samples, ...replicas } = await planReplicas(planner.store, stored, object);
+  const isChange = replicas.action !== 'none' || replicas.machines.length > 0;
+  const own = { text: replicaPlanText(replicas, terminal.style), data: asData(replicas), isChange };
+  const made: Planned[] = [];
+  for (const machine of samples) made.push(await planMachine(terminal, planner, machine));
+  return [own, ...made];
+}
+
+function asData({ kind, name, ...rest }: Omit<ReplicaPlan, 'samples'>): object {
+  return { [kind === 'MachineSet' ? 'machineSet' : 'machineDeployment']: name, ...rest };
+}
+
+function resources(one: ResourcePlan, subject: object, terminal: Terminal): Planned {
+  const {
+    plan: { action, drift },
+    explanations,
+    recovered,
+  } = one;
+  const data = {
+    ...subject,
     action,
     changes: explanations,
     drift: drift.map(({ address, action: what }) => ({ address, action: what })),
     ...(recovered === undefined ? {} : { stateComesBackFrom: recovered }),
   };
+  return { text: planText(one, terminal.style), data, isChange: action !== 'none' };
 }

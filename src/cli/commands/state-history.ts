@@ -80,7 +80,9 @@ async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, seria
   tell(terminal, `machine/${key.name}`, serial, restored, engine.workspaces.machine(key));
   try {
     const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
-    terminal.out(planText({ machine: key.name, ...(await engine.actuator.plan(intent)) }, terminal.style));
+    terminal.out(
+      planText({ subject: `machine/${key.name}`, ...(await engine.actuator.plan(intent)) }, terminal.style),
+    );
   } catch (error) {
     if (!(error instanceof CaplvError)) throw error;
     terminal.say(`What a plan says could not be found out: ${error.message}`);

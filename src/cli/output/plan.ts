@@ -1,21 +1,27 @@
-/** A plan of one machine as people read it: attribute by attribute, secrets hidden. */
+/** Prints the plan of a machine or host as people read it: attribute by attribute, secrets hidden. */
 
 import { saysTheSame } from '../../actuator/plan/drifted-fields.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import type { AttributeChange, Explanation } from '../../terraform/format/explanation.ts';
 import type { Style } from './streams.ts';
 
-export interface MachinePlan extends PlanPreview {
-  readonly machine: string;
+export interface ResourcePlan extends PlanPreview {
+  /** What the resources are of: `machine/kube-cp`, `host qemu:///system`. */
+  readonly subject: string;
   /** Its name among the hosts of the Cluster; undefined where there is no choice. */
   readonly host?: string | undefined;
 }
 
-const SIGN: Readonly<Record<string, string>> = { create: '+', update: '~', delete: '-', replace: '-/+' };
-const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
+export const SIGN: Readonly<Record<string, string>> = {
+  create: '+',
+  update: '~',
+  delete: '-',
+  replace: '-/+',
+};
+export const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
 
 export function planText(
-  { machine, host, plan: { action, drift }, explanations, recovered = [] }: MachinePlan,
+  { subject, host, plan: { action, drift }, explanations, recovered = [] }: ResourcePlan,
   style: Style,
 ): string {
   const sources = recovered.map(({ from, objects }) => [from, ...objects].join(' '));
@@ -23,7 +29,7 @@ export function planText(
     sources.length > 0
       ? [`  ! its Terraform state is lost, and comes back from ${sources.join(', then ')}`]
       : [];
-  if (action === 'none') return [`machine/${machine}: no changes`, ...lost, ''].join('\n');
+  if (action === 'none') return [`${subject}: no changes`, ...lost, ''].join('\n');
   const lines = explanations.flatMap((one) => [
     `  ${style(COLOR[one.action as keyof typeof COLOR] ?? 'bold', `${SIGN[one.action] ?? one.action} ${one.address}`)}`,
     ...(one.action === 'update' || one.action === 'replace' ? attributeLines(one) : []),
@@ -33,7 +39,7 @@ export function planText(
     .filter((one) => one.action === 'delete')
     .map(({ address }) => `  ! ${address} was removed outside`);
   const where = host === undefined ? '' : ` on ${host}`;
-  return [`machine/${machine}: ${action}${where}`, ...lost, ...drifted, ...lines, ''].join('\n');
+  return [`${subject}: ${action}${where}`, ...lost, ...drifted, ...lines, ''].join('\n');
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {

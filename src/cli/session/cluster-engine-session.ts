@@ -15,6 +15,8 @@ import { requireLibvirtUri } from './libvirt-uri.ts';
 
 export interface ClusterEngineContext extends ClusterContext {
   readonly engine: Engine & { readonly store: OverlayBase };
+  /** Finds the state of host `uri`, which a controller keeps in a namespace of its own, for all that asks for it afterwards. */
+  readonly locateHost: (uri: string) => Promise<void>;
 }
 
 /** Of objects that do not exist; the API server will give them others. */
@@ -30,11 +32,16 @@ export async function withClusterEngine(
     requireLibvirtUri(config.libvirtUri);
     const scratch = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
     const local = new LocalWorkspaces(scratch);
+    const namespaces = new Map<string, string>();
+    const locateHost = async (uri: string) => {
+      const namespace = await cluster.workspaces.namespaceOfHost(uri);
+      if (namespace !== undefined) namespaces.set(uri, namespace);
+    };
     const workspaces: Workspaces = {
       // A plan of a new machine leaves nothing in the cluster.
       machine: (machine) =>
         machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),
-      host: (uri) => cluster.workspaces.host(uri),
+      host: (uri) => cluster.workspaces.host(uri, namespaces.get(uri)),
       machineStates: () => cluster.workspaces.machineStates(),
     };
     const installation = await cluster.installation();
@@ -44,7 +51,7 @@ export async function withClusterEngine(
       recorder: terminalRecorder(terminal),
     });
     try {
-      return await work({ ...context, engine: { ...engine, store } });
+      return await work({ ...context, engine: { ...engine, store }, locateHost });
     } finally {
       await engine.close();
       await rm(scratch, { recursive: true, force: true });

@@ -17,7 +17,8 @@ export interface ApplyFlags extends ClusterFlags {
   readonly allowReplace?: boolean;
 }
 
-const FIELD_MANAGER = 'caplv';
+/** Of what a person applies. */
+export const FIELD_MANAGER = 'caplv';
 
 export const DEFAULT_WAIT_MS = 5 * 60_000;
 

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
+import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import {
   type Cluster,
   ClusterKind,
@@ -63,18 +64,43 @@ export class ClusterController {
     }
     const { spec } = storedClusterSpec(cluster);
     const sites = sitesOf(spec, this.#options.defaultUri);
-    const failures = await this.#ensureHosts(cluster, sites, (index) => sitePath(spec, index));
+    const { hosts, allowReplace } = this.#options;
+    const failures = await this.#forEachHost(
+      cluster,
+      sites,
+      (index) => sitePath(spec, index),
+      async (uri) => {
+        await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
+      },
+    );
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
     for (const failure of failures.values()) throw failure;
     return {};
   }
 
-  async #ensureHosts(
+  /** What `reconcile` would change on each host of the Cluster, by its URI. Throws what stops it there. */
+  async plan(cluster: Cluster): Promise<Map<string, PlanPreview>> {
+    const { hosts, defaultUri } = this.#options;
+    const { spec } = storedClusterSpec(cluster);
+    const plans = new Map<string, PlanPreview>();
+    const failures = await this.#forEachHost(
+      cluster,
+      sitesOf(spec, defaultUri),
+      (index) => sitePath(spec, index),
+      async (uri) => void plans.set(uri, await hosts.plan(uri)),
+    );
+    for (const failure of failures.values()) throw failure;
+    return plans;
+  }
+
+  /** Does `work` on each host on which the Cluster may have what it names. Returns what failed, by URI. */
+  async #forEachHost(
     cluster: Cluster,
     sites: readonly Site[],
     pathOf: (index: number) => string,
+    work: (uri: string) => Promise<void>,
   ): Promise<Map<string, CaplvError>> {
-    const { hosts, allowReplace, policy, defaultUri } = this.#options;
+    const { hosts, policy, defaultUri } = this.#options;
     const failures = new Map<string, CaplvError>();
     await Promise.all(
       sites.map(async (site, index) => {
@@ -84,7 +110,7 @@ export class ClusterController {
           requireAllowedSite(policy, site, defaultUri, pathOf(index));
           const dispute = await hosts.disputeOver(cluster, site);
           if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
-          await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
+          await work(uri);
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
           failures.set(uri, error);

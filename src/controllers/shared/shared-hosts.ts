@@ -2,6 +2,7 @@
 
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
+import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
@@ -41,6 +42,11 @@ export class SharedHosts {
     options: EnsureOptions & { readonly keep?: ImageIntent | undefined } = {},
   ): Promise<HostFacts> {
     return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
+  }
+
+  /** What `ensure` would change on host `uri`. */
+  async plan(uri: string): Promise<PlanPreview> {
+    return this.#actuator.plan(uri, () => this.#intent(uri, undefined));
   }
 
   /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */

@@ -36,6 +36,8 @@ export interface ApplyCallOptions {
   readonly fieldManager: string;
   /** Take over fields of other managers. */
   readonly force: boolean;
+  /** Let the server check and answer, and store nothing. */
+  readonly dryRun?: boolean;
 }
 
 export interface DeleteCallOptions {
@@ -241,13 +243,13 @@ export class Client {
     subresource: '' | '/status',
     kind: ResourceKind<T>,
     object: Partial<T> & Pick<T, 'metadata'>,
-    { fieldManager, force }: ApplyCallOptions,
+    { fieldManager, force, dryRun = false }: ApplyCallOptions,
   ): Promise<T> {
     const { namespace = '', name } = object.metadata;
     return await this.call<T>({
       method: 'PATCH',
       path: objectPath(kind, { namespace, name }) + subresource,
-      query: { fieldManager, force, fieldValidation: 'Strict' },
+      query: { fieldManager, force, fieldValidation: 'Strict', ...(dryRun && { dryRun: 'All' }) },
       contentType: 'application/apply-patch+yaml', // Every JSON text is YAML.
       body: { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind },
     });

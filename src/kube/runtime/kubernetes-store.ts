@@ -67,6 +67,15 @@ export class KubernetesStore implements Store {
     return this.client.apply(kind, object, { fieldManager, force }).catch(rethrow);
   }
 
+  /** The object as `apply` would leave it, checked by the API server, which stores nothing. */
+  async preview<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    { fieldManager, force = true }: ApplyOptions,
+  ): Promise<T> {
+    return this.client.apply(kind, object, { fieldManager, force, dryRun: true }).catch(rethrow);
+  }
+
   async applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,

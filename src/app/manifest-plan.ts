@@ -1,0 +1,71 @@
+/** Plans what manifests would change, each kind by what its controller decides. Changes nothing, in the store or on a host. */
+
+import { classified } from '../actuator/classify-error.ts';
+import type { PlanPreview } from '../actuator/plan/preview.ts';
+import { type Cluster, ClusterKind } from '../api/kinds/cluster.ts';
+import { type Machine, MachineKind } from '../api/kinds/machine.ts';
+import type { KubeObject } from '../apimachinery/object.ts';
+import { formatKey, keyOf } from '../apimachinery/object-key.ts';
+import { ClusterController } from '../controllers/cluster/controller.ts';
+import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.ts';
+import type { MachineResolver } from '../controllers/machine/resolver.ts';
+import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
+import { factsWith, hostIntent } from '../intent/host-intent.ts';
+import { preflight } from '../intent/preflight.ts';
+import { imageOf } from '../intent/resolve-machine.ts';
+import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
+import type { Config } from './config.ts';
+import { type Engine, openResolver } from './engine.ts';
+
+export class ManifestPlanner {
+  /** The objects as they are once the manifests are applied. */
+  readonly store: OverlayStore;
+  readonly #engine: Engine;
+  /** One for all machines: it remembers where it put those that are not there yet. */
+  readonly #resolver: MachineResolver;
+  readonly #clusters: ClusterController;
+
+  constructor(
+    config: Config,
+    engine: Engine & { readonly store: OverlayBase },
+    objects: readonly KubeObject[],
+  ) {
+    const { libvirtUri: defaultUri, policy } = config;
+    this.store = new OverlayStore(engine.store, objects);
+    this.#engine = engine;
+    this.#resolver = openResolver(config, this.store, engine.libvirt);
+    this.#clusters = new ClusterController({
+      store: this.store,
+      hosts: new SharedHosts({ store: this.store, actuator: engine.hostActuator, defaultUri, policy }),
+      recorder: { event: () => {} },
+      allowReplace: false,
+      defaultUri,
+      policy,
+    });
+  }
+
+  /** Networks and pools, by the libvirt URI of the host. */
+  async cluster(object: KubeObject): Promise<Map<string, PlanPreview>> {
+    return this.#clusters.plan((await this.#planned(ClusterKind, object)) as Cluster);
+  }
+
+  async machine(object: KubeObject): Promise<PlanPreview & { readonly host: string | undefined }> {
+    const machine = object.metadata.uid ? object : await this.#planned(MachineKind, object);
+    const placed = await this.#resolver.place(machine as Machine);
+    const { intent, pinned } = await this.#resolver.resolve(placed, await this.#resolver.seed(placed));
+    const image = imageOf(pinned);
+    // Networks and pools that the Cluster will make are there by the time the machine needs them.
+    const images = image ? [{ ...image, uri: intent.uri }] : [];
+    const shared = hostIntent(intent.uri, [placed.site], images);
+    const facts = await classified(() => this.#engine.libvirt(intent.uri).facts({ volumesOf: [] }));
+    await refuseSharedMac(this.store, placed, intent);
+    preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
+    return { host: placed.site.name, ...(await this.#engine.actuator.plan(intent)) };
+  }
+
+  async #planned(kind: typeof ClusterKind | typeof MachineKind, object: KubeObject): Promise<KubeObject> {
+    const planned = await this.store.get<KubeObject>(kind, keyOf(object));
+    if (!planned) throw new Error(`the overlay has lost ${object.kind} ${formatKey(keyOf(object))}`);
+    return planned;
+  }
+}
