@@ -36,6 +36,11 @@ export interface Call {
    * thrown instead of another try.
    */
   readonly explainHang?: ((address: string) => Promise<Error | undefined>) | undefined;
+  /**
+   * For what may take as long as it likes, as a transfer does: a warm provider of its own, which ends with the run, and a turn among
+   * its like. Provider 0.8.3 makes nothing else in a pool while it uploads a volume there.
+   */
+  readonly ownProvider: boolean;
 }
 
 export interface RunnerOptions {
@@ -81,6 +86,7 @@ interface WatchedOutcome {
 export class Runner {
   readonly #options: RunnerOptions;
   readonly slots: RunSlots;
+  readonly #transfers = new RunSlots(TRANSFERS);
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -92,12 +98,24 @@ export class Runner {
    * @throws StateLocked, Conflict, LibvirtError (Transient) for a provider that hung, and what the call has to say of that
    */
   async run(call: Call): Promise<RunOutcome> {
+    if (!call.ownProvider) return this.#withRetries(call, call.providerKey, this.slots);
+    const own = `${call.providerKey} for ${call.workspace.dir}`;
+    try {
+      return await this.#withRetries(call, own, this.#transfers);
+    } finally {
+      await this.#options.providers.release(own);
+    }
+  }
+
+  /** `provider`: the key of its process. */
+  async #withRetries(call: Call, provider: string, slots: RunSlots): Promise<RunOutcome> {
+    let before: Error | undefined;
     for (let retries = 0; ; retries++) {
-      const { host, wasConnected, outcome, hungAt } = await this.slots.within(
+      const { host, wasConnected, outcome, hungAt } = await slots.within(
         call.providerKey,
         call.verb,
         async () => {
-          const host = await this.#host(call.providerKey);
+          const host = await this.#host(provider);
           const wasConnected = host?.connected ?? false;
           await this.#initIfNeeded(call, host);
           return { host, wasConnected, ...(await this.#once(call, host)) };
@@ -105,14 +123,18 @@ export class Runner {
       );
       if (outcome.exitCode === 0) return outcome;
       const lost = host && lostProvider(host, wasConnected, outcome);
-      if (lost !== undefined) await this.#options.providers.restart(call.providerKey, host);
+      if (lost !== undefined) await this.#options.providers.restart(provider, host);
       const explained = hungAt === undefined ? undefined : await call.explainHang?.(hungAt);
       if (explained !== undefined) throw explained;
       const reason = hungAt === undefined ? lost : `the provider did not come to an end with ${hungAt}`;
       const limit = hungAt === undefined ? MAX_RETRIES : MAX_HANGS;
-      if (reason === undefined || retries >= limit || appliedChanges(outcome.messages).length > 0) {
-        throw hungAt === undefined ? failureOf(call.verb, outcome) : providerHung(call, hungAt, outcome);
-      }
+      const failure =
+        hungAt === undefined ? failureOf(call.verb, outcome) : providerHung(call, hungAt, outcome);
+      // The run before has written down what it half made, so that its plan is stale: why it failed is what there is to say.
+      if (before && isConflict(failure)) throw before;
+      if (reason === undefined || retries >= limit || appliedChanges(outcome.messages).length > 0)
+        throw failure;
+      before = failure;
       call.onEvent({ type: 'retrying', reason });
     }
   }
@@ -256,6 +278,13 @@ export class Runner {
     });
   }
 }
+
+function isConflict(error: Error): boolean {
+  return error instanceof Transient && error.code === 'Conflict';
+}
+
+/** A transfer costs memory (60 MiB for terraform, 30 for its provider), and little else. */
+const TRANSFERS: RunLimits = { total: 32, perKey: 8 };
 
 /** Time for an answer that takes milliseconds, or a second on a slow link. */
 const PROVIDER_TIMEOUT_MS = 20_000;

@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** See `Call`. */
   readonly explainHang?: Call['explainHang'];
+  /** See `Call`. */
+  readonly ownProvider?: boolean;
 }
 
 /**
@@ -243,11 +245,17 @@ export class Terraform {
     options: RunOptions,
     work: (call: Omit<Call, 'args'>) => Promise<T>,
   ): Promise<T> {
-    const { providerKey, lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent = () => {}, explainHang } = options;
+    const {
+      providerKey,
+      lockTimeoutMs = LOCK_TIMEOUT_MS,
+      onEvent = () => {},
+      explainHang,
+      ownProvider = false,
+    } = options;
     const whole = async () => {
       const lock = options.lock ?? (await this.lock(workspace, { ...options, operation: verb }));
       try {
-        const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent, explainHang };
+        const call = { workspace, lock, verb, providerKey, lockTimeoutMs, onEvent, explainHang, ownProvider };
         await writeConfig(workspace, config);
         await this.#pushErroredState(call);
         return await work(call);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
@@ -117,8 +117,8 @@ test('a libvirtd that no longer answers does not hold a run for ever, and is pic
 });
 
 /** A volume whose image comes to half, from a server that then waits, and the workspace in which it is to be made. */
-async function stalledUpload() {
-  const { config: _, ...rest } = await connected({ providerStallMs: 1_000 });
+async function stalledUpload(stallMs = 1_000) {
+  const { config: _, ...rest } = await connected({ providerStallMs: stallMs });
   const content = join(rest.dir, 'image.raw');
   await writeFile(content, randomBytes(4 * 1024 ** 2));
   const image = await SlowImage.serve(content);
@@ -141,6 +141,52 @@ test('an upload in which nothing moves any more does not hold a run for ever, an
     const created = await terraform.apply(other, config, { ...options, onEvent });
     expect(created.changes).toMatchObject([{ action: 'create' }]);
     expect(reasons).toEqual(['the provider did not come to an end with libvirt_volume.v']);
+    await terraform.destroy(other, providerOnly(host()), options);
+  } finally {
+    image.close();
+  }
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
+
+test('an upload by a saved plan in which nothing moves any more ends with that, and not with a plan that is stale', {
+  timeout: 60_000,
+}, async () => {
+  const { terraform, workspace, options, image, other, config } = await stalledUpload();
+  try {
+    const plan = await terraform.plan(other, config, { ...options, save: true });
+    await expect(terraform.apply(other, config, { ...options, plan })).rejects.toMatchObject({
+      code: 'LibvirtError',
+      message: expect.stringContaining('the provider did not come to an end with libvirt_volume.v'),
+    });
+    await terraform.destroy(other, providerOnly(host()), options);
+  } finally {
+    image.close();
+  }
+  await terraform.destroy(workspace, providerOnly(host()), options);
+  await terraform.close();
+});
+
+test('a slow upload with a provider of its own leaves its pool free for others', {
+  timeout: 60_000,
+}, async () => {
+  const { terraform, workspace, options, image, other, config } = await stalledUpload(30_000);
+  try {
+    const slow = terraform.apply(other, config, { ...options, ownProvider: true });
+    await image.halfSent();
+    const quick = { dir: join(dirname(other.dir), 'quick') };
+    const volume = { name: uniqueName(), pool: host().pool, size: 1_048_576 };
+    const stack = { ...providerOnly(host()), resource: { libvirt_volume: { q: volume } } };
+    const order: string[] = [];
+    void slow.then(
+      () => order.push('slow'),
+      () => order.push('slow'),
+    );
+    await terraform.apply(quick, stack, options);
+    expect(order).toEqual([]);
+    image.sendRest();
+    await slow;
+    await terraform.destroy(quick, providerOnly(host()), options);
     await terraform.destroy(other, providerOnly(host()), options);
   } finally {
     image.close();

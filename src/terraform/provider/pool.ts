@@ -44,6 +44,12 @@ export class ProviderHosts {
     this.#replace(key, current);
   }
 
+  /** Lets go of the provider of `key`, which nobody needs any more; it ends with its last run. */
+  async release(key: string): Promise<void> {
+    const host = await this.#hosts.get(key)?.catch(() => undefined);
+    if (host) this.#forget(key, host);
+  }
+
   /** Lets go of all providers and waits until they have ended. */
   async close(): Promise<void> {
     const hosts = [...this.#hosts];
