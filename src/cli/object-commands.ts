@@ -52,6 +52,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
         'if its host cannot be reached, let the object go and leave what is there; says what that may be',
       ),
     )
+    .addOption(flag('--cascade', 'with a cluster, delete its machines, and the sets and deployments of them'))
     .addOption(flag('--timeout <duration>', 'stop waiting after this time (10m)'))
     .addOption(flag('--ignore-not-found', 'a name that is not there is no error'))
     .addOption(kubeconfig())

@@ -124,7 +124,10 @@ describe('a cluster with a network and a pool of its own', () => {
   test('a cluster that still has machines waits for them', async () => {
     const { exitCode, stderr } = await here().caplv.run(['delete', 'cluster', 'fujisan', '--timeout=1s']);
     expect(exitCode).toBe(5);
-    expect(stderr).toContain('fujisan');
+    expect(stderr).toMatch(
+      /^cluster\/fujisan waits for 1 Machine: second; to delete .* caplv delete cluster fujisan --cascade$/m,
+    );
+    expect(stderr).toMatch(/cluster\/fujisan was not deleted within 1 s.*--timeout=30m/s);
     expect(await here().caplv.read(['get', 'clusters'])).toMatch(
       /^fujisan +Deleting +False +WaitingForMachines/m,
     );

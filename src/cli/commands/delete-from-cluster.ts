@@ -3,6 +3,7 @@
 import { Terminal } from '../../errors.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
+import { sayWaits, withMembers } from '../session/cluster-members.ts';
 import { withCluster } from '../session/cluster-session.ts';
 import { type DeleteFlags, giveUp, targetsOf, timeoutOf } from '../session/delete-targets.ts';
 import { awaitObject } from '../session/watch-until.ts';
@@ -23,9 +24,14 @@ export async function removeFromCluster(
   const timeoutMs = timeoutOf(flags);
   return withCluster(flags, async ({ config, cluster, terminal, signal }) => {
     const { store } = cluster;
-    const targets = await targetsOf(store, config.namespace, kindName, names, flags);
+    const targets = await withMembers(
+      store,
+      await targetsOf(store, config.namespace, kindName, names, flags),
+      flags,
+    );
     if (flags.giveUp) await giveUp(store, targets);
     for (const { kind, key } of targets) await store.delete(kind, key);
+    await sayWaits(store, targets, terminal);
     const codes = await Promise.all(
       targets.map(async ({ kind, key }) => {
         const name = `${kind.singular}/${key.name}`;

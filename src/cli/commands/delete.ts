@@ -5,6 +5,7 @@ import type { ApiKind } from '../../api/kinds/kind.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
+import { sayWaits, withMembers } from '../session/cluster-members.ts';
 import { isForCluster } from '../session/cluster-session.ts';
 import { type DeleteFlags, giveUp, type Target, targetsOf, timeoutOf } from '../session/delete-targets.ts';
 import { type Context, withContext } from '../session/local-session.ts';
@@ -21,10 +22,13 @@ export async function remove(
   return withContext(
     flags,
     async (context) => {
-      const targets = await targetsOf(context.engine.store, context.config.namespace, kindName, names, flags);
+      const { store } = context.engine;
+      const named = await targetsOf(store, context.config.namespace, kindName, names, flags);
+      const targets = await withMembers(store, named, flags);
       // Marked before anything is awaited: a Cluster waits for Machines that know that they go.
-      if (flags.giveUp) await giveUp(context.engine.store, targets);
-      for (const { kind, key } of targets) await context.engine.store.delete(kind, key);
+      if (flags.giveUp) await giveUp(store, targets);
+      for (const { kind, key } of targets) await store.delete(kind, key);
+      await sayWaits(store, targets, context.terminal);
       const machines = targets.filter(({ kind }) => kind === MachineKind);
       const others = targets.filter(({ kind }) => kind !== MachineKind);
       const codes = await Promise.all(machines.map((target) => removeOne(context, target, timeoutMs)));
@@ -48,6 +52,10 @@ async function removeOne(context: Context, { kind, key }: Target, timeoutMs: num
       timeoutMs,
       signal,
       onRetry: (error) => progress.line(key.name, `trying again: ${error.message}`),
+      late: {
+        what: `${kind.singular}/${key.name} was not deleted`,
+        fix: `see why: caplv get ${kind.singular} ${key.name} -o yaml; wait for longer: --timeout=30m`,
+      },
     });
     terminal.out(`${kind.singular}/${key.name} deleted`);
     return EXIT.ok;

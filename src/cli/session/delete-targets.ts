@@ -15,6 +15,8 @@ export interface DeleteFlags extends ClusterFlags {
   readonly filename?: readonly string[];
   readonly now?: boolean;
   readonly giveUp?: boolean;
+  /** Of a Cluster: delete its machines, too. */
+  readonly cascade?: boolean;
   readonly timeout?: string;
   readonly ignoreNotFound?: boolean;
 }

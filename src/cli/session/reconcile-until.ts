@@ -15,6 +15,8 @@ export interface ConvergeOptions {
   readonly signal: AbortSignal;
   /** Called when a Transient error is waited out. */
   readonly onRetry: (error: Transient) => void;
+  /** What is said when the time is over. Default: that a machine was not ready. */
+  readonly late?: { readonly what: string; readonly fix: string };
 }
 
 /** A person waits: slow controller intervals are shortened to this. */
@@ -41,7 +43,7 @@ export async function converge(key: ObjectKey, options: ConvergeOptions): Promis
       if (error.code !== 'Conflict') options.onRetry(error);
       pause = Math.min(error.retryAfterMs, pause);
     }
-    if (Date.now() + pause > deadline) throw waitTimeout(key, options.timeoutMs);
+    if (Date.now() + pause > deadline) throw waitTimeout(key, options);
     await delay(pause, undefined, { signal: options.signal }).catch(() => {});
   }
 }
@@ -54,10 +56,14 @@ function interrupted(key: ObjectKey): Terminal {
   });
 }
 
-function waitTimeout(key: ObjectKey, timeoutMs: number): Terminal {
+function waitTimeout({ name }: ObjectKey, { timeoutMs, late }: ConvergeOptions): Terminal {
+  const { what, fix } = late ?? {
+    what: `${name} was not ready`,
+    fix: `see why: caplv describe machine ${name}; a longer time: --wait=10m`,
+  };
   return new Terminal({
     code: 'WaitTimeout',
-    message: `${key.name} was not ready within ${Math.round(timeoutMs / 1_000)} s`,
-    fix: `see why: caplv describe machine ${key.name}; a longer time: --wait=10m`,
+    message: `${what} within ${Math.round(timeoutMs / 1_000)} s`,
+    fix,
   });
 }
