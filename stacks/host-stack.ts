@@ -10,6 +10,8 @@ import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
 import { volumeSource } from './volume-source.ts';
 
+const AS_IS = { ignoreChanges: 'all' } as const;
+
 /**
  * What the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
  * `libvirt_volume.image_<pool>__<volume>`.
@@ -22,11 +24,18 @@ export class HostStack extends LibvirtStack {
     super(scope, id, intent.uri, backend);
     const images = intent.images.map((image) => ({ ...image, source: volumeSource(image.source) }));
     const host = literal({ ...intent, images });
-    for (const network of host.networks) this.network(network);
+    for (const network of host.networks) {
+      this.network(network, host.asIs?.networks.includes(network.name) ?? false);
+    }
     const pools = new Map(
       host.pools.map(({ name, path }) => [
         name,
-        new Pool(this, resourceId('pool', name), { name, type: 'dir', target: { path } }),
+        new Pool(this, resourceId('pool', name), {
+          name,
+          type: 'dir',
+          target: { path },
+          lifecycle: host.asIs?.pools.includes(name) ? AS_IS : undefined,
+        }),
       ]),
     );
     for (const { pool, volume, source } of host.images) {
@@ -41,11 +50,12 @@ export class HostStack extends LibvirtStack {
     }
   }
 
-  private network(network: NetworkIntent): Network {
+  private network(network: NetworkIntent, asIs: boolean): Network {
     const dhcp = network.mode === 'bridge' ? undefined : { enabled: network.dhcp };
     // The provider claims to change these in place, and does not.
     const shape = new DataResource(this, resourceId('shape', network.name), {
       triggersReplace: { mtu: network.mtu, dhcp: dhcp?.enabled },
+      lifecycle: asIs ? AS_IS : undefined,
     });
     return new Network(this, resourceId('network', network.name), {
       name: network.name,
@@ -56,7 +66,7 @@ export class HostStack extends LibvirtStack {
       mtu: network.mtu,
       autostart: network.autostart,
       dhcp,
-      lifecycle: { replaceTriggeredBy: addresses([shape]) },
+      lifecycle: asIs ? AS_IS : { replaceTriggeredBy: addresses([shape]) },
     });
   }
 }

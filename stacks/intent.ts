@@ -115,6 +115,8 @@ export interface HostIntent {
   readonly networks: readonly NetworkIntent[];
   readonly pools: readonly PoolIntent[];
   readonly images: readonly ImageIntent[];
+  /** Names of networks and pools that stay as they are, whatever is said of them here. */
+  readonly asIs?: { readonly networks: readonly string[]; readonly pools: readonly string[] };
 }
 
 export interface NetworkIntent {

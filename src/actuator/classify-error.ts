@@ -64,6 +64,12 @@ const FAILURES: readonly Failure[] = [
     fix: 'nothing to do: other work on the same pool is under way',
   },
   {
+    matches: /network is already in use by interface/i,
+    code: 'LibvirtError',
+    retryAfterMs: 30_000,
+    fix: 'give the network other addresses, or another bridge: an interface of the host has these',
+  },
+  {
     matches: /domain .*already exists|already in use by/i,
     code: 'LibvirtError',
     retryAfterMs: 1_000,

@@ -39,6 +39,16 @@ it.each([
   expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });
 });
 
+it('a network whose addresses are taken needs others: nothing is mended by another try', async () => {
+  const error = terraformError(
+    'error creating libvirt network: Network is already in use by interface virbr0',
+  );
+  expect(await outcome(error)).toMatchObject({
+    code: 'LibvirtError',
+    fix: expect.stringContaining('other addresses'),
+  });
+});
+
 it('what a killed terraform or provider left is gone on with at once', async () => {
   const killed = new TerraformError('apply', { exitCode: null, messages: [], text: [] });
   expect(await outcome(killed)).toMatchObject({ code: 'TerraformError', retryAfterMs: 1_000 });

@@ -109,6 +109,35 @@ describe('two Clusters that manage a network of one name, each with its own addr
   });
 });
 
+it('a change that would replace a network is made once its plan is approved, and stops its Cluster alone', async () => {
+  const uri = lab.lab.hosts[0]?.uri;
+  const net = (address: string) => ({
+    ...cluster(),
+    metadata: { name: 'edited', namespace: 'default' },
+    spec: { providerSpec: { uri, network: { name: 'edited', mode: 'none', addresses: [address] } } },
+  });
+  const xml = async () => (await execa('virsh', ['-c', uri ?? '', 'net-dumpxml', 'edited'])).stdout;
+  const field = (path: string) => lab.kubectl('get', 'cluster', 'edited', '-o', `jsonpath={${path}}`);
+  await lab.apply(net('10.99.3.0/24'), lab.machine('in-edited'));
+  await expect.poll(() => lab.ready('in-edited'), soon).toMatch(/^True/);
+
+  await lab.apply(net('10.99.4.0/24'));
+  await expect.poll(() => field('.status.errorReason'), soon).toBe('ReplaceRefused');
+  expect(await field('.status.providerStatus.lastPlan.actions[*].action')).toBe('replace');
+  await lab.apply(lab.machine('in-edited', { autostart: true }), lab.machine('beside'));
+  await expect.poll(() => lab.ready('beside'), soon).toMatch(/^True/);
+  await expect.poll(() => lab.virsh('dominfo', 'default.in-edited'), soon).toMatch(/Autostart: +enable/);
+  expect(await lab.ready('in-edited')).toMatch(/^True/);
+  await lab.kubectl('delete', 'machine', 'beside', '--wait=true');
+  expect(await xml()).toContain('10.99.3.1');
+
+  const id = await field('.status.providerStatus.lastPlan.id');
+  await lab.kubectl('annotate', 'cluster', 'edited', `cluster-api.k8s.io/approve-plan=${id}`);
+  await expect.poll(() => field('.status.phase'), soon).toBe('Provisioned');
+  expect(await xml()).toContain('10.99.4.1');
+  expect(await field('.status.errorReason')).toBe('');
+});
+
 it('a machine that cannot be made on its host is made on another', async () => {
   const [first] = lab.lab.hosts;
   await execa('virsh', ['-c', first?.uri ?? '', 'pool-destroy', 'default']);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { SlowImage } from '../faults/slow-image.ts';
 import { cluster, machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
@@ -209,5 +210,80 @@ test('a network that two clusters manage alike stays for the other one, whatever
   expect(await here().plan([inTwo])).toMatchObject({ exitCode: 0 });
   await here().caplv.read(['delete', '-f', '-', '--now'], { input: manifest(two, inTwo) });
   expect(await here().virsh('net-list', '--all', '--name')).not.toContain('both');
+  expect(await here().stateFiles()).toEqual([]);
+});
+
+describe('a network that cannot be made, since its range is taken', () => {
+  const taken = () =>
+    cluster('taken', { network: { name: 'taken', mode: 'nat', addresses: ['192.168.122.0/24'] } });
+  const inTaken = { ...machine('stuck', {}), metadata: { name: 'stuck', namespace: 'taken' } };
+  const other = () => ({
+    ...cluster('other', { network: { name: 'other', mode: 'none', addresses: ['10.17.8.0/24'] } }),
+    metadata: { name: 'other', namespace: 'other' },
+  });
+  const inOther = () => ({ ...machine('m', here().image), metadata: { name: 'm', namespace: 'other' } });
+
+  test('fails who asks for it, and only them: others make, change and delete', async () => {
+    const theirs = { ...taken(), metadata: { name: 'taken', namespace: 'taken' } };
+    const failed = await here().apply([theirs]);
+    expect(failed.exitCode).not.toBe(0);
+    expect(failed.stderr).toMatch(
+      /Network is already in use by interface virbr0 .*fix: give the network other/s,
+    );
+    const stuck = {
+      ...inTaken,
+      spec: { providerSpec: { vcpu: 1, memoryMiB: 96, running: false, ...here().image } },
+    };
+    expect((await here().apply([stuck])).exitCode).not.toBe(0);
+
+    for (const step of [[other(), inOther()], [machine('m', { ...here().image, autostart: true })]])
+      expect(await here().apply(step)).toMatchObject({ exitCode: 0 });
+    for (const objects of [[inOther()], [other()], [machine('m', here().image)], [stuck, theirs]]) {
+      const gone = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...objects) });
+      expect(gone, JSON.stringify(objects)).toMatchObject({ exitCode: 0 });
+      expect(gone.stderr).not.toMatch(/is already in use|trying again/);
+    }
+    expect(await here().stateFiles()).toEqual([]);
+  });
+});
+
+test('a change of a network that is refused stops its Cluster, and neither its machines nor others', async () => {
+  const net = (address: string) => ({ name: 'kept', mode: 'none', addresses: [address] });
+  const kept = (address: string) => cluster('kept', { network: net(address) });
+  const one = (spec: object = {}) => machine('one', { ...here().image, ...spec });
+  expect(await here().apply([kept('10.17.9.0/24'), one()])).toMatchObject({ exitCode: 0 });
+  const refused = await here().apply([kept('10.17.10.0/24')]);
+  expect([refused.exitCode, refused.stderr]).toEqual([4, expect.stringContaining('[ReplaceRefused]')]);
+  const [other] = [{ ...cluster('calm', { network: { ...net('10.17.11.0/24'), name: 'calm' } }) }];
+  const calm = { ...other, metadata: { name: 'calm', namespace: 'calm' } };
+  expect(await here().apply([one({ autostart: true })])).toMatchObject({ exitCode: 0 });
+  expect(await here().apply([calm])).toMatchObject({ exitCode: 0 });
+  expect(await here().virsh('net-dumpxml', 'kept')).toContain('10.17.9.1');
+  for (const objects of [[one()], [calm], [kept('10.17.10.0/24')]])
+    expect(await here().caplv.run(['delete', '-f', '-'], { input: manifest(...objects) })).toMatchObject({
+      exitCode: 0,
+    });
+  expect(await here().virsh('net-list', '--all', '--name')).not.toMatch(/kept|calm/);
+  expect(await here().stateFiles()).toEqual([]);
+});
+
+test('a server that stalls in the middle of an image stops nobody else on that host', async () => {
+  const image = await SlowImage.serve(here().lab.imagePath);
+  onTestFinished(() => image.close());
+  const slow = here().caplv.start(['apply', '-f', '-'], {
+    input: manifest(machine('slow', { imageURI: image.url })),
+  });
+  await image.halfSent();
+  // Its overlay is made in the same pool, its image uploaded there, and both removed.
+  const quick = () => machine('quick', here().image);
+  expect(await here().apply([quick(), cluster('quick', {})])).toMatchObject({ exitCode: 0 });
+  const gone = await here().caplv.run(['delete', '-f', '-'], { input: manifest(quick()) });
+  expect([gone.exitCode, gone.stderr]).toEqual([0, expect.not.stringMatching(/waiting|trying again/)]);
+  image.sendRest();
+  const { exitCode, stderr } = await slow.result;
+  expect([exitCode, stderr]).toEqual([0, expect.not.stringMatching(/Conflict|trying again/)]);
+  const all = ['delete', 'cluster', 'quick', '--cascade', '--timeout=1m'];
+  const { stdout } = await here().caplv.run(all);
+  expect(stdout).toBe('machine/slow deleted\ncluster/quick deleted');
   expect(await here().stateFiles()).toEqual([]);
 });

@@ -121,20 +121,28 @@ describe('the lock under which terraform init runs', () => {
   });
 });
 
-test('the lock of what the machines of a host share is waited for, and its holder named', async () => {
-  const name = 'host';
-  await made('host-before');
-  const [state = ''] = (await here().stateFiles()).filter((file) => /^hosts\/.*\.tfstate$/.test(file));
-  const holder = await holdLock(join(here().stateDir, dirname(state), 'caplv.lock'));
-  // Another image than those that are there, so that the host is not as it has to be.
+test('the lock of an image is waited for by those who need it, and its holder named; others pass', async () => {
+  const name = 'image';
   const imageURI = join(here().directory, 'other.qcow2');
   await copyFile(here().image.imageURI, imageURI);
-  const running = here().caplv.start(['apply', '-f', '-'], { input: wanted(name, { imageURI }) });
+  const images = async () => (await here().stateFiles()).filter((file) => /^images\/.*\.tfstate$/.test(file));
+  await made('image-before');
+  const before = await images();
+  const input = wanted(name, { imageURI });
+  expect(await here().caplv.run(['apply', '-f', '-'], { input })).toMatchObject({ exitCode: 0 });
+  const [state = ''] = (await images()).filter((file) => !before.includes(file) && !file.includes('history'));
+  await here().caplv.read(['delete', 'machine', name]);
+
+  const holder = await holdLock(join(here().stateDir, dirname(state), 'caplv.lock'));
+  const running = here().caplv.start(['apply', '-f', '-'], { input });
   await expect
     .poll(() => conditionOf(name, 'HostReady').catch(() => ''), SOON)
     .toMatch(
       new RegExp(`^StateLocked waiting for the lock of .+, process ${holder.pid} \\(apply, ${SINCE}\\)$`),
     );
+  await made('image-beside');
+  await here().caplv.read(['delete', 'machine', 'image-beside']);
+  expect(await conditionOf(name, 'HostReady')).toMatch(/^StateLocked /);
   holder.stdin?.end();
   await ends(running, name);
 });

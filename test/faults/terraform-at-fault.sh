@@ -1,6 +1,6 @@
 #!/bin/bash
 # Stands in for terraform (CAPLV_TERRAFORM): the real one, $FAULT_TERRAFORM, with a place where one may strike. The file
-# $FAULT_DIR/<workspace> (`host` for that of a host) holds one line, VICTIMS POINT. When the run comes to that point each
+# $FAULT_DIR/<workspace> (`host` for those of a host and its images) holds one line, VICTIMS POINT. When the run comes to that point each
 # victim gets SIGKILL, and the file is renamed to <workspace>.hit. See fault-points.ts.
 set -u
 case ${1:-} in init | plan | apply) ;; *) exec "$FAULT_TERRAFORM" "$@" ;; esac
@@ -8,7 +8,7 @@ case ${1:-} in init | plan | apply) ;; *) exec "$FAULT_TERRAFORM" "$@" ;; esac
 exec 2>/dev/null
 
 case $PWD in
-  */hosts/* | */caplv-host/*) fault=$FAULT_DIR/host ;;
+  */hosts/* | */images/* | */caplv-host/*) fault=$FAULT_DIR/host ;;
   *) fault=$FAULT_DIR/${TF_WORKSPACE:-${PWD##*/}} ;;
 esac
 verb=$1

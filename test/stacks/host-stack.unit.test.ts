@@ -59,3 +59,16 @@ test('all that the stack makes in libvirt is in the list by which a lost state i
     all.toSorted((a, b) => `${a.type}.${a.name}`.localeCompare(`${b.type}.${b.name}`));
   expect(sorted(objectsOfHost(host))).toEqual(sorted(inLibvirt));
 });
+
+test('what is to stay as it is has no attribute of which a change would be made, or replace it', () => {
+  const asIs = { networks: host.networks.map(({ name }) => name), pools: host.pools.map(({ name }) => name) };
+  const { resource } = synthHost({ ...host, asIs, images: [] }, { kind: 'implicit' }) as {
+    resource: Record<string, Record<string, { lifecycle?: object }>>;
+  };
+  const lifecycles = Object.values(resource).flatMap((named) =>
+    Object.values(named).map((one) => one.lifecycle),
+  );
+  expect(new Set(lifecycles.map((one) => JSON.stringify(one)))).toEqual(
+    new Set(['{"ignore_changes":"all"}']),
+  );
+});

@@ -5,6 +5,7 @@ import { seedVolume } from '../../../stacks/seed-file.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { State } from '../../terraform/format/state.ts';
+import type { PartNames } from './host-parts.ts';
 
 /** Where a machine lives: what the verbs need when there is no intent, as for delete. */
 export interface MachineLocation extends MachineIdentity {
@@ -39,6 +40,15 @@ export function volumesOf({ rootDisk, disks, seed }: MachineIntent): VolumeKey[]
     ...disks.flatMap((disk) => (disk.kind === 'new' ? [{ pool: disk.pool, name: disk.volume }] : [])),
     ...(seed ? [{ pool: seed.pool, name: seedVolume(seed) }] : []),
   ];
+}
+
+/** Networks and pools, by name, without which it cannot be made. */
+export function partsUsedBy(intent: MachineIntent): PartNames {
+  const networks = intent.interfaces.flatMap((nic) => (nic.kind === 'network' ? [nic.network] : []));
+  return {
+    networks: [...new Set(networks)],
+    pools: [...new Set([...poolsOf(intent), intent.rootDisk.base.pool])],
+  };
 }
 
 export function reservationsOf({

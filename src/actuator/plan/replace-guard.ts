@@ -10,14 +10,17 @@ import type { Explanation } from '../../terraform/format/explanation.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import type { PlanPreview } from './preview.ts';
+import type { PlanReport } from './report.ts';
 
 const PROTECTED = new Set(['libvirt_domain', 'libvirt_volume', 'libvirt_network', 'libvirt_pool']);
 
 /** A plan that may not run without a person's word. */
 export class ReplaceRefused extends Terminal {
   readonly preview: PlanPreview;
+  /** Of what machines share: the plan in words. */
+  readonly report: PlanReport | undefined;
 
-  constructor(preview: PlanPreview, message: string) {
+  constructor(preview: PlanPreview, message: string, report?: PlanReport) {
     super({
       code: 'ReplaceRefused',
       message,
@@ -26,6 +29,7 @@ export class ReplaceRefused extends Terminal {
         'status.providerStatus.lastPlan (what is replaced starts anew); or take the change back',
     });
     this.preview = preview;
+    this.report = report;
   }
 }
 

@@ -27,7 +27,12 @@ export function planId(intent: MachineIntent, { changes }: Plan): string {
   return shortHash(JSON.stringify([intentHash(intent), what]));
 }
 
-export function planReport(intent: MachineIntent, { plan, explanations }: PlanPreview): PlanReport {
+export function planReport(intent: MachineIntent, preview: PlanPreview): PlanReport {
+  return reportOf(planId(intent, preview.plan), preview);
+}
+
+/** The same of a plan that has another id. */
+export function reportOf(id: string, { plan, explanations }: PlanPreview): PlanReport {
   const actions = plan.changes.flatMap(({ address, action }) => {
     if (action !== 'create' && action !== 'update' && action !== 'replace' && action !== 'delete') return [];
     const forcedBy = explanations.find((one) => one.address === address)?.replacePaths.join(', ');
@@ -37,5 +42,5 @@ export function planReport(intent: MachineIntent, { plan, explanations }: PlanPr
     const count = actions.filter((one) => one.action === action).length;
     return count > 0 ? [`${count} ${word}`] : [];
   });
-  return { id: planId(intent, plan), summary: counts.join(', ') || 'outputs only', actions };
+  return { id, summary: counts.join(', ') || 'outputs only', actions };
 }

@@ -13,8 +13,11 @@ import type { HostIntent } from '../../../stacks/intent.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
+import type { ActuatorOptions } from '../options.ts';
 import type { StackHome } from './state-home.ts';
 
+/** The note of what was applied last, beside a state of a host. Absent, what is there is in doubt. */
+export const APPLIED = 'applied';
 const NOTE = 'making';
 const MAKES: ReadonlySet<ResourceChange['action']> = new Set(['create', 'replace']);
 
@@ -24,19 +27,18 @@ export interface FoundObject extends ImportedObject {
   readonly isActive: boolean;
 }
 
-/** Before `plan`, which makes `intent` true, is applied. `begun`: what is noted. Returns what then is. */
+/** Before `plan`, which brings the host to `intent`, is applied. `begun`: what is noted already. */
 export async function noteMaking(
   { notes }: StackHome,
   intent: HostIntent,
-  { changes }: Plan,
+  { changes }: Pick<Plan, 'changes'>,
   begun: readonly StackObject[],
-): Promise<readonly StackObject[]> {
+): Promise<void> {
   const addresses = changes.filter(({ action }) => MAKES.has(action)).map(({ address }) => address);
   const made = objectsOfHost(intent).filter(({ type, name }) => addresses.includes(`${type}.${name}`));
-  if (made.length === 0) return begun;
+  if (made.length === 0) return;
   const noted = [...begun.filter((one) => !includes(made, one)), ...made];
   await notes.write(NOTE, JSON.stringify(noted));
-  return noted;
 }
 
 /** What is noted: of a broken run, what it was about to make. */
@@ -45,9 +47,24 @@ export async function begunObjects({ notes }: StackHome): Promise<StackObject[]>
   return text === undefined ? [] : JSON.parse(text);
 }
 
-/** When all of it is in the state. */
-export async function forgetMaking({ notes }: StackHome): Promise<void> {
-  await notes.remove(NOTE);
+/** Forgets what is in the state by now, or gone: all but what `isKept`. */
+export async function keepMaking(home: StackHome, isKept: (one: StackObject) => boolean): Promise<void> {
+  const noted = await begunObjects(home);
+  const kept = noted.filter(isKept);
+  if (kept.length === noted.length) return;
+  if (kept.length === 0) await home.notes.remove(NOTE);
+  else await home.notes.write(NOTE, JSON.stringify(kept));
+}
+
+/** True if nothing is known of it, and nothing was: no state, no history, no broken run. */
+export async function isUnused(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  home: StackHome,
+): Promise<boolean> {
+  const state = await terraform.state(home.workspace);
+  if (state?.resources.length || (await begunObjects(home)).length > 0) return false;
+  const [last] = await home.history.list();
+  return !last?.resources;
 }
 
 /**
@@ -66,6 +83,9 @@ export async function finishMaking(libvirt: Libvirt, found: readonly FoundObject
 }
 
 /** Whether one of them has the address of `object`. */
-export function includes(objects: readonly StackObject[], object: Parameters<typeof isSame>[1]): boolean {
+export function includes(
+  objects: readonly Parameters<typeof isSame>[0][],
+  object: Parameters<typeof isSame>[1],
+): boolean {
   return objects.some((one) => isSame(one, object));
 }

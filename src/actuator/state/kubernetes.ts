@@ -23,6 +23,8 @@ import { StateSecret } from './state-secret.ts';
 
 /** Label of the state of a machine. */
 export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
+/** Label of the state of a base image: the hash of its host. */
+const IMAGE_HOST_LABEL = `${GROUP}/image-host`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
 const SUFFIX = { machine: 'caplv', host: 'caplv-host' } as const;
 
@@ -64,6 +66,27 @@ export class KubernetesWorkspaces implements Workspaces {
     const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.host},tfstateWorkspace=${shortHash(uri)}`;
     const secrets = await this.#options.client.list({ ...SecretKind, metadataOnly: true }, { labelSelector });
     return secrets.items[0]?.metadata.namespace;
+  }
+
+  /** With the suffix of a host: one backend, and so one `init`, for both. */
+  image(uri: string, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+    return this.#image(uri, `${shortHash(uri)}-${shortHash(`${pool}/${volume}`)}`);
+  }
+
+  async images(uri: string): Promise<StackHome[]> {
+    const { client, namespace } = this.#options;
+    const labelSelector = `tfstate=true,${IMAGE_HOST_LABEL}=${shortHash(uri)}`;
+    const { items } = await client.list({ ...SecretKind, metadataOnly: true }, { namespace, labelSelector });
+    // Each part of a large state has the labels of the first.
+    const workspaces = new Set(
+      items.flatMap(({ metadata: { labels } }) => labels?.['tfstateWorkspace'] ?? []),
+    );
+    return [...workspaces].map((workspace) => this.#image(uri, workspace));
+  }
+
+  #image(uri: string, workspace: string): StackHome {
+    const labels = { [IMAGE_HOST_LABEL]: shortHash(uri) };
+    return this.#home(this.#options.namespace, workspace, SUFFIX.host, { labels });
   }
 
   async machineStates(): Promise<MachineState[]> {

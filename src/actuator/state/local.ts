@@ -30,6 +30,21 @@ export class LocalWorkspaces implements Workspaces {
     return this.#home(join(this.#root, 'hosts', shortHash(uri)));
   }
 
+  image(uri: string, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+    return this.#home(join(this.#imagesOf(uri), shortHash(`${pool}/${volume}`)));
+  }
+
+  async images(uri: string): Promise<StackHome[]> {
+    const root = this.#imagesOf(uri);
+    const names = await readdir(root).catch(() => []);
+    return names.map((name) => this.#home(join(root, name)));
+  }
+
+  /** Not within the directory of the host, which goes with its last network or pool. */
+  #imagesOf(uri: string): string {
+    return join(this.#root, 'images', shortHash(uri));
+  }
+
   async machineStates(): Promise<MachineState[]> {
     const root = join(this.#root, 'machines');
     const found: MachineState[] = [];

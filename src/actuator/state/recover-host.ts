@@ -145,6 +145,19 @@ export async function knowsAll(
   }
 }
 
+/** What of the networks and pools of `intent` the state knows, whole, and is active on the host: that very one. */
+export async function standingObjects(
+  libvirt: Libvirt,
+  state: State | undefined,
+  { uri, networks, pools }: HostIntent,
+): Promise<StackObject[]> {
+  const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
+  const known = objectsOfHost({ uri, networks, pools, images: [] }).filter((one) => knows(whole, one));
+  if (known.length === 0) return [];
+  const found = await whatIsThere(libvirt, known, []);
+  return found.filter((one) => one.isActive && hasVery(whole, one));
+}
+
 /** With the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
 async function whatIsThere(
   libvirt: Libvirt,

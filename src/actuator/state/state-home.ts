@@ -11,8 +11,12 @@ import type { LockWait } from './stale-leases.ts';
 export interface Workspaces {
   /** `uid`: of the Machine; a state that is made new is owned by it. */
   machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
-  /** `uri`: the libvirt connection URI of the host. */
+  /** Of the networks and pools of a host. `uri`: its libvirt connection URI. */
   host(uri: string): StackHome;
+  /** Of one base image on that host. */
+  image(uri: string, image: { readonly pool: string; readonly volume: string }): StackHome;
+  /** All base images of a host of which there are states, or notes. */
+  images(uri: string): Promise<StackHome[]>;
   /** All states of machines that there are; `version` changes with the state. */
   machineStates(): Promise<MachineState[]>;
 }

@@ -13,6 +13,7 @@ import {
 } from './cluster-provider-spec.ts';
 import { readProviderSpec, type StoredSpec, storedProviderSpec } from './decode-provider-spec.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
+import { PlanSchema } from './plan.ts';
 
 function networkRanges(example: string) {
   return z.strictObject({
@@ -72,6 +73,9 @@ export const ClusterStatusSchema = z.strictObject({
         )
         .max(64)
         .optional(),
+      lastPlan: PlanSchema.optional().describe(
+        'What a change would replace; it is made once that is approved.',
+      ),
     })
     .optional(),
 });

@@ -14,21 +14,7 @@ import {
 } from './machine-provider-spec.ts';
 import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
 import { MACHINE } from './names.ts';
-
-const PlanSchema = z.strictObject({
-  id: z.string().describe('Identity of the plan, by which it is approved.'),
-  time: timestamp(),
-  summary: z.string().describe('For example: 1 to replace, 2 to change.'),
-  actions: z
-    .array(
-      z.strictObject({
-        address: z.string().describe('Address of the resource in Terraform.'),
-        action: z.enum(['create', 'update', 'replace', 'delete']),
-        reason: z.string().optional().describe('Fields that force it.'),
-      }),
-    )
-    .max(64),
-});
+import { PlanSchema } from './plan.ts';
 
 const PinnedSchema = z.strictObject({
   uri: z.string().describe('libvirt URI of the host.'),

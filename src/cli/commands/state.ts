@@ -22,13 +22,13 @@ export interface ShowFlags extends ClusterFlags {
 
 /** The state as Terraform wrote it, secrets and all. */
 export async function pullState(name: string, flags: ClusterFlags): Promise<number> {
-  return withState(name, flags, (text, terminal) => terminal.out(text));
+  return withState(name, flags, ([text], terminal) => terminal.out(text));
 }
 
 /** Addresses of the resources in it, one a line. */
 export async function listState(name: string, flags: ClusterFlags): Promise<number> {
-  return withState(name, flags, (text, terminal) => {
-    for (const { address } of resourcesOf(text)) terminal.out(address);
+  return withState(name, flags, (texts, terminal) => {
+    for (const { address } of texts.flatMap(resourcesOf)) terminal.out(address);
   });
 }
 
@@ -38,8 +38,8 @@ export async function showState(
   address: string | undefined,
   flags: ShowFlags,
 ): Promise<number> {
-  return withState(name, flags, (text, terminal) => {
-    const all = resourcesOf(text);
+  return withState(name, flags, (texts, terminal) => {
+    const all = texts.flatMap(resourcesOf);
     const wanted = all.filter((one) => address === undefined || one.address === address);
     if (wanted.length === 0 && address !== undefined) throw noResource(name, address, all);
     const shown = Object.fromEntries(wanted.map((one) => [one.address, withoutSecrets(one)]));
@@ -50,12 +50,17 @@ export async function showState(
 async function withState(
   name: string,
   flags: ClusterFlags,
-  work: (text: string, terminal: Output) => void,
+  work: (texts: readonly [string, ...string[]], terminal: Output) => void,
 ): Promise<number> {
   const read = async (workspaces: Workspaces, namespace: string, terminal: Output) => {
-    const text = await textOf(homeOf(workspaces, name, namespace));
-    if (text === '') throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
-    work(text, terminal);
+    // Of a host one for its networks and pools, and one for each base image.
+    const homes = [
+      homeOf(workspaces, name, namespace),
+      ...(isHost(name) ? await workspaces.images(name) : []),
+    ];
+    const [first, ...more] = (await Promise.all(homes.map(textOf))).filter((text) => text !== '');
+    if (first === undefined) throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
+    work([first, ...more], terminal);
     return EXIT.ok;
   };
   if (isForCluster(flags)) {

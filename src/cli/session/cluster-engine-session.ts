@@ -42,6 +42,8 @@ export async function withClusterEngine(
       machine: (machine) =>
         machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),
       host: (uri) => cluster.workspaces.host(uri, namespaces.get(uri)),
+      image: (uri, image) => cluster.workspaces.image(uri, image),
+      images: (uri) => cluster.workspaces.images(uri),
       machineStates: () => cluster.workspaces.machineStates(),
     };
     const installation = await cluster.installation();

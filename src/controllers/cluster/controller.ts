@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
+import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import {
   type Cluster,
   ClusterKind,
@@ -21,6 +22,7 @@ import { type Site, sitesOf } from '../../intent/site.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
+import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
@@ -65,12 +67,13 @@ export class ClusterController {
     const { spec } = storedClusterSpec(cluster);
     const sites = sitesOf(spec, this.#options.defaultUri);
     const { hosts, allowReplace } = this.#options;
+    const word = { allowReplace, approvedPlan: approvedPlan(cluster) };
     const failures = await this.#forEachHost(
       cluster,
       sites,
       (index) => sitePath(spec, index),
-      async (uri) => {
-        await hosts.ensure(uri, { allowReplace, onEvent: (event) => this.#tell(cluster, event) });
+      async (site) => {
+        await hosts.ensureSite(site, { ...word, onEvent: (event) => this.#tell(cluster, event) });
       },
     );
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
@@ -87,7 +90,7 @@ export class ClusterController {
       cluster,
       sitesOf(spec, defaultUri),
       (index) => sitePath(spec, index),
-      async (uri) => void plans.set(uri, await hosts.plan(uri)),
+      async (site) => void plans.set(site.uri, await hosts.planSite(site)),
     );
     for (const failure of failures.values()) throw failure;
     return plans;
@@ -98,7 +101,7 @@ export class ClusterController {
     cluster: Cluster,
     sites: readonly Site[],
     pathOf: (index: number) => string,
-    work: (uri: string) => Promise<void>,
+    work: (site: Site) => Promise<void>,
   ): Promise<Map<string, CaplvError>> {
     const { hosts, policy, defaultUri } = this.#options;
     const failures = new Map<string, CaplvError>();
@@ -110,7 +113,7 @@ export class ClusterController {
           requireAllowedSite(policy, site, defaultUri, pathOf(index));
           const dispute = await hosts.disputeOver(cluster, site);
           if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
-          await work(uri);
+          await work(site);
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
           failures.set(uri, error);
@@ -140,7 +143,7 @@ export class ClusterController {
       // There nothing was ever made.
       if (!isAllowedSite(policy, site, defaultUri)) continue;
       try {
-        await hosts.ensure(uri, { onEvent: (event) => this.#tell(cluster, event) });
+        await hosts.releaseSite(site, { onEvent: (event) => this.#tell(cluster, event) });
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {
@@ -155,6 +158,17 @@ export class ClusterController {
     const object = { ...key, ...uidOf(cluster) };
     await removeFinalizer(store, ClusterKind, object, FINALIZER, { fieldManager: FIELD_MANAGER });
     return {};
+  }
+
+  /** The plan of a change that was refused, for a person to approve; of several hosts one after the other. */
+  #refusedPlan(
+    cluster: Cluster,
+    failures: ReadonlyMap<string, CaplvError>,
+  ): Pick<NonNullable<ClusterStatus['providerStatus']>, 'lastPlan'> {
+    const refused = [...failures.values()].find((failure) => failure instanceof ReplaceRefused);
+    if (!refused?.report) return {};
+    const known = cluster.status?.providerStatus?.lastPlan;
+    return { lastPlan: recordedPlan(cluster, known, this.#options.recorder, refused.report) };
   }
 
   async #save(
@@ -193,6 +207,7 @@ export class ClusterController {
             ...(problem ? { message: problem.message } : {}),
           };
         }),
+        ...this.#refusedPlan(cluster, failures),
       },
     };
     if (cluster.metadata.generation !== undefined) status.observedGeneration = cluster.metadata.generation;

@@ -6,13 +6,15 @@ import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import { imageOf } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import { approvedPlan } from '../shared/approval.ts';
 import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { EarlyLook, lookAtDomain } from './observe-domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
-import { approvedPlan, isPlanOnly, recordPlan } from './plan-approval.ts';
-import { awaitUndisputed, prepareHost } from './prepare-host.ts';
+import { isPlanOnly, recordPlan } from './plan-approval.ts';
+import { awaitUndisputed, letImageGo, prepareHost } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
 /**
@@ -40,7 +42,7 @@ export async function applyMachine(
   await awaitUndisputed(parts, scope, placed);
   actuator.foresee(intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
-  const beforeApply = () => prepareHost(parts, scope, placed, resolved, made);
+  const beforeApply = () => prepareHost(parts, scope, placed, resolved);
 
   const started = Date.now();
   const options = {
@@ -86,7 +88,10 @@ export async function applyMachine(
   });
   scope.clearPlanDrift();
   scope.clearPlan();
-  if (options.beforeApply) await prepareHost(parts, scope, placed, resolved);
+  if (made && !isDeepStrictEqual(imageOf(made), imageOf(resolved.pinned))) {
+    await scope.save();
+    await letImageGo(parts, scope, made);
+  }
   return scope.step('DomainReady', () => early.result());
 }
 

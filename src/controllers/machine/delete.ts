@@ -3,11 +3,11 @@
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
-import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
 import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { locationOf } from './placed-machine.ts';
+import { letImageGo } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
 export async function deleteMachine(parts: MachineParts, scope: MachineScope): Promise<void> {
@@ -21,8 +21,12 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   // Never pinned: nothing was ever made, not even asked for.
   if (pinned) {
     try {
-      const seen = await removeFromHost(parts, scope, pinned);
-      await letImageGo(parts, scope, pinned, seen);
+      await removeFromHost(parts, scope, pinned);
+      const { imageSource: _, ...rest } = pinned;
+      // Before the object goes: afterwards nothing would tell that the host has to be looked at.
+      scope.setProviderStatus({ pinned: rest });
+      await scope.save();
+      await letImageGo(parts, scope, pinned);
     } catch (error) {
       if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
       await giveUp(parts, scope, pinned, error);
@@ -31,12 +35,11 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   await scope.release();
 }
 
-/** Returns how the host then looks. */
-async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }: Pinned): Promise<HostFacts> {
+async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }: Pinned): Promise<void> {
   const { actuator, recorder, resolver } = parts;
   const started = Date.now();
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
-  const seen = await scope.step('DomainReady', async () => {
+  await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
     return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
       actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
@@ -50,7 +53,6 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
   });
   const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
-  return seen;
 }
 
 function isOfHost(error: unknown): error is Terminal | Transient {
@@ -80,29 +82,4 @@ async function giveUp(
   });
   // Of another uid than the next Machine of this name, to which it would say nothing true.
   await actuator.forget(scope.identity);
-}
-
-/** Before the object goes: afterwards nothing would tell that the host has to be looked at. */
-async function letImageGo(
-  parts: MachineParts,
-  scope: MachineScope,
-  { imageSource: _, ...pinned }: Pinned,
-  seen: HostFacts,
-): Promise<void> {
-  const { hosts, recorder } = parts;
-  scope.setProviderStatus({ pinned });
-  await scope.save();
-  try {
-    await scope.step('HostReady', async () => {
-      await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-        hosts.ensure(pinned.uri, { onEvent, seen }),
-      ).catch((error) => {
-        throw withWaysOut(error, scope.machine);
-      });
-    });
-  } catch (error) {
-    if (!(error instanceof Terminal)) throw error;
-    // Another's fault (a network that may not be replaced), and it waits for a person: the next that uses the host goes on.
-    recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
-  }
 }

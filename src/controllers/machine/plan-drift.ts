@@ -5,8 +5,8 @@ import type { Actuator } from '../../actuator/machine-actuator.ts';
 import { type DriftedFields, driftedFields } from '../../actuator/plan/drifted-fields.ts';
 import { missingVolume } from '../../actuator/plan/missing-volume.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import { approvedPlan } from '../shared/approval.ts';
 import type { MachineParts } from './dependencies.ts';
-import { approvedPlan } from './plan-approval.ts';
 import type { Drift } from './repair-policy.ts';
 import type { MachineScope } from './scope.ts';
 

@@ -1,12 +1,13 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
-import { volumesOf } from '../../actuator/host/machine-location.ts';
+import { partsUsedBy, volumesOf } from '../../actuator/host/machine-location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
-import { Transient } from '../../errors.ts';
+import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
+import { withWaysOut } from '../shared/give-up.ts';
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineParts } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
@@ -34,15 +35,14 @@ export async function awaitUndisputed(
   });
 }
 
-/** What machines share on the host; `made`: what this one still stands on. Returns how the host then looks. */
+/** Makes what the machine uses of what machines share on the host. Returns how the host then looks. */
 export async function prepareHost(
   parts: MachineParts,
   scope: MachineScope,
   placed: PlacedMachine,
   resolved: ResolvedMachine,
-  made?: Pinned,
 ): Promise<HostFacts> {
-  const { store, hosts, allowReplace } = parts;
+  const { store, hosts } = parts;
   const { intent, pinned } = resolved;
   await scope.step('HostReady', () => refuseSharedMac(store, placed, intent));
   const before = scope.providerStatus.pinned;
@@ -55,19 +55,44 @@ export async function prepareHost(
       try {
         preflight(intent, placed.spec, seen, placed.path);
       } catch (error) {
-        // An image in a pool that is not there would stop all machines of the host.
+        // Nothing of it is on the host, and nothing has to go when the machine does.
         scope.setProviderStatus({ pinned: before });
         throw error;
       }
     };
-    const keep = made && imageOf(made);
-    const options = { allowReplace, volumes: volumesOf(intent), check, keep };
+    const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
+    const options = { volumes: volumesOf(intent), check };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-      hosts.ensure(pinned.uri, { ...options, onEvent }),
+      hosts.ensureUsed(pinned.uri, used, { ...options, onEvent }),
     );
     preflight(intent, placed.spec, seen, placed.path);
     return seen;
   });
   scope.setCondition('HostReady', 'True', 'AsSpecified');
   return facts;
+}
+
+/**
+ * Removes the image that a Machine no longer stands on from its host, unless another Machine has it pinned. `pinned`: with that image; in the stored status of the Machine it no longer is. Needs nothing of what others use there. Throws
+ * Transient for a Machine that is deleted, as it is the last that asks for this.
+ */
+export async function letImageGo(parts: MachineParts, scope: MachineScope, pinned: Pinned): Promise<void> {
+  const { hosts, recorder } = parts;
+  const image = imageOf(pinned);
+  if (!image) return;
+  const isDeleted = scope.machine.metadata.deletionTimestamp !== undefined;
+  try {
+    await scope.step('HostReady', () =>
+      tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
+        hosts.releaseImage(pinned.uri, image, { onEvent }),
+      ).catch((error) => {
+        throw isDeleted ? withWaysOut(error, scope.machine) : error;
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof CaplvError) || (isDeleted && !(error instanceof Terminal))) throw error;
+    // Terminal: a state that cannot be read waits for a person, and the machine is gone from the host.
+    scope.setCondition('HostReady', 'True', 'AsSpecified');
+    recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
+  }
 }

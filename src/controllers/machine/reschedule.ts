@@ -3,7 +3,7 @@
 import { CaplvError, type ErrorCode, Transient } from '../../errors.ts';
 import type { MachineParts } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
-import { DisputedHost } from './prepare-host.ts';
+import { DisputedHost, letImageGo } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
 /** What another host may well not have. */
@@ -33,9 +33,12 @@ export async function orElsewhere<T>(
     const isNew = scope.providerStatus.appliedHash === undefined;
     if (!isOfTheHost || !isNew || !parts.resolver.passOver(placed)) throw error;
     if (!(await isRemoved(parts, placed))) throw error;
+    const { pinned } = scope.providerStatus;
     scope.forgetPlace();
     scope.clearError();
     scope.status.phase = 'Pending';
+    await scope.save();
+    if (pinned) await letImageGo(parts, scope, pinned);
     const { code, message } = error;
     const fix = 'nothing to do: it is tried on another host of the Cluster';
     throw new Transient({ code, message, fix, cause: error, retryAfterMs: 500 });

@@ -2,10 +2,10 @@
 
 import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import { howToApprove } from '../shared/approval.ts';
 import type { Result } from '../shared/recorder.ts';
 import type { MachineParts } from './dependencies.ts';
 import type { PlacedMachine } from './placed-machine.ts';
-import { howToApprove } from './plan-approval.ts';
 import type { MachineScope } from './scope.ts';
 import { recordObservation } from './status.ts';
 import { addressPollMs, guestWithoutAddress } from './waits/guest-addresses.ts';

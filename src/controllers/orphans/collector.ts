@@ -65,7 +65,8 @@ export class OrphanSweep {
       // In this order: what is made after the look at the host is in none of the others.
       const inventory = await libvirt.inventory();
       const states = await this.#knownStates();
-      const host = await this.#readState(workspaces.host(uri));
+      const shared = [workspaces.host(uri), ...(await workspaces.images(uri))];
+      const host = merged(await Promise.all(shared.map((home) => this.#readState(home))));
       const machines = (await store.list(MachineKind)).map(living);
       const orphans = await findOrphans(inventory, {
         installation,
@@ -85,7 +86,7 @@ export class OrphanSweep {
     const { machine, kind, name, pool = '' } = orphan;
     if (orphan.action === 'adopt' && machine) return adopt(machine);
     if (orphan.action !== 'remove') return;
-    if (kind === 'image') return hostActuator.removeImage(uri, { pool, volume: name });
+    if (kind === 'image') return hostActuator.removeImage(uri, { pool, name });
     if (!machine) return;
     // Not as it was at the look.
     if ((await this.#lives(machine)) !== (orphan.isOfLiving ?? false)) return;
@@ -146,6 +147,14 @@ export class OrphanSweep {
       throw error;
     }
   }
+}
+
+/** Where one cannot be read, nobody knows what it holds. */
+function merged(states: readonly KnownState[]): KnownState {
+  const readable = states.filter((state) => state !== 'corrupt');
+  if (readable.length < states.length) return 'corrupt';
+  const all = (what: 'domains' | 'volumes') => new Set(readable.flatMap((state) => [...state[what]]));
+  return { domains: all('domains'), volumes: all('volumes') };
 }
 
 function knownIn(state: State | undefined): Exclude<KnownState, 'corrupt'> {

@@ -1,13 +1,15 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
 import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
+import type { PartNames } from '../../actuator/host/host-parts.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
+import type { VerbOptions } from '../../actuator/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 import { type ClusterSite, type Dispute, disputeOver, undisputed } from '../../intent/host-disputes.ts';
-import { hostIntent } from '../../intent/host-intent.ts';
+import { hostIntent, managedNetwork, managedPool } from '../../intent/host-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
@@ -33,20 +35,40 @@ export class SharedHosts {
     this.#policy = options.policy;
   }
 
-  /**
-   * Makes networks, pools and base images of host `uri`, and removes those that nothing uses any more. `keep`: an image that
-   * no Machine in the store has pinned, and that one still stands on.
-   */
-  async ensure(
-    uri: string,
-    options: EnsureOptions & { readonly keep?: ImageIntent | undefined } = {},
-  ): Promise<HostFacts> {
-    return this.#actuator.ensure(uri, () => this.#intent(uri, options.keep), options);
+  /** Brings what a Cluster manages on the host of `site` to what it says, and removes what it managed before. */
+  async ensureSite(site: Site, options: EnsureOptions): Promise<HostFacts> {
+    return this.#actuator.ensure(site.uri, this.#wantedOn(site.uri), { apply: managedBy(site) }, options);
   }
 
-  /** What `ensure` would change on host `uri`. */
-  async plan(uri: string): Promise<PlanPreview> {
-    return this.#actuator.plan(uri, () => this.#intent(uri, undefined));
+  /**
+   * Makes what a Machine uses on host `uri`, if it is not there: networks and pools by name, as far as Clusters manage them, and its
+   * base image.
+   */
+  async ensureUsed(
+    uri: string,
+    { image, ...need }: PartNames & { readonly image: ImageIntent | undefined },
+    options: EnsureOptions,
+  ): Promise<HostFacts> {
+    return this.#actuator.ensure(uri, this.#wantedOn(uri), { need, image }, options);
+  }
+
+  /** Removes what a Cluster that goes has managed on the host of `site`, unless another one manages it, too. */
+  async releaseSite(site: Site, options: VerbOptions): Promise<void> {
+    await this.#actuator.releaseParts(site.uri, this.#wantedOn(site.uri), managedBy(site), options);
+  }
+
+  /** Removes the image of a Machine unless another one has it pinned. */
+  async releaseImage(
+    uri: string,
+    image: Pick<ImageIntent, 'pool' | 'volume'>,
+    options: VerbOptions,
+  ): Promise<void> {
+    await this.#actuator.releaseImage(uri, this.#wantedOn(uri), image, options);
+  }
+
+  /** What `ensureSite` would change. */
+  async planSite(site: Site): Promise<PlanPreview> {
+    return this.#actuator.plan(site.uri, await this.#intent(site.uri), managedBy(site));
   }
 
   /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
@@ -58,8 +80,12 @@ export class SharedHosts {
     );
   }
 
+  #wantedOn(uri: string): () => Promise<HostIntent> {
+    return () => this.#intent(uri);
+  }
+
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
-  async #intent(uri: string, keep: ImageIntent | undefined): Promise<HostIntent> {
+  async #intent(uri: string): Promise<HostIntent> {
     const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
     const isToStay = ({ metadata }: Cluster) =>
       !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
@@ -76,7 +102,7 @@ export class SharedHosts {
       const image = pinned && imageOf(pinned);
       return image ? [{ ...image, uri: pinned.uri }] : [];
     });
-    return hostIntent(uri, sites, keep ? [...images, { ...keep, uri }] : images);
+    return hostIntent(uri, sites, images);
   }
 
   /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
@@ -101,6 +127,12 @@ export class SharedHosts {
       return one.isValid ? one : { ...one, site: onlyMade(one.site, made) };
     });
   }
+}
+
+/** Names of what is made of a site: what it only names is no Cluster's. */
+function managedBy({ network, pool }: Site): PartNames {
+  const [managed, kept] = [managedNetwork(network), managedPool(pool)];
+  return { networks: managed ? [managed.name] : [], pools: kept ? [kept.name] : [] };
 }
 
 interface NamedSite extends ClusterSite {

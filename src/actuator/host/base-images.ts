@@ -1,0 +1,185 @@
+/**
+ * Base images, imported once, shared by the machines of a host: a stack, a state and a lock for each, and a provider of its own
+ * for as long as it is transferred. So a server that is slow, or stalls, stops those machines only that need this image.
+ */
+
+import { emptyStack } from '../../../stacks/empty-stack.ts';
+import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
+import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
+import { CaplvError } from '../../errors.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { VolumeKey } from '../../libvirt/volume.ts';
+import type { Lock } from '../../system/file-lock.ts';
+import type { ResourceChange } from '../../terraform/format/resource-change.ts';
+import { classify } from '../classify-error.ts';
+import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import { APPLIED, begunObjects, isUnused, keepMaking, noteMaking } from '../state/host-journal.ts';
+import { hasImages, moveImages } from '../state/move-images.ts';
+import { completeHostState, type HostRecovery, knowsAll, restoreHostState } from '../state/recover-host.ts';
+import type { StackHome } from '../state/state-home.ts';
+import { fullPool } from './full-pool.ts';
+import { lockedHome } from './locked-home.ts';
+
+/** How long is waited for others who are at work on an image that nobody wants. */
+const BRIEF_MS = 1_000;
+
+type ImageName = Pick<ImageIntent, 'pool' | 'volume'>;
+
+export class BaseImages {
+  readonly #options: ActuatorOptions;
+
+  constructor(options: ActuatorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes an image, unless it is there, on the host and in its state; a state that was lost comes back. Returns whether there was
+   * anything to do. Throws what terraform says of the transfer, and StateLocked (Transient) while another makes it.
+   */
+  async ensure(uri: string, image: ImageIntent, facts: HostFacts, options: VerbOptions): Promise<boolean> {
+    const home = this.#options.workspaces.image(uri, image);
+    if (await this.#isThere(uri, image, facts.volumes, home)) return false;
+    await this.#moveIn(uri, options);
+    await lockedHome(this.#options, home, 'image', options, (lock) =>
+      this.#make(image, { uri, home, run: { providerKey: uri, lock, ownProvider: true, ...options } }),
+    );
+    return true;
+  }
+
+  /** Removes an image unless `isWanted`, which is asked again under its lock. Makes nothing, and looks at no other one. */
+  async release(
+    uri: string,
+    image: ImageName,
+    isWanted: (image: ImageName) => Promise<boolean>,
+    options: VerbOptions,
+  ): Promise<void> {
+    if (await isWanted(image)) return;
+    await this.#moveIn(uri, options);
+    await this.#remove(uri, this.#options.workspaces.image(uri, image), () => isWanted(image), options);
+  }
+
+  /** Removes all images that nobody wants. One that cannot be removed is left to a later call. */
+  async releaseUnused(
+    uri: string,
+    isWanted: (image: ImageName) => Promise<boolean>,
+    options: VerbOptions,
+  ): Promise<void> {
+    await this.#moveIn(uri, options);
+    for (const home of await this.#options.workspaces.images(uri)) {
+      const isAnyWanted = async () => {
+        const wanted = await Promise.all((await this.#imagesIn(home)).map(isWanted));
+        return wanted.includes(true);
+      };
+      try {
+        const brief = { ...options, lockTimeoutMs: BRIEF_MS };
+        if (!(await isAnyWanted())) await this.#remove(uri, home, isAnyWanted, brief);
+      } catch (error) {
+        if (!(classify(error) instanceof CaplvError)) throw error;
+      }
+    }
+  }
+
+  /** Removes an image that no state knows. */
+  async removeUnknown(uri: string, { pool, name }: VolumeKey): Promise<void> {
+    const home = this.#options.workspaces.image(uri, { pool, volume: name });
+    const { terraform, libvirt, workspaces } = this.#options;
+    const lock = await terraform.lock(home.workspace, { operation: 'remove an image' });
+    try {
+      for (const { workspace } of [home, workspaces.host(uri)]) {
+        const state = await terraform.state(workspace);
+        if (state?.resources.some(({ attributes }) => attributes['name'] === name)) return;
+      }
+      await libvirt(uri).removeVolume(pool, name);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** An earlier caplv had all of a host in one state. */
+  async #moveIn(uri: string, options: VerbOptions): Promise<void> {
+    const home = this.#options.workspaces.host(uri);
+    if (!(await hasImages(this.#options, home))) return;
+    await lockedHome(this.#options, home, 'host', options, async (lock) => {
+      await moveImages(this.#options, { uri, home, run: { providerKey: uri, lock, ...options } });
+      if (await isUnused(this.#options, home)) await home.discard();
+    });
+  }
+
+  async #isThere(
+    uri: string,
+    image: ImageIntent,
+    volumes: HostFacts['volumes'],
+    home: StackHome,
+  ): Promise<boolean> {
+    const isOnHost = volumes.some(({ pool, name }) => pool === image.pool && name === image.volume);
+    if (!isOnHost || (await home.notes.read(APPLIED)) === undefined) return false;
+    return knowsAll(this.#options.terraform, home, only(uri, image));
+  }
+
+  async #make(image: ImageIntent, recovery: HostRecovery): Promise<void> {
+    const { uri, home, run } = recovery;
+    const { terraform, synthesizer, libvirt } = this.#options;
+    const wanted = only(uri, image);
+    const details = [{ pool: image.pool, name: image.volume }];
+    const { volumes } = await libvirt(uri).facts({ details });
+    if (await this.#isThere(uri, image, volumes, home)) return;
+    const config = await synthesizer.host(wanted, home.backend);
+    await terraform.saveErroredState(home.workspace, config, run);
+    await restoreHostState(this.#options, recovery);
+    const begun = await begunObjects(home);
+    await completeHostState(this.#options, recovery, wanted, begun);
+    // Of an empty state nothing can be replaced: one run.
+    const isNew = !(await terraform.state(home.workspace))?.resources.length;
+    const plan = isNew ? undefined : await terraform.plan(home.workspace, config, { ...run, save: true });
+    if (plan?.action !== 'none') {
+      await noteMaking(home, wanted, plan ?? { changes: objectsOfHost(wanted).map(created) }, begun);
+      const explainHang = () => fullPool(libvirt(uri), [image.pool]);
+      await terraform.apply(home.workspace, config, { ...run, ...(plan && { plan }), explainHang });
+    }
+    await keepMaking(home, () => false);
+    await home.notes.write(APPLIED, image.volume);
+  }
+
+  async #remove(
+    uri: string,
+    home: StackHome,
+    isWanted: () => Promise<boolean>,
+    options: VerbOptions & { readonly lockTimeoutMs?: number },
+  ): Promise<void> {
+    if (!(await home.exists()) && (await home.history.list()).length === 0) return;
+    const { terraform } = this.#options;
+    await lockedHome(this.#options, home, 'remove an image', options, async (lock: Lock) => {
+      // Whoever pins it from here on waits for the lock; who has done so before is seen.
+      await home.notes.remove(APPLIED);
+      if (await isWanted()) return;
+      const run = { providerKey: uri, lock, ...options };
+      const config = emptyStack(uri, home.backend);
+      await terraform.saveErroredState(home.workspace, config, run);
+      await restoreHostState(this.#options, { uri, home, run });
+      const nothing = { uri, networks: [], pools: [], images: [] };
+      await completeHostState(this.#options, { uri, home, run }, nothing, await begunObjects(home));
+      const state = await terraform.state(home.workspace);
+      if (state?.resources.length) await terraform.destroy(home.workspace, config, run);
+      await home.discard();
+    });
+  }
+
+  /** What a state, or the note of a broken run, says that it is about. */
+  async #imagesIn(home: StackHome): Promise<ImageName[]> {
+    const state = await this.#options.terraform.state(home.workspace);
+    const known = (state?.resources ?? []).map(({ attributes }) => ({
+      pool: String(attributes['pool']),
+      volume: String(attributes['name']),
+    }));
+    const begun = (await begunObjects(home)).map(({ pool = '', object }) => ({ pool, volume: object }));
+    return [...known, ...begun];
+  }
+}
+
+function created({ type, name }: StackObject): ResourceChange {
+  return { address: `${type}.${name}`, type, name, action: 'create' };
+}
+
+function only(uri: string, image: ImageIntent): HostIntent {
+  return { uri, networks: [], pools: [], images: [image] };
+}

@@ -1,0 +1,21 @@
+import type { Lock } from '../../system/file-lock.ts';
+import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import type { LockWait } from '../state/stale-leases.ts';
+import type { StackHome } from '../state/state-home.ts';
+
+/** Runs `work` under the lock of a state that machines share, also between processes, with its place made ready. */
+export async function lockedHome<T>(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  home: StackHome,
+  operation: string,
+  options: VerbOptions & LockWait,
+  work: (lock: Lock) => Promise<T>,
+): Promise<T> {
+  const lock = await terraform.lock(home.workspace, { operation, ...options });
+  try {
+    await home.prepare(options);
+    return await work(lock);
+  } finally {
+    await lock.release();
+  }
+}

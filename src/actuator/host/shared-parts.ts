@@ -1,0 +1,245 @@
+/**
+ * Networks and pools that Clusters manage on a host: one stack and one state, under the host's lock, in which nothing is ever
+ * transferred. A run has the parts that the caller asks for; those of others stay as they are (`asIs`), or out of it.
+ */
+
+import { emptyStack } from '../../../stacks/empty-stack.ts';
+import { objectsOfHost } from '../../../stacks/import-stack.ts';
+import type { HostIntent } from '../../../stacks/intent.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { Lock } from '../../system/file-lock.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import { StateCorrupt } from '../../terraform/format/state.ts';
+import { TerraformError } from '../../terraform/terraform-error.ts';
+import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
+import { reportOf } from '../plan/report.ts';
+import { APPLIED, begunObjects, includes, isUnused, keepMaking, noteMaking } from '../state/host-journal.ts';
+import { moveImages } from '../state/move-images.ts';
+import {
+  completeHostState,
+  type HostRecovery,
+  knowsAll,
+  restoreHostState,
+  standingObjects,
+} from '../state/recover-host.ts';
+import type { StackHome } from '../state/state-home.ts';
+import {
+  addressesOf,
+  appliedAfter,
+  both,
+  hashesOf,
+  isActive,
+  isNoPart,
+  type PartsAsk,
+  partsOf,
+  partsOfRun,
+  readApplied,
+  replacementId,
+} from './host-parts.ts';
+import { lockedHome } from './locked-home.ts';
+
+export interface PartsOptions extends VerbOptions {
+  /** Let a plan replace a network or pool that machines may be using. Default: refused. */
+  readonly allowReplace?: boolean;
+  /** Id of a replacement (see `replacementId`) that may run. */
+  readonly approvedPlan?: string | undefined;
+}
+
+/** One run, under the lock of the host. */
+interface Work extends HostRecovery {
+  readonly evaluate: () => Promise<HostIntent>;
+  readonly ask: PartsAsk;
+  readonly options: PartsOptions;
+}
+
+export class SharedParts {
+  readonly #options: ActuatorOptions;
+
+  constructor(options: ActuatorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Brings what is asked for to the host, and nothing else. `evaluate`: all that anybody wants there now; `facts`: how the host
+   * looks, if that matters. Costs no run where nothing is asked for, or it was done before and is still there, on the host and in the
+   * state. Returns whether there was a run. Throws ReplaceRefused, with the report of its plan, Terminal NotOwned for a part that is
+   * there and not provably ours, and what terraform says of the parts that were asked for.
+   */
+  async ensure(
+    uri: string,
+    evaluate: () => Promise<HostIntent>,
+    ask: PartsAsk,
+    facts: () => Promise<HostFacts>,
+    options: PartsOptions,
+  ): Promise<boolean> {
+    const home = this.#options.workspaces.host(uri);
+    if (await this.#isSettled(await evaluate(), ask, facts, home)) return false;
+    await lockedHome(this.#options, home, 'host', options, async (lock: Lock) => {
+      const run = { providerKey: uri, lock, ...options };
+      try {
+        await this.#bring({ uri, home, run, evaluate, ask, options });
+      } catch (error) {
+        if (await isUnused(this.#options, home).catch(() => false)) await home.discard();
+        throw error;
+      }
+    });
+    return true;
+  }
+
+  async #bring(work: Work): Promise<void> {
+    const { uri, home, run, evaluate, ask } = work;
+    const { terraform, libvirt } = this.#options;
+    const before = await evaluate();
+    // Somebody else may have done it while we waited.
+    if (await this.#isSettled(before, ask, () => libvirt(uri).facts(), home)) return;
+    const others = await this.#putInDoubt(before, ask, home);
+    await terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
+    // Before the intent, to which it matters what was made here.
+    await restoreHostState(this.#options, work);
+    await moveImages(this.#options, work);
+    const wanted = { ...(await evaluate()), images: [] };
+    const asked = objectsOfHost(partsOf(wanted, both(ask.apply, ask.need)));
+    const begun = await begunObjects(home);
+    const isOthers = (one: (typeof begun)[number]) =>
+      includes(objectsOfHost(wanted), one) && !includes(asked, one);
+    const mine = begun.filter((one) => !isOthers(one));
+    await completeHostState(this.#options, work, partsOf(wanted, both(ask.apply, ask.need)), mine);
+    const state = await terraform.state(home.workspace);
+    const parts = partsOfRun(wanted, ask, await standingObjects(libvirt(uri), state, wanted));
+    const failure = await this.#apply(work, wanted, parts, begun, (state?.resources.length ?? 0) > 0);
+    const failed = failure?.addresses ?? new Set<string>();
+    const left = await terraform.state(home.workspace);
+    const isOver = isNoPart(parts.config) && !left?.resources.length && !begun.some(isOthers);
+    if (isOver) await home.discard();
+    else {
+      await home.notes.write(APPLIED, JSON.stringify(appliedAfter(others, parts, failed)));
+      const known = objectsOfHost(parts.config).filter(({ type, name }) => !failed.has(`${type}.${name}`));
+      await keepMaking(home, (one) => isOthers(one) || (failure !== undefined && !includes(known, one)));
+    }
+    if (!failure) return;
+    const isAsked = [...addressesOf(parts.made)].some((address) => failed.has(address));
+    const released = objectsOfHost(asIntent(uri, ask)).filter((one) => !includes(objectsOfHost(wanted), one));
+    const isLeft = released.some((one) => includes(left?.resources ?? [], one));
+    if (isAsked || isLeft) throw failure.error;
+  }
+
+  /** Until the run has succeeded: whoever pins a part from here on waits for the lock. Returns what is said of those of others. */
+  async #putInDoubt(wanted: HostIntent, ask: PartsAsk, home: StackHome) {
+    const applied = readApplied(await home.notes.read(APPLIED));
+    const asked = hashesOf(partsOf(wanted, both(ask.apply, ask.need)));
+    const isOthers = (address: string) => address in hashesOf(wanted) && !(address in asked);
+    const others = Object.fromEntries(Object.entries(applied).filter(([address]) => isOthers(address)));
+    if (Object.keys(others).length > 0) await home.notes.write(APPLIED, JSON.stringify(others));
+    else await home.notes.remove(APPLIED);
+    return others;
+  }
+
+  /** Returns what failed, by its addresses, if terraform says so of each error; other errors are thrown. */
+  async #apply(
+    { uri, home, run, options }: Work,
+    wanted: HostIntent,
+    { config }: { readonly config: HostIntent },
+    begun: Parameters<typeof noteMaking>[3],
+    hasState: boolean,
+  ): Promise<{ readonly error: TerraformError; readonly addresses: ReadonlySet<string> } | undefined> {
+    const { terraform, synthesizer } = this.#options;
+    if (isNoPart(config) && !hasState) return undefined;
+    // The last machine of a host is often deleted by a command that needs cdktf for nothing else.
+    const stack = isNoPart(config)
+      ? emptyStack(uri, home.backend)
+      : await synthesizer.host(config, home.backend);
+    const plan = await terraform.plan(home.workspace, stack, { ...run, save: true });
+    if (plan.action === 'none') return undefined;
+    await this.#guard(wanted, plan, { home, run, options });
+    await noteMaking(home, config, plan, begun);
+    try {
+      await terraform.apply(home.workspace, stack, { ...run, plan });
+      return undefined;
+    } catch (error) {
+      const addresses =
+        error instanceof TerraformError ? error.diagnostics.map(({ address }) => address) : [];
+      const known = addresses.filter((address) => address !== undefined);
+      if (!(error instanceof TerraformError) || known.length === 0 || known.length < addresses.length)
+        throw error;
+      return { error, addresses: new Set(known) };
+    }
+  }
+
+  async #guard(
+    wanted: HostIntent,
+    plan: Plan,
+    { home, run, options }: Pick<Work, 'home' | 'run' | 'options'>,
+  ): Promise<void> {
+    const replacing = replacementsOnly(plan);
+    const id = replacementId(
+      wanted,
+      replacing.changes.map(({ address }) => address),
+    );
+    if (options.allowReplace || options.approvedPlan === id) return;
+    try {
+      await refuseReplacement(replacing, () => this.#options.terraform.explain(home.workspace, plan, run));
+    } catch (error) {
+      if (!(error instanceof ReplaceRefused)) throw error;
+      throw new ReplaceRefused(error.preview, error.message, reportOf(id, error.preview));
+    }
+  }
+
+  /** What is asked for was done before, and is there, on the host and in the state; nothing is there that nobody wants. */
+  async #isSettled(
+    wanted: HostIntent,
+    ask: PartsAsk,
+    facts: () => Promise<HostFacts>,
+    home: StackHome,
+  ): Promise<boolean> {
+    const asked = partsOf(wanted, both(ask.apply, ask.need));
+    if (isNoPart(asked)) return !ask.tidy || !(await this.#hasUnwanted(wanted, ask, home));
+    if (!isActive(asked, await facts())) return false;
+    const applied = readApplied(await home.notes.read(APPLIED));
+    const isApplied = Object.entries(hashesOf(partsOf(wanted, ask.apply))).every(
+      ([address, hash]) => applied[address] === hash,
+    );
+    const isKnown = Object.keys(hashesOf(asked)).every((address) => applied[address] !== undefined);
+    if (!isApplied || !isKnown) return false;
+    if (!(await knowsAll(this.#options.terraform, home, asked))) return false;
+    return !ask.tidy || !(await this.#hasUnwanted(wanted, ask, home));
+  }
+
+  async #hasUnwanted(wanted: HostIntent, ask: PartsAsk, home: StackHome): Promise<boolean> {
+    const isWanted = (one: { readonly type: string; readonly name: string }) =>
+      includes(objectsOfHost({ ...wanted, images: [] }), one);
+    if ((await begunObjects(home)).some((one) => !isWanted(one))) return true;
+    const state = await this.#options.terraform.state(home.workspace).catch((error: unknown) => {
+      // It waits for a person, and is nothing to those who manage nothing here.
+      if (error instanceof StateCorrupt && isNoPart(ask.apply) && isNoPart(ask.release))
+        return 'corrupt' as const;
+      throw error;
+    });
+    if (state === 'corrupt') return false;
+    const parts = state?.resources.filter(
+      ({ type }) => type === 'libvirt_network' || type === 'libvirt_pool',
+    );
+    if (parts?.length) return parts.some((one) => !isWanted(one));
+    // A state that is lost has left its history.
+    const [last] = await home.history.list();
+    return isNoPart(wanted) && (last?.resources ?? 0) > 0;
+  }
+}
+
+/** Parts of which only the names are known. */
+function asIntent(uri: string, { release }: PartsAsk): HostIntent {
+  const pools = release.pools.map((name) => ({ name, path: '' }));
+  const networks = release.networks.map(
+    (name) => ({ name, mode: 'none', addresses: [], dhcp: false, autostart: false }) as const,
+  );
+  return { uri, networks, pools, images: [] };
+}
+
+/**
+ * Deleting is what the intent asks for when nobody uses a thing any more; replacing takes it from those who do. What a broken
+ * run half made is used by nobody.
+ */
+function replacementsOnly(plan: Plan): Plan {
+  const { changes } = plan;
+  return { ...plan, changes: changes.filter((one) => one.action === 'replace' && one.reason !== 'tainted') };
+}

@@ -1,0 +1,19 @@
+/** A plan that waits for a person's word, in the status of the object that it would change. */
+
+import { z } from 'zod';
+import { timestamp } from '../schema/field.ts';
+
+export const PlanSchema = z.strictObject({
+  id: z.string().describe('Identity of the plan, by which it is approved.'),
+  time: timestamp(),
+  summary: z.string().describe('For example: 1 to replace, 2 to change.'),
+  actions: z
+    .array(
+      z.strictObject({
+        address: z.string().describe('Address of the resource in Terraform.'),
+        action: z.enum(['create', 'update', 'replace', 'delete']),
+        reason: z.string().optional().describe('Fields that force it.'),
+      }),
+    )
+    .max(64),
+});
