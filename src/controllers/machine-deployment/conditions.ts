@@ -1,4 +1,4 @@
-/** Conditions of a MachineDeployment: Available, Progressing and ReplicaFailure, as of Kubernetes' Deployments. */
+/** Conditions of a MachineDeployment: Ready as of our other kinds; Available, Progressing and ReplicaFailure as of Kubernetes' Deployments. */
 
 import type { MachineDeployment, MachineDeploymentStatus } from '../../api/kinds/machine-deployment.ts';
 import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
@@ -32,7 +32,8 @@ export function deploymentConditions(rollout: Rollout): Condition[] {
   const set = (conditions: Condition[] | undefined, type: ReplicaConditionType, verdict: Verdict) =>
     setCondition(conditions, { type, ...verdict }, now);
   const failure = setFailure(rollout.sets);
-  const conditions = set(before, 'Available', availability(rollout));
+  const summary = set(before, 'Ready', failure ? { ...failure, status: 'False' } : readiness(rollout));
+  const conditions = set(summary, 'Available', availability(rollout));
   const { madeProgress, ...verdict } = progress(rollout);
   const told = set(conditions, 'Progressing', verdict).map((condition) =>
     condition.type === 'Progressing' && madeProgress ? { ...condition, lastTransitionTime: now } : condition,
@@ -47,7 +48,20 @@ export function withReplicaFailure(
   nowMs: number,
 ): Condition[] {
   const message = failure.fix === undefined ? failure.message : `${failure.message}; ${failure.fix}`;
-  const condition = { type: 'ReplicaFailure', status: 'True', reason: failure.code, message } as const;
+  const verdict = { reason: failure.code, message };
+  const now = new Date(nowMs).toISOString();
+  const failed = setCondition(conditions, { type: 'ReplicaFailure', status: 'True', ...verdict }, now);
+  return setCondition(failed, { type: 'Ready', status: 'False', ...verdict }, now);
+}
+
+/** Conditions as they were, of a deployment that nothing works on for that reason. */
+export function withNotReady(
+  conditions: Condition[] | undefined,
+  reason: ReplicaReason,
+  message: string,
+  nowMs: number,
+): Condition[] {
+  const condition = { type: 'Ready', status: 'False', reason, message } as const;
   return setCondition(conditions, condition, new Date(nowMs).toISOString());
 }
 
@@ -61,6 +75,22 @@ export function deadlineIn(
   if (condition?.status !== 'True' || condition.reason === 'NewMachineSetAvailable') return undefined;
   const at = Date.parse(condition.lastTransitionTime) + spec.progressDeadlineSeconds * 1_000;
   return Math.max(0, at - nowMs);
+}
+
+/** True when nothing is left to do: what `kubectl wait --for=condition=Ready` and `caplv apply --wait` wait for. */
+function readiness({ deployment, sets, counts, nowMs }: Rollout): Verdict {
+  const { replicas, paused, minReadySeconds } = deployment.spec;
+  if (isComplete(deployment, counts)) return { status: 'True', reason: 'AsSpecified', message: '' };
+  const machines = [...(sets.current ? [sets.current] : []), ...sets.old].flatMap((one) => one.machines);
+  const missing = whatIsMissing(machines, minReadySeconds, nowMs);
+  const numbers = `${counts.updatedReplicas} of ${replicas} machines are of the current template, ${counts.replicas} exist`;
+  const message = missing ? `${numbers}; not available: ${missing}` : numbers;
+  const isRolling = counts.replicas !== counts.updatedReplicas;
+  if (isRolling)
+    return { status: 'False', reason: paused ? 'DeploymentPaused' : 'MachineSetUpdated', message };
+  if (counts.replicas < replicas) return { status: 'False', reason: 'ScalingUp', message };
+  if (counts.replicas > replicas) return { status: 'False', reason: 'ScalingDown', message };
+  return { status: 'False', reason: 'MachinesNotReady', message };
 }
 
 function availability({ deployment, counts }: Rollout): Verdict {

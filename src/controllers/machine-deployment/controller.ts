@@ -10,6 +10,7 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../../api/kinds/machine-set.ts';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import type { Condition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
@@ -18,7 +19,7 @@ import { nextAvailableIn } from '../shared/availability.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from '../shared/cascading-deletion.ts';
 import { claimMembers } from '../shared/claim-members.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
-import { deadlineIn, deploymentConditions, withReplicaFailure } from './conditions.ts';
+import { deadlineIn, deploymentConditions, withNotReady, withReplicaFailure } from './conditions.ts';
 import { resizeSets } from './resize.ts';
 import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './revision.ts';
 import { rollBack } from './rollback.ts';
@@ -52,9 +53,14 @@ export class MachineDeploymentController {
   /** Throws Transient or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const stored = await this.#store.get(MachineDeploymentKind, key);
-    if (!stored || stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) return {};
+    if (!stored) return {};
+    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+      await this.#saveNotReady(stored, 'Paused', '');
+      return {};
+    }
     if (stored.metadata.deletionTimestamp) {
-      await deleteWithMembers(this.#ownership, stored);
+      const left = await deleteWithMembers(this.#ownership, stored);
+      if (left > 0) await this.#saveNotReady(stored, 'Deleting', `${left} MachineSets are left`);
       return {};
     }
     try {
@@ -154,8 +160,21 @@ export class MachineDeploymentController {
   async #reportFailure(deployment: MachineDeployment, failure: CaplvError): Promise<void> {
     const { code, message } = failure;
     this.#recorder.event(deployment, { type: 'Warning', reason: code, message });
+    const conditions = withReplicaFailure(deployment.status?.conditions, failure, Date.now());
+    await this.#saveConditions(deployment, conditions);
+  }
+
+  async #saveNotReady(
+    deployment: MachineDeployment,
+    reason: 'Paused' | 'Deleting',
+    message: string,
+  ): Promise<void> {
+    const conditions = withNotReady(deployment.status?.conditions, reason, message, Date.now());
+    await this.#saveConditions(deployment, conditions);
+  }
+
+  async #saveConditions(deployment: MachineDeployment, conditions: Condition[]): Promise<void> {
     const { status = { replicas: 0 } } = deployment;
-    const conditions = withReplicaFailure(status.conditions, failure, Date.now());
     if (isDeepStrictEqual(status.conditions, conditions)) return;
     const changed = { ...status, conditions };
     const options = { ...MANAGER, before: status };

@@ -7,7 +7,8 @@ import type { CaplvError } from '../../errors.ts';
 import type { Reason } from './conditions.ts';
 
 export const REPLICA_CONDITIONS = {
-  Ready: 'Of a MachineSet: there are as many machines as asked for, and all are available.',
+  Ready:
+    'There are as many machines as asked for, all are available and, of a MachineDeployment, all are of the current template.',
   Available: 'Of a MachineDeployment: as many machines are available as maxUnavailable demands.',
   Progressing:
     'Of a MachineDeployment: the rollout is done or goes on. Its lastTransitionTime is that of the last progress.',

@@ -60,6 +60,7 @@ describe('the first rollout', () => {
       unavailableReplicas: 0,
       selector: 'app=workers',
     });
+    expect(await condition('Ready')).toMatchObject({ status: 'True', reason: 'AsSpecified' });
     expect(await condition('Available')).toMatchObject({
       status: 'True',
       reason: 'MinimumMachinesAvailable',
@@ -357,3 +358,52 @@ function numbers(seed: number): () => number {
     return state / 2_147_483_647;
   };
 }
+
+describe('the condition Ready', () => {
+  const ready = async () => {
+    const { status, reason, message } = (await condition('Ready')) ?? {};
+    return { status, reason, message };
+  };
+
+  it('is not True before all machines are of the current template, unlike Available', async () => {
+    await world.applyDeployment({ replicas: 2 });
+    await world.settle();
+    expect(await ready()).toMatchObject({ status: 'False', reason: 'MachinesNotReady' });
+    await world.settleWithMachines();
+    expect(await ready()).toEqual({ status: 'True', reason: 'AsSpecified', message: '' });
+
+    await world.applyDeployment({ replicas: 2, template: template(2) });
+    await world.settle();
+    expect(await condition('Available')).toMatchObject({ status: 'True' });
+    expect(await ready()).toMatchObject({
+      status: 'False',
+      reason: 'MachineSetUpdated',
+      message: expect.stringMatching(
+        /^1 of 2 machines are of the current template, 3 exist; not available: /,
+      ),
+    });
+    await world.settleWithMachines();
+    expect(await ready()).toMatchObject({ status: 'True' });
+  });
+
+  it('says that a deployment is paused, or being deleted', async () => {
+    await world.applyDeployment({ replicas: 1 }, { 'cluster-api.k8s.io/paused': '' });
+    await world.settle();
+    expect(await ready()).toMatchObject({ status: 'False', reason: 'Paused' });
+    await world.applyDeployment({ replicas: 1 });
+    await world.settleWithMachines();
+    await world.holdMachines();
+    await world.store.delete(MachineDeploymentKind, key('workers'));
+    await world.settle();
+    expect(await ready()).toMatchObject({ status: 'False', reason: 'Deleting' });
+  });
+
+  it('has what stopped the controller', async () => {
+    await world.applyDeployment({ replicas: 1 });
+    await world.settleWithMachines();
+    const bad = { ...(await world.deployment()), spec: { replicas: -1 } } as never;
+    await world.store.update(MachineDeploymentKind, bad, { fieldManager: 'person' });
+    await expect(world.deployments.reconcile(key('workers'))).rejects.toThrow();
+    expect(await ready()).toMatchObject({ status: 'False', reason: 'InvalidConfiguration' });
+  });
+});
