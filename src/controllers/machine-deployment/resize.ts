@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MachineDeployment } from '../../api/kinds/machine-deployment.ts';
 import type { MachineSet } from '../../api/kinds/machine-set.ts';
+import { isAvailable } from '../shared/availability.ts';
 import type { Ownership } from '../shared/cascading-deletion.ts';
 import { rolloutLimits } from './limits.ts';
 import { isScaled, scale } from './proportional-scaling.ts';
@@ -25,7 +26,9 @@ export async function resizeSets(
     const replicas = hasTakenNote(one.set) ? size : Math.max(size, spec.replicas);
     // Of OnDelete an old set must not make anew what someone deleted, even if it is quicker than we are.
     const mayCreate = one === current || deployment.spec.strategy?.type !== 'OnDelete';
-    const intent = { replicas, mayCreate, maxSurge, ...(revision === undefined ? {} : { revision }) };
+    const { minReadySeconds } = deployment.spec;
+    const runs = one.machines.some((machine) => isAvailable(machine, minReadySeconds, Date.now()));
+    const intent = { replicas, mayCreate, maxSurge, runs, ...(revision === undefined ? {} : { revision }) };
     const wanted = intendedSet(one.set, deployment, intent);
     if (isDeepStrictEqual(wanted, one.set)) return one;
     const set = await store.update(memberKind, wanted, { fieldManager });

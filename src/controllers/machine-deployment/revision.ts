@@ -5,6 +5,7 @@ import type { MachineSet } from '../../api/kinds/machine-set.ts';
 import type { MachineTemplate } from '../../api/kinds/machine-template.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import { shortHash } from '../../intent/names.ts';
+import { nextOrdinal } from '../machine-set/ordinals.ts';
 
 /** On a MachineSet: which version of the template it is, from 1. On a MachineDeployment: the one that it is at. */
 export const REVISION_ANNOTATION = 'cluster-api.k8s.io/revision';
@@ -58,8 +59,20 @@ export function byRevision(a: MachineSet, b: MachineSet): number {
   return revisionOf(a) - revisionOf(b) || (a.metadata.name < b.metadata.name ? -1 : 1);
 }
 
-/** Old sets without machines that are beyond the limit, oldest first. */
+/** On a MachineSet: a machine of it was available once, so that there is a point in going back to it. */
+export const HAS_RUN_ANNOTATION = 'cluster-api.k8s.io/has-run';
+
+/**
+ * Old sets without machines that are beyond the limit. One whose machines never became available goes before one whose machines
+ * ran, an older one before a newer one.
+ */
 export function expiredSets(emptyOld: readonly MachineSet[], revisionHistoryLimit: number): MachineSet[] {
-  const ordered = [...emptyOld].sort(byRevision);
+  const ordered = [...emptyOld].sort((a, b) => worthOf(a) - worthOf(b) || byRevision(a, b));
   return ordered.slice(0, Math.max(0, ordered.length - revisionHistoryLimit));
+}
+
+/** 2: it ran; 1: it made machines (and is perhaps older than the annotation); 0: it never had one. */
+function worthOf(set: MachineSet): number {
+  if (set.metadata.annotations?.[HAS_RUN_ANNOTATION] !== undefined) return 2;
+  return nextOrdinal(set, []) > 0 ? 1 : 0;
 }

@@ -8,7 +8,13 @@ import { controllerReference } from '../../apimachinery/owner-reference.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../machine-set/controller.ts';
 import { isAvailable } from '../shared/availability.ts';
 import type { ScaledSet } from './proportional-scaling.ts';
-import { REVISION_ANNOTATION, TEMPLATE_HASH_LABEL, templateHash, withHash } from './revision.ts';
+import {
+  HAS_RUN_ANNOTATION,
+  REVISION_ANNOTATION,
+  TEMPLATE_HASH_LABEL,
+  templateHash,
+  withHash,
+} from './revision.ts';
 
 /** On a MachineSet: replicas of its deployment when the set got its size, and how many there might be in all. */
 const DESIRED_ANNOTATION = 'cluster-api.k8s.io/desired-replicas';
@@ -34,6 +40,8 @@ export interface SetIntent {
   readonly revision?: number;
   readonly mayCreate: boolean;
   readonly maxSurge: number;
+  /** A machine of the set is available. */
+  readonly runs: boolean;
 }
 
 /** A set without machines for the current template. Its name follows from the template; `taken`: names that are in use. */
@@ -73,6 +81,7 @@ export function intendedSet(set: MachineSet, deployment: MachineDeployment, inte
       annotations: {
         ...annotations,
         ...(intent.mayCreate ? {} : { [DISABLE_CREATE_ANNOTATION]: 'true' }),
+        ...(intent.runs ? { [HAS_RUN_ANNOTATION]: 'true' } : {}),
         ...(intent.revision === undefined ? {} : { [REVISION_ANNOTATION]: String(intent.revision) }),
         [DESIRED_ANNOTATION]: String(replicas),
         [MOST_ANNOTATION]: String(replicas + intent.maxSurge),

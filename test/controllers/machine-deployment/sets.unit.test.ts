@@ -93,6 +93,21 @@ describe('revisions', () => {
     expect(await world.sizes()).toEqual({ 2: 0, 3: 0, 4: 1 });
   });
 
+  it.each([
+    { title: 'never had a machine', between: () => world.deployments.reconcile(key('workers')) },
+    { title: 'had machines that never became available', between: () => world.settle() },
+  ])('keeps the one that ran rather than a later one that $title', async ({ between }) => {
+    const apply = (vcpu: number) =>
+      world.applyDeployment({ replicas: 1, revisionHistoryLimit: 1, template: template(vcpu) });
+    await apply(1);
+    await world.settleWithMachines();
+    await apply(2);
+    await between();
+    await apply(3);
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 3: 1 });
+  });
+
   it('goes back to the one before, which becomes the newest', async () => {
     await roll(1, 2);
     await rollBackTo('0');
