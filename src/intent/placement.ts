@@ -11,10 +11,35 @@ export interface Candidate {
   readonly freeMemoryMiB: number;
   /** Memory of each machine of ours on it, running or not. */
   readonly machinesMiB: readonly number[];
-  /** How many of them belong to the same Cluster as the new one. */
+  /** How many of them belong to the same Cluster as the new one, and stay. */
   readonly siblings: number;
   /** True: the machine could not be made there. Another host is better, whatever else speaks for this one. */
   readonly wasTried?: boolean;
+}
+
+/** A machine that has a host. */
+export interface PlacedMachine {
+  readonly uri: string;
+  readonly memoryMiB: number;
+  /** Of the same Cluster as the new one. */
+  readonly isSibling: boolean;
+  /** It is being deleted. */
+  readonly isLeaving: boolean;
+}
+
+/**
+ * What the machines on a host mean for a new one. One that is being deleted holds its memory until it is gone, and is no reason to
+ * put its successor elsewhere.
+ */
+export function occupancy(
+  uri: string,
+  placed: readonly PlacedMachine[],
+): Pick<Candidate, 'machinesMiB' | 'siblings'> {
+  const here = placed.filter((one) => one.uri === uri);
+  return {
+    machinesMiB: here.map(({ memoryMiB }) => memoryMiB),
+    siblings: here.filter(({ isSibling, isLeaving }) => isSibling && !isLeaving).length,
+  };
 }
 
 export interface Wanted {

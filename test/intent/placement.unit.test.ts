@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Terminal, Transient } from '../../src/errors.ts';
-import { type Candidate, choosePlace } from '../../src/intent/placement.ts';
+import { type Candidate, choosePlace, occupancy } from '../../src/intent/placement.ts';
 
 /** A host of 8 GiB of which all is free. */
 function host(name: string, change: Partial<Candidate> = {}, failureDomain?: string): Candidate {
@@ -45,6 +45,19 @@ describe('a new machine', () => {
 
   it('goes to the same host whatever the order in which hosts are given', () => {
     expect(choose([host('b'), host('a')])).toBe(choose([host('a'), host('b')]));
+  });
+});
+
+describe('a machine that is being deleted', () => {
+  const placed = { uri: 'qemu:///system', memoryMiB: 1024, isSibling: true, isLeaving: false };
+
+  it('is no reason to put another elsewhere, and holds its memory until it is gone', () => {
+    const leaving = { ...placed, memoryMiB: 512, isLeaving: true };
+    expect(occupancy('qemu:///system', [placed, leaving])).toEqual({ machinesMiB: [1024, 512], siblings: 1 });
+  });
+
+  it('counts on its own host only, as others do', () => {
+    expect(occupancy('qemu+ssh://b/system', [placed])).toEqual({ machinesMiB: [], siblings: 0 });
   });
 });
 

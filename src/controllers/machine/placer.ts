@@ -4,7 +4,13 @@ import { classified } from '../../actuator/classify-error.ts';
 import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';
-import { type Candidate, choosePlace, type Wanted } from '../../intent/placement.ts';
+import {
+  type Candidate,
+  choosePlace,
+  occupancy,
+  type PlacedMachine,
+  type Wanted,
+} from '../../intent/placement.ts';
 import type { Site } from '../../intent/site.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
@@ -56,7 +62,9 @@ export class Placer {
     }
     const placed = machines.flatMap((one) => {
       const place = this.#placeOf(one);
-      return place ? [{ ...place, isSibling: areSiblings(one, machine) }] : [];
+      if (!place) return [];
+      const isLeaving = one.metadata.deletionTimestamp !== undefined;
+      return [{ ...place, isSibling: areSiblings(one, machine), isLeaving }];
     });
     const looks = await Promise.all(sites.map((site) => this.#look(site, placed)));
     const candidates = looks.filter((look): look is Candidate => !(look instanceof CaplvError));
@@ -78,19 +86,14 @@ export class Placer {
   }
 
   /** A host that does not answer is passed over. */
-  async #look(
-    site: Site,
-    placed: readonly (Place & { readonly isSibling: boolean })[],
-  ): Promise<Candidate | CaplvError> {
-    const here = placed.filter(({ uri }) => uri === site.uri);
+  async #look(site: Site, placed: readonly PlacedMachine[]): Promise<Candidate | CaplvError> {
     try {
       const facts = await classified(() => this.#libvirt(site.uri).facts());
       return {
         site,
         memoryMiB: facts.memoryMiB,
         freeMemoryMiB: facts.freeMemoryMiB,
-        machinesMiB: here.map((one) => one.memoryMiB),
-        siblings: here.filter(({ isSibling }) => isSibling).length,
+        ...occupancy(site.uri, placed),
       };
     } catch (error) {
       if (error instanceof CaplvError) return error;
