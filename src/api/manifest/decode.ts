@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import type { ApiKind } from '../kinds/kind.ts';
 import { ACCEPTED_KINDS, findKind, KINDS } from '../kinds/registry.ts';
-import { canonicalApiVersion } from '../schema/group.ts';
+import { API_VERSION, canonicalApiVersion } from '../schema/group.ts';
 import { STORE_METADATA } from '../schema/metadata.ts';
 import { type FieldProblem, fieldProblems, inLine } from '../schema/problem.ts';
 import { fieldMeta, mapFields } from '../schema/schema-walk.ts';
@@ -89,6 +89,11 @@ function resolveFiles(schema: z.ZodType, object: unknown, directory: string): un
   });
 }
 
+/** True for `cluster.x-k8s.io` and the groups of its providers: `infrastructure.cluster.x-k8s.io`, … */
+function isTodaysClusterApi(apiVersion: string): boolean {
+  return /^([a-z]+\.)?cluster\.x-k8s\.io\//.test(apiVersion);
+}
+
 function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
   if (apiVersion === undefined || kind === undefined) {
     const missing = apiVersion === undefined ? 'apiVersion' : 'kind';
@@ -99,6 +104,13 @@ function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
       path: [typeof kind === 'string' ? 'apiVersion' : 'kind'],
       message: 'this is not text',
       fix: `accepted are ${ACCEPTED_KINDS}`,
+    };
+  }
+  if (isTodaysClusterApi(apiVersion)) {
+    return {
+      path: ['apiVersion'],
+      message: `"${inLine(`${apiVersion} ${kind}`.slice(0, 120))}" is of today's Cluster API, and CAPLV has the kinds of the original one`,
+      fix: `write it for ${API_VERSION}: a Machine with providerSpec in place of infrastructureRef and LibvirtMachine, as in deploy/examples; accepted are ${ACCEPTED_KINDS}`,
     };
   }
   const known = KINDS.find(({ kind: name }) => name === kind);

@@ -170,6 +170,16 @@ describe('errors say where, what, and what would be right', () => {
       KUBE_CP.replace('v1alpha1', 'v1beta1'),
       '"cluster-api.k8s.io/v1beta1 Machine" is not a kind that is known here',
     ],
+    [
+      "a Machine of today's Cluster API",
+      KUBE_CP.replace('cluster-api.k8s.io/v1alpha1', 'cluster.x-k8s.io/v1beta2'),
+      `"cluster.x-k8s.io/v1beta2 Machine" is of today's Cluster API, and CAPLV has the kinds of the original one`,
+    ],
+    [
+      "a machine of one of today's providers",
+      KUBE_CP.replace('cluster-api.k8s.io/v1alpha1', 'infrastructure.cluster.x-k8s.io/v1beta1'),
+      'a Machine with providerSpec in place of infrastructureRef',
+    ],
     ['a kind almost right', KUBE_CP.replace('kind: Machine', 'kind: machine'), 'did you mean Machine?'],
     ['no metadata', KUBE_CP.replace('metadata: {name: kube-cp}', ''), 'metadata: this is missing'],
     ['a tab', 'a:\n\tb: 1', 'indent with spaces'],
