@@ -59,8 +59,12 @@ function objectSchema(schema: z.ZodType): OpenAPI {
     description: object.description,
     required: ['spec'],
     properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
+      apiVersion: {
+        type: 'string',
+        description: 'Group and version of the kind, for example cluster-api.k8s.io/v1alpha1.',
+      },
+      kind: { type: 'string', description: 'Kind of the object.' },
+      // The API server explains it, and takes no more than a rule for the name.
       metadata: { type: 'object', properties: { name } },
       ...(spec && { spec }),
       ...(status && { status }),

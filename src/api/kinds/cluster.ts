@@ -48,9 +48,17 @@ export const ClusterSpecSchema = z.strictObject({
 export type ClusterSpec = z.output<typeof ClusterSpecSchema>;
 
 export const ClusterStatusSchema = z.strictObject({
-  phase: z.enum(['Pending', 'Provisioning', 'Provisioned', 'Deleting', 'Failed']).optional(),
+  phase: z
+    .enum(['Pending', 'Provisioning', 'Provisioned', 'Deleting', 'Failed'])
+    .optional()
+    .describe('Where in its life the cluster is.'),
   apiEndpoints: z
-    .array(z.strictObject({ host: z.string(), port: z.int() }))
+    .array(
+      z.strictObject({
+        host: z.string().describe('Name or address of the host.'),
+        port: z.int().describe('TCP port.'),
+      }),
+    )
     .max(16)
     .optional()
     .describe("Where the cluster's API servers answer."),
@@ -63,21 +71,23 @@ export const ClusterStatusSchema = z.strictObject({
       hosts: z
         .array(
           z.strictObject({
-            name: z.string(),
-            uri: z.string(),
-            ready: z.boolean(),
+            name: z.string().describe('Its name in the provider spec, else its URI.'),
+            uri: z.string().describe('libvirt URI of the host.'),
+            ready: z.boolean().describe('Networks and pools are there.'),
             appliedHash: z.string().optional().describe('Hash of the host intent that was applied last.'),
             message: z.string().optional().describe('Why the host is not ready.'),
-            lastUpdated: timestamp().optional(),
+            lastUpdated: timestamp().optional().describe('When this entry last changed.'),
           }),
         )
         .max(64)
-        .optional(),
+        .optional()
+        .describe('One entry a host.'),
       lastPlan: PlanSchema.optional().describe(
         'What a change would replace; it is made once that is approved.',
       ),
     })
-    .optional(),
+    .optional()
+    .describe('How each host is.'),
 });
 
 export type ClusterStatus = z.output<typeof ClusterStatusSchema>;
@@ -93,8 +103,8 @@ export const ClusterSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('Cluster'),
     metadata: objectMetadata(63),
-    spec: ClusterSpecSchema,
-    status: ClusterStatusSchema.optional(),
+    spec: ClusterSpecSchema.describe('Which hosts, networks and pools its machines share.'),
+    status: ClusterStatusSchema.optional().describe('How the cluster is: written by the controller.'),
   })
   .describe('A Cluster is what its machines share: hosts, networks, pools.');
 

@@ -109,8 +109,12 @@ export const MachineDeploymentSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('MachineDeployment'),
     metadata: objectMetadata(46),
-    spec: MachineDeploymentSpecSchema,
-    status: MachineDeploymentStatusSchema.optional(),
+    spec: MachineDeploymentSpecSchema.describe(
+      'How many machines there should be, what they are made from, and how they are replaced.',
+    ),
+    status: MachineDeploymentStatusSchema.optional().describe(
+      'How the deployment is: written by the controller.',
+    ),
   })
   .describe(
     'A MachineDeployment keeps like machines in being and replaces them step by step when their template changes.',

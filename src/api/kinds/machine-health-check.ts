@@ -94,8 +94,12 @@ export const MachineHealthCheckSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('MachineHealthCheck'),
     metadata: objectMetadata(63),
-    spec: MachineHealthCheckSpecSchema,
-    status: MachineHealthCheckStatusSchema.optional(),
+    spec: MachineHealthCheckSpecSchema.describe(
+      'Which machines are checked, and when they count as unhealthy.',
+    ),
+    status: MachineHealthCheckStatusSchema.optional().describe(
+      'How the check is: written by the controller.',
+    ),
   })
   .describe('A MachineHealthCheck has machines replaced that are unhealthy for too long.');
 

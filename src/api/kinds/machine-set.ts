@@ -64,8 +64,8 @@ export const MachineSetSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('MachineSet'),
     metadata: objectMetadata(57),
-    spec: MachineSetSpecSchema,
-    status: MachineSetStatusSchema.optional(),
+    spec: MachineSetSpecSchema.describe('How many machines there should be, and what they are made from.'),
+    status: MachineSetStatusSchema.optional().describe('How the set is: written by the controller.'),
   })
   .describe('A MachineSet keeps a number of like machines in being.');
 

@@ -13,10 +13,12 @@ function version() {
 }
 
 const TaintSchema = z.strictObject({
-  key: z.string().min(1).max(317),
-  value: z.string().max(63).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
-  timeAdded: z.string().meta({ format: 'date-time' }).optional(),
+  key: z.string().min(1).max(317).describe('Key of the taint.'),
+  value: z.string().max(63).optional().describe('Value of the taint.'),
+  effect: z
+    .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+    .describe('What it does to pods that do not tolerate it.'),
+  timeAdded: z.string().meta({ format: 'date-time' }).optional().describe('When it was added.'),
 });
 
 /** Provider-spec fields that configure the guest, as a bootstrap Secret does. */
@@ -50,7 +52,9 @@ export const MachineSpecSchema = withRules(
       .describe('Versions that user data can name.'),
     bootstrap: z
       .strictObject({
-        dataSecretName: text(DNS_SUBDOMAIN, 'the name of a Secret, for example kube-cp-bootstrap').optional(),
+        dataSecretName: text(DNS_SUBDOMAIN, 'the name of a Secret, for example kube-cp-bootstrap')
+          .optional()
+          .describe('Secret of the same namespace, for example kube-cp-bootstrap.'),
       })
       .optional()
       .describe(

@@ -8,15 +8,21 @@ import type { Rule } from '../schema/rule.ts';
 import { MachineSpecSchema } from './machine-spec.ts';
 
 const RequirementSchema = z.strictObject({
-  key: z.string().min(1).max(317),
-  operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-  values: z.array(z.string().max(63)).max(64).optional(),
+  key: z.string().min(1).max(317).describe('Name of the label.'),
+  operator: z
+    .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+    .describe('How the label is compared with values.'),
+  values: z.array(z.string().max(63)).max(64).optional().describe('Values for In and NotIn.'),
 });
 
 export const LabelSelectorSchema = z
   .strictObject({
-    matchLabels: labels().optional(),
-    matchExpressions: z.array(RequirementSchema).max(64).optional(),
+    matchLabels: labels().optional().describe('Labels that a machine must have, with these values.'),
+    matchExpressions: z
+      .array(RequirementSchema)
+      .max(64)
+      .optional()
+      .describe('Further requirements; all must be met.'),
   })
   .meta({ 'x-kubernetes-map-type': 'atomic' });
 

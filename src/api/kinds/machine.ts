@@ -20,13 +20,21 @@ const PinnedSchema = z.strictObject({
   uri: z.string().describe('libvirt URI of the host.'),
   domainType: z.enum(['kvm', 'qemu']).describe('What domainType came to on this host.'),
   imageURI: z.string().describe('imageURI that `base` stands for.'),
-  base: z.strictObject({ pool: z.string(), volume: z.string() }).describe('Volume under the root disk.'),
+  base: z
+    .strictObject({
+      pool: z.string().describe('Name of the pool.'),
+      volume: z.string().describe('Name of the volume.'),
+    })
+    .describe('Volume under the root disk.'),
   imageSource: z
     .string()
     .optional()
     .describe('Path or URL that `base` was imported from; absent: it was there before.'),
   firmware: z
-    .strictObject({ loader: z.string(), nvramTemplate: z.string().optional() })
+    .strictObject({
+      loader: z.string().describe('Path of the firmware.'),
+      nvramTemplate: z.string().optional().describe('Path of the template of its variables.'),
+    })
     .optional()
     .describe('Paths of the UEFI firmware on the host; absent: BIOS.'),
   installation: z
@@ -65,7 +73,10 @@ export const MachineProviderStatusSchema = z.strictObject({
     .optional()
     .describe('What that comparison found changed by somebody else, and was not repaired.'),
   repairs: z
-    .strictObject({ count: z.int(), time: timestamp() })
+    .strictObject({
+      count: z.int().describe('Repairs in a row.'),
+      time: timestamp().describe('When the last one began.'),
+    })
     .optional()
     .describe('Repairs in a row, and when the last one began: the next waits for longer each time.'),
   lastRecreated: timestamp()
@@ -74,16 +85,22 @@ export const MachineProviderStatusSchema = z.strictObject({
 });
 
 export const MachineStatusSchema = z.strictObject({
-  phase: z.enum(['Pending', 'Provisioning', 'Provisioned', 'Running', 'Deleting', 'Failed']).optional(),
+  phase: z
+    .enum(['Pending', 'Provisioning', 'Provisioned', 'Running', 'Deleting', 'Failed'])
+    .optional()
+    .describe('Where in its life the machine is.'),
   addresses: z
     .array(
       z.strictObject({
-        type: z.enum(['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS']),
-        address: z.string(),
+        type: z
+          .enum(['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'])
+          .describe('What kind of address it is.'),
+        address: z.string().describe('The address itself.'),
       }),
     )
     .max(64)
-    .optional(),
+    .optional()
+    .describe('Addresses of the guest.'),
   conditions: ConditionsSchema.optional(),
   errorReason: z
     .string()
@@ -92,28 +109,32 @@ export const MachineStatusSchema = z.strictObject({
   errorMessage: z.string().optional().describe('That error: cause and fix.'),
   nodeRef: z
     .strictObject({
-      apiVersion: z.string().optional(),
-      kind: z.string().optional(),
-      name: z.string(),
-      uid: z.string().optional(),
+      apiVersion: z.string().optional().describe('Always v1.'),
+      kind: z.string().optional().describe('Always Node.'),
+      name: z.string().describe('Name of the Node.'),
+      uid: z.string().optional().describe('uid of the Node.'),
     })
     .optional()
     .describe('Node of the machine in the workload cluster.'),
   versions: z
-    .strictObject({ kubelet: z.string().optional(), controlPlane: z.string().optional() })
+    .strictObject({
+      kubelet: z.string().optional().describe('Version of the kubelet.'),
+      controlPlane: z.string().optional().describe('Version of the control plane.'),
+    })
     .optional()
     .describe('Versions that the machine was made with.'),
   lastOperation: z
     .strictObject({
-      type: z.enum(['Create', 'Update', 'Delete']),
-      state: z.enum(['Processing', 'Successful', 'Failed']),
-      description: z.string(),
-      lastUpdated: timestamp(),
+      type: z.enum(['Create', 'Update', 'Delete']).describe('What was done.'),
+      state: z.enum(['Processing', 'Successful', 'Failed']).describe('How far it came.'),
+      description: z.string().describe('What came of it, in words.'),
+      lastUpdated: timestamp().describe('When it last changed.'),
     })
-    .optional(),
+    .optional()
+    .describe('The last thing that was done to the machine.'),
   lastUpdated: timestamp().optional().describe('When status last changed.'),
   observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
-  providerStatus: MachineProviderStatusSchema.optional(),
+  providerStatus: MachineProviderStatusSchema.optional().describe('What is particular to libvirt.'),
 });
 
 export type MachineStatus = z.output<typeof MachineStatusSchema>;
@@ -130,8 +151,8 @@ export const MachineSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('Machine'),
     metadata: objectMetadata(63),
-    spec: MachineSpecSchema,
-    status: MachineStatusSchema.optional(),
+    spec: MachineSpecSchema.describe('What the machine should be.'),
+    status: MachineStatusSchema.optional().describe('How the machine is: written by the controller.'),
   })
   .describe('A Machine is one virtual machine that is, or becomes, a node.');
 

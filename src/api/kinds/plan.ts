@@ -5,15 +5,16 @@ import { timestamp } from '../schema/field.ts';
 
 export const PlanSchema = z.strictObject({
   id: z.string().describe('Identity of the plan, by which it is approved.'),
-  time: timestamp(),
+  time: timestamp().describe('When it was made.'),
   summary: z.string().describe('For example: 1 to replace, 2 to change.'),
   actions: z
     .array(
       z.strictObject({
         address: z.string().describe('Address of the resource in Terraform.'),
-        action: z.enum(['create', 'update', 'replace', 'delete']),
+        action: z.enum(['create', 'update', 'replace', 'delete']).describe('What becomes of it.'),
         reason: z.string().optional().describe('Fields that force it.'),
       }),
     )
-    .max(64),
+    .max(64)
+    .describe('One entry a resource that changes.'),
 });

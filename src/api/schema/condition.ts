@@ -6,7 +6,7 @@ import { timestamp } from './field.ts';
 export const ConditionSchema = z
   .strictObject({
     type: z.string().max(316).describe('What the condition is about, for example Ready.'),
-    status: z.enum(['True', 'False', 'Unknown']),
+    status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
     reason: z.string().max(1024).describe('One word for programs, for example PoolNotFound.'),
     message: z.string().max(32768).describe('One or two sentences for people: the cause and the fix.'),
     lastTransitionTime: timestamp().describe('When status last changed.'),
@@ -17,4 +17,5 @@ export const ConditionSchema = z
 export const ConditionsSchema = z
   .array(ConditionSchema)
   .max(32)
+  .describe('What is true of the object now, and why.')
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });

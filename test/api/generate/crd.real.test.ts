@@ -50,6 +50,15 @@ test('the API server takes our schemas as they are: structural, and their rules 
   }
 });
 
+test.each(CLUSTER_API_KINDS)('kubectl explains spec and status of a $kind', async ({ singular }) => {
+  for (const field of ['spec', 'status']) {
+    const stdout = await kubectl('explain', `${singular}.${field}`);
+    expect(stdout).toMatch(/^DESCRIPTION:\n {4}[A-Z]/m);
+    expect(stdout).not.toContain('<empty>');
+    expect(stdout).not.toContain('<no description>');
+  }
+});
+
 describe('what we refuse, the API server refuses', () => {
   const told = REFUSALS.filter(({ server }) => server === undefined);
   const inOwnWords = REFUSALS.filter(({ server }) => server === 'own words');

@@ -44,6 +44,15 @@ describe.each(CLUSTER_API_KINDS)('$kind', (kind) => {
     expect(wrong.map(([path]) => path)).toEqual([]);
   });
 
+  test('explains every field, for kubectl explain', () => {
+    const silent = levels.filter(
+      ([path, { description }]) =>
+        // Those of metadata are the API server's own; items and values are explained by their field.
+        description === undefined && !/^\w+\.metadata(\.name)?$|(\[\]|\{\})$/.test(path),
+    );
+    expect(silent.map(([path]) => path)).toEqual([]);
+  });
+
   test('holds only words that the API server knows', () => {
     const own = levels.filter(([, level]) =>
       ['sensitive', 'file', 'form', 'propertyNames'].some((word) => word in level),
