@@ -10,7 +10,12 @@ const KIND_NAMES =
 export function addObjectCommands(program: Command, finish: Finish): void {
   command(program, 'apply', 'make what the manifests say, now')
     .addOption(filenames().makeOptionMandatory())
-    .addOption(flag('--wait [duration]', 'wait until machines have an address (5m, or for example 90s)'))
+    .addOption(
+      flag(
+        '--wait [duration]',
+        'wait until machines have an address, and sets and deployments their machines (5m, or for example 90s)',
+      ),
+    )
     .addOption(flag('--allow-replace', 'let a domain or disk be replaced; what is on it is lost'))
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
@@ -63,29 +68,24 @@ export function addObjectCommands(program: Command, finish: Finish): void {
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')
     .argument('<name>')
     .addOption(flag('--print', 'print the virsh command in place of running it'))
+    .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./commands/console.ts')).openConsole(name, self.optsWithGlobals())),
     );
 }
 
 function addDescribe(program: Command, finish: Finish): void {
-  const describe = program.command('describe').description('show one object with all that is known of it');
-  command(describe, 'machine', 'conditions, addresses, last operation, Terraform resources')
+  command(program, 'describe', 'show one object with all that is known of it')
+    .argument('<kind>', KIND_NAMES)
     .argument('<name>')
+    .addHelpText(
+      'after',
+      '\nOf a machine: conditions, addresses, last operation, Terraform resources. Of any other: the tree of its machines, each\n' +
+        'with why it is not ready.',
+    )
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
-    .action(async (name, _, self: Command) =>
-      finish(
-        await (await import('./commands/describe-machine.ts')).describeMachine(name, self.optsWithGlobals()),
-      ),
-    );
-  command(describe, 'cluster', 'the tree of its machines, each with why it is not ready')
-    .argument('<name>')
-    .addOption(output('json', 'yaml'))
-    .addOption(kubeconfig())
-    .action(async (name, _, self: Command) =>
-      finish(
-        await (await import('./commands/describe-cluster.ts')).describeCluster(name, self.optsWithGlobals()),
-      ),
+    .action(async (kind, name, _, self: Command) =>
+      finish(await (await import('./commands/describe.ts')).describe(kind, name, self.optsWithGlobals())),
     );
 }

@@ -20,6 +20,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
   command(exporting, 'machine', 'configuration and state, for terraform -chdir=DIR plan')
     .argument('<name>')
     .argument('<dir>', 'new or empty directory')
+    .addOption(kubeconfig())
     .action(async (name, dir, _, self: Command) =>
       finish(await (await import('./commands/export.ts')).exportMachine(name, dir, self.optsWithGlobals())),
     );

@@ -169,8 +169,8 @@ describe('the command line, on a cluster', () => {
     });
 
     expect((await lab.caplv('get', 'machines')).stdout).toMatch(/^cli +Provisioned +True +AsSpecified/m);
-    expect((await lab.caplv('describe', 'machine', 'cli')).stdout).toMatch(/libvirt_domain\.machine/);
-    expect((await lab.caplv('describe', 'cluster', 'two')).stdout.split('\n').slice(1)).toEqual([
+    expect((await lab.caplv('describe', 'machines', 'cli')).stdout).toMatch(/libvirt_domain\.machine/);
+    expect((await lab.caplv('describe', 'cl', 'two')).stdout.split('\n').slice(1)).toEqual([
       expect.stringMatching(/^Cluster\/two +Provisioned +True/),
       expect.stringMatching(/^└─Machine\/cli +Provisioned +True/),
     ]);
@@ -181,6 +181,15 @@ describe('the command line, on a cluster', () => {
     const shown = await lab.caplv('state', 'show', 'cli', 'libvirt_domain.machine', '-o', 'json');
     expect(JSON.parse(shown.stdout)).toMatchObject({ name: 'default.cli' });
     expect(JSON.parse((await lab.caplv('state', 'pull', 'cli')).stdout)).toMatchObject({ version: 4 });
+
+    const printed = await lab.caplv('console', 'cli', '--print');
+    expect(printed.stdout).toMatch(/^virsh --connect .* console default\.cli$/);
+    const exported = join(lab.lab.directory, 'exported');
+    expect(await lab.caplv('export', 'machine', 'cli', exported)).toMatchObject({ exitCode: 0 });
+    const terraform = await execa('terraform', [`-chdir=${exported}`, 'plan', '-input=false'], {
+      env: lab.env() as Record<string, string>,
+    });
+    expect(terraform.stdout).toContain('No changes.');
 
     const deleted = await lab.caplv('delete', '-f', file);
     expect(deleted).toMatchObject({ exitCode: 0, stderr: '' });
@@ -214,12 +223,14 @@ describe('the command line, on a cluster', () => {
   });
 
   it('says what is wrong with a kubeconfig, or that its server does not answer', async () => {
-    for (const command of ['get', 'plan', 'describe', 'state'] as const) {
+    for (const command of ['get', 'plan', 'describe', 'state', 'console', 'export'] as const) {
       const rest = {
         get: ['machines'],
         plan: ['-f', await manifest('any', lab.machine('any'))],
         describe: ['machine', 'a'],
         state: ['pull', 'a'],
+        console: ['a'],
+        export: ['machine', 'a', join(lab.lab.directory, 'export')],
       }[command];
       const { exitCode, stderr } = await lab.caplv(command, ...rest, '--kubeconfig', '/nope');
       expect(stderr, command).toContain(

@@ -8,14 +8,11 @@ import { parseState, type StateResource } from '../../terraform/format/state.ts'
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
-import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { isForCluster, withCluster } from '../session/cluster-session.ts';
+import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
 import { observeAll } from '../session/refresh-status.ts';
-
-export interface DescribeFlags extends ClusterFlags {
-  readonly output?: 'json' | 'yaml';
-}
 
 export async function describeMachine(name: string, flags: DescribeFlags): Promise<number> {
   if (isForCluster(flags)) return describeInCluster(name, flags);

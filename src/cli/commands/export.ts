@@ -1,51 +1,64 @@
 /** `caplv export`: a machine as a plain Terraform directory, configuration and state, that needs no caplv any more. */
 
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { writeSeed } from '../../../stacks/seed-file.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
-import type { GlobalFlags } from '../../app/config.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Engine } from '../../app/engine.ts';
 import { Terminal } from '../../errors.ts';
 import { CONFINED } from '../../terraform/process.ts';
 import { EXIT } from '../output/exit-code.ts';
+import type { Terminal as Output } from '../output/streams.ts';
+import { withClusterEngine } from '../session/cluster-engine-session.ts';
+import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
 
-export async function exportMachine(name: string, directory: string, flags: GlobalFlags): Promise<number> {
-  return withContext(flags, async ({ engine, config, terminal }) => {
-    const key = { namespace: config.namespace, name };
-    const machine = await engine.store.get(MachineKind, key);
-    if (!machine) throw notFound(MachineKind, name, config.namespace);
-    const { workspace } = engine.workspaces.machine(key);
-    if (!(await engine.actuator.hasState(key))) {
-      throw new Terminal({
-        code: 'NotFound',
-        message: `Machine "${name}" is not made yet`,
-        fix: 'apply it first: caplv apply -f FILE',
-      });
-    }
-    const target = resolve(directory);
-    await makeEmpty(target);
-    const placed = await engine.resolver.place(machine);
-    const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
-    const stack = await engine.synthesizer.machine(await writeSeed(intent, target), { kind: 'implicit' });
-    await writeFile(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`, { mode: 0o600 });
-    await copyFile(join(workspace.dir, 'terraform.tfstate'), join(target, 'terraform.tfstate'));
-    const init = await execa('/bin/sh', ['-c', CONFINED, 'terraform', 'init', '-input=false', '-no-color'], {
-      cwd: target,
-      reject: false,
+export async function exportMachine(name: string, directory: string, flags: ClusterFlags): Promise<number> {
+  const work = ({ engine, config, terminal }: Exporting) =>
+    write(engine, { namespace: config.namespace, name }, directory, terminal);
+  return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
+}
+
+interface Exporting {
+  readonly engine: Engine;
+  readonly config: { readonly namespace: string };
+  readonly terminal: Output;
+}
+
+async function write(engine: Engine, key: ObjectKey, directory: string, terminal: Output): Promise<number> {
+  const { namespace, name } = key;
+  const machine = await engine.store.get(MachineKind, key);
+  if (!machine) throw notFound(MachineKind, name, namespace);
+  const { workspace } = engine.workspaces.machine(key);
+  if (!(await engine.actuator.hasState(key))) {
+    throw new Terminal({
+      code: 'NotFound',
+      message: `Machine "${name}" is not made yet`,
+      fix: 'apply it first: caplv apply -f FILE',
     });
-    if (init.failed)
-      terminal.say(
-        `warning: terraform init failed there; run it yourself: terraform -chdir=${directory} init`,
-      );
-    terminal.say(`${target} holds configuration, state and user data of ${name}: keep it private.`);
-    terminal.say(
-      `Next: terraform -chdir=${directory} plan. While caplv has the Machine, change it in one place only.`,
-    );
-    return EXIT.ok;
+  }
+  const target = resolve(directory);
+  await makeEmpty(target);
+  const placed = await engine.resolver.place(machine);
+  const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
+  const stack = await engine.synthesizer.machine(await writeSeed(intent, target), { kind: 'implicit' });
+  await writeFile(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`, { mode: 0o600 });
+  const state = await engine.terraform.stateText(workspace);
+  await writeFile(join(target, 'terraform.tfstate'), state, { mode: 0o600 });
+  const init = await execa('/bin/sh', ['-c', CONFINED, 'terraform', 'init', '-input=false', '-no-color'], {
+    cwd: target,
+    reject: false,
   });
+  if (init.failed)
+    terminal.say(`warning: terraform init failed there; run it yourself: terraform -chdir=${directory} init`);
+  terminal.say(`${target} holds configuration, state and user data of ${name}: keep it private.`);
+  terminal.say(
+    `Next: terraform -chdir=${directory} plan. While caplv has the Machine, change it in one place only.`,
+  );
+  return EXIT.ok;
 }
 
 async function makeEmpty(target: string): Promise<void> {

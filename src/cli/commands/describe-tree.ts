@@ -1,6 +1,7 @@
-/** `caplv describe cluster`: the tree of a Cluster's machines, each with why it is not ready. */
+/** Shows a Cluster, deployment or set as the tree of its machines, each with why it is not ready. */
 
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
+import type { ApiKind } from '../../api/kinds/kind.ts';
 import { clusterNameOf, MachineKind } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
@@ -14,14 +15,11 @@ import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import { isForCluster, withCluster } from '../session/cluster-session.ts';
+import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
 import { observeAll } from '../session/refresh-status.ts';
-
-export interface DescribeClusterFlags extends ClusterFlags {
-  readonly output?: 'json' | 'yaml';
-}
 
 interface Node {
   readonly kind: string;
@@ -31,23 +29,23 @@ interface Node {
   readonly children: readonly Node[];
 }
 
-export async function describeCluster(name: string, flags: DescribeClusterFlags): Promise<number> {
+export async function describeTree(kind: ApiKind, name: string, flags: DescribeFlags): Promise<number> {
   if (isForCluster(flags)) {
     return withCluster(flags, async ({ cluster, config, terminal }) =>
-      show(terminal, await treeOf(cluster.store, config.namespace, name), flags),
+      show(terminal, await treeOf(cluster.store, kind, config.namespace, name), flags),
     );
   }
   return withContext(flags, async (context) => {
     const { engine, config, terminal } = context;
     const { namespace } = config;
     await observeAll(context, await engine.store.list(MachineKind, { namespace }));
-    return show(terminal, await treeOf(engine.store, namespace, name), flags);
+    return show(terminal, await treeOf(engine.store, kind, namespace, name), flags);
   });
 }
 
-async function treeOf(store: Store, namespace: string, name: string): Promise<Node> {
-  const cluster = await store.get(ClusterKind, { namespace, name });
-  if (!cluster) throw notFound(ClusterKind, name, namespace);
+async function treeOf(store: Store, kind: ApiKind, namespace: string, name: string): Promise<Node> {
+  const root = await store.get(kind, { namespace, name });
+  if (!root) throw notFound(kind, name, namespace);
   const [clusters, machines, sets, deployments, checks] = await Promise.all([
     store.list(ClusterKind, { namespace }),
     store.list(MachineKind, { namespace }),
@@ -57,13 +55,15 @@ async function treeOf(store: Store, namespace: string, name: string): Promise<No
   ]);
   const isOurs = (named: string | undefined) =>
     (named ?? (clusters.length === 1 ? name : undefined)) === name;
-  const mine: KubeObject[] = [
+  const ofCluster = () => [
     ...machines.filter((machine) => isOurs(clusterNameOf(machine))),
     ...[...sets, ...deployments].filter(({ spec }) =>
       isOurs(clusterNameOf({ metadata: { name: '', ...spec.template.metadata }, spec: spec.template.spec })),
     ),
     ...checks.filter(({ spec }) => isOurs(spec.clusterName)),
   ];
+  const isCluster = kind === ClusterKind;
+  const mine: KubeObject[] = isCluster ? ofCluster() : [...machines, ...sets];
   const uids = new Set(mine.map(({ metadata }) => metadata.uid));
   const ownedBy = (owner: string | undefined) =>
     mine
@@ -82,10 +82,10 @@ async function treeOf(store: Store, namespace: string, name: string): Promise<No
       children: children.map((child) => nodeOf(child, ownedBy(child.metadata.uid))),
     };
   };
-  return nodeOf(cluster, ownedBy(undefined));
+  return nodeOf(root, ownedBy(isCluster ? undefined : root.metadata.uid));
 }
 
-function show(terminal: Terminal, tree: Node, { output }: DescribeClusterFlags): number {
+function show(terminal: Terminal, tree: Node, { output }: DescribeFlags): number {
   terminal.out(
     output
       ? formatData(tree, output)
@@ -96,7 +96,7 @@ function show(terminal: Terminal, tree: Node, { output }: DescribeClusterFlags):
 
 /** `first` stands before the node itself, `rest` before what is below it. */
 function rowsOf(node: Node, first: string, rest: string): string[][] {
-  const ready = node.conditions.find(({ type }) => type === 'Ready' || type === 'Available');
+  const ready = node.conditions.find(({ type }) => type === 'Ready');
   const since = ready && formatDuration(Date.now() - Date.parse(ready.lastTransitionTime));
   return [
     [
