@@ -42,7 +42,12 @@ export function addServiceCommands(program: Command, finish: Finish): void {
         'how often hosts are searched for what is in no Terraform state (5m)',
       ),
     )
-    .addOption(flag('--log-format <format>', 'json or pretty (json)').choices(['json', 'pretty']))
+    .addOption(
+      flag('--log-format <format>', 'json or pretty (pretty with --local on a terminal, else json)').choices([
+        'json',
+        'pretty',
+      ]),
+    )
     .action(async (_, self: Command) =>
       finish(await (await import('./commands/controller.ts')).controller(self.optsWithGlobals())),
     );

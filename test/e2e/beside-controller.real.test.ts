@@ -1,7 +1,10 @@
 /** A person's commands and a controller over the same local store, as on a host with the systemd unit. */
 
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quoteCommand } from '../../src/libvirt/virsh-command.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
+import { PROGRAM } from './caplv.ts';
 import { type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
@@ -58,11 +61,16 @@ test('of a deployment, plan names the machines that are made, replaced and delet
   );
   expect(made.stdout).toMatch(/^machine\/workers-\S+-0: create\n[\s\S]* {2}\+ libvirt_domain/m);
   expect(await here().caplv.read(['get', 'machinedeployments'])).toBe('');
-  expect(await here().apply([workers({ replicas: 2 })])).toMatchObject({ exitCode: 0 });
+  const applied = await here().apply([workers({ replicas: 2 })], ['--wait=2m']);
+  expect(applied.stderr).toMatch(/^machinedeployment\/workers {2}ready$/m);
+  expect(applied.exitCode).toBe(0);
   const names = async () => (await here().domains()).map((name) => name.replace('default.', '')).sort();
-  await expect.poll(names, { timeout: 60_000 }).toEqual(named(made.stdout));
-  const rollout = async () => (await here().plan([workers({ replicas: 2 })])).exitCode;
-  await expect.poll(rollout, { timeout: 60_000 }).toBe(0);
+  expect(await names()).toEqual(named(made.stdout));
+  expect((await here().plan([workers({ replicas: 2 })])).exitCode).toBe(0);
+  const tree = await here().caplv.read(['describe', 'md', 'workers']);
+  expect(tree).toMatch(
+    /^MachineDeployment\/workers .*True +AsSpecified[\s\S]*^ {2}├─Machine\/workers-\S+-0 /m,
+  );
 
   const changed = await here().plan([workers({ replicas: 1 }, 112)]);
   expect(changed.exitCode).toBe(2);
@@ -71,6 +79,19 @@ test('of a deployment, plan names the machines that are made, replaced and delet
   );
   expect(changed.stdout).toContain('      spec.template.spec.providerSpec.memoryMiB\n');
   expect(await names()).toEqual(named(made.stdout));
+  const rolled = await here().apply([workers({ replicas: 1 }, 112)], ['--wait=2m']);
+  expect(rolled.exitCode).toBe(0);
+  expect(await names()).toEqual([expect.not.stringContaining(named(made.stdout)[0] ?? '')]);
   await here().caplv.read(['delete', 'machinedeployment', 'workers']);
   await expect.poll(names, { timeout: 60_000 }).toEqual([]);
+});
+
+test('a person at a terminal reads lines of the local controller, and a program JSON', async () => {
+  const args = ['controller', '--local', '--listen', '192.0.2.1:80'];
+  const piped = await here().caplv.run(args);
+  expect(JSON.parse(piped.stderr.split('\n').at(-1) ?? '')).toMatchObject({ message: 'Controller failed' });
+  const command = quoteCommand([process.execPath, PROGRAM, ...args]);
+  const env = { ...here().lab.env(), CAPLV_STATE_DIR: here().stateDir };
+  const shown = await execa('script', ['-qec', command, '/dev/null'], { env, reject: false });
+  expect(shown.stdout).toMatch(/^[\d:.]+ {2}ERROR {2}Controller failed {2}error=/m);
 });

@@ -19,6 +19,7 @@ import {
   waitOf,
 } from '../session/manifests.ts';
 import { converge } from '../session/reconcile-until.ts';
+import { waitUntilReady } from '../session/wait-until-ready.ts';
 
 /** Two cores gain nothing from more at once, and libvirt serialises work in a pool anyway. */
 const AT_ONCE = 4;
@@ -31,6 +32,11 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     async (context) => {
       const manifests = inOrder(await loadManifests(flags.filename, { namespace: context.config.namespace }));
       for (const manifest of manifests) await storeManifest(context.engine.store, context.terminal, manifest);
+      if (manifests.some(needsController)) {
+        context.terminal.say(
+          'Machines of sets and deployments are made, and checked, by: caplv controller --local',
+        );
+      }
       const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
       const names = manifests
         .filter(({ object }) => object.kind === 'Machine')
@@ -40,11 +46,6 @@ export async function apply(flags: ApplyFlags): Promise<number> {
           `Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`,
         );
       }
-      if (manifests.some(needsController)) {
-        context.terminal.say(
-          'Machines of sets and deployments are made, and checked, by: caplv controller --local',
-        );
-      }
       return Math.max(EXIT.ok, ...codes);
     },
     { allowReplace: flags.allowReplace ?? false },
@@ -52,7 +53,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
 }
 
 /** Sets, deployments and health checks are the work of a controller that stays. */
-function needsController({ object }: Manifest): boolean {
+function needsController({ object }: Pick<Manifest, 'object'>): boolean {
   return ['MachineSet', 'MachineDeployment', 'MachineHealthCheck'].includes(object.kind);
 }
 
@@ -72,6 +73,9 @@ async function makeTrue(context: Context, { object }: Manifest, waitMs: number |
       });
     }
     if (object.kind === 'Machine') await makeMachineTrue(context, key, waitMs, onRetry);
+    if (waitMs !== undefined && needsController({ object })) {
+      await waitUntilReady(engine.store, object, { terminal, signal, timeoutMs: waitMs });
+    }
     return EXIT.ok;
   } catch (error) {
     reportError(terminal, error, `${kindOf(object).singular}/${key.name}`);

@@ -45,7 +45,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
       ? DEFAULT_PERIODIC_PLANS.intervalMs
       : intervalOf(flags.planInterval, '--plan-interval');
   const sweepMs = parseDuration(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval');
-  const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: flags.logFormat ?? 'json' });
+  const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: logFormatOf(flags) });
   logProcessWarnings(log);
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
@@ -77,6 +77,11 @@ export async function controller(flags: ControllerFlags): Promise<number> {
     log.error('Controller failed', { error });
     return exitCodeOf(error);
   }
+}
+
+/** On a terminal somebody reads along; a cluster collects lines for machines, whatever its pods write to. */
+function logFormatOf({ logFormat, local = false }: ControllerFlags): 'json' | 'pretty' {
+  return logFormat ?? (local && process.stderr.isTTY ? 'pretty' : 'json');
 }
 
 /** `:8080` or `127.0.0.1:8080`. */

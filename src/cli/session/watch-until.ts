@@ -1,4 +1,4 @@
-/** Waits for an object of a cluster, by a watch: until it is as wanted, or the time is over. */
+/** Waits for an object that a controller works on, by a watch: until it is as wanted, or the time is over. */
 
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
@@ -48,6 +48,6 @@ export async function awaitObject<T extends KubeObject>(
   throw new Terminal({
     code: 'WaitTimeout',
     message: `${key.name} ${what} within ${Math.round(timeoutMs / 1_000)} s`,
-    fix: `see why: kubectl describe ${kind.kind.toLowerCase()} ${key.name}`,
+    fix: `see why: caplv describe ${kind.kind.toLowerCase()} ${key.name} --namespace ${key.namespace}`,
   });
 }

@@ -1,0 +1,42 @@
+/** Waits until a controller has made of an object what its manifest says, and says what changes on the way. */
+
+import type { Condition } from '../../apimachinery/conditions.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
+import type { Store } from '../../store/store.ts';
+import type { Terminal } from '../output/streams.ts';
+import { keyOf, kindOf } from './manifests.ts';
+import { awaitObject } from './watch-until.ts';
+
+interface Waiting {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/** Throws Terminal WaitTimeout or Interrupted. */
+export async function waitUntilReady(
+  store: Store,
+  object: KubeObject,
+  { terminal, signal, timeoutMs }: Waiting,
+): Promise<void> {
+  const kind = kindOf(object);
+  const name = `${kind.singular}/${object.metadata.name}`;
+  let said = '';
+  const isDone = (now: KubeObject | undefined) => {
+    const ready = findCondition(now as { status?: { conditions?: Condition[] } } | undefined, 'Ready');
+    if (!ready) return false;
+    const isReady = ready.status === 'True' && hasObserved(now);
+    const text = isReady ? 'ready' : [ready.reason, ready.message].filter(Boolean).join(': ');
+    if (text !== said && (isReady || ready.status !== 'True')) terminal.say(`${name}  ${text}`);
+    said = text;
+    return isReady;
+  };
+  await awaitObject(store, kind, keyOf(object), { isDone, timeoutMs, signal, what: 'was not ready' });
+}
+
+/** True if the status speaks of the object as it is now. */
+function hasObserved(object: KubeObject | undefined): boolean {
+  const { observedGeneration = 0 } = (object?.status ?? {}) as { readonly observedGeneration?: number };
+  return observedGeneration >= (object?.metadata.generation ?? 0);
+}
