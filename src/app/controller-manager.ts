@@ -46,8 +46,10 @@ import {
   clusterOfMachine,
   clustersConcerned,
   flowOfMachine,
+  hasBecomeReady,
   isAsked,
   isClusterNews,
+  isDesired,
   isHealthNews,
   MACHINE_INDEXES,
   machinesOfCluster,
@@ -135,7 +137,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     plans: new PeriodicPlans({
       intervalMs: planIntervalMs,
       atOnce: PLANS_AT_ONCE,
-      wake: (key) => machine.enqueue(key),
+      wake: (key) => machine.notify(key),
     }),
     onRun: terraformRuns(metrics),
     onProgress: (key, event) => tell(machines.get(key), event),
@@ -178,23 +180,31 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       stuckAfterMs: TERRAFORM_STUCK_MS,
     },
   )
-    .watch(machines, { when: isAsked })
-    .watch(clusters, { when: isClusterNews, keys: (cluster) => machinesOfCluster(machines, cluster) })
-    .watch(sets, { when: isAsked, keys: (owner) => machinesOfSet(machines, owner) })
-    .watch(secrets, { keys: (secret) => machinesOfSecret(machines, secret) });
+    .watch(machines, { when: isAsked, isDesired })
+    .watch(clusters, {
+      when: isClusterNews,
+      isDesired: (change) => isDesired(change) || hasBecomeReady(change),
+      keys: (cluster) => machinesOfCluster(machines, cluster),
+    })
+    .watch(sets, { when: isAsked, isDesired, keys: (owner) => machinesOfSet(machines, owner) })
+    .watch(secrets, {
+      isDesired: ({ type }) => type !== 'RESYNC',
+      keys: (secret) => machinesOfSecret(machines, secret),
+    });
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key), {
     stuckAfterMs: TERRAFORM_STUCK_MS,
   })
-    .watch(clusters, { when: isAsked, keys: (changed) => clustersConcerned(clusters, changed) })
+    .watch(clusters, { when: isAsked, isDesired, keys: (changed) => clustersConcerned(clusters, changed) })
     .watch(machines, {
       when: ({ type }) => type === 'DELETED',
+      isDesired,
       keys: (gone) => clusterOfMachine(clusters as unknown as Informer, gone),
     });
   const set = controller('machineset', 2, (key) => setReconciler.reconcile(key))
-    .watch(sets, { when: isAsked })
+    .watch(sets, { when: isAsked, isDesired })
     .watch(machines, { keys: (member) => ownersConcerned(MachineSetKind, member, sets.list()) });
   const deployment = controller('machinedeployment', 2, (key) => deploymentReconciler.reconcile(key))
-    .watch(deployments, { when: isAsked })
+    .watch(deployments, { when: isAsked, isDesired })
     .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
 
   const checkReconciler = new MachineHealthCheckController({
@@ -205,7 +215,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     nodes: backend.nodes,
   });
   const check = controller('machinehealthcheck', NODE_WORKERS, (key) => checkReconciler.reconcile(key))
-    .watch(checks, { when: isAsked })
+    .watch(checks, { when: isAsked, isDesired })
     .watch(machines, { when: isHealthNews, keys: (one) => checksOfMachine(checks, one) });
 
   const hosts = new HostWatches({
@@ -213,7 +223,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     log,
     onChange: (domain) => {
       const key = machineOf(domain);
-      if (machines.get(key)) machine.enqueue(key);
+      if (machines.get(key)) machine.notify(key);
     },
     isWanted: (domain) => machines.get(machineOf(domain)) !== undefined,
     domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
@@ -222,7 +232,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const addresses = new AddressWatch({
     libvirt: engine.libvirt,
     log,
-    onAddress: (key) => machine.enqueue(key),
+    onAddress: (key) => machine.notify(key),
     isWanted: (key) => isToStay(machines.get(key)),
   });
 
@@ -234,7 +244,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     ...(backend.givesUid && { givesUid: backend.givesUid }),
     adopt: async ({ uid, ...key }) => {
       unknown.add(uid);
-      if (machines.get(key)) machine.enqueue(key);
+      if (machines.get(key)) machine.notify(key);
     },
   });
   const orphans = new OrphanSweeps({
@@ -260,8 +270,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     manager.add(node.watch(machines, { when: ({ object }) => isAwaited(object) }));
     backend.nodes.addHandler((changed) => {
       for (const one of machinesOfNode(machines, changed)) {
-        if (isAwaited(one)) node.enqueue(keyOf(one));
-        for (const key of checksOfMachine(checks, one)) check.enqueue(key);
+        if (isAwaited(one)) node.notify(keyOf(one));
+        for (const key of checksOfMachine(checks, one)) check.notify(key);
       }
     });
   }

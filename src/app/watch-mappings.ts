@@ -69,8 +69,12 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
 
 /** True for what is asked of a Cluster, and when its hosts have become ready: its Machines may wait for that. */
 export function isClusterNews(change: Change<Cluster>): boolean {
+  return isAsked(change) || hasBecomeReady(change);
+}
+
+export function hasBecomeReady({ type, object, before }: Change<Cluster>): boolean {
   const isReady = (cluster: Cluster | undefined) => isConditionTrue(cluster, 'Ready');
-  return isAsked(change) || (isReady(change.object) && !isReady(change.before));
+  return type === 'MODIFIED' && isReady(object) && !isReady(before);
 }
 
 /** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
@@ -91,6 +95,25 @@ export function isAsked<T extends KubeObject>({ type, object, before }: Change<T
   if (wishOf(object) !== wishOf(withOurs(before, object))) return true;
   if (object.metadata.generation === before.metadata.generation) return false;
   return !isDeepStrictEqual(object.spec, withProviderID(before, object).spec);
+}
+
+/**
+ * True for a change after which an object that failed is worth another try at once: it came or is to go, its spec is another, or
+ * an annotation of ours. Labels and annotations of others may change each second, and say nothing of why it failed.
+ */
+export function isDesired<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
+  if (type !== 'MODIFIED' || !before) return type !== 'RESYNC';
+  const [now, then] = [object.metadata, before.metadata];
+  if (now.uid !== then.uid || now.deletionTimestamp !== then.deletionTimestamp) return true;
+  if (!isDeepStrictEqual(ourMetadata(object), ourMetadata(before))) return true;
+  if (now.generation === then.generation) return false;
+  return !isDeepStrictEqual(object.spec, withProviderID(before, object).spec);
+}
+
+/** Labels and annotations whose names are of the API group, or of an older spelling of it. */
+function ourMetadata({ metadata: { labels = {}, annotations = {} } }: KubeObject): readonly unknown[] {
+  const isOurs = ([name]: readonly [string, string]) => /(^|\.)cluster(-api)?\.k8s\.io\//.test(name);
+  return [labels, annotations].map((named) => Object.fromEntries(Object.entries(named).filter(isOurs)));
 }
 
 /** What a MachineHealthCheck goes by. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
-import { isAsked } from '../../src/app/watch-mappings.ts';
+import { isAsked, isDesired } from '../../src/app/watch-mappings.ts';
 import { template } from '../controllers/world.ts';
 
 const before: Machine = {
@@ -38,4 +38,22 @@ it('is news when somebody takes away or changes what the controller gave', () =>
   expect(asks(changed({ finalizers: [] }, { providerID: 'libvirt:///1234' }), given)).toBe(true);
   expect(asks(changed({ generation: 3, finalizers: [FINALIZER] }), given)).toBe(true);
   expect(asks(changed({ generation: 2 }, { providerID: 'libvirt:///another' }))).toBe(true);
+});
+
+it('lets an object that failed be tried at once only for what may mend it', () => {
+  const desires = (object: Machine, since = before) => isDesired({ type: 'MODIFIED', object, before: since });
+  expect(desires({ ...before, status: { phase: 'Running' } })).toBe(false);
+  expect(desires(changed({ generation: 2 }, { providerID: 'libvirt:///1234' }))).toBe(false);
+  // A tool that writes its time into an annotation each second is no reason to start a guest each second.
+  expect(desires(changed({ annotations: { 'backup.io/seen': '12:00:01' }, labels: { team: 'a' } }))).toBe(
+    false,
+  );
+  expect(isDesired({ type: 'RESYNC', object: before })).toBe(false);
+
+  expect(desires(changed({ generation: 2 }, template(2).spec))).toBe(true);
+  expect(desires(changed({ annotations: { 'cluster-api.k8s.io/approve-plan': '1' } }))).toBe(true);
+  expect(desires(changed({ labels: { 'cluster.k8s.io/cluster-name': 'c' } }))).toBe(true);
+  expect(desires(changed({ deletionTimestamp: '2026-01-01T00:00:00Z' }))).toBe(true);
+  expect(isDesired({ type: 'ADDED', object: before })).toBe(true);
+  expect(isDesired({ type: 'DELETED', object: before })).toBe(true);
 });

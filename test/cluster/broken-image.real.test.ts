@@ -1,4 +1,4 @@
-/** An image that cannot be had keeps its own machine waiting, and no other on the same host. */
+/** What fails again and again keeps its own machine waiting, and no other on the same host. */
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -58,3 +58,32 @@ test('the next machine of the host is made, and the one that waits when its imag
   await lab.kubectl('delete', 'machine', 'broken', 'fine');
   expect(await lab.host()).toMatchObject({ domains: [], volumes: [] });
 });
+
+test('a guest whose QEMU dies at each start is tried ever less often, and says why all the while', async () => {
+  const seen: string[] = [];
+  await lab.apply(lab.machine('dies', { running: true, firmware: '/usr/share/no-firmware.fd' }));
+  const failures = () =>
+    controller.lines.filter(
+      ({ object, message }) => object === 'default/dies' && message === 'Reconcile failed, trying again',
+    );
+  await expect.poll(() => failures().length, soon).toBe(1);
+  // The host has told of the domain that came and went, and of what is removed of it, each time.
+  await expect
+    .poll(
+      async () => {
+        const conditions = (await lab.get('dies'))?.status?.conditions ?? [];
+        seen.push(conditions.find(({ type }) => type === 'Ready')?.message ?? '');
+        return failures().length;
+      },
+      { ...soon, timeout: 200_000 },
+    )
+    .toBe(3);
+  const times = failures().map((line) => Date.parse(String(line['time'])));
+  const delays = failures().map((line) => Number(line['delayMs']));
+  expect(times[1]).toBeGreaterThanOrEqual((times[0] ?? 0) + (delays[0] ?? 0));
+  expect(times[2]).toBeGreaterThanOrEqual((times[1] ?? 0) + (delays[1] ?? 0));
+  for (const message of seen) expect(message).toContain('no-firmware.fd');
+
+  await lab.kubectl('delete', 'machine', 'dies');
+  expect(await lab.host()).toMatchObject({ domains: [], volumes: [] });
+}, 300_000);

@@ -35,8 +35,7 @@ export async function applyMachine(
   const wasPinned = scope.providerStatus.pinned !== undefined;
   const exists = wasPinned && (await scope.step('DomainReady', () => actuator.hasState(placed.identity)));
   scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
-  scope.setOperation(exists ? 'Update' : 'Create', 'Processing', reason);
-  scope.setCondition('DomainReady', 'False', 'Provisioning', reason);
+  scope.beginOperation(exists ? 'Update' : 'Create', reason);
   // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
   const made = exists ? scope.providerStatus.pinned : undefined;
   await awaitUndisputed(parts, scope, placed);

@@ -10,7 +10,7 @@ import {
 import { FINALIZER } from '../../api/schema/group.ts';
 import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { type CaplvError, outOfResources, Terminal, Transient } from '../../errors.ts';
+import { type CaplvError, ERROR_CODES, outOfResources, Terminal, Transient } from '../../errors.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
@@ -90,6 +90,18 @@ export class MachineScope {
     description: string,
   ): void {
     this.status.lastOperation = { type, state, description, lastUpdated: new Date().toISOString() };
+  }
+
+  /** Says that an operation is under way. Why the last try failed stays to be read until one succeeds or more is asked for. */
+  beginOperation(type: 'Create' | 'Update', reason: string): void {
+    const last = this.condition('DomainReady');
+    const hasFailed = last?.status === 'False' && isFailure(last.reason);
+    if (hasFailed && last.observedGeneration === this.machine.metadata.generation) {
+      this.setOperation(type, 'Processing', `${reason}; trying again after: ${last.message}`);
+      return;
+    }
+    this.setOperation(type, 'Processing', reason);
+    this.setCondition('DomainReady', 'False', 'Provisioning', reason);
   }
 
   /** Ready follows from the others: the first that is not True is the reason. */
@@ -235,6 +247,11 @@ export class MachineScope {
     if (!isDeepStrictEqual(newer.status?.providerStatus, seen)) throw atWorkElsewhere(this.key);
     this.machine = newer;
   }
+}
+
+/** Whether a condition's reason is the code of an error that stopped an operation. Who waits for a lock has not failed. */
+function isFailure(reason: string): boolean {
+  return reason !== 'StateLocked' && (ERROR_CODES as readonly string[]).includes(reason);
 }
 
 function isConflict(error: unknown): boolean {

@@ -50,6 +50,8 @@ export interface WatchOptions<T> {
   readonly keys?: (object: T) => readonly ObjectKey[];
   /** Which changes count; default: all. */
   readonly when?: (change: Change<T>) => boolean;
+  /** Which of these change a desired state, so that an object that failed is tried at once; default: none. */
+  readonly isDesired?: (change: Change<T>) => boolean;
 }
 
 /** Each request, and each call of virsh, ends within a minute. */
@@ -105,20 +107,30 @@ export class Controller {
   /** Reconcile when objects of this informer change. */
   watch<T extends KubeObject>(
     informer: Informer<T>,
-    { keys = ownKey, when = always }: WatchOptions<T> = {},
+    { keys = ownKey, when = always, isDesired = never }: WatchOptions<T> = {},
   ): this {
     informer.addHandler((change) => {
       if (!when(change)) return;
+      const passesBackOff = isDesired(change);
       // Also for what it referred to before: whoever lost the object must know, too.
       for (const object of [change.object, change.before]) {
-        for (const key of object ? keys(object) : []) this.enqueue(key);
+        for (const key of object ? keys(object) : []) {
+          if (passesBackOff) this.enqueue(key);
+          else this.notify(key);
+        }
       }
     });
     return this;
   }
 
+  /** Reconciles the object at once: what it is to be has changed, or what it waited for is there. */
   enqueue(key: ObjectKey): void {
     this.queue.add(formatKey(key));
+  }
+
+  /** Reconciles the object because of something that was observed: one that failed, not before its back-off ends. */
+  notify(key: ObjectKey): void {
+    this.queue.notify(formatKey(key));
   }
 
   /** Works until `signal` aborts; resolves when the last reconcile has ended. */
@@ -165,7 +177,7 @@ export class Controller {
         break;
       }
       case 'terminal_error':
-        this.queue.forget(item);
+        this.queue.backOff(item);
         log.error('Reconcile failed, waiting for a change', { error: outcome.error });
         break;
     }
@@ -202,4 +214,8 @@ function ownKey(object: KubeObject): readonly ObjectKey[] {
 
 function always(): boolean {
   return true;
+}
+
+function never(): boolean {
+  return false;
 }

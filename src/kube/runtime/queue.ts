@@ -34,8 +34,12 @@ export class WorkQueue {
   private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
   /** Added again while processing. */
   private readonly dirty = new Set<string>();
+  /** Notified of while processing. */
+  private readonly observed = new Set<string>();
   private readonly timers = new Map<string, { readonly dueAt: number; readonly timer: NodeJS.Timeout }>();
   private readonly failures = new Map<string, number>();
+  /** End of the back-off of an item that failed (performance.now()). */
+  private readonly retryAt = new Map<string, number>();
   private readonly workers: ((item: string | undefined) => void)[] = [];
   private readonly labels: { readonly name: string };
   private readonly adds;
@@ -100,13 +104,28 @@ export class WorkQueue {
     return undefined;
   }
 
+  /** Adds the item at once, because its desired state changed: what failed before may work now, and counts no longer. */
   add(item: string): void {
-    if (this.stopped) return;
+    this.forget(item);
+    if (this.processing.has(item)) this.dirty.add(item);
+    else this.enqueue(item);
+  }
+
+  /**
+   * Adds the item because something was observed. One that failed waits for the end of its back-off all the same: its own work
+   * may have caused what was observed, and it would fail, and cause it, again and again.
+   */
+  notify(item: string): void {
+    if (this.processing.has(item)) this.observed.add(item);
+    else this.addAfter(item, (this.retryAt.get(item) ?? 0) - performance.now());
+  }
+
+  private enqueue(item: string): void {
+    if (this.stopped || this.waiting.has(item)) return;
     if (this.processing.has(item)) {
-      this.dirty.add(item);
+      this.observed.add(item);
       return;
     }
-    if (this.waiting.has(item)) return;
     this.adds.inc(this.labels);
     this.waiting.set(item, performance.now());
     this.turns.add(item, this.flowOf(item));
@@ -117,7 +136,7 @@ export class WorkQueue {
   addAfter(item: string, delayMs: number): void {
     if (this.stopped) return;
     if (delayMs <= 0) {
-      this.add(item);
+      this.enqueue(item);
       return;
     }
     const dueAt = performance.now() + delayMs;
@@ -127,7 +146,7 @@ export class WorkQueue {
     const timer = setTimeout(
       () => {
         this.timers.delete(item);
-        this.add(item);
+        this.enqueue(item);
       },
       Math.min(delayMs, LONGEST_TIMER_MS),
     );
@@ -136,17 +155,25 @@ export class WorkQueue {
 
   /** For an item that failed: later each time, but never before `atLeastMs`. Returns the delay in milliseconds. */
   addRateLimited(item: string, atLeastMs = 0): number {
+    this.retries.inc(this.labels);
+    const delayMs = Math.max(this.backOff(item, atLeastMs), this.bucket.reserve());
+    this.addAfter(item, delayMs);
+    return delayMs;
+  }
+
+  /** Counts a failure without putting the item back: `notify` adds it after its back-off. Returns that in milliseconds. */
+  backOff(item: string, atLeastMs = 0): number {
     const failures = (this.failures.get(item) ?? 0) + 1;
     this.failures.set(item, failures);
-    this.retries.inc(this.labels);
-    const delayMs = Math.max(atLeastMs, backoffDelay(failures, this.backoff), this.bucket.reserve());
-    this.addAfter(item, delayMs);
+    const delayMs = Math.max(atLeastMs, backoffDelay(failures, this.backoff));
+    this.retryAt.set(item, performance.now() + delayMs);
     return delayMs;
   }
 
   /** The item did not fail: its next failure is its first. */
   forget(item: string): void {
     this.failures.delete(item);
+    this.retryAt.delete(item);
   }
 
   /** Nothing of the item is to be looked at before something changes, whatever was asked for earlier: it may be gone. */
@@ -176,7 +203,9 @@ export class WorkQueue {
     if (!work) return;
     this.processing.delete(item);
     this.workTime.observe((performance.now() - work.startedAt) / 1000, this.labels);
+    const wasObserved = this.observed.delete(item);
     if (this.dirty.delete(item)) this.add(item);
+    else if (wasObserved) this.notify(item);
   }
 
   /** Hands out nothing more; what waits is dropped. Level-based work is found again at the next start. */
@@ -185,6 +214,7 @@ export class WorkQueue {
     this.waiting.clear();
     this.turns.clear();
     this.dirty.clear();
+    this.observed.clear();
     for (const { timer } of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
     for (const resolve of this.workers.splice(0)) resolve(undefined);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineScope } from '../../../src/controllers/machine/scope.ts';
+import { Transient } from '../../../src/errors.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
 
@@ -66,4 +67,31 @@ test('a machine that is gone is told as such', async () => {
   await store.delete(MachineKind, KEY);
   scope.setProviderStatus({ host: 'a' });
   await expect(scope.save()).rejects.toMatchObject({ message: expect.stringContaining('it is gone') });
+});
+
+test('why a machine could not be made stays to be read while it is tried again', async () => {
+  const { store, machine } = await stored();
+  const scope = new MachineScope(store, machine);
+  scope.beginOperation('Create', 'the machine is new');
+  expect(scope.condition('DomainReady')).toMatchObject({
+    reason: 'Provisioning',
+    message: 'the machine is new',
+  });
+  scope.fail('DomainReady', new Transient({ code: 'TerraformError', message: 'QEMU ended' }));
+  await scope.save();
+
+  const again = new MachineScope(store, scope.machine);
+  again.beginOperation('Create', 'the machine is new');
+  expect(again.condition('DomainReady')).toMatchObject({ reason: 'TerraformError', message: 'QEMU ended' });
+  expect(again.status.lastOperation).toMatchObject({
+    state: 'Processing',
+    description: 'the machine is new; trying again after: QEMU ended',
+  });
+
+  // What was mended is judged by how it goes from here on.
+  const generation = (machine.metadata.generation ?? 0) + 1;
+  const mended = { ...scope.machine, metadata: { ...scope.machine.metadata, generation } };
+  const changed = new MachineScope(store, mended);
+  changed.beginOperation('Create', 'the machine is new');
+  expect(changed.condition('DomainReady')).toMatchObject({ reason: 'Provisioning' });
 });

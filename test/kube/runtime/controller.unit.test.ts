@@ -93,6 +93,22 @@ describe('what becomes of an object', () => {
     await ended;
   });
 
+  it('is not tried again for what its own work caused: a guest that dies at start is no loop', async () => {
+    const { controller, stop, ended, results } = start(async (key) => {
+      // What the work itself did to the host is seen before it ends.
+      controller.notify(key);
+      throw new Transient({ code: 'TerraformError', message: 'QEMU ended', retryAfterMs: 60_000 });
+    });
+    controller.enqueue(KEY);
+    await expect.poll(() => results('error')).toBe(1);
+    for (let events = 0; events < 5; events += 1) controller.notify(KEY);
+    controller.enqueue({ namespace: 'default', name: 'b' });
+    await expect.poll(() => results('error')).toBe(2);
+    stop.abort();
+    await ended;
+    expect(results('error')).toBe(2);
+  });
+
   it('comes again when the reconcile asks for it', async () => {
     const twice = Promise.withResolvers<void>();
     let calls = 0;

@@ -117,6 +117,62 @@ describe('later', () => {
   });
 });
 
+describe('what was observed of an item that failed', () => {
+  it('waits for the end of its back-off: its own work causes events, and it would run each second for ever', () => {
+    const delayMs = queue.addRateLimited('a', 5_000);
+    queue.notify('a');
+    vi.advanceTimersByTime(delayMs - 1);
+    expect(queue.length).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(queue.length).toBe(1);
+  });
+
+  it('does not pass it either when it came while the item was worked on', async () => {
+    queue.add('a');
+    await queue.get();
+    queue.notify('a');
+    queue.addRateLimited('a', 5_000);
+    queue.done('a');
+    expect(queue.length).toBe(0);
+    vi.advanceTimersByTime(5_000);
+    expect(queue.length).toBe(1);
+  });
+
+  it('brings back what needs a person, after a longer time for each failure', async () => {
+    const waits: number[] = [];
+    queue.add('a');
+    for (let failures = 0; failures < 6; failures += 1) {
+      await queue.get();
+      queue.notify('a');
+      queue.backOff('a');
+      queue.done('a');
+      const before = performance.now();
+      expect(queue.length).toBe(0);
+      vi.advanceTimersToNextTimer();
+      waits.push(performance.now() - before);
+    }
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits.at(-1)).toBeGreaterThan(2_000);
+  });
+
+  it('counts at once for one that did not fail, and after one that succeeded again', async () => {
+    queue.notify('a');
+    expect(await queue.get()).toBe('a');
+    queue.addRateLimited('a', 5_000);
+    queue.settle('a');
+    queue.notify('a');
+    queue.done('a');
+    expect(queue.length).toBe(1);
+  });
+
+  it('gives way to a change of what is asked for: who mends a manifest does not wait for five minutes', () => {
+    for (let failures = 0; failures < 8; failures += 1) queue.addRateLimited('a');
+    queue.add('a');
+    expect(queue.length).toBe(1);
+    expect(queue.addRateLimited('a')).toBeLessThanOrEqual(120);
+  });
+});
+
 describe('the end', () => {
   it('lets workers go and hands out nothing more', async () => {
     const waiting = queue.get();
