@@ -76,6 +76,17 @@ const FAILURES: readonly Failure[] = [
     fix: 'nothing to do: what a broken run left is removed at the next try',
   },
   {
+    matches: /cannot find machine type/i,
+    code: 'InvalidConfiguration',
+    fix: 'name a machine type that the host has, for example q35: virsh capabilities',
+  },
+  {
+    matches: /cannot get interface mtu on|unable to get index for interface|cannot find network device/i,
+    code: 'LibvirtError',
+    retryAfterMs: 60_000,
+    fix: 'make the bridge or device on the host (virsh iface-list --all), or plug into another one',
+  },
+  {
     matches: /cannot allocate memory|cannot set up guest memory/i,
     code: 'InsufficientCapacity',
     retryAfterMs: 60_000,
@@ -103,6 +114,13 @@ const FAILURES: readonly Failure[] = [
       /invalid argument: could not find capabilities|does not support (kvm|domain type)|kvm.*not (available|supported)/i,
     code: 'InvalidConfiguration',
     fix: 'set domainType: qemu (or auto), or enable virtualisation on the host',
+  },
+  {
+    matches:
+      /unable to find any master var store|unexpectedly closed the monitor|exited while connecting to monitor/i,
+    code: 'LibvirtError',
+    retryAfterMs: 15_000,
+    fix: 'QEMU of the host ends at the start of this guest: correct what the message names (firmware, nvramTemplate, machineType, a disk)',
   },
   {
     matches:

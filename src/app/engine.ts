@@ -97,6 +97,7 @@ export function assembleEngine(
     ...shared,
     actuator,
     resolver,
+    libvirt,
     powerOff: options.now ?? false,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),

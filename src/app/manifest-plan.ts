@@ -11,6 +11,7 @@ import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.t
 import type { MachineResolver } from '../controllers/machine/resolver.ts';
 import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
+import { requireHostSupport } from '../intent/host-support.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
@@ -60,6 +61,8 @@ export class ManifestPlanner {
     const facts = await classified(() => this.#engine.libvirt(intent.uri).facts({ volumesOf: [] }));
     await refuseSharedMac(this.store, placed, intent);
     preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
+    const support = { ...placed, domain: intent.domain.name, libvirt: this.#engine.libvirt(intent.uri) };
+    await classified(() => requireHostSupport(support));
     return { host: placed.site.name, ...(await this.#engine.actuator.plan(intent)) };
   }
 

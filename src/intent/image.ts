@@ -7,9 +7,17 @@ import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
-import { allowedFetch, isBusy, retryAfterMs } from './allowed-fetch.ts';
+import {
+  allowedFetch,
+  fetchFailure,
+  isBusy,
+  retryAfterMs,
+  statusText,
+  withoutCredentials,
+} from './allowed-fetch.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
+import { requireLength } from './remote-length.ts';
 
 /** An `imageURI`, read. */
 export type ImageURI =
@@ -135,16 +143,15 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
 async function readRemote(url: string, path: string, policy: Policy): Promise<ImageHeader> {
   let response: Response;
   try {
-    response = await allowedFetch(policy, url, path, { range: `bytes=0-${HEADER_BYTES - 1}` });
+    response = await allowedFetch(policy, url, path, { headers: { range: `bytes=0-${HEADER_BYTES - 1}` } });
   } catch (error) {
     if (error instanceof CaplvError) throw error;
     const exhausted = outOfResources(error);
     if (exhausted) throw exhausted;
-    const cause = (error as Error).cause;
     throw new Transient({
       code: 'ImageNotFound',
       path,
-      message: `cannot reach ${withoutCredentials(url)}: ${cause instanceof Error ? cause.message : (error as Error).message}`,
+      message: `cannot reach ${withoutCredentials(url)}: ${fetchFailure(error)}`,
       fix: 'check the URL and the network of the machine where caplv runs',
       missing: { kind: 'url', url },
       retryAfterMs: 30_000,
@@ -155,7 +162,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
     throw new (isBusy(response) ? Transient : Terminal)({
       code: 'ImageNotFound',
       path,
-      message: `${withoutCredentials(url)} answers ${response.status} ${response.statusText}`,
+      message: `${withoutCredentials(url)} answers ${statusText(response)}`,
       fix: 'check the URL',
       missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
     });
@@ -166,11 +173,10 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
     headers.get('content-range')?.split('/')[1] ??
     (response.status === 200 ? headers.get('content-length') : null);
   const version = headers.get('etag') ?? `${headers.get('last-modified')}\0${total}`;
-  return {
-    header,
-    key: longHash(`${url}\0${version}`),
-    sizeBytes: total && total !== '*' ? Number(total) : undefined,
-  };
+  const known = total && total !== '*' ? Number(total) : undefined;
+  const codes = { refused: 'ImageInvalid', unreachable: 'ImageNotFound' } as const;
+  const sizeBytes = await requireLength({ url, known, path, policy, codes });
+  return { header, key: longHash(`${url}\0${version}`), sizeBytes };
 }
 
 async function firstBytes(response: Response): Promise<Buffer> {
@@ -182,12 +188,4 @@ async function firstBytes(response: Response): Promise<Buffer> {
     if (length >= HEADER_BYTES) break; // leaving the loop cancels the body: a server without ranges sends no more
   }
   return Buffer.concat(chunks).subarray(0, HEADER_BYTES);
-}
-
-function withoutCredentials(url: string): string {
-  const parsed = new URL(url);
-  parsed.username = '';
-  parsed.password = '';
-  parsed.search = '';
-  return parsed.href;
 }

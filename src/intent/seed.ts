@@ -9,9 +9,10 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
 import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
-import { allowedFetch, isBusy, retryAfterMs } from './allowed-fetch.ts';
+import { allowedFetch, fetchFailure, isBusy, retryAfterMs, statusText } from './allowed-fetch.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
+import { requireLength } from './remote-length.ts';
 import { renderUserData, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
@@ -51,7 +52,7 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     const file = localPath(source.userDataURI);
     const iso = file ?? source.userDataURI;
     // The provider fetches it, and follows wherever it is sent.
-    if (file === undefined) await (await fetchAllowed(iso, `${path}.userDataURI`, policy)).body?.cancel();
+    if (file === undefined) await requireFetchable(iso, `${path}.userDataURI`, policy);
     // The volume's name stands for its content: another ISO is another volume.
     return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
   }
@@ -69,6 +70,12 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     metaData: metaData(machine),
     ...(source.networkConfig === undefined ? {} : { networkConfig: source.networkConfig }),
   };
+}
+
+async function requireFetchable(url: string, path: string, policy: Policy): Promise<void> {
+  await (await fetchAllowed(url, path, policy)).body?.cancel();
+  const codes = { refused: 'InvalidConfiguration', unreachable: 'UserDataNotFound' } as const;
+  await requireLength({ url, path, policy, codes });
 }
 
 /** JSON is YAML, and quoting is settled. */
@@ -164,7 +171,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
     throw new Transient({
       code: 'UserDataNotFound',
       path,
-      message: `cannot reach ${host}: ${error.message}`,
+      message: `cannot reach ${host}: ${fetchFailure(error)}`,
       fix: 'check the URL',
       missing: { kind: 'url', url },
     });
@@ -174,7 +181,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
   throw new (isBusy(response) ? Transient : Terminal)({
     code: 'UserDataNotFound',
     path,
-    message: `${host} answers ${response.status} ${response.statusText}`,
+    message: `${host} answers ${statusText(response)}`,
     fix: 'check the URL',
     missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
   });

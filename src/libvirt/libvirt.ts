@@ -4,6 +4,7 @@ import { Definitions } from './domain-cache.ts';
 import { askFor, type ObserveOptions, observeDomain, observeDomains } from './domain-query.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
+import { type HasDevice, hostDevices } from './host-devices.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './host-facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
@@ -60,6 +61,11 @@ export class Libvirt {
       throw error;
     });
     return this.#domainTypes;
+  }
+
+  /** Which network devices the host has, in one process; see `HasDevice`. */
+  devices(options?: RunOptions): Promise<HasDevice> {
+    return hostDevices(this.#virsh, options);
   }
 
   /** All domains with the leases of their interfaces, in two processes. */

@@ -2,6 +2,7 @@ import { Transient } from '../errors.ts';
 import { type AppliedChange, appliedChanges } from './format/apply-result.ts';
 import { holderFromDiagnostics, stateLocked } from './format/lock-info.ts';
 import type { Diagnostic } from './format/messages.ts';
+import { readable } from './format/readable.ts';
 import type { RunOutcome } from './process.ts';
 
 /** A run of terraform failed. What that means is for the caller to say: see the table in the actuator. */
@@ -17,7 +18,7 @@ export class TerraformError extends Error {
 
   constructor(verb: string, outcome: RunOutcome) {
     const diagnostics = errorsOf(outcome);
-    super(`terraform ${verb} failed: ${explain(diagnostics, outcome)}`);
+    super(`terraform ${verb} failed: ${readable(explain(diagnostics, outcome))}`);
     this.name = 'TerraformError';
     this.verb = verb;
     this.exitCode = outcome.exitCode;

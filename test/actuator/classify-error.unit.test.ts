@@ -34,6 +34,17 @@ it.each([
     'TerraformError',
     'Transient',
   ],
+  [
+    '[WARN] Cannot find machine type q99 for hvm/x86_64 in {{ capa} 0xc00012345}',
+    'InvalidConfiguration',
+    'Terminal',
+  ],
+  [
+    "error creating libvirt domain: Cannot get interface MTU on 'br9': No such device",
+    'LibvirtError',
+    'Transient',
+  ],
+  ['internal error: qemu unexpectedly closed the monitor: no such file', 'LibvirtError', 'Transient'],
   ['something that nobody has seen before', 'TerraformError', 'Transient'],
 ])('terraform says "%s": %s, %s', async (summary, code, name) => {
   expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });

@@ -85,6 +85,25 @@ describe('an image', () => {
     });
   });
 
+  test.each([
+    ['says no length', 200, {}, /does not say how long the file is \[ImageInvalid\]/],
+    ['knows no HEAD', 405, {}, /answers GET, and HEAD with 405 Method Not Allowed \[ImageInvalid\]/],
+    ['says another length at HEAD', 200, { 'content-length': 5 }, /names 5 bytes at HEAD.* \[ImageInvalid\]/],
+  ])(
+    'whose server %s: nothing is made, since the provider could not fetch it',
+    async (_, status, headers, stderr) => {
+      const image = await readFile(here().lab.imagePath);
+      const origin = await serve((request, response) => {
+        if (request.method === 'HEAD') return response.writeHead(status, headers).end();
+        const range = { 'content-range': `bytes 0-511/${image.length}` };
+        return response.writeHead(206, range).end(image.subarray(0, 512));
+      });
+      await expectFailure([bad({ imageURI: `${origin}/disk.qcow2?token=hidden` })], { exitCode: 1, stderr });
+      expect(await here().volumes()).toEqual([]);
+      expect(JSON.stringify((await here().machine('bad'))?.status?.conditions)).not.toContain('token=hidden');
+    },
+  );
+
   test('of which the download breaks off: it is fetched anew, and whole', async () => {
     const image = await readFile(here().lab.imagePath);
     let downloads = 0;
@@ -124,6 +143,49 @@ describe('an image', () => {
 });
 
 describe('a host', () => {
+  test.each([
+    [
+      3,
+      { machineType: 'pc-q35-99.9' },
+      /providerSpec\.machineType: host .* has no machine type "pc-q35-99\.9"/,
+    ],
+    [1, { interfaces: [{ bridge: 'br-none' }] }, /interfaces\[0\]\.bridge: host .* has no bridge "br-none"/],
+    [
+      1,
+      { interfaces: [{ macvtap: 'eth-none' }] },
+      /interfaces\[0\]\.macvtap: host .* has no device "eth-none"/,
+    ],
+  ])(
+    'that lacks what is named is asked before anything is made (exit code %i): %j',
+    async (exitCode, spec, stderr) => {
+      await expectFailure([bad(spec)], { exitCode, stderr });
+      const plan = await here().caplv.run(['plan', '-f', '-'], { input: manifest(bad(spec)) });
+      expect(plan).toMatchObject({ exitCode, stderr: expect.stringMatching(stderr) });
+      expect(await here().volumes()).toEqual([]);
+    },
+  );
+
+  test('with a guest on the volume that is named: two writers would destroy what is on it', async () => {
+    await here().virsh('vol-create-as', 'default', 'held.img', '1M', '--format', 'raw');
+    const path = (await here().virsh('vol-path', '--pool', 'default', 'held.img')).trim();
+    const xml = await here().file(
+      'holder.xml',
+      `<domain type='qemu'><name>holder</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices>
+        <disk type='file' device='disk'><source file='${path}'/><target dev='vda'/></disk></devices></domain>`,
+    );
+    await here().virsh('create', '--paused', xml);
+    const input = manifest(bad({ disks: [{ name: 'data', volume: 'default/held.img' }] }));
+    expect(await here().caplv.run(['plan', '-f', '-'], { input })).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /disks\[0\]\.volume: the volume default\/held\.img is in use by the domain "holder" \[NotOwned\]/,
+      ),
+    });
+    await here().virsh('destroy', 'holder');
+    expect(await here().caplv.run(['plan', '-f', '-'], { input })).toMatchObject({ exitCode: 2 });
+    await here().virsh('vol-delete', '--pool', 'default', 'held.img');
+  });
+
   test('without the pool, and then with it: one wrong name does not spoil the machine', async () => {
     await expectFailure([bad({ pool: 'nowhere' })], {
       exitCode: 1,

@@ -92,7 +92,18 @@ describe('an image behind a URL', () => {
       if (request.url === '/missing') return void response.writeHead(404).end();
       if (request.url === '/broken') return void response.writeHead(503).end();
       if (request.url === '/busy') return void response.writeHead(429, { 'retry-after': '7' }).end();
-      response.writeHead(200, { etag: request.url ?? '' }).end(image);
+      const isHead = request.method === 'HEAD';
+      if (isHead && request.url === '/no-head') return void response.writeHead(405).end();
+      if (isHead && request.url === '/other-head')
+        return void response.writeHead(200, { 'content-length': 17 }).end();
+      if (isHead && request.url === '/busy-head') return void response.writeHead(503).end();
+      if (isHead && request.url === '/forbidden-head') return void response.writeHead(403).end();
+      const length = request.url === '/no-length' ? {} : { 'content-length': image.length };
+      response.writeHead(200, { etag: request.url ?? '', ...length });
+      if (isHead) return void response.end();
+      // In two parts: Node would name the length of one.
+      response.write(image.subarray(0, 1024));
+      response.end(image.subarray(1024));
     });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -109,6 +120,29 @@ describe('an image behind a URL', () => {
       await inspectImage(`${base}/b`, PATH, UNLIMITED),
     ];
     expect(a.key).not.toBe(b.key);
+  });
+
+  it.each([
+    ['no-length', 'does not say how long the file is'],
+    ['no-head', 'answers GET, and HEAD with 405 Method Not Allowed'],
+    ['other-head', 'names 17 bytes at HEAD, and 1049600 at GET'],
+  ])('is refused where the provider could not fetch it: %s', async (name, says) => {
+    await expect(inspectImage(`${base}/${name}`, PATH, UNLIMITED)).rejects.toMatchObject({
+      name: 'Terminal',
+      code: 'ImageInvalid',
+      path: PATH,
+      message: expect.stringContaining(says),
+    });
+  });
+
+  it('may forbid HEAD, and may come back: the provider asks with GET, and we ask again', async () => {
+    await inspectImage(`${base}/forbidden-head`, PATH, UNLIMITED);
+    await expect(inspectImage(`${base}/busy-head`, PATH, UNLIMITED)).rejects.toMatchObject({
+      name: 'Transient',
+      code: 'ImageNotFound',
+      // What waits for the URL to answer GET would try at once, for ever.
+      missing: undefined,
+    });
   });
 
   it('that is not there needs a person; a server that fails may come back', async () => {

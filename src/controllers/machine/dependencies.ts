@@ -3,6 +3,7 @@ import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
@@ -18,6 +19,7 @@ export interface MachineParts {
   readonly store: Store;
   readonly actuator: Actuator;
   readonly resolver: MachineResolver;
+  readonly libvirt: (uri: string) => Libvirt;
   readonly hosts: SharedHosts;
   readonly recorder: Recorder;
   /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */

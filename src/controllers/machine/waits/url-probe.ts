@@ -49,7 +49,10 @@ export class UrlLookout {
 
   async #look(url: string, signal: AbortSignal): Promise<'there' | 'missing' | 'trouble'> {
     try {
-      const response = await allowedFetch(this.#policy, url, '', { range: 'bytes=0-0' }, signal);
+      const response = await allowedFetch(this.#policy, url, '', {
+        headers: { range: 'bytes=0-0' },
+        stop: signal,
+      });
       const holdMs = retryAfterMs(response);
       if (holdMs !== undefined) this.hold(url, holdMs);
       await discard(response);

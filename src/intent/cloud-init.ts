@@ -1,0 +1,72 @@
+/**
+ * Refuses what cloud-init would leave out without a word: the guest would come up, count as ready, and not be configured.
+ * https://cloudinit.readthedocs.io/en/latest/explanation/format.html
+ */
+
+import { parseDocument } from 'yaml';
+import { Terminal } from '../errors.ts';
+
+/** How user data begins, whatever its case, after white space. The second part is for readers other than cloud-init. */
+const HEADERS: readonly string[] = [
+  '#cloud-config',
+  '#!',
+  '## template: jinja',
+  '#include',
+  '#cloud-boothook',
+  '#part-handler',
+  // cloudbase-init, for Windows.
+  '#ps1',
+  'rem cmd',
+  '<powershell>',
+  '<script>',
+];
+/** cloud-init looks for it in the first 4 KiB. */
+const MIME = /^(content-type:|mime-version:)/im;
+const MIME_BYTES = 4_096;
+/** Machine configuration of Talos Linux. */
+const TALOS = /^version: v1alpha1$/m;
+
+/** @throws Terminal InvalidConfiguration with `path` for user data of no known kind. Empty user data is none. */
+export function requireHeader(userData: string, path: string): void {
+  const start = userData.slice(0, MIME_BYTES).trimStart();
+  const lower = start.toLowerCase();
+  if (start === '' || HEADERS.some((header) => lower.startsWith(header))) return;
+  if (MIME.test(start) || TALOS.test(start)) return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path,
+    message: 'this user data has no header that says what it is, and cloud-init would ignore it',
+    fix: 'begin it with #cloud-config, with #! (a script), or with another header of cloud-init',
+  });
+}
+
+/**
+ * Reads a network configuration as cloud-init does.
+ * @throws Terminal InvalidConfiguration with `path` for one that is not a mapping of version 1 or 2
+ */
+export function requireNetworkConfig(text: string, path: string): void {
+  const refusal = (message: string) =>
+    new Terminal({
+      code: 'InvalidConfiguration',
+      path,
+      message,
+      fix: 'give a mapping with version: 1 and config, or version: 2 and ethernets, as cloud-init has it',
+    });
+  // Messages of the parser quote the text, which may hold the password of a network.
+  const document = parseDocument(text, { uniqueKeys: false, logLevel: 'silent' });
+  const [error] = document.errors;
+  if (error) throw refusal(`this is not YAML (line ${error.linePos?.[0].line ?? '?'})`);
+  const value = mapping(document.toJS());
+  if (!value) throw refusal('this is not a mapping, and cloud-init would ignore it');
+  const config = mapping(value['network']) ?? value;
+  const { version, config: entries } = config;
+  if (entries === 'disabled') return;
+  if (version !== 1 && version !== 2) throw refusal('this has no version, and cloud-init would ignore it');
+  if (version === 1 && !Array.isArray(entries))
+    throw refusal('version 1 has a list under config, and here is none');
+}
+
+function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isMapping ? (value as Record<string, unknown>) : undefined;
+}

@@ -1,0 +1,110 @@
+/**
+ * Asks the host for what a specification names there, before anything runs: a machine type, devices to plug into, volumes that
+ * exist. What Terraform would find out only when all the rest of the machine is made.
+ */
+
+import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
+import { Terminal, Transient } from '../errors.ts';
+import type { DomainObservation } from '../libvirt/domain.ts';
+import type { Libvirt } from '../libvirt/libvirt.ts';
+import { virshCommand } from '../libvirt/virsh-command.ts';
+import type { Site } from './site.ts';
+
+export interface SupportRequest {
+  readonly spec: Pick<LibvirtMachineProviderSpec, 'machineType' | 'interfaces' | 'disks'>;
+  readonly site: Site;
+  /** Name of the machine's own domain. */
+  readonly domain: string;
+  /** Path of the provider spec in the manifest, for errors. */
+  readonly path: string;
+  readonly libvirt: Pick<Libvirt, 'domainTypes' | 'devices' | 'domains' | 'volume'>;
+}
+
+/**
+ * Asks only for what the specification names.
+ * @throws Terminal InvalidConfiguration or NetworkNotFound, Transient NotOwned for a volume that another guest uses; all with the
+ * field's path
+ */
+export async function requireHostSupport(request: SupportRequest): Promise<void> {
+  await Promise.all([requireMachineType(request), requireDevices(request), requireFreeVolumes(request)]);
+}
+
+async function requireMachineType({ spec, site, path, libvirt }: SupportRequest): Promise<void> {
+  const { machineType } = spec;
+  if (machineType === undefined) return;
+  const { machines } = await libvirt.domainTypes();
+  // None at all: a driver that does not list them.
+  if (machines.length === 0 || machines.includes(machineType)) return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.machineType`,
+    message: `host ${site.uri} has no machine type "${machineType}"`,
+    fix: `use one that it has (${similar(machineType, machines).join(', ')}, …), or leave machineType out: ${virshCommand(site.uri, 'capabilities')}`,
+  });
+}
+
+/** The aliases that stay (`q35`, `pc`), and the newest of the same family. */
+function similar(wanted: string, machines: readonly string[]): string[] {
+  const family = wanted.replace(/-?[\d.]+$/, '');
+  const versions = machines
+    .filter((name) => family !== '' && name.startsWith(family) && name !== family)
+    .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+  const aliases = machines.filter((name) => !/\d\.\d/.test(name) && !name.startsWith('x-'));
+  return [...versions.slice(0, 3), ...aliases.slice(0, 4)];
+}
+
+async function requireDevices({ spec, site, path, libvirt }: SupportRequest): Promise<void> {
+  const wanted = (spec.interfaces ?? [{}]).flatMap((nic, index) => {
+    const at = `${path}.interfaces[${index}]`;
+    if (nic.bridge !== undefined) return { what: 'bridge', name: nic.bridge, at: `${at}.bridge` };
+    if (nic.macvtap !== undefined) return { what: 'device', name: nic.macvtap, at: `${at}.macvtap` };
+    const { name, mode, bridge } = site.network;
+    if (mode !== 'bridge' || bridge === undefined || (nic.network ?? name) !== name) return [];
+    return { what: `bridge of the network "${name}",`, name: bridge, at: `${at}.network` };
+  });
+  if (wanted.length === 0) return;
+  const has = await libvirt.devices();
+  const missing = has && wanted.find(({ name }) => !has(name));
+  if (!missing) return;
+  throw new Terminal({
+    code: 'NetworkNotFound',
+    path: missing.at,
+    message: `host ${site.uri} has no ${missing.what} "${missing.name}"`,
+    fix: `make it there, or name one that is there: ${virshCommand(site.uri, 'iface-list', '--all')}`,
+  });
+}
+
+async function requireFreeVolumes({ spec, domain, path, libvirt }: SupportRequest): Promise<void> {
+  const named = (spec.disks ?? []).flatMap(({ volume }, index) =>
+    volume === undefined ? [] : { volume, at: `${path}.disks[${index}].volume` },
+  );
+  if (named.length === 0) return;
+  const domains = await libvirt.domains();
+  for (const { volume, at } of named) {
+    const slash = volume.indexOf('/');
+    const [pool, name] = [volume.slice(0, slash), volume.slice(slash + 1)];
+    const found = await libvirt.volume(pool, name);
+    const user = domains.find(
+      (one) => one.name !== domain && isOn(one) && uses(one, pool, name, found?.path),
+    );
+    if (!user) continue;
+    throw new Transient({
+      code: 'NotOwned',
+      path: at,
+      message: `the volume ${volume} is in use by the domain "${user.name}"`,
+      fix: 'name another volume, or shut that domain down; two guests that write to one disk destroy what is on it',
+      retryAfterMs: 30_000,
+    });
+  }
+}
+
+function isOn({ state }: DomainObservation): boolean {
+  return state !== 'shutoff' && state !== 'crashed';
+}
+
+function uses({ disks }: DomainObservation, pool: string, volume: string, path: string | undefined): boolean {
+  return disks.some(
+    (disk) =>
+      (disk.source !== undefined && disk.source === path) || (disk.pool === pool && disk.volume === volume),
+  );
+}

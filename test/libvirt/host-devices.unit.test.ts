@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { parseDevices } from '../../src/libvirt/host-devices.ts';
+
+const INTERFACES = ` Name      State      MAC Address
+----------------------------------------
+ lo        active     00:00:00:00:00:00
+ br-lan.7  active     52:54:00:d6:91:9a
+`;
+const DEVICES = 'net_bond0_1_52_54_00_d6_91_9b\nnet_lo_00_00_00_00_00_00\n\n';
+
+it('knows devices by either driver of libvirt: one of them does not see all', () => {
+  const has = parseDevices(INTERFACES, DEVICES);
+  // The second driver writes `_` for the point.
+  expect(['lo', 'br-lan.7', 'bond0.1'].filter(has)).toEqual(['lo', 'br-lan.7', 'bond0.1']);
+  expect(['br-lan', 'bond0', 'Name', '', 'net'].filter(has)).toEqual([]);
+});
