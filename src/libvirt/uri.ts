@@ -1,4 +1,5 @@
-const PASSWORD = /^([^:]+:\/\/[^:@/?]*):([^@/]*)@/;
+/** A password may hold an @ that nobody has encoded; the last one ends it. */
+const PASSWORD = /^([^:]+:\/\/[^:@/?]*):([^/]*)@/;
 
 /** The URI as it may be shown: `qemu+tcp://admin:***@host/system`. */
 export function redactUri(uri: string): string {

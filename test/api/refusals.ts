@@ -156,6 +156,18 @@ export const REFUSALS: readonly Refusal[] = [
     path: `${AT}.host`,
     says: 'both say where the machine runs',
   },
+  ...['imageURI', 'userDataURI', 'ignitionURI'].map((field) => ({
+    what: `a password in the URL of ${field}`,
+    object: machine({ ...MINIMAL, [field]: 'https://user:s3cret@images.example.com/a' }),
+    path: `${AT}.${field}`,
+    says: 'a URL must not hold a user or password',
+  })),
+  {
+    what: 'a password with an @ in a URI',
+    object: machine({ ...MINIMAL, uri: 'qemu+tcp://root:pass@word@host/system' }),
+    path: `${AT}.uri`,
+    says: 'must not hold a password',
+  },
   {
     what: 'a password in a URI',
     object: machine({ ...MINIMAL, uri: 'qemu+ssh://root:hunter2@rack1/system' }),

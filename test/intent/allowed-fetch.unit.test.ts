@@ -1,5 +1,16 @@
-import { expect, it } from 'vitest';
-import { retryAfterMs } from '../../src/intent/allowed-fetch.ts';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import {
+  allowedFetch,
+  fetchFailure,
+  isBusy,
+  retryAfterMs,
+  statusText,
+  withoutCredentials,
+} from '../../src/intent/allowed-fetch.ts';
+import { UNLIMITED } from '../../src/intent/policy.ts';
 
 const asked = (text?: string) =>
   retryAfterMs(new Response('', text ? { headers: { 'retry-after': text } } : {}));
@@ -14,4 +25,47 @@ it('takes seconds and dates, and no more than an hour, for a machine would seem 
 it('is not held up by what nobody can read', () => {
   expect(asked()).toBeUndefined();
   expect(asked('soon')).toBeUndefined();
+});
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const failureOf = (url: string) =>
+  allowedFetch(UNLIMITED, url, 'spec').then(() => expect.unreachable(), fetchFailure);
+
+it('says why a server was not reached, in words of its own: those of fetch quote secrets', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  expect(await failureOf(`http://127.0.0.1:${port}/x?token=s3cret`)).toBe('connection refused');
+  // No request was made: the URL is quoted in full by fetch.
+  expect(await failureOf('http://user:s3cret@127.0.0.1:9/x')).toBe('the request failed');
+  expect(await failureOf('http://nowhere.invalid/x')).toMatch(
+    /^its name (is not known|cannot be resolved now)$/,
+  );
+});
+
+it('passes on nothing of a redirect to a URL with a password, or of one without end', async () => {
+  const base = await serve((request, response) => {
+    const location = request.url === '/secret' ? 'http://user:s3cret@127.0.0.1:9/' : request.url;
+    response.writeHead(302, { location }).end();
+  });
+  expect(await failureOf(`${base}/secret`)).toBe('the request failed');
+  expect(await failureOf(`${base}/round`)).toBe('it redirects more than 5 times');
+});
+
+it('takes the words of the standard for a status: those of a server may be anything', async () => {
+  const base = await serve((_, response) => response.writeHead(404, 'call +1 555 s3cret').end());
+  expect(statusText(await allowedFetch(UNLIMITED, base, 'spec'))).toBe('404 Not Found');
+  expect(statusText({ status: 599 })).toBe('599');
+});
+
+it('shows no credentials of a URL', () => {
+  expect(withoutCredentials('https://user:s3cret@host/a?token=s3cret')).toBe('https://host/a');
 });

@@ -112,6 +112,7 @@ test('a password in the URI is shown nowhere', () => {
   expect(redactText(`Disconnected from ${uri}: s3cret refused`, uri)).toBe(
     'Disconnected from qemu+tcp://admin:***@host1/system: *** refused',
   );
+  expect(redactUri('qemu+tcp://admin:s3@cret@host1/system')).toBe('qemu+tcp://admin:***@host1/system');
   expect(redactUri('qemu+unix:///system?socket=/a:b@c')).toBe('qemu+unix:///system?socket=/a:b@c');
 });
 

@@ -79,8 +79,8 @@ export function libvirtURI(): z.ZodString {
         fields: [],
         message: 'a URI must not hold a password',
         fix: 'use a key: qemu+ssh://USER@HOST/system?keyfile=/path/to/key',
-        cel: "!self.matches('^[^/]*//[^/@]*:[^/@]*@')",
-        check: (uri) => !/^[^/]*\/\/[^/@]*:[^/@]*@/.test(uri),
+        cel: "!self.matches('^[^/]*//[^/]*:[^/]*@')",
+        check: (uri) => !/^[^/]*\/\/[^/]*:[^/]*@/.test(uri),
       },
     ],
   );
@@ -109,12 +109,27 @@ export function readableURI(schema: z.ZodString): z.ZodString {
     },
     {
       fields: [],
+      message:
+        'a URL must not hold a user or password: it is shown in status and logs, and nothing logs in with it',
+      fix: 'take what is before the @ out, and serve the file to this network without it, or by a URL that is signed for a time',
+      cel: "!self.matches('^https?://[^/?#]*@')",
+      check: (uri) => !holdsUser(uri),
+    },
+    {
+      fields: [],
       ...CHANGED,
       cel: "!self.startsWith('volume:') || !self.matches('[\\\\x{fffe}\\\\x{ffff}]')",
       // Files and URLs go to Terraform encoded.
       check: (uri) => (uri.startsWith('volume:') ? staysAsItIs(uri) : uri.isWellFormed()),
     },
   ]);
+}
+
+/** As the text has it, and as `fetch` reads it, to which a backslash is a slash. */
+function holdsUser(uri: string): boolean {
+  if (!/^https?:/i.test(uri)) return false;
+  if (/^https?:\/\/[^/?#]*@/i.test(uri)) return true;
+  return URL.canParse(uri) && new URL(uri).username + new URL(uri).password !== '';
 }
 
 function isReadable(uri: string): boolean {

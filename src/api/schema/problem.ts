@@ -161,7 +161,7 @@ function show(value: unknown, schema: z.ZodType): string {
   if (fieldMeta(schema).sensitive) return 'the value';
   if (typeof value !== 'string') return String(value);
   if (value.length > 80 || /[\r\n]/.test(value)) return `this text (${value.length} characters)`;
-  return `"${inLine(value.replace(/\/\/[^/@\s]*@/, '//***@'))}"`;
+  return `"${inLine(value.replace(/\/\/\S*@/, '//***@'))}"`;
 }
 
 /** Errors are lines on a terminal: what breaks lines, or turns their order round, is shown by its number. */
