@@ -8,12 +8,12 @@ import { type HasDevice, hostDevices } from './host-devices.ts';
 import { type FactsOptions, type HostFacts, hostFacts } from './host-facts.ts';
 import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
-import { poolSpace } from './pool-space.ts';
+
 import { removeDomain, removeInactive, removeVolume } from './remove.ts';
 import { removeReservations } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
-import { findVolume, type Volume } from './volume.ts';
+import { findVolume, poolSpace, type Volume } from './volume.ts';
 
 export interface LibvirtOptions {
   /** Connection URI, for example `qemu+ssh://root@host/system`. */

@@ -5,7 +5,6 @@ import { expect, it, onTestFinished } from 'vitest';
 import {
   allowedFetch,
   fetchFailure,
-  isBusy,
   retryAfterMs,
   statusText,
   withoutCredentials,
