@@ -83,6 +83,8 @@ export type SeedIntent =
       readonly volume: string;
       readonly pool: string;
       readonly userData: string;
+      /** Of `userData`; absent: it is text. */
+      readonly userDataEncoding?: 'base64';
       readonly metaData: string;
       readonly networkConfig?: string;
     }

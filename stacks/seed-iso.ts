@@ -4,6 +4,8 @@
  */
 export interface SeedFiles {
   readonly userData: string;
+  /** Of `userData`; absent: it is text. */
+  readonly userDataEncoding?: 'base64';
   readonly metaData: string;
   readonly networkConfig?: string;
 }
@@ -54,11 +56,13 @@ const joliet: Flavour = {
 };
 
 /** An ISO 9660 image with Joliet names (ECMA-119). The same files give the same bytes. */
-export function seedIso({ userData, metaData, networkConfig }: SeedFiles): Buffer {
+export function seedIso({ userData, userDataEncoding, metaData, networkConfig }: SeedFiles): Buffer {
   const files = place([
-    ['meta-data', 'META_DAT', metaData],
-    ...(networkConfig === undefined ? [] : [['network-config', 'NETWORK_', networkConfig] as const]),
-    ['user-data', 'USER_DAT', userData],
+    ['meta-data', 'META_DAT', Buffer.from(metaData)],
+    ...(networkConfig === undefined
+      ? []
+      : [['network-config', 'NETWORK_', Buffer.from(networkConfig)] as const]),
+    ['user-data', 'USER_DAT', Buffer.from(userData, userDataEncoding ?? 'utf8')],
   ]);
   const end = files.reduce((sector, file) => sector + sectors(file.content), DATA);
   const size = Math.max(end, SMALLEST);
@@ -76,11 +80,11 @@ export function seedIso({ userData, metaData, networkConfig }: SeedFiles): Buffe
   return image;
 }
 
-function place(files: readonly (readonly [name: string, shortName: string, text: string])[]): SeedFile[] {
+function place(files: readonly (readonly [name: string, shortName: string, content: Buffer])[]): SeedFile[] {
   let sector = DATA;
-  return files.map(([name, shortName, text]) => {
-    const file = { name, shortName, content: Buffer.from(text), sector };
-    sector += sectors(file.content);
+  return files.map(([name, shortName, content]) => {
+    const file = { name, shortName, content, sector };
+    sector += sectors(content);
     return file;
   });
 }

@@ -10,17 +10,20 @@ import { fileURLToPath } from 'node:url';
 import type { SeedIntent } from '../../stacks/intent.ts';
 import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
 import { allowedFetch, fetchFailure, isBusy, retryAfterMs, statusText } from './allowed-fetch.ts';
+import { MAX_USER_DATA_BYTES, requireText, textOf } from './bootstrap-text.ts';
+import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
 import { type MachineIdentity, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
 import { requireLength } from './remote-length.ts';
-import { renderUserData, type UserDataVariables } from './user-data.ts';
+import { renderVariables, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
 export interface BootstrapSource {
-  readonly userData?: string | undefined;
+  /** As bytes: of a Secret, which may hold any. */
+  readonly userData?: string | Uint8Array | undefined;
   readonly userDataURI?: string | undefined;
   readonly networkConfig?: string | undefined;
-  readonly ignition?: string | undefined;
+  readonly ignition?: string | Uint8Array | undefined;
   readonly ignitionURI?: string | undefined;
 }
 
@@ -32,20 +35,26 @@ export interface SeedOptions {
   readonly path: string;
   /** Where servers may redirect to. */
   readonly policy: Policy;
+  /** Field of `userData` or `ignition`, where that is not one below `path`: the one that names a Secret. */
+  readonly dataPath?: string;
+  /** The data is of a format that neither cloud-init nor Ignition reads: it may begin with anything. */
+  readonly isForeign?: boolean;
 }
 
-/** cloud-init reads at most this much from a seed without complaint; Cluster API data is far below. */
-const MAX_USER_DATA_BYTES = 16 * 1024 * 1024;
 /** ISO 9660: the volume descriptor follows 16 sectors of 2 KiB. */
 const ISO_MAGIC_OFFSET = 32_769;
 
 /** Throws Terminal UserDataNotFound or InvalidConfiguration, Transient UserDataNotFound for a server that fails. */
 export async function seedOf(source: BootstrapSource, options: SeedOptions): Promise<SeedIntent> {
-  const { machine, pool, path, policy } = options;
+  const { machine, pool, path, policy, dataPath } = options;
   if (source.ignition !== undefined || source.ignitionURI !== undefined) {
-    const content =
-      source.ignition ?? (await readText(source.ignitionURI ?? '', `${path}.ignitionURI`, policy));
-    requireJson(content, `${path}.${source.ignition === undefined ? 'ignitionURI' : 'ignition'}`);
+    const field = source.ignition === undefined ? `${path}.ignitionURI` : (dataPath ?? `${path}.ignition`);
+    const text = requireText(
+      source.ignition ?? (await readBytes(source.ignitionURI ?? '', field, policy)),
+      field,
+    );
+    const content = renderVariables(text, options.variables, field);
+    requireJson(content, field);
     return { kind: 'ignition', volume: volumeName(machine, `seed-${shortHash(content)}.ign`), pool, content };
   }
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
@@ -56,20 +65,38 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     // The volume's name stands for its content: another ISO is another volume.
     return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
   }
-  const field = source.userDataURI === undefined ? 'userData' : 'userDataURI';
-  const text =
-    source.userData ??
-    (source.userDataURI
-      ? await readText(source.userDataURI, `${path}.userDataURI`, policy)
-      : '#cloud-config\n');
   return {
     kind: 'cloudinit',
     volume: volumeName(machine, 'seed.iso'),
     pool,
-    userData: renderUserData(text, options.variables, `${path}.${field}`),
+    ...(await userDataOf(source, options)),
     metaData: metaData(machine),
-    ...(source.networkConfig === undefined ? {} : { networkConfig: source.networkConfig }),
+    ...(source.networkConfig === undefined
+      ? {}
+      : { networkConfig: networkConfigOf(source.networkConfig, options) }),
   };
+}
+
+type UserData = Pick<Extract<SeedIntent, { kind: 'cloudinit' }>, 'userData' | 'userDataEncoding'>;
+
+/** Text, with its variables filled in. What is no text is passed on as it is, if it comes from a Secret. */
+async function userDataOf(source: BootstrapSource, options: SeedOptions): Promise<UserData> {
+  const { path, policy, variables, dataPath, isForeign = false } = options;
+  const { userData, userDataURI } = source;
+  const field = userDataURI === undefined ? (dataPath ?? `${path}.userData`) : `${path}.userDataURI`;
+  const content = userData ?? (userDataURI ? await readBytes(userDataURI, field, policy) : '#cloud-config\n');
+  const isBytes = userData instanceof Uint8Array && textOf(userData, field) === undefined;
+  const bytes = isBytes ? Buffer.from(userData) : undefined;
+  const text = bytes?.toString('latin1') ?? renderVariables(requireText(content, field), variables, field);
+  if (!isForeign) requireHeader(text, field);
+  return bytes ? { userData: bytes.toString('base64'), userDataEncoding: 'base64' } : { userData: text };
+}
+
+function networkConfigOf(source: string, { path, variables }: SeedOptions): string {
+  const field = `${path}.networkConfig`;
+  const text = renderVariables(requireText(source, field), variables, field);
+  requireNetworkConfig(text, field);
+  return text;
 }
 
 async function requireFetchable(url: string, path: string, policy: Policy): Promise<void> {
@@ -114,13 +141,12 @@ async function isoKey(iso: string): Promise<string> {
   return hash.digest('hex').slice(0, 10);
 }
 
-async function readText(uri: string, path: string, policy: Policy): Promise<string> {
+async function readBytes(uri: string, path: string, policy: Policy): Promise<Buffer> {
   const file = localPath(uri);
-  const bytes = file === undefined ? await fetchBytes(uri, path, policy) : await readBytes(file, path);
-  if (bytes.length > MAX_USER_DATA_BYTES || bytes.includes(0)) {
-    throw notText(file ?? new URL(uri).host, path);
-  }
-  return bytes.toString('utf8');
+  const bytes = file === undefined ? await fetchBytes(uri, path, policy) : await readFileBytes(file, path);
+  const isText = bytes.length <= MAX_USER_DATA_BYTES && !textOf(bytes, path)?.includes('\0');
+  if (!isText) throw notText(file ?? new URL(uri).host, path);
+  return bytes;
 }
 
 function notText(where: string, path: string): Terminal {
@@ -132,7 +158,7 @@ function notText(where: string, path: string): Terminal {
   });
 }
 
-async function readBytes(file: string, path: string): Promise<Buffer> {
+async function readFileBytes(file: string, path: string): Promise<Buffer> {
   const found = await stat(file).catch(() => undefined);
   // A device or pipe may have no end. Reading a directory tells the reason.
   const isText = found?.isDirectory() || (found?.isFile() && found.size <= MAX_USER_DATA_BYTES);

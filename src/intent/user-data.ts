@@ -1,5 +1,5 @@
 /**
- * Variables of cloud-init text. `${CAPLV_…}` only: everything else that looks like a variable belongs to the shell, to
+ * Variables of user data, network configuration and Ignition. `${CAPLV_…}` only: everything else that looks like a variable belongs to the shell, to
  * jinja (`{{ ds.meta_data.instance_id }}`) or to Terraform and stays as it is.
  */
 
@@ -30,14 +30,14 @@ export const USER_DATA_VARIABLES: Readonly<Record<keyof UserDataVariables, strin
 };
 
 /** Renders the variables. Throws Terminal InvalidConfiguration for an unknown variable or one without a value. */
-export function renderUserData(text: string, variables: UserDataVariables, path: string): string {
+export function renderVariables(text: string, variables: UserDataVariables, path: string): string {
   return text.replace(/\$\{(CAPLV_\w+)\}/g, (_, name: string) => {
     const source = USER_DATA_VARIABLES[name as keyof UserDataVariables];
     if (source === undefined) {
       throw new Terminal({
         code: 'InvalidConfiguration',
         path,
-        message: `user data names the unknown variable \${${name}}`,
+        message: `this names the unknown variable \${${name}}`,
         fix: `use one of ${Object.keys(USER_DATA_VARIABLES).join(', ')}`,
       });
     }
@@ -46,8 +46,8 @@ export function renderUserData(text: string, variables: UserDataVariables, path:
       throw new Terminal({
         code: 'InvalidConfiguration',
         path,
-        message: `user data uses \${${name}}, which has no value`,
-        fix: `set ${source}, or take the variable out of the user data`,
+        message: `this uses \${${name}}, which has no value`,
+        fix: `set ${source}, or take the variable out`,
       });
     }
     return value;

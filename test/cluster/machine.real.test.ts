@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SecretKind } from '../../src/api/kinds/secret.ts';
 import { type Lease, LeaseKind } from '../../src/kube/client/lease.ts';
@@ -96,8 +97,17 @@ describe('what a Machine lacks', () => {
     const machine = lab.machine('no-secret') as { spec: object };
     await lab.apply({ ...machine, spec: { ...machine.spec, bootstrap: { dataSecretName: 'late' } } });
     await expect.poll(() => lab.ready('no-secret'), soon).toBe('False UserDataNotFound');
-    await lab.kubectl('create', 'secret', 'generic', 'late', '--from-literal=value=#cloud-config');
+    // cloud-init would ignore it.
+    await lab.kubectl('create', 'secret', 'generic', 'late', '--from-literal=value=hostname: web');
+    await expect.poll(() => lab.ready('no-secret'), soon).toBe('False InvalidConfiguration');
+    const value = gzipSync('#cloud-config\nhostname: ${CAPLV_MACHINE_NAME}\n').toString('base64');
+    await lab.kubectl('patch', 'secret', 'late', '-p', JSON.stringify({ data: { value } }));
     await expect.poll(() => lab.ready('no-secret'), soon).toMatch(/^True/);
+    const { poolPath } = lab.lab.hosts[0] as { poolPath: string };
+    const seed = (await lab.host()).volumes.find((name) => /^default\.no-secret\..*-seed\.iso/.test(name));
+    expect(await readFile(join(poolPath, seed ?? ''), 'latin1')).toContain(
+      '#cloud-config\nhostname: no-secret\n',
+    );
     await lab.kubectl('delete', 'secret', 'late');
   });
 

@@ -134,6 +134,15 @@ describe('an image', () => {
     });
   });
 
+  test.each([
+    [{ userData: 'hostname: web\n' }, /providerSpec\.userData: this user data has no header/],
+    [{ networkConfig: '- version: 2\n' }, /providerSpec\.networkConfig: this is not a mapping/],
+    [{ imageURI: 'http://user:s3cret@127.0.0.1/x' }, /imageURI: a URL must not hold a user or password/],
+  ])('with %j: refused before anything is made, and no secret is shown', async (spec, stderr) => {
+    await expectFailure([bad(spec)], { exitCode: 3, stderr });
+    expect((await here().apply([bad(spec)])).stderr).not.toContain('s3cret');
+  });
+
   test('whose user data is not there', async () => {
     await expectFailure([bad({ userDataURI: '/nowhere/user-data' })], {
       exitCode: 1,

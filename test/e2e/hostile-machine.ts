@@ -57,7 +57,7 @@ export async function hostileMachine(
   const { metadata, spec, ...rest } = machine(name, {
     imageURI: files.image,
     userDataURI,
-    networkConfig: texts.join('\n'),
+    networkConfig: networkConfigOf(texts),
     firmware: files.firmware,
     nvramTemplate: files.nvramTemplate,
     disks: names.volumes.map((volume, index) => ({ name: `d${index}`, volume: `default/${volume}` })),
@@ -84,6 +84,11 @@ export async function hostileMachine(
 /** No NUL: in a file that means that it is no text. */
 export function userDataOf(texts: readonly string[]): string {
   return `#cloud-config\n${texts.join('\n').replaceAll('\0', '')}`;
+}
+
+/** In quotes: as it stands, most of it is no YAML, and is refused. */
+export function networkConfigOf(texts: readonly string[]): string {
+  return JSON.stringify({ version: 2, texts });
 }
 
 /** An empty volume of the pool `default` with that name. */

@@ -12,6 +12,7 @@ import { Random } from '../faults/random.ts';
 import {
   hostileMachine,
   makeVolume,
+  networkConfigOf,
   seedFile,
   shownDomain,
   userDataOf,
@@ -82,7 +83,7 @@ describe('what names a file or a volume, or may be any text, arrives as it is', 
       expect(root).toMatch(/^default\/default\.hostile\.[\da-f]{8}-root\.qcow2$/);
       expect(data).toEqual(volumes.map((volume) => `default/${volume}`));
       expect(await seedFile(here, basename(seed), 'user-data')).toBe(userDataOf(texts));
-      expect(await seedFile(here, basename(seed), 'network-config')).toBe(texts.join('\n'));
+      expect(await seedFile(here, basename(seed), 'network-config')).toBe(networkConfigOf(texts));
       const [image = ''] = (await readdir(host.poolPath)).filter((volume) =>
         volume.startsWith('caplv-image-'),
       );

@@ -105,7 +105,7 @@ test('afterwards: get, describe and plan hide it, in every format', async () => 
   const planned = await run(['plan', '-f', '-'], changed);
   expect(planned.stdout).toContain('memory: 128 -> 160');
   await run(['plan', '-f', '-', '-o', 'json'], changed);
-  await run(['plan', '-f', '-', '-o', 'yaml'], secretive({ networkConfig: `# ${TOKEN}` }));
+  await run(['plan', '-f', '-', '-o', 'yaml'], secretive({ networkConfig: `version: 2 # ${TOKEN}` }));
   expect(await run(['apply', '-f', '-'], changed)).toMatchObject({ exitCode: 4 });
   expect(await readableByAll(...places())).toEqual([]);
 });
@@ -120,6 +120,8 @@ test('errors do not quote it', async () => {
   ).toMatchObject({
     exitCode: 3,
   });
+  for (const spec of [{ userData: `password: ${TOKEN}` }, { networkConfig: `- ${TOKEN}` }])
+    expect(await run(['apply', '-f', '-'], secretive(spec))).toMatchObject({ exitCode: 3 });
   const ignition = machine('ignited', { ...here().image, ignition: `{ "token": ${TOKEN}` });
   expect(await run(['apply', '-f', '-'], ignition)).toMatchObject({ exitCode: 3 });
   const text = await here().file('broken.ign', `{ "token": ${TOKEN}`);

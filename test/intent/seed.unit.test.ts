@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UNLIMITED } from '../../src/intent/policy.ts';
 import { type BootstrapSource, seedOf } from '../../src/intent/seed.ts';
+import { seedIso } from '../../stacks/seed-iso.ts';
 
 const machine = { namespace: 'default', name: 'kube-cp', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
 const variables = {
@@ -70,4 +72,124 @@ it('missing and binary user data are refused with the field', async () => {
   await writeFile(binary, Buffer.from([1, 0, 2]));
   await expect(seed({ userDataURI: binary })).rejects.toMatchObject({ code: 'InvalidConfiguration' });
   await expect(seed({ userDataURI: dir })).rejects.toMatchObject({ code: 'UserDataNotFound' });
+});
+
+/** As a Secret gives it. */
+const fromSecret = (source: BootstrapSource, isForeign = false) =>
+  seedOf(source, {
+    machine,
+    pool: 'default',
+    variables,
+    path: 'spec.providerSpec',
+    dataPath: 'spec.bootstrap.dataSecretName',
+    isForeign,
+    policy: UNLIMITED,
+  });
+const refused = (path: string, message: string) =>
+  expect.objectContaining({
+    name: 'Terminal',
+    code: 'InvalidConfiguration',
+    path,
+    message: expect.stringContaining(message),
+  });
+
+describe('bytes of a Secret', () => {
+  const text = '#cloud-config\nhostname: ${CAPLV_MACHINE_NAME}\n';
+  const rendered = '#cloud-config\nhostname: kube-cp\n';
+
+  it('that are text, or packed text, have their variables filled in', async () => {
+    expect(await fromSecret({ userData: Buffer.from(text) })).toMatchObject({ userData: rendered });
+    expect(await fromSecret({ userData: gzipSync(text) })).toMatchObject({ userData: rendered });
+    const ignition = gzipSync('{"hostname": "${CAPLV_MACHINE_NAME}"}');
+    expect(await fromSecret({ ignition })).toMatchObject({ content: '{"hostname": "kube-cp"}' });
+  });
+
+  it('that are no text reach the guest as they are: a mangled seed would make a machine that counts as ready', async () => {
+    const userData = Buffer.from('MIME-Version: 1.0\n\n\xff\xfe\x00', 'latin1');
+    const made = await fromSecret({ userData });
+    expect(made).toMatchObject({ userData: userData.toString('base64'), userDataEncoding: 'base64' });
+    expect(seedIso(made as Extract<typeof made, { kind: 'cloudinit' }>).includes(userData)).toBe(true);
+  });
+
+  it('are refused where they can be neither', async () => {
+    const path = 'spec.bootstrap.dataSecretName';
+    const broken = gzipSync(text).subarray(0, 20);
+    await expect(fromSecret({ userData: broken })).rejects.toEqual(refused(path, 'cannot be unpacked'));
+    const bomb = gzipSync(Buffer.alloc(17 * 1024 ** 2));
+    await expect(fromSecret({ userData: bomb })).rejects.toEqual(refused(path, 'more than 16 MiB'));
+    await expect(fromSecret({ userData: Buffer.of(0xff, 0xfe) })).rejects.toEqual(refused(path, 'no header'));
+    await expect(fromSecret({ ignition: Buffer.of(0xff) })).rejects.toEqual(refused(path, 'UTF-8'));
+  });
+
+  it('of another format are passed on without a look', async () => {
+    expect(await fromSecret({ userData: Buffer.from('talos') }, true)).toMatchObject({ userData: 'talos' });
+  });
+});
+
+it('text that is not UTF-8 is refused, packed text is unpacked, in files as well', async () => {
+  const file = join(dir, 'user-data');
+  await writeFile(file, Buffer.from('#cloud-config\n# \xe4\n', 'latin1'));
+  await expect(seed({ userDataURI: file })).rejects.toEqual(
+    refused('spec.providerSpec.userDataURI', 'UTF-8'),
+  );
+  await expect(seed({ userData: '#cloud-config\n# \ud800' })).rejects.toEqual(
+    refused('spec.providerSpec.userData', 'UTF-8'),
+  );
+  await writeFile(file, gzipSync('#!/bin/sh\necho ${CAPLV_MACHINE_NAME} ${HOME}'));
+  expect(await seed({ userDataURI: file })).toMatchObject({ userData: '#!/bin/sh\necho kube-cp ${HOME}' });
+});
+
+it.each([
+  '#cloud-config\na: 1',
+  '\n  #Cloud-Config\n',
+  '#!/bin/sh\n',
+  '## template: jinja\n#cloud-config\n',
+  '#include https://x/y\n',
+  '#cloud-boothook\n',
+  'Content-Type: multipart/mixed; boundary="x"\nMIME-Version: 1.0\n',
+  'From nobody\nMIME-Version: 1.0\n',
+  '#ps1_sysnative\n',
+  '# made by talosctl\nversion: v1alpha1\nmachine: {}\n',
+])('user data that some guest reads is accepted: %j', async (userData) => {
+  expect(await seed({ userData })).toMatchObject({ userData });
+});
+
+it.each(['hostname: web\n', 'echo hello\n', '# cloud-config\n', 'cloud-config\n', '{"a": 1}'])(
+  'user data that cloud-init would ignore is refused: %j',
+  async (userData) => {
+    await expect(seed({ userData })).rejects.toEqual(refused('spec.providerSpec.userData', 'no header'));
+  },
+);
+
+it.each([
+  ['version: 2\nethernets: {}\n', 'version: 2\nethernets: {}\n'],
+  ['network: {version: 1, config: []}', 'network: {version: 1, config: []}'],
+  ['config: disabled', 'config: disabled'],
+  ['version: 2\nhost: ${CAPLV_MACHINE_NAME}', 'version: 2\nhost: kube-cp'],
+])('networkConfig %j is passed on, with its variables filled in', async (networkConfig, expected) => {
+  expect(await seed({ networkConfig })).toMatchObject({ networkConfig: expected });
+});
+
+it.each([
+  ['- version: 2', 'not a mapping'],
+  ['just text', 'not a mapping'],
+  ['ethernets: {}', 'no version'],
+  ['version: 1', 'list under config'],
+  ['a: "s3cret', 'not YAML (line 1)'],
+  ['version: 2\na: ${CAPLV_NOTHING}', 'unknown variable ${CAPLV_NOTHING}'],
+])(
+  'networkConfig %j, which cloud-init would drop without a word, is refused: %s',
+  async (networkConfig, says) => {
+    const error = refused('spec.providerSpec.networkConfig', says);
+    await expect(seed({ networkConfig })).rejects.toEqual(error);
+    await expect(seed({ networkConfig })).rejects.not.toThrow('s3cret');
+  },
+);
+
+it('Ignition has its variables filled in, as the documentation says', async () => {
+  const ignition = '{"a": "${CAPLV_MACHINE_NAME}"}';
+  expect(await seed({ ignition })).toMatchObject({ content: '{"a": "kube-cp"}' });
+  const file = join(dir, 'config.ign');
+  await writeFile(file, ignition);
+  expect(await seed({ ignitionURI: file })).toMatchObject({ content: '{"a": "kube-cp"}' });
 });

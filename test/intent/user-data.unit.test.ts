@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderUserData, USER_DATA_VARIABLES, type UserDataVariables } from '../../src/intent/user-data.ts';
+import { renderVariables, USER_DATA_VARIABLES, type UserDataVariables } from '../../src/intent/user-data.ts';
 
 const variables: UserDataVariables = {
   CAPLV_MACHINE_NAME: 'kube-cp',
@@ -11,7 +11,7 @@ const variables: UserDataVariables = {
   CAPLV_SERVICE_DOMAIN: 'cluster.local',
   CAPLV_PROVIDER_ID: 'libvirt:///x',
 };
-const render = (text: string) => renderUserData(text, variables, 'spec.providerSpec.userData');
+const render = (text: string) => renderVariables(text, variables, 'spec.providerSpec.userData');
 
 describe('variables of user data', () => {
   it('are filled in, as often as they stand there', () => {

@@ -56,7 +56,7 @@ In manifests that \`caplv\` reads from files:
 
 - relative file names in \`imageURI\`, \`userDataURI\` and \`ignitionURI\` are relative to the manifest;
 - \`\${CAPLV_NAME}\` and \`\${CAPLV_NAME:-default}\` are taken from the environment, except in secret fields, whose variables are
-  filled in for each machine, and in \`terraform\`;
+  filled in for each machine, and in \`terraform\`; variables of other names are not filled in;
 - in a directory, files that begin with \`#cloud-config\` or another header of user data are passed over;
 - a file may have 1 MiB.
 `;

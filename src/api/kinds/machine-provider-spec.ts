@@ -55,21 +55,27 @@ const MachineFields = z.strictObject({
 
   userData: secretText()
     .optional()
-    .describe('cloud-init user data, inline. ${CAPLV_…} variables are filled in. Prefer a bootstrap Secret.'),
+    .describe(
+      'cloud-init user data, inline, with its header (#cloud-config, #!, …). ${CAPLV_…} variables are filled in. Prefer a bootstrap Secret.',
+    ),
   userDataURI: fileURI('/etc/caplv/user-data.yaml')
     .optional()
     .describe(
-      'cloud-init user data (text, ${CAPLV_…} variables are filled in) or a ready NoCloud seed ISO, from a file or URL.',
+      'cloud-init user data (text or gzip, ${CAPLV_…} variables are filled in) or a ready NoCloud seed ISO, from a file or URL.',
     ),
   networkConfig: secretText()
     .optional()
-    .describe('cloud-init network configuration (YAML text, version 1 or 2), inline.'),
+    .describe(
+      'cloud-init network configuration (YAML text, version 1 or 2), inline. ${CAPLV_…} variables are filled in.',
+    ),
   ignition: secretText()
     .optional()
-    .describe('Ignition configuration (JSON text), inline, for Fedora CoreOS, Flatcar.'),
+    .describe(
+      'Ignition configuration (JSON text), inline, for Fedora CoreOS, Flatcar. ${CAPLV_…} variables are filled in.',
+    ),
   ignitionURI: fileURI('/etc/caplv/worker.ign')
     .optional()
-    .describe('Ignition configuration from a file or URL.'),
+    .describe('Ignition configuration from a file or URL. ${CAPLV_…} variables are filled in.'),
 
   uri: libvirtURI()
     .optional()
@@ -152,7 +158,12 @@ const MachineFields = z.strictObject({
     .enum(['none', 'vnc', 'spice'])
     .default('none')
     .describe('Graphical console, listening on the loopback address of the host.'),
-  running: z.boolean().default(true).describe('false: the machine is defined and not started.'),
+  running: z
+    .boolean()
+    .default(true)
+    .describe(
+      'false: the machine is defined and not started. The Terraform provider 0.8.3 has no way to only define a domain: it starts the guest, which is powered off a moment later, and may have begun to boot.',
+    ),
   shutdownTimeoutSeconds: z
     .int()
     .min(0)

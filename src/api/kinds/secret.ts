@@ -44,11 +44,14 @@ export const SecretKind: ApiKind<Secret> = {
   }),
 };
 
-/** The value of `key` as text; undefined if the Secret has no such key. */
+/** The value of `key`; undefined if the Secret has no such key. */
+export function secretBytes({ data, stringData }: Secret, key: string): Buffer | undefined {
+  const [text, encoded] = [stringData?.[key], data?.[key]];
+  if (text !== undefined) return Buffer.from(text);
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
+}
+
+/** The value of `key` as text, for what is read here; see `secretBytes` for what is passed on. */
 export function secretValue(secret: Secret, key: string): string | undefined {
-  const encoded = secret.data?.[key];
-  return (
-    secret.stringData?.[key] ??
-    (encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8'))
-  );
+  return secretBytes(secret, key)?.toString('utf8');
 }

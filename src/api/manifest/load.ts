@@ -85,7 +85,16 @@ async function readLimited(source: string, stream: Readable, size = 0): Promise<
     bytes += (chunk as Buffer).length;
     refuse(bytes > MAX_MANIFEST_BYTES ? sizeProblem(source, Number.POSITIVE_INFINITY) : undefined);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return decode(source, Buffer.concat(chunks));
+}
+
+/** Other bytes would become other characters, in names and in user data. */
+function decode(source: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new ManifestError([{ source, message: 'this is no text in UTF-8', fix: 'save it as UTF-8' }]);
+  }
 }
 
 /** User data often lies beside the manifest that names it; its first line tells. */

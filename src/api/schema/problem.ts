@@ -29,7 +29,11 @@ export function fieldProblems(schema: z.ZodType, value: unknown): FieldProblem[]
       : [
           {
             path: issue.path,
-            ...inWords(issue, valueAt(value, issue.path), schemaAt(schema, issue.path) ?? schema),
+            ...aboutVariables(
+              inWords(issue, valueAt(value, issue.path), schemaAt(schema, issue.path) ?? schema),
+              valueAt(value, issue.path),
+              schemaAt(schema, issue.path) ?? schema,
+            ),
           },
         ],
   );
@@ -77,6 +81,22 @@ function inWords(issue: Issue, value: unknown, schema: z.ZodType): Words {
     default:
       return { message: `${shown} is not accepted`, fix: form && `use ${form}` };
   }
+}
+
+/** A variable that stays in a value is what is wrong with it, whatever the value then looks like. */
+function aboutVariables(words: Words, value: unknown, schema: z.ZodType): Words {
+  if (typeof value !== 'string' || fieldMeta(schema).sensitive) return words;
+  const name = /\$\{(\w{1,60})(?::-[^}]*)?\}/.exec(value)?.[1];
+  return name === undefined ? words : variableLeft(name, words.fix);
+}
+
+/** `fix`: what the value itself would have to be. */
+export function variableLeft(name: string, fix?: string): Words {
+  const how = /^CAPLV_[A-Z0-9_]+$/.test(name)
+    ? 'it is taken from the environment only where caplv itself reads the manifest'
+    : 'only variables whose names begin with CAPLV_, in capitals, are taken from the environment';
+  const instead = fix === undefined ? 'write its value here' : `or ${fix}`;
+  return { message: `the variable \${${name}} is not filled in`, fix: `${how}; ${instead}` };
 }
 
 function unknownField(key: string, schema: z.ZodType | undefined): Words {

@@ -8,7 +8,7 @@ import { classified } from '../../actuator/classify-error.ts';
 import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { type Machine, machineProviderSpec, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
-import { SecretKind, secretValue } from '../../api/kinds/secret.ts';
+import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts';
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
@@ -16,7 +16,7 @@ import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
-import { type BootstrapSource, seedOf } from '../../intent/seed.ts';
+import { type BootstrapSource, type SeedOptions, seedOf } from '../../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
@@ -84,7 +84,9 @@ export class MachineResolver {
     const { identity, machine, cluster, spec, site, path } = placed;
     await this.admit(placed);
     const network = cluster?.spec.clusterNetwork;
-    return seedOf(await this.#bootstrapSource(placed), {
+    const { source, ...origin } = await this.#bootstrapSource(placed);
+    return seedOf(source, {
+      ...origin,
       machine: identity,
       pool: poolOf(spec, site),
       path,
@@ -158,15 +160,20 @@ export class MachineResolver {
     });
   }
 
-  async #bootstrapSource({ machine, identity, spec }: PlacedMachine): Promise<BootstrapSource> {
+  async #bootstrapSource({
+    machine,
+    identity,
+    spec,
+  }: PlacedMachine): Promise<{ source: BootstrapSource } & Pick<SeedOptions, 'dataPath' | 'isForeign'>> {
     const name = machine.spec.bootstrap?.dataSecretName;
-    if (name === undefined) return spec;
+    if (name === undefined) return { source: spec };
+    const dataPath = 'spec.bootstrap.dataSecretName';
     const secret = await this.#options.store.get(SecretKind, { namespace: identity.namespace, name });
-    const data = secret && secretValue(secret, 'value');
+    const data = secret && secretBytes(secret, 'value');
     if (data === undefined) {
       throw new Transient({
         code: 'UserDataNotFound',
-        path: 'spec.bootstrap.dataSecretName',
+        path: dataPath,
         missing: { kind: 'watched' },
         message: secret
           ? `Secret "${name}" has no key "value"`
@@ -175,8 +182,10 @@ export class MachineResolver {
         retryAfterMs: 30_000,
       });
     }
-    const format = secret && secretValue(secret, 'format');
-    return format === 'ignition' ? { ignition: data } : { userData: data, networkConfig: spec.networkConfig };
+    const format = (secret && secretValue(secret, 'format')) ?? 'cloud-config';
+    if (format === 'ignition') return { source: { ignition: data }, dataPath };
+    const isForeign = format !== 'cloud-config';
+    return { source: { userData: data, networkConfig: spec.networkConfig }, dataPath, isForeign };
   }
 }
 

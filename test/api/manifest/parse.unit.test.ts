@@ -252,6 +252,23 @@ describe('${CAPLV_…}', () => {
     ]);
   });
 
+  test.each([
+    [
+      'imageURI: "${IMAGE}"',
+      'imageURI: the variable ${IMAGE} is not filled in; only variables whose names begin',
+    ],
+    ['imageURI: /a, userDataURI: "${DIR}/user-data"', 'userDataURI: the variable ${DIR} is not filled in'],
+    ['imageURI: /a, pool: "${POOL:-default}"', 'pool: the variable ${POOL} is not filled in'],
+    ['imageURI: /a, autostart: "${caplv_start}"', 'autostart: the variable ${caplv_start} is not filled in'],
+  ])('of another name is named as what is wrong: %s', (fields, says) => {
+    expect(problems(machine(fields))).toEqual([expect.stringContaining(says)]);
+  });
+
+  test('of another name is left alone in a value that is right with it', () => {
+    const text = machine('imageURI: "/images/a${b}.qcow2"');
+    expect(read(text)[0]?.spec.providerSpec).toMatchObject({ imageURI: '/images/a${b}.qcow2' });
+  });
+
   test('stays in secret fields, where it is filled in for each machine, and so do other variables everywhere', () => {
     const text = machine(
       'imageURI: /a, userData: "hostname: ${CAPLV_MACHINE_NAME}", terraform: {a: "${CAPLV_X} ${var.a}"}',
