@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   'LibvirtPermissionDenied',
   'LibvirtError',
   'NotOwned',
+  'AddressInUse',
   'StateCorrupt',
   'StateMismatch',
   'ReplaceRefused',

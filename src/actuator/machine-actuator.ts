@@ -10,16 +10,19 @@ import { type SeededMachine, seededMachine, writeSeed } from '../../stacks/seed-
 import type { ObjectKey } from '../apimachinery/object.ts';
 import { CaplvError } from '../errors.ts';
 import type { MachineIdentity } from '../intent/names.ts';
+import type { ReservationProblem } from '../intent/reservations.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
+import { withReservations } from '../libvirt/reservations.ts';
 import type { Lock } from '../system/file-lock.ts';
 import { traced } from '../telemetry/spans.ts';
 import { classified } from './classify-error.ts';
-import { clearLeftovers, factsOf, releaseAddresses } from './host/cleanup.ts';
+import { clearLeftovers, factsOf } from './host/cleanup.ts';
 import { type HostedMachine, ownDomain, shutDown } from './host/guest.ts';
 import { findLeftovers, removeLeftovers } from './host/leftovers.ts';
-import { type MachineLocation, poolsIn, reservationsOf } from './host/machine-location.ts';
+import { type MachineLocation, poolsIn } from './host/machine-location.ts';
+import { claimAddresses, findReservationProblems, releaseAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './options.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
@@ -50,12 +53,25 @@ export class Actuator {
     sources: readonly AddressSource[] = [],
   ): Promise<DomainObservation | undefined> {
     return classified(async () => {
-      const observed = await ownDomain(this.#options, machine);
+      const libvirt = this.#options.libvirt(machine.uri);
+      const networks = [...new Set(machine.reservations.map(({ network }) => network))];
+      const found = await ownDomain(this.#options, machine);
+      const observed =
+        found && networks.length > 0
+          ? {
+              ...found,
+              interfaces: withReservations(found.interfaces, await libvirt.networkAddresses(networks)),
+            }
+          : found;
       if (observed?.state !== 'running' || observed.addresses.length > 0 || sources.length === 0)
         return observed;
-      const libvirt = this.#options.libvirt(machine.uri);
       return { ...observed, addresses: await libvirt.addresses(observed.name, sources) };
     });
+  }
+
+  /** What stands in the way of the fixed addresses of a machine. Throws Transient LibvirtUnreachable. */
+  async reservationProblems(intent: MachineIntent): Promise<readonly ReservationProblem[]> {
+    return classified(() => findReservationProblems(this.#options, intent));
   }
 
   /** For a caller who will create or update soon: loads what that needs while he is busy otherwise. */
@@ -132,8 +148,8 @@ export class Actuator {
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
           return changeMachine(this.#options, recovery, facts, options);
         await clearLeftovers(this.#options, recovery, facts, state);
-        await releaseAddresses(this.#options, intent, reservationsOf(intent));
         await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri));
+        await claimAddresses(this.#options, intent);
         await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
     );

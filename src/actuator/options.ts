@@ -1,6 +1,7 @@
 /** What the verbs of the actuator are given, and what they tell while they run. */
 
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
+import type { ReservedAddress } from '../intent/reservations.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import type { Plan } from '../terraform/format/plan.ts';
@@ -31,6 +32,8 @@ export interface UpdateOptions extends VerbOptions {
   readonly onlyApproved?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
   readonly shutdownTimeoutMs?: number;
+  /** Fixed addresses that the machine has had until now: those it no longer asks for are taken back. */
+  readonly reservedBefore?: readonly ReservedAddress[] | undefined;
   /** Replace the domain even if the provider says that it could change it in place. */
   readonly replaceDomain?: boolean;
   /** Sees the plan that is about to run, and whether a person approved it. What it throws stops the call. */

@@ -4,10 +4,10 @@ import type { MachineIntent } from '../../stacks/intent.ts';
 import { Transient } from '../errors.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { ResourceChange } from '../terraform/format/resource-change.ts';
-import { clearLeftovers, releaseAddresses } from './host/cleanup.ts';
+import { clearLeftovers } from './host/cleanup.ts';
 import { ownDomain, shutDown, stopGuest } from './host/guest.ts';
 import { notOwned } from './host/leftovers.ts';
-import { reservationsOf } from './host/machine-location.ts';
+import { claimAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import type { ActuatorOptions, UpdateOptions } from './options.ts';
 import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts';
@@ -44,6 +44,8 @@ export async function changeMachine(
   }
   if (plan.action === 'none') {
     if (broken !== undefined) await forgetUnfinished(home);
+    // Of reservations Terraform says nothing: the provider does not read them back.
+    await claimAddresses(options, intent, update.reservedBefore);
     return;
   }
   // What a broken create left was never in use: it may be replaced.
@@ -58,12 +60,9 @@ export async function changeMachine(
   const seen = (await update.beforeApply?.()) ?? facts;
   if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri));
   await clearLeftovers(options, recovery, seen, await terraform.state(home.workspace));
+  await claimAddresses(options, intent, update.reservedBefore);
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
-  }
-  // Also of a domain that a broken replacement has removed already.
-  if (plan.changes.some(({ type, action }) => type === 'libvirt_domain' && action !== 'update')) {
-    await releaseAddresses(options, intent, reservationsOf(intent));
   }
   await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
   // Any change in place starts a domain that is off; its guest has not yet begun anything.

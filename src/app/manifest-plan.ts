@@ -7,6 +7,10 @@ import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import type { KubeObject } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import { ClusterController } from '../controllers/cluster/controller.ts';
+import {
+  refuseTakenAddresses,
+  refuseUnusableAddresses,
+} from '../controllers/machine/addresses/fixed-addresses.ts';
 import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.ts';
 import type { MachineResolver } from '../controllers/machine/resolver.ts';
 import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
@@ -59,7 +63,9 @@ export class ManifestPlanner {
     const images = image ? [{ ...image, uri: intent.uri }] : [];
     const shared = hostIntent(intent.uri, [placed.site], images);
     const facts = await classified(() => this.#engine.libvirt(intent.uri).facts({ volumesOf: [] }));
+    await refuseTakenAddresses(this.store, placed, intent);
     await refuseSharedMac(this.store, placed, intent);
+    await refuseUnusableAddresses(this.#engine.actuator, placed, intent);
     preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
     const support = { ...placed, domain: intent.domain.name, libvirt: this.#engine.libvirt(intent.uri) };
     await classified(() => requireHostSupport(support));

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
+import { reservedAddress } from './machine-intent.ts';
 import type { MachineIdentity } from './names.ts';
 import type { Site } from './site.ts';
 
@@ -20,14 +21,21 @@ export interface MacRequest {
 /** Returns the MAC of each interface in lower case: what its author gives, else what it has, else one that derives from its identity. */
 export function assignMacs({ machine, installation, spec, site, pinned }: MacRequest): string[] {
   return (spec.interfaces ?? [{}]).map((nic, index) => {
-    const known = nic.mac?.toLowerCase() ?? pinned?.macs?.[index];
+    const fixed = reservedAddress(nic);
+    const known = nic.mac?.toLowerCase() ?? knownMac(pinned, index, fixed);
     if (known !== undefined) return known;
-    const [fixed] = nic.addresses ?? [];
     // dnsmasq gives a fixed address to nobody else while the lease of the MAC that had it lasts, though its machine be gone.
     if (fixed !== undefined)
       return deriveMac(installation, site.uri, nic.network ?? site.network.name, fixed);
     return deriveMac(installation, `${machine.namespace}/${machine.name}`, String(index));
   });
+}
+
+/** Returns the pinned one, unless the fixed address has changed: the next machine at the old one is to have it. */
+function knownMac(pinned: Pinned | undefined, index: number, fixed: string | undefined): string | undefined {
+  const mac = pinned?.macs?.[index];
+  const before = pinned?.reservations?.find((one) => one.mac === mac)?.address;
+  return mac !== undefined && before === fixed ? mac : undefined;
 }
 
 /**

@@ -116,13 +116,27 @@ export function interfacesOf(
   site: Site,
   macs: readonly string[] = [],
 ): InterfaceIntent[] {
-  return (spec.interfaces ?? [{}]).map((nic, index) => interfaceIntent(nic, macs[index], machine, site));
+  const all = spec.interfaces ?? [{}];
+  const networkOf = ({ network = site.network.name }: InterfaceSpec) => network;
+  return all.map((nic, index) => {
+    // A network keeps one reservation for a host name.
+    const isFurther = all
+      .slice(0, index)
+      .some((one) => networkOf(one) === networkOf(nic) && [one, nic].every(reservedAddress));
+    const hostname = isFurther ? `${machine.name.slice(0, 60)}-${index}` : machine.name;
+    return interfaceIntent(nic, macs[index], hostname, site);
+  });
+}
+
+/** Returns the address that the network is to keep for the interface. */
+export function reservedAddress({ addressing, addresses }: InterfaceSpec): string | undefined {
+  return addressing === 'static' ? undefined : addresses?.[0];
 }
 
 function interfaceIntent(
   nic: InterfaceSpec,
   assigned: string | undefined,
-  machine: MachineIdentity,
+  hostname: string,
   site: Site,
 ): InterfaceIntent {
   const mac =
@@ -136,8 +150,8 @@ function interfaceIntent(
   return {
     kind: 'network',
     network: nic.network ?? site.network.name,
-    hostname: nic.hostname ?? machine.name,
+    hostname: nic.hostname ?? hostname,
     ...mac,
-    ...(nic.addresses === undefined ? {} : { addresses: nic.addresses }),
+    ...(nic.addresses === undefined || nic.addressing === 'static' ? {} : { addresses: nic.addresses }),
   };
 }

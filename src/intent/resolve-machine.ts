@@ -16,6 +16,7 @@ import { assignMacs } from './mac.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
 import { imageVolumeName, type MachineIdentity } from './names.ts';
 import type { Policy } from './policy.ts';
+import { reservedAddresses } from './reservations.ts';
 import type { Site } from './site.ts';
 
 export interface MachineRequest {
@@ -82,7 +83,10 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     volumePaths,
     macs,
   });
-  return { intent, pinned: resolved };
+  return {
+    intent,
+    pinned: macs === undefined ? resolved : { ...resolved, reservations: reservedAddresses(intent) },
+  };
 }
 
 /** An image that was imported lies in the pool of its machine. */

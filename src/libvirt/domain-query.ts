@@ -3,6 +3,7 @@ import { type DomainDefinition, type DomainObservation, parseDomain, parseState 
 import type { Definitions } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import { LibvirtError } from './libvirt-error.ts';
+import { parseReservations, type Reservation, withReservations } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { detached, UnreadableXml } from './xml.ts';
@@ -113,6 +114,10 @@ export async function observeDomains(
   const answers = await virsh.batch(
     [
       ...names.map((name): Command => ['net-dhcp-leases', `--network=${name}`]),
+      ...names.flatMap((name): Command[] => [
+        ['net-dumpxml', `--network=${name}`],
+        ['net-dumpxml', `--network=${name}`, '--inactive'],
+      ]),
       ...domains.flatMap(({ uuid }): Command[] => [
         ['dumpxml', `--domain=${uuid}`],
         ['domstate', `--domain=${uuid}`, '--reason'],
@@ -121,6 +126,7 @@ export async function observeDomains(
     options,
   );
   const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
+  const reservations = reservationsIn(names, answers.splice(0, 2 * names.length));
   const there = domains.flatMap(({ name }, i) => {
     const one = found(answers[2 * i], answers[2 * i + 1]);
     return one ? { ...one, name } : [];
@@ -134,12 +140,32 @@ export async function observeDomains(
       options.onUnreadable(error, name);
       return [];
     }
-    return assemble(definition, state, {
+    const domain = assemble(definition, state, {
       autostart: (uuid) => autostart.text.includes(uuid),
       persistent: (uuid) => persistent.text.includes(uuid),
       addresses: (macs) => leasedAddresses(leases, macs),
     });
+    const interfaces = withReservations(domain.interfaces, reservations);
+    return interfaces === domain.interfaces ? domain : { ...domain, interfaces };
   });
+}
+
+/** By network, from its definition as it runs and as it is stored; of one that cannot be read, nothing. */
+function reservationsIn(
+  names: readonly string[],
+  answers: readonly Answer[],
+): Map<string, { live: Reservation[] | undefined; stored: Reservation[] | undefined }> {
+  const entries = (answer: Answer | undefined) => {
+    try {
+      return answer && !answer.error ? parseReservations(answer.text) : undefined;
+    } catch (error) {
+      if (error instanceof UnreadableXml) return undefined;
+      throw error;
+    }
+  };
+  return new Map(
+    names.map((name, i) => [name, { live: entries(answers[2 * i]), stored: entries(answers[2 * i + 1]) }]),
+  );
 }
 
 function readDomain(virsh: Virsh, name: string, xml: string): DomainDefinition {

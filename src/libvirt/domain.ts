@@ -47,6 +47,8 @@ export interface DomainInterface {
   readonly device?: string | undefined;
   /** The tap device on the host, while the domain runs. */
   readonly target?: string | undefined;
+  /** Addresses that the network keeps for its MAC, now and for later starts; absent: none. Asked by `Libvirt.domains` and `withReservations`. */
+  readonly reserved?: readonly string[];
 }
 
 export interface DomainDisk {

@@ -10,7 +10,14 @@ import { type HostInventory, hostInventory } from './inventory.ts';
 import { type Lease, networkLeases } from './leases.ts';
 
 import { removeDomain, removeInactive, removeVolume } from './remove.ts';
-import { removeReservations } from './reservations.ts';
+import {
+  addReservation,
+  type NetworkAddresses,
+  type NewReservation,
+  networkAddresses,
+  type Reservation,
+  removeReservations,
+} from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
 import { findVolume, poolSpace, type Volume } from './volume.ts';
@@ -148,14 +155,23 @@ export class Libvirt {
     await this.#virsh.run(['pool-autostart', `--pool=${uuid}`]);
   }
 
-  /** Takes back fixed addresses of a network that were made for the host name `name` and belong to no domain any more. */
-  removeReservations(
+  /** By network, what it gives out and has reserved; without networks that are not there. */
+  networkAddresses(networks: readonly string[]): Promise<Map<string, NetworkAddresses>> {
+    return networkAddresses(this.#virsh, networks);
+  }
+
+  /** Keeps an address of a network for a MAC. Fails if another reservation has the MAC, name or address. */
+  addReservation(
     network: string,
-    name: string,
-    addresses: readonly string[],
-    foreignMACs: ReadonlySet<string>,
+    entry: NewReservation,
+    where: readonly ('live' | 'config')[],
   ): Promise<void> {
-    return removeReservations(this.#virsh, network, name, addresses, foreignMACs);
+    return addReservation(this.#virsh, network, entry, where);
+  }
+
+  /** Takes back reservations of a network. The caller has proven that they are ours. Idempotent. */
+  removeReservations(network: string, reservations: readonly Reservation[]): Promise<void> {
+    return removeReservations(this.#virsh, network, reservations);
   }
 
   /** Lifecycle events until `signal` aborts, over any number of reconnections. */

@@ -1,6 +1,8 @@
 /** Fixed addresses that a libvirt network keeps for guests: `<dhcp><host mac='…' name='…' ip='…'/>`. */
 
+import type { DomainInterface } from './domain.ts';
 import type { Virsh } from './virsh.ts';
+import type { Command } from './virsh-command.ts';
 import { XmlElement } from './xml.ts';
 
 export interface Reservation {
@@ -8,6 +10,32 @@ export interface Reservation {
   readonly name: string | undefined;
   readonly ip: string;
   /** Which of the network's `<ip>` elements it stands in, from 0. */
+  readonly parentIndex: number;
+}
+
+/** One `<ip>` element of a network. */
+export interface AddressRange {
+  /** The host's own address in it, which is the gateway of its guests. */
+  readonly address: string;
+  /** Length of the network prefix. */
+  readonly prefix: number;
+  readonly parentIndex: number;
+}
+
+/** What a network gives out, as it runs now and as it is stored for later starts. */
+export interface NetworkAddresses {
+  readonly ranges: readonly AddressRange[];
+  /** Undefined: the network is not active. */
+  readonly live: readonly Reservation[] | undefined;
+  /** Undefined: the network is not persistent. */
+  readonly stored: readonly Reservation[] | undefined;
+}
+
+/** A reservation that is to be made. */
+export interface NewReservation {
+  readonly mac: string;
+  readonly name: string;
+  readonly ip: string;
   readonly parentIndex: number;
 }
 
@@ -22,36 +50,109 @@ export function parseReservations(xml: string): Reservation[] {
         const ip = host.attribute('ip');
         return ip === undefined
           ? []
-          : [{ mac: host.attribute('mac'), name: host.attribute('name'), ip, parentIndex }];
+          : [{ mac: host.attribute('mac')?.toLowerCase(), name: host.attribute('name'), ip, parentIndex }];
       }),
   );
 }
 
+/** Reads the IPv4 ranges out of the output of `virsh net-dumpxml`. */
+export function parseRanges(xml: string): AddressRange[] {
+  return XmlElement.parse(xml, 'network')
+    .children('ip')
+    .flatMap((element, parentIndex) => {
+      const address = element.attribute('address');
+      if (address === undefined || element.attribute('family') === 'ipv6') return [];
+      const prefix = element.attribute('prefix') ?? prefixOf(element.attribute('netmask') ?? '255.255.255.0');
+      return [{ address, prefix: Number(prefix), parentIndex }];
+    });
+}
+
+/** Counts the bits of `255.255.255.0`. */
+function prefixOf(netmask: string): number {
+  return netmask
+    .split('.')
+    .reduce((bits, part) => bits + Number(part).toString(2).replaceAll('0', '').length, 0);
+}
+
+/** Returns the interfaces with what their networks keep for them; the same list if that is nothing. */
+export function withReservations(
+  interfaces: readonly DomainInterface[],
+  networks: ReadonlyMap<string, Pick<NetworkAddresses, 'live' | 'stored'>>,
+): readonly DomainInterface[] {
+  const reserved = interfaces.map((nic) => reservedFor(nic, networks.get(nic.network ?? '')));
+  if (reserved.every((addresses) => addresses.length === 0)) return interfaces;
+  return interfaces.map((nic, i) => (reserved[i]?.length ? { ...nic, reserved: reserved[i] } : nic));
+}
+
+/** As the network runs, and as it will start: what only one of the two has does not last, or does not count yet. */
+function reservedFor(
+  { mac }: DomainInterface,
+  network: Pick<NetworkAddresses, 'live' | 'stored'> | undefined,
+): string[] {
+  const definitions = [network?.live, network?.stored].filter((entries) => entries !== undefined);
+  const [first = [], ...others] = definitions.map((entries) =>
+    entries.filter((entry) => entry.mac === mac).map(({ ip }) => ip),
+  );
+  return first.filter((ip) => others.every((one) => one.includes(ip)));
+}
+
+/** Returns networks by name, without those that do not exist. Throws LibvirtError. */
+export async function networkAddresses(
+  virsh: Virsh,
+  networks: readonly string[],
+): Promise<Map<string, NetworkAddresses>> {
+  const answers = await virsh.batch([
+    ['net-list', '--name'],
+    ...networks.flatMap((network): Command[] => [
+      ['net-dumpxml', `--network=${network}`],
+      ['net-dumpxml', `--network=${network}`, '--inactive'],
+    ]),
+  ]);
+  const [active] = answers;
+  if (active?.error) throw active.error;
+  const names = new Set(active?.text.split('\n').map((line) => line.trim()));
+  const found = new Map<string, NetworkAddresses>();
+  for (const [index, network] of networks.entries()) {
+    const [now, later] = [answers[1 + 2 * index], answers[2 + 2 * index]];
+    if (now?.error?.code === 'notFound') continue;
+    if (now?.error) throw now.error;
+    const xml = now?.text ?? '';
+    found.set(network, {
+      ranges: parseRanges(xml),
+      live: names.has(network) ? parseReservations(xml) : undefined,
+      stored: later && !later.error ? parseReservations(later.text) : undefined,
+    });
+  }
+  return found;
+}
+
 /**
- * Takes back the reservations of these addresses for the host name `name`, now and for later starts of the network. The
- * Terraform provider 0.8.3 makes them with a domain and leaves them when it goes. Those of others stay: of `foreignMACs`, in
- * lower case, which are MAC addresses of domains that may have the same host name (another namespace or installation has a
- * machine of that name). A network that does not exist has none. Whoever was killed in the middle of this has left one that is
- * only stored: it blocks its address too.
+ * Makes a reservation where it is missing: now, for later starts, or both. libvirt refuses one that shares MAC, name or address
+ * with another, so that of two at the same time one fails. Throws LibvirtError.
+ */
+export async function addReservation(
+  virsh: Virsh,
+  network: string,
+  { mac, name, ip, parentIndex }: NewReservation,
+  where: readonly ('live' | 'config')[],
+): Promise<void> {
+  const xml = `--xml=<host mac='${mac}' name='${name}' ip='${ip}'/>`;
+  const place = ['--section=ip-dhcp-host', xml, `--parent-index=${parentIndex}`];
+  for (const flag of where) {
+    await virsh.run(['net-update', `--network=${network}`, '--command=add-last', ...place, `--${flag}`]);
+  }
+}
+
+/**
+ * Takes back these reservations, now and for later starts of the network. One that is gone is no error; whoever was killed in the
+ * middle of this has left one that is only stored, and it blocks its address too. Throws LibvirtError.
  */
 export async function removeReservations(
   virsh: Virsh,
   network: string,
-  name: string,
-  addresses: readonly string[],
-  foreignMACs: ReadonlySet<string>,
+  reservations: readonly Reservation[],
 ): Promise<void> {
-  const dump = ['net-dumpxml', `--network=${network}`] as const;
-  const [live, stored] = await virsh.batch([dump, [...dump, '--inactive']]);
-  if (!live || live.error) {
-    if (live?.error && live.error.code !== 'notFound') throw live.error;
-    return;
-  }
-  const found = [live, stored].flatMap((one) => (!one || one.error ? [] : parseReservations(one.text)));
-  const ours = found
-    .filter((one) => one.name === name && addresses.includes(one.ip))
-    .filter(({ mac }) => !foreignMACs.has(mac?.toLowerCase() ?? ''));
-  for (const { ip, parentIndex } of new Map(ours.map((one) => [one.ip, one])).values()) {
+  for (const { ip, parentIndex } of new Map(reservations.map((one) => [one.ip, one])).values()) {
     const entry = ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
     const update = ['net-update', `--network=${network}`, '--command=delete', ...entry] as const;
     // A network that is off has nothing live to change, and says so; so does one that has it only stored.

@@ -297,6 +297,33 @@ export const REFUSALS: readonly Refusal[] = [
     says: 'given out by a network of libvirt',
   },
   {
+    what: 'two fixed addresses of one interface, of which libvirt would keep the last',
+    object: machine({ ...MINIMAL, interfaces: [{ addresses: ['192.0.2.1', '192.0.2.2'] }] }),
+    path: `${AT}.interfaces[0].addresses`,
+    says: 'libvirt keeps one IPv4 address for an interface',
+  },
+  {
+    what: 'a fixed IPv6 address, which libvirt cannot keep for a MAC',
+    object: machine({ ...MINIMAL, interfaces: [{ addresses: ['2001:db8::1'] }] }),
+    path: `${AT}.interfaces[0].addresses`,
+    says: 'cannot keep an IPv6 address',
+  },
+  {
+    what: 'static addresses that are not there',
+    object: machine({ ...MINIMAL, interfaces: [{ bridge: 'br0', addressing: 'static' }] }),
+    path: `${AT}.interfaces[0].addressing`,
+    says: 'static addresses must be given',
+  },
+  {
+    what: 'a host name on a bridge with static addresses',
+    object: machine({
+      ...MINIMAL,
+      interfaces: [{ bridge: 'br0', hostname: 'a', addressing: 'static', addresses: ['192.0.2.1'] }],
+    }),
+    path: `${AT}.interfaces[0].addresses`,
+    says: 'given out by a network of libvirt',
+  },
+  {
     what: 'an address that is none',
     object: machine({ ...MINIMAL, interfaces: [{ addresses: ['192.0.2.256'] }] }),
     path: `${AT}.interfaces[0].addresses[0]`,

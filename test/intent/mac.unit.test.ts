@@ -39,8 +39,8 @@ describe('the MAC addresses of a machine whose author gives none', () => {
     expect(macs()[0]).toMatch(/^52(:[0-9a-f]{2}){5}$/);
   });
 
-  test('differ between 200,000 machines, behind the first byte too, which libvirt replaces on its side', () => {
-    const all = Array.from({ length: 200_000 }, (_, i) => deriveMac('i', `default/m-${i}`, '0').slice(3));
+  test('differ between 50,000 machines, behind the first byte too, which libvirt replaces on its side', () => {
+    const all = Array.from({ length: 50_000 }, (_, i) => deriveMac('i', `default/m-${i}`, '0').slice(3));
     expect(new Set(all).size).toBe(all.length);
   });
 

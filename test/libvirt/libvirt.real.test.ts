@@ -35,16 +35,37 @@ test('a reservation that is only stored is taken back, and those of others stay'
     { name: 'other' },
     { name: 'alike' },
   ]);
-  const addresses = [1, 2, 3].map((number) => `192.168.122.20${number}`);
-  const foreign = new Set(['52:54:00:00:00:03']);
-  await libvirt.removeReservations(host.network, 'mine', addresses, foreign);
-  await libvirt.removeReservations(host.network, 'alike', addresses, foreign);
+  const mine = (await libvirt.inventory()).reservations.filter(({ name }) => name === 'mine');
+  await libvirt.removeReservations(host.network, mine);
+  // Whoever was killed has done it before.
+  await libvirt.removeReservations(host.network, mine);
   expect(await virsh(host, ['net-dumpxml', host.network])).not.toContain('<host ');
   const stored = await virsh(host, ['net-dumpxml', host.network, '--inactive']);
   expect(stored.match(/<host .*/g)).toEqual([
     expect.stringContaining("name='other'"),
     expect.stringContaining("name='alike'"),
   ]);
+});
+
+test('a reservation is added where it is missing, and never over that of another', async () => {
+  const entry = { mac: '52:54:00:00:00:09', name: 'added', ip: '192.168.122.209', parentIndex: 0 };
+  const of = async () => (await libvirt.networkAddresses([host.network, 'nope'])).get(host.network);
+  await libvirt.addReservation(host.network, entry, ['live']);
+  expect((await of())?.live).toMatchObject([entry]);
+  await libvirt.addReservation(host.network, entry, ['config']);
+  expect(await of()).toMatchObject({
+    ranges: [{ address: '192.168.122.1', prefix: 24, parentIndex: 0 }],
+    stored: expect.arrayContaining([expect.objectContaining(entry)]),
+  });
+  for (const other of [
+    { ...entry, mac: '52:54:00:00:00:10', name: 'b' },
+    { ...entry, ip: '192.168.122.210', name: 'b' },
+    { ...entry, ip: '192.168.122.210', mac: '52:54:00:00:00:10' },
+  ]) {
+    await expect(libvirt.addReservation(host.network, other, ['live'])).rejects.toThrow(/existing dhcp host/);
+  }
+  await libvirt.removeReservations(host.network, [entry]);
+  expect((await of())?.live).toEqual([]);
 });
 
 test('facts: a missing pool does not spoil the rest', async () => {

@@ -1,15 +1,13 @@
-/** Takes from the host what stands in the way of a machine that is to be made: leftovers of a broken run, and reservations. */
+/** Takes from the host what stands in the way of a machine that is to be made: leftovers of a broken run. */
 
 import type { MachineIntent } from '../../../stacks/intent.ts';
-import { isOwnedBy } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { State } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../options.ts';
 import { explainsLeftovers } from '../state/machine-journal.ts';
 import type { Recovery } from '../state/recover-machine.ts';
-import type { HostedMachine } from './guest.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
-import { poolsOf, type ReservedAddresses } from './machine-location.ts';
+import { poolsOf } from './machine-location.ts';
 
 export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Promise<HostFacts> {
   return libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });
@@ -35,19 +33,4 @@ export async function clearLeftovers(
   // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
   if (!isExplained) return;
   run.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
-}
-
-/** The provider makes reservations and never takes them back (0.8.3); one that stays blocks its address for the next. */
-export async function releaseAddresses(
-  options: ActuatorOptions,
-  machine: HostedMachine,
-  reservations: readonly ReservedAddresses[],
-): Promise<void> {
-  if (reservations.length === 0) return;
-  const libvirt = options.libvirt(machine.uri);
-  const others = (await libvirt.domains()).filter(({ description }) => !isOwnedBy(machine, description));
-  const foreign = new Set(others.flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
-  for (const { network, hostname, addresses } of reservations) {
-    await libvirt.removeReservations(network, hostname, addresses, foreign);
-  }
 }

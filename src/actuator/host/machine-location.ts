@@ -3,6 +3,7 @@
 import type { MachineIntent } from '../../../stacks/intent.ts';
 import { seedVolume } from '../../../stacks/seed-file.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
+import type { ReservedAddress } from '../../intent/reservations.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { State } from '../../terraform/format/state.ts';
 import type { PartNames } from './host-parts.ts';
@@ -12,14 +13,8 @@ export interface MachineLocation extends MachineIdentity {
   readonly uri: string;
   /** Pools in which volumes of it may lie. */
   readonly pools: readonly string[];
-  readonly reservations: readonly ReservedAddresses[];
-}
-
-/** Fixed addresses that a network keeps for a machine. */
-export interface ReservedAddresses {
-  readonly network: string;
-  readonly hostname: string;
-  readonly addresses: readonly string[];
+  /** Fixed addresses that networks keep for it. */
+  readonly reservations: readonly ReservedAddress[];
 }
 
 /** The pools of all volumes that are a machine's own. */
@@ -49,17 +44,6 @@ export function partsUsedBy(intent: MachineIntent): PartNames {
     networks: [...new Set(networks)],
     pools: [...new Set([...poolsOf(intent), intent.rootDisk.base.pool])],
   };
-}
-
-export function reservationsOf({
-  interfaces,
-  name,
-}: Pick<MachineIntent, 'interfaces' | 'name'>): ReservedAddresses[] {
-  return interfaces.flatMap((nic) =>
-    nic.kind === 'network' && nic.addresses?.length
-      ? [{ network: nic.network, hostname: nic.hostname ?? name, addresses: nic.addresses }]
-      : [],
-  );
 }
 
 /** Pools of what Terraform knows. */

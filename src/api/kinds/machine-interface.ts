@@ -6,6 +6,9 @@ import { withRules } from '../schema/rule.ts';
 
 const MAC = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
 
+/** CEL. */
+const IS_STATIC = "(has(self.addressing) && self.addressing == 'static')";
+
 export const InterfaceSchema = withRules(
   z.strictObject({
     network: libvirtName().optional().describe('Network of libvirt to plug into, for example default.'),
@@ -36,7 +39,15 @@ export const InterfaceSchema = withRules(
       .max(8)
       .optional()
       .describe(
-        'Fixed IPv4 or IPv6 addresses, reserved in the DHCP of the network, for example [192.168.122.10].',
+        'Fixed address: one IPv4 address that the DHCP of the network keeps for the machine, for example [192.168.122.10]. With ' +
+          'addressing static: up to eight, IPv4 or IPv6.',
+      ),
+    addressing: z
+      .enum(['dhcp', 'static'])
+      .optional()
+      .describe(
+        'static: the guest configures `addresses` itself (networkConfig, Ignition), also on a bridge or macvtap; nothing is ' +
+          'reserved, and they count as its addresses as soon as it runs. Default: dhcp.',
       ),
     hostname: dnsLabel().optional().describe("Name in the network's DNS. Default: the machine's name."),
   }),
@@ -50,13 +61,31 @@ export const InterfaceSchema = withRules(
         [network, bridge, macvtap].filter((kind) => kind !== undefined).length <= 1,
     },
     {
-      fields: ['addresses', 'hostname', 'bridge', 'macvtap'],
+      fields: ['addresses', 'hostname', 'addressing', 'bridge', 'macvtap'],
       message:
         'fixed addresses and a hostname are given out by a network of libvirt; a bridge or macvtap has none',
-      fix: 'leave them out and use networkConfig, or plug into a network',
-      cel: '!(has(self.bridge) || has(self.macvtap)) || !(has(self.addresses) || has(self.hostname))',
-      check: ({ addresses, hostname, bridge, macvtap }) =>
-        (bridge ?? macvtap) === undefined || (addresses === undefined && hostname === undefined),
+      fix: 'leave them out, or say addressing: static and configure the addresses in networkConfig, or plug into a network',
+      cel:
+        '!(has(self.bridge) || has(self.macvtap)) || ' +
+        `(!has(self.hostname) && (!has(self.addresses) || ${IS_STATIC}))`,
+      check: ({ addresses, hostname, addressing, bridge, macvtap }) =>
+        (bridge ?? macvtap) === undefined ||
+        (hostname === undefined && (addresses === undefined || addressing === 'static')),
+    },
+    {
+      fields: ['addresses', 'addressing'],
+      message: 'libvirt keeps one IPv4 address for an interface, and cannot keep an IPv6 address for a MAC',
+      fix: 'give one IPv4 address; or all of them with addressing: static, and configure them in networkConfig',
+      cel: `!has(self.addresses) || ${IS_STATIC} || (self.addresses.size() <= 1 && self.addresses.all(one, !one.contains(':')))`,
+      check: ({ addresses = [], addressing }) =>
+        addressing === 'static' || (addresses.length <= 1 && addresses.every((one) => !one.includes(':'))),
+    },
+    {
+      fields: ['addressing', 'addresses'],
+      message: 'static addresses must be given',
+      fix: 'list them in addresses, as networkConfig or Ignition of the guest has them',
+      cel: `!${IS_STATIC} || (has(self.addresses) && self.addresses.size() > 0)`,
+      check: ({ addressing, addresses = [] }) => addressing !== 'static' || addresses.length > 0,
     },
   ],
 );

@@ -46,6 +46,18 @@ const PinnedSchema = z.strictObject({
     .max(16)
     .optional()
     .describe('MAC addresses of the interfaces, in order; absent for those made before they were assigned.'),
+  reservations: z
+    .array(
+      z.strictObject({
+        network: z.string(),
+        hostname: z.string(),
+        address: z.string(),
+        mac: z.string().optional(),
+      }),
+    )
+    .max(16)
+    .optional()
+    .describe('Fixed addresses that networks of the host keep for it.'),
 });
 
 /** What is found out once about a machine, so that it keeps it when a file or the host changes. */

@@ -50,6 +50,7 @@ export async function applyMachine(
     approvedPlan: approvedPlan(scope.machine),
     onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
     shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
+    reservedBefore: made?.reservations,
     ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
   };
   const early = new EarlyLook(() => lookAtDomain(parts, placed));

@@ -135,7 +135,7 @@ export class MachineController {
         );
     if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
     const resolved = withObservedMacs(found, observed);
-    if (resolved !== found) scope.keepMacs(resolved.pinned.macs);
+    if (resolved !== found) scope.keepAddresses(resolved.pinned);
     const asked = changeAskedFor(scope, resolved);
     const seen = isNew ? undefined : visibleDrift(placed, observed);
     // A domain that is gone is drift whatever else was asked for.

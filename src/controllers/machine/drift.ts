@@ -3,6 +3,7 @@
 import type { InterfaceIntent } from '../../../stacks/intent.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf } from '../../intent/machine-intent.ts';
+import { wantedReservations } from '../../intent/reservations.ts';
 import type { DomainInterface, DomainObservation } from '../../libvirt/domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { Drift } from './repair-policy.ts';
@@ -29,12 +30,28 @@ export function visibleDrift(
     inPlace.push(`autostart is ${observed.autostart ? 'on' : 'off'}`);
   if (observed.vcpu !== spec.vcpu) byReplacement.push(`the domain has ${observed.vcpu} vCPUs`);
   if (observed.memoryMiB !== size) byReplacement.push(`the domain has ${observed.memoryMiB} MiB of memory`);
+  inPlace.push(...lostReservations(placed, observed));
   // `terraform` may have changed the devices to whatever its author wants.
   if (spec.terraform === undefined) byReplacement.push(...deviceDifferences(placed, observed));
   const all = [...inPlace, ...byReplacement];
   if (all.length === 0) return undefined;
   const together = all.join(', ');
   return { kind: 'changed', text: together, detail: together, replacesDomain: byReplacement.length > 0 };
+}
+
+/** Fixed addresses that no network keeps for the machine any more: the provider does not read them back. */
+function lostReservations(
+  { machine, identity, spec, site }: PlacedMachine,
+  { interfaces }: DomainObservation,
+): string[] {
+  const nics = interfacesOf(identity, spec, site, machine.status?.providerStatus?.pinned?.macs);
+  return wantedReservations({ name: identity.name, interfaces: nics }).flatMap(
+    ({ index, network, address }) => {
+      const found = interfaces[index];
+      if (found?.network !== network || found.reserved?.includes(address)) return [];
+      return `network ${network} has no reservation of ${address} for interface ${index}`;
+    },
+  );
 }
 
 function deviceDifferences(

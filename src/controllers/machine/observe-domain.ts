@@ -2,17 +2,18 @@
 
 import { domainName, isOwnedBy } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import { missingAddresses } from './addresses/report.ts';
 import type { MachineParts } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import { addressSources } from './waits/guest-addresses.ts';
 
 /** As the watch of the host knows it; undefined: libvirt has to be asked. Throws while the host is out of reach. */
-export function lastSeen(
-  parts: MachineParts,
-  { identity, site }: PlacedMachine,
-): DomainObservation | undefined {
+export function lastSeen(parts: MachineParts, placed: PlacedMachine): DomainObservation | undefined {
+  const { identity, site } = placed;
   const seen = parts.lastSeen?.(site.uri, domainName(identity));
-  return seen && isOwnedBy(identity, seen.description) ? seen : undefined;
+  if (!seen || !isOwnedBy(identity, seen.description)) return undefined;
+  // No event tells of a lease.
+  return seen.state === 'running' && missingAddresses(placed, seen) !== undefined ? undefined : seen;
 }
 
 /** As libvirt says now; undefined: there is none. */
@@ -22,8 +23,10 @@ export async function lookAtDomain(
 ): Promise<DomainObservation | undefined> {
   const sources = addressSources(placed);
   // What a guest itself says of its addresses no sweep of its host sees.
-  const tell = sources.length === 0 ? looking?.(placed.site.uri, domainName(placed.identity)) : undefined;
-  const found = await actuator.exists(locationOf(placed), sources);
+  const location = locationOf(placed);
+  const isWhole = sources.length === 0 && location.reservations.length === 0;
+  const tell = isWhole ? looking?.(placed.site.uri, domainName(placed.identity)) : undefined;
+  const found = await actuator.exists(location, sources);
   if (found) tell?.(found);
   return found;
 }

@@ -1,9 +1,10 @@
-import { type MachineLocation, reservationsOf } from '../../actuator/host/machine-location.ts';
+import type { MachineLocation } from '../../actuator/host/machine-location.ts';
 import type { Cluster } from '../../api/kinds/cluster.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf, poolOf } from '../../intent/machine-intent.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
+import { reservedAddresses } from '../../intent/reservations.ts';
 import type { Site } from '../../intent/site.ts';
 
 /** A Machine whose place is known. */
@@ -18,11 +19,11 @@ export interface PlacedMachine {
 }
 
 /** Where all that is this machine's lies on its host. */
-export function locationOf({ identity, site, spec }: PlacedMachine): MachineLocation {
+export function locationOf({ machine, identity, site, spec }: PlacedMachine): MachineLocation {
   const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
-  const reservations = reservationsOf({
-    name: identity.name,
-    interfaces: interfacesOf(identity, spec, site),
-  });
+  const pinned = machine.status?.providerStatus?.pinned;
+  const { name } = identity;
+  const interfaces = interfacesOf(identity, spec, site, pinned?.macs);
+  const reservations = pinned?.reservations ?? reservedAddresses({ name, interfaces });
   return { ...identity, uri: site.uri, pools, reservations };
 }

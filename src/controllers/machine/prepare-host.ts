@@ -11,6 +11,7 @@ import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { withWaysOut } from '../shared/give-up.ts';
+import { refuseTakenAddresses, refuseUnusableAddresses } from './addresses/fixed-addresses.ts';
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineParts } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
@@ -53,15 +54,26 @@ export async function prepareHost(
   placed: PlacedMachine,
   resolved: ResolvedMachine,
 ): Promise<HostFacts> {
-  const { store, hosts } = parts;
+  const { store, hosts, actuator } = parts;
   const { intent, pinned } = resolved;
-  await scope.step('HostReady', () => refuseSharedMac(store, placed, intent));
+  await scope.step('HostReady', async () => {
+    await refuseTakenAddresses(store, placed, intent);
+    await refuseSharedMac(store, placed, intent);
+    await refuseUnusableAddresses(actuator, placed, intent);
+  });
   await scope.step('HostReady', () => requireSupport(parts, placed));
   const before = scope.providerStatus.pinned;
   // Pinned before the host's stack is built: that counts the images which machines have pinned.
   scope.setProviderStatus({ host: siteLabel(placed.site), pinned });
   scope.summarize();
   await scope.save();
+  // Again, now that others see what this one asks for: of two at the same time, at least one sees the other.
+  await scope.step('HostReady', () =>
+    refuseTakenAddresses(store, placed, intent).catch((error) => {
+      scope.setProviderStatus({ pinned: before });
+      throw error;
+    }),
+  );
   const facts = await scope.step('HostReady', async () => {
     const check = (seen: HostFacts) => {
       try {

@@ -6,6 +6,7 @@ import {
   MachineKind,
   type MachineProviderStatus,
   type MachineStatus,
+  type Pinned,
 } from '../../api/kinds/machine.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
 import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
@@ -144,10 +145,10 @@ export class MachineScope {
     }
   }
 
-  /** Of a machine that was made, and has no others pinned. */
-  keepMacs(macs: readonly string[] | undefined): void {
+  /** Of a machine that was made before they were assigned. */
+  keepAddresses({ macs, reservations }: Pinned): void {
     const { pinned } = this.providerStatus;
-    if (pinned && macs) this.setProviderStatus({ pinned: { ...pinned, macs: [...macs] } });
+    if (pinned && macs && reservations) this.setProviderStatus({ pinned: { ...pinned, macs, reservations } });
   }
 
   clearPlan(): void {

@@ -3,6 +3,7 @@
 import type { CaplvError } from '../../errors.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Reason } from '../shared/conditions.ts';
+import { guestAddresses, missingAddresses } from './addresses/report.ts';
 import { visibleDrift } from './drift.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { MachineScope } from './scope.ts';
@@ -25,14 +26,20 @@ export function recordObservation(
     return;
   }
   const { name } = scope.key;
-  const addresses = observed.addresses.map(({ address }) => ({ type: 'InternalIP' as const, address }));
+  const isRunning = observed.state === 'running';
+  const known = isRunning
+    ? guestAddresses(placed, observed)
+    : observed.addresses.map(({ address }) => address);
+  const addresses = known.map((address) => ({ type: 'InternalIP' as const, address }));
   scope.status.addresses = [...addresses, { type: 'Hostname', address: name }];
-  const isStopped = spec.running && observed.state !== 'running';
-  scope.status.phase = addresses.length > 0 && !isStopped ? 'Running' : 'Provisioned';
+  const missing = isRunning ? missingAddresses(placed, observed) : undefined;
+  const isReachable = addresses.length > 0 && missing === undefined;
+  const isStopped = spec.running && !isRunning;
+  scope.status.phase = isReachable && !isStopped ? 'Running' : 'Provisioned';
   recordDifference(scope, placed, observed, isApplied);
-  if (addresses.length > 0 || !spec.running)
-    scope.setCondition('AddressesReady', 'True', spec.running ? 'AsSpecified' : 'NotStarted');
-  else scope.setCondition('AddressesReady', 'False', 'WaitingForAddress');
+  if (!spec.running) scope.setCondition('AddressesReady', 'True', 'NotStarted');
+  else if (isReachable) scope.setCondition('AddressesReady', 'True', 'AsSpecified');
+  else scope.setCondition('AddressesReady', 'False', 'WaitingForAddress', missing);
 }
 
 /** Reasons of Drifted that say why it lasts, and so why the domain is not ready. */

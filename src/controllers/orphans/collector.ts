@@ -95,7 +95,7 @@ export class OrphanSweep {
     const macs = new Set(domain?.interfaces.map(({ mac }) => mac));
     const reservations = inventory.reservations
       .filter(({ mac }) => mac !== undefined && macs.has(mac.toLowerCase()))
-      .map(({ network, name: hostname = '', ip }) => ({ network, hostname, addresses: [ip] }));
+      .map(({ network, name: hostname = '', ip, mac }) => ({ network, hostname, address: ip, mac }));
     const pools = [...new Set(inventory.volumes.map((volume) => volume.pool))];
     const location = { ...machine, uri, pools, reservations };
     await actuator.delete(location, { shutdownTimeoutMs: SHUTDOWN_MS });

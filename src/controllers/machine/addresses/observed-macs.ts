@@ -1,5 +1,6 @@
 /** Keeps the MAC addresses of a machine that was made before they were assigned: its domain has what the provider chose. */
 
+import { reservedAddresses } from '../../../intent/reservations.ts';
 import type { ResolvedMachine } from '../../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../../libvirt/domain.ts';
 
@@ -17,5 +18,6 @@ export function withObservedMacs(
     nic.mac === undefined ? { ...nic, assignedMac: found[index]?.mac ?? '' } : nic,
   );
   const macs = interfaces.map(({ mac, assignedMac }) => mac ?? assignedMac ?? '');
-  return { intent: { ...intent, interfaces }, pinned: { ...pinned, macs } };
+  const reservations = reservedAddresses({ name: intent.name, interfaces });
+  return { intent: { ...intent, interfaces }, pinned: { ...pinned, macs, reservations } };
 }

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectKey } from '../../../apimachinery/object.ts';
 import { formatKey } from '../../../apimachinery/object-key.ts';
+import type { DomainAddress } from '../../../libvirt/addresses.ts';
 import type { Lease } from '../../../libvirt/leases.ts';
 import { leasedAddresses } from '../../../libvirt/leases.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
@@ -124,7 +125,7 @@ export class AddressWatch {
         const { domain, sources } = one.guest;
         const found = await libvirt.addresses(domain, sources, { signal });
         one.askAt = nextQuestion(performance.now(), one.guest);
-        if (found.length > 0) this.#tell(guests, one);
+        if (hasNews(one.guest, found)) this.#tell(guests, one);
       }
     };
     await Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask));
@@ -153,8 +154,14 @@ function networksOf({ interfaces }: Guest): string[] {
 }
 
 /** In the network of that interface: another may remember a MAC address that has moved. */
-function hasLease({ interfaces }: Guest, leases: ReadonlyMap<string, readonly Lease[]>): boolean {
-  return interfaces.some(
-    ({ mac, network }) => leasedAddresses(leases.get(network ?? '') ?? [], [mac]).length > 0,
+function hasLease(guest: Guest, leases: ReadonlyMap<string, readonly Lease[]>): boolean {
+  const found = guest.interfaces.flatMap(({ mac, network }) =>
+    leasedAddresses(leases.get(network ?? '') ?? [], [mac]),
   );
+  return hasNews(guest, found);
+}
+
+/** One that is to have a fixed address may have another for now. */
+function hasNews({ known = [] }: Guest, found: readonly DomainAddress[]): boolean {
+  return found.some(({ address }) => !known.includes(address));
 }

@@ -14,6 +14,8 @@ export interface Guest {
   readonly interfaces: readonly DomainInterface[];
   /** Who else to ask than the DHCP servers of libvirt's networks. */
   readonly sources: readonly AddressSource[];
+  /** What is known of it already, and is not all that it is to have. */
+  readonly known?: readonly string[];
   /** Since when it has none; milliseconds, as Date.now(). */
   readonly sinceMs: number;
 }
@@ -45,6 +47,7 @@ export function guestWithoutAddress(
     domain: observed.name,
     interfaces: observed.interfaces,
     sources: addressSources(placed),
+    known: observed.addresses.map(({ address }) => address),
     sinceMs: since === undefined ? Date.now() : Date.parse(since),
   };
 }
@@ -52,7 +55,9 @@ export function guestWithoutAddress(
 /** Who to ask for addresses that no DHCP server of libvirt gave out. */
 export function addressSources({ spec }: PlacedMachine): AddressSource[] {
   const outside = (spec.interfaces ?? []).some(
-    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined,
+    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined || nic.addressing === 'static',
   );
-  return [...(spec.guestAgent ? (['agent'] as const) : []), ...(outside ? (['arp'] as const) : [])];
+  // A guest that configures its network itself may ask no DHCP server.
+  const isSilent = outside || spec.networkConfig !== undefined;
+  return [...(spec.guestAgent ? (['agent'] as const) : []), ...(isSilent ? (['arp'] as const) : [])];
 }

@@ -1,0 +1,84 @@
+/** Holds the fixed addresses of a machine against its networks and against other Machines, before anything is made for them. */
+
+import type { MachineIntent } from '../../../../stacks/intent.ts';
+import { reservationError } from '../../../actuator/host/reservations.ts';
+import type { Actuator } from '../../../actuator/machine-actuator.ts';
+import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
+import { Terminal, Transient } from '../../../errors.ts';
+import { unusableProblem, type WantedReservation, wantedReservations } from '../../../intent/reservations.ts';
+import type { Store } from '../../../store/store.ts';
+import type { PlacedMachine } from '../placed-machine.ts';
+
+/**
+ * Throws Terminal InvalidConfiguration for an address that the network can never give, AddressInUse for one that is another's:
+ * Terminal, or Transient while that Machine is being made or deleted.
+ */
+export async function refuseUnusableAddresses(
+  actuator: Pick<Actuator, 'reservationProblems'>,
+  { path, site }: PlacedMachine,
+  intent: MachineIntent,
+): Promise<void> {
+  const wanted = wantedReservations(intent);
+  if (wanted.length === 0) return;
+  const [problem] = await actuator.reservationProblems(intent);
+  if (problem) throw reservationError(problem, `${path}.`);
+  // A network that the Cluster is about to make; the provider gives the host the first address of each range.
+  const planned = (site.network.addresses ?? []).flatMap((range) => {
+    const [address = '', prefix] = range.split('/');
+    return address.includes(':') ? [] : [{ address: firstHost(address), prefix: Number(prefix) }];
+  });
+  for (const one of wanted) {
+    if (one.network !== site.network.name || planned.length === 0) continue;
+    const unusable = unusableProblem(one, planned);
+    if (unusable) throw reservationError(unusable, `${path}.`);
+  }
+}
+
+/** The machines that a store holds say what they have been given, also while nothing of it is on the host yet. */
+export async function refuseTakenAddresses(
+  store: Store,
+  { machine, path, site }: PlacedMachine,
+  intent: MachineIntent,
+): Promise<void> {
+  const wanted = wantedReservations(intent);
+  if (wanted.length === 0) return;
+  for (const other of await store.list(MachineKind)) {
+    const pinned = other.status?.providerStatus?.pinned;
+    if (other.metadata.uid === machine.metadata.uid || pinned?.uri !== site.uri) continue;
+    for (const one of wanted) {
+      const taken = pinned.reservations?.find(
+        ({ network, address, hostname }) =>
+          network === one.network && (address === one.address || hostname === one.hostname),
+      );
+      if (taken) throw takenBy(other, one, taken.address === one.address, path);
+    }
+  }
+}
+
+function takenBy(
+  other: Machine,
+  wanted: WantedReservation,
+  isAddress: boolean,
+  path: string,
+): Terminal | Transient {
+  const { namespace = 'default', name, deletionTimestamp } = other.metadata;
+  const [field, what] = isAddress ? ['addresses[0]', wanted.address] : ['hostname', wanted.hostname];
+  const details = {
+    code: 'AddressInUse',
+    path: `${path}.interfaces[${wanted.index}].${field}`,
+    message: `${what} in network "${wanted.network}" is reserved for Machine "${namespace}/${name}"`,
+    fix: isAddress
+      ? 'use another address, or delete that Machine first'
+      : 'give this interface another hostname',
+  } as const;
+  const isMade = other.status?.providerStatus?.appliedHash !== undefined;
+  // Of two that see each other at the same time one has to be first.
+  if (deletionTimestamp || !isMade)
+    return new Transient({ ...details, retryAfterMs: 1_000 + 2_000 * Math.random() });
+  return new Terminal(details);
+}
+
+/** `10.17.3.0` becomes `10.17.3.1`. */
+function firstHost(network: string): string {
+  return network.replace(/\d+$/, (last) => String(Number(last) + 1));
+}

@@ -1,0 +1,46 @@
+/** Whether a network can give an IPv4 address to a guest. */
+
+/** A range by the host's own address in it and the length of its prefix. */
+export interface Ipv4Range {
+  readonly address: string;
+  readonly prefix: number;
+}
+
+/** Returns why the network cannot give the address, as the end of a sentence that begins with it; undefined: it can. */
+export function describeUnusable(
+  address: string,
+  network: string,
+  ranges: readonly Ipv4Range[],
+): string | undefined {
+  const value = numberOf(address);
+  const all = ranges.map((one) => `${one.address}/${one.prefix}`).join(', ');
+  if (all === '') return `cannot be reserved: network "${network}" gives out no IPv4 addresses`;
+  const range = findRange(address, ranges);
+  if (value === undefined || !range) return `lies outside of network "${network}" (${all})`;
+  if (address === range.address) return `is the host's own address in network "${network}", the gateway`;
+  const size = 2 ** (32 - range.prefix);
+  // In a network of two addresses, or one, all are for hosts.
+  if (size <= 2) return undefined;
+  if (value % size === 0)
+    return `is the first address of network "${network}" (${all}), which names the network`;
+  if (value % size === size - 1)
+    return `is the last address of network "${network}" (${all}), its broadcast address`;
+  return undefined;
+}
+
+/** Returns the range in which the address lies. */
+export function findRange<R extends Ipv4Range>(address: string, ranges: readonly R[]): R | undefined {
+  const value = numberOf(address);
+  return ranges.find((range) => {
+    const own = numberOf(range.address);
+    const size = 2 ** (32 - range.prefix);
+    return value !== undefined && own !== undefined && Math.floor(value / size) === Math.floor(own / size);
+  });
+}
+
+function numberOf(address: string): number | undefined {
+  const parts = address.split('.').map(Number);
+  const isValid =
+    parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255);
+  return isValid ? parts.reduce((value, part) => value * 256 + part, 0) : undefined;
+}

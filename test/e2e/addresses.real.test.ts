@@ -1,0 +1,167 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type ManifestObject, machine } from './manifests.ts';
+import { useStandalone } from './standalone.ts';
+
+const here = useStandalone('addresses');
+
+const RUNNING = { running: true, memoryMiB: 96 };
+
+/** Deleted after the test, with all that it had on the host. */
+function own(name: string, interfaces: readonly object[], more: object = {}): ManifestObject {
+  onTestFinished(async () => {
+    await here().caplv.read(['delete', 'machine', name, '--now', '--ignore-not-found']);
+  });
+  return machine(name, { ...here().image, interfaces, ...more });
+}
+
+/** `IP name`, as libvirt has them for later starts of the network. */
+async function reservations(...flags: readonly string[]): Promise<string[]> {
+  const xml = await here().virsh('net-dumpxml', 'default', ...flags);
+  const attribute = (entry: string, name: string) => new RegExp(`${name}='([^']*)'`).exec(entry)?.[1];
+  return (xml.match(/<host .*\/>/g) ?? []).map(
+    (entry) => `${attribute(entry, 'ip')} ${attribute(entry, 'name')}`,
+  );
+}
+
+async function macs(name: string): Promise<string[]> {
+  const list = await here().virsh('domiflist', name);
+  return list.match(/[0-9a-f]{2}(:[0-9a-f]{2}){5}/g) ?? [];
+}
+
+describe('a fixed address', () => {
+  test('of another Machine, or its host name, is refused with its owner before anything is made', async () => {
+    const owner = own('owner', [{ addresses: ['192.168.122.20'] }]);
+    expect(await here().apply([owner])).toMatchObject({ exitCode: 0 });
+    const volumes = await here().volumes();
+    const thief = own('thief', [{ addresses: ['192.168.122.20'] }]);
+    const refusal =
+      /interfaces\[0\]\.addresses\[0\]: 192\.168\.122\.20 in network "default" is reserved for Machine "default\/owner" \[AddressInUse\]/;
+    expect((await here().plan([thief])).stderr).toMatch(refusal);
+    expect(await here().apply([thief])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(refusal),
+    });
+    const alike = own('alike', [{ addresses: ['192.168.122.21'], hostname: 'owner' }]);
+    expect((await here().apply([alike])).stderr).toMatch(
+      /interfaces\[0\]\.hostname: owner in network "default" is reserved for Machine "default\/owner"/,
+    );
+    expect(await here().volumes()).toEqual(volumes);
+    await here().caplv.read(['delete', 'machine', 'thief', 'alike', '--now']);
+    expect(await reservations()).toEqual(['192.168.122.20 owner']);
+    expect(await here().plan([owner])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('that a person has reserved for something else stays that', async () => {
+    const entry = "<host mac='52:54:00:11:11:11' name='printer' ip='192.168.122.22'/>";
+    const update = (verb: string) =>
+      here().virsh('net-update', 'default', verb, 'ip-dhcp-host', entry, '--config');
+    await update('add');
+    onTestFinished(() => update('delete').then(() => {}));
+    expect((await here().apply([own('late', [{ addresses: ['192.168.122.22'] }])])).stderr).toMatch(
+      /is reserved for host "printer" \(MAC 52:54:00:11:11:11\).*\[AddressInUse\]\n {2}fix: use another address, or remove it/,
+    );
+    expect(await reservations('--inactive')).toEqual(['192.168.122.22 printer']);
+  });
+
+  test.each([
+    ['10.0.0.5', 'lies outside of network "default"'],
+    ['192.168.122.1', "is the host's own address"],
+    ['192.168.122.255', 'is the last address'],
+  ])('%s, which the network cannot give, is refused', async (address, why) => {
+    const { exitCode, stderr } = await here().apply([own('unfit', [{ addresses: [address] }])]);
+    expect(stderr).toContain(`spec.providerSpec.interfaces[0].addresses[0]: ${address} ${why}`);
+    expect(exitCode).toBe(3);
+    expect(await here().domains()).toEqual([]);
+  });
+
+  test('is kept by the network again after somebody has removed its reservation', async () => {
+    const object = own('kept', [{ addresses: ['192.168.122.23'] }]);
+    expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
+    const uuid = await here().virsh('domuuid', 'default.kept');
+    for (const flag of ['--live', '--config']) {
+      await here().virsh(
+        'net-update',
+        'default',
+        'delete',
+        'ip-dhcp-host',
+        "<host ip='192.168.122.23'/>",
+        flag,
+      );
+      expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
+      expect(await reservations()).toEqual(['192.168.122.23 kept']);
+      expect(await reservations('--inactive')).toEqual(['192.168.122.23 kept']);
+    }
+    expect(await here().virsh('domuuid', 'default.kept')).toBe(uuid);
+  });
+
+  test('that changes takes the reservation with it, and so does one that is dropped', async () => {
+    const at = (interfaces: readonly object[]) =>
+      here().apply([own('moves', interfaces)], ['--allow-replace']);
+    await at([{ addresses: ['192.168.122.24'] }]);
+    expect(await at([{ addresses: ['192.168.122.25'] }])).toMatchObject({ exitCode: 0 });
+    expect(await reservations()).toEqual(['192.168.122.25 moves']);
+    expect(await at([{}])).toMatchObject({ exitCode: 0 });
+    expect(await reservations()).toEqual([]);
+  });
+
+  test('is had by each of two interfaces in one network', async () => {
+    const both = [{ addresses: ['192.168.122.26'] }, { addresses: ['192.168.122.27'] }];
+    const object = own('two', both, RUNNING);
+    expect(await here().apply([object], ['--wait'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await reservations()).toEqual(['192.168.122.26 two', '192.168.122.27 two-1']);
+    const { status } = await here().machine('two');
+    const had = status.addresses.map(({ address }: { address: string }) => address);
+    expect(had).toEqual(expect.arrayContaining(['192.168.122.26', '192.168.122.27']));
+    expect(await here().plan([object])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('a MAC address that nobody gave', () => {
+  test('stays when the machine is replaced, and when it is deleted and applied again', async () => {
+    const sized = (memoryMiB: number) => own('same', [{}, { addresses: ['192.168.122.28'] }], { memoryMiB });
+    await here().apply([sized(96)]);
+    const before = await macs('default.same');
+    expect(await here().apply([sized(104)], ['--allow-replace'])).toMatchObject({ exitCode: 0 });
+    expect(await macs('default.same')).toEqual(before);
+    await here().caplv.read(['delete', 'machine', 'same', '--now']);
+    await here().apply([sized(96)]);
+    expect(await macs('default.same')).toEqual(before);
+    expect(await here().plan([sized(96)])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('a guest', () => {
+  test('that has another address than its fixed one is not ready, and the next without a MAC of its own has it', async () => {
+    const fixed = { addresses: ['192.168.122.29'] };
+    const first = own('first', [{ ...fixed, mac: '52:54:00:00:00:21' }], RUNNING);
+    expect(await here().apply([first], ['--wait'])).toMatchObject({ exitCode: 0 });
+    await here().caplv.read(['delete', 'machine', 'first', '--now']);
+    // dnsmasq keeps the address for the MAC that had it.
+    const second = own('second', [{ ...fixed, mac: '52:54:00:00:00:22' }], RUNNING);
+    expect(await here().apply([second], ['--wait=45s'])).toMatchObject({ exitCode: 5 });
+    const { status } = await here().machine('second');
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({
+        type: 'AddressesReady',
+        status: 'False',
+        message: expect.stringMatching(
+          /^interface 0 has 192\.168\.122\.\d+ and not its fixed address 192\.168\.122\.29: /,
+        ),
+      }),
+    );
+  });
+
+  test('that takes over a fixed address has it at once', async () => {
+    const fixed = [{ addresses: ['192.168.122.30'] }];
+    const guest = (name: string) => own(name, fixed, RUNNING);
+    expect(await here().apply([guest('before')], ['--wait'])).toMatchObject({ exitCode: 0 });
+    await here().caplv.read(['delete', 'machine', 'before', '--now']);
+    expect(await here().apply([guest('after')], ['--wait'])).toMatchObject({ exitCode: 0 });
+    expect((await here().machine('after')).status.addresses).toContainEqual({
+      type: 'InternalIP',
+      address: '192.168.122.30',
+    });
+  });
+});
