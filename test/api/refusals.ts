@@ -490,13 +490,22 @@ export const REFUSALS: readonly Refusal[] = [
     what: 'one MAC address for two machines',
     object: machineSet({ replicas: 2 }, { ...MINIMAL, interfaces: [NIC] }),
     path: 'spec.template',
-    says: 'fixes a MAC or IP address',
+    says: 'fixes what only one machine can have',
   },
   {
     what: 'one MAC address for two machines, under value',
     object: machineSet({ replicas: 2 }, { value: { ...MINIMAL, interfaces: [NIC] } }),
     path: 'spec.template',
-    says: 'fixes a MAC or IP address',
+    says: 'fixes what only one machine can have',
+  },
+  {
+    what: 'one existing volume for two machines',
+    object: machineSet(
+      { replicas: 2 },
+      { ...MINIMAL, disks: [{ name: 'd', volume: 'default/shared.qcow2' }] },
+    ),
+    path: 'spec.template',
+    says: 'fixes what only one machine can have',
   },
   {
     what: 'a rollout that can never move',

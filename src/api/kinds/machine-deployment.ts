@@ -37,7 +37,10 @@ const StrategySchema = withRules(
       ],
     )
       .optional()
-      .describe('How many at a time, for RollingUpdate. Default: one more at a time, none missing.'),
+      .describe(
+        'How many at a time, for RollingUpdate. Default: one more at a time, none missing. Where the template fixes what only one ' +
+          'machine can have (mac, addresses, an existing volume), the old machine goes before the new one is made.',
+      ),
   }),
   [
     {

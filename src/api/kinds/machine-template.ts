@@ -89,18 +89,24 @@ export const TEMPLATE_RULES: readonly Rule<Templated>[] = [
   },
   {
     fields: ['template', 'replicas'],
-    message: 'the template fixes a MAC or IP address, which only one machine can have',
-    fix: 'leave out mac and addresses of the interfaces, or set replicas to 1',
-    cel: `!has(self.replicas) || self.replicas <= 1 || (${addressFree('self.template.spec.providerSpec')} && (!has(self.template.spec.providerSpec.value) || ${addressFree('self.template.spec.providerSpec.value')}))`,
-    check: ({ template, replicas }) => {
-      const { interfaces } = findProviderSpec(template.spec.providerSpec).spec;
-      const all = Array.isArray(interfaces) ? (interfaces as Record<string, unknown>[]) : [];
-      return replicas <= 1 || all.every(({ mac, addresses }) => mac === undefined && addresses === undefined);
-    },
+    message: 'the template fixes what only one machine can have: a MAC or IP address, or an existing volume',
+    fix: 'leave out mac and addresses of the interfaces and volume of the disks, or set replicas to 1',
+    cel: `!has(self.replicas) || self.replicas <= 1 || (${isForMany('self.template.spec.providerSpec')} && (!has(self.template.spec.providerSpec.value) || ${isForMany('self.template.spec.providerSpec.value')}))`,
+    check: ({ template, replicas }) => replicas <= 1 || !isForOneMachine(template),
   },
 ];
 
-/** CEL: the provider spec at `path` fixes no address. */
-function addressFree(path: string): string {
-  return `(!has(${path}.interfaces) || ${path}.interfaces.all(one, !has(one.mac) && !has(one.addresses)))`;
+/** Returns true if the template fixes what only one machine can have at a time. */
+export function isForOneMachine({ spec }: Pick<MachineTemplate, 'spec'>): boolean {
+  const { interfaces, disks } = findProviderSpec(spec.providerSpec).spec;
+  const has = (list: unknown, ...fields: readonly string[]) =>
+    Array.isArray(list) &&
+    list.some((one: Record<string, unknown> | null) => fields.some((field) => one?.[field] !== undefined));
+  return has(interfaces, 'mac', 'addresses') || has(disks, 'volume');
+}
+
+/** CEL: the provider spec at `path` fixes nothing that only one machine can have. */
+function isForMany(path: string): string {
+  const addresses = `(!has(${path}.interfaces) || ${path}.interfaces.all(one, !has(one.mac) && !has(one.addresses)))`;
+  return `${addresses} && (!has(${path}.disks) || ${path}.disks.all(one, !has(one.volume)))`;
 }

@@ -5,7 +5,7 @@ import { type Condition, findCondition, setCondition } from '../../apimachinery/
 import type { CaplvError } from '../../errors.ts';
 import { whatIsMissing } from '../shared/availability.ts';
 import type { ReplicaConditionType, ReplicaReason } from '../shared/replica-reasons.ts';
-import { rolloutLimits } from './limits.ts';
+import { strategyLimits } from './limits.ts';
 import type { DeploymentSets } from './sets.ts';
 import { hasMoved, isComplete } from './status.ts';
 
@@ -95,7 +95,7 @@ function readiness({ deployment, sets, counts, nowMs }: Rollout): Verdict {
 
 function availability({ deployment, counts }: Rollout): Verdict {
   const { availableReplicas = 0 } = counts;
-  const enough = deployment.spec.replicas - rolloutLimits(deployment.spec).maxUnavailable;
+  const enough = deployment.spec.replicas - strategyLimits(deployment.spec).maxUnavailable;
   const message = `${availableReplicas} of ${deployment.spec.replicas} machines are available`;
   return availableReplicas >= enough
     ? { status: 'True', reason: 'MinimumMachinesAvailable', message }

@@ -154,6 +154,27 @@ describe('a rolling update', () => {
     expect(await revisions()).toEqual(['1', '2']);
   });
 
+  it('deletes the old machine first where both would have the same address, even if its author asks for one more', async () => {
+    const fixed = (vcpu: number) => {
+      const { metadata, spec } = template(vcpu);
+      const interfaces = [{ addresses: ['192.168.122.10'] }];
+      return { metadata, spec: { providerSpec: { ...spec.providerSpec, interfaces } } };
+    };
+    const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } };
+    await world.applyDeployment({ replicas: 1, strategy, template: fixed(1) });
+    await world.settleWithMachines();
+    await world.holdMachines();
+    await world.applyDeployment({ replicas: 1, strategy, template: fixed(2) });
+    await world.settle();
+    expect(await world.leaving()).toHaveLength(1);
+    expect(await world.names()).toHaveLength(1);
+    expect(await condition('Available')).toMatchObject({ status: 'False' });
+    for (const name of await world.leaving()) await world.remove(name);
+    await world.settleWithMachines();
+    expect(await world.sizes()).toEqual({ 1: 0, 2: 1 });
+    expect(await world.names()).toHaveLength(1);
+  });
+
   it('has no machine too many when an old set is still at work on its size of before', async () => {
     await world.applyDeployment({ replicas: 2 });
     await world.settleWithMachines();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rolloutLimits } from '../../../src/controllers/machine-deployment/limits.ts';
+import { rolloutLimits, strategyLimits } from '../../../src/controllers/machine-deployment/limits.ts';
 import {
   isScaled,
   type ScaledSet,
@@ -128,18 +128,36 @@ describe('proportional scaling', () => {
 
 describe('limits', () => {
   const limits = (replicas: number, maxSurge: number | string, maxUnavailable: number | string) =>
-    rolloutLimits({
+    strategyLimits({
       replicas,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable } },
     });
 
   it('are one more and none missing by default', () => {
-    expect(rolloutLimits({ replicas: 3, strategy: undefined })).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+    expect(strategyLimits({ replicas: 3, strategy: undefined })).toEqual({ maxSurge: 1, maxUnavailable: 0 });
   });
 
   it('round up for surge and down for what may be missing', () => {
     expect(limits(10, '25%', '25%')).toEqual({ maxSurge: 3, maxUnavailable: 2 });
     expect(limits(3, 2, 1)).toEqual({ maxSurge: 2, maxUnavailable: 1 });
+  });
+
+  it.each([
+    ['an address', { interfaces: [{ addresses: ['192.168.122.10'] }] }],
+    ['a MAC', { value: { interfaces: [{}, { mac: '52:54:00:00:00:01' }] } }],
+    ['an existing volume', { disks: [{ name: 'd', volume: 'default/d.qcow2' }] }],
+  ])('leave no room for a second machine where the template fixes %s', (_, providerSpec) => {
+    const of = (given: object) =>
+      rolloutLimits({
+        replicas: 1,
+        strategy: undefined,
+        template: { spec: { providerSpec: given } } as never,
+      });
+    expect(of(providerSpec)).toEqual({ maxSurge: 0, maxUnavailable: 1 });
+    expect(of({ disks: [{ name: 'd', sizeGB: 1 }], interfaces: [{ network: 'lan' }] })).toEqual({
+      maxSurge: 1,
+      maxUnavailable: 0,
+    });
   });
 
   it('never come to a rollout that cannot move', () => {
