@@ -12,8 +12,9 @@ import { CaplvError } from '../errors.ts';
 import type { MachineIdentity } from '../intent/names.ts';
 import type { ReservationProblem } from '../intent/reservations.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
-import type { DomainObservation } from '../libvirt/domain.ts';
+import type { DomainInterface, DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
+import { type Lease, leasesOf } from '../libvirt/leases.ts';
 import { withReservations } from '../libvirt/reservations.ts';
 import type { Lock } from '../system/file-lock.ts';
 import { traced } from '../telemetry/spans.ts';
@@ -67,6 +68,13 @@ export class Actuator {
         return observed;
       return { ...observed, addresses: await libvirt.addresses(observed.name, sources) };
     });
+  }
+
+  /** The leases that the DHCP servers of its networks have for these interfaces. Throws Transient LibvirtUnreachable. */
+  async leases({ uri }: HostedMachine, interfaces: readonly DomainInterface[]): Promise<Lease[]> {
+    const networks = [...new Set(interfaces.flatMap(({ network }) => network ?? []))];
+    if (networks.length === 0) return [];
+    return classified(async () => leasesOf(interfaces, await this.#options.libvirt(uri).leases(networks)));
   }
 
   /** What stands in the way of the fixed addresses of a machine. Throws Transient LibvirtUnreachable. */

@@ -1,4 +1,5 @@
 import { type DomainAddress, isReachable } from './addresses.ts';
+import type { DomainInterface } from './domain.ts';
 import type { RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 
@@ -37,6 +38,21 @@ export function parseLeases(text: string): Lease[] {
 
 const ROW =
   /^\s*(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\s+([0-9a-f]{2}(?::[0-9a-f]{2}){5})\s+(ipv[46])\s+([0-9a-f.:]+)\/(\d+)\s+(\S+)/i;
+
+/** Returns what tells a lease from the same one after its guest has asked again. */
+export function leaseVersion({ address, expiresAt }: Pick<Lease, 'address' | 'expiresAt'>): string {
+  return `${address} ${expiresAt.toISOString()}`;
+}
+
+/** Returns the leases of a domain's interfaces, each in the network of its interface. */
+export function leasesOf(
+  interfaces: readonly DomainInterface[],
+  leases: ReadonlyMap<string, readonly Lease[]>,
+): Lease[] {
+  return interfaces.flatMap(({ mac, network }) =>
+    (leases.get(network ?? '') ?? []).filter((lease) => lease.mac === mac),
+  );
+}
 
 /** By network, in one process; of a network that is not there or gives out no addresses: none. */
 export async function networkLeases(

@@ -158,7 +158,13 @@ describe('a guest', () => {
     const guest = (name: string) => own(name, fixed, RUNNING);
     expect(await here().apply([guest('before')], ['--wait'])).toMatchObject({ exitCode: 0 });
     await here().caplv.read(['delete', 'machine', 'before', '--now']);
-    expect(await here().apply([guest('after')], ['--wait'])).toMatchObject({ exitCode: 0 });
+    const after = guest('after');
+    expect(await here().apply([after])).toMatchObject({ exitCode: 0 });
+    // The lease of the one before is no proof that this one has booted.
+    expect(await here().machine('after')).toMatchObject({
+      status: { phase: 'Provisioned', addresses: [{ type: 'Hostname' }] },
+    });
+    expect(await here().apply([after], ['--wait'])).toMatchObject({ exitCode: 0 });
     expect((await here().machine('after')).status.addresses).toContainEqual({
       type: 'InternalIP',
       address: '192.168.122.30',

@@ -77,6 +77,13 @@ export const MachineProviderStatusSchema = z.strictObject({
     'What was found out at the first resolution, and stays for the life of the machine.',
   ),
   domainName: z.string().optional().describe('Name of the domain in libvirt.'),
+  leasesBefore: z
+    .array(z.string())
+    .max(64)
+    .optional()
+    .describe(
+      'Leases from before the domain was made, by address and end: its guest has not asked for them yet.',
+    ),
   lastPlan: PlanSchema.optional().describe('Last plan that was not, or not yet, applied.'),
   lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
   planDrift: z

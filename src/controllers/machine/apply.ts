@@ -1,6 +1,7 @@
 /** Makes a Machine true on its host: one create, or a guarded update. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { MachineIntent } from '../../../stacks/intent.ts';
 import type { ActuatorEvent, UpdateOptions } from '../../actuator/options.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
@@ -9,6 +10,7 @@ import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { approvedPlan } from '../shared/approval.ts';
+import { leaseVersion } from '../../libvirt/leases.ts';
 import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { EarlyLook, lookAtDomain } from './observe-domain.ts';
@@ -40,6 +42,7 @@ export async function applyMachine(
   const made = exists ? scope.providerStatus.pinned : undefined;
   await awaitUndisputed(parts, scope, placed);
   actuator.foresee(intent);
+  const before = leaseVersions(parts, placed, intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved);
 
@@ -53,13 +56,15 @@ export async function applyMachine(
     reservedBefore: made?.reservations,
     ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
   };
-  const early = new EarlyLook(() => lookAtDomain(parts, placed));
+  const leasesBefore = await before;
+  const early = new EarlyLook(() => lookAtDomain(parts, placed, scope.providerStatus.leasesBefore));
   // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
   const isLast = !exists && intent.terraform === undefined;
   try {
     await scope.step('DomainReady', () =>
       tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
         const tell = (event: ActuatorEvent) => {
+          if (isMade(event) && leasesBefore.length > 0) scope.setProviderStatus({ leasesBefore });
           if (isLast && isMade(event)) early.begin();
           onEvent(event);
         };
@@ -93,6 +98,21 @@ export async function applyMachine(
     await letImageGo(parts, scope, made);
   }
   return scope.step('DomainReady', () => early.result());
+}
+
+/** Of its MAC addresses, as they are before its domain is made. What cannot be read is taken for none. */
+async function leaseVersions(
+  { actuator }: MachineParts,
+  { identity, site }: PlacedMachine,
+  { interfaces }: MachineIntent,
+): Promise<string[]> {
+  const nics = interfaces.flatMap((nic) => {
+    const mac = nic.mac ?? nic.assignedMac;
+    return nic.kind === 'network' && mac !== undefined ? [{ mac, type: nic.kind, network: nic.network }] : [];
+  });
+  const leases = await actuator.leases({ ...identity, uri: site.uri }, nics).catch(() => []);
+  // One that never ends looks the same when its guest has asked again.
+  return leases.filter(({ expiresAt }) => expiresAt.getTime() > Date.now()).map(leaseVersion);
 }
 
 function isMade(event: ActuatorEvent): boolean {

@@ -1,7 +1,9 @@
 /** Looks at the domain of a Machine, at the least cost. */
 
 import { domainName, isOwnedBy } from '../../intent/names.ts';
+import type { DomainAddress } from '../../libvirt/addresses.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import { type Lease, leaseVersion } from '../../libvirt/leases.ts';
 import { missingAddresses } from './addresses/report.ts';
 import type { MachineParts } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
@@ -13,6 +15,7 @@ export function lastSeen(parts: MachineParts, placed: PlacedMachine): DomainObse
   const seen = parts.lastSeen?.(site.uri, domainName(identity));
   if (!seen || !isOwnedBy(identity, seen.description)) return undefined;
   // No event tells of a lease.
+  if (leasesBefore(placed) !== undefined) return undefined;
   return seen.state === 'running' && missingAddresses(placed, seen) !== undefined ? undefined : seen;
 }
 
@@ -20,6 +23,7 @@ export function lastSeen(parts: MachineParts, placed: PlacedMachine): DomainObse
 export async function lookAtDomain(
   { actuator, looking }: MachineParts,
   placed: PlacedMachine,
+  before = leasesBefore(placed),
 ): Promise<DomainObservation | undefined> {
   const sources = addressSources(placed);
   // What a guest itself says of its addresses no sweep of its host sees.
@@ -28,7 +32,26 @@ export async function lookAtDomain(
   const tell = isWhole ? looking?.(placed.site.uri, domainName(placed.identity)) : undefined;
   const found = await actuator.exists(location, sources);
   if (found) tell?.(found);
-  return found;
+  if (!found?.addresses.length || !before?.length) return found;
+  const now = await actuator.leases(location, found.interfaces);
+  return { ...found, addresses: withoutOldLeases(found.addresses, now, before) };
+}
+
+/** A domain that is made again with its MAC has its old lease at once, long before its guest asks for it. */
+export function withoutOldLeases(
+  addresses: readonly DomainAddress[],
+  leases: readonly Lease[],
+  before: readonly string[],
+): DomainAddress[] {
+  const old = leases.filter((lease) => before.includes(leaseVersion(lease)));
+  return addresses.filter(
+    ({ source, mac, address }) =>
+      source !== 'lease' || !old.some((lease) => lease.mac === mac && lease.address === address),
+  );
+}
+
+function leasesBefore({ machine }: PlacedMachine): readonly string[] | undefined {
+  return machine.status?.providerStatus?.leasesBefore;
 }
 
 /** A look that begins when the domain is made, while Terraform still writes its state and ends. */

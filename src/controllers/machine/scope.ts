@@ -151,6 +151,13 @@ export class MachineScope {
     if (pinned && macs && reservations) this.setProviderStatus({ pinned: { ...pinned, macs, reservations } });
   }
 
+  /** Of a guest that has asked for its address. */
+  clearLeasesBefore(): void {
+    if (this.providerStatus.leasesBefore === undefined) return;
+    const { leasesBefore: _, ...kept } = this.providerStatus;
+    this.#replaceProviderStatus(kept);
+  }
+
   clearPlan(): void {
     const { lastPlan: _, ...kept } = this.providerStatus;
     this.#replaceProviderStatus(kept);

@@ -36,6 +36,7 @@ export function recordObservation(
   const isReachable = addresses.length > 0 && missing === undefined;
   const isStopped = spec.running && !isRunning;
   scope.status.phase = isReachable && !isStopped ? 'Running' : 'Provisioned';
+  if (isReachable) scope.clearLeasesBefore();
   recordDifference(scope, placed, observed, isApplied);
   if (!spec.running) scope.setCondition('AddressesReady', 'True', 'NotStarted');
   else if (isReachable) scope.setCondition('AddressesReady', 'True', 'AsSpecified');

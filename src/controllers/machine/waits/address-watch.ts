@@ -9,7 +9,7 @@ import type { ObjectKey } from '../../../apimachinery/object.ts';
 import { formatKey } from '../../../apimachinery/object-key.ts';
 import type { DomainAddress } from '../../../libvirt/addresses.ts';
 import type { Lease } from '../../../libvirt/leases.ts';
-import { leasedAddresses } from '../../../libvirt/leases.ts';
+import { leasedAddresses, leasesOf, leaseVersion } from '../../../libvirt/leases.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../../libvirt/libvirt-error.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
@@ -155,10 +155,10 @@ function networksOf({ interfaces }: Guest): string[] {
 
 /** In the network of that interface: another may remember a MAC address that has moved. */
 function hasLease(guest: Guest, leases: ReadonlyMap<string, readonly Lease[]>): boolean {
-  const found = guest.interfaces.flatMap(({ mac, network }) =>
-    leasedAddresses(leases.get(network ?? '') ?? [], [mac]),
-  );
-  return hasNews(guest, found);
+  const { leasesBefore = [], interfaces } = guest;
+  const own = leasesOf(interfaces, leases).filter((lease) => !leasesBefore.includes(leaseVersion(lease)));
+  const macs = interfaces.map(({ mac }) => mac);
+  return hasNews(guest, leasedAddresses(own, macs));
 }
 
 /** One that is to have a fixed address may have another for now. */

@@ -16,6 +16,8 @@ export interface Guest {
   readonly sources: readonly AddressSource[];
   /** What is known of it already, and is not all that it is to have. */
   readonly known?: readonly string[];
+  /** Leases from before its domain was made; see `leaseVersion`. */
+  readonly leasesBefore?: readonly string[] | undefined;
   /** Since when it has none; milliseconds, as Date.now(). */
   readonly sinceMs: number;
 }
@@ -47,6 +49,7 @@ export function guestWithoutAddress(
     domain: observed.name,
     interfaces: observed.interfaces,
     sources: addressSources(placed),
+    leasesBefore: status.providerStatus?.leasesBefore,
     known: observed.addresses.map(({ address }) => address),
     sinceMs: since === undefined ? Date.now() : Date.parse(since),
   };

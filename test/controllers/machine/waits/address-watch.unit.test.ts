@@ -142,3 +142,15 @@ it('goes on when the host is back', async () => {
   await virsh.setDown(false);
   await expect.poll(() => told, soon).toEqual(['a']);
 });
+
+it('takes no lease from before the domain was made for its own, nor an address that is known already', async () => {
+  await virsh.lease('default', mac(1), '192.168.122.21');
+  await virsh.lease('default', mac(2), '192.168.122.22');
+  watch.await(key('a'), guest(1, 'default', { leasesBefore: ['192.168.122.21 2099-11-23T15:15:34.000Z'] }));
+  watch.await(key('b'), guest(2, 'default', { known: ['192.168.122.22'] }));
+  await looks();
+  expect(told).toEqual([]);
+  watch.await(key('a'), guest(1, 'default', { leasesBefore: ['192.168.122.21 2099-11-23T14:00:00.000Z'] }));
+  await virsh.lease('default', mac(2), '192.168.122.23');
+  await expect.poll(() => [...told].sort(), soon).toEqual(['a', 'b']);
+});
