@@ -140,7 +140,12 @@ describe('a guest', () => {
     await here().caplv.read(['delete', 'machine', 'first', '--now']);
     // dnsmasq keeps the address for the MAC that had it.
     const second = own('second', [{ ...fixed, mac: '52:54:00:00:00:22' }], RUNNING);
-    expect(await here().apply([second], ['--wait=45s'])).toMatchObject({ exitCode: 5 });
+    expect(await here().apply([second], ['--wait=45s'])).toMatchObject({
+      exitCode: 5,
+      stderr: expect.stringMatching(
+        /was not ready within 45 s: interface 0 has 192\.168\.122\.\d+ and not its fixed/,
+      ),
+    });
     const { status } = await here().machine('second');
     expect(status.conditions).toContainEqual(
       expect.objectContaining({

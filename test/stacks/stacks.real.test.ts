@@ -147,6 +147,21 @@ test('a plan tells what a change really takes', async () => {
   expect(await virsh('vol-list', 'default')).not.toContain('plan.');
 });
 
+test('a MAC address that is written down after the provider has chosen it replaces nothing, and stays with a new domain', async () => {
+  const nic = { kind: 'network', network: 'default' } as const;
+  const directory = await TerraformDirectory.create(await stack('mac', { interfaces: [nic] }));
+  await directory.apply();
+  const macOf = async () => /[0-9a-f]{2}(:[0-9a-f]{2}){5}/.exec(await virsh('domiflist', 'mac'))?.[0] ?? '';
+  const assignedMac = await macOf();
+  const kept = { interfaces: [{ ...nic, assignedMac }] };
+  await directory.write(await stack('mac', kept));
+  expect(await directory.changes()).toEqual([]);
+  await directory.write(await stack('mac', { ...kept, domain: { vcpu: 2 } }));
+  expect(await directory.changes()).toEqual(['libvirt_domain.machine replace']);
+  await directory.apply();
+  expect(await macOf()).toBe(assignedMac);
+});
+
 test('no output of Terraform shows an Ignition token', async () => {
   const content = (token: string) => JSON.stringify({ ignition: { version: '3.4.0' }, token });
   const ignition = (token: string) =>

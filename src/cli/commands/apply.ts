@@ -3,7 +3,7 @@
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { Manifest } from '../../api/manifest/manifest.ts';
-import { isConditionTrue } from '../../apimachinery/conditions.ts';
+import { findCondition, isConditionTrue } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
@@ -104,8 +104,9 @@ async function makeMachineTrue(
     }
     return false;
   };
+  const missing = async () => findCondition(await engine.store.get(MachineKind, key), 'Ready')?.message;
   const reconcile = () => engine.machines.reconcile(key);
-  await converge(key, { reconcile, isDone, timeoutMs: waitMs ?? DEFAULT_WAIT_MS, signal, onRetry });
+  await converge(key, { reconcile, isDone, missing, timeoutMs: waitMs ?? DEFAULT_WAIT_MS, signal, onRetry });
 }
 
 function isReady(machine: Machine | undefined): boolean {

@@ -13,6 +13,8 @@ export interface ConvergeOptions {
   /** Time for all of it, milliseconds. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** What is still missing, for who has waited in vain. */
+  readonly missing?: () => Promise<string | undefined>;
   /** Called when a Transient error is waited out. */
   readonly onRetry: (error: Transient) => void;
   /** What is said when the time is over. Default: that a machine was not ready. */
@@ -43,7 +45,7 @@ export async function converge(key: ObjectKey, options: ConvergeOptions): Promis
       if (error.code !== 'Conflict') options.onRetry(error);
       pause = Math.min(error.retryAfterMs, pause);
     }
-    if (Date.now() + pause > deadline) throw waitTimeout(key, options);
+    if (Date.now() + pause > deadline) throw waitTimeout(key, options, await options.missing?.());
     await delay(pause, undefined, { signal: options.signal }).catch(() => {});
   }
 }
@@ -56,14 +58,18 @@ function interrupted(key: ObjectKey): Terminal {
   });
 }
 
-function waitTimeout({ name }: ObjectKey, { timeoutMs, late }: ConvergeOptions): Terminal {
+function waitTimeout(
+  { name }: ObjectKey,
+  { timeoutMs, late }: ConvergeOptions,
+  missing: string | undefined,
+): Terminal {
   const { what, fix } = late ?? {
     what: `${name} was not ready`,
     fix: `see why: caplv describe machine ${name}; a longer time: --wait=10m`,
   };
   return new Terminal({
     code: 'WaitTimeout',
-    message: `${what} within ${Math.round(timeoutMs / 1_000)} s`,
+    message: `${what} within ${Math.round(timeoutMs / 1_000)} s${missing ? `: ${missing}` : ''}`,
     fix,
   });
 }

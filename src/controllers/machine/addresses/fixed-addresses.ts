@@ -40,7 +40,13 @@ export async function refuseTakenAddresses(
   { machine, path, site }: PlacedMachine,
   intent: MachineIntent,
 ): Promise<void> {
-  const wanted = wantedReservations(intent);
+  const { appliedHash, pinned: own } = machine.status?.providerStatus ?? {};
+  // What a machine was made with is its own by now, or the host says whose it is.
+  const held = (appliedHash !== undefined && own?.reservations) || [];
+  const wanted = wantedReservations(intent).filter(
+    ({ network, address, hostname }) =>
+      !held.some((one) => one.network === network && one.address === address && one.hostname === hostname),
+  );
   if (wanted.length === 0) return;
   for (const other of await store.list(MachineKind)) {
     const pinned = other.status?.providerStatus?.pinned;
