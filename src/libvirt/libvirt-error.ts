@@ -142,6 +142,7 @@ const symptoms: readonly Symptom[] = [
     code: 'other',
     fix: () => 'Start the pool, now and at each boot: virsh pool-start POOL; virsh pool-autostart POOL',
   },
+  { pattern: /couldn't locate a matching dhcp host entry/i, code: 'notFound' },
   { pattern: /failed to get (domain|vol|pool|network)\b| not found: no /i, code: 'notFound' },
 ];
 

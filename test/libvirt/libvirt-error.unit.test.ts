@@ -77,6 +77,10 @@ test.each([
   ['notFound', "error: failed to get domain 'nope'"],
   [
     'notFound',
+    "error: Failed to update network default\nerror: Requested operation is not valid: couldn't locate a matching dhcp host entry in network 'default'",
+  ],
+  [
+    'notFound',
     "error: failed to get pool 'x'\nerror: Storage pool not found: no storage pool with matching name 'x'",
   ],
   [
