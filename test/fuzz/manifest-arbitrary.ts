@@ -54,10 +54,15 @@ const machineSpec = fc
     return hatched ? { ...spec, terraform } : spec;
   });
 
-/** An existing volume has no format, and a bridge gives out no addresses. */
+/** An existing volume has no format, a bridge gives out no addresses, and a network keeps one for an interface. */
 function alone(item: Fields): Fields {
   if ('volume' in item) return without(item, 'pool', 'format');
-  return 'bridge' in item || 'macvtap' in item ? without(item, 'addresses', 'hostname') : item;
+  const isOutside = 'bridge' in item || 'macvtap' in item;
+  const nic = isOutside ? without(item, 'hostname') : item;
+  const { addresses, addressing } = nic as { addresses?: string[]; addressing?: string };
+  if (addressing === 'static') return addresses?.length ? nic : without(nic, 'addressing');
+  if (isOutside || addresses === undefined) return without(nic, 'addresses');
+  return { ...nic, addresses: addresses.filter((one) => !one.includes(':')).slice(0, 1) };
 }
 
 const clusterSpec = fieldsOf(LibvirtClusterProviderSpecSchema).map((spec) =>
