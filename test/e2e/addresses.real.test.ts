@@ -158,6 +158,28 @@ describe('a guest', () => {
     );
   });
 
+  test('on a bridge says what is missing, and is ready at once at the addresses that it configures itself', async () => {
+    const onBridge = { bridge: 'virbr0' };
+    expect(await here().apply([own('silent', [onBridge], RUNNING)])).toMatchObject({ exitCode: 0 });
+    const { status } = await here().machine('silent');
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({
+        type: 'Ready',
+        status: 'False',
+        reason: 'WaitingForAddress',
+        message: expect.stringMatching(/interface 0 .* is on virbr0, .* addressing: static$/),
+      }),
+    );
+    const itself = { ...onBridge, addressing: 'static', addresses: ['10.9.9.9', 'fd00::9'] };
+    expect(await here().apply([own('itself', [itself], RUNNING)], ['--wait=5s'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect((await here().machine('itself')).status).toMatchObject({
+      phase: 'Running',
+      addresses: [{ address: '10.9.9.9' }, { address: 'fd00::9' }, { type: 'Hostname' }],
+    });
+  });
+
   test('that takes over a fixed address has it at once', async () => {
     const fixed = [{ addresses: ['192.168.122.30'] }];
     const guest = (name: string) => own(name, fixed, RUNNING);
