@@ -6,6 +6,7 @@ import { type Cluster, ClusterKind } from '../api/kinds/cluster.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import type { KubeObject } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
+import { controllerOf } from '../apimachinery/owner-reference.ts';
 import { ClusterController } from '../controllers/cluster/controller.ts';
 import {
   refuseTakenAddresses,
@@ -63,9 +64,11 @@ export class ManifestPlanner {
     const images = image ? [{ ...image, uri: intent.uri }] : [];
     const shared = hostIntent(intent.uri, [placed.site], images);
     const facts = await classified(() => this.#engine.libvirt(intent.uri).facts({ volumesOf: [] }));
-    await refuseTakenAddresses(this.store, placed, intent);
-    await refuseSharedMac(this.store, placed, intent);
-    await refuseUnusableAddresses(this.#engine.actuator, placed, intent);
+    // A member of a set may come after one that has them still, and goes first.
+    const mayFollow = controllerOf(placed.machine) !== undefined;
+    if (!mayFollow) await refuseTakenAddresses(this.store, placed, intent);
+    if (!mayFollow) await refuseSharedMac(this.store, placed, intent);
+    await refuseUnusableAddresses(this.#engine.actuator, placed, intent, { mayFollow });
     preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
     const support = { ...placed, domain: intent.domain.name, libvirt: this.#engine.libvirt(intent.uri) };
     await classified(() => requireHostSupport(support));

@@ -10,17 +10,19 @@ import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
 
 /**
- * Throws Terminal InvalidConfiguration for an address that the network can never give, AddressInUse for one that is another's:
- * Terminal, or Transient while that Machine is being made or deleted.
+ * Asks the networks. Throws Terminal InvalidConfiguration for an address that its network can never give, AddressInUse for one that
+ * it keeps for something else. `mayFollow`: what has it now goes before this machine is made.
  */
 export async function refuseUnusableAddresses(
   actuator: Pick<Actuator, 'reservationProblems'>,
   { path, site }: PlacedMachine,
   intent: MachineIntent,
+  { mayFollow = false } = {},
 ): Promise<void> {
   const wanted = wantedReservations(intent);
   if (wanted.length === 0) return;
-  const [problem] = await actuator.reservationProblems(intent);
+  const problems = await actuator.reservationProblems(intent);
+  const [problem] = problems.filter(({ kind }) => kind === 'unusable' || !mayFollow);
   if (problem) throw reservationError(problem, `${path}.`);
   // A network that the Cluster is about to make; the provider gives the host the first address of each range.
   const planned = (site.network.addresses ?? []).flatMap((range) => {
@@ -34,7 +36,10 @@ export async function refuseUnusableAddresses(
   }
 }
 
-/** The machines that a store holds say what they have been given, also while nothing of it is on the host yet. */
+/**
+ * Asks the other Machines, which say what they have been given also while nothing of it is on the host yet. Throws AddressInUse:
+ * Terminal, or Transient while the other one is being made or deleted.
+ */
 export async function refuseTakenAddresses(
   store: Store,
   { machine, path, site }: PlacedMachine,
