@@ -96,7 +96,7 @@ export type InterfaceIntent =
   | ({
       readonly kind: 'network';
       readonly network: string;
-      /** Fixed IPv4 or IPv6 addresses, made DHCP reservations of the network. */
+      /** One fixed IPv4 address, made a DHCP reservation of the network. */
       readonly addresses?: readonly string[];
       readonly hostname?: string;
     } & InterfaceMac)

@@ -82,10 +82,12 @@ function takenBy(
       ? 'use another address, or delete that Machine first'
       : 'give this interface another hostname',
   } as const;
-  const isMade = other.status?.providerStatus?.appliedHash !== undefined;
+  const { phase, providerStatus } = other.status ?? {};
+  const isBeingMade = providerStatus?.appliedHash === undefined && phase !== 'Failed';
   // Of two that see each other at the same time one has to be first.
-  if (deletionTimestamp || !isMade)
-    return new Transient({ ...details, retryAfterMs: 1_000 + 2_000 * Math.random() });
+  if (deletionTimestamp || isBeingMade) {
+    return new Transient({ ...details, retryAfterMs: 3_000 + 4_000 * Math.random() });
+  }
   return new Terminal(details);
 }
 
