@@ -49,10 +49,10 @@ const PinnedSchema = z.strictObject({
   reservations: z
     .array(
       z.strictObject({
-        network: z.string(),
-        hostname: z.string(),
-        address: z.string(),
-        mac: z.string().optional(),
+        network: z.string().describe('Network that keeps it.'),
+        hostname: z.string().describe('Name in the DNS of the network.'),
+        address: z.string().describe('IPv4 address.'),
+        mac: z.string().optional().describe('MAC address that it is kept for.'),
       }),
     )
     .max(16)
