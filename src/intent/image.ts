@@ -148,14 +148,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
     if (error instanceof CaplvError) throw error;
     const exhausted = outOfResources(error);
     if (exhausted) throw exhausted;
-    throw new Transient({
-      code: 'ImageNotFound',
-      path,
-      message: `cannot reach ${withoutCredentials(url)}: ${fetchFailure(error)}`,
-      fix: 'check the URL and the network of the machine where caplv runs',
-      missing: { kind: 'url', url },
-      retryAfterMs: 30_000,
-    });
+    throw unreachable(url, path, error);
   }
   if (!response.ok) {
     await response.body?.cancel();
@@ -167,7 +160,12 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
       missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
     });
   }
-  const header = await firstBytes(response);
+  let header: Buffer;
+  try {
+    header = await firstBytes(response);
+  } catch (error) {
+    throw unreachable(url, path, error);
+  }
   const { headers } = response;
   const total =
     headers.get('content-range')?.split('/')[1] ??
@@ -177,6 +175,17 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   const codes = { refused: 'ImageInvalid', unreachable: 'ImageNotFound' } as const;
   const sizeBytes = await requireLength({ url, known, path, policy, codes });
   return { header, key: longHash(`${url}\0${version}`), sizeBytes };
+}
+
+function unreachable(url: string, path: string, error: unknown): Transient {
+  return new Transient({
+    code: 'ImageNotFound',
+    path,
+    message: `cannot reach ${withoutCredentials(url)}: ${fetchFailure(error)}`,
+    fix: 'check the URL and the network of the machine where caplv runs',
+    missing: { kind: 'url', url },
+    retryAfterMs: 30_000,
+  });
 }
 
 async function firstBytes(response: Response): Promise<Buffer> {

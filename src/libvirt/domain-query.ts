@@ -4,6 +4,7 @@ import type { Definitions } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { parseReservations, type Reservation, withReservations } from './reservations.ts';
+import { shortLines } from './line-stream.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { detached, UnreadableXml } from './xml.ts';
@@ -15,7 +16,7 @@ export interface DomainId {
 
 /** Reads the output of `virsh -q list --all --uuid --name`. */
 export function parseDomainList(text: string): DomainId[] {
-  return text.split('\n').flatMap((line) => {
+  return shortLines(text).flatMap((line) => {
     const [, uuid, name] = /^\s*([0-9a-f-]{36})\s+(.*?)\s*$/.exec(line) ?? [];
     return uuid && name ? [{ uuid, name }] : [];
   });

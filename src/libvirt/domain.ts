@@ -134,8 +134,12 @@ const STATES: Readonly<Record<string, DomainState>> = {
   pmsuspended: 'pmsuspended',
 };
 
+/** Characters of a state with its reason; libvirt's own have at most 30. */
+const STATE_CHARACTERS = 256;
+
 /** Reads the output of `virsh domstate --reason`: `shut off (destroyed)`. */
 export function parseState(text: string): { state: DomainState; reason: string } {
-  const [, state = '', reason = ''] = /^(.*?)(?: \((.*)\))?$/.exec(text.trim()) ?? [];
+  const [, state = '', reason = ''] =
+    /^([^(]*?)(?: \((.*)\))?$/.exec(text.trim().slice(0, STATE_CHARACTERS)) ?? [];
   return { state: STATES[state] ?? 'unknown', reason };
 }

@@ -1,4 +1,5 @@
 import { parseNames } from './domain-query.ts';
+import { shortLines } from './line-stream.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
@@ -187,7 +188,7 @@ function parseNetwork(xml: string | undefined): NetworkDetails | undefined {
 
 /** Reads the output of `virsh -q vol-list`: ` over lay.qcow2   /var/lib/libvirt/images/over lay.qcow2`. */
 export function parseVolumeList(pool: string, text: string): VolumeFacts[] {
-  return text.split('\n').flatMap((line) => {
+  return shortLines(text).flatMap((line) => {
     const [, name, path] = /^ (.*?\S)\s{3,}(\S.*?)\s*$/.exec(line) ?? [];
     return name && path ? [{ pool, name, path }] : [];
   });

@@ -53,14 +53,16 @@ export class LibvirtError extends Error {
 
   /** From what virsh wrote to stderr. `uri` and `stderr` must be free of passwords. */
   static fromStderr(uri: string, command: string, stderr: string): LibvirtError {
-    const { code, fix } = symptoms.find(({ pattern }) => pattern.test(stderr)) ?? { code: 'other' as const };
+    const said = shortened(stderr);
+    const { code, fix } = symptoms.find(({ matches }) => matches(said)) ?? { code: 'other' as const };
+    const cause = lastCause(said).slice(0, MESSAGE_CHARACTERS);
     return new LibvirtError({
       code,
       uri,
       command,
-      message: `libvirt at ${uri}: ${lastCause(stderr) || `${command} failed and virsh did not say why`}`,
+      message: `libvirt at ${uri}: ${cause || `${command} failed and virsh did not say why`}`,
       fix: fix?.(uri),
-      stderr,
+      stderr: said,
     });
   }
 
@@ -78,8 +80,35 @@ function lastCause(stderr: string): string {
   return (errors.at(-1) ?? stderr).replaceAll(/\s+/g, ' ').trim();
 }
 
+/** Characters of what virsh said that are kept, from both ends. */
+export const STDERR_CHARACTERS = 16 * 1024;
+/** Characters of the cause in a message. */
+export const MESSAGE_CHARACTERS = 2 * 1024;
+
+/** The outer failure stands first, and libvirt's cause last. */
+function shortened(stderr: string): string {
+  if (stderr.length <= STDERR_CHARACTERS) return stderr;
+  const half = STDERR_CHARACTERS / 2;
+  return `${stderr.slice(0, half)}\n${stderr.slice(-half)}`;
+}
+
+/**
+ * Tells whether each pattern is found after the one before it. One expression with `[\s\S]*` between them takes the cube of the length of a
+ * text that was made for it: 5 s for 30,000 characters.
+ */
+function inOrder(...patterns: readonly RegExp[]): (text: string) => boolean {
+  return (text) => {
+    let rest = text;
+    return patterns.every((pattern) => {
+      const found = pattern.exec(rest);
+      if (found) rest = rest.slice(found.index + found[0].length);
+      return found !== null;
+    });
+  };
+}
+
 interface Symptom {
-  readonly pattern: RegExp;
+  readonly matches: (text: string) => boolean;
   readonly code: LibvirtErrorCode;
   readonly fix?: (uri: string) => string;
 }
@@ -87,63 +116,65 @@ interface Symptom {
 /** First match wins. The texts are libvirt's and OpenSSH's, in English: virsh is run with LC_ALL=C. */
 const symptoms: readonly Symptom[] = [
   {
-    pattern:
+    matches: inOrder(
       /no connection driver available|transport in URL not recognised|unexpected \S+ URI path|Failed to parse URI|malformed URI/i,
+    ),
     code: 'invalidUri',
     fix: () => 'Use a URI such as qemu:///system or qemu+ssh://user@host/system.',
   },
   {
-    pattern: /Host key verification failed/,
+    matches: inOrder(/Host key verification failed/),
     code: 'permission',
     fix: (uri) =>
       `Record the host's key (ssh-keyscan ${hostOf(uri)} >> ~/.ssh/known_hosts), or name a file that holds it: ?knownhosts=PATH in the URI.`,
   },
   {
     // ssh: "user@host: Permission denied (publickey,password)."
-    pattern: /Permission denied \([a-z,-]+\)/,
+    matches: inOrder(/Permission denied \([a-z,-]+\)/),
     code: 'permission',
     fix: (uri) =>
       `Authorise this user's ssh key on ${hostOf(uri)}, or name the key in the URI: ?keyfile=PATH. Passwords are not asked for.`,
   },
   {
-    pattern: /failed to connect[\s\S]*socket[\s\S]*Permission denied/i,
+    matches: inOrder(/failed to connect/i, /socket/i, /Permission denied/i),
     code: 'permission',
     fix: () => 'Add the user to the group libvirt on that host (usermod -aG libvirt USER) and log in again.',
   },
   {
-    pattern: /authentication (unavailable|failed|cancelled)|no polkit agent|access denied/i,
+    matches: inOrder(/authentication (unavailable|failed|cancelled)|no polkit agent|access denied/i),
     code: 'permission',
     fix: () =>
       'Add the user to the group libvirt on that host, or give the credentials by a libvirt auth file (LIBVIRT_AUTH_FILE).',
   },
   {
-    pattern: /failed to connect[\s\S]*(certificate|CA cert|private key|TLS)/i,
+    matches: inOrder(/failed to connect/i, /certificate|CA cert|private key|TLS/i),
     code: 'permission',
     fix: () =>
       'Put CA, client certificate and key where libvirt looks (/etc/pki/CA, /etc/pki/libvirt, or ?pkipath=DIR in the URI), and see that they are valid for the host name.',
   },
   {
-    pattern: /Failed to connect socket to '[^']*': (No such file|Connection refused)/,
+    matches: inOrder(/Failed to connect socket to '[^']*': (No such file|Connection refused)/),
     code: 'unreachable',
     fix: (uri) => `Start libvirt on the host (systemctl start libvirtd), or correct the socket in ${uri}.`,
   },
   {
-    pattern: /failed to (re)?connect to the hypervisor/i,
+    matches: inOrder(/failed to (re)?connect to the hypervisor/i),
     code: 'unreachable',
     fix: (uri) => `Check that ${hostOf(uri)} is up and that libvirt answers: ${virshCommand(uri, 'version')}`,
   },
   {
-    pattern:
+    matches: inOrder(
       /Disconnected from|client socket is closed|End of file while reading data|Cannot (recv|write) data|connection reset/i,
+    ),
     code: 'unreachable',
   },
   {
-    pattern: /pool '[^']*' is not active/,
+    matches: inOrder(/pool '[^']*' is not active/),
     code: 'other',
     fix: () => 'Start the pool, now and at each boot: virsh pool-start POOL; virsh pool-autostart POOL',
   },
-  { pattern: /couldn't locate a matching dhcp host entry/i, code: 'notFound' },
-  { pattern: /failed to get (domain|vol|pool|network)\b| not found: no /i, code: 'notFound' },
+  { matches: inOrder(/couldn't locate a matching dhcp host entry/i), code: 'notFound' },
+  { matches: inOrder(/failed to get (domain|vol|pool|network)\b| not found: no /i), code: 'notFound' },
 ];
 
 function hostOf(uri: string): string {

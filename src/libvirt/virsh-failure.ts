@@ -1,4 +1,4 @@
-import type { Ended } from '../system/subprocess.ts';
+import { type Ended, OUTPUT_CHARACTERS } from '../system/subprocess.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { redactText, redactUri } from './uri.ts';
 import { virshCommand } from './virsh-command.ts';
@@ -30,6 +30,15 @@ export function virshFailure(
       command,
       message: `${binary} is not installed, and libvirt is read through it`,
       fix: 'Install it: apt-get install libvirt-clients, or dnf install libvirt-client.',
+    });
+  }
+  if (result.isTooLong) {
+    return new LibvirtError({
+      code: 'other',
+      uri,
+      command,
+      message: `libvirt at ${uri} answers ${command} with more than ${OUTPUT_CHARACTERS} characters`,
+      fix: `See what makes the answer so long, and remove what is not needed: ${virshCommand(uri, 'list', '--all')}`,
     });
   }
   if (!result.timedOut && /^E[A-Z]+$/.test(result.code ?? '')) {

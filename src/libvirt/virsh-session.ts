@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { type Ended, killGroup } from '../system/subprocess.ts';
+import { type Ended, killGroup, OUTPUT_CHARACTERS } from '../system/subprocess.ts';
 
 /** What a session answered: as a process that runs the script would have. */
 export type Spoken = Pick<Ended, 'stdout' | 'stderr' | 'timedOut' | 'isCanceled'>;
@@ -30,6 +30,8 @@ interface Asked {
 export class VirshSession {
   readonly #child: Child;
   readonly #texts = { stdout: '', stderr: '' };
+  /** Whether the end of the answer has come. */
+  readonly #hasEnded = { stdout: false, stderr: false };
   #asked: Asked | undefined;
   #isReady = false;
   #isClosed = false;
@@ -129,13 +131,22 @@ export class VirshSession {
       if (name === 'stderr') this.close();
       return;
     }
+    const end = name === 'stdout' ? asked.end : `error: ${asked.end}\n`;
+    // Only what is new can hold the end: to look at all of it for each piece would take long for a long answer.
+    const from = Math.max(0, this.#texts[name].length - end.length);
     this.#texts[name] += text;
-    const [stdout, ...others] = this.#texts.stdout.split(asked.end);
-    const [stderr, ...rest] = this.#texts.stderr.split(`error: ${asked.end}\n`);
-    if (others.length === 0 || rest.length === 0) return;
+    if (this.#texts[name].length > OUTPUT_CHARACTERS) {
+      this.close();
+      return;
+    }
+    if (!this.#hasEnded[name]) this.#hasEnded[name] = this.#texts[name].includes(end, from);
+    if (!this.#hasEnded.stdout || !this.#hasEnded.stderr) return;
+    const [stdout = ''] = this.#texts.stdout.split(asked.end, 1);
+    const [stderr = ''] = this.#texts.stderr.split(`error: ${asked.end}\n`, 1);
     this.#asked = undefined;
     Object.assign(this.#texts, { stdout: '', stderr: '' });
-    asked.settle({ stdout: stdout ?? '', stderr: stderr ?? '' });
+    Object.assign(this.#hasEnded, { stdout: false, stderr: false });
+    asked.settle({ stdout, stderr });
   }
 }
 

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type Ended, runToEnd } from '../system/subprocess.ts';
 import { traced } from '../telemetry/spans.ts';
 import { LibvirtError } from './libvirt-error.ts';
+import { linesOf } from './line-stream.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
@@ -26,6 +28,9 @@ export interface VirshOptions {
   /** Looks will come again and again: a virsh stays connected for them. See VirshSession. */
   readonly stays?: boolean | undefined;
 }
+
+/** Characters of the errors of a virsh that prints lines until it is stopped; the rest is not kept. */
+const STDERR_CHARACTERS = 64 * 1024;
 
 /** Linux takes at most 128 KiB in one argument; virsh wants a batch in one. */
 const LONGEST_SCRIPT = 100 * 1024;
@@ -102,23 +107,36 @@ export class Virsh {
     // Not quiet: only then does virsh write the line of `echo` out at once.
     const script = `echo connected; ${quoteCommand(command)}`;
     const [program = '', ...args] = [...TIED_TO_US, this.#binary, '-c', unattendedUri(this.#uri), script];
-    const { execa } = await import('execa');
-    const child = execa(program, args, {
-      stdin: 'ignore',
-      env: ENVIRONMENT,
-      // virsh only reads, and what it asks for goes on in the daemon: it may be killed at any time.
-      killSignal: 'SIGKILL',
-      cancelSignal: signal,
-      buffer: { stdout: false },
-      maxBuffer: 64 * 1024,
-      reject: false,
+    const child = spawn(program, args, {
+      env: { ...process.env, ...ENVIRONMENT },
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    try {
-      yield* child.iterable();
-      if (signal.aborted) return;
-      throw virshFailure({ uri: this.#uri, binary: this.#binary, first: quoteCommand(command) }, await child);
-    } finally {
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (stderr.length < STDERR_CHARACTERS) stderr += text;
+    });
+    const closed = new Promise<Partial<Ended>>((resolve) => {
+      child.on('error', ({ code }: NodeJS.ErrnoException) => resolve({ code }));
+      child.on('close', (exitCode, killedBy) =>
+        resolve({ exitCode: exitCode ?? undefined, signal: killedBy ?? undefined }),
+      );
+    });
+    // virsh only reads, and what it asks for goes on in the daemon: it may be killed at any time.
+    const kill = () => {
       child.kill('SIGKILL');
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    };
+    signal.addEventListener('abort', kill);
+    try {
+      if (child.stdout) yield* linesOf(child.stdout);
+      if (signal.aborted) return;
+      const ended = await closed;
+      const about = { uri: this.#uri, binary: this.#binary, first: quoteCommand(command) };
+      throw virshFailure(about, { ...ended, stderr });
+    } finally {
+      signal.removeEventListener('abort', kill);
+      kill();
     }
   }
 
@@ -173,7 +191,7 @@ export class Virsh {
     const shown = commands.map(quoteCommand);
     const texts = result.stdout.split(mark).slice(1);
     const errors = result.stderr.split(new RegExp(`^error: ${mark}\\n?`, 'm')).slice(1);
-    if (result.timedOut || texts.length < commands.length) {
+    if (result.timedOut || result.isTooLong || texts.length < commands.length) {
       const reached = shown[errors.length - 1];
       const asking = { uri: this.#uri, binary: this.#binary, reached, first: shown[0] ?? '', timeoutMs };
       throw virshFailure(asking, result);

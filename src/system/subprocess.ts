@@ -10,10 +10,17 @@ export interface Ended {
   readonly code?: string | undefined;
   readonly timedOut: boolean;
   readonly isCanceled: boolean;
+  /** It wrote more than `OUTPUT_CHARACTERS`, and was ended. */
+  readonly isTooLong?: boolean;
 }
+
+/** Characters that a program may write to one of its streams. A thousand domains have 10 million. */
+export const OUTPUT_CHARACTERS = 64 * 2 ** 20;
 
 export interface EndOptions {
   readonly timeoutMs: number;
+  /** Default `OUTPUT_CHARACTERS`. */
+  readonly maxCharacters?: number;
   readonly signal: AbortSignal | undefined;
   /** Over the environment of this process; undefined: without that variable. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -24,7 +31,7 @@ export interface EndOptions {
  * only looks at something has few.
  */
 export function runToEnd(program: string, args: readonly string[], options: EndOptions): Promise<Ended> {
-  const { timeoutMs, signal } = options;
+  const { timeoutMs, signal, maxCharacters = OUTPUT_CHARACTERS } = options;
   const texts = { stdout: '', stderr: '' };
   const { promise, resolve } = Promise.withResolvers<Ended>();
   const end = (how: Partial<Ended>) => resolve({ ...texts, timedOut: false, isCanceled: false, ...how });
@@ -35,7 +42,8 @@ export function runToEnd(program: string, args: readonly string[], options: EndO
   for (const name of ['stdout', 'stderr'] as const) {
     // Without descriptors left there is none.
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
-      texts[name] += text;
+      if (texts[name].length + text.length > maxCharacters) kill({ isTooLong: true });
+      else texts[name] += text;
     });
   }
   const kill = (how: Partial<Ended>) => {

@@ -18,7 +18,7 @@ export class TerraformError extends Error {
 
   constructor(verb: string, outcome: RunOutcome) {
     const diagnostics = errorsOf(outcome);
-    super(`terraform ${verb} failed: ${readable(explain(diagnostics, outcome))}`);
+    super(`terraform ${verb} failed: ${readable(explain(diagnostics, outcome).slice(0, MESSAGE_CHARACTERS))}`);
     this.name = 'TerraformError';
     this.verb = verb;
     this.exitCode = outcome.exitCode;
@@ -26,6 +26,9 @@ export class TerraformError extends Error {
     this.applied = appliedChanges(outcome.messages);
   }
 }
+
+/** Characters of what terraform said. Texts of servers and of libvirt may be in it, and expressions are matched against it. */
+export const MESSAGE_CHARACTERS = 8 * 1024;
 
 /** The error of a run that failed: StateLocked or Conflict (Transient) where that is all there is to say, else TerraformError. */
 export function failureOf(verb: string, outcome: RunOutcome): Error {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
+import { LibvirtError, MESSAGE_CHARACTERS, STDERR_CHARACTERS } from '../../src/libvirt/libvirt-error.ts';
 import { redactText, redactUri, unattendedUri } from '../../src/libvirt/uri.ts';
 
 const connect = 'error: failed to connect to the hypervisor\nerror: ';
@@ -125,4 +125,19 @@ test('ssh may not ask a person who is not there', () => {
   expect(unattendedUri('qemu+ssh://h/system?keyfile=/k')).toBe('qemu+ssh://h/system?keyfile=/k&no_tty=1');
   expect(unattendedUri('qemu+ssh://h/system?no_tty=0')).toBe('qemu+ssh://h/system?no_tty=0');
   expect(unattendedUri('qemu:///system')).toBe('qemu:///system');
+});
+
+test('a text that was made to be slow takes no time, and is kept in part', () => {
+  const slow = `error: ${'failed to connect socket '.repeat(40_000)}`;
+  const error = LibvirtError.fromStderr('test:///default', 'list', slow);
+  expect(error.stderr).toHaveLength(STDERR_CHARACTERS + 1);
+  expect(error.message.length).toBeLessThanOrEqual(MESSAGE_CHARACTERS + 100);
+});
+
+test('what is said is kept whole up to a limit, and from both ends beyond it', () => {
+  const said = (length: number) => `error: outer\n${'x'.repeat(length - 26)}\nerror: inner`;
+  const kept = (length: number) => LibvirtError.fromStderr('test:///default', 'list', said(length));
+  expect(kept(STDERR_CHARACTERS).stderr).toBe(said(STDERR_CHARACTERS));
+  expect(kept(STDERR_CHARACTERS + 1).stderr).not.toBe(said(STDERR_CHARACTERS + 1));
+  expect(kept(STDERR_CHARACTERS + 1_000_000).message).toBe('libvirt at test:///default: inner');
 });

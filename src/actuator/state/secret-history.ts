@@ -1,6 +1,7 @@
 /** Kept states in a cluster: a Secret for each, gzip, with further Secrets where it is too large for one. */
 
 import { gzipSync } from 'node:zlib';
+import * as z from 'zod';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
@@ -8,7 +9,7 @@ import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { parseState } from '../../terraform/format/state.ts';
 import { type KeptState, keptName, latestFirst, type StateHistory } from '../../terraform/state-history.ts';
-import { PART_BYTES, remove, unzipped } from './state-secret.ts';
+import { PART_BYTES, remove, STATE_PARTS, unzipped } from './state-secret.ts';
 
 /**
  * Labels of our own: by `tfstate=true` Terraform would take the Secrets for states. The value is the suffix of the state's
@@ -19,9 +20,20 @@ const WORKSPACE_LABEL = `caplv.${GROUP}/state-workspace`;
 /** What a kept state is, as JSON, on the first of its Secrets; that is written last, so that half a state is never listed. */
 const KEPT = `caplv.${GROUP}/kept-state`;
 
-interface Kept extends Omit<KeptState, 'keptAt'> {
-  readonly parts: number;
-}
+/** Characters of that annotation; about 100 are used. */
+const KEPT_CHARACTERS = 1_024;
+
+const keptSchema = z.object({
+  serial: z.int().nonnegative(),
+  lineage: z.string(),
+  resources: z.int().nonnegative(),
+  parts: z
+    .int()
+    .min(1)
+    .max(STATE_PARTS + 1),
+});
+
+type Kept = z.infer<typeof keptSchema>;
 
 interface SecretKept extends KeptState {
   readonly parts: number;
@@ -137,9 +149,14 @@ export class SecretHistory implements StateHistory {
   }
 }
 
+/** Nothing for what is no kept state, or says of itself what none is. */
 function keptIn({ metadata }: Secret): SecretKept[] {
   const text = metadata.annotations?.[KEPT];
-  if (text === undefined) return [];
+  if (text === undefined || text.length > KEPT_CHARACTERS) return [];
   const keptAt = new Date(metadata.creationTimestamp ?? 0);
-  return [{ ...(JSON.parse(text) as Kept), keptAt }];
+  try {
+    return [{ ...keptSchema.parse(JSON.parse(text)), keptAt }];
+  } catch {
+    return [];
+  }
 }

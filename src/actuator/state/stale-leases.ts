@@ -15,7 +15,7 @@ import { isPodGone, type PodIdentity } from '../../kube/client/pod.ts';
 import { LOCK_TIMEOUT_MS } from '../../system/file-lock.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
 import { identify } from '../../system/process-identity.ts';
-import { holderFromLockInfo, stateLocked } from '../../terraform/format/lock-info.ts';
+import { holderFromLockInfo, parseLockInfo, stateLocked } from '../../terraform/format/lock-info.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';
@@ -37,11 +37,6 @@ export type LockWait = Pick<RunOptions, 'lockTimeoutMs' | 'onEvent'>;
 
 /** Rare, and each look is one request. */
 const LOCK_POLL_MS = 500;
-
-interface LockInfo {
-  readonly Who?: string;
-  readonly Created?: string;
-}
 
 /**
  * A holder is gone
@@ -92,7 +87,7 @@ export class StaleLocks {
       if (hasReason(error, 'Conflict')) return this.releaseIfStale(key, workspace);
       throw error;
     }
-    if (isStale) onRelease(key, parse(info).Who ?? 'unknown');
+    if (isStale) onRelease(key, parseLockInfo(info)?.Who ?? 'unknown');
     return undefined;
   }
 
@@ -115,7 +110,7 @@ export class StaleLocks {
   }
 
   async #isGone(annotations: Readonly<Record<string, string>>, workspace: string): Promise<boolean> {
-    const { Who: who = '', Created: created = '' } = parse(annotations[LOCK_INFO]);
+    const { Who: who = '', Created: created = '' } = parseLockInfo(annotations[LOCK_INFO] ?? '') ?? {};
     const host = who.slice(who.lastIndexOf('@') + 1);
     const since = Date.parse(created);
     if (host === hostname()) return Number.isFinite(since) && !mayBeHeldHere(workspace, since);
@@ -127,14 +122,6 @@ export class StaleLocks {
 /** What Terraform has written into a Lease of who holds it; empty: nobody does. */
 export async function lockInfoOf(client: Client, key: ObjectKey): Promise<string> {
   return (await client.get(LeaseKind, key))?.metadata.annotations?.[LOCK_INFO] ?? '';
-}
-
-function parse(info: string | undefined): LockInfo {
-  try {
-    return JSON.parse(info ?? '') as LockInfo;
-  } catch {
-    return {};
-  }
 }
 
 /** True if a terraform or tofu runs here that may have locked that workspace at that time (milliseconds since 1970). */

@@ -7,13 +7,15 @@ import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apim
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
-import { StateCorrupt } from '../../terraform/format/state.ts';
+import { STATE_BYTES, StateCorrupt } from '../../terraform/format/state.ts';
 import type { Notes } from './state-home.ts';
 
 /** Annotation of the Secret, with the name of a note. */
 const NOTE_PREFIX = `caplv.${GROUP}/`;
 /** Of each part of a compressed state but the last: Terraform's own, and the most that a Secret holds. */
 export const PART_BYTES = 1_048_576;
+/** Secrets of one state. Compressed it is smaller than what may be in it. */
+export const STATE_PARTS = STATE_BYTES / PART_BYTES;
 
 export class StateSecret {
   readonly key: ObjectKey;
@@ -42,18 +44,20 @@ export class StateSecret {
   /** The text of the state; empty: there is none. Throws Terminal StateCorrupt. */
   async state(): Promise<string> {
     const parts: Buffer[] = [];
+    const place = `Secret ${this.key.namespace}/${this.key.name}`;
     for (;;) {
+      if (parts.length > STATE_PARTS) throw new StateCorrupt(place, `it has more than ${STATE_PARTS} parts`);
       const part = await this.#client.get(SecretKind, this.#part(parts.length));
       const encoded = part?.data?.['tfstate'];
       if (encoded !== undefined) parts.push(Buffer.from(encoded, 'base64'));
       if (encoded === undefined || (parts.at(-1)?.length ?? 0) < PART_BYTES) break;
     }
-    return unzipped(Buffer.concat(parts), `Secret ${this.key.namespace}/${this.key.name}`);
+    return unzipped(Buffer.concat(parts), place);
   }
 
   /** Empties the Secret, and leaves what was in it in others. For a state that Terraform itself cannot read. */
   async setAside(): Promise<void> {
-    for (let index = 0; ; index += 1) {
+    for (let index = 0; index <= STATE_PARTS; index += 1) {
       const part = this.#part(index);
       const { data, metadata } = (await this.#client.get(SecretKind, part)) ?? {};
       if (!metadata) return;
@@ -94,14 +98,19 @@ export class StateSecret {
   }
 
   async remove(): Promise<void> {
-    for (let index = 1; await this.#client.get(SecretKind, this.#part(index)); index += 1) {
+    for (let index = 1; await this.#has(this.#part(index), index); index += 1) {
       await remove(this.#client, SecretKind, this.#part(index));
     }
-    for (let index = 0; await this.#client.get(SecretKind, asideOf(this.#part(index))); index += 1) {
+    for (let index = 0; await this.#has(asideOf(this.#part(index)), index); index += 1) {
       await remove(this.#client, SecretKind, asideOf(this.#part(index)));
     }
     await remove(this.#client, SecretKind, this.key);
     await remove(this.#client, LeaseKind, this.leaseKey);
+  }
+
+  /** False beyond the parts that a state has: what else is named so is somebody else's. */
+  async #has(key: ObjectKey, index: number): Promise<boolean> {
+    return index <= STATE_PARTS && (await this.#client.get(SecretKind, key)) !== undefined;
   }
 
   #part(index: number): ObjectKey {
@@ -137,8 +146,10 @@ function asideOf({ namespace, name }: ObjectKey): ObjectKey {
 export function unzipped(zipped: Buffer, place: string): string {
   if (zipped.length === 0) return '';
   try {
-    return gunzipSync(zipped).toString('utf8');
-  } catch {
+    return gunzipSync(zipped, { maxOutputLength: STATE_BYTES }).toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw new StateCorrupt(place, `it has more than ${STATE_BYTES} bytes`);
     throw new StateCorrupt(place, `it is not, or not all of, a gzip (${zipped.length} bytes)`);
   }
 }

@@ -13,6 +13,7 @@ import type { ObjectKey } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
+import { ApiError } from '../../kube/client/api-error.ts';
 import type { HostInventory } from '../../libvirt/inventory.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
@@ -143,7 +144,8 @@ export class OrphanSweep {
     try {
       return knownIn(await this.#options.terraform.state(workspace));
     } catch (error) {
-      if (error instanceof StateCorrupt) return 'corrupt';
+      // Of one that may not be read, too, nobody knows what is in it; the others are compared all the same.
+      if (error instanceof StateCorrupt || (error instanceof ApiError && error.code > 0)) return 'corrupt';
       throw error;
     }
   }
@@ -160,7 +162,11 @@ function merged(states: readonly KnownState[]): KnownState {
 function knownIn(state: State | undefined): Exclude<KnownState, 'corrupt'> {
   const resources = state?.resources ?? [];
   const values = (isWanted: (type: string) => boolean, attribute: string) =>
-    new Set(resources.filter(({ type }) => isWanted(type)).map((one) => String(one.attributes[attribute])));
+    new Set(
+      resources
+        .filter(({ type }) => isWanted(type))
+        .flatMap(({ attributes: { [attribute]: value } }) => (typeof value === 'string' ? value : [])),
+    );
   return {
     domains: values((type) => type === 'libvirt_domain', 'id'),
     volumes: values((type) => type !== 'libvirt_domain', 'name'),

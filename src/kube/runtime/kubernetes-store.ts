@@ -130,9 +130,8 @@ function rethrow(error: unknown): never {
   if (!(error instanceof ApiError)) throw error;
   const { message, causes } = error;
   // The server answers 500 to an apply whose fields the schema does not know or types otherwise; the field is in the text.
-  const mistyped = /failed to create typed patch object .*?: \.([^\s:]+):/.exec(message);
-  if (mistyped)
-    throw new Terminal({ code: 'InvalidConfiguration', message, path: mistyped[1], cause: error });
+  const path = mistypedField(message);
+  if (path !== undefined) throw new Terminal({ code: 'InvalidConfiguration', message, path, cause: error });
   switch (error.code) {
     case 404:
       throw new Transient({ code: 'NotFound', message, cause: error });
@@ -145,4 +144,16 @@ function rethrow(error: unknown): never {
     default:
       throw error;
   }
+}
+
+const MISTYPED = 'failed to create typed patch object ';
+/** Characters of a message in which the path of a field is looked for, and of the path. What follows may be a tenant's text. */
+const MISTYPED_CHARACTERS = 2 * 1024;
+
+/** `spec.replicas` of `failed to create typed patch object (a/b; …): .spec.replicas: expected …`. */
+function mistypedField(message: string): string | undefined {
+  const start = message.indexOf(MISTYPED);
+  if (start === -1) return undefined;
+  const text = message.slice(start, start + MISTYPED_CHARACTERS);
+  return /: \.([^\s:]{1,300}):/.exec(text)?.[1];
 }

@@ -1,14 +1,35 @@
+import * as z from 'zod';
 import { type LockHolder, StateLocked } from '../../system/lock-holder.ts';
 import type { Diagnostic } from './messages.ts';
 
-/** From what Terraform writes, as JSON, of a lock that it takes; empty: nobody has it. */
-export function holderFromLockInfo(info: string): LockHolder {
+/** What Terraform writes, as JSON, of a lock that it takes. Whoever may write the Lease may write what he likes. */
+const lockInfo = z.object({
+  Who: z.string().max(512),
+  Operation: z.string().max(64),
+  Created: z.string().max(64),
+  ID: z.string().max(64),
+});
+
+export type LockInfo = z.infer<typeof lockInfo>;
+
+/** Undefined: nobody has the lock, or it is not Terraform that wrote this. */
+export function parseLockInfo(info: string): LockInfo | undefined {
+  if (info.length > LOCK_INFO_CHARACTERS) return undefined;
   try {
-    const { Who, Operation, Created, ID } = JSON.parse(info);
-    return { who: Who, operation: operationName(Operation), since: Created, id: ID };
+    return lockInfo.safeParse(JSON.parse(info)).data;
   } catch {
-    return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
+    return undefined;
   }
+}
+
+/** Characters; Terraform's own has about 250. */
+const LOCK_INFO_CHARACTERS = 4 * 1024;
+
+/** From what Terraform writes of a lock that it takes; empty: nobody has it. */
+export function holderFromLockInfo(info: string): LockHolder {
+  const read = parseLockInfo(info);
+  if (!read) return { who: 'another terraform', operation: 'unknown', since: new Date().toISOString() };
+  return { who: read.Who, operation: operationName(read.Operation), since: read.Created, id: read.ID };
 }
 
 /** Terraform's own lock of a state was not free. */

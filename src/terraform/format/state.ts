@@ -1,4 +1,6 @@
+import * as z from 'zod';
 import { Terminal } from '../../errors.ts';
+import { isDeeperThan } from '../../system/depth.ts';
 
 /** What Terraform knows of a stack. Attributes hold user data: never log them. */
 export interface State {
@@ -25,23 +27,34 @@ export interface StateOutput {
 }
 
 /** State format version 4: https://developer.hashicorp.com/terraform/language/state */
-interface RawState {
-  readonly version: number;
-  readonly serial: number;
-  readonly lineage: string;
-  readonly outputs: Readonly<Record<string, { readonly value: unknown; readonly sensitive?: boolean }>>;
-  readonly resources: readonly {
-    readonly module?: string;
-    readonly mode: 'managed' | 'data';
-    readonly type: string;
-    readonly name: string;
-    readonly instances: readonly {
-      readonly index_key?: string | number;
-      readonly status?: string;
-      readonly attributes: Readonly<Record<string, unknown>>;
-    }[];
-  }[];
-}
+const schema = z.object({
+  version: z.number(),
+  serial: z.int().nonnegative(),
+  lineage: z.string(),
+  outputs: z.record(z.string(), z.object({ value: z.unknown(), sensitive: z.boolean().optional() })),
+  resources: z.array(
+    z.object({
+      module: z.string().optional(),
+      mode: z.enum(['managed', 'data']),
+      type: z.string(),
+      name: z.string(),
+      instances: z.array(
+        z.object({
+          index_key: z.union([z.string(), z.number()]).optional(),
+          status: z.string().optional(),
+          attributes: z.record(z.string(), z.unknown()),
+        }),
+      ),
+    }),
+  ),
+});
+
+type RawState = z.infer<typeof schema>;
+
+/** Bytes of a state. One of a machine has 30 KiB and its user data. */
+export const STATE_BYTES = 16 * 2 ** 20;
+/** Objects and lists within each other. Attributes of the provider go to about ten. */
+export const STATE_DEPTH = 50;
 
 /** Terraform and OpenTofu have written this one since 2018. */
 const VERSION = 4;
@@ -68,21 +81,30 @@ export function parseState(text: string, place = 'memory'): State | undefined {
 }
 
 function rawState(text: string, place: string): RawState {
-  let raw: Partial<RawState> | null;
+  if (text.length > STATE_BYTES)
+    throw new StateCorrupt(place, `it has ${text.length} characters, and at most ${STATE_BYTES} are read`);
+  let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch {
     // Without what the parser says: it quotes the text, and that holds secrets.
     throw new StateCorrupt(place, `it is not JSON (${text.length} characters)`);
   }
-  if (raw?.version !== VERSION) {
-    throw new StateCorrupt(place, `its format has version ${raw?.version ?? 'none'}, and not ${VERSION}`);
+  if (isDeeperThan(raw, STATE_DEPTH))
+    throw new StateCorrupt(place, `it has more than ${STATE_DEPTH} objects within each other`);
+  const version = (raw as Partial<RawState> | null)?.version;
+  if (version !== VERSION) {
+    throw new StateCorrupt(place, `its format has version ${shown(version)}, and not ${VERSION}`);
   }
-  const { serial, lineage, outputs, resources } = raw;
-  const isWhole =
-    Number.isSafeInteger(serial) && typeof lineage === 'string' && outputs && Array.isArray(resources);
-  if (!isWhole) throw new StateCorrupt(place, 'serial, lineage, outputs or resources are missing');
-  return raw as RawState;
+  const { data, error } = schema.safeParse(raw);
+  if (data) return data;
+  const [issue] = error.issues;
+  // Without the value, which may be secret.
+  throw new StateCorrupt(place, `its field ${issue?.path.join('.')} is missing, or not what it should be`);
+}
+
+function shown(version: unknown): string {
+  return typeof version === 'number' ? String(version) : 'none';
 }
 
 /** A state that nobody can read. Nothing is done with it, so that nothing is lost. */

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { parseState } from '../../../src/terraform/format/state.ts';
+import { describe, expect, it, test } from 'vitest';
+import { parseState, STATE_BYTES, STATE_DEPTH } from '../../../src/terraform/format/state.ts';
 
 const STATE = {
   version: 4,
@@ -47,4 +47,45 @@ test('resources are found under the addresses that terraform itself uses', () =>
 
 test('the empty file that terraform makes to lock a new state is no state', () => {
   expect(parseState('')).toBeUndefined();
+});
+
+describe('a state that somebody changed by hand, or made up', () => {
+  const nested = (depth: number) => {
+    // Of its own a state has six: itself, resources, resource, instances, instance, attributes.
+    const value = `${'['.repeat(depth - 6)}${']'.repeat(depth - 6)}`;
+    return JSON.stringify(STATE).replace('"id":"1"', `"id":${value}`);
+  };
+
+  it('is read up to a size and a depth', () => {
+    const text = JSON.stringify(STATE);
+    expect(parseState(text.padEnd(STATE_BYTES))?.serial).toBe(6);
+    expect(() => parseState(text.padEnd(STATE_BYTES + 1))).toThrow('are read');
+    expect(parseState(nested(STATE_DEPTH))?.serial).toBe(6);
+    expect(() => parseState(nested(STATE_DEPTH + 1))).toThrow(
+      `more than ${STATE_DEPTH} objects within each other`,
+    );
+    expect(() => parseState(nested(100_000))).toThrow('within each other');
+  });
+
+  it.each([
+    ['resources.0', { resources: [null] }],
+    ['resources.0.instances', { resources: [{ mode: 'managed', type: 't', name: 'n' }] }],
+    [
+      'resources.0.instances.0.attributes',
+      { resources: [{ mode: 'data', type: 't', name: 'n', instances: [{}] }] },
+    ],
+    ['resources.0.type', { resources: [{ mode: 'managed', type: {}, name: 'n', instances: [] }] }],
+    ['outputs.x', { outputs: { x: null } }],
+    ['serial', { serial: 1.5 }],
+    ['lineage', { lineage: null }],
+  ])('is corrupt, and says that it is in %s', (field, change) => {
+    const text = JSON.stringify({ ...STATE, ...change });
+    expect(() => parseState(text, 'Secret a/b')).toThrow(
+      `the Terraform state in Secret a/b cannot be read: its field ${field} is missing, or not what it should be`,
+    );
+  });
+
+  it.each(['null', '7', '[]', '{"version":{"secret":1}}'])('is corrupt when it is %s', (text) => {
+    expect(() => parseState(text)).toThrow('its format has version none, and not 4');
+  });
 });

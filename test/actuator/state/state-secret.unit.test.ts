@@ -1,0 +1,81 @@
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import { SecretHistory } from '../../../src/actuator/state/secret-history.ts';
+import { PART_BYTES, STATE_PARTS, StateSecret, unzipped } from '../../../src/actuator/state/state-secret.ts';
+import { Client } from '../../../src/kube/client/client.ts';
+import { STATE_BYTES } from '../../../src/terraform/format/state.ts';
+import { FakeServer } from '../../kube/fake-server.ts';
+
+const open: { close(): void }[] = [];
+
+afterEach(() => {
+  for (const one of open.splice(0)) one.close();
+});
+
+/** A client of a server that has these Secrets, by name. */
+async function clientOf(secrets: (name: string) => object | undefined) {
+  const server = await FakeServer.start(({ pathname }, response, { method }) => {
+    const name = /secrets\/(.*)$/.exec(pathname)?.[1];
+    const answer =
+      name === undefined ? { metadata: {}, items: [secrets('')] } : method === 'GET' ? secrets(name) : {};
+    response.writeHead(answer ? 200 : 404).end(JSON.stringify(answer ?? {}));
+  });
+  const client = new Client(server.connection);
+  open.push(client, server);
+  return { server, client };
+}
+
+describe('a compressed state', () => {
+  it('is unpacked up to the limit, and not one byte further', () => {
+    expect(unzipped(gzipSync(Buffer.alloc(STATE_BYTES, ' ')), 'Secret a/b')).toHaveLength(STATE_BYTES);
+    expect(() => unzipped(gzipSync(Buffer.alloc(STATE_BYTES + 1, ' ')), 'Secret a/b')).toThrow(
+      `the Terraform state in Secret a/b cannot be read: it has more than ${STATE_BYTES} bytes`,
+    );
+  });
+});
+
+describe('the parts of a state', () => {
+  const full = Buffer.alloc(PART_BYTES).toString('base64');
+  const key = { namespace: 'a', name: 'tfstate-web-caplv' };
+
+  it('that never end are left', async () => {
+    const { server, client } = await clientOf(() => ({ data: { tfstate: full } }));
+    await expect(new StateSecret(client, key).state()).rejects.toThrow(
+      `it has more than ${STATE_PARTS} parts`,
+    );
+    expect(server.requests).toHaveLength(STATE_PARTS + 1);
+  });
+
+  it('are removed as far as a state has any, and what else is named so is left alone', async () => {
+    const { server, client } = await clientOf(() => ({ metadata: {}, data: {} }));
+    await new StateSecret(client, key).remove();
+    expect(server.requests.some((path) => path.endsWith(`-part-${STATE_PARTS}`))).toBe(true);
+    expect(server.requests.some((path) => path.endsWith(`-part-${STATE_PARTS + 1}`))).toBe(false);
+  });
+});
+
+describe('a kept state', () => {
+  const kept = { serial: 7, lineage: '1b9d6bcd', resources: 3, parts: 1 };
+  const annotation = 'caplv.cluster-api.k8s.io/kept-state';
+
+  it.each([
+    ['no JSON', '{'],
+    ['null', 'null'],
+    ['a thousand million parts', JSON.stringify({ ...kept, parts: 1e9 })],
+    ['one part too many', JSON.stringify({ ...kept, parts: STATE_PARTS + 2 })],
+    ['a serial that is a text', JSON.stringify({ ...kept, serial: '7' })],
+    ['a long text', JSON.stringify({ ...kept, lineage: 'x'.repeat(2_000) })],
+  ])('whose annotation says %s is left out', async (_, text) => {
+    const secret = { metadata: { name: 'x', annotations: { [annotation]: text } } };
+    const { client } = await clientOf(() => secret);
+    const history = new SecretHistory(
+      client,
+      { namespace: 'a', name: 'x' },
+      { suffix: 'caplv', workspace: 'x' },
+      5,
+    );
+    expect(await history.list()).toEqual([]);
+    secret.metadata.annotations[annotation] = JSON.stringify({ ...kept, parts: STATE_PARTS + 1 });
+    expect(await history.list()).toMatchObject([{ serial: 7 }]);
+  });
+});
