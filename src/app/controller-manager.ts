@@ -34,13 +34,16 @@ import {
 } from '../kube/runtime/controller.ts';
 import type { Informer } from '../kube/runtime/informer.ts';
 import { Manager } from '../kube/runtime/manager.ts';
+import type { Flow } from '../system/fair-queue.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { collectProviders } from '../terraform/provider/temp-dir.ts';
 import type { Backend } from './backend.ts';
 import type { Config } from './config.ts';
 import { assembleEngine } from './engine.ts';
 import { describeEvent } from './event-messages.ts';
 import { collectFleetMetrics, terraformRuns } from './fleet-metrics.ts';
+import { SilentHosts } from './silent-hosts.ts';
 import {
   checksOfMachine,
   clusterOfMachine,
@@ -74,7 +77,7 @@ export interface ControllerOptions {
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
-type ControllerLimits = Pick<QueueOptions, 'flowOf' | 'stuckAfterMs'>;
+type ControllerLimits = Pick<QueueOptions, 'flowOf' | 'mayStart' | 'stuckAfterMs'>;
 
 /** Each object is looked at this often although nothing happened: cheap. */
 const RESYNC_MS = 10 * 60_000;
@@ -144,6 +147,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
     looking: (uri, domain) => hosts.looking(uri, domain),
     awaitAddress: (key, guest) => addresses.await(key, guest),
+    onAnswer: () => machine.wake(),
   });
   function tell(machine: Machine | undefined, event: ActuatorEvent): void {
     const told = machine && describeEvent(event);
@@ -155,7 +159,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     name: string,
     workers: number,
     reconcile: Reconcile,
-    { flowOf = ({ namespace }: ObjectKey) => namespace, ...limits }: ControllerLimits = {},
+    { flowOf = flowOfNamespace, ...limits }: ControllerLimits = {},
   ) => new Controller({ ...shared, name, concurrency: workers, reconcile, flowOf, ...limits });
   const live = { store: backend.store, recorder };
   // Of its own: what else looks at sets, to let a repair or a replacement go ahead, has to see them as they are now.
@@ -163,6 +167,13 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const setReconciler = new MachineSetController({ ...live, known });
   const deploymentReconciler = new MachineDeploymentController(live);
 
+  const silent = new SilentHosts({
+    machines,
+    clusters,
+    defaultUri: config.libvirtUri,
+    answers: (uri) => engine.observers.answers(uri),
+    workers: concurrency,
+  });
   const waiting = new Waiting({
     libvirt: engine.libvirt,
     policy: config.policy,
@@ -175,8 +186,9 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     {
       flowOf: (key) => {
         const one = machines.get(key);
-        return one ? flowOfMachine(one) : key.namespace;
+        return one ? flowOfMachine(one) : flowOfNamespace(key);
       },
+      mayStart: silent.mayStart,
       stuckAfterMs: TERRAFORM_STUCK_MS,
     },
   )
@@ -227,6 +239,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     },
     isWanted: (domain) => machines.get(machineOf(domain)) !== undefined,
     domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
+    onUnused: (uri) => engine.observers.release(uri),
   });
 
   const addresses = new AddressWatch({
@@ -275,11 +288,16 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       }
     });
   }
+  await collectProviders();
   try {
     await manager.run(stop);
   } finally {
     await engine.close();
   }
+}
+
+function flowOfNamespace({ namespace }: ObjectKey): Flow {
+  return { group: namespace, name: '' };
 }
 
 /** `default.kube-cp`: see `domainName`. */

@@ -38,6 +38,7 @@ export interface Engine {
   readonly machines: MachineController;
   readonly clusters: ClusterController;
   readonly libvirt: (uri: string) => Libvirt;
+  readonly observers: Observers;
   /** Waits for running Terraform, then stops the providers and threads that were started. */
   close(): Promise<void>;
 }
@@ -55,6 +56,8 @@ export interface EngineOptions
   readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
+  /** Called when a host begins, or ceases, to answer. */
+  readonly onAnswer?: (uri: string, answers: boolean) => void;
   /** One observer a URI, for a caller who has asked some of them. */
   readonly libvirt?: (uri: string) => Libvirt;
 }
@@ -81,7 +84,7 @@ export function assembleEngine(
   workspaces: Workspaces,
   options: EngineOptions,
 ): Engine {
-  const observers = new Observers({ stay: true });
+  const observers = new Observers({ stay: true, onAnswer: options.onAnswer });
   const libvirt = options.libvirt ?? observers.of;
   const synthesizer = new Synthesizer();
   const { terraform, providers } = openTerraform(config, options.onRun);
@@ -127,6 +130,7 @@ export function assembleEngine(
     machines,
     clusters,
     libvirt,
+    observers,
     close,
   };
 }

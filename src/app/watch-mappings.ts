@@ -13,6 +13,7 @@ import { isControlledBy } from '../apimachinery/owner-reference.ts';
 import type { WorkloadNode } from '../controllers/node/controller.ts';
 import { providerID } from '../intent/names.ts';
 import type { Change, Informer } from '../kube/runtime/informer.ts';
+import type { Flow } from '../system/fair-queue.ts';
 
 /** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
 export const MACHINE_INDEXES = {
@@ -83,10 +84,17 @@ export function clustersConcerned(clusters: Informer<Cluster>, changed: KubeObje
   return [changed, ...disputing].map(keyOf);
 }
 
-/** Machines of one owner take turns with those of others, and deletions with the rest: see FairQueue. */
-export function flowOfMachine({ metadata }: Machine): string {
-  const owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid ?? metadata.namespace;
-  return `${metadata.deletionTimestamp ? 'delete' : 'make'} ${owner}`;
+/**
+ * Returns the flow of a Machine: namespaces take turns, then owners, hosts, and deletions with the rest. So what waits for a host that does
+ * not answer holds up nothing on another.
+ */
+export function flowOfMachine({ metadata, status }: Machine): Flow {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid ?? '';
+  const host = status?.providerStatus?.pinned?.uri ?? '';
+  return {
+    group: metadata.namespace ?? '',
+    name: `${metadata.deletionTimestamp ? 'delete' : 'make'} ${owner} ${host}`,
+  };
 }
 
 /** True for what people and other controllers ask for; a status, the finalizer and the providerID are what we say ourselves. */

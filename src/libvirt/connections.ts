@@ -1,20 +1,40 @@
 import { Libvirt } from './libvirt.ts';
 
+export interface ObserversOptions {
+  /** Their connections stay until `close`, for a process that goes on looking. */
+  readonly stay?: boolean;
+  /** Called when a host begins, or ceases, to answer. */
+  readonly onAnswer?: ((uri: string, answers: boolean) => void) | undefined;
+}
+
 /** One observer a URI. */
 export class Observers {
-  readonly #stay: boolean;
+  readonly #options: ObserversOptions;
   readonly #known = new Map<string, Libvirt>();
 
-  /** @param options.stay their connections stay until `close`, for a process that goes on looking */
-  constructor({ stay = false } = {}) {
-    this.#stay = stay;
+  constructor(options: ObserversOptions = {}) {
+    this.#options = options;
   }
 
   readonly of = (uri: string): Libvirt => {
-    const libvirt = this.#known.get(uri) ?? new Libvirt({ uri, stays: this.#stay });
+    const { stay = false, onAnswer } = this.#options;
+    const known = this.#known.get(uri);
+    if (known) return known;
+    const libvirt = new Libvirt({ uri, stays: stay, onAnswer: (answers) => onAnswer?.(uri, answers) });
     this.#known.set(uri, libvirt);
     return libvirt;
   };
+
+  /** See `Libvirt.answers`; undefined also for a host without an observer. */
+  answers(uri: string): boolean | undefined {
+    return this.#known.get(uri)?.answers;
+  }
+
+  /** Ends the observer of a host that is not used any more. The next question makes another. */
+  release(uri: string): void {
+    this.#known.get(uri)?.close();
+    this.#known.delete(uri);
+  }
 
   close(): void {
     for (const libvirt of this.#known.values()) libvirt.close();

@@ -29,6 +29,8 @@ export interface LibvirtOptions {
   readonly virsh?: string;
   /** It will be looked at again and again: a connection stays until `close`. */
   readonly stays?: boolean;
+  /** Called when `answers` changes. */
+  readonly onAnswer?: (answers: boolean) => void;
 }
 
 /**
@@ -43,7 +45,11 @@ export class Libvirt {
   readonly #asked = new Map<string, Promise<DomainObservation | undefined>>();
 
   constructor(options: LibvirtOptions) {
-    this.#virsh = new Virsh(options.uri, { binary: options.virsh, stays: options.stays });
+    this.#virsh = new Virsh(options.uri, {
+      binary: options.virsh,
+      stays: options.stays,
+      onAnswer: options.onAnswer,
+    });
   }
 
   /** Ends the connection that stays, if there is one. */
@@ -54,6 +60,11 @@ export class Libvirt {
   /** The URI without its password. */
   get uri(): string {
     return this.#virsh.uri;
+  }
+
+  /** Whether the host answered when it was asked last, if only by a refusal; undefined: it was not asked yet. */
+  get answers(): boolean | undefined {
+    return this.#virsh.answers;
   }
 
   /** One process, whatever is asked. */

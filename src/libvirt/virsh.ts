@@ -27,7 +27,12 @@ export interface VirshOptions {
   readonly binary?: string | undefined;
   /** Looks will come again and again: a virsh stays connected for them. See VirshSession. */
   readonly stays?: boolean | undefined;
+  /** Called when `answers` changes. */
+  readonly onAnswer?: ((answers: boolean) => void) | undefined;
 }
+
+/** A connection that fails earlier than this, in milliseconds, is an answer: the host refuses it. */
+const SILENT_MS = 2_000;
 
 /** Characters of the errors of a virsh that prints lines until it is stopped; the rest is not kept. */
 const STDERR_CHARACTERS = 64 * 1024;
@@ -46,16 +51,24 @@ export class Virsh {
   readonly #uri: string;
   readonly #binary: string;
   readonly #stays: boolean;
+  readonly #onAnswer: ((answers: boolean) => void) | undefined;
   #session: VirshSession | undefined;
+  #hasAnswered: boolean | undefined;
   /** By `performance.now()`. */
   #nextSessionMs = 0;
 
-  constructor(uri: string, { binary = 'virsh', stays = false }: VirshOptions = {}) {
+  constructor(uri: string, { binary = 'virsh', stays = false, onAnswer }: VirshOptions = {}) {
+    this.#onAnswer = onAnswer;
     this.uri = redactUri(uri);
     this.#uri = uri;
     this.#binary = binary;
     // A daemon of the user's own is started by virsh, and would inherit the environment of a session.
     this.#stays = stays && !/\/session(\?|$)/.test(uri);
+  }
+
+  /** Whether the last call got an answer, if only a refusal; false: it waited for nothing. Undefined: there was none yet. */
+  get answers(): boolean | undefined {
+    return this.#hasAnswered;
   }
 
   /** Ends what stays. Another call begins anew. */
@@ -148,23 +161,47 @@ export class Virsh {
   ): Promise<Answer[]> {
     const how = { timeoutMs: options.timeoutMs ?? 10_000, signal: options.signal };
     const verbs = commands.map(([verb]) => verb);
-    return traced('virsh', { commands: verbs }, async () => {
-      const session = this.#session;
-      if (session?.isFree && VirshSession.takes(script) && verbs.every((verb) => LOOKS.has(verb))) {
-        const spoken = await session.ask(script, how);
-        // A connection that is lost is no answer: a process says whether there is another.
-        if (spoken !== undefined && !LOST.test(spoken.stderr))
-          return this.#answers(commands, spoken, mark, how);
-        session.close();
+    return this.#observed(() =>
+      traced('virsh', { commands: verbs }, async () => {
+        const session = this.#session;
+        if (session?.isFree && VirshSession.takes(script) && verbs.every((verb) => LOOKS.has(verb))) {
+          const spoken = await session.ask(script, how);
+          // A connection that is lost is no answer: a process says whether there is another.
+          if (spoken !== undefined && !LOST.test(spoken.stderr))
+            return this.#answers(commands, spoken, mark, how);
+          session.close();
+        }
+        const ended = await runToEnd(this.#binary, [...this.#connected(), script], {
+          ...how,
+          env: ENVIRONMENT,
+        });
+        const answers = this.#answers(commands, ended, mark, how);
+        this.#beginSession();
+        return answers;
+      }),
+    );
+  }
+
+  /** Takes note of whether the host answers. */
+  async #observed<T>(ask: () => Promise<T>): Promise<T> {
+    const begun = performance.now();
+    try {
+      const answer = await ask();
+      this.#note(true);
+      return answer;
+    } catch (error) {
+      if (error instanceof LibvirtError) {
+        const isLost = error.code === 'unreachable' || error.code === 'timeout';
+        this.#note(!isLost || performance.now() - begun < SILENT_MS);
       }
-      const ended = await runToEnd(this.#binary, [...this.#connected(), script], {
-        ...how,
-        env: ENVIRONMENT,
-      });
-      const answers = this.#answers(commands, ended, mark, how);
-      this.#beginSession();
-      return answers;
-    });
+      throw error;
+    }
+  }
+
+  #note(answers: boolean): void {
+    if (this.#hasAnswered === answers) return;
+    this.#hasAnswered = answers;
+    this.#onAnswer?.(answers);
   }
 
   /** For the next one who looks: nobody waits for it, and a host that does not answer costs no second try. */

@@ -1,36 +1,53 @@
+/** Which items take turns with each other. */
+export interface Flow {
+  /** Groups take turns first, for example namespaces: a tenant of many flows gets no more turns than one of a single one. */
+  readonly group: string;
+  /** Then the flows of a group do. */
+  readonly name: string;
+}
+
 /**
- * What waits its turn, in flows: the flows take turns, each in its own order. So a thousand items of one flow delay an item
- * of another by one.
+ * Items that wait for their turn. Groups take turns, and within a group its flows, each in its own order. So a thousand items of one
+ * flow delay an item of another by one.
  */
 export class FairQueue<T> {
-  /** In the order of their turns. */
-  readonly #flows = new Map<string, T[]>();
+  /** In the order of their turns: flows by group, items by flow. */
+  readonly #groups = new Map<string, Map<string, T[]>>();
 
-  add(item: T, flow: string): void {
-    const waiting = this.#flows.get(flow);
+  add(item: T, { group, name }: Flow): void {
+    let flows = this.#groups.get(group);
+    if (!flows) {
+      flows = new Map();
+      this.#groups.set(group, flows);
+    }
+    const waiting = flows.get(name);
     if (waiting) waiting.push(item);
-    else this.#flows.set(flow, [item]);
+    else flows.set(name, [item]);
   }
 
-  /** The next item; a flow whose first one may not go yet is passed over. */
+  /** Returns the next item; a flow whose first one may not go yet is passed over. */
   take(mayGo: (item: T) => boolean = () => true): T | undefined {
-    for (const [flow, waiting] of this.#flows) {
-      const [first] = waiting;
-      if (first === undefined || !mayGo(first)) continue;
-      waiting.shift();
-      this.#flows.delete(flow);
-      if (waiting.length > 0) this.#flows.set(flow, waiting);
-      return first;
+    for (const [group, flows] of this.#groups) {
+      for (const [name, waiting] of flows) {
+        const [first] = waiting;
+        if (first === undefined || !mayGo(first)) continue;
+        waiting.shift();
+        flows.delete(name);
+        if (waiting.length > 0) flows.set(name, waiting);
+        this.#groups.delete(group);
+        if (flows.size > 0) this.#groups.set(group, flows);
+        return first;
+      }
     }
     return undefined;
   }
 
-  /** How many items wait, by flow; none for a flow in which nothing waits. */
-  lengths(): ReadonlyMap<string, number> {
-    return new Map([...this.#flows].map(([flow, waiting]) => [flow, waiting.length]));
+  /** Returns how many items wait in a flow. */
+  length({ group, name }: Flow): number {
+    return this.#groups.get(group)?.get(name)?.length ?? 0;
   }
 
   clear(): void {
-    this.#flows.clear();
+    this.#groups.clear();
   }
 }

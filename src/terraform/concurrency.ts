@@ -1,4 +1,4 @@
-import { FairQueue } from '../system/fair-queue.ts';
+import { FairQueue, type Flow } from '../system/fair-queue.ts';
 import { traced } from '../telemetry/spans.ts';
 
 export interface RunLimits {
@@ -53,8 +53,7 @@ export class RunSlots {
 
   /** How things are, for metrics: a row for each key that has ever had a run. */
   use(): SlotUse[] {
-    const lengths = this.#waiting.lengths();
-    const waiting = (work: Work, key: string) => lengths.get(flowOf(work, key)) ?? 0;
+    const waiting = (work: Work, key: string) => this.#waiting.length(flowOf(work, key));
     return [...this.#running].map(([key, running]) => ({
       key,
       running,
@@ -77,6 +76,6 @@ export class RunSlots {
   }
 }
 
-function flowOf(work: Work, key: string): string {
-  return `${work} ${key}`;
+function flowOf(work: Work, key: string): Flow {
+  return { group: key, name: work };
 }

@@ -1,4 +1,5 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { HostWatch } from '../../src/libvirt/host-watch.ts';
 import { Libvirt } from '../../src/libvirt/libvirt.ts';
@@ -15,6 +16,7 @@ let running: Promise<void>;
 const stop = new AbortController();
 const changed: string[] = [];
 const connections: boolean[] = [];
+const errors: string[] = [];
 
 beforeAll(async () => {
   lab = await Lab.up({ name: 'host-watch', fresh: true });
@@ -26,6 +28,7 @@ beforeAll(async () => {
     libvirt: new Libvirt({ uri: host.uri }),
     onChange: (domain) => changed.push(domain),
     onConnection: (error) => connections.push(error === undefined),
+    onError: (error) => errors.push((error as Error).message),
     sweepMs: 500,
   });
   running = watch.run(stop.signal);
@@ -89,6 +92,27 @@ it('sees by its sweep what no event tells', async () => {
   await virsh(host, ['autostart', 'there']);
   await expect.poll(() => watch.domain('there')?.autostart, soon).toBe(true);
   expect(changed).toContain('there');
+});
+
+it('leaves out a domain whose definition nobody can read, names it, and goes on with the others', async () => {
+  const deep = `${'<a>'.repeat(200)}${'</a>'.repeat(200)}`;
+  const odd = async (name: string, more: string) => {
+    const file = join(host.directory, `${name}.xml`);
+    const os = "<memory unit='MiB'>96</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>";
+    await writeFile(file, `<domain type='qemu'><name>${name}</name>${os}${more}</domain>`);
+    await virsh(host, ['define', file]);
+  };
+  await odd('deep', `<metadata><app:x xmlns:app="urn:x">${deep}</app:x></metadata>`);
+  await odd('long', `<description>${'x'.repeat(300_000)}</description>`);
+  await expect.poll(() => [watch.has('long'), watch.domain('deep')?.state], soon).toEqual([true, 'shutoff']);
+  expect([watch.domain('long'), watch.unreadable]).toEqual([undefined, 1]);
+  expect(errors).toEqual([expect.stringContaining('the definition of domain long cannot be read: it has')]);
+  const libvirt = new Libvirt({ uri: host.uri });
+  await expect(libvirt.domain('long')).rejects.toThrow('the definition of domain long cannot be read');
+  expect((await libvirt.inventory()).unreadable).toEqual(['long']);
+  await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
+  for (const name of ['deep', 'long']) await virsh(host, ['undefine', name]);
+  await expect.poll(() => watch.has('long'), soon).toBe(false);
 });
 
 it('says that the host is out of reach, and comes back by itself', async () => {

@@ -1,4 +1,7 @@
-/** Finds the host for a new machine among those of its Cluster. One at a time, so that two never count on the same room. */
+/**
+ * Finds the host for a new machine among those of its Cluster. Choices are made one at a time, so that two never count on the same room;
+ * hosts are asked before, so that nobody waits for those of others.
+ */
 
 import { classified } from '../../actuator/classify-error.ts';
 import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
@@ -23,6 +26,8 @@ interface Place {
   readonly memoryMiB: number;
 }
 
+type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB'>;
+
 export class Placer {
   readonly #store: Store;
   readonly #libvirt: (uri: string) => Libvirt;
@@ -38,10 +43,11 @@ export class Placer {
   }
 
   /** `sites`: at least one. Throws what `choosePlace` does, and Transient LibvirtUnreachable when no host answers. */
-  place(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
+  async place(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
     const [only, ...others] = sites;
-    if (only && others.length === 0) return Promise.resolve(only);
-    const turn = this.#turn.then(() => this.#choose(machine, sites, wanted));
+    if (only && others.length === 0) return only;
+    const looks = await Promise.all(sites.map((site) => this.#look(site)));
+    const turn = this.#turn.then(() => this.#choose(machine, looks, wanted));
     this.#turn = turn.catch(() => {});
     return turn;
   }
@@ -51,7 +57,7 @@ export class Placer {
     this.#passedOver.set(uid, (this.#passedOver.get(uid) ?? new Map()).set(uri, performance.now()));
   }
 
-  async #choose(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
+  async #choose(machine: Machine, looks: readonly (HostRoom | CaplvError)[], wanted: Wanted): Promise<Site> {
     const { uid = '' } = machine.metadata;
     this.#chosen.delete(uid);
     const machines = (await this.#store.list(MachineKind)).filter(({ metadata }) => metadata.uid !== uid);
@@ -66,8 +72,10 @@ export class Placer {
       const isLeaving = one.metadata.deletionTimestamp !== undefined;
       return [{ ...place, isSibling: areSiblings(one, machine), isLeaving }];
     });
-    const looks = await Promise.all(sites.map((site) => this.#look(site, placed)));
-    const candidates = looks.filter((look): look is Candidate => !(look instanceof CaplvError));
+    const candidates = looks.flatMap((look): Candidate[] => {
+      if (look instanceof CaplvError) return [];
+      return [{ ...look, ...occupancy(look.site.uri, placed) }];
+    });
     if (candidates.length === 0) throw looks[0];
     const failed = this.#passedOver.get(uid);
     const wasTried = ({ uri }: Site) => performance.now() - (failed?.get(uri) ?? -TRIED_MS) < TRIED_MS;
@@ -86,15 +94,10 @@ export class Placer {
   }
 
   /** A host that does not answer is passed over. */
-  async #look(site: Site, placed: readonly PlacedMachine[]): Promise<Candidate | CaplvError> {
+  async #look(site: Site): Promise<HostRoom | CaplvError> {
     try {
-      const facts = await classified(() => this.#libvirt(site.uri).facts());
-      return {
-        site,
-        memoryMiB: facts.memoryMiB,
-        freeMemoryMiB: facts.freeMemoryMiB,
-        ...occupancy(site.uri, placed),
-      };
+      const { memoryMiB, freeMemoryMiB } = await classified(() => this.#libvirt(site.uri).facts());
+      return { site, memoryMiB, freeMemoryMiB };
     } catch (error) {
       if (error instanceof CaplvError) return error;
       throw error;

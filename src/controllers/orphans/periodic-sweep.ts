@@ -28,6 +28,9 @@ export interface OrphanSweepsOptions {
   readonly intervalMs: number;
 }
 
+/** Hosts that are swept at the same time. */
+const SWEEPS_AT_ONCE = 4;
+
 export class OrphanSweeps {
   readonly name = 'orphans';
   readonly #options: OrphanSweepsOptions;
@@ -59,7 +62,13 @@ export class OrphanSweeps {
     await this.#pause((intervalMs / 10) * (0.9 + 0.2 * Math.random()), signal);
     while (!signal.aborted) {
       try {
-        for (const uri of await this.#uris()) if (!signal.aborted) await this.#sweep(uri, signal);
+        const uris = [...(await this.#uris())];
+        // Side by side, since a host that does not answer takes its time.
+        const sweepOn = async () => {
+          for (let uri = uris.shift(); uri !== undefined && !signal.aborted; uri = uris.shift())
+            await this.#sweep(uri, signal);
+        };
+        await Promise.all(Array.from({ length: SWEEPS_AT_ONCE }, sweepOn));
       } catch (error) {
         log.warn('Sweep for orphans failed', { error });
       }

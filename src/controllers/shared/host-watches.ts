@@ -1,6 +1,6 @@
 /**
- * One watch for each libvirt host that is in use: begun when a Machine first asks, ended when the host is lost and no Machine
- * is on it or waits for it.
+ * One watch for each libvirt host that is in use: begun when a Machine first asks, ended when no Machine is on the host or waits for it; at
+ * once where the host is lost, else after a while.
  */
 
 import { once } from 'node:events';
@@ -21,7 +21,14 @@ export interface HostWatchesOptions {
   readonly isWanted: (domain: string) => boolean;
   /** Names of the domains of all Machines that were put on the host. */
   readonly domainsOn: (uri: string) => readonly string[];
+  /** Called when the host of that URI is watched no more, since nobody uses it. */
+  readonly onUnused?: (uri: string) => void;
+  /** Milliseconds for which a host without Machines is watched on. Default ten minutes. */
+  readonly idleMs?: number;
 }
+
+/** Machines are deleted and made anew within minutes. */
+const IDLE_MS = 10 * 60_000;
 
 interface Running {
   readonly watch: HostWatch;
@@ -95,21 +102,34 @@ export class HostWatches {
       for (const domain of new Set([...domainsOn(uri), ...waiting])) onChange(domain);
       if (!error) waiting.clear();
     };
-    const onFailure = () => {
+    const end = () => {
       if (this.#isUsed(uri, waiting)) return;
       stop.abort();
       // Whoever asks from here on would wait for a watch that has ended.
       this.#running.delete(uri);
+      this.#options.onUnused?.(uri);
     };
+    const onFailure = end;
+    const { idleMs = IDLE_MS } = this.#options;
+    const idle = setInterval(() => {
+      const isUsed = this.#isUsed(uri, waiting);
+      if (!isUsed && wasUnused) end();
+      wasUnused = !isUsed;
+    }, idleMs / 2).unref();
+    let wasUnused = false;
     const onError = (error: unknown) => log.warn('Host cannot be read in full', { host, error });
     const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure, onError });
     const running = { watch, stop, waiting };
-    if (this.#signal === undefined || this.#signal.aborted) return running;
+    if (this.#signal === undefined || this.#signal.aborted) {
+      clearInterval(idle);
+      return running;
+    }
     this.#running.set(uri, running);
     const ended = watch
       .run(stop.signal)
       .catch((error: unknown) => log.error('Watch of a host failed', { host, error }))
       .finally(() => {
+        clearInterval(idle);
         if (this.#running.get(uri) === running) this.#running.delete(uri);
         this.#ending.delete(ended);
       });

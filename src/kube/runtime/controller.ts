@@ -3,6 +3,7 @@ import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
 import { Terminal, Transient } from '../../errors.ts';
 import type { BackoffOptions } from '../../system/backoff.ts';
+import type { Flow } from '../../system/fair-queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced, tracedSince } from '../../telemetry/spans.ts';
@@ -42,7 +43,9 @@ export interface ControllerOptions {
   /** One reconcile that takes longer, in milliseconds, fails the liveness check. Default 10 min. */
   readonly stuckAfterMs?: number;
   /** Objects of different flows take turns, so that many of one do not hold up the others; default: all are of one. */
-  readonly flowOf?: (key: ObjectKey) => string;
+  readonly flowOf?: (key: ObjectKey) => Flow;
+  /** False: not now, although a worker is free; see `wake`. `running`: what workers have. */
+  readonly mayStart?: (key: ObjectKey, running: readonly ObjectKey[]) => boolean;
 }
 
 export interface WatchOptions<T> {
@@ -73,7 +76,7 @@ export class Controller {
   private readonly durations;
 
   constructor(options: ControllerOptions) {
-    const { name, metrics, backoff, flowOf } = options;
+    const { name, metrics, backoff, flowOf, mayStart } = options;
     this.name = name;
     this.options = options;
     this.log = options.log.with({ controller: name });
@@ -82,6 +85,7 @@ export class Controller {
       metrics,
       ...(backoff && { backoff }),
       ...(flowOf && { flowOf: (item) => flowOf(parseKey(item)) }),
+      ...(mayStart && { mayStart: (item, running) => mayStart(parseKey(item), running.map(parseKey)) }),
     });
     this.total = metrics.counter('controller_reconcile_total', 'Reconciles by outcome.', [
       'controller',
@@ -95,6 +99,11 @@ export class Controller {
   /** Keys of the objects that are being reconciled now, for reports of a slow shutdown. */
   get running(): readonly string[] {
     return this.queue.running;
+  }
+
+  /** Asks `mayStart` again. */
+  wake(): void {
+    this.queue.wake();
   }
 
   /** Names an object whose reconcile takes longer than any should; undefined: there is none. */

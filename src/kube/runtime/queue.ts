@@ -1,5 +1,5 @@
 import { type BackoffOptions, backoffDelay } from '../../system/backoff.ts';
-import { FairQueue } from '../../system/fair-queue.ts';
+import { FairQueue, type Flow } from '../../system/fair-queue.ts';
 import { type RateLimit, TokenBucket } from '../../system/token-bucket.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
@@ -12,9 +12,12 @@ export interface WorkQueueOptions {
   /** Of all items that are put back because they failed. */
   readonly rateLimit?: RateLimit;
   /** Items of different flows take turns; default: all are of one. */
-  readonly flowOf?: (item: string) => string;
+  readonly flowOf?: (item: string) => Flow;
+  /** False: a worker that has it would be held up as others are. Asked again when a worker is done, and by `wake`. */
+  readonly mayStart?: (item: string, running: readonly string[]) => boolean;
 }
 
+const ONE_FLOW: Flow = { group: '', name: '' };
 const BACKOFF = { baseMs: 200, maxMs: 300_000 };
 /** Beyond this, setTimeout fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -30,7 +33,8 @@ export class WorkQueue {
   /** Waiting for a worker, with the time at which they came (performance.now()). */
   private readonly waiting = new Map<string, number>();
   private readonly turns = new FairQueue<string>();
-  private readonly flowOf: (item: string) => string;
+  private readonly flowOf: (item: string) => Flow;
+  private readonly mayStart: (item: string, running: readonly string[]) => boolean;
   private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
   /** Added again while processing. */
   private readonly dirty = new Set<string>();
@@ -53,9 +57,11 @@ export class WorkQueue {
     metrics,
     backoff = BACKOFF,
     rateLimit = RATE_LIMIT,
-    flowOf = () => '',
+    flowOf = () => ONE_FLOW,
+    mayStart = () => true,
   }: WorkQueueOptions) {
     this.flowOf = flowOf;
+    this.mayStart = mayStart;
     this.backoff = backoff;
     this.bucket = new TokenBucket(rateLimit);
     this.labels = { name };
@@ -206,6 +212,12 @@ export class WorkQueue {
     const wasObserved = this.observed.delete(item);
     if (this.dirty.delete(item)) this.add(item);
     else if (wasObserved) this.notify(item);
+    this.handOut();
+  }
+
+  /** Asks again whether items may start, for whoever knows that the answer has changed. */
+  wake(): void {
+    this.handOut();
   }
 
   /** Hands out nothing more; what waits is dropped. Level-based work is found again at the next start. */
@@ -222,7 +234,8 @@ export class WorkQueue {
 
   private handOut(): void {
     while (this.workers.length > 0) {
-      const item = this.turns.take();
+      const running = this.running;
+      const item = this.turns.take((one) => this.mayStart(one, running));
       if (item === undefined) return;
       const now = performance.now();
       const waitedMs = now - (this.waiting.get(item) ?? now);

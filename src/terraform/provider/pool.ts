@@ -1,15 +1,25 @@
 import { ProviderHost } from './process.ts';
 
+/** It starts within 10 ms, and a machine that is made or deleted has all its runs within minutes. */
+const IDLE_MS = 10 * 60_000;
+
 /** The warm providers: one process for each key. Key: libvirt URI (and whatever else its credentials depend on). */
 export class ProviderHosts {
   readonly #executable: () => Promise<string>;
   readonly #hosts = new Map<string, Promise<ProviderHost>>();
   readonly #released = new Set<Promise<void>>();
+  /** By key. */
+  readonly #idle = new Map<string, NodeJS.Timeout>();
+  readonly #idleMs: number;
   #restarts = 0;
 
-  /** @param executable finds the provider; called once for each start */
-  constructor(executable: () => Promise<string>) {
+  /**
+   * @param executable finds the provider; called once for each start
+   * @param options.idleMs a provider that no run has asked for in this time ends. Default ten minutes
+   */
+  constructor(executable: () => Promise<string>, { idleMs = IDLE_MS } = {}) {
     this.#executable = executable;
+    this.#idleMs = idleMs;
   }
 
   /** Providers that serve runs now. */
@@ -24,6 +34,7 @@ export class ProviderHosts {
 
   /** The running provider of `key`, started if there is none or it has ended. */
   async get(key: string): Promise<ProviderHost> {
+    this.#expectIdle(key);
     const known = this.#hosts.get(key);
     if (known !== undefined) {
       const host = await known;
@@ -52,9 +63,23 @@ export class ProviderHosts {
 
   /** Lets go of all providers and waits until they have ended. */
   async close(): Promise<void> {
+    for (const timer of this.#idle.values()) clearTimeout(timer);
+    this.#idle.clear();
     const hosts = [...this.#hosts];
     await Promise.allSettled(hosts.map(async ([key, host]) => this.#forget(key, await host)));
     await Promise.all(this.#released);
+  }
+
+  #expectIdle(key: string): void {
+    clearTimeout(this.#idle.get(key));
+    this.#idle.set(key, setTimeout(() => void this.#endIdle(key), this.#idleMs).unref());
+  }
+
+  async #endIdle(key: string): Promise<void> {
+    const host = await this.#hosts.get(key)?.catch(() => undefined);
+    if (host?.isBusy) return this.#expectIdle(key);
+    this.#idle.delete(key);
+    if (host) this.#forget(key, host);
   }
 
   #start(key: string): Promise<ProviderHost> {

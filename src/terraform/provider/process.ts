@@ -44,6 +44,7 @@ export class ProviderHost {
   readonly #child: ChildProcess;
   #alive = true;
   #proven = false;
+  #entries = 0;
   #first: Promise<void> | undefined;
 
   private constructor(child: ChildProcess, pid: number, address: string) {
@@ -122,6 +123,23 @@ export class ProviderHost {
    * a map without a lock, and two that configure it at once may crash it.
    */
   async enter(): Promise<Entry> {
+    this.#entries += 1;
+    const entry = await this.#turn();
+    return {
+      configured: entry.configured,
+      leave: () => {
+        this.#entries -= 1;
+        entry.leave();
+      },
+    };
+  }
+
+  /** True while runs use it, or wait for their turn. */
+  get isBusy(): boolean {
+    return this.#entries > 0;
+  }
+
+  async #turn(): Promise<Entry> {
     while (!this.#proven && this.#first !== undefined) await this.#first;
     if (this.#proven) return { configured() {}, leave() {} };
     const { promise, resolve } = Promise.withResolvers<void>();

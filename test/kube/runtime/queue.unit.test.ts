@@ -45,7 +45,11 @@ describe('what is handed out', () => {
   });
 
   it('lets flows take turns: a thousand machines of one set do not hold up the only one of another', async () => {
-    const fair = new WorkQueue({ name: 'fair', metrics: new Metrics(), flowOf: (item) => item.charAt(0) });
+    const fair = new WorkQueue({
+      name: 'fair',
+      metrics: new Metrics(),
+      flowOf: (item) => ({ group: '', name: item.charAt(0) }),
+    });
     for (const item of ['a1', 'a2', 'a3', 'b1']) fair.add(item);
     expect([await fair.get(), await fair.get(), await fair.get()]).toEqual(['a1', 'b1', 'a2']);
   });
@@ -197,4 +201,25 @@ it('counts', async () => {
   expect(metricValue(text, 'workqueue_adds_total{name="test"}')).toBe(2);
   expect(metricValue(text, 'workqueue_retries_total{name="test"}')).toBe(1);
   expect(metricValue(text, 'workqueue_queue_duration_seconds_count{name="test"}')).toBe(1);
+});
+
+it('hands out what may start, and asks again when a worker is done or somebody knows more', async () => {
+  let isSilent = true;
+  const queue = new WorkQueue({
+    name: 'silent',
+    metrics: new Metrics(),
+    flowOf: (item) => ({ group: item.charAt(0), name: '' }),
+    mayStart: (item, running) =>
+      !isSilent || !item.startsWith('s') || running.filter((one) => one.startsWith('s')).length < 2,
+  });
+  for (const item of ['s1', 's2', 's3', 's4', 'x1']) queue.add(item);
+  expect([await queue.get(), await queue.get(), await queue.get()]).toEqual(['s1', 'x1', 's2']);
+  const next = queue.get();
+  const last = queue.get();
+  queue.done('s1');
+  expect(await next).toBe('s3');
+  isSilent = false;
+  queue.wake();
+  expect(await last).toBe('s4');
+  queue.stop();
 });
