@@ -27,6 +27,8 @@ export interface Call {
   /** For messages, for example `plan`. */
   readonly verb: string;
   readonly args: readonly string[];
+  /** It transfers an image. */
+  readonly transfers?: boolean;
   readonly providerKey: string;
   /** How long terraform may wait for its state lock. */
   readonly lockTimeoutMs: number;
@@ -120,6 +122,7 @@ export class Runner {
           await this.#initIfNeeded(call, host);
           return { host, wasConnected, ...(await this.#once(call, host)) };
         },
+        { transfers: call.transfers ?? false },
       );
       if (outcome.exitCode === 0) return outcome;
       const lost = host && lostProvider(host, wasConnected, outcome);

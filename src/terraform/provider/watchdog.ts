@@ -93,7 +93,8 @@ export class Watchdog {
     let quietLooks = 0;
     const look = () => {
       const now = activity();
-      quietLooks = now !== undefined && now === last ? quietLooks + 1 : 0;
+      quietLooks =
+        now !== undefined && last !== undefined && isQuiet(last, now, stallMs / LOOKS) ? quietLooks + 1 : 0;
       last = now;
       if (quietLooks === LOOKS) this.#hung(what);
       else this.#timers.set(what, setTimeout(look, stallMs / LOOKS));
@@ -111,6 +112,21 @@ export class Watchdog {
     clearTimeout(this.#timers.get(what));
     this.#timers.delete(what);
   }
+}
+
+/** Bytes a second that a provider reads and writes at least while it fills a volume. Each byte of an image counts twice. */
+export const LEAST_BYTES_PER_SECOND = 32 * 1024;
+
+function isQuiet(last: string, now: string, ms: number): boolean {
+  if (now === last) return true;
+  const moved = bytesOf(now) - bytesOf(last);
+  return moved >= 0 && moved < (LEAST_BYTES_PER_SECOND * ms) / 1_000;
+}
+
+/** What proc(5) tells of reads and writes; more than can be moved where it tells something else. */
+function bytesOf(activity: string): number {
+  const counts = [...activity.matchAll(/^[rw]char: (\d+)$/gm)].map(([, count]) => Number(count));
+  return counts.length === 0 ? Number.NaN : counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** In the time without input or output after which the provider counts as hung. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Message } from '../../../src/terraform/format/messages.ts';
-import { Watchdog } from '../../../src/terraform/provider/watchdog.ts';
+import { LEAST_BYTES_PER_SECOND, Watchdog } from '../../../src/terraform/provider/watchdog.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -97,6 +97,20 @@ test('an upload that stalls after its first half is found in little more than th
   expect(onHung).not.toHaveBeenCalled();
   vi.advanceTimersByTime(11_000);
   expect(onHung).toHaveBeenCalledOnce();
+});
+
+test.each([
+  ['at the least rate goes on', LEAST_BYTES_PER_SECOND, 0],
+  ['a byte a second below it is given up', LEAST_BYTES_PER_SECOND - 1, 1],
+])('an upload %s', (_, bytesPerSecond, hung) => {
+  const onHung = vi.fn<() => void>();
+  const begun = Date.now();
+  const activity = () => `rchar: 1000\nwchar: ${((Date.now() - begun) / 1_000) * bytesPerSecond}\nsyscr: 5\n`;
+  const watchdog = new Watchdog({ ...LIMITS, activity, onHung });
+  watchdog.see(change('apply_start', 'libvirt_volume'));
+  vi.advanceTimersByTime(600_000);
+  expect(onHung).toHaveBeenCalledTimes(hung);
+  watchdog.stop();
 });
 
 test('a resource of libvirt that is never removed to the end is a hung provider, one of another may take its time', () => {

@@ -1,0 +1,23 @@
+import type { Plan } from './format/plan.ts';
+
+/** A configuration, as far as it says which volumes are filled from elsewhere. */
+interface Configuration {
+  readonly resource?: {
+    readonly libvirt_volume?: Readonly<Record<string, { readonly source?: unknown }>>;
+  };
+}
+
+/**
+ * True if an apply transfers the content of a volume, which takes as long as its server likes.
+ * @param plan what is applied of the configuration; absent: all of it
+ */
+export function transfersContent(config: object, plan: Plan | undefined): boolean {
+  const volumes = Object.entries((config as Configuration).resource?.libvirt_volume ?? {});
+  const filled = volumes.flatMap(([name, { source }]) =>
+    source === undefined ? [] : `libvirt_volume.${name}`,
+  );
+  if (plan === undefined) return filled.length > 0;
+  return plan.changes.some(
+    ({ action, address }) => (action === 'create' || action === 'replace') && filled.includes(address),
+  );
+}
