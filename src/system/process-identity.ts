@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { outOfResources } from '../errors.ts';
@@ -14,6 +15,8 @@ export interface HostedProcess extends ProcessIdentity {
   readonly host: string;
   readonly user: string;
   readonly bootId?: string;
+  /** Tells two hosts of one name apart, over their boots; absent where there is no machine-id(5). Not that ID itself, which is confidential. */
+  readonly machineId?: string;
   /** Two containers of one host may both have a process 7. */
   readonly pidNamespace?: string;
 }
@@ -26,25 +29,35 @@ export function identify(pid: number): ProcessIdentity {
 export function thisProcess(): HostedProcess {
   const bootId = readText('/proc/sys/kernel/random/boot_id');
   const pidNamespace = readLink('/proc/self/ns/pid');
+  const machineId = machineIdOf(readText('/etc/machine-id'));
   return {
     ...identify(process.pid),
     host: hostname(),
     user: userName(),
     ...(bootId !== undefined && { bootId }),
+    ...(machineId !== undefined && { machineId }),
     ...(pidNamespace !== undefined && { pidNamespace }),
   };
 }
 
 /**
  * True only if `other` provably no longer runs: its pid is free or someone else's, or the host was booted since. False when in
- * doubt: another host, another container. The boot ID alone proves nothing of who can be seen from here: a service in a container of
- * systemd-nspawn may see another one than a command beside it.
+ * doubt: another host, though it has the same name; another container. Two hosts have the same PID namespace as a rule, that of their first
+ * process, so what does not run here may run there. The boot ID proves that it is this host where it is the same, and nothing where it is not:
+ * a service in a container of systemd-nspawn may see another one than a command beside it.
  */
-export function isGone(other: HostedProcess): boolean {
-  const here = thisProcess();
+export function isGone(other: HostedProcess, here: HostedProcess = thisProcess()): boolean {
   if (other.host !== here.host) return false;
+  const isSameBoot = other.bootId === here.bootId;
+  if (!isSameBoot && (here.machineId === undefined || other.machineId !== here.machineId)) return false;
   if (other.pidNamespace === here.pidNamespace) return !runs(other);
-  return other.bootId !== here.bootId;
+  return !isSameBoot;
+}
+
+function machineIdOf(text: string | undefined): string | undefined {
+  // Empty or a word in an image of a system that was not started yet.
+  if (text === undefined || !/^[0-9a-f]{32}$/.test(text)) return undefined;
+  return createHash('sha256').update(`caplv ${text}`).digest('hex').slice(0, 16);
 }
 
 /** True if this very process runs on this host. What has ended, and was not taken notice of by its parent, does not run. */

@@ -171,6 +171,11 @@ test('a service that sees another boot ID than a command beside it, as in system
 
 test.each([
   ['another host', { host: 'elsewhere', pid: 2 ** 22 }],
+  ['another host of the same name', { bootId: 'of another', machineId: 'of another', pid: 2 ** 22 }],
+  [
+    'another host of the same name that says no more',
+    { bootId: 'of another', machineId: undefined, pid: 2 ** 22 },
+  ],
   ['another container', { pidNamespace: 'pid:[1]', pid: 2 ** 22 }],
 ])('a lock of %s is never taken: nobody here can know whether its holder lives', async (_, changes) => {
   const path = await lockPath();

@@ -14,13 +14,15 @@ import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
 import { isPodGone, type PodIdentity } from '../../kube/client/pod.ts';
 import { LOCK_TIMEOUT_MS } from '../../system/file-lock.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
-import { identify } from '../../system/process-identity.ts';
+import { identify, thisProcess } from '../../system/process-identity.ts';
 import { holderFromLockInfo, parseLockInfo, stateLocked } from '../../terraform/format/lock-info.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';
 /** On a Lease: the pod that last worked on the state, as NAMESPACE/NAME/UID. */
 const POD_ANNOTATION = 'caplv.cluster-api.k8s.io/pod';
+/** On a Lease: the host that last worked on the state, as NAME/MACHINE/BOOT; see `HostedProcess`. */
+const HOST_ANNOTATION = 'caplv.cluster-api.k8s.io/host';
 
 /** Linux tells the start of a process in ticks after boot, and the boot in whole seconds. */
 const TICK_MS = 10;
@@ -40,7 +42,7 @@ const LOCK_POLL_MS = 500;
 
 /**
  * A holder is gone
- * - when it is of this host name, and no terraform runs here in that workspace that began before the lock was taken. (A pod has its name to
+ * - when it is of this host, and no terraform runs here in that workspace that began before the lock was taken. (A pod has its name to
  *   itself, so this is also what is left of a container that was started again.)
  * - when it was a pod of ours, which noted itself on the Lease, and the API server says that this very pod is no more.
  * In doubt it is waited for, and named to whoever waits.
@@ -52,10 +54,12 @@ export class StaleLocks {
     this.#options = options;
   }
 
-  /** Annotations with which a Lease names the pod that works on the state. */
+  /** Annotations with which a Lease names the pod, or else the host, that works on the state. */
   get note(): Record<string, string> {
     const { pod } = this.#options;
-    return pod ? { [POD_ANNOTATION]: `${pod.namespace}/${pod.name}/${pod.uid}` } : {};
+    if (pod) return { [POD_ANNOTATION]: `${pod.namespace}/${pod.name}/${pod.uid}` };
+    const { host, machineId = '', bootId = '' } = thisProcess();
+    return { [HOST_ANNOTATION]: `${host}/${machineId}/${bootId}` };
   }
 
   /**
@@ -113,6 +117,7 @@ export class StaleLocks {
     const { Who: who = '', Created: created = '' } = parseLockInfo(annotations[LOCK_INFO] ?? '') ?? {};
     const host = who.slice(who.lastIndexOf('@') + 1);
     const since = Date.parse(created);
+    if (host === hostname() && isOfAnother(annotations[HOST_ANNOTATION])) return false;
     if (host === hostname()) return Number.isFinite(since) && !mayBeHeldHere(workspace, since);
     const [namespace = '', name = '', uid = ''] = annotations[POD_ANNOTATION]?.split('/') ?? [];
     return host === name && uid !== '' && isPodGone(this.#options.client, { namespace, name, uid });
@@ -122,6 +127,14 @@ export class StaleLocks {
 /** What Terraform has written into a Lease of who holds it; empty: nobody does. */
 export async function lockInfoOf(client: Client, key: ObjectKey): Promise<string> {
   return (await client.get(LeaseKind, key))?.metadata.annotations?.[LOCK_INFO] ?? '';
+}
+
+/** True if a note names another host of the same name. Without a note of that name it is taken for this one. */
+function isOfAnother(note: string | undefined): boolean {
+  const [host, machineId = '', bootId = ''] = note?.split('/') ?? [];
+  const here = thisProcess();
+  if (host !== here.host || bootId === (here.bootId ?? '')) return false;
+  return machineId === '' || machineId !== here.machineId;
 }
 
 /** True if a terraform or tofu runs here that may have locked that workspace at that time (milliseconds since 1970). */
