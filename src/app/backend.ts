@@ -8,6 +8,7 @@ import type { WorkloadNodes } from '../controllers/node/controller.ts';
 import type { Knowledge } from '../controllers/orphans/classify.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { EventRecorder } from '../kube/runtime/events.ts';
+import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
 import { LeaderElection } from '../kube/runtime/leader-election.ts';
 import { installationId } from '../store/installation.ts';
 import { LocalStore } from '../store/local-store.ts';
@@ -52,8 +53,21 @@ const NAME = 'caplv-controller';
 
 export async function clusterBackend(options: ClusterBackendOptions): Promise<Backend> {
   const { log, metrics } = options;
-  const { client, store, namespace, installation, workspaces, isGone, close } = await connectCluster(options);
-  const events = new EventRecorder({ store, controller: NAME, log });
+  const cluster = await connectCluster(options);
+  const { client, store, namespace, installation, workspaces, isGone, close } = cluster;
+  const leaderElection = new LeaderElection({
+    client,
+    namespace,
+    name: NAME,
+    identity: processName(),
+    isGone,
+    log,
+    metrics,
+  });
+  cluster.guardWrites(leaderElection.requireLeading);
+  // The last ones are written when the lease was given back: they say what was done.
+  const eventStore = new KubernetesStore(client, { log, metrics });
+  const events = new EventRecorder({ store: eventStore, controller: NAME, log });
   const nodes = new WatchedNodes({ client, log, metrics });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
@@ -65,15 +79,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     workspaces,
     recorder,
     nodes,
-    leaderElection: new LeaderElection({
-      client,
-      namespace,
-      name: NAME,
-      identity: processName(),
-      isGone,
-      log,
-      metrics,
-    }),
+    leaderElection,
     close: async () => {
       nodes.close();
       await events.flush();

@@ -9,6 +9,7 @@ import { Terminal } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';
 import { Client } from '../kube/client/client.ts';
 import { kubeconfigPaths, loadConnection } from '../kube/client/kubeconfig.ts';
+import { OWN_SERVER_LIMITS } from '../kube/client/limits.ts';
 import { podNamed } from '../kube/client/pod.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -31,6 +32,8 @@ export interface ClusterConnectionOptions {
 export interface ClusterConnection {
   readonly client: Client;
   readonly store: KubernetesStore;
+  /** Has `check` called before each write to objects, states and their locks from here on; `client` is not asked. */
+  readonly guardWrites: (check: () => void) => void;
   readonly namespace: string;
   /** Whether the process of that name (see process-name.ts) provably no longer runs. */
   readonly isGone: (name: string) => boolean;
@@ -53,6 +56,8 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   const connection = await loadConnection(kubeconfig === undefined ? {} : { kubeconfig });
   const namespace = options.namespace ?? connection.namespace;
   const client = new Client(connection, metrics);
+  let mayWrite = () => {};
+  const writer = new Client(connection, metrics, OWN_SERVER_LIMITS, () => mayWrite());
   const paths = kubeconfigPaths(kubeconfig);
   const pod = paths.length === 0 ? await podNamed(client, connection.namespace, hostname()) : undefined;
   const isGone = (name: string) => isGoneProcess(name, pod !== undefined);
@@ -60,7 +65,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   // States that could not be saved are left for a later process, which may be for another cluster.
   const workDir = join(ownDir.path, shortHash(connection.server.href));
   const locks = new StaleLocks({
-    client,
+    client: writer,
     pod,
     onRelease: (lease, holder) =>
       log.warn('Released the state lock of a process that is gone', { lease, holder }),
@@ -70,12 +75,16 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
   return {
     client,
     isGone,
-    store: new KubernetesStore(client, { log, metrics }),
+    store: new KubernetesStore(writer, { log, metrics }),
+    guardWrites: (check) => {
+      mayWrite = check;
+    },
     namespace,
     installation: () => installationOf(client),
-    workspaces: new KubernetesWorkspaces({ client, workDir, namespace, env, locks, keptSerials }),
+    workspaces: new KubernetesWorkspaces({ client: writer, workDir, namespace, env, locks, keptSerials }),
     close: async () => {
       client.close();
+      writer.close();
       const files = await ownDir.remove();
       if (files.length > 0)
         log.warn('States could not be saved; the next process here saves them', { files });

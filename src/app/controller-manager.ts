@@ -148,6 +148,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     looking: (uri, domain) => hosts.looking(uri, domain),
     awaitAddress: (key, guest) => addresses.await(key, guest),
     onAnswer: () => machine.wake(),
+    mayBegin: leaderElection?.requireLeading,
   });
   function tell(machine: Machine | undefined, event: ActuatorEvent): void {
     const told = machine && describeEvent(event);

@@ -56,6 +56,8 @@ export interface EngineOptions
   readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
+  /** Called before anything is begun that changes something; what it throws is thrown instead. */
+  readonly mayBegin?: (() => void) | undefined;
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer?: (uri: string, answers: boolean) => void;
   /** One observer a URI, for a caller who has asked some of them. */
@@ -84,10 +86,10 @@ export function assembleEngine(
   workspaces: Workspaces,
   options: EngineOptions,
 ): Engine {
-  const observers = new Observers({ stay: true, onAnswer: options.onAnswer });
+  const observers = new Observers({ stay: true, onAnswer: options.onAnswer, mayChange: options.mayBegin });
   const libvirt = options.libvirt ?? observers.of;
   const synthesizer = new Synthesizer();
-  const { terraform, providers } = openTerraform(config, options.onRun);
+  const { terraform, providers } = openTerraform(config, options);
   const trustsStates = config.policy.terraform;
   const parts = { terraform, synthesizer, workspaces, libvirt, trustsStates };
   const actuator = new Actuator(parts);
@@ -152,7 +154,7 @@ export function openResolver(
 
 function openTerraform(
   config: Config,
-  onRun: TerraformOptions['onRun'],
+  { onRun, mayBegin }: Pick<EngineOptions, 'onRun' | 'mayBegin'>,
 ): { readonly terraform: Terraform; readonly providers: ProviderHosts } {
   let binary: ReturnType<typeof findTerraform> | undefined;
   const findOnce = () => {
@@ -167,6 +169,7 @@ function openTerraform(
     limits: config.limits,
     secretAttributes: SECRET_ATTRIBUTES,
     ...(onRun && { onRun }),
+    mayRun: mayBegin,
   });
   return { terraform, providers };
 }

@@ -5,6 +5,8 @@ export interface ObserversOptions {
   readonly stay?: boolean;
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer?: ((uri: string, answers: boolean) => void) | undefined;
+  /** Called before each change of a host; what it throws is thrown instead. */
+  readonly mayChange?: (() => void) | undefined;
 }
 
 /** One observer a URI. */
@@ -17,10 +19,15 @@ export class Observers {
   }
 
   readonly of = (uri: string): Libvirt => {
-    const { stay = false, onAnswer } = this.#options;
+    const { stay = false, onAnswer, mayChange } = this.#options;
     const known = this.#known.get(uri);
     if (known) return known;
-    const libvirt = new Libvirt({ uri, stays: stay, onAnswer: (answers) => onAnswer?.(uri, answers) });
+    const libvirt = new Libvirt({
+      uri,
+      stays: stay,
+      onAnswer: (answers) => onAnswer?.(uri, answers),
+      mayChange,
+    });
     this.#known.set(uri, libvirt);
     return libvirt;
   };

@@ -31,6 +31,8 @@ export interface LibvirtOptions {
   readonly stays?: boolean;
   /** Called when `answers` changes. */
   readonly onAnswer?: (answers: boolean) => void;
+  /** Called before each change of the host; what it throws is thrown instead. */
+  readonly mayChange?: (() => void) | undefined;
 }
 
 /**
@@ -49,6 +51,7 @@ export class Libvirt {
       binary: options.virsh,
       stays: options.stays,
       onAnswer: options.onAnswer,
+      mayChange: options.mayChange,
     });
   }
 

@@ -29,6 +29,8 @@ export interface VirshOptions {
   readonly stays?: boolean | undefined;
   /** Called when `answers` changes. */
   readonly onAnswer?: ((answers: boolean) => void) | undefined;
+  /** Called before each script that changes something on the host; what it throws is thrown instead. */
+  readonly mayChange?: (() => void) | undefined;
 }
 
 /** A connection that fails earlier than this, in milliseconds, is an answer: the host refuses it. */
@@ -51,13 +53,15 @@ export class Virsh {
   readonly #uri: string;
   readonly #binary: string;
   readonly #stays: boolean;
+  readonly #mayChange: (() => void) | undefined;
   readonly #onAnswer: ((answers: boolean) => void) | undefined;
   #session: VirshSession | undefined;
   #hasAnswered: boolean | undefined;
   /** By `performance.now()`. */
   #nextSessionMs = 0;
 
-  constructor(uri: string, { binary = 'virsh', stays = false, onAnswer }: VirshOptions = {}) {
+  constructor(uri: string, { binary = 'virsh', stays = false, onAnswer, mayChange }: VirshOptions = {}) {
+    this.#mayChange = mayChange;
     this.#onAnswer = onAnswer;
     this.uri = redactUri(uri);
     this.#uri = uri;
@@ -161,6 +165,7 @@ export class Virsh {
   ): Promise<Answer[]> {
     const how = { timeoutMs: options.timeoutMs ?? 10_000, signal: options.signal };
     const verbs = commands.map(([verb]) => verb);
+    if (verbs.some((verb) => CHANGES.has(verb))) this.#mayChange?.();
     return this.#observed(() =>
       traced('virsh', { commands: verbs }, async () => {
         const session = this.#session;
@@ -263,6 +268,19 @@ const LOOKS: ReadonlySet<string> = new Set([
   'version',
   'vol-dumpxml',
   'vol-list',
+]);
+
+/** What changes something on a host, of all that is asked of virsh here. */
+const CHANGES: ReadonlySet<string> = new Set([
+  'destroy',
+  'net-undefine',
+  'net-update',
+  'pool-autostart',
+  'pool-delete',
+  'pool-undefine',
+  'shutdown',
+  'undefine',
+  'vol-delete',
 ]);
 
 /** How virsh tells, at any time, that its connection was lost, and that it has another. */

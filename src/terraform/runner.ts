@@ -66,6 +66,8 @@ export interface RunnerOptions {
   readonly providerStallMs?: number;
   /** How long it may take to remove one resource until then. Default five minutes. */
   readonly providerDeleteMs?: number;
+  /** Called before terraform is started; what it throws is thrown instead. */
+  readonly mayRun?: (() => void) | undefined;
   /** Told of each run that has ended, for metrics. */
   readonly onRun?: (run: EndedRun) => void;
 }
@@ -253,6 +255,8 @@ export class Runner {
   }
 
   async #run(verb: string, request: RunRequest): Promise<RunOutcome> {
+    // Last of all: it may have waited for its turn, for a lock and for the provider.
+    this.#options.mayRun?.();
     const started = performance.now();
     const ended = await run(request);
     const outcome = ended.exitCode === null ? 'killed' : ended.exitCode === 0 ? 'success' : 'failure';

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { type MachineHealthCheck, MachineHealthCheckKind } from '../../src/api/kinds/machine-health-check.ts';
+import { FakeServer } from '../kube/fake-server.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
@@ -94,6 +97,61 @@ it('Nodes of another cluster are read with its kubeconfig; while they cannot be,
   await expect.poll(() => healthy(), soon).toBe('1 of 1, AsSpecified');
   await lab.kubectl('delete', 'machinesets', '--all');
   await lab.kubectl('delete', 'cluster/site', 'secret/site-kubeconfig');
+});
+
+it('an API server that no longer answers, and a host that says nothing, hold up nobody else', async () => {
+  // Answers the first list of Nodes, and nothing after that.
+  let lists = 0;
+  const silent = await FakeServer.start((_, response) => {
+    lists += 1;
+    if (lists === 1) response.end('{"metadata":{"resourceVersion":"1"},"items":[]}');
+  });
+  const host = createServer(() => {});
+  host.listen(0, '127.0.0.1');
+  await once(host, 'listening');
+  const uri = `qemu+tcp://127.0.0.1:${(host.address() as AddressInfo).port}/system`;
+
+  const metadata = { name: 'silent-kubeconfig', namespace: 'default' };
+  const stringData = { value: silent.kubeconfig };
+  const pet = lab.machine('pet', { running: true }, { labels: { app: 'pets' } }) as { spec: object };
+  await lab.apply(
+    object('Cluster', 'silent', {}),
+    { apiVersion: 'v1', kind: 'Secret', metadata, stringData },
+    { ...pet, spec: { ...pet.spec, clusterName: 'silent' } },
+    check('pets', { clusterName: 'silent', selector: { matchLabels: { app: 'pets' } } }),
+    ...Array.from({ length: 20 }, (_, i) => lab.machine(`mute-${i}`, { uri })),
+  );
+  await expect.poll(() => healthy('pets'), soon).toMatch(/NodesUnreadable$/);
+  await expect.poll(() => lab.ready('mute-0'), soon).toBe('False LibvirtUnreachable');
+  expect(await controller.fetch('/metrics')).toMatch(/^workqueue_running\{name="machine"\} [012]$/m);
+
+  await lab.apply(workers(1), check());
+  await nodesFor(1);
+  await expect.poll(() => healthy(), soon).toBe('1 of 1, AsSpecified');
+  expect(await controller.fetch('/healthz')).toBe('ok\n');
+  expect(await controller.stop()).toEqual([0, null]);
+  host.close();
+  silent.close();
+  const mute = Array.from({ length: 20 }, (_, i) => `mute-${i}`);
+  await lab.kubectl('delete', 'machines', '--wait=false', ...mute);
+  const none = JSON.stringify({ metadata: { finalizers: null } });
+  for (const name of mute)
+    await lab.kubectl('patch', 'machine', name, '--type=merge', '-p', none).catch(() => {});
+  controller = await ControllerProcess.start(lab.env());
+  await lab.kubectl('delete', 'machinesets,machines', '--all');
+  await lab.kubectl('delete', 'cluster/silent', 'secret/silent-kubeconfig');
+});
+
+it('a controller whose lease another has begins nothing more, and ends', async () => {
+  const holder = { spec: { holderIdentity: 'another' } };
+  const patch = ['-n', 'default', 'lease/caplv-controller', '--type=merge', '-p', JSON.stringify(holder)];
+  await lab.kubectl('patch', ...patch);
+  expect(await controller.says('Controller failed')).toMatchObject({
+    error: 'lost the lease default/caplv-controller: held by another now',
+  });
+  expect(await controller.exited).toEqual([1, null]);
+  await lab.kubectl('delete', 'lease/caplv-controller');
+  controller = await ControllerProcess.start(lab.env());
 });
 
 /** As a person does who knows why so many are unhealthy. */

@@ -58,12 +58,16 @@ export class Client {
   /** Namespace of the kubeconfig's context, or of the pod. */
   readonly namespace: string;
   readonly limits: ResponseLimits;
+  private readonly mayWrite: () => void;
 
+  /** @param mayWrite called before each write; what it throws is thrown instead */
   constructor(
     connection: Connection,
     metrics: Metrics = new Metrics(),
     limits: ResponseLimits = OWN_SERVER_LIMITS,
+    mayWrite = () => {},
   ) {
+    this.mayWrite = mayWrite;
     this.transport = new Transport(connection, metrics, limits);
     this.namespace = connection.namespace;
     this.limits = limits;
@@ -223,6 +227,7 @@ export class Client {
   async delete(kind: ResourceKind, key: ObjectKey, options: DeleteCallOptions = {}): Promise<void> {
     const { uid, resourceVersion, propagation = 'Background' } = options;
     const body = { propagationPolicy: propagation, preconditions: { uid, resourceVersion } };
+    this.mayWrite();
     await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body });
   }
 
@@ -236,6 +241,7 @@ export class Client {
   }
 
   private async call<T>(request: ApiRequest): Promise<T> {
+    if (request.method !== 'GET') this.mayWrite();
     return JSON.parse(await this.transport.send(request)) as T;
   }
 

@@ -20,6 +20,9 @@ export interface ExecCredential {
 /** Renew before the server starts to refuse the old credential. */
 const EXPIRY_MARGIN_MS = 30_000;
 
+/** Such a program asks a server, which may not answer. */
+const PROGRAM_MS = 60_000;
+
 /**
  * Runs the program when there is no credential or it is about to expire.
  * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
@@ -52,6 +55,8 @@ export class ExecCredentialSource {
     try {
       const { stdout } = await promisify(execFile)(command, [...args], {
         env: { ...process.env, ...variables, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
+        timeout: PROGRAM_MS,
+        killSignal: 'SIGKILL',
       });
       return (JSON.parse(stdout) as { status: ExecCredential }).status;
     } catch (error) {

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
@@ -113,7 +114,10 @@ export class Transport {
 
   private async open(request: ApiRequest): Promise<IncomingMessage> {
     const { server } = this.connection;
-    const { headers, ...authentication } = await this.connection.requestOptions();
+    const inTime = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = request.signal ? AbortSignal.any([request.signal, inTime]) : inTime;
+    // A program that prints credentials may never end.
+    const { headers, ...authentication } = await abortable(this.connection.requestOptions(), signal);
     const payload = request.body === undefined ? undefined : JSON.stringify(request.body);
     const options: RequestOptions = {
       agent: this.agent,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Transient } from '../../errors.ts';
+import { abortable } from '../../system/abortable.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { hasReason } from '../client/api-error.ts';
@@ -67,6 +69,27 @@ export class LeaderElection {
     this.isLeader.set(0, { name: options.name });
   }
 
+  /**
+   * True if nobody else can lead: the Lease is held, and was renewed within the deadline. By the clock, and not by a timer that a busy
+   * process may be late for.
+   */
+  get isLeading(): boolean {
+    return (
+      this.lease?.spec.holderIdentity === this.identity &&
+      performance.now() < this.observedAt + this.options.renewDeadlineMs
+    );
+  }
+
+  /** Call it before each thing that only the leader may begin. Throws Transient Interrupted. */
+  readonly requireLeading = (): void => {
+    if (this.isLeading) return;
+    throw new Transient({
+      code: 'Interrupted',
+      message: `this process does not hold the lease ${this.options.namespace}/${this.options.name} any more, and begins nothing`,
+      fix: 'nothing: the process that leads now does it',
+    });
+  };
+
   /** Resolves when this process leads; rejects when `signal` aborts before. */
   async acquire(signal: AbortSignal): Promise<void> {
     this.log.info('Waiting for the lease');
@@ -87,7 +110,9 @@ export class LeaderElection {
         await sleep(Math.min(retryPeriodMs, remainingMs()), undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
         try {
-          await this.renew(AbortSignal.timeout(remainingMs()));
+          const inTime = AbortSignal.timeout(remainingMs());
+          // Whatever the request waits for: also a program of the kubeconfig that prints no credential.
+          await abortable(this.renew(inTime), inTime);
         } catch (error) {
           if (error instanceof LeadershipLost) throw error;
           this.log.warn('Lease was not renewed', { error });
