@@ -1,10 +1,10 @@
+import { shortLines } from '../system/line-stream.ts';
 import { type DomainAddress, parseAddresses } from './addresses.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import type { Definitions } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { parseReservations, type Reservation, withReservations } from './reservations.ts';
-import { shortLines } from './line-stream.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { detached, UnreadableXml } from './xml.ts';

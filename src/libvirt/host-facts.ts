@@ -1,5 +1,5 @@
+import { shortLines } from '../system/line-stream.ts';
 import { parseNames } from './domain-query.ts';
-import { shortLines } from './line-stream.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';

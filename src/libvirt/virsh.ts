@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { linesOf } from '../system/line-stream.ts';
 import { type Ended, runToEnd } from '../system/subprocess.ts';
 import { traced } from '../telemetry/spans.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import { linesOf } from './line-stream.ts';
 import { redactText, redactUri, unattendedUri } from './uri.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';

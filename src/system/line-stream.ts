@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TokenBucket } from '../system/token-bucket.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 /** Characters of a line that another program prints; what is longer is cut. An event has about 100. */
 export const LINE_CHARACTERS = 16 * 1024;

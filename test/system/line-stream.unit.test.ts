@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { LINE_CHARACTERS, linesOf, ROW_CHARACTERS, shortLines } from '../../src/libvirt/line-stream.ts';
+import { LINE_CHARACTERS, linesOf, ROW_CHARACTERS, shortLines } from '../../src/system/line-stream.ts';
 
 async function lines(...chunks: readonly string[]): Promise<string[]> {
   const all: string[] = [];
