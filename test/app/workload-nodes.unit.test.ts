@@ -148,7 +148,7 @@ it('a server that streams without an end, or says nonsense, is named by that', a
 });
 
 it('a kubeconfig that is none is read once, whoever asks', async () => {
-  const { nodes } = await nodesOf({ c: '}'.repeat(60_000) });
+  const { nodes } = await nodesOf({ c: '}'.repeat(30_000) });
   const [first, second] = await Promise.allSettled([nodes.of(machine('c')), nodes.read(machine('c'))]);
   expect(first).toMatchObject({ reason: { code: 'InvalidConfiguration' } });
   expect((second as PromiseRejectedResult).reason).toBe((first as PromiseRejectedResult).reason);

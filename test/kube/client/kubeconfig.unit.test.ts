@@ -146,12 +146,12 @@ describe('a kubeconfig that somebody else wrote', () => {
   // Each takes seconds where all errors are collected, or each key is compared with all others.
   it.each([
     ['brackets', '}'.repeat(KUBECONFIG_BYTES)],
-    ['keys', Array.from({ length: 9_000 }, (_, i) => `${i}: `).join('\n')],
+    ['keys', Array.from({ length: 4_000 }, (_, i) => `${i}: `).join('\n')],
     ['a deep list', '['.repeat(KUBECONFIG_BYTES)],
     ['anchors', '&a '.repeat(KUBECONFIG_BYTES / 4)],
     ['directives', '%a\n'.repeat(KUBECONFIG_BYTES / 4)],
-    ['aliases', `a: &a [x]\nb:\n${'- *a\n'.repeat(10_000)}`],
-    ['documents', '--- a\n'.repeat(10_000)],
+    ['aliases', `a: &a [x]\nb:\n${'- *a\n'.repeat(5_000)}`],
+    ['documents', '--- a\n'.repeat(5_000)],
     ['nothing', ''],
     ['a text', 'text'],
   ])('is refused at once when it is %s', (_, odd) => {
