@@ -18,7 +18,9 @@ export class TerraformError extends Error {
 
   constructor(verb: string, outcome: RunOutcome) {
     const diagnostics = errorsOf(outcome);
-    super(`terraform ${verb} failed: ${readable(explain(diagnostics, outcome).slice(0, MESSAGE_CHARACTERS))}`);
+    super(
+      `terraform ${verb} failed: ${readable(explain(diagnostics, outcome).slice(0, MESSAGE_CHARACTERS))}`,
+    );
     this.name = 'TerraformError';
     this.verb = verb;
     this.exitCode = outcome.exitCode;

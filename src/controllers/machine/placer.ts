@@ -7,13 +7,7 @@ import { classified } from '../../actuator/classify-error.ts';
 import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';
-import {
-  type Candidate,
-  choosePlace,
-  occupancy,
-  type PlacedMachine,
-  type Wanted,
-} from '../../intent/placement.ts';
+import { type Candidate, choosePlace, occupancy, type Wanted } from '../../intent/placement.ts';
 import type { Site } from '../../intent/site.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
