@@ -70,7 +70,8 @@ export class ManifestPlanner {
     if (!mayFollow) await refuseSharedMac(this.store, placed, intent);
     await refuseUnusableAddresses(this.#engine.actuator, placed, intent, { mayFollow });
     preflight(intent, placed.spec, factsWith(facts, shared), placed.path);
-    const support = { ...placed, domain: intent.domain.name, libvirt: this.#engine.libvirt(intent.uri) };
+    const { name: domain, type: domainType } = intent.domain;
+    const support = { ...placed, domain, domainType, libvirt: this.#engine.libvirt(intent.uri) };
     await classified(() => requireHostSupport(support));
     return { host: placed.site.name, ...(await this.#engine.actuator.plan(intent)) };
   }

@@ -1,6 +1,6 @@
 /**
- * Asks the host for what a specification names there, before anything runs: a machine type, devices to plug into, volumes that
- * exist. What Terraform would find out only when all the rest of the machine is made.
+ * Asks the host for what a specification names there, before anything runs: a machine type, a CPU, a console, devices to plug
+ * into, volumes that exist. What Terraform would find out only when all the rest of the machine is made.
  */
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
@@ -11,7 +11,12 @@ import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Site } from './site.ts';
 
 export interface SupportRequest {
-  readonly spec: Pick<LibvirtMachineProviderSpec, 'machineType' | 'interfaces' | 'disks'>;
+  readonly spec: Pick<
+    LibvirtMachineProviderSpec,
+    'machineType' | 'graphics' | 'cpu' | 'interfaces' | 'disks'
+  >;
+  /** As found for the host, where the specification says auto. */
+  readonly domainType: 'kvm' | 'qemu';
   readonly site: Site;
   /** Name of the machine's own domain. */
   readonly domain: string;
@@ -26,7 +31,36 @@ export interface SupportRequest {
  * field's path
  */
 export async function requireHostSupport(request: SupportRequest): Promise<void> {
-  await Promise.all([requireMachineType(request), requireDevices(request), requireFreeVolumes(request)]);
+  requireCpuMode(request);
+  await Promise.all([
+    requireMachineType(request),
+    requireGraphics(request),
+    requireDevices(request),
+    requireFreeVolumes(request),
+  ]);
+}
+
+function requireCpuMode({ spec, domainType, site, path }: SupportRequest): void {
+  if (spec.cpu?.mode !== 'host-passthrough' || domainType === 'kvm') return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.cpu.mode`,
+    message: `host-passthrough needs kvm, and host ${site.uri} has none`,
+    fix: 'use maximum, which is the best that emulation has, or a host with kvm',
+  });
+}
+
+async function requireGraphics({ spec, site, path, libvirt }: SupportRequest): Promise<void> {
+  const wanted = spec.graphics;
+  if (wanted === undefined || wanted === 'none') return;
+  const { graphics } = await libvirt.domainTypes();
+  if (graphics.length === 0 || graphics.includes(wanted)) return;
+  throw new Terminal({
+    code: 'InvalidConfiguration',
+    path: `${path}.graphics`,
+    message: `QEMU of host ${site.uri} has no ${wanted}`,
+    fix: `use ${['vnc', 'spice', 'none'].filter((one) => one === 'none' || graphics.includes(one)).join(' or ')}`,
+  });
 }
 
 async function requireMachineType({ spec, site, path, libvirt }: SupportRequest): Promise<void> {

@@ -11,6 +11,8 @@ export interface DomainTypes {
   readonly machines: readonly string[];
   /** UEFI firmware installed on the host; empty when there is none. */
   readonly uefi: readonly UefiFirmware[];
+  /** Kinds of graphical console that QEMU was built with, for example `vnc`; empty where libvirt does not say. */
+  readonly graphics: readonly string[];
 }
 
 export interface UefiFirmware {
@@ -48,6 +50,7 @@ export function parseDomainTypes(capabilities: string, domainCapabilities: strin
     qemu: types.includes('qemu'),
     machines: [...new Set(machines.flatMap((machine) => machine.text ?? []))],
     uefi: parseUefi(domainCapabilities),
+    graphics: parseGraphics(domainCapabilities),
   };
 }
 
@@ -56,6 +59,16 @@ function parseUefi(domainCapabilities: string): UefiFirmware[] {
   return loader
     .children('value')
     .flatMap(({ text }) => (text ? [{ loader: text, nvramTemplate: nvramTemplate(text) }] : []));
+}
+
+function parseGraphics(domainCapabilities: string): string[] {
+  const devices = XmlElement.parse(domainCapabilities, 'domainCapabilities').child('devices');
+  return devices
+    .child('graphics')
+    .children('enum')
+    .filter((one) => one.attribute('name') === 'type')
+    .flatMap((one) => one.children('value'))
+    .flatMap(({ text }) => text ?? []);
 }
 
 /**

@@ -11,16 +11,20 @@ interface World {
   readonly devices?: readonly string[] | undefined;
   readonly domains?: readonly object[];
   readonly network?: object;
+  readonly graphics?: readonly string[];
+  readonly domainType?: 'kvm' | 'qemu';
 }
 
-function check(spec: object, { machines = [], devices, domains = [], network }: World): Promise<void> {
+function check(spec: object, world: World): Promise<void> {
+  const { machines = [], devices, domains = [], network, graphics = [], domainType = 'qemu' } = world;
   return requireHostSupport({
     spec,
     site: { uri: 'qemu:///system', network: network ?? { name: 'default' } },
     domain: 'default.me',
+    domainType,
     path: AT,
     libvirt: {
-      domainTypes: async () => ({ machines }),
+      domainTypes: async () => ({ machines, graphics }),
       devices: async () => devices && ((name: string) => devices.includes(name)),
       domains: async () => domains,
       volume: async () => ({ path: PATH }),
@@ -38,6 +42,18 @@ it.each([
       path: `${AT}.machineType`,
       fix: expect.stringContaining('(pc-q35-10.0, pc-q35-7.2, q35, pc, …)'),
     },
+  ],
+  [
+    'the CPU of a host without kvm',
+    { cpu: { mode: 'host-passthrough' } },
+    {},
+    { code: 'InvalidConfiguration', path: `${AT}.cpu.mode` },
+  ],
+  [
+    'a console that QEMU was built without',
+    { graphics: 'spice' },
+    { graphics: ['vnc'] },
+    { code: 'InvalidConfiguration', path: `${AT}.graphics`, fix: 'use vnc or none' },
   ],
   [
     'a bridge that is not there',
@@ -79,6 +95,9 @@ it.each([
 
 it.each([
   ['a machine type that it has', { machineType: 'q35' }, { machines: ['q35'] }],
+  ['the CPU of a host with kvm', { cpu: { mode: 'host-passthrough' } }, { domainType: 'kvm' }],
+  ['a console that QEMU has', { graphics: 'vnc' }, { graphics: ['vnc'] }],
+  ['no console', { graphics: 'none' }, { graphics: [] }],
   ['a machine type on a host that lists none', { machineType: 'q35' }, {}],
   ['a bridge that is there', { interfaces: [{ bridge: 'br0' }] }, { devices: ['br0'] }],
   ['a bridge on a host that cannot tell', { interfaces: [{ bridge: 'br0' }] }, {}],
@@ -94,5 +113,5 @@ it.each([
     { devices: [], network: { name: 'lan', mode: 'bridge', bridge: 'br0' } },
   ],
 ])('%s is accepted', async (_, spec, world) => {
-  await check(spec, world);
+  await check(spec, world as World);
 });

@@ -9,6 +9,7 @@ test('a host without KVM offers QEMU alone, with the machines and firmware that 
   expect(types.kvm).toBe(false);
   expect(types.qemu).toBe(true);
   expect(types.machines).toEqual(expect.arrayContaining(['pc', 'q35', 'pc-q35-7.2', 'pc-i440fx-7.2']));
+  expect(types.graphics).toEqual(expect.arrayContaining(['vnc', 'spice']));
   expect(types.uefi).toEqual([
     { loader: '/usr/share/OVMF/OVMF_CODE_4M.fd', nvramTemplate: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
   ]);
@@ -20,7 +21,7 @@ test('KVM counts when libvirt lists it for the architecture of the host', () => 
       new RegExp(`(<arch name='${arch}'>.*?<domain type='qemu'/>)`, 's'),
       "$1<domain type='kvm'/>",
     );
-  expect(parseDomainTypes(withKvm('x86_64'), '').kvm).toBe(true);
+  expect(parseDomainTypes(withKvm('x86_64'), '')).toMatchObject({ kvm: true, graphics: [], uefi: [] });
   expect(parseDomainTypes(withKvm('i686'), '').kvm).toBe(false);
 });
 

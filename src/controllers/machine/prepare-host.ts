@@ -1,11 +1,11 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
+import type { MachineIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/classify-error.ts';
 import { partsUsedBy, volumesOf } from '../../actuator/host/machine-location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { requireHostSupport } from '../../intent/host-support.ts';
-import { domainName } from '../../intent/names.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
@@ -41,10 +41,11 @@ export async function awaitUndisputed(
 
 function requireSupport(
   { libvirt }: MachineParts,
-  { identity, spec, site, path }: PlacedMachine,
+  placed: PlacedMachine,
+  { domain: { name: domain, type: domainType } }: MachineIntent,
 ): Promise<void> {
-  const domain = domainName(identity);
-  return classified(() => requireHostSupport({ spec, site, path, domain, libvirt: libvirt(site.uri) }));
+  const request = { ...placed, domain, domainType, libvirt: libvirt(placed.site.uri) };
+  return classified(() => requireHostSupport(request));
 }
 
 /** Makes what the machine uses of what machines share on the host. Returns how the host then looks. */
@@ -61,7 +62,7 @@ export async function prepareHost(
     await refuseSharedMac(store, placed, intent);
     await refuseUnusableAddresses(actuator, placed, intent);
   });
-  await scope.step('HostReady', () => requireSupport(parts, placed));
+  await scope.step('HostReady', () => requireSupport(parts, placed, intent));
   const before = scope.providerStatus.pinned;
   // Pinned before the host's stack is built: that counts the images which machines have pinned.
   scope.setProviderStatus({ host: siteLabel(placed.site), pinned });

@@ -1,3 +1,4 @@
+import { withoutURLSecrets } from './readable.ts';
 import type { ChangeAction } from './resource-change.ts';
 
 /** What a saved plan would do to one resource, attribute by attribute. */
@@ -85,13 +86,18 @@ function attributeChanges(change: ShownChange, isSecret: (attribute: string) => 
     return [
       {
         name,
-        ...(!secret && before[name] != null && { before: before[name] }),
-        ...(!secret && !isUnknown && after[name] != null && { after: after[name] }),
+        ...(!secret && before[name] != null && { before: shown(before[name]) }),
+        ...(!secret && !isUnknown && after[name] != null && { after: shown(after[name]) }),
         ...(secret && { secret: true }),
         ...(isUnknown && { unknown: true }),
       },
     ];
   });
+}
+
+/** The source of an image may be a URL that is signed for a time. */
+function shown(value: unknown): unknown {
+  return typeof value === 'string' ? withoutURLSecrets(value) : value;
 }
 
 function marked(sensitive: Attributes | boolean | undefined, name: string): boolean {

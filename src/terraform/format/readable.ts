@@ -14,7 +14,8 @@ export function readable(message: string): string {
   );
 }
 
-function withoutURLSecrets(text: string): string {
+/** Returns the text with its URLs without user, password and query. */
+export function withoutURLSecrets(text: string): string {
   return text
     .replace(/\b(https?:\/\/)[^\s"'/?#@]*(?:@[^\s"'/?#@]*)*@/gi, '$1')
     .replace(/\b(https?:\/\/[^\s"'?#<>]*)\?[^\s"'#<>]*/gi, '$1');

@@ -65,3 +65,13 @@ test('user data is shown as changed, never with its value, although the provider
   ]);
   expect(JSON.stringify(explained)).not.toMatch(/OLD|NEW|HIDDEN/);
 });
+
+test('the token of a signed URL is not shown', () => {
+  const change = { actions: ['create'], before: null, after: { source: 'https://a/b.qcow2?X-Token=s3cret' } };
+  const text = JSON.stringify({
+    resource_changes: [{ address: 'a', type: 'libvirt_volume', name: 'a', change }],
+  });
+  expect(explanationsFrom(text, new Set())[0]?.attributes).toEqual([
+    { name: 'source', after: 'https://a/b.qcow2' },
+  ]);
+});
