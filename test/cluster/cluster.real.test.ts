@@ -43,6 +43,18 @@ const cluster = () => ({
   },
 });
 
+/** A Cluster that makes a network on the first host. */
+const withLan = (name: string, address: string) => ({
+  ...cluster(),
+  metadata: { name, namespace: 'default' },
+  spec: {
+    providerSpec: {
+      uri: lab.lab.hosts[0]?.uri,
+      network: { name: 'lan', mode: 'none', addresses: [address] },
+    },
+  },
+});
+
 async function manifest(name: string, ...objects: readonly object[]): Promise<string> {
   const path = join(lab.lab.directory, `${name}.yaml`);
   await writeFile(path, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
@@ -66,16 +78,6 @@ describe('a Cluster of two hosts', () => {
 });
 
 describe('two Clusters that manage a network of one name, each with its own addresses', () => {
-  const withLan = (name: string, address: string) => ({
-    ...cluster(),
-    metadata: { name, namespace: 'default' },
-    spec: {
-      providerSpec: {
-        uri: lab.lab.hosts[0]?.uri,
-        network: { name: 'lan', mode: 'none', addresses: [address] },
-      },
-    },
-  });
   const lan = async () => {
     const { stdout } = await execa('virsh', ['-c', lab.lab.hosts[0]?.uri ?? '', 'net-dumpxml', 'lan']);
     return /<ip [^>]*address='([^']+)'/.exec(stdout)?.[1];
@@ -220,6 +222,22 @@ describe('the command line, on a cluster', () => {
     expect(back.stdout).toMatch(
       /^machinedeployment\/web: update; machines: 1 to delete\n {6}spec\.replicas\n/,
     );
+  });
+
+  it('plans machines for who may read objects and no states, and says where that is not enough', async () => {
+    const kinds = ['clusters', 'machines', 'machinesets', 'machinedeployments'];
+    const resources = [...kinds.map((kind) => `${kind}.cluster-api.k8s.io`), 'namespaces'].join();
+    await lab.kubectl('create', 'clusterrole', 'viewer', '--verb=get,list', `--resource=${resources}`);
+    await lab.kubectl('create', 'clusterrolebinding', 'viewer', '--clusterrole=viewer', '--user=viewer');
+    const viewer = ['--kubeconfig', await lab.kube.userKubeconfig('viewer')];
+    const objects = await manifest('viewer', cluster(), lab.machine('v'));
+    const planned = await lab.caplv('plan', '-f', objects, ...viewer);
+    expect(planned.stdout).toMatch(/^cluster\/two: no changes\nmachine\/v: create on host-[12]\n/);
+    expect(planned.exitCode).toBe(2);
+    const made = await manifest('viewer-lan', withLan('lan', '10.99.5.0/24'));
+    const refused = await lab.caplv('plan', '-f', made, ...viewer);
+    expect(refused.stderr).toMatch(/"viewer" cannot list resource "secrets".* \[Forbidden\]\n {2}fix: /);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
   });
 
   it('says what is wrong with a kubeconfig, or that its server does not answer', async () => {

@@ -9,7 +9,9 @@ import type { Engine } from '../../app/engine.ts';
 import { ManifestPlanner } from '../../app/manifest-plan.ts';
 import { hasReplicas, planReplicas, type ReplicaPlan } from '../../app/replica-plan.ts';
 import { CaplvError } from '../../errors.ts';
-import { sitesOf } from '../../intent/site.ts';
+import { managedNetwork, managedPool } from '../../intent/host-intent.ts';
+import { type Site, sitesOf } from '../../intent/site.ts';
+import { hasReason } from '../../kube/client/api-error.ts';
 import { redactUri } from '../../libvirt/uri.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
 import { EXIT } from '../output/exit-code.ts';
@@ -95,9 +97,14 @@ async function planHosts(
   const planned: Planned[] = [];
   const shown = new Set<string>();
   for (const object of objects.filter(({ kind }) => kind === ClusterKind.kind)) {
-    if (locateHost) {
-      const { spec } = storedClusterSpec(object as Cluster);
-      for (const { uri } of sitesOf(spec, config.libvirtUri)) await locateHost(uri);
+    const sites = sitesOf(storedClusterSpec(object as Cluster).spec, config.libvirtUri);
+    try {
+      for (const { uri } of sites) await locateHost?.(uri);
+    } catch (error) {
+      // Who may not read states plans machines all the same, and Clusters that make nothing.
+      if (!hasReason(error, 'Forbidden') || sites.some(isManaged)) throw error;
+      planned.push(noChange(object));
+      continue;
     }
     const changed = [...(await planner.cluster(object))].filter(([, { plan }]) => plan.action !== 'none');
     if (changed.length === 0) planned.push(noChange(object));
@@ -108,6 +115,11 @@ async function planHosts(
     }
   }
   return planned;
+}
+
+/** True for a host on which the Cluster makes a network or pool. */
+function isManaged({ network, pool }: Site): boolean {
+  return managedNetwork(network) !== undefined || managedPool(pool) !== undefined;
 }
 
 function noChange({ metadata: { name } }: KubeObject): Planned {
