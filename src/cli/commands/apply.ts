@@ -1,121 +1,43 @@
-/** `caplv apply`: manifests into the store, then every object made true. */
+/** `caplv apply`: manifests into the store, then of every object what it says. */
 
-import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { Manifest } from '../../api/manifest/manifest.ts';
-import { findCondition, isConditionTrue } from '../../apimachinery/conditions.ts';
-import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
-import { isForCluster } from '../session/cluster-session.ts';
-import { type Context, withContext } from '../session/local-session.ts';
-import {
-  type ApplyFlags,
-  DEFAULT_WAIT_MS,
-  inOrder,
-  keyOf,
-  kindOf,
-  storeManifest,
-  waitOf,
-} from '../session/manifests.ts';
-import { converge } from '../session/reconcile-until.ts';
-import { waitUntilReady } from '../session/wait-until-ready.ts';
-
-/** Two cores gain nothing from more at once, and libvirt serialises work in a pool anyway. */
-const AT_ONCE = 4;
+import { type ApplyFlags, inOrder, kindOf, storeManifest, waitOf } from '../session/manifests.ts';
+import { type Session, withSession } from '../session/session.ts';
 
 export async function apply(flags: ApplyFlags): Promise<number> {
-  if (isForCluster(flags)) return (await import('./apply-to-cluster.ts')).applyToCluster(flags);
   const waitMs = waitOf(flags);
-  return withContext(
+  return withSession(
     flags,
-    async (context) => {
-      const manifests = inOrder(await loadManifests(flags.filename, { namespace: context.config.namespace }));
-      for (const manifest of manifests) await storeManifest(context.engine.store, context.terminal, manifest);
-      if (manifests.some(needsController)) {
-        context.terminal.say(
-          'Machines of sets and deployments are made, and checked, by: caplv controller --local',
-        );
-      }
-      const codes = await eachLimited(manifests, AT_ONCE, (manifest) => makeTrue(context, manifest, waitMs));
-      const names = manifests
-        .filter(({ object }) => object.kind === 'Machine')
-        .map(({ object }) => object.metadata.name);
-      if (names.length > 0 && codes.every((code) => code === EXIT.ok)) {
-        context.terminal.say(
-          `Next: caplv get machines -o wide, caplv console ${names[0]}, caplv describe machine ${names[0]}`,
-        );
-      }
+    async (session) => {
+      const { config, store, terminal } = session;
+      const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+      for (const manifest of manifests) await storeManifest(store, terminal, manifest);
+      const objects = manifests.map(({ object }) => object);
+      const notice = session.notice(objects);
+      if (notice !== undefined) terminal.say(notice);
+      const codes = await eachLimited(objects, session.atOnce, (object) => realize(session, object, waitMs));
+      const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
+      const next = session.next(machines.map(({ metadata }) => metadata.name));
+      const isDone = codes.every((code) => code === EXIT.ok);
+      if (next !== undefined && machines.length > 0 && isDone) terminal.say(next);
       return Math.max(EXIT.ok, ...codes);
     },
     { allowReplace: flags.allowReplace ?? false },
   );
 }
 
-/** Sets, deployments and health checks are the work of a controller that stays. */
-function needsController({ object }: Pick<Manifest, 'object'>): boolean {
-  return ['MachineSet', 'MachineDeployment', 'MachineHealthCheck'].includes(object.kind);
-}
-
-async function makeTrue(context: Context, { object }: Manifest, waitMs: number | undefined): Promise<number> {
-  const { engine, progress, signal, terminal } = context;
-  const key = keyOf(object);
-  const onRetry = (error: Error) => progress.line(key.name, `trying again: ${error.message}`);
+async function realize(session: Session, object: KubeObject, waitMs: number | undefined): Promise<number> {
   try {
-    if (object.kind === 'Cluster') {
-      const reconcile = () => engine.clusters.reconcile(key);
-      await converge(key, {
-        reconcile,
-        isDone: async () => true,
-        timeoutMs: DEFAULT_WAIT_MS,
-        signal,
-        onRetry,
-      });
-    }
-    if (object.kind === 'Machine') await makeMachineTrue(context, key, waitMs, onRetry);
-    if (waitMs !== undefined && needsController({ object })) {
-      await waitUntilReady(engine.store, object, { terminal, signal, timeoutMs: waitMs });
-    }
+    await session.realize(object, waitMs);
     return EXIT.ok;
   } catch (error) {
-    reportError(terminal, error, `${kindOf(object).singular}/${key.name}`);
+    reportError(session.terminal, error, `${kindOf(object).singular}/${object.metadata.name}`);
     return exitCodeOf(error);
   }
-}
-
-/** Without `waitMs` the machine only has to be made; with it, also to have an address. */
-async function makeMachineTrue(
-  { engine, progress, signal }: Context,
-  key: ObjectKey,
-  waitMs: number | undefined,
-  onRetry: (error: Error) => void,
-): Promise<void> {
-  let announced = false;
-  const isDone = async () => {
-    const machine = await engine.store.get(MachineKind, key);
-    const phase = machine?.status?.phase;
-    if (phase === 'Running' || (phase === 'Provisioned' && (waitMs === undefined || isReady(machine)))) {
-      progress.line(key.name, `${phase}${addressesOf(machine)}`);
-      return true;
-    }
-    if (phase === 'Provisioned' && !announced) {
-      announced = true;
-      progress.line(key.name, 'started; waiting for its address');
-    }
-    return false;
-  };
-  const missing = async () => findCondition(await engine.store.get(MachineKind, key), 'Ready')?.message;
-  const reconcile = () => engine.machines.reconcile(key);
-  await converge(key, { reconcile, isDone, missing, timeoutMs: waitMs ?? DEFAULT_WAIT_MS, signal, onRetry });
-}
-
-function isReady(machine: Machine | undefined): boolean {
-  return isConditionTrue(machine, 'Ready');
-}
-
-function addressesOf(machine: Machine | undefined): string {
-  const addresses = (machine?.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
-  return addresses.length > 0 ? `, ${addresses.map(({ address }) => address).join(', ')}` : '';
 }
 
 /** Order of the results is that of the items. Clusters come before Machines, so they also start first. */

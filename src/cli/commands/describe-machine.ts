@@ -8,63 +8,33 @@ import { parseState, type StateResource } from '../../terraform/format/state.ts'
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
-import { isForCluster, withCluster } from '../session/cluster-session.ts';
 import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
-import { withContext } from '../session/local-session.ts';
-import { observeAll } from '../session/refresh-status.ts';
+import { withSession } from '../session/session.ts';
+import { stateText } from '../session/state-subject.ts';
 
 export async function describeMachine(name: string, flags: DescribeFlags): Promise<number> {
-  if (isForCluster(flags)) return describeInCluster(name, flags);
-  return withContext(flags, async (context) => {
-    const { engine, config, terminal } = context;
+  return withSession(flags, async (session) => {
+    const { store, workspaces, config, terminal } = session;
     const key = { namespace: config.namespace, name };
-    const look = () => engine.store.get(MachineKind, key);
-    const known = await look();
-    if (known) await observeAll(context, [known]);
-    const machine = await look();
+    const known = await store.get(MachineKind, key);
+    if (known) await session.refresh([known]);
+    const machine = known && (await store.get(MachineKind, key));
     if (!machine) throw notFound(MachineKind, name, config.namespace);
-    const { workspace } = engine.workspaces.machine(key);
-    const resources = (await engine.terraform.state(workspace))?.resources ?? [];
+    const home = workspaces.machine(key);
+    const resources = parseState(await stateText(home))?.resources ?? [];
     if (flags.output) {
       const rows = resources.map(({ address, attributes, tainted }) => ({
         address,
         id: attributes['id'],
         tainted,
       }));
-      terminal.out(
-        formatData(
-          { machine: redact(machine), terraform: { directory: workspace.dir, resources: rows } },
-          flags.output,
-        ),
-      );
-    } else {
-      terminal.out(description(machine, resources, workspace.dir));
-    }
-    return EXIT.ok;
-  });
-}
-
-async function describeInCluster(
-  name: string,
-  flags: DescribeFlags & { readonly kubeconfig: string },
-): Promise<number> {
-  return withCluster(flags, async ({ cluster, config, terminal }) => {
-    const { namespace } = config;
-    const machine = await cluster.store.get(MachineKind, { namespace, name });
-    if (!machine) throw notFound(MachineKind, name, namespace);
-    const { workspace, place } = cluster.workspaces.machine({ namespace, name });
-    const resources = parseState((await workspace.kubernetes?.readState()) ?? '')?.resources ?? [];
-    if (flags.output) {
-      const rows = resources.map(({ address, attributes, tainted }) => ({
-        address,
-        id: attributes['id'],
-        tainted,
-      }));
-      const data = { machine: redact(machine), terraform: { state: place, resources: rows } };
+      // A directory of one's own, in which terraform can be run, or a Secret.
+      const where = home.workspace.kubernetes ? { state: home.place } : { directory: home.place };
+      const data = { machine: redact(machine), terraform: { ...where, resources: rows } };
       terminal.out(formatData(data, flags.output));
     } else {
-      terminal.out(description(machine, resources, place));
+      terminal.out(description(machine, resources, home.place));
     }
     return EXIT.ok;
   });

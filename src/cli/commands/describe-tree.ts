@@ -15,11 +15,9 @@ import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import { isForCluster, withCluster } from '../session/cluster-session.ts';
 import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
-import { withContext } from '../session/local-session.ts';
-import { observeAll } from '../session/refresh-status.ts';
+import { withSession } from '../session/session.ts';
 
 interface Node {
   readonly kind: string;
@@ -30,16 +28,11 @@ interface Node {
 }
 
 export async function describeTree(kind: ApiKind, name: string, flags: DescribeFlags): Promise<number> {
-  if (isForCluster(flags)) {
-    return withCluster(flags, async ({ cluster, config, terminal }) =>
-      show(terminal, await treeOf(cluster.store, kind, config.namespace, name), flags),
-    );
-  }
-  return withContext(flags, async (context) => {
-    const { engine, config, terminal } = context;
+  return withSession(flags, async (session) => {
+    const { store, terminal, config } = session;
     const { namespace } = config;
-    await observeAll(context, await engine.store.list(MachineKind, { namespace }));
-    return show(terminal, await treeOf(engine.store, kind, namespace, name), flags);
+    await session.refresh(await store.list(MachineKind, { namespace }));
+    return show(terminal, await treeOf(store, kind, namespace, name), flags);
   });
 }
 

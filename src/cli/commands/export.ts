@@ -11,21 +11,14 @@ import { Terminal } from '../../errors.ts';
 import { CONFINED } from '../../terraform/process.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { Terminal as Output } from '../output/streams.ts';
-import { withClusterEngine } from '../session/cluster-engine-session.ts';
-import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
+import type { ClusterFlags } from '../session/cluster-session.ts';
+import { type EngineSession, withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
-import { withContext } from '../session/local-session.ts';
 
 export async function exportMachine(name: string, directory: string, flags: ClusterFlags): Promise<number> {
-  const work = ({ engine, config, terminal }: Exporting) =>
+  const work = ({ engine, config, terminal }: EngineSession) =>
     write(engine, { namespace: config.namespace, name }, directory, terminal);
-  return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
-}
-
-interface Exporting {
-  readonly engine: Engine;
-  readonly config: { readonly namespace: string };
-  readonly terminal: Output;
+  return withEngine(flags, work);
 }
 
 async function write(engine: Engine, key: ObjectKey, directory: string, terminal: Output): Promise<number> {

@@ -6,12 +6,10 @@ import type { Store } from '../../store/store.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatObjects } from '../output/objects.ts';
 import type { Terminal as TerminalOutput } from '../output/streams.ts';
-import { isForCluster, withCluster } from '../session/cluster-session.ts';
 import { kindNamed, notFound } from '../session/errors.ts';
 import type { AskedHosts, GetFlags } from '../session/get-request.ts';
 import { selected } from '../session/list-by-name.ts';
-import { withContext } from '../session/local-session.ts';
-import { observeAll } from '../session/refresh-status.ts';
+import { withSession } from '../session/session.ts';
 
 /** `asked`: about Machines; absent where none is to be asked. */
 export async function get(
@@ -21,18 +19,12 @@ export async function get(
   asked?: AskedHosts,
 ): Promise<number> {
   const kind = kindNamed(kindName);
-  if (isForCluster(flags)) {
-    return withCluster(flags, async ({ cluster, config, terminal }) => {
-      const objects = await find(cluster.store, config.namespace, kind, name, flags);
-      return show(terminal, config.namespace, kind, objects, name, flags);
-    });
-  }
-  return withContext(
+  return withSession(
     flags,
-    async (context) => {
-      const { engine, config, terminal } = context;
-      if (asked) await observeAll(context, asked.machines);
-      const objects = await find(engine.store, config.namespace, kind, name, flags);
+    async (session) => {
+      const { store, config, terminal } = session;
+      if (asked) await session.refresh(asked.machines);
+      const objects = await find(store, config.namespace, kind, name, flags);
       return show(terminal, config.namespace, kind, objects, name, flags);
     },
     asked && { libvirt: asked.libvirt },

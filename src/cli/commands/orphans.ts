@@ -1,20 +1,17 @@
 /** `caplv orphans`: what is on the hosts by our names and marks and in no Terraform state, and what is to become of it. */
 
-import { MachineKind } from '../../api/kinds/machine.ts';
 import type { Engine } from '../../app/engine.ts';
 import type { Orphan } from '../../controllers/orphans/classify.ts';
 import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../../controllers/orphans/collector.ts';
 import { hostsOf, idOf } from '../../controllers/orphans/periodic-sweep.ts';
 import { CaplvError } from '../../errors.ts';
-import { installationId } from '../../store/installation.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import { withClusterEngine } from '../session/cluster-engine-session.ts';
-import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
-import { withContext } from '../session/local-session.ts';
+import type { ClusterFlags } from '../session/cluster-session.ts';
+import { withEngine } from '../session/engine-session.ts';
 
 export interface OrphansFlags extends ClusterFlags {
   readonly fix?: boolean;
@@ -25,35 +22,17 @@ export interface OrphansFlags extends ClusterFlags {
 export async function orphans(flags: OrphansFlags): Promise<number> {
   const unknown = new Set<string>();
   const lacksState = async ({ uid }: { readonly uid: string }) => unknown.delete(uid);
-  const run = (
-    engine: Engine,
-    defaultUri: string,
-    terminal: Terminal,
-    own: Pick<OrphanSweepOptions, 'identify' | 'givesUid'>,
-  ) => {
-    const adopt: OrphanSweepOptions['adopt'] = async ({ uid, ...key }) => {
-      unknown.add(uid);
-      await engine.machines.reconcile(key);
-    };
-    const { store } = engine;
-    const sweep = new OrphanSweep({ ...engine, ...own, installation: store.installation, adopt });
-    return work({ sweep, store, defaultUri, terminal, flags });
-  };
-  if (isForCluster(flags)) {
-    return withClusterEngine(
-      flags,
-      ({ engine, config, cluster, terminal }) =>
-        run(engine, config.libvirtUri, terminal, { identify: cluster.installation }),
-      { lacksState },
-    );
-  }
-  return withContext(
+  return withEngine(
     flags,
-    ({ engine, config, terminal }) =>
-      run(engine, config.libvirtUri, terminal, {
-        identify: () => installationId(config.stateDir),
-        givesUid: (key, uidStart) => engine.store.uidOf(MachineKind, key).startsWith(uidStart),
-      }),
+    ({ engine, config, terminal, ownership }) => {
+      const adopt: OrphanSweepOptions['adopt'] = async ({ uid, ...key }) => {
+        unknown.add(uid);
+        await engine.machines.reconcile(key);
+      };
+      const { store } = engine;
+      const sweep = new OrphanSweep({ ...engine, ...ownership, installation: store.installation, adopt });
+      return work({ sweep, store, defaultUri: config.libvirtUri, terminal, flags });
+    },
     { lacksState },
   );
 }

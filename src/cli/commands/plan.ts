@@ -4,8 +4,6 @@ import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cl
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
-import type { Config } from '../../app/config.ts';
-import type { Engine } from '../../app/engine.ts';
 import { ManifestPlanner } from '../../app/manifest-plan.ts';
 import { hasReplicas, planReplicas, type ReplicaPlan } from '../../app/replica-plan.ts';
 import { CaplvError } from '../../errors.ts';
@@ -19,9 +17,8 @@ import { planText, type ResourcePlan } from '../output/plan.ts';
 import { replicaPlanText } from '../output/replica-plan.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
-import { withClusterEngine } from '../session/cluster-engine-session.ts';
-import { type ClusterFlags, isForCluster } from '../session/cluster-session.ts';
-import { withContext } from '../session/local-session.ts';
+import type { ClusterFlags } from '../session/cluster-session.ts';
+import { type EngineSession, withEngine } from '../session/engine-session.ts';
 import { FIELD_MANAGER, inOrder, keyOf, kindOf } from '../session/manifests.ts';
 
 export interface PlanFlags extends ClusterFlags {
@@ -30,19 +27,7 @@ export interface PlanFlags extends ClusterFlags {
 }
 
 export async function plan(flags: PlanFlags): Promise<number> {
-  if (isForCluster(flags)) {
-    return withClusterEngine(flags, (context) => planAll(context, flags, REPLACING_IN_CLUSTER));
-  }
-  return withContext(flags, (context) => planAll(context, flags, 'replacing needs --allow-replace'));
-}
-
-const REPLACING_IN_CLUSTER = 'replacing is refused until the plan in the status of the Machine is approved';
-
-interface Planning {
-  readonly config: Config;
-  readonly terminal: Terminal;
-  readonly engine: Engine & { readonly store: OverlayBase };
-  readonly locateHost?: (uri: string) => Promise<void>;
+  return withEngine(flags, (session) => planAll(session, flags));
 }
 
 /** One thing that is planned: as text, as data, and whether it changes anything. */
@@ -52,8 +37,8 @@ interface Planned {
   readonly isChange: boolean;
 }
 
-async function planAll(context: Planning, flags: PlanFlags, replacing: string): Promise<number> {
-  const { config, terminal, engine } = context;
+async function planAll(context: EngineSession, flags: PlanFlags): Promise<number> {
+  const { config, terminal, engine, replacing } = context;
   const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
   const objects = await Promise.all(manifests.map(({ object }) => applied(engine.store, object)));
   const planner = new ManifestPlanner(config, engine, objects);
@@ -90,7 +75,7 @@ async function applied(store: OverlayBase, object: KubeObject): Promise<KubeObje
 
 /** What the Clusters make on each host; a host of several is shown once. */
 async function planHosts(
-  { config, engine, locateHost, terminal }: Planning,
+  { config, engine, locateHost, terminal }: EngineSession,
   planner: ManifestPlanner,
   objects: readonly KubeObject[],
 ): Promise<Planned[]> {
@@ -99,7 +84,7 @@ async function planHosts(
   for (const object of objects.filter(({ kind }) => kind === ClusterKind.kind)) {
     const sites = sitesOf(storedClusterSpec(object as Cluster).spec, config.libvirtUri);
     try {
-      for (const { uri } of sites) await locateHost?.(uri);
+      for (const { uri } of sites) await locateHost(uri);
     } catch (error) {
       // Who may not read states plans machines all the same, and Clusters that make nothing.
       if (!hasReason(error, 'Forbidden') || sites.some(isManaged)) throw error;
@@ -140,7 +125,7 @@ async function planMachine(
 
 /** The machines that come and go, and the resources of the first new one of each template: the others are like it. */
 async function planSet(
-  { engine, terminal }: Planning,
+  { engine, terminal }: EngineSession,
   planner: ManifestPlanner,
   object: KubeObject,
 ): Promise<Planned[]> {

@@ -1,7 +1,7 @@
 /** `caplv state history` and `caplv state restore`: earlier serials of the Terraform state of a machine or host. */
 
 import type { Restored } from '../../actuator/state/restore.ts';
-import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import type { StackHome } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';
@@ -13,10 +13,10 @@ import { planText } from '../output/plan.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import { withClusterEngine } from '../session/cluster-engine-session.ts';
-import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import type { ClusterFlags } from '../session/cluster-session.ts';
+import { withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
-import { withContext } from '../session/local-session.ts';
+import { withSession } from '../session/session.ts';
 import { homeOf, isHost } from '../session/state-subject.ts';
 
 export interface HistoryFlags extends ClusterFlags {
@@ -24,7 +24,7 @@ export interface HistoryFlags extends ClusterFlags {
 }
 
 export async function stateHistory(name: string, flags: HistoryFlags): Promise<number> {
-  const show = async (workspaces: Workspaces, namespace: string, terminal: Terminal) => {
+  return withSession(flags, async ({ workspaces, config: { namespace }, terminal }) => {
     const kept = await homeOf(workspaces, name, namespace).history.list();
     if (flags.output) {
       const data = kept.map(({ serial, lineage, resources, keptAt }) => ({
@@ -49,15 +49,7 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
       terminal.out(formatTable(['SERIAL', 'AGE', 'RESOURCES', 'LINEAGE'], rows));
     }
     return EXIT.ok;
-  };
-  if (isForCluster(flags)) {
-    return withCluster(flags, ({ cluster, config, terminal }) =>
-      show(cluster.workspaces, config.namespace, terminal),
-    );
-  }
-  return withContext(flags, ({ engine, config, terminal }) =>
-    show(engine.workspaces, config.namespace, terminal),
-  );
+  });
 }
 
 interface Tools {
@@ -69,7 +61,7 @@ export async function restoreState(name: string, serial: string, flags: ClusterF
   const number = serialOf(serial);
   const work = ({ config: { namespace }, ...tools }: Tools & { config: { namespace: string } }) =>
     isHost(name) ? restoreHost(tools, name, number) : restoreMachine(tools, { namespace, name }, number);
-  return isForCluster(flags) ? withClusterEngine(flags, work) : withContext(flags, work);
+  return withEngine(flags, work);
 }
 
 async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, serial: number): Promise<number> {

@@ -1,20 +1,17 @@
 /** `caplv state`: the Terraform state of a machine or host, wherever it is kept. */
 
-import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
 import { Terminal } from '../../errors.ts';
 import { redactUri } from '../../libvirt/uri.ts';
-import { readIfThere } from '../../system/private-files.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
-import { paths } from '../../terraform/workspace.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Terminal as Output } from '../output/streams.ts';
-import { type ClusterFlags, isForCluster, withCluster } from '../session/cluster-session.ts';
+import type { ClusterFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
-import { withContext } from '../session/local-session.ts';
-import { homeOf, isHost } from '../session/state-subject.ts';
+import { withSession } from '../session/session.ts';
+import { homeOf, isHost, stateText } from '../session/state-subject.ts';
 
 export interface ShowFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';
@@ -52,30 +49,18 @@ async function withState(
   flags: ClusterFlags,
   work: (texts: readonly [string, ...string[]], terminal: Output) => void,
 ): Promise<number> {
-  const read = async (workspaces: Workspaces, namespace: string, terminal: Output) => {
+  return withSession(flags, async ({ workspaces, config, terminal }) => {
+    const { namespace } = config;
     // Of a host one for its networks and pools, and one for each base image.
     const homes = [
       homeOf(workspaces, name, namespace),
       ...(isHost(name) ? await workspaces.images(name) : []),
     ];
-    const [first, ...more] = (await Promise.all(homes.map(textOf))).filter((text) => text !== '');
+    const [first, ...more] = (await Promise.all(homes.map(stateText))).filter((text) => text !== '');
     if (first === undefined) throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
     work([first, ...more], terminal);
     return EXIT.ok;
-  };
-  if (isForCluster(flags)) {
-    return withCluster(flags, ({ cluster, config, terminal }) =>
-      read(cluster.workspaces, config.namespace, terminal),
-    );
-  }
-  return withContext(flags, ({ engine, config, terminal }) =>
-    read(engine.workspaces, config.namespace, terminal),
-  );
-}
-
-async function textOf({ workspace }: StackHome): Promise<string> {
-  if (workspace.kubernetes) return workspace.kubernetes.readState();
-  return (await readIfThere(paths.state(workspace))) ?? '';
+  });
 }
 
 function resourcesOf(text: string): readonly StateResource[] {

@@ -44,8 +44,3 @@ export async function withCluster(
     interrupt.dispose();
   }
 }
-
-/** True for a command that is to work on a cluster. */
-export function isForCluster<F extends ClusterFlags>(flags: F): flags is F & { readonly kubeconfig: string } {
-  return flags.kubeconfig !== undefined;
-}

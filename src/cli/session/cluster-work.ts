@@ -1,0 +1,60 @@
+/** What a command has done in a cluster: it waits for the controller there. */
+
+import { SecretKind } from '../../api/kinds/secret.ts';
+import type { KubeObject } from '../../apimachinery/object.ts';
+import { Terminal } from '../../errors.ts';
+import type { ClusterContext } from './cluster-session.ts';
+import type { Target } from './delete-targets.ts';
+import { kindOf } from './manifests.ts';
+import { waitUntilReady } from './wait-until-ready.ts';
+import { awaitObject } from './watch-until.ts';
+import type { SessionOptions, Work } from './work.ts';
+
+/** What to do in place of a flag. */
+const INSTEAD = {
+  allowReplace: {
+    path: '--allow-replace',
+    fix: 'approve the plan in the status of the Machine: kubectl annotate machine NAME cluster-api.k8s.io/approve-plan=ID',
+  },
+  now: { path: '--now', fix: 'set shutdownTimeoutSeconds: 0 in the provider spec of the Machine' },
+} as const;
+
+export class ClusterWork implements Work {
+  readonly atOnce = Number.POSITIVE_INFINITY;
+  readonly #context: ClusterContext;
+
+  constructor(context: ClusterContext) {
+    this.#context = context;
+  }
+
+  /** Throws Terminal InvalidConfiguration. */
+  static refuseFlags(options: SessionOptions): void {
+    for (const flag of ['allowReplace', 'now'] as const) {
+      if (!options[flag]) continue;
+      const message = 'the controller of a cluster takes no flag of a command';
+      throw new Terminal({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });
+    }
+  }
+
+  notice(): undefined {}
+
+  next(): undefined {}
+
+  async realize(object: KubeObject, waitMs: number | undefined): Promise<void> {
+    if (waitMs === undefined || kindOf(object) === SecretKind) return;
+    const { cluster, terminal, signal } = this.#context;
+    await waitUntilReady(cluster.store, object, { terminal, signal, timeoutMs: waitMs });
+  }
+
+  deletionGroups(targets: readonly Target[]): readonly (readonly Target[])[] {
+    return [targets];
+  }
+
+  async awaitDeletion({ kind, key }: Target, timeoutMs: number): Promise<void> {
+    const { cluster, signal } = this.#context;
+    const isDone = (object: unknown) => object === undefined;
+    await awaitObject(cluster.store, kind, key, { isDone, timeoutMs, signal, what: 'was not deleted' });
+  }
+
+  async refresh(): Promise<void> {}
+}

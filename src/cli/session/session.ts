@@ -1,0 +1,47 @@
+/**
+ * One session for every command: the objects, the Terraform states, and what works on both. Only this file knows that there are two
+ * places for them, the local store, where the command itself does the work, and a cluster, where a controller does.
+ */
+
+import type { Workspaces } from '../../actuator/state/state-home.ts';
+import type { Config } from '../../app/config.ts';
+import type { Store } from '../../store/store.ts';
+import type { Terminal } from '../output/streams.ts';
+import { type ClusterFlags, withCluster } from './cluster-session.ts';
+import { ClusterWork } from './cluster-work.ts';
+import { withContext } from './local-session.ts';
+import { LocalWork } from './local-work.ts';
+import type { SessionOptions, Work } from './work.ts';
+
+export interface Session extends Work {
+  readonly config: Config;
+  readonly terminal: Terminal;
+  readonly store: Store;
+  readonly workspaces: Workspaces;
+}
+
+/** Runs `work` with all it needs and closes everything after it. Returns its exit code. */
+export async function withSession(
+  flags: ClusterFlags,
+  work: (session: Session) => Promise<number>,
+  options: SessionOptions = {},
+): Promise<number> {
+  const { kubeconfig } = flags;
+  if (kubeconfig === undefined) {
+    return withContext(
+      flags,
+      (context) => {
+        const { config, terminal, engine } = context;
+        const { store, workspaces } = engine;
+        return work(Object.assign(new LocalWork(context), { config, terminal, store, workspaces }));
+      },
+      options,
+    );
+  }
+  ClusterWork.refuseFlags(options);
+  return withCluster({ ...flags, kubeconfig }, (context) => {
+    const { config, terminal, cluster } = context;
+    const { store, workspaces } = cluster;
+    return work(Object.assign(new ClusterWork(context), { config, terminal, store, workspaces }));
+  });
+}
