@@ -74,7 +74,7 @@ export const MachineDeploymentSpecSchema = withRules(
       .min(0)
       .max(100)
       .default(1)
-      .describe('How many old MachineSets are kept, for rollback.'),
+      .describe('How many old MachineSets are kept, for rollback; those whose machines never ran go first.'),
     paused: z.boolean().default(false).describe('true: changes of the template wait.'),
     progressDeadlineSeconds: z
       .int()
