@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import type { ActuatorOptions } from '../../../src/actuator/options.ts';
+import { refuseForeignState } from '../../../src/actuator/state/ownership.ts';
+import { domainName, volumeName } from '../../../src/intent/names.ts';
+import { parseState } from '../../../src/terraform/format/state.ts';
+
+const own = { namespace: 'team-a', name: 'web', uid: '5e6a1f2c-0000-4000-8000-000000000001' };
+const other = { namespace: 'team-b', name: 'db', uid: '5e6a1f2c-0000-4000-8000-000000000002' };
+const machine = { ...own, uri: 'qemu:///system' };
+
+/** The domains of a host, as libvirt would answer. */
+const domains = [
+  { uuid: 'own-uuid', name: domainName(own), description: `caplv machine team-a/web uid ${own.uid}` },
+  { uuid: 'other-uuid', name: domainName(other), description: `caplv machine team-b/db uid ${other.uid}` },
+  { uuid: 'hand-made', name: 'by-hand', description: '' },
+];
+
+function options(trustsStates = false): ActuatorOptions {
+  const libvirt = {
+    domain: async (name: string) => domains.find((domain) => domain.name === name),
+    domains: async () => domains,
+  };
+  return { trustsStates, libvirt: () => libvirt } as unknown as ActuatorOptions;
+}
+
+function stateWith(type: string, attributes: object) {
+  const resource = { mode: 'managed', type, name: 'x', instances: [{ attributes }] };
+  return parseState(
+    JSON.stringify({ version: 4, serial: 1, lineage: 'a', outputs: {}, resources: [resource] }),
+  );
+}
+
+const CASES: readonly [string, string, object, boolean][] = [
+  ['its own domain', 'libvirt_domain', { id: 'own-uuid' }, true],
+  ['a domain that no longer exists', 'libvirt_domain', { id: 'gone' }, true],
+  ['the domain of another tenant', 'libvirt_domain', { id: 'other-uuid' }, false],
+  ['a domain that somebody defined by hand', 'libvirt_domain', { id: 'hand-made' }, false],
+  ['its own root disk', 'libvirt_volume', { id: `/pool/${volumeName(own, 'root.qcow2')}` }, true],
+  [
+    'the root disk of another tenant',
+    'libvirt_volume',
+    { id: `/pool/${volumeName(other, 'root.qcow2')}` },
+    false,
+  ],
+  ['an image that all machines share', 'libvirt_volume', { id: '/pool/base-0123456789' }, false],
+  [
+    'a disk of another tenant under a false name',
+    'libvirt_volume',
+    { id: `/pool/${volumeName(other, 'root.qcow2')}`, name: `${volumeName(own, 'root.qcow2')}` },
+    false,
+  ],
+  [
+    'the seed of another tenant',
+    'libvirt_cloudinit_disk',
+    { id: `/pool/${volumeName(other, 'seed.iso')};1` },
+    false,
+  ],
+  ['a network', 'libvirt_network', { id: 'network-uuid' }, false],
+  ['data of terraform alone', 'terraform_data', { id: 'x' }, true],
+];
+
+describe.each(CASES)('the state of a machine that names %s', (_what, type, attributes, isAllowed) => {
+  const check = (trusts: boolean) =>
+    refuseForeignState(options(trusts), machine, stateWith(type, attributes));
+
+  it(isAllowed ? 'is used' : 'is refused, so that no destroy reaches what belongs to others', async () => {
+    if (isAllowed) await expect(check(false)).resolves.toBeUndefined();
+    else await expect(check(false)).rejects.toMatchObject({ code: 'NotOwned', fix: expect.any(String) });
+  });
+
+  it('is used where only the user who runs caplv can write states', async () => {
+    await expect(check(true)).resolves.toBeUndefined();
+  });
+});
