@@ -115,7 +115,9 @@ export class HostWatch {
         this.#lost = undefined;
         this.#isReachable = true;
         // Told when the picture is there: many may look at once.
-        void this.#sweep(signal).then(() => this.#options.onConnection(undefined));
+        void this.#sweep(signal)
+          .then(() => this.#options.onConnection(undefined))
+          .catch((error: unknown) => this.#options.onError?.(error));
         break;
       case 'disconnected': {
         const isNews = this.#lost === undefined;
