@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UNLIMITED } from '../../src/intent/policy.ts';
 import { type BootstrapSource, seedOf } from '../../src/intent/seed.ts';
 import { seedIso } from '../../stacks/seed-iso.ts';
@@ -192,4 +195,18 @@ it('Ignition has its variables filled in, as the documentation says', async () =
   const file = join(dir, 'config.ign');
   await writeFile(file, ignition);
   expect(await seed({ ignitionURI: file })).toMatchObject({ content: '{"a": "kube-cp"}' });
+});
+
+it('user data of a server that hangs up in the middle is tried again, with a reason in our words', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-length': 100 }).write('#cloud-config\n', () => response.destroy());
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await expect(seed({ userDataURI: `http://127.0.0.1:${port}/x?token=s3cret` })).rejects.toMatchObject({
+    name: 'Transient',
+    code: 'UserDataNotFound',
+    message: `cannot read all that 127.0.0.1:${port} sends: it closed the connection`,
+  });
 });
