@@ -20,6 +20,7 @@ import type { Lock } from '../system/file-lock.ts';
 import { traced } from '../telemetry/spans.ts';
 import { classified } from './classify-error.ts';
 import { clearLeftovers, factsOf } from './host/cleanup.ts';
+import { askActualSize, atActualSize } from './host/disk-sizes.ts';
 import { type HostedMachine, ownDomain, shutDown } from './host/guest.ts';
 import { findLeftovers, removeLeftovers } from './host/leftovers.ts';
 import { type MachineLocation, poolsIn } from './host/machine-location.ts';
@@ -124,7 +125,8 @@ export class Actuator {
       const state = await this.#options.terraform.state(home.workspace);
       await refuseForeignState(this.#options, intent, state);
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
-      return this.#withConfig(intent, home, async (config, seeded) => {
+      const sized = await askActualSize(intent, this.#options.libvirt(intent.uri));
+      return this.#withConfig(sized, home, async (config, seeded) => {
         const recovered = isIncomplete(seeded, state)
           ? await recoveredState(
               this.#options,
@@ -147,7 +149,7 @@ export class Actuator {
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, (home, lock) =>
-      this.#withConfig(intent, home, async (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, async (config, seeded) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
         const run = { providerKey: intent.uri, lock, ...options };
@@ -169,7 +171,7 @@ export class Actuator {
    */
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(intent, home, (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, (config, seeded) => {
         const run = { providerKey: intent.uri, lock, ...options };
         return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
       }),

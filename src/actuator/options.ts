@@ -24,10 +24,14 @@ export interface VerbOptions {
 }
 
 export interface UpdateOptions extends VerbOptions {
-  /** Let the plan replace or delete a domain or disk. Default: refused. */
+  /** Let the plan replace a domain, and make again a disk that is gone. Default: refused. */
   readonly allowReplace?: boolean;
-  /** Id of a plan (see plan-report.ts) that may run whatever it does. */
+  /** Names of disks that the plan may replace or delete with what is on them, and their domain with them. Default: none. */
+  readonly allowReplaceDisks?: readonly string[];
+  /** Id of a plan (see plan/report.ts) that counts as allowed. */
   readonly approvedPlan?: string | undefined;
+  /** As `allowReplaceDisks`, for the approved plan only. */
+  readonly approvedDisks?: readonly string[];
   /** Run no other plan than that. */
   readonly onlyApproved?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */

@@ -10,10 +10,11 @@ import { notOwned } from './host/leftovers.ts';
 import { claimAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import type { ActuatorOptions, UpdateOptions } from './options.ts';
+import { planEffect } from './plan/effect.ts';
 import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts';
-import { destructiveChanges, refuseReplacement } from './plan/replace-guard.ts';
+import { destructiveChanges, refuseLoss } from './plan/replace-guard.ts';
 import { planId } from './plan/report.ts';
-import { brokenOff, forgetUnfinished, noted } from './state/machine-journal.ts';
+import { brokenOff, forgetUnfinished, hasWholeDomain, noted } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { type Recovery, recoverState } from './state/recover-machine.ts';
 
@@ -48,13 +49,20 @@ export async function changeMachine(
     await claimAddresses(options, intent, update.reservedBefore);
     return;
   }
-  // What a broken create left was never in use: it may be replaced.
-  const approved = update.approvedPlan === planId(intent, plan);
+  const known = await terraform.state(home.workspace);
+  const effect = planEffect(plan, known);
+  const approved = update.approvedPlan === planId(intent, plan, effect);
   if (update.onlyApproved && !approved) throw planChanged();
-  const allowed = approved || update.allowReplace || broken === 'create';
-  if (!allowed) {
-    const isOn = async () => (await ownDomain(options, intent))?.state === 'running';
-    await refuseReplacement(plan, () => terraform.explain(home.workspace, plan, run), isOn);
+  // What a broken create left was never in use: it may be replaced.
+  if (broken !== 'create' || hasWholeDomain(known)) {
+    const consent = {
+      replace: approved || (update.allowReplace ?? false),
+      disks: [...(update.allowReplaceDisks ?? []), ...(approved ? (update.approvedDisks ?? []) : [])],
+    };
+    await refuseLoss(plan, effect, consent, {
+      explain: () => terraform.explain(home.workspace, plan, run),
+      isOn: async () => (await ownDomain(options, intent))?.state === 'running',
+    });
   }
   await update.review?.(plan, approved);
   const seen = (await update.beforeApply?.()) ?? facts;

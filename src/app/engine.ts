@@ -49,7 +49,15 @@ export type InstalledStore = Store & { readonly installation: string };
 export interface EngineOptions
   extends Pick<
       MachineParts,
-      'recorder' | 'log' | 'onProgress' | 'lastSeen' | 'looking' | 'awaitAddress' | 'repair' | 'lacksState'
+      | 'allowReplaceDisks'
+      | 'recorder'
+      | 'log'
+      | 'onProgress'
+      | 'lastSeen'
+      | 'looking'
+      | 'awaitAddress'
+      | 'repair'
+      | 'lacksState'
     >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
@@ -104,6 +112,7 @@ export function assembleEngine(
     resolver,
     libvirt,
     powerOff: options.now ?? false,
+    ...(options.allowReplaceDisks ? { allowReplaceDisks: options.allowReplaceDisks } : {}),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
     ...(options.looking ? { looking: options.looking } : {}),

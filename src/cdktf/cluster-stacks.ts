@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { App } from 'cdktf';
 import { MachineStack } from '../../stacks/machine-stack.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
+import { askActualSize } from '../actuator/host/disk-sizes.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import { connectCluster } from '../app/cluster-connection.ts';
 import type { Config } from '../app/config.ts';
@@ -22,14 +23,16 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
   const { store: objects, workspaces, installation, close } = await connectCluster(options);
   try {
     const store = Object.assign(objects, { installation: await installation() });
-    const resolver = openResolver(config, store, new Observers().of);
+    const libvirt = new Observers().of;
+    const resolver = openResolver(config, store, libvirt);
     for (const machine of await store.list(MachineKind, { namespace })) {
       const { name } = machine.metadata;
       if (machine.status?.providerStatus?.appliedHash === undefined) continue;
       try {
         const placed = await resolver.place(machine);
         const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
-        const seeded = await writeSeed(intent, resolve(app.outdir, 'seeds', name));
+        const sized = await askActualSize(intent, libvirt(intent.uri));
+        const seeded = await writeSeed(sized, resolve(app.outdir, 'seeds', name));
         const { backend } = workspaces.machine({ namespace, name });
         selectWorkspace(join(app.outdir, 'stacks', name), name);
         new MachineStack(app, name, seeded, withConfig(backend, resolve(kubeconfig)));

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { App } from 'cdktf';
 import { MachineStack, type MachineStackOptions } from '../../stacks/machine-stack.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
+import { askActualSize } from '../actuator/host/disk-sizes.ts';
 import { LocalWorkspaces } from '../actuator/state/local.ts';
 import { seedDirectory } from '../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';
@@ -19,7 +20,8 @@ export async function addManifestMachines(app: App, config: Config, source: stri
     ({ object }) => object,
   );
   const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
-  const resolver = openResolver(config, store, new Observers().of);
+  const libvirt = new Observers().of;
+  const resolver = openResolver(config, store, libvirt);
   const workspaces = new LocalWorkspaces(config.stateDir);
   for (const manifest of manifests) {
     if (manifest.kind !== 'Machine') continue;
@@ -29,7 +31,8 @@ export async function addManifestMachines(app: App, config: Config, source: stri
     const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
     const home = workspaces.machine(key);
     // Stays there for `cdktf deploy`; the next call of caplv removes it.
-    const seeded = await writeSeed(intent, seedDirectory(home));
+    const sized = await askActualSize(intent, libvirt(intent.uri));
+    const seeded = await writeSeed(sized, seedDirectory(home));
     const name = key.namespace === 'default' ? key.name : `${key.namespace}.${key.name}`;
     const backend = { kind: 'local', path: join(home.workspace.dir, 'terraform.tfstate') } as const;
     new MachineStack(app, name, seeded, backend, {

@@ -16,7 +16,13 @@ export function addObjectCommands(program: Command, finish: Finish): void {
         'wait until machines have an address, and sets and deployments their machines (5m, or for example 90s)',
       ),
     )
-    .addOption(flag('--allow-replace', 'let a domain or disk be replaced; what is on it is lost'))
+    .addOption(flag('--allow-replace', 'let a domain be replaced: its guest restarts, its disks stay'))
+    .addOption(
+      flag(
+        '--allow-replace-disk <machine/disk...>',
+        'let this disk (root, or a name in disks) be replaced or deleted; what is on it is lost',
+      ),
+    )
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
       finish(await (await import('./commands/apply.ts')).apply(self.optsWithGlobals())),

@@ -81,6 +81,20 @@ export function readVolumeName(
   return namespace && name && uidStart && role ? { namespace, name, uidStart, role } : undefined;
 }
 
+/**
+ * The disk whose data a volume holds: `root`, or a name in `disks` (of a disk called root: `disk-root`). Undefined: a seed, or none
+ * of our names.
+ */
+export function diskOfVolume(volume: string): string | undefined {
+  const role = readVolumeName(volume)?.role;
+  if (role === 'root.qcow2') return ROOT_DISK;
+  const [, name] = /^disk-(.+)\.(?:qcow2|raw)$/.exec(role ?? '') ?? [];
+  return name === ROOT_DISK ? `disk-${name}` : name;
+}
+
+/** By what the root disk is called where disks are named. */
+export const ROOT_DISK = 'root';
+
 /** True if the description of a domain says that it belongs to this machine. */
 export function isOwnedBy(machine: MachineIdentity, description: string | undefined): boolean {
   return (

@@ -166,6 +166,27 @@ describe('a data disk that is gone', () => {
     expect(await volumesOf('always')).toContain(disk);
   });
 
+  it('that is there and differs is replaced neither by repair: Always nor by an approval that does not name it', async () => {
+    await make('kept', disks, { repair: 'Always' });
+    const disk = await loseDisk('kept');
+    await lab.virsh('vol-create-as', 'default', disk, '512M', '--format', 'qcow2');
+    const capacity = async () =>
+      /Capacity: +(.*)/.exec(await lab.virsh('vol-info', disk, '--pool', 'default'))?.[1];
+    await expect.poll(() => reason('kept'), soon).toBe('NotRepaired');
+    await expect.poll(() => message('kept'), soon).toContain('what is on the disk data is lost');
+    const { lastPlan, lastPlanTime: before } = (await lab.get('kept'))?.status?.providerStatus ?? {};
+    const annotate = (...values: string[]) =>
+      lab.kubectl('annotate', '--overwrite', 'machine', 'kept', ...values);
+    const approved = `cluster-api.k8s.io/approve-plan=${lastPlan?.id}`;
+    await annotate(approved, 'cluster-api.k8s.io/approve-disks=root');
+    const planned = async () => (await lab.get('kept'))?.status?.providerStatus?.lastPlanTime;
+    await expect.poll(planned, soon).not.toBe(before);
+    expect(await capacity()).toBe('512.00 MiB');
+    await annotate('cluster-api.k8s.io/approve-disks=root,data');
+    await expect.poll(capacity, soon).toBe('1.00 GiB');
+    await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);
+  });
+
   it('keeps the machine from being made anew when its domain is gone too', async () => {
     await make('both', disks);
     await loseDisk('both');

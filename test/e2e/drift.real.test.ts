@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
@@ -62,7 +63,7 @@ describe('a machine that somebody changed with virsh', () => {
     expect(await here().apply([drifting()])).toMatchObject({
       exitCode: 4,
       stderr: expect.stringContaining(
-        'would replace libvirt_domain.machine (forced by memory) [ReplaceRefused]',
+        'would replace libvirt_domain.machine (forced by memory): the guest restarts, its disks stay [ReplaceRefused]',
       ),
     });
     expect(await get()).toMatch(/^drifting +\w+ +False +ReplaceRefused/);
@@ -106,4 +107,92 @@ test('a machine that is to be off is off after a change, which the provider cann
   expect(await here().plan([off({ autostart: true })])).toMatchObject({ exitCode: 0 });
   expect(await here().apply([off({ autostart: true })])).toMatchObject({ exitCode: 0 });
   await here().caplv.read(['delete', 'machine', 'off']);
+});
+
+describe('a data disk with data on it', () => {
+  const DISK = { name: 'data', sizeGB: 1 };
+  const storing = (disks: readonly object[] = [DISK], spec: object = {}) => {
+    const { spec: made, ...rest } = machine('storing', { ...here().image, disks, ...spec });
+    return { ...rest, spec: { ...(made as object), repair: 'Always' } };
+  };
+  const volumeOf = async (disk: string) =>
+    (await here().volumes()).find((name) => name.startsWith('default.storing.') && name.includes(disk)) ?? '';
+  const data = async () => {
+    const volume = await volumeOf('disk-data');
+    const copy = await here().file('copy', '');
+    await here().virsh('vol-download', volume, copy, '--pool', 'default', '--offset', '0', '--length', '7');
+    return readFile(copy, 'utf8');
+  };
+
+  test('which somebody has grown stays: larger than asked for is no reason to replace it', async () => {
+    // Raw, so that what is written into the volume is what the disk begins with.
+    const raw = [{ ...DISK, format: 'raw' }];
+    expect(await here().apply([storing(raw)])).toMatchObject({ exitCode: 0 });
+    const volume = await volumeOf('disk-data');
+    await here().virsh('vol-upload', volume, await here().file('data', 'my data'), '--pool', 'default');
+    await here().virsh('vol-resize', volume, '2G', '--pool', 'default');
+    expect(await here().plan([storing(raw)])).toMatchObject({ exitCode: 0 });
+    expect(await here().apply([storing(raw, { autostart: true })], ['--allow-replace'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await data()).toBe('my data');
+    expect(await here().virsh('vol-info', volume, '--pool', 'default')).toMatch(/Capacity: +2\.00 GiB/);
+  });
+
+  test('which is to be larger is replaced only by its name, whatever else may be replaced', async () => {
+    const larger = [storing([{ ...DISK, format: 'raw', sizeGB: 3 }], { autostart: true })];
+    const planned = await here().plan(larger);
+    expect(planned.stdout).toContain(
+      '! the guest restarts, and what is on the disk data is lost; needs --allow-replace-disk storing/data',
+    );
+    for (const flags of [['--allow-replace'], ['--allow-replace', '--allow-replace-disk', 'storing/root']]) {
+      const { exitCode, stderr } = await here().apply(larger, flags);
+      expect({ exitCode, stderr }).toMatchObject({
+        exitCode: 4,
+        stderr: expect.stringMatching(
+          /what is on the disk data is lost \[ReplaceRefused\]\n {2}fix: .*--allow-replace-disk MACHINE\/data/,
+        ),
+      });
+      expect(await data()).toBe('my data');
+    }
+    expect(await here().apply(larger, ['--allow-replace-disk', 'storing/data'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await here().virsh('vol-info', await volumeOf('disk-data'), '--pool', 'default')).toMatch(
+      /Capacity: +3\.00 GiB/,
+    );
+  });
+
+  test('which the manifest no longer has is deleted only by its name', async () => {
+    expect(await here().apply([storing([])], ['--allow-replace'])).toMatchObject({ exitCode: 4 });
+    expect(await volumeOf('disk-data')).not.toBe('');
+    expect(await here().apply([storing([])], ['--allow-replace-disk', 'storing/data'])).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await volumeOf('disk-data')).toBe('');
+  });
+
+  test('and the root disk is one of them: other user data starts it again only by its name', async () => {
+    const seeded = [storing([], { userData: '#cloud-config\nhostname: other\n' })];
+    const { exitCode, stderr } = await here().apply(seeded, ['--allow-replace']);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('what is on the disk root is lost'),
+    });
+    expect(await here().apply(seeded, ['--allow-replace-disk', 'storing/root'])).toMatchObject({
+      exitCode: 0,
+    });
+    await here().caplv.read(['delete', 'machine', 'storing']);
+  });
+
+  test('a name that is none is refused before anything runs', async () => {
+    for (const name of ['data', 'nobody/data']) {
+      const { exitCode, stderr } = await here().apply([storing()], ['--allow-replace-disk', name]);
+      expect({ exitCode, stderr }).toMatchObject({
+        exitCode: 3,
+        stderr: expect.stringContaining('--allow-replace-disk'),
+      });
+    }
+    expect(await here().volumes()).toEqual([]);
+  });
 });

@@ -123,6 +123,7 @@ describe('the life of a machine', () => {
     const larger = node({ autostart: true, memoryMiB: 160 });
     const planned = await here().plan([larger]);
     expect(planned.stdout).toContain('memory: 128 -> 160  # forces replacement');
+    expect(planned.stdout).toContain('! the guest restarts, its disks stay');
     expect(planned.exitCode).toBe(2);
 
     const state = await readFile(here().workspaceFile('node', 'terraform.tfstate'), 'utf8');
@@ -130,7 +131,7 @@ describe('the life of a machine', () => {
     const { exitCode, stderr } = await here().apply([larger]);
     expect(exitCode).toBe(4);
     expect(stderr).toContain(
-      'machine/node: the change would replace libvirt_domain.machine (forced by memory) [ReplaceRefused]',
+      'machine/node: the change would replace libvirt_domain.machine (forced by memory): the guest restarts, its disks stay [ReplaceRefused]',
     );
     expect(stderr).toContain('fix: allow it with --allow-replace');
     expect(await readFile(here().workspaceFile('node', 'terraform.tfstate'), 'utf8')).toBe(state);

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import {
+  diskOfVolume,
   domainName,
   imageVolumeName,
   isOwnedBy,
@@ -40,6 +41,16 @@ it('a volume of a machine whose name looks like the volumes of another is not ta
       expect(isVolumeOf(named, volumeName(named, role))).toBe(true);
     }
   }
+});
+
+it.each([
+  ['root.qcow2', 'root'],
+  ['disk-data.qcow2', 'data'],
+  ['disk-a.b-c.raw', 'a.b-c'],
+  ['disk-root.raw', 'disk-root'],
+  ['seed.iso-0123456789abcdef', undefined],
+])('the volume %s holds the data of the disk %s', (role, disk) => {
+  expect(diskOfVolume(volumeName(machine, role))).toBe(disk);
 });
 
 it('two installations on one host never share a base image volume', () => {

@@ -181,7 +181,7 @@ export class SharedParts {
       await refuseReplacement(replacing, () => this.#options.terraform.explain(home.workspace, plan, run));
     } catch (error) {
       if (!(error instanceof ReplaceRefused)) throw error;
-      throw new ReplaceRefused(error.preview, error.message, reportOf(id, error.preview));
+      throw new ReplaceRefused(error.preview, error.message, { report: reportOf(id, error.preview) });
     }
   }
 

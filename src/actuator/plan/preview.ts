@@ -11,11 +11,14 @@ import type { ActuatorOptions } from '../options.ts';
 import { unfinishedVerb } from '../state/machine-journal.ts';
 import type { Recovered } from '../state/recover-machine.ts';
 import type { StackHome } from '../state/state-home.ts';
+import { type PlanEffect, planEffect } from './effect.ts';
 
 export interface PlanPreview {
   readonly plan: Plan;
   /** One a changed resource; empty when nothing changes. */
   readonly explanations: readonly Explanation[];
+  /** Absent: the plan is of a host. */
+  readonly effect?: PlanEffect;
   /** Where a state that is lost will come from, before anything is changed; absent: it is there. */
   readonly recovered?: Recovered['sources'];
 }
@@ -76,6 +79,7 @@ async function planned(
   run: Planning,
 ): Promise<PlanPreview> {
   const plan = await terraform.plan(workspace, config, { ...run, save: true });
-  const explanations = plan.action === 'none' ? [] : await terraform.explain(workspace, plan, run);
-  return { plan, explanations };
+  if (plan.action === 'none') return { plan, explanations: [] };
+  const explanations = await terraform.explain(workspace, plan, run);
+  return { plan, explanations, effect: planEffect(plan, await terraform.state(workspace)) };
 }

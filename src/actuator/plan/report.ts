@@ -4,11 +4,12 @@ import type { MachineIntent } from '../../../stacks/intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import { shortHash } from '../../intent/names.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
+import { effectText, type PlanEffect } from './effect.ts';
 import type { PlanPreview } from './preview.ts';
 
 export interface PlanReport {
   readonly id: string;
-  /** For example `1 to replace, 2 to change`. */
+  /** For example `1 to replace, 2 to change; the guest restarts, its disks stay`. */
   readonly summary: string;
   readonly actions: readonly {
     readonly address: string;
@@ -20,19 +21,23 @@ export interface PlanReport {
 
 const WORDS = { create: 'to make', update: 'to change', replace: 'to replace', delete: 'to remove' } as const;
 
-/** The same for each plan that does the same things for the same intent, whoever makes it and whenever. */
-export function planId(intent: MachineIntent, { changes }: Plan): string {
+/**
+ * The same for each plan that does the same things for the same intent to the same domain, whoever makes it and whenever. What was
+ * approved once is not approved for the domain that came of it.
+ */
+export function planId(intent: MachineIntent, { changes }: Plan, effect?: PlanEffect): string {
   // Terraform's order differs from run to run.
   const what = changes.map(({ address, action }) => `${action} ${address}`).sort();
-  return shortHash(JSON.stringify([intentHash(intent), what]));
+  const before = effect && (effect.restarts || effect.disks.length > 0) ? [effect.domain] : [];
+  return shortHash(JSON.stringify([intentHash(intent), what, ...before]));
 }
 
 export function planReport(intent: MachineIntent, preview: PlanPreview): PlanReport {
-  return reportOf(planId(intent, preview.plan), preview);
+  return reportOf(planId(intent, preview.plan, preview.effect), preview);
 }
 
 /** The same of a plan that has another id. */
-export function reportOf(id: string, { plan, explanations }: PlanPreview): PlanReport {
+export function reportOf(id: string, { plan, explanations, effect }: PlanPreview): PlanReport {
   const actions = plan.changes.flatMap(({ address, action }) => {
     if (action !== 'create' && action !== 'update' && action !== 'replace' && action !== 'delete') return [];
     const forcedBy = explanations.find((one) => one.address === address)?.replacePaths.join(', ');
@@ -42,5 +47,6 @@ export function reportOf(id: string, { plan, explanations }: PlanPreview): PlanR
     const count = actions.filter((one) => one.action === action).length;
     return count > 0 ? [`${count} ${word}`] : [];
   });
-  return { id, summary: counts.join(', ') || 'outputs only', actions };
+  const summary = [counts.join(', ') || 'outputs only', effect && effectText(effect)];
+  return { id, summary: summary.filter(Boolean).join('; '), actions };
 }

@@ -35,11 +35,14 @@ export async function brokenOff(
   hasDomain: boolean,
 ): Promise<ChangingVerb | undefined> {
   const verb = await unfinishedVerb(home);
-  const isWhole =
-    hasDomain && state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted);
-  if (verb !== 'create' || !isWhole) return verb;
+  if (verb !== 'create' || !hasDomain || !hasWholeDomain(state)) return verb;
   await forgetUnfinished(home);
   return undefined;
+}
+
+/** True if the domain was made to its end: a guest may have written to its disks since, whatever has become of the domain. */
+export function hasWholeDomain(state: State | undefined): boolean {
+  return state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted) ?? false;
 }
 
 /** Nothing is unfinished, whatever broke off before. */

@@ -73,7 +73,8 @@ export const MachineSpecSchema = withRules(
       .describe(
         'What a controller does when somebody else stopped, removed or changed the domain or its disks. IfNotDestructive: starts ' +
           'it again, makes anew what is gone unless a data disk is lost, and reports the rest. Always: also replaces the domain ' +
-          'and makes lost data disks anew, empty. Never: reports. Default: IfNotDestructive.',
+          'and makes lost data disks anew, empty. Never: reports. A disk that is there is replaced by none of them. Default: ' +
+          'IfNotDestructive.',
       ),
     configSource: z
       .record(z.string(), z.unknown())

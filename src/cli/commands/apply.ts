@@ -2,31 +2,37 @@
 
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { KubeObject } from '../../apimachinery/object.ts';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
-import { type ApplyFlags, inOrder, kindOf, storeManifest, waitOf } from '../session/manifests.ts';
+import { type ApplyFlags, inOrder, keyOf, kindOf, storeManifest, waitOf } from '../session/manifests.ts';
+import { NamedDisks } from '../session/named-disks.ts';
 import { type Session, withSession } from '../session/session.ts';
 
 export async function apply(flags: ApplyFlags): Promise<number> {
   const waitMs = waitOf(flags);
+  const disks = new NamedDisks([flags.allowReplaceDisk ?? []].flat(), flags.namespace ?? 'default');
   return withSession(
     flags,
     async (session) => {
       const { config, store, terminal } = session;
       const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
-      for (const manifest of manifests) await storeManifest(store, terminal, manifest);
       const objects = manifests.map(({ object }) => object);
+      const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
+      disks.requireAmong(machines.map(keyOf));
+      for (const manifest of manifests) await storeManifest(store, terminal, manifest);
       const notice = session.notice(objects);
       if (notice !== undefined) terminal.say(notice);
       const codes = await eachLimited(objects, session.atOnce, (object) => realize(session, object, waitMs));
-      const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
       const next = session.next(machines.map(({ metadata }) => metadata.name));
       const isDone = codes.every((code) => code === EXIT.ok);
       if (next !== undefined && machines.length > 0 && isDone) terminal.say(next);
       return Math.max(EXIT.ok, ...codes);
     },
-    { allowReplace: flags.allowReplace ?? false },
+    {
+      allowReplace: flags.allowReplace ?? false,
+      ...(flags.allowReplaceDisk && { allowReplaceDisks: (key: ObjectKey) => disks.of(key) }),
+    },
   );
 }
 

@@ -4,6 +4,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { writeSeed } from '../../../stacks/seed-file.ts';
+import { askActualSize } from '../../actuator/host/disk-sizes.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';
@@ -37,7 +38,8 @@ async function write(engine: Engine, key: ObjectKey, directory: string, terminal
   await makeEmpty(target);
   const placed = await engine.resolver.place(machine);
   const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
-  const stack = await engine.synthesizer.machine(await writeSeed(intent, target), { kind: 'implicit' });
+  const sized = await askActualSize(intent, engine.libvirt(intent.uri));
+  const stack = await engine.synthesizer.machine(await writeSeed(sized, target), { kind: 'implicit' });
   await writeFile(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`, { mode: 0o600 });
   const state = await engine.terraform.stateText(workspace);
   await writeFile(join(target, 'terraform.tfstate'), state, { mode: 0o600 });

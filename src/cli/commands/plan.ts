@@ -146,12 +146,17 @@ function resources(one: ResourcePlan, subject: object, terminal: Terminal): Plan
   const {
     plan: { action, drift },
     explanations,
+    effect,
     recovered,
   } = one;
   const data = {
     ...subject,
     action,
     changes: explanations,
+    ...((effect?.restarts || effect?.disks.length) && {
+      restarts: effect.restarts,
+      deletesDisks: effect.disks.map((disk) => disk.name),
+    }),
     drift: drift.map(({ address, action: what }) => ({ address, action: what })),
     ...(recovered === undefined ? {} : { stateComesBackFrom: recovered }),
   };

@@ -1,6 +1,7 @@
 /** Prints the plan of a machine or host as people read it: attribute by attribute, secrets hidden. */
 
 import { saysTheSame } from '../../actuator/plan/drifted-fields.ts';
+import { effectText } from '../../actuator/plan/effect.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import type { AttributeChange, Explanation } from '../../terraform/format/explanation.ts';
 import type { Style } from './streams.ts';
@@ -21,7 +22,7 @@ export const SIGN: Readonly<Record<string, string>> = {
 export const COLOR = { create: 'green', update: 'yellow', delete: 'red', replace: 'red' } as const;
 
 export function planText(
-  { subject, host, plan: { action, drift }, explanations, recovered = [] }: ResourcePlan,
+  { subject, host, plan: { action, drift }, explanations, effect, recovered = [] }: ResourcePlan,
   style: Style,
 ): string {
   const sources = recovered.map(({ from, objects }) => [from, ...objects].join(' '));
@@ -38,8 +39,19 @@ export function planText(
   const drifted = drift
     .filter((one) => one.action === 'delete')
     .map(({ address }) => `  ! ${address} was removed outside`);
+  const taken = effect && effectText(effect);
+  const names =
+    effect?.disks.map((disk) => `--allow-replace-disk ${subject.replace('machine/', '')}/${disk.name}`) ?? [];
+  const warning = taken
+    ? [
+        style(
+          'yellow',
+          `  ! ${[taken, names.length > 0 ? `needs ${names.join(' ')}` : ''].filter(Boolean).join('; ')}`,
+        ),
+      ]
+    : [];
   const where = host === undefined ? '' : ` on ${host}`;
-  return [`${subject}: ${action}${where}`, ...lost, ...drifted, ...lines, ''].join('\n');
+  return [`${subject}: ${action}${where}`, ...lost, ...drifted, ...lines, ...warning, ''].join('\n');
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {

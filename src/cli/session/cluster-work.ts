@@ -16,6 +16,12 @@ const INSTEAD = {
     path: '--allow-replace',
     fix: 'approve the plan in the status of the Machine: kubectl annotate machine NAME cluster-api.k8s.io/approve-plan=ID',
   },
+  allowReplaceDisks: {
+    path: '--allow-replace-disk',
+    fix:
+      'approve the plan in the status of the Machine, and name the disks: kubectl annotate machine NAME ' +
+      'cluster-api.k8s.io/approve-plan=ID cluster-api.k8s.io/approve-disks=DISK,…',
+  },
   now: { path: '--now', fix: 'set shutdownTimeoutSeconds: 0 in the provider spec of the Machine' },
 } as const;
 
@@ -29,7 +35,7 @@ export class ClusterWork implements Work {
 
   /** Throws Terminal InvalidConfiguration. */
   static refuseFlags(options: SessionOptions): void {
-    for (const flag of ['allowReplace', 'now'] as const) {
+    for (const flag of ['allowReplace', 'allowReplaceDisks', 'now'] as const) {
       if (!options[flag]) continue;
       const message = 'the controller of a cluster takes no flag of a command';
       throw new Terminal({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });

@@ -20,7 +20,7 @@ export interface Context {
 export async function withContext(
   flags: GlobalFlags,
   work: (context: Context) => Promise<number>,
-  options: Pick<EngineOptions, 'allowReplace' | 'now' | 'lacksState' | 'libvirt'> = {},
+  options: Pick<EngineOptions, 'allowReplace' | 'allowReplaceDisks' | 'now' | 'lacksState' | 'libvirt'> = {},
 ): Promise<number> {
   const config = configOf(flags);
   requireLibvirtUri(config.libvirtUri);

@@ -15,6 +15,8 @@ export interface ApplyFlags extends ClusterFlags {
   /** `true`: the flag without a duration. */
   readonly wait?: string | true;
   readonly allowReplace?: boolean;
+  /** MACHINE/DISK */
+  readonly allowReplaceDisk?: readonly string[] | string;
 }
 
 /** Of what a person applies. */

@@ -24,4 +24,4 @@ export interface Work {
 }
 
 /** Flags that only the local store takes: a controller in a cluster takes none of a command. */
-export type SessionOptions = Pick<EngineOptions, 'allowReplace' | 'now' | 'libvirt'>;
+export type SessionOptions = Pick<EngineOptions, 'allowReplace' | 'allowReplaceDisks' | 'now' | 'libvirt'>;

@@ -10,7 +10,7 @@ import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { leaseVersion } from '../../libvirt/leases.ts';
-import { approvedPlan } from '../shared/approval.ts';
+import { approvedDisks, approvedPlan } from '../shared/approval.ts';
 import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { EarlyLook, lookAtDomain } from './observe-domain.ts';
@@ -50,7 +50,9 @@ export async function applyMachine(
   const options = {
     ...repair,
     allowReplace: allowReplace || (repair.allowReplace ?? false),
+    allowReplaceDisks: parts.allowReplaceDisks?.(scope.key) ?? [],
     approvedPlan: approvedPlan(scope.machine),
+    approvedDisks: approvedDisks(scope.machine),
     onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
     shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
     reservedBefore: made?.reservations,

@@ -24,8 +24,10 @@ export interface MachineParts {
   readonly recorder: Recorder;
   /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */
   readonly log?: Logger;
-  /** Let plans run that replace or delete a domain or disk. */
+  /** Let plans run that replace a domain. */
   readonly allowReplace: boolean;
+  /** Names of disks of a machine that plans may replace or delete with what is on them; absent: of none. */
+  readonly allowReplaceDisks?: (key: ObjectKey) => readonly string[];
   /** Power guests off at once, whatever their spec says of shutting down. */
   readonly powerOff: boolean;
   /** Progress of one machine's operation, for people who wait. */

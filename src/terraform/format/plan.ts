@@ -57,6 +57,12 @@ function effectOf(action: ChangeAction): PlanAction {
   return EFFECT[action] ?? 'delete';
 }
 
+/** True if what was there is not there afterwards, or not the same. */
+export function takesAway(action: ChangeAction): boolean {
+  const effect = effectOf(action);
+  return effect === 'replace' || effect === 'delete';
+}
+
 function gravest(actions: readonly PlanAction[]): PlanAction {
   return GRAVITY[Math.max(0, ...actions.map((action) => GRAVITY.indexOf(action)))] ?? 'none';
 }

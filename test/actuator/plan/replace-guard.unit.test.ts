@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest';
-import { refuseReplacement } from '../../../src/actuator/plan/replace-guard.ts';
+import { describe, expect, it } from 'vitest';
+import { planEffect } from '../../../src/actuator/plan/effect.ts';
+import { type Consent, refuseLoss } from '../../../src/actuator/plan/replace-guard.ts';
 import type { Plan } from '../../../src/terraform/format/plan.ts';
 import type { ChangeAction, ResourceChange } from '../../../src/terraform/format/resource-change.ts';
 
@@ -22,12 +23,27 @@ function plan(gone: readonly string[], changes: readonly ResourceChange[] = []):
   };
 }
 
-const verdict = (one: Plan, isOn: boolean) =>
-  refuseReplacement(
-    one,
-    async () => [],
-    async () => isOn,
-  ).then(
+const NO_CONSENT: Consent = { replace: false, disks: [] };
+const VOLUMES = { [ROOT]: 'root.qcow2', [DATA]: 'disk-data.qcow2', [SEED]: 'seed.iso-0123' };
+
+const state = {
+  serial: 1,
+  lineage: 'x',
+  outputs: {},
+  resources: Object.entries(VOLUMES).map(([address, role]) => ({
+    address,
+    type: 'libvirt_volume',
+    name: address.split('.')[1] ?? '',
+    tainted: false,
+    attributes: { name: `default.web.01234567-${role}` },
+  })),
+};
+
+const verdict = (one: Plan, isOn: boolean, consent = NO_CONSENT) =>
+  refuseLoss(one, planEffect(one, state), consent, {
+    explain: async () => [],
+    isOn: async () => isOn,
+  }).then(
     () => 'runs',
     (error: Error) => error.message,
   );
@@ -57,9 +73,49 @@ it.each([
     'a domain that is to be replaced',
     plan([], [change(DOMAIN, 'replace')]),
     true,
-    `the change would replace ${DOMAIN}`,
+    `the change would replace ${DOMAIN}: the guest restarts, its disks stay`,
   ],
   ['a change in place', plan([], [change(DOMAIN, 'update')]), true, 'runs'],
-] as const)('without a word: %s', async (_, one, isOn, expected) => {
+] as const)('without consent: %s', async (_, one, isOn, expected) => {
   expect(await verdict(one, isOn)).toBe(expected);
+});
+
+describe('a disk that is there', () => {
+  const replaced = plan([], [change(DATA, 'replace'), change(DOMAIN, 'replace')]);
+  const all = plan([], [change(ROOT, 'replace'), change(DATA, 'delete'), change(DOMAIN, 'replace')]);
+  const refusedData = `the change would replace ${DATA} and replace ${DOMAIN}: the guest restarts, and what is on the disk data is lost`;
+  const refusedAll = `the change would replace ${ROOT} and delete ${DATA} and replace ${DOMAIN}: the guest restarts, and what is on the disks root, data is lost`;
+  it.each([
+    ['is not replaced because a domain may be', replaced, { replace: true, disks: [] }, refusedData],
+    ['is not replaced because another was named', replaced, { replace: true, disks: ['root'] }, refusedData],
+    [
+      'is replaced, with its domain, when it was named',
+      replaced,
+      { replace: false, disks: ['data'] },
+      'runs',
+    ],
+    ['each has to be named', all, { replace: true, disks: ['data'] }, refusedAll],
+    ['all were named', all, { replace: false, disks: ['data', 'root'] }, 'runs'],
+    [
+      'is not given up to a later Terraform that only forgets it',
+      plan([], [change(DATA, 'remove')]),
+      { replace: true, disks: [] },
+      `the change would remove ${DATA}: what is on the disk data is lost`,
+    ],
+    ['and a seed goes without a name', plan([], [change(SEED, 'replace')]), NO_CONSENT, 'runs'],
+  ] as const)('%s', async (_, one, consent, expected) => {
+    expect(await verdict(one, true, consent)).toBe(expected);
+  });
+
+  it('is named in the fix, for the command line and for a cluster', async () => {
+    const refusal = refuseLoss(replaced, planEffect(replaced, state), NO_CONSENT, {
+      explain: async () => [],
+      isOn: async () => true,
+    });
+    await expect(refusal).rejects.toMatchObject({
+      fix: expect.stringMatching(
+        /--allow-replace-disk MACHINE\/data.*approve-disks=data beside .*approve-plan=ID/,
+      ),
+    });
+  });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { PlanEffect } from '../../../src/actuator/plan/effect.ts';
 import type { PlanPreview } from '../../../src/actuator/plan/preview.ts';
 import { planId, planReport } from '../../../src/actuator/plan/report.ts';
+import type { Plan } from '../../../src/terraform/format/plan.ts';
 import type { ChangeAction, ResourceChange } from '../../../src/terraform/format/resource-change.ts';
 import { minimalMachine } from '../../stacks/intents.ts';
 
@@ -53,4 +55,19 @@ describe('the report of a plan', () => {
     const report = planReport(minimalMachine, preview([change('noop', 'libvirt_domain.machine')]));
     expect(report).toMatchObject({ summary: 'outputs only', actions: [] });
   });
+});
+
+const domain = { address: 'libvirt_domain.machine', type: 'libvirt_domain', name: 'machine' } as const;
+const plan: Plan = { action: 'replace', changes: [{ ...domain, action: 'replace' }], drift: [] };
+const of = (uuid: string): PlanEffect => ({ restarts: true, disks: [], domain: uuid });
+
+it('an approval counts for the domain that it was given for, and not for the one that came of it', () => {
+  const id = planId(minimalMachine, plan, of('first'));
+  expect(planId(minimalMachine, plan, of('first'))).toBe(id);
+  expect(planId(minimalMachine, plan, of('second'))).not.toBe(id);
+});
+
+it('what takes nothing away may be approved before there is any domain', () => {
+  const harmless: PlanEffect = { restarts: false, disks: [], domain: undefined };
+  expect(planId(minimalMachine, plan, harmless)).toBe(planId(minimalMachine, plan, undefined));
 });
