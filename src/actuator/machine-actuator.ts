@@ -26,6 +26,7 @@ import { findLeftovers, removeLeftovers } from './host/leftovers.ts';
 import { type MachineLocation, poolsIn } from './host/machine-location.ts';
 import { claimAddresses, findReservationProblems, releaseAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
+import { requireVisiblePools } from './host/volume-pools.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './options.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
 import { noted, unfinishedVerb } from './state/machine-journal.ts';
@@ -181,6 +182,7 @@ export class Actuator {
   /**
    * Asks the guest to shut down, for at most `shutdownTimeoutMs`, then destroys all that is the machine's: what Terraform
    * knows, and proven leftovers. Deleting what is not there is no error. Returns how the host looked before leftovers were removed.
+   * Throws Transient PoolNotFound while a pool in which it may have volumes is not active.
    */
   async delete(
     machine: MachineLocation,
@@ -192,14 +194,17 @@ export class Actuator {
       // Terraform would wait for a host that is away for much longer than a look does.
       const observed = await ownDomain(this.#options, machine);
       await refuseForeignState(this.#options, machine, state);
+      const observer = libvirt(machine.uri);
+      const shown = { ...machine, uri: observer.uri };
+      requireVisiblePools(shown, await observer.facts(), state);
       await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
         const config = emptyStack(machine.uri, home.backend);
         await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
       }
-      const observer = libvirt(machine.uri);
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
+      requireVisiblePools(shown, facts, state);
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
       await releaseAddresses(this.#options, machine, machine.reservations);
       await home.discard();

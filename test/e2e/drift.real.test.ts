@@ -196,3 +196,22 @@ describe('a data disk with data on it', () => {
     expect(await here().volumes()).toEqual([]);
   });
 });
+
+test('a machine whose pool is not active is not said to be deleted while its disks are still in it', async () => {
+  expect(await here().apply([drifting()])).toMatchObject({ exitCode: 0 });
+  const volumes = await here().volumes();
+  await here().virsh('pool-destroy', 'default');
+  const { exitCode, stdout, stderr } = await here().caplv.run(['delete', 'machine', 'drifting', '--now']);
+  expect({ exitCode, stdout, stderr }).toEqual({
+    exitCode: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /pool "default" of .* is not active: .* \[PoolNotFound\]\n {2}fix: start it: virsh .* pool-start default/,
+    ),
+  });
+  expect(await here().virsh('domstate', DOMAIN)).toBe('running');
+  await here().virsh('pool-start', 'default');
+  expect(await here().volumes()).toEqual(volumes);
+  await here().caplv.read(['delete', 'machine', 'drifting', '--now']);
+  expect(await here().volumes()).toEqual([]);
+});
