@@ -52,13 +52,17 @@ export function replaceTriggers({ domain, disks, interfaces }: SeededMachine): R
 
 /**
  * What reads back differently from what was asked, without being different: the machine type by its alias (`q35`), the CPU
- * mode `host-model` spelled out, and fixed addresses as those that the guest has at the moment (none before it boots).
+ * mode `host-model` spelled out, and fixed addresses as those that the guest has at the moment (none before it boots). And the
+ * ownership mark: earlier versions wrote another, and a change of it would replace the domain.
  */
-export function ignoredChanges({ domain, interfaces }: SeededMachine): string[] | undefined {
-  const paths = interfaces.flatMap((nic, index) =>
+export function ignoredChanges({ domain, interfaces }: SeededMachine): string[] {
+  const fixed = interfaces.flatMap((nic, index) =>
     nic.kind === 'network' && nic.addresses?.length ? [`network_interface[${index}].addresses`] : [],
   );
-  if (domain.cpuMode !== undefined) paths.push('cpu');
-  if (domain.machine !== undefined) paths.push('machine');
-  return paths.length > 0 ? paths : undefined;
+  return [
+    'description',
+    ...fixed,
+    ...(domain.cpuMode === undefined ? [] : ['cpu']),
+    ...(domain.machine === undefined ? [] : ['machine']),
+  ];
 }

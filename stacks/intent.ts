@@ -24,7 +24,7 @@ export interface MachineIntent {
 export interface DomainIntent {
   /** Name in libvirt, derived from namespace and name. */
   readonly name: string;
-  /** The ownership mark; a change of it replaces the domain. */
+  /** The ownership mark, as a new domain gets it: that of a domain which is there stays. */
   readonly description: string;
   readonly type: 'kvm' | 'qemu';
   readonly vcpu: number;

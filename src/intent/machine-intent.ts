@@ -14,7 +14,6 @@ import type { Site } from './site.ts';
 /** What cannot be read off the manifest. */
 export interface MachineFindings {
   readonly machine: MachineIdentity;
-  readonly cluster: string | undefined;
   /** Who made it; undefined for a machine that was made before that was written down. */
   readonly installation: string | undefined;
   readonly spec: LibvirtMachineProviderSpec;
@@ -42,7 +41,7 @@ export function machineIntent(findings: MachineFindings): MachineIntent {
     uri: site.uri,
     domain: {
       name: domainName(machine),
-      description: ownershipMark(machine, findings.cluster, findings.installation),
+      description: ownershipMark(machine, findings.installation),
       type: findings.domainType,
       vcpu: spec.vcpu,
       memoryMiB: memoryMiB(spec),

@@ -45,23 +45,19 @@ export function isImageVolume(volume: string): boolean {
 }
 
 /**
- * Written into the domain's description; the only proof of ownership that counts. `installation`: by it a leftover of a Machine
- * that is no more is known from a machine of another cluster on the same host. Machines made before it was written have none.
+ * Written into the domain's description; the only proof of ownership that counts, so it holds nothing that may change.
+ * `installation`: by it a leftover of a Machine that is no more is known from a machine of another cluster on the same host.
+ * Machines made before it was written have none.
  */
-export function ownershipMark(
-  machine: MachineIdentity,
-  cluster: string | undefined,
-  installation: string | undefined,
-): string {
+export function ownershipMark(machine: MachineIdentity, installation: string | undefined): string {
   const parts = [
     `caplv machine ${machine.namespace}/${machine.name} uid ${machine.uid}`,
-    ...(cluster ? [`cluster ${cluster}`] : []),
     ...(installation ? [`installation ${installation}`] : []),
   ];
   return parts.join(' ');
 }
 
-/** What a domain's description says of its machine; undefined: no mark of ours. */
+/** What a domain's description says of its machine; undefined: no mark of ours. Earlier marks name the Cluster, too. */
 export function readMark(
   description: string,
 ): (MachineIdentity & { readonly installation: string | undefined }) | undefined {

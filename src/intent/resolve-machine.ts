@@ -59,8 +59,11 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
   const installation = pinned ? pinned.installation : request.installation;
   // One that was made before has what the provider chose; see `withObservedMacs`.
   const macs = pinned && pinned.macs === undefined ? undefined : assignMacs(request);
+  const { machine, cluster, seed } = request;
+  const given = { network: site.network.name, pool: site.pool.name };
   const resolved: Pinned = {
     uri: site.uri,
+    site: pinned?.site ?? { ...(cluster === undefined ? {} : { cluster }), ...given },
     domainType,
     imageURI: spec.imageURI,
     base,
@@ -69,10 +72,8 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     ...(installation === undefined ? {} : { installation }),
     ...(macs === undefined ? {} : { macs: [...macs] }),
   };
-  const { machine, cluster, seed } = request;
   const intent = machineIntent({
     machine,
-    cluster,
     installation,
     spec,
     site,

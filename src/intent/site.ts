@@ -65,15 +65,27 @@ export function candidateSites(
   });
 }
 
-/** The site of an existing machine, by the URI at which it was made: a machine does not move. */
-export function siteAt(uri: string, sites: readonly Site[]): Site {
-  return (
-    sites.find((site) => site.uri === uri) ?? {
-      name: undefined,
-      uri,
-      network: { name: DEFAULT_NAME },
-      pool: { name: DEFAULT_NAME },
-      failureDomain: undefined,
-    }
-  );
+/**
+ * The site of an existing machine, by the URI at which it was made: a machine does not move. `given`: the network and pool that it
+ * was made with, where that was noted; what its Cluster gives now is for new machines.
+ */
+export function siteAt(
+  uri: string,
+  sites: readonly Site[],
+  given?: { readonly network: string; readonly pool: string },
+): Site {
+  const site = sites.find((one) => one.uri === uri) ?? {
+    name: undefined,
+    uri,
+    network: { name: DEFAULT_NAME },
+    pool: { name: DEFAULT_NAME },
+    failureDomain: undefined,
+  };
+  if (!given) return site;
+  const { network, pool } = site;
+  return {
+    ...site,
+    network: network.name === given.network ? network : { name: given.network },
+    pool: pool.name === given.pool ? pool : { name: given.pool },
+  };
 }

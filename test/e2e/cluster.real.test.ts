@@ -282,8 +282,39 @@ test('a server that stalls in the middle of an image stops nobody else on that h
   image.sendRest();
   const { exitCode, stderr } = await slow.result;
   expect([exitCode, stderr]).toEqual([0, expect.not.stringMatching(/Conflict|trying again/)]);
+  // It was there before the Cluster, and is none of its machines.
   const all = ['delete', 'cluster', 'quick', '--cascade', '--timeout=1m'];
-  const { stdout } = await here().caplv.run(all);
-  expect(stdout).toBe('machine/slow deleted\ncluster/quick deleted');
+  expect((await here().caplv.run(all)).stdout).toBe('cluster/quick deleted');
+  await here().caplv.read(['delete', 'machine', 'slow']);
+  expect(await here().stateFiles()).toEqual([]);
+});
+
+test('a machine that is there keeps what it was made with, whichever Clusters come and go, and whatever mark it has', async () => {
+  const early = machine('early', here().image);
+  expect(await here().apply([early])).toMatchObject({ exitCode: 0 });
+  const uuid = await here().virsh('domuuid', 'default.early');
+  const { metadata } = await here().machine('early');
+
+  // As an earlier version wrote it.
+  const mark = `caplv machine default/early uid ${metadata.uid} cluster other installation somewhere`;
+  await here().virsh('desc', 'default.early', '--config', mark);
+  const [one, two] = [fujisan(), cluster('two', {})];
+  for (const clusters of [[one], [one, two]]) {
+    expect(await here().apply(clusters)).toMatchObject({ exitCode: 0 });
+    const planned = await here().plan([early]);
+    expect(planned).toMatchObject({ exitCode: 0, stdout: 'machine/early: no changes' });
+    expect(await here().apply([early])).toMatchObject({ exitCode: 0, stdout: 'machine/early unchanged' });
+  }
+  // Of two Clusters a new one would have to name one.
+  expect(await here().apply([second()])).toMatchObject({ exitCode: 3 });
+  for (const name of ['two', 'fujisan']) await here().caplv.read(['delete', 'cluster', name]);
+  expect(await here().apply([second(), early])).toMatchObject({ exitCode: 0 });
+  expect(await here().virsh('domuuid', 'default.early')).toBe(uuid);
+  expect((await here().machine('early')).status.providerStatus.pinned.site).toEqual({
+    network: 'default',
+    pool: 'default',
+  });
+  await here().caplv.read(['delete', 'machine', 'early', 'second']);
+  expect(await here().domains()).toEqual([]);
   expect(await here().stateFiles()).toEqual([]);
 });

@@ -7,6 +7,7 @@ import {
   isVolumeOf,
   ownershipMark,
   providerID,
+  readMark,
   volumeName,
 } from '../../src/intent/names.ts';
 
@@ -19,12 +20,22 @@ it('two machines whose namespace and name run together have different domains', 
 });
 
 it('a domain is ours by the uid in its description, and by nothing else', () => {
-  expect(isOwnedBy(machine, ownershipMark(machine, 'fujisan', 'here'))).toBe(true);
-  expect(isOwnedBy(machine, ownershipMark(machine, undefined, undefined))).toBe(true);
-  expect(isOwnedBy(machine, ownershipMark(other, undefined, 'here'))).toBe(false);
+  expect(isOwnedBy(machine, ownershipMark(machine, 'here'))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(machine, undefined))).toBe(true);
+  expect(isOwnedBy(machine, ownershipMark(other, 'here'))).toBe(false);
   expect(isOwnedBy(machine, `my notes on uid ${machine.uid}`)).toBe(false);
   expect(isOwnedBy(machine, '')).toBe(false);
   expect(isOwnedBy(machine, undefined)).toBe(false);
+});
+
+it('marks of earlier versions, which name the Cluster, are read as they were', () => {
+  const mark = `caplv machine team-a/web uid ${machine.uid}`;
+  expect(readMark(ownershipMark(machine, 'here'))).toEqual({ ...machine, installation: 'here' });
+  for (const cluster of ['', ' cluster fujisan']) {
+    expect(isOwnedBy(machine, mark + cluster)).toBe(true);
+    expect(readMark(mark + cluster)).toEqual({ ...machine, installation: undefined });
+    expect(readMark(`${mark}${cluster} installation here`)).toEqual({ ...machine, installation: 'here' });
+  }
 });
 
 it('a volume of an earlier machine of the same name is not taken for ours', () => {

@@ -39,6 +39,17 @@ describe('where a machine goes', () => {
     );
   });
 
+  it('a machine that exists keeps its network and pool, whatever its Cluster gives by now', () => {
+    const sites = sitesOf(twoHosts, DEFAULT);
+    const uri = 'qemu+ssh://root@rack1/system';
+    expect(siteAt(uri, sites, { network: 'shared', pool: 'fast' })).toEqual(siteAt(uri, sites));
+    expect(siteAt(uri, sites, { network: 'earlier', pool: 'default' })).toMatchObject({
+      name: 'rack1',
+      network: { name: 'earlier' },
+      pool: { name: 'default' },
+    });
+  });
+
   it.each([
     ['qemu:///system', 'localhost'],
     ['qemu+unix:///system?socket=/run/x', 'localhost'],

@@ -18,6 +18,14 @@ import { PlanSchema } from './plan.ts';
 
 const PinnedSchema = z.strictObject({
   uri: z.string().describe('libvirt URI of the host.'),
+  site: z
+    .strictObject({
+      cluster: z.string().optional().describe('Name of the Cluster; absent: there was none.'),
+      network: z.string().describe('Network of interfaces that name none.'),
+      pool: z.string().describe('Storage pool of disks that name none.'),
+    })
+    .optional()
+    .describe('What its Cluster gave it by default; absent for those made before that was noted.'),
   domainType: z.enum(['kvm', 'qemu']).describe('What domainType came to on this host.'),
   imageURI: z.string().describe('imageURI that `base` stands for.'),
   base: z
@@ -252,11 +260,25 @@ export function clusterNameOf(machine: {
   return machine.spec.clusterName ?? (label && machine.metadata.labels?.[label]);
 }
 
-/** True for machines that name the Cluster, and for those of its namespace that name none. */
+/**
+ * Name of the Cluster to which a machine belongs for good: the one that it names, else the one that it was made for, if there was
+ * any. Undefined: that is open, since the machine names none, and was not made yet or before it was noted.
+ */
+export function settledCluster(
+  machine: Pick<Machine, 'metadata' | 'spec' | 'status'>,
+): { readonly name: string | undefined } | undefined {
+  const name = clusterNameOf(machine);
+  if (name !== undefined) return { name };
+  const site = machine.status?.providerStatus?.pinned?.site;
+  return site && { name: site.cluster };
+}
+
+/** True for machines that name the Cluster or were made for it. Of one that names none and is not made yet nothing can depend on it. */
 export function isOfCluster(machine: Machine, cluster: ObjectMeta): boolean {
   const { namespace = 'default' } = machine.metadata;
-  return (
-    namespace === (cluster.namespace ?? 'default') &&
-    (clusterNameOf(machine) ?? cluster.name) === cluster.name
-  );
+  if (namespace !== (cluster.namespace ?? 'default')) return false;
+  const settled = settledCluster(machine);
+  // Made before it was noted for which Cluster.
+  if (!settled) return machine.status?.providerStatus?.pinned !== undefined;
+  return settled.name === cluster.name;
 }

@@ -2,7 +2,7 @@
 
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
-import { clusterNameOf, MachineKind } from '../../api/kinds/machine.ts';
+import { clusterNameOf, MachineKind, settledCluster } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
@@ -49,7 +49,10 @@ async function treeOf(store: Store, kind: ApiKind, namespace: string, name: stri
   const isOurs = (named: string | undefined) =>
     (named ?? (clusters.length === 1 ? name : undefined)) === name;
   const ofCluster = () => [
-    ...machines.filter((machine) => isOurs(clusterNameOf(machine))),
+    ...machines.filter((machine) => {
+      const settled = settledCluster(machine);
+      return settled ? settled.name === name : isOurs(undefined);
+    }),
     ...[...sets, ...deployments].filter(({ spec }) =>
       isOurs(clusterNameOf({ metadata: { name: '', ...spec.template.metadata }, spec: spec.template.spec })),
     ),

@@ -2,7 +2,7 @@
 
 import { ClusterKind } from '../../api/kinds/cluster.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
-import { isOfCluster, type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { isOfCluster, type Machine, MachineKind, settledCluster } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
@@ -36,8 +36,12 @@ async function membersOf(store: Store, targets: readonly Target[]): Promise<Targ
   const members: Target[] = [];
   for (const { key } of targets.filter(({ kind }) => kind === ClusterKind)) {
     const { namespace } = key;
+    const isOnly = (await store.list(ClusterKind, { namespace })).length === 1;
+    // What names no Cluster, and was not made yet, would be made for the only one.
+    const isMemberMachine = (machine: Machine) =>
+      isOfCluster(machine, key) || (isOnly && !settledCluster(machine));
     const isMember = (metadata: Partial<ObjectMeta> | undefined, spec: object) =>
-      isOfCluster({ metadata: { ...metadata, namespace }, spec } as unknown as Machine, key);
+      isMemberMachine({ metadata: { ...metadata, namespace }, spec } as unknown as Machine);
     for (const { metadata, spec } of await store.list(MachineDeploymentKind, { namespace })) {
       const { template } = spec;
       if (isMember(template.metadata, template.spec)) members.push(targetOf(MachineDeploymentKind, metadata));
@@ -46,7 +50,7 @@ async function membersOf(store: Store, targets: readonly Target[]): Promise<Targ
       const { template } = spec;
       if (isMember(template.metadata, template.spec)) members.push(targetOf(MachineSetKind, metadata));
     }
-    const machines = await machinesOf(store, key);
+    const machines = (await store.list(MachineKind, { namespace })).filter(isMemberMachine);
     members.push(...machines.map(({ metadata }) => targetOf(MachineKind, metadata)));
   }
   const named = new Set(targets.map(nameOf));

@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { admit } from '../../api/kinds/admission.ts';
 import { ClusterKind } from '../../api/kinds/cluster.ts';
-import { clusterNameOf, type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { clusterNameOf, type Machine, MachineKind, settledCluster } from '../../api/kinds/machine.ts';
 import {
   type MachineHealthCheck,
   MachineHealthCheckKind,
@@ -89,11 +89,10 @@ export class MachineHealthCheckController {
     const isPaused = ({ annotations }: MachineHealthCheck['metadata']) =>
       annotations?.[PAUSED_ANNOTATION] !== undefined;
     return machines.filter((machine) => {
-      const named = clusterNameOf(machine);
+      const settled = settledCluster(machine);
+      const named = settled?.name;
       const cluster =
-        named === undefined && clusters.length === 1
-          ? clusters[0]
-          : clusters.find((one) => one.metadata.name === named);
+        !settled && clusters.length === 1 ? clusters[0] : clusters.find((one) => one.metadata.name === named);
       const isMeant =
         spec.clusterName === undefined || spec.clusterName === (named ?? cluster?.metadata.name);
       if (!isMeant || !selects(spec.selector, machine.metadata.labels)) return false;

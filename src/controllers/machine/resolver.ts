@@ -59,7 +59,8 @@ export class MachineResolver {
       throw error;
     });
     const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, this.#options.defaultUri);
-    const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites)];
+    const given = machine.status?.providerStatus?.pinned?.site;
+    const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites, given)];
     return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
   }
 
@@ -132,8 +133,8 @@ export class MachineResolver {
     cluster: Cluster | undefined,
   ): Promise<Site> {
     const clusterSpec = cluster && clusterProviderSpec(cluster);
-    const made = machine.status?.providerStatus?.pinned?.uri;
-    if (made !== undefined) return siteAt(made, sitesOf(clusterSpec, this.#options.defaultUri));
+    const made = machine.status?.providerStatus?.pinned;
+    if (made) return siteAt(made.uri, sitesOf(clusterSpec, this.#options.defaultUri), made.site);
     const { defaultUri, policy } = this.#options;
     const candidates = candidateSites(spec, clusterSpec, defaultUri);
     // The hosts of a Cluster are its own fault, and said there.

@@ -1,17 +1,22 @@
-/** Finds the Cluster of a Machine: the one it names, else the only one of its namespace, else none. */
+/**
+ * Finds the Cluster of a Machine: the one it names, else the one that it was made for or without, else the only one of its
+ * namespace, else none. So a Cluster that comes later changes nothing of a Machine that is there.
+ */
 
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
-import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
+import { type Machine, settledCluster } from '../../api/kinds/machine.ts';
 import { Terminal, Transient } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Throws Transient NotFound while a named Cluster is missing, Terminal where the choice is not clear. */
 export async function clusterOf(
   store: Store,
-  machine: Pick<Machine, 'metadata' | 'spec'>,
+  machine: Pick<Machine, 'metadata' | 'spec' | 'status'>,
 ): Promise<Cluster | undefined> {
   const { namespace = 'default' } = machine.metadata;
-  const name = clusterNameOf(machine);
+  const settled = settledCluster(machine);
+  if (settled && settled.name === undefined) return undefined;
+  const name = settled?.name;
   if (name !== undefined) {
     const cluster = await store.get(ClusterKind, { namespace, name });
     if (cluster) return cluster;

@@ -66,3 +66,22 @@ test('what a Cluster waits for is said at once, and not of machines that go with
   const machine = { kind: MachineKind, key: { namespace: 'default', name: 'machine-one' } };
   expect(await said([machine, one])).toEqual([]);
 });
+
+test('of one that is alone also what names none and is not made yet; what was made without it stays', async () => {
+  const [only, namespace] = ['only', 'alone'];
+  await put(ClusterKind, only, {}, namespace);
+  await put(MachineKind, 'open', {}, namespace);
+  await put(MachineKind, 'early', {}, namespace);
+  const site = { network: 'default', pool: 'default' };
+  const base = { pool: 'default', volume: 'small' };
+  const pinned = { uri: 'qemu:///system', site, domainType: 'qemu', imageURI: '/small', base } as const;
+  const early = { namespace, name: 'early' };
+  await store.applyStatus(MachineKind, early, { providerStatus: { pinned } }, { fieldManager: 'person' });
+  await put(MachineDeploymentKind, 'open', { template: { spec: {} } }, namespace);
+  const target = { kind: ClusterKind, key: { namespace, name: only } };
+  expect(names(await withMembers(store, [target], { cascade: true }))).toEqual([
+    'MachineDeployment open',
+    'Machine open',
+    'Cluster only',
+  ]);
+});

@@ -48,7 +48,7 @@ async function actions(inventory: HostInventory, known: Partial<Knowledge>): Pro
 const stateOf = (known: Knowledge['host']) => new Map([['default/web', known]]);
 
 describe('what a Machine that lives has on its host', () => {
-  const mark = ownershipMark(web, undefined, HERE);
+  const mark = ownershipMark(web, HERE);
   const all = host([domain(mark)], [ROOT, SEED]);
 
   it('is no orphan while its state knows it, and adopted when it does not', async () => {
@@ -85,7 +85,7 @@ describe('what a Machine that is gone has left', () => {
 
   it('goes when its mark names this installation, and no other way', async () => {
     const marked = (installation: string | undefined) =>
-      host([domain(ownershipMark(web, 'prod', installation))], [ROOT]);
+      host([domain(ownershipMark(web, installation))], [ROOT]);
     expect(await actions(marked(HERE), {})).toEqual([`remove domain: ${gone}`, `remove volume: ${gone}`]);
     expect(await actions(marked(undefined), {})).toEqual([
       `keep domain: ${unproven}`,
@@ -114,7 +114,7 @@ describe('what a Machine that is gone has left', () => {
 
   it('stays while another domain uses a disk of it, or another Machine has its name', async () => {
     const user = domain('mine', { name: 'mine' });
-    const mark = ownershipMark(web, undefined, HERE);
+    const mark = ownershipMark(web, HERE);
     expect(await actions(host([domain(mark), user], [ROOT]), {})).toEqual([
       'keep domain: domain mine uses a disk of it',
       'keep volume: domain mine uses a disk of it',
@@ -127,7 +127,7 @@ describe('what a Machine that is gone has left', () => {
 });
 
 it('a domain without our mark, or with a copied one, is none of ours', async () => {
-  const mark = ownershipMark(web, undefined, HERE);
+  const mark = ownershipMark(web, HERE);
   expect(await actions(host([domain('caplv machine'), domain(mark, { name: 'copy' })]), {})).toEqual([]);
 });
 
@@ -154,7 +154,7 @@ describe('an image in no state', () => {
 });
 
 it('removes nothing from a host on which the definition of a domain cannot be read, since it may use it', async () => {
-  const inventory = { ...host([domain(ownershipMark(web, undefined, HERE))], [ROOT]), unreadable: ['odd'] };
+  const inventory = { ...host([domain(ownershipMark(web, HERE))], [ROOT]), unreadable: ['odd'] };
   const why = 'the definition of domain odd cannot be read, and may name it';
   expect(await actions(inventory, {})).toEqual([`keep domain: ${why}`, `keep volume: ${why}`]);
   const image = imageVolumeName(HERE, 'https://images/x.qcow2', 'qcow2');
