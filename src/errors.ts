@@ -19,6 +19,7 @@ export const ERROR_CODES = [
   'LibvirtError',
   'NotOwned',
   'AddressInUse',
+  'DomainElsewhere',
   'StateCorrupt',
   'StateMismatch',
   'ReplaceRefused',

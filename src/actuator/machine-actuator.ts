@@ -213,6 +213,23 @@ export class Actuator {
   }
 
   /**
+   * Shuts down and removes the domain of a machine on a host other than its own, for its deletion: somebody has moved it there. What
+   * Terraform knows, its disks too, is of its own host. Nothing there is no error.
+   */
+  async removeMovedDomain(
+    machine: HostedMachine,
+    options: VerbOptions & { readonly shutdownTimeoutMs: number },
+  ): Promise<void> {
+    await classified(async () => {
+      const observed = await ownDomain(this.#options, machine);
+      if (!observed) return;
+      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
+      await this.#options.libvirt(machine.uri).removeDomain(observed.name);
+      options.onEvent?.({ type: 'leftovers_removed', names: [observed.name] });
+    });
+  }
+
+  /**
    * Forgets the state of a machine whose host is given up, and leaves what it stands for. Whoever has the lock of that state for
    * longer than a moment is at work on it, and keeps it.
    */

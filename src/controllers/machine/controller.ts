@@ -19,6 +19,7 @@ import { deleteMachine } from './delete.ts';
 import type { MachineParts } from './dependencies.ts';
 import { visibleDrift } from './drift.ts';
 import { lockWaitOf } from './lock-condition.ts';
+import { mayHaveMoved, refuseSecondDomain } from './moved-domain.ts';
 import { lastSeen, lookAtDomain } from './observe-domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { isHeld } from './plan-approval.ts';
@@ -164,6 +165,7 @@ export class MachineController {
     if (await isHeld(this.#parts, scope, resolved))
       return settle(this.#parts, scope, placed, observed, { isHeld: true, isApplied: false });
     if (!(await scope.isCurrent())) return OUTDATED;
+    if (observed === undefined) await refuseSecondDomain(this.#parts, scope, placed);
     const now = await orElsewhere(this.#parts, scope, placed, () =>
       applyMachine(this.#parts, scope, placed, resolved, reason),
     );
@@ -181,6 +183,7 @@ export class MachineController {
   ): Promise<Result> {
     const { repair } = this.#parts;
     if (!(await scope.isCurrent())) return OUTDATED;
+    if (mayHaveMoved(drift, observed)) await refuseSecondDomain(this.#parts, scope, placed);
     const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
     if (!gate.open)
       return settle(this.#parts, scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });

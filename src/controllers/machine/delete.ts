@@ -6,7 +6,8 @@ import { domainName, volumeName } from '../../intent/names.ts';
 import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
 import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
-import { locationOf } from './placed-machine.ts';
+import { otherHostsWithDomain } from './moved-domain.ts';
+import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import { letImageGo } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
@@ -41,6 +42,7 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
   await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
+    await removeMoved(parts, placed, shutdownMs);
     return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
       actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
     ).catch((error) => {
@@ -53,6 +55,18 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
   });
   const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+}
+
+/** A host that cannot be asked stops no deletion: the sweep for leftovers finds what is there when it is back. */
+async function removeMoved(
+  parts: MachineParts,
+  placed: PlacedMachine,
+  shutdownTimeoutMs: number,
+): Promise<void> {
+  const { actuator } = parts;
+  for (const uri of (await otherHostsWithDomain(parts, placed)).hosts) {
+    await actuator.removeMovedDomain({ ...placed.identity, uri }, { shutdownTimeoutMs });
+  }
 }
 
 function isOfHost(error: unknown): error is Terminal | Transient {

@@ -7,6 +7,7 @@ import { classified } from '../../actuator/classify-error.ts';
 import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';
+import { domainName, isOwnedBy } from '../../intent/names.ts';
 import { type Candidate, choosePlace, occupancy, type Wanted } from '../../intent/placement.ts';
 import type { Site } from '../../intent/site.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
@@ -20,7 +21,10 @@ interface Place {
   readonly memoryMiB: number;
 }
 
-type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB'>;
+/** `domains`: names of all on the host. */
+type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB'> & {
+  readonly domains: readonly string[];
+};
 
 export class Placer {
   readonly #store: Store;
@@ -71,6 +75,11 @@ export class Placer {
       return [{ ...look, ...occupancy(look.site.uri, placed) }];
     });
     if (candidates.length === 0) throw looks[0];
+    const made = await this.#whereItIs(
+      machine,
+      looks.filter((look): look is HostRoom => !(look instanceof CaplvError)),
+    );
+    if (made) return made;
     const failed = this.#passedOver.get(uid);
     const wasTried = ({ uri }: Site) => performance.now() - (failed?.get(uri) ?? -TRIED_MS) < TRIED_MS;
     const site = choosePlace(
@@ -79,6 +88,20 @@ export class Placer {
     );
     this.#chosen.set(uid, { uri: site.uri, memoryMiB: wanted.memoryMiB });
     return site;
+  }
+
+  /** The host that has its domain already: somebody lost what was known of the machine, and its place with it. */
+  async #whereItIs(
+    { metadata: { namespace = 'default', name, uid = '' } }: Machine,
+    rooms: readonly HostRoom[],
+  ): Promise<Site | undefined> {
+    const machine = { namespace, name, uid };
+    for (const { site, domains } of rooms) {
+      if (!domains.includes(domainName(machine))) continue;
+      const found = await classified(() => this.#libvirt(site.uri).domain(domainName(machine)));
+      if (isOwnedBy(machine, found?.description)) return site;
+    }
+    return undefined;
   }
 
   #placeOf(machine: Machine): Place | undefined {
@@ -90,8 +113,8 @@ export class Placer {
   /** A host that does not answer is passed over. */
   async #look(site: Site): Promise<HostRoom | CaplvError> {
     try {
-      const { memoryMiB, freeMemoryMiB } = await classified(() => this.#libvirt(site.uri).facts());
-      return { site, memoryMiB, freeMemoryMiB };
+      const { memoryMiB, freeMemoryMiB, domains } = await classified(() => this.#libvirt(site.uri).facts());
+      return { site, memoryMiB, freeMemoryMiB, domains };
     } catch (error) {
       if (error instanceof CaplvError) return error;
       throw error;

@@ -14,7 +14,7 @@ import { CaplvError, Terminal, Transient } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
-import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
+import { isAllowedSite, requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
 import { type BootstrapSource, type SeedOptions, seedOf } from '../../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
@@ -70,6 +70,14 @@ export class MachineResolver {
     const pinned = machine.status?.providerStatus?.pinned;
     requireAllowedHost(policy, site.uri, defaultUri, `${path}.uri`);
     await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
+  }
+
+  /** URIs of the other hosts of its Cluster that may be asked. */
+  otherHosts({ cluster, site }: PlacedMachine): string[] {
+    const { policy, defaultUri } = this.#options;
+    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, defaultUri);
+    const allowed = sites.filter((one) => isAllowedSite(policy, one, defaultUri));
+    return [...new Set(allowed.map(({ uri }) => uri))].filter((uri) => uri !== site.uri);
   }
 
   /** The machine could not be made there. True if it may go elsewhere: `place` then prefers that for a while. */

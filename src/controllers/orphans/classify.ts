@@ -13,6 +13,7 @@ import {
 } from '../../intent/names.ts';
 import type { DomainDefinition } from '../../libvirt/domain.ts';
 import type { HostInventory } from '../../libvirt/inventory.ts';
+import { redactUri } from '../../libvirt/uri.ts';
 
 export interface Orphan {
   readonly kind: 'domain' | 'volume' | 'image' | 'reservation';
@@ -34,6 +35,8 @@ export interface Orphan {
 export interface LivingMachine extends MachineIdentity {
   /** False: it is being made, or being deleted; what is there of it is in somebody's hands. */
   readonly isSettled: boolean;
+  /** libvirt URI of its host; undefined: it has none yet. */
+  readonly uri: string | undefined;
   /** Volume that its root disk stands on, if it was imported. */
   readonly image?: { readonly pool: string; readonly volume: string };
 }
@@ -44,6 +47,8 @@ export type KnownState =
   | 'corrupt';
 
 export interface Knowledge {
+  /** libvirt URI of the host that was looked at. */
+  readonly uri: string;
   readonly installation: string;
   readonly machines: readonly LivingMachine[];
   /** By `namespace/name`. */
@@ -52,6 +57,8 @@ export interface Knowledge {
   readonly host: KnownState;
   /** True if this installation gives, or gave, a Machine of that name a uid that begins so. Only where uids follow from names. */
   readonly givesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  /** Whether the host at that libvirt URI has a domain of that name; undefined: it does not say. */
+  readonly hasDomain: (uri: string, name: string) => Promise<boolean | undefined>;
   /** Path of the volume below a volume; only of those that are asked about. */
   readonly baseOf: (pool: string, volume: string) => Promise<string | undefined>;
 }
@@ -76,7 +83,7 @@ export async function findOrphans(inventory: HostInventory, known: Knowledge): P
     const { key, uidStart } = group;
     const isNamesake = (one: LivingMachine) => one.namespace === key.namespace && one.name === key.name;
     const namesake = known.machines.find(isNamesake);
-    if (namesake?.uid.startsWith(uidStart)) orphans.push(...ofLiving(group, namesake, known));
+    if (namesake?.uid.startsWith(uidStart)) orphans.push(...(await ofLiving(group, namesake, known)));
     else orphans.push(...(await ofGone(group, namesake, inventory, known)));
   }
   const all = [...orphans, ...(await images(inventory, known)), ...reservations(inventory)];
@@ -117,9 +124,10 @@ function groupsIn({ domains, volumes }: HostInventory): Group[] {
   return [...groups.values()];
 }
 
-function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Orphan[] {
+async function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Promise<Orphan[]> {
   const state = known.states.get(`${machine.namespace}/${machine.name}`);
   if (!machine.isSettled || state === 'corrupt') return [];
+  if (machine.uri !== known.uri) return ofAnotherHost(group, machine, state, known);
   const { domain, key } = group;
   const owner = { machine: { ...key, uid: machine.uid }, isOfLiving: true } as const;
   const adopted = {
@@ -149,6 +157,31 @@ function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Orpha
       });
   }
   return orphans;
+}
+
+/**
+ * What is here of a Machine that belongs on another host: somebody has moved it. Where that host has the domain too, it is this
+ * very host under another URI, or a copy; and what shared storage shows here is told of there.
+ */
+async function ofAnotherHost(
+  { domain, volumes, key }: Group,
+  { uri, uid }: LivingMachine,
+  state: Exclude<KnownState, 'corrupt'> | undefined,
+  { hasDomain }: Knowledge,
+): Promise<Orphan[]> {
+  if (!domain || uri === undefined || (await hasDomain(uri, domain.name)) !== false) return [];
+  const kept = { machine: { ...key, uid }, isOfLiving: true, action: 'keep' } as const;
+  const host = redactUri(uri);
+  const why = `its Machine belongs on ${host}: move it back there, or undefine it here and it is made again there`;
+  return [
+    { kind: 'domain', name: domain.name, why, ...kept },
+    ...volumes
+      .filter(({ name }) => !state?.volumes.has(name))
+      .map(
+        ({ pool, name }) =>
+          ({ kind: 'volume', name, pool, why: `of a Machine on ${host}`, ...kept }) as const,
+      ),
+  ];
 }
 
 async function ofGone(

@@ -16,6 +16,7 @@ import { imageOf } from '../../intent/resolve-machine.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { HostInventory } from '../../libvirt/inventory.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
+import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import type { Store } from '../../store/store.ts';
 import { type State, StateCorrupt } from '../../terraform/format/state.ts';
 import type { Terraform } from '../../terraform/terraform.ts';
@@ -70,11 +71,20 @@ export class OrphanSweep {
       const host = merged(await Promise.all(shared.map((home) => this.#readState(home))));
       const machines = (await store.list(MachineKind)).map(living);
       const orphans = await findOrphans(inventory, {
+        uri,
         installation,
         machines,
         states,
         host,
         ...(givesUid && { givesUid }),
+        hasDomain: async (host, name) => {
+          try {
+            return (await this.#options.libvirt(host).domain(name)) !== undefined;
+          } catch (error) {
+            if (error instanceof LibvirtError) return undefined;
+            throw error;
+          }
+        },
         baseOf: async (pool, volume) => (await libvirt.volume(pool, volume))?.backingPath,
       });
       return { uri, orphans, inventory };
@@ -100,6 +110,14 @@ export class OrphanSweep {
     const pools = [...new Set(inventory.volumes.map((volume) => volume.pool))];
     const location = { ...machine, uri, pools, reservations };
     await actuator.delete(location, { shutdownTimeoutMs: SHUTDOWN_MS });
+  }
+
+  /** Why a Machine is not ready, in its own words; undefined: it is, or is not there. */
+  async notReady({ namespace, name }: MachineIdentity): Promise<string | undefined> {
+    const machine = await this.#options.store.get(MachineKind, { namespace, name });
+    const ready = machine?.status?.conditions?.find(({ type }) => type === 'Ready');
+    if (!ready || ready.status === 'True') return undefined;
+    return [ready.reason, ready.message].filter(Boolean).join(': ');
   }
 
   /** By two questions to the store itself, since one empty answer by mistake must not cost a machine. */
@@ -183,6 +201,7 @@ function living({ metadata, status }: Machine): LivingMachine {
     namespace,
     name,
     uid,
+    uri: pinned?.uri,
     isSettled: appliedHash !== undefined && !deletionTimestamp && !isBusy,
     ...(image && { image: { pool: image.pool, volume: image.volume } }),
   };

@@ -40,6 +40,8 @@ export class OrphanSweeps {
   readonly #hosts = new Set<string>();
   /** Machines that were removed, by host, with the time. */
   readonly #removed = new Map<string, number[]>();
+  /** What was to be adopted at the last sweep, and why it was not as far as that was told; by host. */
+  readonly #adopting = new Map<string, Map<string, string | undefined>>();
   /** What was told already, by host. */
   readonly #told = new Map<string, ReadonlySet<string>>();
 
@@ -120,6 +122,7 @@ export class OrphanSweeps {
       log.warn('Orphans held: too many at once', values);
     }
     const done = new Set<string>();
+    const adopting = new Map<string, string | undefined>();
     for (const orphan of orphans) {
       if (orphan.action === 'keep' || (isHeld && costsAMachine(orphan))) continue;
       // All of a machine goes, or comes back, at once.
@@ -127,16 +130,36 @@ export class OrphanSweeps {
       if (done.has(whose)) continue;
       done.add(whose);
       if (costsAMachine(orphan)) recent.push(Date.now());
-      await this.#fixOne(host, look, orphan);
+      const before = this.#adopting.get(host);
+      if (orphan.action === 'adopt') {
+        const isTried = before?.has(whose) ?? false;
+        adopting.set(
+          whose,
+          isTried ? await this.#tellUnadopted(host, orphan, before?.get(whose)) : undefined,
+        );
+        // Tried again, without a word: what stands in its way is told.
+        await this.#fixOne(host, look, orphan, isTried);
+      } else await this.#fixOne(host, look, orphan);
     }
     this.#removed.set(look.uri, recent);
+    this.#adopting.set(host, adopting);
   }
 
-  async #fixOne(host: string, look: HostLook, orphan: Orphan): Promise<void> {
+  /** Says, once for each reason, why an orphan is still in no state although its Machine was to take it. Returns the reason. */
+  async #tellUnadopted(host: string, { kind, name, machine }: Orphan, before?: string): Promise<string> {
+    const blocked = machine && (await this.#options.sweep.notReady(machine));
+    const why = blocked ?? 'its Machine does not name it';
+    if (why !== before)
+      this.#options.log.warn('Orphan is not adopted', { host, kind, name, machine: machine?.name, why });
+    return why;
+  }
+
+  async #fixOne(host: string, look: HostLook, orphan: Orphan, isRepeated = false): Promise<void> {
     const { sweep, log } = this.#options;
     const { kind, name, action, why } = orphan;
     try {
       await sweep.fix(look, orphan);
+      if (isRepeated) return;
       this.#fixed.inc({ host, action });
       log.info(action === 'adopt' ? 'Adopting an orphan' : 'Removed an orphan', { host, kind, name, why });
     } catch (error) {

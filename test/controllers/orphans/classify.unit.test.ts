@@ -29,16 +29,20 @@ function host(domains: HostInventory['domains'], volumes: readonly string[] = []
   return { domains, unreadable: [], volumes: listed, reservations: [] };
 }
 
-const living: LivingMachine = { ...web, isSettled: true };
+const URI = 'qemu:///system';
+const ELSEWHERE = 'qemu+ssh://root@elsewhere/system';
+const living: LivingMachine = { ...web, isSettled: true, uri: URI };
 const whole = { domains: new Set([UUID]), volumes: new Set([ROOT, SEED]) };
 const nothing = { domains: new Set<string>(), volumes: new Set<string>() };
 
 async function actions(inventory: HostInventory, known: Partial<Knowledge>): Promise<string[]> {
   const orphans = await findOrphans(inventory, {
+    uri: URI,
     installation: HERE,
     machines: [],
     states: new Map(),
     host: nothing,
+    hasDomain: async () => undefined,
     baseOf: async () => undefined,
     ...known,
   });
@@ -66,6 +70,22 @@ describe('what a Machine that lives has on its host', () => {
   it('is left to whoever makes or deletes it at the moment, and to a person while its state cannot be read', async () => {
     expect(await actions(all, { machines: [{ ...living, isSettled: false }] })).toEqual([]);
     expect(await actions(all, { machines: [living], states: stateOf('corrupt') })).toEqual([]);
+  });
+
+  it('is told of on a host to which somebody has moved it, and never adopted there', async () => {
+    const moved = { machines: [{ ...living, uri: ELSEWHERE }], hasDomain: async () => false };
+    const why = `its Machine belongs on ${ELSEWHERE}: move it back there, or undefine it here and it is made again there`;
+    for (const states of [stateOf(whole), stateOf({ ...whole, domains: new Set() })]) {
+      expect(await actions(all, { ...moved, states })).toEqual([`keep domain: ${why}`]);
+    }
+  });
+
+  it('is told of on its own host only, where that has two URIs, does not answer, or shares its storage', async () => {
+    const machines = [{ ...living, uri: ELSEWHERE }];
+    for (const has of [true, undefined]) {
+      expect(await actions(all, { machines, hasDomain: async () => has })).toEqual([]);
+    }
+    expect(await actions(host([], [ROOT, SEED]), { machines, hasDomain: async () => false })).toEqual([]);
   });
 
   it('goes only if it is an earlier seed that nobody uses; a disk is kept', async () => {
@@ -119,7 +139,7 @@ describe('what a Machine that is gone has left', () => {
       'keep domain: domain mine uses a disk of it',
       'keep volume: domain mine uses a disk of it',
     ]);
-    const namesake = { machines: [{ ...earlier, isSettled: true }] };
+    const namesake = { machines: [{ ...earlier, isSettled: true, uri: URI }] };
     expect(await actions(host([domain(mark)]), namesake)).toEqual([
       'keep domain: of an earlier Machine of that name; another one lives',
     ]);
