@@ -71,7 +71,7 @@ async function liveThrough({ victims, name, points, spec, changed, replaced }: L
   expect(await uuid()).toBe(first);
   expect(await here().virsh('domstate', `default.${name}`)).toBe('shut off');
 
-  succeeded(await apply(replace, replaced, '--allow-replace'));
+  succeeded(await apply(replace, replaced, '--allow-replace-disk', `${name}/root`));
   expect(await facts(name)).toEqual({ ...WHOLE, state: CHANGED });
   expect(await uuid()).not.toBe(first);
 

@@ -20,6 +20,7 @@ import { deleteMember, deleteWithMembers, type Ownership } from '../shared/casca
 import { claimMembers } from '../shared/claim-members.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
 import { deadlineIn, deploymentConditions, withNotReady, withReplicaFailure } from './conditions.ts';
+import { refuseDataLoss } from './data-guard.ts';
 import { resizeSets } from './resize.ts';
 import { byRevision, expiredSets, REVISION_ANNOTATION, setOfTemplate } from './revision.ts';
 import { rollBack } from './rollback.ts';
@@ -99,6 +100,13 @@ export class MachineDeploymentController {
     const { namespace } = keyOf(deployment);
     let current = setOfTemplate(deployment.spec.template, sets);
     const hasBegun = current === undefined && !deployment.spec.paused;
+    const machines = await this.#store.list(MachineKind, { namespace });
+    const withMachines = (set: MachineSet): SetWithMachines => ({
+      set,
+      machines: machines.filter((machine) => isControlledBy(machine, set)),
+    });
+    const old = sets.filter((set) => set !== current).map(withMachines);
+    refuseDataLoss(deployment, old);
     if (hasBegun) {
       const all = await this.#store.list(MachineSetKind, { namespace });
       const wanted = newMachineSet(deployment, new Set(all.map(({ metadata }) => metadata.name)));
@@ -106,12 +114,6 @@ export class MachineDeploymentController {
       const message = `MachineSet ${current.metadata.name}`;
       this.#recorder.event(deployment, { type: 'Normal', reason: 'Created', message });
     }
-    const machines = await this.#store.list(MachineKind, { namespace });
-    const withMachines = (set: MachineSet): SetWithMachines => ({
-      set,
-      machines: machines.filter((machine) => isControlledBy(machine, set)),
-    });
-    const old = sets.filter((set) => set !== current).map(withMachines);
     return { family: { current: current && withMachines(current), old }, hasBegun };
   }
 

@@ -3,6 +3,7 @@
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineHealthCheck, Remediation } from '../../api/kinds/machine-health-check.ts';
 import type { Store } from '../../store/store.ts';
+import { APPROVE_DISKS_ANNOTATION, approvedDisks, unapprovedDisks } from '../shared/named-disks.ts';
 import { type PastRepair, placeOf, type RepairBudget } from '../shared/repair-budget.ts';
 import { type Checked, type Findings, limitOf } from './status.ts';
 import { whyNoSuccessor } from './successor.ts';
@@ -48,7 +49,7 @@ export async function decideRemediation(
     const { name } = machine.metadata;
     const obstacle = health.needsPerson
       ? 'its successor would fail the same way'
-      : await whyNoSuccessor(store, machine);
+      : (whyDataStays(machine) ?? (await whyNoSuccessor(store, machine)));
     if (obstacle !== undefined) {
       outcomes.set(name, `not replaced: ${obstacle}`);
       continue;
@@ -65,6 +66,14 @@ export async function decideRemediation(
   const going = doomed.map(({ machine }) => remediationOf(machine, new Date(nowMs).toISOString()));
   const others = past.filter(({ uid }) => !going.some((one) => one.uid === uid));
   return { doomed, findings: { ...findings, remediations: [...others, ...going], ...(held && { held }) } };
+}
+
+/** Undefined: nothing that was not named is lost with the machine. */
+function whyDataStays(machine: Machine): string | undefined {
+  const disks = unapprovedDisks([machine], approvedDisks(machine));
+  if (disks.length === 0) return undefined;
+  const named = [...approvedDisks(machine), ...disks].join(',');
+  return `what is on its ${disks.length > 1 ? 'disks' : 'disk'} ${disks.join(', ')} would be lost; if it may: annotate it with ${APPROVE_DISKS_ANNOTATION}=${named}`;
 }
 
 /** What the repair budget wants to know of Machines that are gone. */

@@ -7,8 +7,6 @@ import type { Recorder } from './recorder.ts';
 
 /** Its value is the id of the plan that may be applied, whatever it does but delete a disk with what is on it. */
 export const APPROVE_PLAN_ANNOTATION = `${GROUP}/approve-plan`;
-/** Its value names, by comma, the disks that the approved plan may delete with what is on them: `root,data`. */
-export const APPROVE_DISKS_ANNOTATION = `${GROUP}/approve-disks`;
 
 /** The schema of status takes no more. */
 const MOST_ACTIONS = 64;
@@ -28,11 +26,6 @@ export interface RecordedPlan {
 
 export function approvedPlan({ metadata }: Pick<KubeObject, 'metadata'>): string | undefined {
   return metadata.annotations?.[APPROVE_PLAN_ANNOTATION];
-}
-
-export function approvedDisks({ metadata }: Pick<KubeObject, 'metadata'>): string[] {
-  const names = metadata.annotations?.[APPROVE_DISKS_ANNOTATION]?.split(',') ?? [];
-  return names.map((name) => name.trim()).filter((name) => name !== '');
 }
 
 export function howToApprove(id: string): string {

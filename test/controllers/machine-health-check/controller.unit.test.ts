@@ -17,12 +17,13 @@ import { HealthCheckMetrics } from '../../../src/controllers/machine-health-chec
 import { pastRemediations } from '../../../src/controllers/machine-health-check/remediation.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../../../src/controllers/machine-set/controller.ts';
 import type { WorkloadNode } from '../../../src/controllers/node/controller.ts';
+import { APPROVE_DISKS_ANNOTATION } from '../../../src/controllers/shared/named-disks.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';
 import { RepairBudget } from '../../../src/controllers/shared/repair-budget.ts';
 import { Transient } from '../../../src/errors.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { metricValue } from '../../telemetry/metric-value.ts';
-import { key, World } from '../world.ts';
+import { key, template, World } from '../world.ts';
 
 const PERSON = { fieldManager: 'caplv' };
 const LONG_AGO = '2026-01-01T00:00:00Z';
@@ -302,6 +303,37 @@ describe('who deletes nothing:', () => {
     sicken(first);
     await reconcile();
     expect(await world.leaving()).toEqual([]);
+  });
+
+  it('one whose unhealthy machine has data on a disk that nobody named: it is only named', async () => {
+    const disks = [{ name: 'data', sizeGB: 1 }];
+    const { metadata, spec } = template();
+    const withData = { metadata, spec: { providerSpec: { ...spec.providerSpec, disks } } };
+    await world.applySet({ replicas: 1, template: withData });
+    await world.settle();
+    await world.holdMachines();
+    const [name = ''] = await world.names();
+    await giveNode(name);
+    const base = { pool: 'default', volume: 'small' };
+    const pinned = { uri: 'qemu:///system', domainType: 'qemu', imageURI: '/small', base } as const;
+    await world.patchStatus(name, { providerStatus: { pinned } });
+    await applyCheck();
+    sicken(name);
+    await reconcile();
+    expect(await world.leaving()).toEqual([]);
+    expect(await condition('Ready')).toContain(
+      `not replaced: what is on its disk data would be lost; if it may: annotate it with ${APPROVE_DISKS_ANNOTATION}=data`,
+    );
+    const machine = await world.store.get(MachineKind, key(name));
+    if (!machine) throw new Error('it is gone');
+    const annotations = { ...machine.metadata.annotations, [APPROVE_DISKS_ANNOTATION]: 'data' };
+    await world.store.update(
+      MachineKind,
+      { ...machine, metadata: { ...machine.metadata, annotations } },
+      PERSON,
+    );
+    await reconcile();
+    expect(await world.leaving()).toEqual([name]);
   });
 
   it('one whose unhealthy machine has no owner: it is only named', async () => {
