@@ -9,6 +9,8 @@ import type { PlanPreview } from './preview.ts';
 
 export interface PlanReport {
   readonly id: string;
+  /** Names of disks that it deletes with what is on them: each has to be named to approve it. */
+  readonly disks: readonly string[];
   /** For example `1 to replace, 2 to change; the guest restarts, its disks stay`. */
   readonly summary: string;
   readonly actions: readonly {
@@ -48,5 +50,6 @@ export function reportOf(id: string, { plan, explanations, effect }: PlanPreview
     return count > 0 ? [`${count} ${word}`] : [];
   });
   const summary = [counts.join(', ') || 'outputs only', effect && effectText(effect)];
-  return { id, summary: summary.filter(Boolean).join('; '), actions };
+  const disks = (effect?.disks ?? []).map(({ name }) => name);
+  return { id, disks, summary: summary.filter(Boolean).join('; '), actions };
 }

@@ -3,6 +3,7 @@
 import type { PlanReport } from '../../actuator/plan/report.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
+import { APPROVE_DISKS_ANNOTATION } from './named-disks.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Its value is the id of the plan that may be applied, whatever it does but delete a disk with what is on it. */
@@ -28,8 +29,10 @@ export function approvedPlan({ metadata }: Pick<KubeObject, 'metadata'>): string
   return metadata.annotations?.[APPROVE_PLAN_ANNOTATION];
 }
 
-export function howToApprove(id: string): string {
-  return `approve it with the annotation ${APPROVE_PLAN_ANNOTATION}=${id}`;
+/** `disks`: see `PlanReport`. */
+export function howToApprove(id: string, disks: readonly string[] = []): string {
+  const named = disks.length > 0 ? ` and ${APPROVE_DISKS_ANNOTATION}=${disks.join(',')}` : '';
+  return `approve it with the annotation ${APPROVE_PLAN_ANNOTATION}=${id}${named}`;
 }
 
 /** The plan for the status of `object`, told of once. `known`: the one that is there. */
@@ -37,7 +40,7 @@ export function recordedPlan(
   object: KubeObject,
   known: RecordedPlan | undefined,
   recorder: Recorder,
-  { id, summary, actions }: PlanReport,
+  { id, summary, actions, disks }: PlanReport,
 ): RecordedPlan {
   if (known?.id === id) return known;
   const steps = actions.map(
@@ -46,7 +49,7 @@ export function recordedPlan(
   recorder.event(object, {
     type: 'Normal',
     reason: 'Planned',
-    message: `plan ${id}: ${summary}; ${howToApprove(id)}; ${steps.join(', ')}`,
+    message: `plan ${id}: ${summary}; ${howToApprove(id, disks)}; ${steps.join(', ')}`,
   });
   return { id, time: new Date().toISOString(), summary, actions: actions.slice(0, MOST_ACTIONS) };
 }
