@@ -158,6 +158,24 @@ describe('a state that cannot be read', () => {
   );
 });
 
+test('a disk that an interrupted change did not make stays, although the state no longer knows it', async () => {
+  const object = await made('unknown', { disks: [{ name: 'data', sizeGB: 1, format: 'raw' }] });
+  const volume = (await here().volumes()).find((name) => name.includes('disk-data')) ?? '';
+  await here().virsh('vol-upload', volume, await here().file('data', 'my data'), '--pool', 'default');
+  const failing = { provisioner: [{ 'local-exec': { command: 'exit 1' } }] };
+  const terraform = { resource: { terraform_data: { failing } } };
+  const broken = { ...object, spec: { providerSpec: { ...providerSpec(object), terraform } } };
+  expect((await here().apply([broken])).exitCode).not.toBe(0);
+  const state = await stateOf('unknown');
+  const resources = state.resources.filter(({ name }: { name: string }) => name !== 'disk_data');
+  await writeFile(stateFile('unknown'), JSON.stringify({ ...state, resources }));
+
+  expect(await here().apply([object], ['--allow-replace'])).toMatchObject({ exitCode: 0 });
+  const copy = await here().file('copy', '');
+  await here().virsh('vol-download', volume, copy, '--pool', 'default', '--length', '7');
+  expect(await readFile(copy, 'utf8')).toBe('my data');
+});
+
 describe('caplv state history and restore', () => {
   test('the last five serials are kept, 0600, and any of them can be brought back with a higher serial', async () => {
     const object = await made('turned');

@@ -1,10 +1,11 @@
 /** Takes from the host what stands in the way of a machine that is to be made: leftovers of a broken run. */
 
 import type { MachineIntent } from '../../../stacks/intent.ts';
+import { diskOfVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
-import type { State } from '../../terraform/format/state.ts';
+import { parseState, type State } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../options.ts';
-import { explainsLeftovers } from '../state/machine-journal.ts';
+import { explainsLeftovers, hasWholeDomain } from '../state/machine-journal.ts';
 import type { Recovery } from '../state/recover-machine.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
 import { poolsOf } from './machine-location.ts';
@@ -32,5 +33,25 @@ export async function clearLeftovers(
   if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
   // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
   if (!isExplained) return;
-  run.onEvent?.({ type: 'leftovers_removed', names: await removeLeftovers(leftovers, observer) });
+  const removable = { ...leftovers, volumes: await neverInUse(leftovers.volumes, home) };
+  const names = await removeLeftovers(removable, observer);
+  if (names.length > 0) run.onEvent?.({ type: 'leftovers_removed', names });
+}
+
+/**
+ * Without the disks of a domain that an earlier serial of the state knows: a broken run explains what it has just made, and not what
+ * was taken out of the state, or is of later than the serial that somebody has brought back.
+ */
+async function neverInUse<T extends { readonly volume: string }>(
+  volumes: readonly T[],
+  { history }: Pick<Recovery['home'], 'history'>,
+): Promise<readonly T[]> {
+  if (volumes.every(({ volume }) => diskOfVolume(volume) === undefined)) return volumes;
+  const used = new Set<unknown>();
+  for (const kept of await history.list()) {
+    const state = parseState(await history.read(kept));
+    if (!hasWholeDomain(state)) continue;
+    for (const { attributes } of state?.resources ?? []) used.add(attributes['name']);
+  }
+  return volumes.filter(({ volume }) => diskOfVolume(volume) === undefined || !used.has(volume));
 }
