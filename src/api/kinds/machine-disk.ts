@@ -16,7 +16,9 @@ export const DiskSchema = withRules(
       .gt(0)
       .max(1_048_576)
       .optional()
-      .describe('Size in GB of a new, empty volume that lives and dies with the machine, for example 20.'),
+      .describe(
+        'Size in GB of a new, empty volume that lives and dies with the machine, for example 20. One that is larger stays as it is.',
+      ),
     pool: libvirtName().optional().describe("Pool of the new volume. Default: the machine's pool."),
     format: z.enum(['qcow2', 'raw']).optional().describe('Format of the new volume. Default: qcow2.'),
     volume: libvirtText(new RegExp(String.raw`^[^/\s${CONTROLS}]+\/[^/${CONTROLS}]+$`), VOLUME_FORM, 512)

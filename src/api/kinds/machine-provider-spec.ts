@@ -24,19 +24,27 @@ const MachineFields = z.strictObject({
     .describe('May be given, as the original has it; changes nothing.'),
   kind: z.literal('LibvirtMachineProviderSpec').optional().describe('May be given; changes nothing.'),
 
-  vcpu: z.int().min(1).max(1024).describe('Number of virtual CPUs, for example 2.'),
+  vcpu: z
+    .int()
+    .min(1)
+    .max(1024)
+    .describe('Number of virtual CPUs, for example 2. A change restarts the guest; its disks stay.'),
   memoryInGB: z
     .number()
     .min(0.0625)
     .max(65_536)
     .optional()
-    .describe('Memory in GB (1 GB = 1024 MiB), whole or not, for example 2 or 0.5. This or memoryMiB.'),
+    .describe(
+      'Memory in GB (1 GB = 1024 MiB), whole or not, for example 2 or 0.5. This or memoryMiB. A change restarts the guest; its disks stay.',
+    ),
   memoryMiB: z
     .int()
     .min(64)
     .max(67_108_864)
     .optional()
-    .describe('Memory in MiB, for example 2048. This or memoryInGB.'),
+    .describe(
+      'Memory in MiB, for example 2048. This or memoryInGB. A change restarts the guest; its disks stay.',
+    ),
 
   imageURI: readableURI(
     text(
@@ -95,7 +103,9 @@ const MachineFields = z.strictObject({
         .gt(0)
         .max(1_048_576)
         .optional()
-        .describe("Size in GB, at least the image's, for example 20. Default: the image's size."),
+        .describe(
+          "Size in GB, at least the image's, for example 20. Default: the image's size. One that is larger stays as it is.",
+        ),
     })
     .optional()
     .describe('Disk that the machine starts from.'),
