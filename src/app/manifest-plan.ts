@@ -13,6 +13,7 @@ import {
   refuseUnusableAddresses,
 } from '../controllers/machine/addresses/fixed-addresses.ts';
 import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.ts';
+import { domainElsewhere, otherHostsWithDomain } from '../controllers/machine/moved-domain.ts';
 import type { MachineResolver } from '../controllers/machine/resolver.ts';
 import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
@@ -58,6 +59,9 @@ export class ManifestPlanner {
   async machine(object: KubeObject): Promise<PlanPreview & { readonly host: string | undefined }> {
     const machine = object.metadata.uid ? object : await this.#planned(MachineKind, object);
     const placed = await this.#resolver.place(machine as Machine);
+    const { actuator } = this.#engine;
+    const { hosts } = await otherHostsWithDomain({ actuator, resolver: this.#resolver }, placed);
+    if (hosts[0] !== undefined) throw domainElsewhere(placed, hosts[0]);
     const { intent, pinned } = await this.#resolver.resolve(placed, await this.#resolver.seed(placed));
     const image = imageOf(pinned);
     // Networks and pools that the Cluster will make are there by the time the machine needs them.
@@ -73,7 +77,7 @@ export class ManifestPlanner {
     const { name: domain, type: domainType } = intent.domain;
     const support = { ...placed, domain, domainType, libvirt: this.#engine.libvirt(intent.uri) };
     await classified(() => requireHostSupport(support));
-    return { host: placed.site.name, ...(await this.#engine.actuator.plan(intent)) };
+    return { host: placed.site.name, ...(await actuator.plan(intent)) };
   }
 
   async #planned(kind: typeof ClusterKind | typeof MachineKind, object: KubeObject): Promise<KubeObject> {

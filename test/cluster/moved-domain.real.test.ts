@@ -59,6 +59,12 @@ it('a domain that somebody has moved to another host is told of, and no second o
     why: expect.stringContaining(`its Machine belongs on ${host(0).uri}`),
   });
   expect(await domainsOn(0)).toEqual([]);
+  const manifest = join(host(0).directory, 'wanderer.json');
+  await writeFile(manifest, JSON.stringify(lab.machine('wanderer', { host: 'host0' })));
+  expect(await lab.caplv('plan', '-f', manifest)).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('[DomainElsewhere]'),
+  });
 
   await move('wanderer', 1, 0);
   await expect.poll(() => lab.ready('wanderer'), soon).toMatch(/^True/);

@@ -42,10 +42,13 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
   await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
-    await removeMoved(parts, placed, shutdownMs);
-    return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
-      actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
-    ).catch((error) => {
+    const remove = async () => {
+      await removeMoved(parts, placed, shutdownMs);
+      return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
+        actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
+      );
+    };
+    return remove().catch((error) => {
       const told = withWaysOut(error, scope.machine);
       // What was last seen of the host comes first in Ready, and may be of long before.
       if (isOfHost(told)) scope.fail('HostReady', told);

@@ -33,7 +33,7 @@ export async function refuseSecondDomain(
   await scope.step('DomainReady', async () => {
     const { hosts, failures } = await otherHostsWithDomain(parts, placed);
     const [host] = hosts;
-    if (host !== undefined) throw recorded(scope, isElsewhere(placed, host));
+    if (host !== undefined) throw recorded(scope, domainElsewhere(placed, host));
     const [failure] = failures;
     if (!failure || !wasMade) return;
     const [uri, { message }] = failure;
@@ -51,7 +51,7 @@ export async function refuseSecondDomain(
 
 /** URIs of the other hosts of its Cluster that have a domain of the machine, and of those that could not be asked. */
 export async function otherHostsWithDomain(
-  { actuator, resolver }: MachineParts,
+  { actuator, resolver }: Pick<MachineParts, 'actuator' | 'resolver'>,
   placed: PlacedMachine,
 ): Promise<{
   readonly hosts: readonly string[];
@@ -78,7 +78,7 @@ export async function otherHostsWithDomain(
   return { hosts, failures };
 }
 
-function isElsewhere({ identity, site }: PlacedMachine, host: string): Transient {
+export function domainElsewhere({ identity, site }: PlacedMachine, host: string): Transient {
   const name = domainName(identity);
   const [here, there] = [redactUri(site.uri), redactUri(host)];
   return new Transient({
