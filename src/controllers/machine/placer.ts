@@ -45,6 +45,11 @@ export class Placer {
     const [only, ...others] = sites;
     if (only && others.length === 0) return only;
     const looks = await Promise.all(sites.map((site) => this.#look(site)));
+    const made = await this.#whereItIs(
+      machine,
+      looks.filter((look): look is HostRoom => !(look instanceof CaplvError)),
+    );
+    if (made) return made;
     const turn = this.#turn.then(() => this.#choose(machine, looks, wanted));
     this.#turn = turn.catch(() => {});
     return turn;
@@ -75,11 +80,6 @@ export class Placer {
       return [{ ...look, ...occupancy(look.site.uri, placed) }];
     });
     if (candidates.length === 0) throw looks[0];
-    const made = await this.#whereItIs(
-      machine,
-      looks.filter((look): look is HostRoom => !(look instanceof CaplvError)),
-    );
-    if (made) return made;
     const failed = this.#passedOver.get(uid);
     const wasTried = ({ uri }: Site) => performance.now() - (failed?.get(uri) ?? -TRIED_MS) < TRIED_MS;
     const site = choosePlace(
