@@ -129,7 +129,7 @@ it('a change that would replace a network is made once its plan is approved, and
   await lab.apply(lab.machine('in-edited', { autostart: true }), lab.machine('beside'));
   await expect.poll(() => lab.ready('beside'), soon).toMatch(/^True/);
   await expect.poll(() => lab.virsh('dominfo', 'default.in-edited'), soon).toMatch(/Autostart: +enable/);
-  expect(await lab.ready('in-edited')).toMatch(/^True/);
+  await expect.poll(() => lab.ready('in-edited'), soon).toMatch(/^True/);
   await lab.kubectl('delete', 'machine', 'beside', '--wait=true');
   expect(await xml()).toContain('10.99.3.1');
 
