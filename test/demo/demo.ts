@@ -12,7 +12,6 @@ import { Lab } from '../lab/lab.ts';
 import { kubeDemo } from './kube-demo.ts';
 import { BIN, say, show } from './words.ts';
 
-const MANIFEST = 'deploy/examples/kube-cp.yaml';
 const DOMAIN = 'default.kube-cp';
 /** The small guest answers on its console at once; a pty without a reader keeps what it cannot show. */
 const CONSOLE_LIMIT_MS = 10_000;
@@ -41,7 +40,12 @@ async function up(): Promise<void> {
   const lab = await Lab.up({ name: 'demo', progress: say });
   const [host] = lab.hosts;
   if (!host) throw new Error('the lab has no host');
-  if (!(await caplv(lab, 'apply', '-f', MANIFEST, '--wait=5m'))) {
+  const manifest = manifestOf(lab);
+  say(
+    `${manifest} is deploy/examples/kube-cp.yaml, with a small guest in place of an image from the Internet`,
+  );
+  show(`caplv apply -f ${manifest} --wait=5m`);
+  if (!(await caplv(lab, 'apply', '-f', manifest, '--wait=5m'))) {
     process.exitCode = 1;
     return;
   }
@@ -54,7 +58,7 @@ Next, in this directory:
   eval "$(npm run -s lab -- env)"          caplv and virsh then use the lab
   caplv describe machine kube-cp           conditions, addresses, Terraform resources
   caplv console kube-cp                    its serial console; leave it with ^]
-  caplv plan -f ${MANIFEST}
+  caplv plan -f ${manifest}
   npx cdktf diff kube-cp --skip-provider-lock
   npm run demo -- down                     remove it again`);
 }
@@ -66,9 +70,13 @@ async function down(): Promise<void> {
     return;
   }
   if (existsSync(join(lab.directory, 'kube'))) await KubeLab.down(join(lab.directory, 'kube'));
-  if (existsSync(lab.env()['CAPLV_STATE_DIR'] ?? '')) await caplv(lab, 'delete', '-f', MANIFEST);
+  if (existsSync(lab.env()['CAPLV_STATE_DIR'] ?? '')) await caplv(lab, 'delete', '-f', manifestOf(lab));
   await lab.down();
   say('the lab is down; nothing is left but the cache');
+}
+
+function manifestOf(lab: Lab): string {
+  return lab.env()['CAPLV_MANIFESTS'] ?? '';
 }
 
 /** Runs the real command, its output passed on. True if it ended well. */

@@ -60,7 +60,7 @@ Next, in this directory:
   eval "$(npm run -s lab -- env)"                      kubectl, virsh and caplv then use the lab
   caplv controller --log-format=pretty                 run the controller in one terminal …
   kubectl get machines -w                              … and watch in another, after
-  caplv apply -f deploy/examples/kube-cp.yaml --kubeconfig $KUBECONFIG
+  caplv apply -f $CAPLV_MANIFESTS --kubeconfig $KUBECONFIG
   npm run demo -- down                                 remove it again`);
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { withDirectoryLock } from './directory-lock.ts';
 import { guestImage } from './guest-image.ts';
@@ -74,6 +74,7 @@ export class Lab {
       await copyFile(image, `${lab.imagePath}.new`);
       await rename(`${lab.imagePath}.new`, lab.imagePath);
     }
+    await writeExample(lab);
     for (const host of lab.hosts) await host.start({ uplink: options.uplink ?? false });
     return lab;
   }
@@ -103,6 +104,8 @@ export class Lab {
       // Not the user's own: his machines and the lab's stay apart.
       CAPLV_STATE_DIR: join(this.directory, 'state'),
       CAPLV_GUEST_IMAGE: this.imagePath,
+      // For `caplv apply -f`, and what `npx cdktf` takes by itself.
+      CAPLV_MANIFESTS: examplePath(this.directory),
       ...Object.fromEntries(further),
       // For virsh by hand.
       LIBVIRT_DEFAULT_URI: uri,
@@ -117,6 +120,16 @@ export class Lab {
   async down(): Promise<void> {
     await withDirectoryLock(dirname(this.directory), () => Lab.#remove(this.directory));
   }
+}
+
+/** Writes the example of README with the small guest in place of an image from the Internet. */
+async function writeExample({ directory, imagePath }: Lab): Promise<void> {
+  const example = await readFile(join(import.meta.dirname, '../../deploy/examples/kube-cp.yaml'), 'utf8');
+  await writeFile(examplePath(directory), example.replace(/imageURI: .*/, `imageURI: ${imagePath}`));
+}
+
+function examplePath(directory: string): string {
+  return join(directory, 'kube-cp.yaml');
 }
 
 function labDirectory(options: Pick<LabOptions, 'name' | 'dir'>): string {

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -92,6 +92,17 @@ test('what we accept, the API server accepts and keeps: no field is pruned', asy
     const stored = JSON.parse(await dryRun(object)) as Record<string, unknown>;
     expect(stored).toMatchObject({ kind: object['kind'], spec: object['spec'] });
   }
+});
+
+describe('kubectl apply takes each example as it is', async () => {
+  const files = (await readdir(join(DEPLOY, 'examples'), { recursive: true })).filter((file) =>
+    file.endsWith('.yaml'),
+  );
+  test.each(files)('%s', async (file) => {
+    const applied = await kubectl('apply', '--filename', join(DEPLOY, 'examples', file));
+    expect(applied).toMatch(/^(.* created\n?)+$/);
+    await kubectl('delete', '--wait=false', '--filename', join(DEPLOY, 'examples', file));
+  });
 });
 
 test('kubectl scales a set, and its table tells the story', async () => {

@@ -1,0 +1,44 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { useStandalone } from './standalone.ts';
+
+const EXAMPLES = join(import.meta.dirname, '../../deploy/examples');
+
+const here = useStandalone('examples', { hosts: 2 });
+
+/** What two examples say that the host must have. */
+beforeAll(async () => {
+  const sandbox = await here().host.sandbox();
+  await sandbox.run('ip', 'link', 'add', 'br0', 'type', 'bridge');
+  await here().virsh('vol-create-as', 'default', 'archive.qcow2', '16M', '--format', 'qcow2');
+});
+
+/** The example, but for what this machine has otherwise: the small guest, the lab's hosts, no KVM. */
+async function example(file: string): Promise<string> {
+  const [first, second] = here().lab.hosts;
+  const text = await readFile(join(EXAMPLES, file), 'utf8');
+  return text
+    .replaceAll(/imageURI: .*/g, `imageURI: ${here().lab.imagePath}`)
+    .replaceAll(/uri: qemu\+ssh:.*rack1.*/g, `uri: ${first?.uri}`)
+    .replaceAll(/uri: qemu\+ssh:.*rack2.*/g, `uri: ${second?.uri}`)
+    .replace(/ {4}domainType: kvm.*\n {4}cpu: .*\n/, '');
+}
+
+describe('caplv apply makes what each example says, and delete removes all of it', async () => {
+  const files = (await readdir(EXAMPLES, { recursive: true })).filter((file) => file.endsWith('.yaml'));
+
+  test.each(files)('%s', async (file) => {
+    const path = await here().file(file.replace('/', '-'), await example(file));
+    const applied = await here().caplv.run(['apply', '-f', path]);
+    expect(applied.stderr).not.toMatch(/error|warning/);
+    expect(applied.exitCode).toBe(0);
+    const machines = (await here().domains()).length;
+    expect(machines).toBe((await example(file)).match(/^kind: Machine$/gm)?.length ?? 0);
+    expect(await here().caplv.run(['plan', '-f', path])).toMatchObject({ stderr: '' });
+    const deleted = await here().caplv.run(['delete', '-f', path, '--now']);
+    expect(deleted).toMatchObject({ exitCode: 0 });
+    expect(await here().domains()).toEqual([]);
+    expect(await here().volumes()).toEqual(['archive.qcow2']);
+  });
+});
