@@ -161,6 +161,9 @@ describe('the command line, on a cluster', () => {
     expect(await lab.kubectl('get', 'machines,secrets', '-o', 'name')).toBe('');
 
     const applied = await lab.caplv('apply', '-f', file, '--wait=60s');
+    expect(applied.stderr).toMatch(
+      /^warning: machine\/cli: spec\.providerSpec\.imageURI: \/.* is read on the machine of the controller/m,
+    );
     expect(applied).toMatchObject({ exitCode: 0, stdout: 'cluster/two created\nmachine/cli created' });
     expect((await lab.caplv('apply', '-f', file)).stdout).toBe(
       'cluster/two unchanged\nmachine/cli unchanged',

@@ -1,6 +1,7 @@
 /** What a command has done in a cluster: it waits for the controller there. */
 
 import { SecretKind } from '../../api/kinds/secret.ts';
+import { localFiles } from '../../api/manifest/local-files.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import { Terminal } from '../../errors.ts';
 import type { ClusterContext } from './cluster-session.ts';
@@ -42,7 +43,16 @@ export class ClusterWork implements Work {
     }
   }
 
-  notice(): undefined {}
+  notice(objects: readonly KubeObject[]): string | undefined {
+    const warnings = objects.flatMap((object) =>
+      localFiles(object).map(
+        ({ path, value }) =>
+          `warning: ${kindOf(object).singular}/${object.metadata.name}: ${path}: ${value} is read on the machine of the ` +
+          'controller, not on this one; use https:// if it is not there (and see CAPLV_ALLOW)',
+      ),
+    );
+    return warnings.length > 0 ? warnings.join('\n') : undefined;
+  }
 
   next(): undefined {}
 
