@@ -1,0 +1,88 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, it } from 'vitest';
+import { inlineCommands, shellBlocks } from './typed-commands.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const PAGES = [
+  ...readdirSync(ROOT).filter((file) => file.endsWith('.md')),
+  ...readdirSync(join(ROOT, 'docs')).map((file) => join('docs', file)),
+  'deploy/README.md',
+  'test/lab/README.md',
+].filter((file) => file.endsWith('.md'));
+
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>;
+};
+
+const commands = PAGES.flatMap((file) =>
+  [
+    ...shellBlocks(file).flatMap((block) => block.commands),
+    ...inlineCommands(file, ['caplv', 'npm', 'npx', 'kubectl']),
+  ].map((command) => ({ file, command })),
+);
+
+/** What stands in for a name, and ends what can be checked. */
+const words = (command: string) =>
+  command
+    .split(/[;|&>]/)[0]
+    ?.split(/\s+/)
+    .filter(Boolean) ?? [];
+
+describe('caplv knows each command and flag that a page tells to type', () => {
+  const typed = commands
+    .map(({ file, command }) => ({ file, command: command.replace(/^.*(?=\bcaplv [a-z])/, '') }))
+    .filter(({ command }) => /^caplv [a-z]/.test(command));
+  const subcommands = new Set(['state', 'describe', 'export']);
+  const helpOf = new Map<string, Promise<string>>();
+  const help = (path: readonly string[]) => {
+    const key = path.join(' ');
+    const known = helpOf.get(key) ?? caplvHelp(path);
+    helpOf.set(key, known);
+    return known;
+  };
+
+  it.each(typed)('$file: $command', async ({ command }) => {
+    const [, name = '', second = ''] = words(command);
+    const path = subcommands.has(name) && /^[a-z]+$/.test(second) ? [name, second] : [name];
+    const text = await help(path);
+    for (const flag of command.match(/(?<= )--[a-z-]+|(?<= )-[a-z](?= |$)/g) ?? []) {
+      expect(text).toMatch(new RegExp(`(^|[ ,])${flag}\\b`, 'm'));
+    }
+  });
+});
+
+describe('npm knows each script that a page tells to run', () => {
+  const typed = commands.filter(({ command }) => /npm (run|test)\b/.test(command));
+  it.each(typed)('$file: $command', ({ command }) => {
+    const [, name = 'test'] = /npm run (?:-s |--silent )?([\w:]+)/.exec(command) ?? [];
+    expect(Object.keys(scripts)).toContain(name);
+  });
+});
+
+it('who types a path of this checkout finds it', () => {
+  const paths = commands.flatMap(({ file, command }) =>
+    [...command.matchAll(/(?<=^|[ (])(?:deploy|docs|test|src|stacks)\/(?!caplv-controller)[\w./-]+/g)].map(
+      ([path]) => ({
+        file,
+        path,
+      }),
+    ),
+  );
+  expect(paths.length).toBeGreaterThan(5);
+  expect(paths.filter(({ path }) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+it('npx is for programs of packages: npx caplv takes a second where caplv takes a tenth of one', () => {
+  expect(commands.filter(({ command }) => command.startsWith('npx caplv'))).toEqual([]);
+});
+
+async function caplvHelp(path: readonly string[]): Promise<string> {
+  const { exitCode, stdout } = await execa(process.execPath, [join(ROOT, 'src/bin.ts'), ...path, '--help'], {
+    reject: false,
+  });
+  expect(exitCode, `caplv ${path.join(' ')}`).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^Usage: caplv ${path.join(' ')}`));
+  return stdout;
+}
