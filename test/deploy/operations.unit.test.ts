@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,15 @@ const text = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const deployment = parse(text('deploy/manager/deployment.yaml')) as Deployment;
 
 describe('who follows a link arrives', () => {
-  it.each(['docs/operations.md', 'deploy/README.md'])('of %s', (page) => {
+  it.each([
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'deploy/README.md',
+    ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => join('docs', file)),
+  ])('of %s', (page) => {
     const links = [...text(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => link);
     expect(links.filter((link) => !existsSync(join(ROOT, dirname(page), link)))).toEqual([]);
   });
@@ -27,7 +35,8 @@ it('who is alerted finds the alert in docs/operations.md', () => {
 });
 
 describe('caplv knows each flag that it is started with', () => {
-  const unit = /^ExecStart=\S+ (.*)$/m.exec(text('deploy/systemd/caplv.service'))?.[1] ?? '';
+  const unit =
+    /^ExecStart=\/usr\/bin\/env caplv (.*)$/m.exec(text('deploy/systemd/caplv.service'))?.[1] ?? '';
   it.each([
     ['deploy/manager', deployment.spec.template.spec.containers[0].args],
     ['deploy/systemd', unit.split(' ')],

@@ -13,5 +13,9 @@ mount -t overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" root "$di
 # What nspawn keeps there would stay.
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs nspawn /run/systemd/nspawn
+# This checkout may lie below /tmp, where nspawn would mount an empty one, and where systemd removes all at its start.
+mkdir -p "$dir/root/etc/tmpfiles.d"
+: >"$dir/root/etc/tmpfiles.d/tmp.conf"
+export SYSTEMD_NSPAWN_TMPFS_TMP=0
 exec systemd-nspawn --quiet --directory="$dir/root" --bind="$bind" --private-network --machine=caplv-test --register=no \
   --keep-unit --link-journal=no --console=pipe /lib/systemd/systemd --unit=basic.target

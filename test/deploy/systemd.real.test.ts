@@ -45,7 +45,12 @@ test('the unit is installed as docs/operations.md says, and systemd has no compl
 test('the service starts, makes a machine, survives a crash, and stops in peace', async () => {
   const { CAPLV_LIBVIRT_URI, TF_CLI_CONFIG_FILE = '', PATH } = lab.env();
   await machine.open(process.execPath, PROGRAM, TF_CLI_CONFIG_FILE, PROVIDER);
-  const settings = Object.entries({ CAPLV_LIBVIRT_URI, TF_CLI_CONFIG_FILE, PATH });
+  // The command that is installed, and not that of this checkout.
+  const settings = Object.entries({
+    CAPLV_LIBVIRT_URI,
+    TF_CLI_CONFIG_FILE,
+    PATH: `/usr/local/bin:${PATH}`,
+  });
   await write('/etc/caplv/caplv.env', settings.map(([name, value]) => `${name}=${value}\n`).join(''));
   await machine.run('systemctl', 'start', 'caplv');
   await isReady();
