@@ -10,7 +10,8 @@ const PAGES = [
   ...readdirSync(join(ROOT, 'docs')).map((file) => join('docs', file)),
   'deploy/README.md',
   'test/lab/README.md',
-].filter((file) => file.endsWith('.md'));
+  // The changelog tells of what was, too.
+].filter((file) => file.endsWith('.md') && file !== 'CHANGELOG.md');
 
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>;

@@ -1,6 +1,6 @@
 /**
  * `caplv register`: records a Machine and makes what it needs on its host, and not the machine. Run by Terraform itself,
- * as the hook of a stack that `npx cdktf deploy` applies; see stacks/app.ts.
+ * as the hook of a stack that `npx cdktf deploy` applies; see src/cdktf/app.ts.
  */
 
 import { MachineKind } from '../../api/kinds/machine.ts';
