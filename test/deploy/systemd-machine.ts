@@ -86,6 +86,10 @@ async function ownFiles(directory: string): Promise<string> {
   const files = join(directory, 'files');
   await mkdir(join(files, 'usr/local/bin'), { recursive: true });
   await cp(join(DEPLOY, 'systemd'), join(files, 'opt/caplv/deploy/systemd'), { recursive: true });
+  // The service has a /tmp of its own, and this checkout may lie below ours.
+  const dropIn = join(files, 'etc/systemd/system/caplv.service.d');
+  await mkdir(dropIn, { recursive: true });
+  await writeFile(join(dropIn, 'checkout.conf'), `[Service]\nBindReadOnlyPaths=${join(DEPLOY, '..')}\n`);
   const caplv = `#!/bin/sh\nexec ${process.execPath} ${PROGRAM} "$@"\n`;
   await writeFile(join(files, 'usr/local/bin/caplv'), caplv, { mode: 0o755 });
   return files;
