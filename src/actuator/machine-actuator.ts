@@ -153,7 +153,7 @@ export class Actuator {
       this.#withConfig(atActualSize(intent, facts.volumeDetails), home, async (config, seeded) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
-        const run = { providerKey: intent.uri, lock, ...options };
+        const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
         const recovery = { intent, seeded, home, config, run };
         // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
@@ -173,7 +173,7 @@ export class Actuator {
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'update', options, (home, lock) =>
       this.#withConfig(atActualSize(intent, facts.volumeDetails), home, (config, seeded) => {
-        const run = { providerKey: intent.uri, lock, ...options };
+        const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
         return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
       }),
     );
@@ -300,4 +300,9 @@ export class Actuator {
       }
     });
   }
+}
+
+/** True for a machine of which a seed comes from a server, which may be slow. Everything else is made from what is there. */
+function isTransferred({ seed }: MachineIntent): boolean {
+  return seed?.kind === 'iso' && /^https?:/.test(seed.source);
 }

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { SlowImage } from '../faults/slow-image.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
@@ -52,12 +53,38 @@ test('the next machine of the host is made, and the one that waits when its imag
   await lab.apply(lab.machine('fine'));
   await expect.poll(() => lab.ready('fine'), soon).toBe('True AsSpecified');
   expect((await lab.host()).domains).toEqual(['default.fine']);
+  // Its image goes with it, while the other one still cannot be had.
+  await lab.kubectl('delete', 'machine', 'fine', '--wait=true', '--timeout=30s');
+  expect((await lab.host()).volumes.filter((name) => name.startsWith('default.fine'))).toEqual([]);
 
   isBroken = false;
   await expect.poll(() => lab.ready('broken'), soon).toBe('True AsSpecified');
-  await lab.kubectl('delete', 'machine', 'broken', 'fine');
+  await lab.kubectl('delete', 'machine', 'broken');
   expect(await lab.host()).toMatchObject({ domains: [], volumes: [] });
 });
+
+test.each([
+  ['an image', (url: string) => ({ imageURI: url })],
+  ['a seed', (url: string) => ({ userDataURI: `${url}.iso` })],
+])(
+  'a server that stalls in the middle of %s stops no other machine in that pool',
+  async (_, spec) => {
+    const slow = await SlowImage.serve(lab.lab.imagePath);
+    onTestFinished(() => slow.close());
+    await lab.apply(lab.machine('slow', spec(slow.url)));
+    await slow.halfSent();
+    await lab.apply(lab.machine('quick'));
+    await expect.poll(() => lab.ready('quick'), soon).toBe('True AsSpecified');
+    await lab.kubectl('delete', 'machine', 'quick', '--wait=true', '--timeout=30s');
+    expect(await lab.ready('slow')).not.toMatch(/^True|StateLocked|Conflict/);
+    slow.sendRest();
+    await expect.poll(() => lab.ready('slow'), soon).toBe('True AsSpecified');
+    const lines = controller.lines.filter(({ object }) => object === 'default/slow');
+    expect(lines.filter((line) => JSON.stringify(line).includes('Conflict'))).toEqual([]);
+    await lab.kubectl('delete', 'machine', 'slow', '--wait=true');
+  },
+  300_000,
+);
 
 test('a guest whose QEMU dies at each start is tried ever less often, and says why all the while', async () => {
   const seen: string[] = [];
