@@ -25,7 +25,8 @@ export function parseDevices(interfaces: string, devices: string): (name: string
   const named = new Set(
     interfaces
       .split('\n')
-      .slice(2)
+      // A quiet virsh prints no head.
+      .filter((line) => !/^\s*(Name\s+State|-+\s*$)/.test(line))
       .flatMap((line) => /^\s*(\S+)/.exec(line)?.[1] ?? []),
   );
   const listed = new Set(

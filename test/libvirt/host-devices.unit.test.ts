@@ -14,3 +14,11 @@ it('knows devices by either driver of libvirt: one of them does not see all', ()
   expect(['lo', 'br-lan.7', 'bond0.1'].filter(has)).toEqual(['lo', 'br-lan.7', 'bond0.1']);
   expect(['br-lan', 'bond0', 'Name', '', 'net'].filter(has)).toEqual([]);
 });
+
+it('a list of a quiet virsh, which has no head, loses none of its first rows', () => {
+  const has = parseDevices(
+    ' lo       active   00:00:00:00:00:00\n virbr0   active   52:54:00:aa:00:01\n',
+    '',
+  );
+  expect([has('lo'), has('virbr0'), has('Name')]).toEqual([true, true, false]);
+});
