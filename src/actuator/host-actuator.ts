@@ -4,10 +4,12 @@
  * wanted is evaluated again under each lock, so that two callers never undo each other's work.
  */
 
-import type { HostIntent, ImageIntent, PoolIntent } from '../../stacks/intent.ts';
+import type { ImageIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
+import type { HostIntent } from '../intent/hosted-intent.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { VolumeKey } from '../libvirt/volume.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { classified } from './classify-error.ts';
 import { BaseImages } from './host/base-images.ts';
 import { both, NO_PARTS, type PartNames, type PartsAsk, partsOf } from './host/host-parts.ts';
@@ -55,7 +57,7 @@ export class HostActuator {
    * a network or pool, NotOwned for one that is there and not provably ours.
    */
   async ensure(
-    uri: string,
+    uri: AllowedHost,
     intent: () => Promise<HostIntent>,
     { apply, need = NO_PARTS, image }: HostAsk,
     options: EnsureOptions = {},
@@ -73,7 +75,7 @@ export class HostActuator {
 
   /** What `ensure` would change of the networks and pools with those names. Changes nothing. See `planParts`. */
   async plan(
-    uri: string,
+    uri: AllowedHost,
     intent: HostIntent,
     names: PartNames,
     options: VerbOptions = {},
@@ -86,7 +88,7 @@ export class HostActuator {
    * `names` could not be removed: others are left to later calls.
    */
   async releaseParts(
-    uri: string,
+    uri: AllowedHost,
     intent: () => Promise<HostIntent>,
     names: PartNames,
     options: VerbOptions = {},
@@ -101,7 +103,7 @@ export class HostActuator {
 
   /** Removes an image unless `intent`, all that anybody wants, has it. Needs nothing of other images, networks or pools. */
   async releaseImage(
-    uri: string,
+    uri: AllowedHost,
     intent: () => Promise<HostIntent>,
     image: Pick<ImageIntent, 'pool' | 'volume'>,
     options: VerbOptions = {},
@@ -110,9 +112,9 @@ export class HostActuator {
   }
 
   /** Puts a serial of the history in place of the host's state, even of one that cannot be read. See state-restore.ts. */
-  async restoreState(uri: string, serial: number, options: VerbOptions = {}): Promise<Restored> {
+  async restoreState(uri: AllowedHost, serial: number, options: VerbOptions = {}): Promise<Restored> {
     return classified(async () => {
-      const home = this.#options.workspaces.host(uri);
+      const home = await this.#options.workspaces.host(uri);
       return lockedHome(this.#options, home, 'state restore', options, async (lock) => {
         const restored = await restoreState(this.#options, home, uri, serial, lock);
         // What was applied last may be in another serial.
@@ -123,8 +125,9 @@ export class HostActuator {
   }
 
   /** What of the host the state knows. */
-  async made(uri: string): Promise<MadeObjects> {
-    const state = await this.#options.terraform.state(this.#options.workspaces.host(uri).workspace);
+  async made(uri: AllowedHost): Promise<MadeObjects> {
+    const { workspace } = await this.#options.workspaces.host(uri);
+    const state = await this.#options.terraform.state(workspace);
     const all = (wanted: string) =>
       (state?.resources ?? []).flatMap(({ type, attributes }) => (type === wanted ? [attributes] : []));
     return {
@@ -137,12 +140,12 @@ export class HostActuator {
   }
 
   /** Removes an image that no state knows. The caller has proven that it is ours, and that no disk stands on it. */
-  async removeImage(uri: string, image: VolumeKey): Promise<void> {
+  async removeImage(uri: AllowedHost, image: VolumeKey): Promise<void> {
     await classified(() => this.#images.removeUnknown(uri, image));
   }
 
   #facts(
-    uri: string,
+    uri: AllowedHost,
     image: ImageIntent | undefined,
     { volumes = [] }: Pick<EnsureOptions, 'volumes'>,
   ): Promise<HostFacts> {

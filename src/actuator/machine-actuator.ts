@@ -5,10 +5,10 @@
 
 import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
-import type { MachineIntent } from '../../stacks/intent.ts';
 import { type SeededMachine, seededMachine, writeSeed } from '../../stacks/seed-file.ts';
 import type { ObjectKey } from '../apimachinery/object.ts';
 import { CaplvError } from '../errors.ts';
+import type { MachineIntent } from '../intent/hosted-intent.ts';
 import type { MachineIdentity } from '../intent/names.ts';
 import type { ReservationProblem } from '../intent/reservations.ts';
 import type { AddressSource } from '../libvirt/addresses.ts';
@@ -195,8 +195,7 @@ export class Actuator {
       const observed = await ownDomain(this.#options, machine);
       await refuseForeignState(this.#options, machine, state);
       const observer = libvirt(machine.uri);
-      const shown = { ...machine, uri: observer.uri };
-      requireVisiblePools(shown, await observer.facts(), state);
+      requireVisiblePools(machine, await observer.facts(), state);
       await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
@@ -204,7 +203,7 @@ export class Actuator {
         await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
       }
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
-      requireVisiblePools(shown, facts, state);
+      requireVisiblePools(machine, facts, state);
       await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
       await releaseAddresses(this.#options, machine, machine.reservations);
       await home.discard();

@@ -4,6 +4,7 @@ import type { Synthesizer } from '../../stacks/synthesizer.ts';
 import type { ReservedAddress } from '../intent/reservations.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import type { Plan } from '../terraform/format/plan.ts';
 import type { RunEvent } from '../terraform/run-events.ts';
 import type { Terraform } from '../terraform/terraform.ts';
@@ -14,7 +15,7 @@ export interface ActuatorOptions {
   readonly synthesizer: Synthesizer;
   readonly workspaces: Workspaces;
   /** The observer of a host; the same object for the same URI. */
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** States are written by nobody but us, or hold Terraform of the manifest's own. */
   readonly trustsStates: boolean;
 }

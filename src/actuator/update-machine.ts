@@ -1,7 +1,7 @@
 /** Brings a machine that was made to its intent: plan, guard, apply of that very plan. Call it under the machine's lock. */
 
-import type { MachineIntent } from '../../stacks/intent.ts';
 import { Transient } from '../errors.ts';
+import type { MachineIntent } from '../intent/hosted-intent.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { ResourceChange } from '../terraform/format/resource-change.ts';
 import { clearLeftovers } from './host/cleanup.ts';

@@ -1,7 +1,7 @@
 /** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
 
 import { LocalWorkspaces } from '../actuator/state/local.ts';
-import type { Workspaces } from '../actuator/state/state-home.ts';
+import type { SpellingsOf, Workspaces } from '../actuator/state/state-home.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import type { WorkloadNodes } from '../controllers/node/controller.ts';
@@ -41,6 +41,8 @@ export interface BackendOptions {
   readonly metrics: Metrics;
   /** How many serials of each state are kept. */
   readonly keptSerials: number;
+  /** See Workspaces. */
+  readonly spellingsOf: SpellingsOf;
 }
 
 export interface ClusterBackendOptions extends BackendOptions {
@@ -89,7 +91,10 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
 }
 
 /** Over the objects and states that `caplv apply` uses too. */
-export async function localBackend(stateDir: string, { log, keptSerials }: BackendOptions): Promise<Backend> {
+export async function localBackend(
+  stateDir: string,
+  { log, keptSerials, spellingsOf }: BackendOptions,
+): Promise<Backend> {
   const store = await LocalStore.open(stateDir);
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => {
@@ -103,7 +108,7 @@ export async function localBackend(stateDir: string, { log, keptSerials }: Backe
     installation: store.installation,
     identify: () => installationId(stateDir),
     givesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
-    workspaces: new LocalWorkspaces(stateDir, keptSerials),
+    workspaces: new LocalWorkspaces(stateDir, { keptSerials, spellingsOf }),
     recorder,
     close: async () => {},
   };

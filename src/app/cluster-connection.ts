@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { KubernetesWorkspaces } from '../actuator/state/kubernetes.ts';
 import { StaleLocks } from '../actuator/state/stale-leases.ts';
+import type { SpellingsOf } from '../actuator/state/state-home.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { Terminal } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';
@@ -27,6 +28,8 @@ export interface ClusterConnectionOptions {
   readonly metrics: Metrics;
   /** How many serials of each state are kept. */
   readonly keptSerials?: number;
+  /** See Workspaces. Default: hosts have one spelling. */
+  readonly spellingsOf?: SpellingsOf;
 }
 
 export interface ClusterConnection {
@@ -81,7 +84,10 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     },
     namespace,
     installation: () => installationOf(client),
-    workspaces: new KubernetesWorkspaces({ client: writer, workDir, namespace, env, locks, keptSerials }),
+    workspaces: new KubernetesWorkspaces({
+      ...{ client: writer, workDir, namespace, env, locks, keptSerials },
+      spellingsOf: options.spellingsOf ?? (() => []),
+    }),
     close: async () => {
       client.close();
       writer.close();

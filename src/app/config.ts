@@ -4,12 +4,13 @@ import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Terminal } from '../errors.ts';
 import { CLUSTER_DEFAULT, CLUSTER_MAX_IMAGE_GB, EVERYTHING, Policy } from '../intent/policy.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import type { RunLimits } from '../terraform/concurrency.ts';
 import { KEPT_SERIALS } from '../terraform/state-history.ts';
 
 export interface Config {
-  /** libvirt connection URI for manifests that name none. */
-  readonly libvirtUri: string;
+  /** The host for manifests that name none. */
+  readonly libvirtUri: AllowedHost;
   /** Absolute path; holds objects, Terraform states and locks. */
   readonly stateDir: string;
   readonly namespace: string;
@@ -41,8 +42,6 @@ export interface GlobalFlags {
   readonly color?: boolean;
 }
 
-export const DEFAULT_LIBVIRT_URI = 'qemu:///system';
-
 /** More only wait for each other: on two cores 24 machines were made fastest by 3 at once. */
 const DEFAULT_RUNS = availableParallelism() + 1;
 
@@ -51,19 +50,24 @@ export function defaultStateDir(env: NodeJS.ProcessEnv = process.env): string {
   return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'caplv');
 }
 
+/** How to speak to a person: never throws, so that other settings can be refused in words. */
+export function outputSettings({ verbose, color }: GlobalFlags): Pick<Config, 'verbose' | 'color'> {
+  return { verbose: verbose ?? false, color: color ?? true };
+}
+
 /** `manifests`: whose they are. One's own may name everything, a cluster's what its operator allows. */
 export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own'): Config {
+  const policy = policyOf(flags, manifests);
   return {
-    libvirtUri: flags.libvirtUri ?? DEFAULT_LIBVIRT_URI,
+    libvirtUri: policy.defaultHost,
     stateDir: resolve(flags.stateDir ?? defaultStateDir()),
     namespace: flags.namespace ?? 'default',
     providerMode: flags.providerMode ?? 'warm',
     terraform: flags.terraform,
     keptSerials: countOf('--state-history', flags.stateHistory, 0) ?? KEPT_SERIALS,
     limits: limitsOf(flags),
-    policy: policyOf(flags, manifests),
-    verbose: flags.verbose ?? false,
-    color: flags.color ?? true,
+    policy,
+    ...outputSettings(flags),
   };
 }
 
@@ -85,8 +89,8 @@ export function countOf(flag: string, text: string | undefined, least = 1): numb
   });
 }
 
-function policyOf({ allow, maxImageGb }: GlobalFlags, manifests: 'own' | 'cluster'): Policy {
+function policyOf({ allow, maxImageGb, libvirtUri }: GlobalFlags, manifests: 'own' | 'cluster'): Policy {
   const isOwn = manifests === 'own';
   const maxImageGB = countOf('--max-image-gb', maxImageGb) ?? (isOwn ? undefined : CLUSTER_MAX_IMAGE_GB);
-  return new Policy({ allow: allow ?? (isOwn ? EVERYTHING : CLUSTER_DEFAULT), maxImageGB });
+  return new Policy({ allow: allow ?? (isOwn ? EVERYTHING : CLUSTER_DEFAULT), maxImageGB, libvirtUri });
 }

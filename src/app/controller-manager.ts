@@ -34,6 +34,7 @@ import {
 } from '../kube/runtime/controller.ts';
 import type { Informer } from '../kube/runtime/informer.ts';
 import { Manager } from '../kube/runtime/manager.ts';
+import { hostIdentity } from '../libvirt/host-uri.ts';
 import type { Flow } from '../system/fair-queue.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -124,7 +125,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   function isLost(one: Machine): boolean {
     const { pinned, appliedHash } = one.status?.providerStatus ?? {};
     if (pinned === undefined || appliedHash === undefined) return false;
-    return hosts.has(pinned.uri, domainName(keyOf(one))) === false;
+    const host = config.policy.host(pinned.uri);
+    return host !== undefined && hosts.has(host, domainName(keyOf(one))) === false;
   }
   const engine = assembleEngine(config, store, backend.workspaces, {
     recorder,
@@ -171,7 +173,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const silent = new SilentHosts({
     machines,
     clusters,
-    defaultUri: config.libvirtUri,
+    policy: config.policy,
     answers: (uri) => engine.observers.answers(uri),
     workers: concurrency,
   });
@@ -239,7 +241,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       if (machines.get(key)) machine.notify(key);
     },
     isWanted: (domain) => machines.get(machineOf(domain)) !== undefined,
-    domainsOn: (uri) => machines.byIndex('host', uri).map((one) => domainName(keyOf(one))),
+    domainsOn: (uri) => machines.byIndex('host', hostIdentity(uri)).map((one) => domainName(keyOf(one))),
     onUnused: (uri) => engine.observers.release(uri),
   });
 
@@ -265,7 +267,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     ...shared,
     sweep,
     store,
-    defaultUri: config.libvirtUri,
+    policy: config.policy,
     nameOf: (uri) => engine.libvirt(uri).uri,
     intervalMs: sweepMs,
   });

@@ -15,6 +15,7 @@ import { Observers } from '../libvirt/connections.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { findProvider } from '../terraform/install/provider.ts';
 import { findTerraform } from '../terraform/install/terraform.ts';
 import { ProviderHosts } from '../terraform/provider/pool.ts';
@@ -37,7 +38,7 @@ export interface Engine {
   readonly hosts: SharedHosts;
   readonly machines: MachineController;
   readonly clusters: ClusterController;
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly observers: Observers;
   /** Waits for running Terraform, then stops the providers and threads that were started. */
   close(): Promise<void>;
@@ -69,7 +70,7 @@ export interface EngineOptions
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer?: (uri: string, answers: boolean) => void;
   /** One observer a URI, for a caller who has asked some of them. */
-  readonly libvirt?: (uri: string) => Libvirt;
+  readonly libvirt?: (uri: AllowedHost) => Libvirt;
 }
 
 /** Attributes in which provider 0.8.3 keeps user data without calling them sensitive. */
@@ -83,7 +84,10 @@ export const SECRET_ATTRIBUTES: readonly string[] = [
 /** Over the local store, and with the states in files. */
 export async function openEngine(config: Config, options: EngineOptions): Promise<LocalEngine> {
   const store = await LocalStore.open(config.stateDir);
-  const workspaces = new LocalWorkspaces(config.stateDir, config.keptSerials);
+  const workspaces = new LocalWorkspaces(config.stateDir, {
+    keptSerials: config.keptSerials,
+    spellingsOf: config.policy.hosts.spellingsOf,
+  });
   return { ...assembleEngine(config, store, workspaces, options), store };
 }
 
@@ -103,8 +107,8 @@ export function assembleEngine(
   const actuator = new Actuator(parts);
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);
-  const { libvirtUri: defaultUri, policy } = config;
-  const hosts = new SharedHosts({ store, actuator: hostActuator, defaultUri, policy });
+  const { policy } = config;
+  const hosts = new SharedHosts({ store, actuator: hostActuator, policy });
   const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
   const machines = new MachineController({
     ...shared,
@@ -122,7 +126,7 @@ export function assembleEngine(
     plans: options.plans ?? new PeriodicPlans(),
     ...(options.lacksState ? { lacksState: options.lacksState } : {}),
   });
-  const clusters = new ClusterController({ ...shared, defaultUri, policy });
+  const clusters = new ClusterController({ ...shared, policy });
   const close = async () => {
     await terraform.close();
     await synthesizer.close();
@@ -148,14 +152,13 @@ export function assembleEngine(
 
 /** Intents for Machines of `store`, which may hold manifests that are not applied yet. */
 export function openResolver(
-  config: Pick<Config, 'libvirtUri' | 'policy'>,
+  config: Pick<Config, 'policy'>,
   store: InstalledStore,
-  libvirt: (uri: string) => Libvirt,
+  libvirt: (uri: AllowedHost) => Libvirt,
 ): MachineResolver {
   return new MachineResolver({
     store,
     libvirt,
-    defaultUri: config.libvirtUri,
     installation: store.installation,
     policy: config.policy,
   });

@@ -21,6 +21,7 @@ import { requireHostSupport } from '../intent/host-support.ts';
 import { preflight } from '../intent/preflight.ts';
 import { imageOf } from '../intent/resolve-machine.ts';
 import { type OverlayBase, OverlayStore } from '../store/overlay-store.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import type { Config } from './config.ts';
 import { type Engine, openResolver } from './engine.ts';
 
@@ -37,22 +38,21 @@ export class ManifestPlanner {
     engine: Engine & { readonly store: OverlayBase },
     objects: readonly KubeObject[],
   ) {
-    const { libvirtUri: defaultUri, policy } = config;
+    const { policy } = config;
     this.store = new OverlayStore(engine.store, objects);
     this.#engine = engine;
     this.#resolver = openResolver(config, this.store, engine.libvirt);
     this.#clusters = new ClusterController({
       store: this.store,
-      hosts: new SharedHosts({ store: this.store, actuator: engine.hostActuator, defaultUri, policy }),
+      hosts: new SharedHosts({ store: this.store, actuator: engine.hostActuator, policy }),
       recorder: { event: () => {} },
       allowReplace: false,
-      defaultUri,
       policy,
     });
   }
 
   /** Networks and pools, by the libvirt URI of the host. */
-  async cluster(object: KubeObject): Promise<Map<string, PlanPreview>> {
+  async cluster(object: KubeObject): Promise<Map<AllowedHost, PlanPreview>> {
     return this.#clusters.plan((await this.#planned(ClusterKind, object)) as Cluster);
   }
 

@@ -4,8 +4,10 @@ import type { Cluster } from '../api/kinds/cluster.ts';
 import { storedClusterSpec } from '../api/kinds/cluster.ts';
 import { clusterNameOf, type Machine, storedMachineSpec } from '../api/kinds/machine.ts';
 import type { ObjectKey } from '../apimachinery/object.ts';
+import type { Policy } from '../intent/policy.ts';
 import { candidateSites } from '../intent/site.ts';
 import type { Informer } from '../kube/runtime/informer.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 
 /** Workers that may be at a host of which it is not known that it answers. */
 export const WORKERS_PER_SILENT_HOST = 2;
@@ -13,9 +15,9 @@ export const WORKERS_PER_SILENT_HOST = 2;
 export interface SilentHostsOptions {
   readonly machines: Pick<Informer<Machine>, 'get'>;
   readonly clusters: Pick<Informer<Cluster>, 'list'>;
-  readonly defaultUri: string;
+  readonly policy: Policy;
   /** See `Libvirt.answers`. */
-  readonly answers: (uri: string) => boolean | undefined;
+  readonly answers: (uri: AllowedHost) => boolean | undefined;
   /** Of the controller of Machines. */
   readonly workers: number;
 }
@@ -25,7 +27,7 @@ export class SilentHosts {
   /** Of Machines without a host, as long as neither they nor their Cluster change. */
   readonly #candidates = new WeakMap<
     Machine,
-    { readonly cluster: Cluster | undefined; readonly uris: string[] }
+    { readonly cluster: Cluster | undefined; readonly uris: AllowedHost[] }
   >();
 
   constructor(options: SilentHostsOptions) {
@@ -47,23 +49,23 @@ export class SilentHosts {
     );
   };
 
-  #silentHostsOf(key: ObjectKey): string[] {
+  #silentHostsOf(key: ObjectKey): AllowedHost[] {
     const machine = this.#options.machines.get(key);
     if (!machine) return [];
     return this.#hostsOf(machine).filter((uri) => this.#options.answers(uri) !== true);
   }
 
   /** The host of a Machine; of one that has none yet, those of its Cluster. */
-  #hostsOf(machine: Machine): string[] {
-    const { clusters, defaultUri } = this.#options;
+  #hostsOf(machine: Machine): AllowedHost[] {
+    const { clusters, policy } = this.#options;
     const pinned = machine.status?.providerStatus?.pinned;
-    if (pinned) return [pinned.uri];
+    if (pinned) return allowed(policy, [pinned.uri]);
     const all = clusters.list(machine.metadata.namespace);
     const name = clusterNameOf(machine);
     const [cluster] = name === undefined ? all : all.filter(({ metadata }) => metadata.name === name);
     const known = this.#candidates.get(machine);
     if (known && known.cluster === cluster) return known.uris;
-    const uris = candidatesOf(machine, cluster, defaultUri);
+    const uris = allowed(policy, candidatesOf(machine, cluster, policy.defaultHost));
     this.#candidates.set(machine, { cluster, uris });
     return uris;
   }
@@ -77,4 +79,9 @@ function candidatesOf(machine: Machine, cluster: Cluster | undefined, defaultUri
     // What is asked for cannot be read: the reconcile says so, and asks no host.
     return [];
   }
+}
+
+/** Others are refused before anything is asked of them. */
+function allowed(policy: Policy, uris: readonly string[]): AllowedHost[] {
+  return uris.flatMap((uri) => policy.host(uri) ?? []);
 }

@@ -13,6 +13,7 @@ import { isControlledBy } from '../apimachinery/owner-reference.ts';
 import type { WorkloadNode } from '../controllers/node/controller.ts';
 import { providerID } from '../intent/names.ts';
 import type { Change, Informer } from '../kube/runtime/informer.ts';
+import { hostIdentity } from '../libvirt/host-uri.ts';
 import type { Flow } from '../system/fair-queue.ts';
 
 /** Indexes of the Machine informer. Machines of no named Cluster belong to whichever is alone in their namespace. */
@@ -25,7 +26,8 @@ export const MACHINE_INDEXES = {
       ? []
       : [`${metadata.namespace}/${spec.bootstrap.dataSecretName}`],
   node: ({ spec, status }: Machine) => [spec.providerID ?? [], status?.nodeRef?.name ?? []].flat(),
-  host: ({ status }: Machine) => (status?.providerStatus?.pinned ? [status.providerStatus.pinned.uri] : []),
+  host: ({ status }: Machine) =>
+    status?.providerStatus?.pinned ? [hostIdentity(status.providerStatus.pinned.uri)] : [],
 };
 
 export function machinesOfCluster(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {

@@ -19,7 +19,8 @@ import { Metrics } from '../telemetry/metrics.ts';
  */
 export async function addClusterMachines(app: App, config: Config, kubeconfig: string): Promise<void> {
   const { namespace } = config;
-  const options = { kubeconfig, namespace, log: silentLogger, metrics: new Metrics() };
+  const { spellingsOf } = config.policy.hosts;
+  const options = { kubeconfig, namespace, log: silentLogger, metrics: new Metrics(), spellingsOf };
   const { store: objects, workspaces, installation, close } = await connectCluster(options);
   try {
     const store = Object.assign(objects, { installation: await installation() });

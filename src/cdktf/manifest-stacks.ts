@@ -22,7 +22,7 @@ export async function addManifestMachines(app: App, config: Config, source: stri
   const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
   const libvirt = new Observers().of;
   const resolver = openResolver(config, store, libvirt);
-  const workspaces = new LocalWorkspaces(config.stateDir);
+  const workspaces = new LocalWorkspaces(config.stateDir, { spellingsOf: config.policy.hosts.spellingsOf });
   for (const manifest of manifests) {
     if (manifest.kind !== 'Machine') continue;
     const key = { namespace: manifest.metadata.namespace ?? 'default', name: manifest.metadata.name };

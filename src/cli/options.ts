@@ -36,9 +36,9 @@ export function withGlobalFlags(program: Command): Command {
     flag('--terraform-runs-per-host <n>', 'of them on one libvirt host (as many)'),
     flag(
       '--allow <what>',
-      'what manifests may name, see SECURITY.md (everything; a controller in a cluster: https://)',
+      'what manifests may name, see SECURITY.md (everything; for a cluster: https:// and --libvirt-uri)',
     ),
-    flag('--max-image-gb <n>', 'largest image (no limit; a controller in a cluster: 128)'),
+    flag('--max-image-gb <n>', 'largest image, in GB (no limit; for a cluster: 128)'),
     flag('-v, --verbose', 'say more'),
     flag('--no-color', 'no colour'),
   ];

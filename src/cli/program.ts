@@ -1,7 +1,7 @@
 /** The `caplv` command line: what there is, with help; each command is a file in src/cli/. */
 
 import { Command, CommanderError } from 'commander';
-import { configOf, type GlobalFlags } from '../app/config.ts';
+import { type GlobalFlags, outputSettings } from '../app/config.ts';
 import { withTraceExport } from '../telemetry/otlp-export.ts';
 import { VERSION } from '../version.ts';
 import { addObjectCommands } from './object-commands.ts';
@@ -38,7 +38,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.refused;
-    reportError(openTerminal(configOf(program.opts<GlobalFlags>())), error);
+    reportError(openTerminal(outputSettings(program.opts<GlobalFlags>())), error);
     return exitCodeOf(error);
   }
 }

@@ -1,20 +1,26 @@
 /** The HostIntent of one host: the union of what all Clusters manage there and of the images that Machines use there. */
 
-import type { HostIntent, ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
+import type { ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
 import type { ClusterNetwork, ClusterPool } from '../api/kinds/cluster-provider-spec.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
+import type { HostIntent } from './hosted-intent.ts';
 import type { Site } from './site.ts';
 
 /** An image that a machine uses, as pinned in its status. */
 export interface ImageUse extends ImageIntent {
-  readonly uri: string;
+  readonly uri: AllowedHost;
 }
 
 /**
  * `sites`: of all Clusters that are not being deleted, or still have machines, those of the oldest first: of two networks or pools
  * of one name the first counts. `images`: of all Machines that still exist.
  */
-export function hostIntent(uri: string, sites: readonly Site[], images: readonly ImageUse[]): HostIntent {
+export function hostIntent(
+  uri: AllowedHost,
+  sites: readonly Site[],
+  images: readonly ImageUse[],
+): HostIntent {
   const here = sites.filter((site) => site.uri === uri);
   return {
     uri,

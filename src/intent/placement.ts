@@ -1,6 +1,7 @@
 /** On which host of several a new machine goes: spread over failure domains, then over hosts, then where most memory is free. */
 
 import { Terminal, Transient } from '../errors.ts';
+import { hostIdentity } from '../libvirt/host-uri.ts';
 import { type Site, siteLabel } from './site.ts';
 
 /** A host as it is, with the machines that are, or are about to be, on it. */
@@ -35,7 +36,8 @@ export function occupancy(
   uri: string,
   placed: readonly PlacedMachine[],
 ): Pick<Candidate, 'machinesMiB' | 'siblings'> {
-  const here = placed.filter((one) => one.uri === uri);
+  const identity = hostIdentity(uri);
+  const here = placed.filter((one) => hostIdentity(one.uri) === identity);
   return {
     machinesMiB: here.map(({ memoryMiB }) => memoryMiB),
     siblings: here.filter(({ isSibling, isLeaving }) => isSibling && !isLeaving).length,

@@ -4,11 +4,13 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { redactUri } from '../libvirt/uri.ts';
+import { Terminal } from '../errors.ts';
+import { formatHostURI, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { parseImageURI } from './image.ts';
 import { readVolumeName } from './names.ts';
 import { notAllowed, type Policy } from './policy.ts';
-import type { Site } from './site.ts';
+import type { NamedSite, Site } from './site.ts';
 
 /** Firmware is read by the host, as a file that the guest can look into. Packages put theirs here. */
 const FIRMWARE_DIRECTORY = '/usr/share/';
@@ -47,15 +49,19 @@ export async function requireAllowedMachine(
   }
 }
 
-/** `path`: of the field that names the host. The operator's own host needs no word. */
-export function requireAllowedHost(policy: Policy, uri: string, defaultUri: string, path: string): void {
-  if (uri === defaultUri || policy.host(uri)) return;
-  throw notAllowed(path, `the host ${redactUri(uri)}`, `host:${redactUri(uri)}`);
+/** Throws Terminal NotAllowed, or InvalidConfiguration for a URI that cannot be used, with `path`: of the field that names the host. */
+export function requireAllowedHost(policy: Policy, uri: string, path: string): AllowedHost {
+  const host = policy.host(uri);
+  if (host !== undefined) return host;
+  const read = parseHostURI(uri);
+  if (isProblem(read)) throw new Terminal({ code: 'InvalidConfiguration', path, ...read });
+  const shown = formatHostURI(read);
+  throw notAllowed(path, `the host ${shown}`, `host:${shown}`);
 }
 
-/** What the Cluster has made on a host: a network, a pool. */
-export function requireAllowedSite(policy: Policy, site: Site, defaultUri: string, path: string): void {
-  requireAllowedHost(policy, site.uri, defaultUri, `${path}.uri`);
+/** What the Cluster has made on a host: a network, a pool. Returns the site, which may then be opened. */
+export function requireAllowedSite(policy: Policy, named: NamedSite, path: string): Site {
+  const site = { ...named, uri: requireAllowedHost(policy, named.uri, `${path}.uri`) };
   const { pool, network } = site;
   if (pool.path !== undefined && !policy.poolPath(pool.path)) {
     throw notAllowed(`${path}.pool.path`, `the directory ${pool.path} of the host`, `pool:${pool.path}`);
@@ -63,11 +69,12 @@ export function requireAllowedSite(policy: Policy, site: Site, defaultUri: strin
   if (network.mode === 'bridge' && !policy.bridge) {
     throw notAllowed(`${path}.network.bridge`, `${network.bridge} of the host`, 'bridge');
   }
+  return site;
 }
 
-export function isAllowedSite(policy: Policy, site: Site, defaultUri: string): boolean {
+export function isAllowedSite(policy: Policy, site: NamedSite): boolean {
   try {
-    requireAllowedSite(policy, site, defaultUri, '');
+    requireAllowedSite(policy, site, '');
     return true;
   } catch {
     return false;

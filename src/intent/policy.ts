@@ -6,6 +6,8 @@
 import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
 import { Terminal } from '../errors.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
+import { HostList } from './host-list.ts';
 
 /** For people who work on their own machine. */
 export const EVERYTHING = 'everything';
@@ -19,37 +21,37 @@ const FORMS =
   'everything, terraform, bridge, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], disk:POOL/[NAME], ' +
   'pool:/DIRECTORY, host:URI';
 
-/** Parameters of a libvirt URI that only say who is who. `command` and `netcat` are programs that ssh would run. */
-const HARMLESS_PARAMETERS: readonly string[] = [
-  'keyfile',
-  'known_hosts',
-  'known_hosts_verify',
-  'knownhosts',
-  'no_tty',
-  'no_verify',
-  'socket',
-  'sshauth',
-];
-
 export interface PolicyOptions {
   /** What is allowed, as `--allow` takes it: forms divided by commas. */
   readonly allow: string;
   readonly maxImageGB?: number | undefined;
+  /** The host for manifests that name none: always allowed. Default `qemu:///system`. */
+  readonly libvirtUri?: string | undefined;
 }
+
+export const DEFAULT_LIBVIRT_URI = 'qemu:///system';
 
 export class Policy {
   /** Largest disk in an image, in bytes. */
   readonly maxImageBytes: number;
+  /** Which libvirt hosts may be opened. */
+  readonly hosts: HostList;
   readonly #entries: readonly string[];
 
-  /** Throws Terminal InvalidConfiguration for a form that is not known. */
-  constructor({ allow, maxImageGB }: PolicyOptions) {
+  /** Throws Terminal InvalidConfiguration for a form that is not known, and for a libvirt URI that cannot be used. */
+  constructor({ allow, maxImageGB, libvirtUri = DEFAULT_LIBVIRT_URI }: PolicyOptions) {
     this.#entries = allow
       .split(',')
       .map((entry) => entry.trim())
       .filter(Boolean);
     this.maxImageBytes = maxImageGB === undefined ? Number.POSITIVE_INFINITY : maxImageGB * 1024 ** 3;
     for (const entry of this.#entries) requireForm(entry);
+    this.hosts = new HostList({ main: libvirtUri, listed: this.#of('host'), isOpen: this.everything });
+  }
+
+  /** The host for manifests that name none. */
+  get defaultHost(): AllowedHost {
+    return this.hosts.main;
   }
 
   get everything(): boolean {
@@ -96,11 +98,9 @@ export class Policy {
     return this.everything || this.#of('pool').some((directory) => isBelow(directory, posix.normalize(path)));
   }
 
-  /** A libvirt connection URI. Where none is listed any will do that names nothing of this machine. */
-  host(uri: string): boolean {
-    const listed = this.#of('host');
-    if (this.everything || listed.includes(uri)) return true;
-    return listed.length === 0 && isHarmless(uri);
+  /** The host that a manifest names by its libvirt URI; undefined: it is not allowed, or cannot be read. */
+  host(uri: string): AllowedHost | undefined {
+    return this.hosts.find(uri);
   }
 
   #volume(kind: 'volume' | 'disk', pool: string, volume: string): boolean {
@@ -162,10 +162,4 @@ function matchesUrl(entry: string, url: string): boolean {
 
 function matchesHost(host: string, { host: wanted, hostname }: URL): boolean {
   return host.startsWith('*.') ? hostname.endsWith(host.slice(1)) : host === wanted;
-}
-
-function isHarmless(uri: string): boolean {
-  // The driver `test` reads the file that its path names, and quotes it in its errors.
-  if (!/^qemu(\+(unix|ssh|tcp))?:/.test(uri) || !URL.canParse(uri)) return false;
-  return [...new URL(uri).searchParams.keys()].every((name) => HARMLESS_PARAMETERS.includes(name));
 }

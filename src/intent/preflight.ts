@@ -1,10 +1,10 @@
 /** Holds an intent against the host, before anything runs: pool and network there and active, vCPUs and memory enough. */
 
-import type { MachineIntent } from '../../stacks/intent.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { Terminal, Transient } from '../errors.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
+import type { MachineIntent } from './hosted-intent.ts';
 
 /** Throws Terminal PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
 export function preflight(

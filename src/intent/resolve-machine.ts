@@ -4,13 +4,15 @@
  * image, domain type and firmware when the file behind the URI, or the host, changes.
  */
 
-import type { ImageIntent, MachineIntent, SeedIntent } from '../../stacks/intent.ts';
+import type { ImageIntent, SeedIntent } from '../../stacks/intent.ts';
 import type { Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Volume } from '../libvirt/volume.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
+import type { MachineIntent } from './hosted-intent.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { assignMacs } from './mac.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
@@ -195,7 +197,7 @@ function refuseBacking(volume: Volume, reference: string, path: string, policy: 
   });
 }
 
-function volumeMissing(pool: string, volume: string, uri: string, path: string): Terminal {
+function volumeMissing(pool: string, volume: string, uri: AllowedHost, path: string): Terminal {
   return new Terminal({
     code: 'ImageNotFound',
     path,

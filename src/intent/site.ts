@@ -7,27 +7,34 @@ import type {
 } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { Terminal } from '../errors.ts';
+import { hostIdentity } from '../libvirt/host-uri.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 
-export interface Site {
+export interface NamedSite {
   /** Name among the Cluster's hosts; undefined for a Cluster with one unnamed host, or none. */
   readonly name: string | undefined;
-  /** libvirt connection URI. */
+  /** libvirt connection URI, as the Cluster has it: not to be opened. */
   readonly uri: string;
   readonly network: ClusterNetwork;
   readonly pool: ClusterPool;
   readonly failureDomain: string | undefined;
 }
 
+/** A site on a host that the policy allows. */
+export interface Site extends NamedSite {
+  readonly uri: AllowedHost;
+}
+
 /** libvirt's own names for what it makes at installation. */
 const DEFAULT_NAME = 'default';
 
 /** What a person calls the host: its name in the Cluster, else the name in the URI, else `localhost`. */
-export function siteLabel({ name, uri }: Pick<Site, 'name' | 'uri'>): string {
+export function siteLabel({ name, uri }: Pick<NamedSite, 'name' | 'uri'>): string {
   return name ?? (/^[^:]+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(uri)?.[1] || 'localhost');
 }
 
 /** All sites of a Cluster; without a Cluster the one host at `defaultUri`. */
-export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, defaultUri: string): Site[] {
+export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, defaultUri: string): NamedSite[] {
   const network = cluster?.network ?? { name: DEFAULT_NAME };
   const pool = cluster?.pool ?? { name: DEFAULT_NAME };
   if (!cluster?.hosts) {
@@ -47,7 +54,7 @@ export function candidateSites(
   spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host'>,
   cluster: LibvirtClusterProviderSpec | undefined,
   defaultUri: string,
-): Site[] {
+): NamedSite[] {
   const sites = sitesOf(cluster, defaultUri);
   if (spec.uri !== undefined) return [siteAt(spec.uri, sites)];
   if (spec.host === undefined) return sites;
@@ -66,25 +73,26 @@ export function candidateSites(
 }
 
 /**
- * The site of an existing machine, by the URI at which it was made: a machine does not move. `given`: the network and pool that it
- * was made with, where that was noted; what its Cluster gives now is for new machines.
+ * The site of a machine that is, or is to be, on the host `uri`; `sites`: those of its Cluster. A machine does not move. `given`: the
+ * network and pool that it was made with, where that was noted; what its Cluster gives now is for new machines.
  */
-export function siteAt(
-  uri: string,
-  sites: readonly Site[],
+export function siteAt<U extends string>(
+  uri: U,
+  sites: readonly NamedSite[],
   given?: { readonly network: string; readonly pool: string },
-): Site {
-  const site = sites.find((one) => one.uri === uri) ?? {
+): NamedSite & { readonly uri: U } {
+  const identity = hostIdentity(uri);
+  const found = sites.find((one) => hostIdentity(one.uri) === identity) ?? {
     name: undefined,
-    uri,
     network: { name: DEFAULT_NAME },
     pool: { name: DEFAULT_NAME },
     failureDomain: undefined,
   };
-  if (!given) return site;
-  const { network, pool } = site;
+  if (!given) return { ...found, uri };
+  const { network, pool } = found;
   return {
-    ...site,
+    ...found,
+    uri,
     network: network.name === given.network ? network : { name: given.network },
     pool: pool.name === given.pool ? pool : { name: given.pool },
   };

@@ -1,3 +1,4 @@
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { Libvirt } from './libvirt.ts';
 
 export interface ObserversOptions {
@@ -12,13 +13,13 @@ export interface ObserversOptions {
 /** One observer a URI. */
 export class Observers {
   readonly #options: ObserversOptions;
-  readonly #known = new Map<string, Libvirt>();
+  readonly #known = new Map<AllowedHost, Libvirt>();
 
   constructor(options: ObserversOptions = {}) {
     this.#options = options;
   }
 
-  readonly of = (uri: string): Libvirt => {
+  readonly of = (uri: AllowedHost): Libvirt => {
     const { stay = false, onAnswer, mayChange } = this.#options;
     const known = this.#known.get(uri);
     if (known) return known;
@@ -33,12 +34,12 @@ export class Observers {
   };
 
   /** See `Libvirt.answers`; undefined also for a host without an observer. */
-  answers(uri: string): boolean | undefined {
+  answers(uri: AllowedHost): boolean | undefined {
     return this.#known.get(uri)?.answers;
   }
 
   /** Ends the observer of a host that is not used any more. The next question makes another. */
-  release(uri: string): void {
+  release(uri: AllowedHost): void {
     this.#known.get(uri)?.close();
     this.#known.delete(uri);
   }

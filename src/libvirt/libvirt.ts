@@ -1,3 +1,4 @@
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
 import type { DomainObservation } from './domain.ts';
 import { Definitions } from './domain-cache.ts';
@@ -24,7 +25,7 @@ import { findVolume, poolSpace, type Volume } from './volume.ts';
 
 export interface LibvirtOptions {
   /** Connection URI, for example `qemu+ssh://root@host/system`. */
-  readonly uri: string;
+  readonly uri: AllowedHost;
   /** The virsh program. Default `virsh`, from PATH. */
   readonly virsh?: string;
   /** It will be looked at again and again: a connection stays until `close`. */

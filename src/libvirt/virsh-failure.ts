@@ -1,6 +1,6 @@
 import { type Ended, OUTPUT_CHARACTERS } from '../system/subprocess.ts';
+import { redactText, redactUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import { redactText, redactUri } from './uri.ts';
 import { virshCommand } from './virsh-command.ts';
 
 interface Asking {

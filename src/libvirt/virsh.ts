@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { linesOf } from '../system/line-stream.ts';
 import { type Ended, runToEnd } from '../system/subprocess.ts';
 import { traced } from '../telemetry/spans.ts';
+import { redactText, redactUri, unattendedUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import { redactText, redactUri, unattendedUri } from './uri.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
 import { type AskOptions, type Spoken, VirshSession } from './virsh-session.ts';
@@ -50,7 +51,7 @@ const LONGEST_SCRIPT = 100 * 1024;
 export class Virsh {
   /** The URI without its password. */
   readonly uri: string;
-  readonly #uri: string;
+  readonly #uri: AllowedHost;
   readonly #binary: string;
   readonly #stays: boolean;
   readonly #mayChange: (() => void) | undefined;
@@ -60,7 +61,7 @@ export class Virsh {
   /** By `performance.now()`. */
   #nextSessionMs = 0;
 
-  constructor(uri: string, { binary = 'virsh', stays = false, onAnswer, mayChange }: VirshOptions = {}) {
+  constructor(uri: AllowedHost, { binary = 'virsh', stays = false, onAnswer, mayChange }: VirshOptions = {}) {
     this.#mayChange = mayChange;
     this.#onAnswer = onAnswer;
     this.uri = redactUri(uri);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transient } from '../errors.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { Lock } from '../system/file-lock.ts';
 import type { LockHolder } from '../system/lock-holder.ts';
 import { traced, tracedSince } from '../telemetry/spans.ts';
@@ -29,7 +30,7 @@ export interface Call {
   readonly args: readonly string[];
   /** It transfers an image. */
   readonly transfers?: boolean;
-  readonly providerKey: string;
+  readonly providerKey: AllowedHost;
   /** How long terraform may wait for its state lock. */
   readonly lockTimeoutMs: number;
   readonly onEvent: (event: RunEvent) => void;
@@ -149,7 +150,7 @@ export class Runner {
    * @throws TerraformError
    */
   async read(
-    call: Pick<Call, 'workspace' | 'verb' | 'args'> & { readonly providerKey?: string },
+    call: Pick<Call, 'workspace' | 'verb' | 'args'> & { readonly providerKey?: AllowedHost },
   ): Promise<string> {
     const host = call.providerKey === undefined ? undefined : await this.#host(call.providerKey);
     const env = this.#environment(call.workspace, host);

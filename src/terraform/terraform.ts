@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AllowedHost } from '../system/allowed-host.ts';
 import { LOCK_TIMEOUT_MS, Lock } from '../system/file-lock.ts';
 import { makePrivateDir, readIfThere } from '../system/private-files.ts';
 import { traced } from '../telemetry/spans.ts';
@@ -26,7 +27,7 @@ export interface TerraformOptions extends RunnerOptions {
 
 export interface RunOptions {
   /** Which provider process serves the run: the libvirt URI. */
-  readonly providerKey: string;
+  readonly providerKey: AllowedHost;
   /** How long to wait for others who work in this workspace or on this state. Default 60 s. */
   readonly lockTimeoutMs?: number;
   /** Held by the caller, to do several things without anyone in between: see `lock`. */
@@ -210,7 +211,7 @@ export class Terraform {
   }
 
   /** The next run of this key gets a new provider process; runs in progress keep theirs. For whoever sees libvirt restart. */
-  async restartProvider(providerKey: string): Promise<void> {
+  async restartProvider(providerKey: AllowedHost): Promise<void> {
     await this.#providers.restart(providerKey);
   }
 

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Cluster } from '../../src/api/kinds/cluster.ts';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { SilentHosts, WORKERS_PER_SILENT_HOST } from '../../src/app/silent-hosts.ts';
+import { UNLIMITED } from '../../src/intent/policy.ts';
 
 const hosts = ['silent', 'new', 'good'].map((name) => `qemu+ssh://${name}/system`);
 const [SILENT = '', NEW = '', GOOD = ''] = hosts;
@@ -33,7 +34,7 @@ function silentHosts(workers = 16) {
   return new SilentHosts({
     machines: { get: machine },
     clusters: { list: (namespace) => (namespace === 'unplaced' ? [cluster] : []) },
-    defaultUri: 'qemu:///system',
+    policy: UNLIMITED,
     answers: (uri) => (uri === GOOD ? true : uri === NEW ? undefined : false),
     workers,
   });

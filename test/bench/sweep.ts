@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { hostAt } from '../lab/host-uri.ts';
 import { type Benchmark, forEachOf } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';
 import { resync } from './fleet-work.ts';
@@ -59,7 +60,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
         await plain.create(name);
       });
     }
-    const provider = await engine.providers.get(bed.uri);
+    const provider = await engine.providers.get(hostAt(bed.uri));
     bench.progress(`${machines} machines`);
     await cluster.set(SET, machines, DEFINED);
     await cluster.until('the fleet', () => cluster.made(SET) === machines, { patienceMs: 30 * 60_000 });

@@ -8,6 +8,7 @@ import { configOf } from '../../src/app/config.ts';
 import { type LocalEngine, openEngine } from '../../src/app/engine.ts';
 import type { BackendIntent } from '../../stacks/intent.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 /** A libvirt host with the image on it, and a place for files. */
 export interface Bed {
@@ -185,7 +186,7 @@ export class PlainTerraform {
   }
 
   async #terraform(name: string, ...args: readonly string[]): Promise<unknown> {
-    const warm = this.#isWarm ? await this.#engine.providers.get(this.#bed.uri) : undefined;
+    const warm = this.#isWarm ? await this.#engine.providers.get(hostAt(this.#bed.uri)) : undefined;
     return execa('terraform', [...args, '-input=false', '-no-color'], {
       cwd: this.#directory(name),
       env: {

@@ -101,7 +101,15 @@ export class ClusterLab {
 
   /** `caplv` on this cluster; does not throw. */
   async caplv(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-    const options = { env: this.env() as Record<string, string>, reject: false } as const;
+    return this.caplvWith(this.env(), ...args);
+  }
+
+  /** As `caplv`, with settings of its own: `env` in place of what an operator who trusts everybody sets. */
+  async caplvWith(
+    env: NodeJS.ProcessEnv,
+    ...args: readonly string[]
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const options = { env: env as Record<string, string>, reject: false } as const;
     const { exitCode = -1, stdout, stderr } = await execa(process.execPath, [PROGRAM, ...args], options);
     return { exitCode, stdout, stderr };
   }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -32,11 +32,16 @@ beforeAll(async () => {
   await symlink(token, join(images, 'link'));
   server = await serveLies();
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  controller = await ControllerProcess.start({ ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images` });
+  controller = await ControllerProcess.start(settings(), ['--sweep-interval', '5s']);
   await lab.kubectl('create', 'namespace', 'other');
   await lab.apply(machine('victim', {}, 'other'));
   await vi.waitUntil(async () => (await ready('victim', 'other')) === 'True AsSpecified', soon);
 });
+
+/** Of an operator who does not trust those who write manifests. */
+function settings(): NodeJS.ProcessEnv {
+  return { ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images` };
+}
 
 afterAll(async () => {
   await lab?.kubectl('delete', 'machines,clusters', '--all', '--all-namespaces', '--wait=true');
@@ -64,6 +69,15 @@ async function serveLies(): Promise<Server> {
 
 function machine(name: string, spec: object = {}, namespace = 'default'): object {
   return lab.machine(name, { imageURI: join(images, 'guest.qcow2'), ...spec }, { namespace });
+}
+
+function cluster(name: string, providerSpec: object, namespace = 'default'): object {
+  return {
+    apiVersion: 'cluster-api.k8s.io/v1alpha1',
+    kind: 'Cluster',
+    metadata: { name, namespace },
+    spec: { providerSpec },
+  };
 }
 
 async function condition(name: string, namespace = 'default') {
@@ -192,12 +206,7 @@ describe('a Cluster', () => {
   it('makes no pool of a directory of the host, and does not stop others who use the host', async () => {
     const directory = join(lab.lab.directory, 'stolen');
     await mkdir(directory, { mode: 0o700 });
-    await lab.apply({
-      apiVersion: 'cluster-api.k8s.io/v1alpha1',
-      kind: 'Cluster',
-      metadata: { name: 'thief', namespace: 'default' },
-      spec: { providerSpec: { pool: { name: 'thief', path: directory } } },
-    });
+    await lab.apply(cluster('thief', { pool: { name: 'thief', path: directory } }));
     const reason = () =>
       lab.kubectl('get', 'cluster', 'thief', '-o', 'jsonpath={.status.conditions[0].reason}');
     await expect.poll(reason, soon).toBe('NotAllowed');
@@ -207,6 +216,67 @@ describe('a Cluster', () => {
     expect((await stat(directory)).mode & 0o777).toBe(0o700);
     await lab.kubectl('delete', 'machine', 'bystander', '--namespace=other');
     await lab.kubectl('delete', 'cluster', 'thief');
+  });
+});
+
+describe('a host that the operator has not listed is opened by nobody', () => {
+  /** A program that ssh would be, were the URI opened: it leaves a mark. */
+  async function program(): Promise<{ readonly path: string; readonly wasRun: () => Promise<boolean> }> {
+    const path = join(lab.lab.directory, 'program');
+    const mark = `${path}.was-run`;
+    await writeFile(path, `#!/bin/sh\necho >${mark}\n`, { mode: 0o755 });
+    return { path, wasRun: () => access(mark).then(always, never) };
+  }
+  const always = () => true;
+  const never = () => false;
+
+  it('neither for a Machine or Cluster, nor by the sweep for orphans, nor by a command', async () => {
+    const { path, wasRun } = await program();
+    const host = 'qemu+ssh://root@127.0.0.1/system';
+    const uris = [`${host}?command=${path}`, `${host}?no_tty=1;command=${path}`, `${host}?Command=${path}`];
+    // Machines take the one Cluster of their namespace.
+    await lab.kubectl('create', 'namespace', 'opens');
+    await lab.apply(
+      ...uris.map((uri, index) => cluster(`opens-${index}`, { uri }, 'opens')),
+      ...uris.map((uri, index) => machine(`opens-${index}`, { uri })),
+    );
+    const refused = 'NotAllowed InvalidConfiguration InvalidConfiguration';
+    const reasons = (kind: string, namespace: string) =>
+      lab.kubectl(
+        'get',
+        kind,
+        '-n',
+        namespace,
+        '-o',
+        `jsonpath={.items[*].status.conditions[?(@.type=="Ready")].reason}`,
+      );
+    await expect.poll(() => reasons('machines', 'default'), soon).toBe(refused);
+    await expect.poll(() => reasons('clusters', 'opens'), soon).toBe(refused);
+    for (const args of [['orphans'], ['orphans', '--fix']]) {
+      expect((await lab.caplvWith(settings(), ...args)).stderr).not.toContain('127.0.0.1');
+    }
+    // What the controller finds by its second sweep from here on says that the first one has been at all hosts.
+    for (const uid of ['00000001', '00000002']) {
+      const volume = `other.victim.${uid}-root.qcow2`;
+      await lab.virsh('vol-create-as', '--pool=default', '--capacity=1M', `--name=${volume}`);
+      const found = () => controller.lines.some(({ name }) => name === volume);
+      await expect.poll(found, soon).toBe(true);
+      await lab.virsh('vol-delete', '--pool=default', `--vol=${volume}`);
+    }
+    expect(await wasRun()).toBe(false);
+    await lab.kubectl('delete', 'machine', ...uris.map((_, index) => `opens-${index}`));
+    await lab.kubectl('delete', 'cluster', '--all', '--namespace=opens');
+  });
+});
+
+describe('a command on the cluster', () => {
+  it('refuses what its controller refuses, also without the settings of the controller', async () => {
+    const file = join(lab.lab.directory, 'plan.yaml');
+    await writeFile(file, JSON.stringify(machine('planned', { userData: undefined, userDataURI: token })));
+    const { CAPLV_ALLOW: _, ...env } = lab.env();
+    const { stderr, stdout } = await lab.caplvWith(env, 'plan', '-f', file);
+    expect(stderr).toContain('[NotAllowed]');
+    expect(stdout + stderr).not.toContain(TOKEN);
   });
 });
 
@@ -232,6 +302,9 @@ describe('what another namespace owns stays', () => {
     const victims = await lab.client.get(SecretKind, key('victim', 'other'));
     const own = await lab.client.get(SecretKind, key('forged', 'default'));
     await lab.client.patch(SecretKind, key('forged', 'default'), { data: victims?.data });
+    const file = join(lab.lab.directory, 'forged.yaml');
+    await writeFile(file, JSON.stringify(machine('forged')));
+    expect((await lab.caplvWith(settings(), 'plan', '-f', file)).stderr).toContain('[NotOwned]');
     await lab.kubectl('delete', 'machine', 'forged', '--wait=false');
     await expect
       .poll(async () => (await lab.get('forged'))?.status?.conditions?.map(({ reason }) => reason), soon)

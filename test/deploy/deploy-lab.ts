@@ -99,7 +99,7 @@ export class DeployLab {
       name,
       env: {
         CAPLV_LIBVIRT_URI: this.#lab.hosts[0]?.tcpUri ?? '',
-        CAPLV_ALLOW: new URL('/', this.imageURI).href,
+        CAPLV_ALLOW: `${new URL('/', this.imageURI).href},host:${this.sshUri}`,
       },
       secrets: { 'caplv-libvirt-ssh': { ...this.#sshKeys } },
     });

@@ -10,6 +10,7 @@ import { parseImageURI } from '../../src/intent/image.ts';
 import { poolOf } from '../../src/intent/machine-intent.ts';
 import { imageVolumeName } from '../../src/intent/names.ts';
 import { EVERYTHING, Policy } from '../../src/intent/policy.ts';
+import { requireAllowedSite } from '../../src/intent/policy-check.ts';
 import { resolveMachine } from '../../src/intent/resolve-machine.ts';
 import { seedOf } from '../../src/intent/seed.ts';
 import { candidateSites, sitesOf } from '../../src/intent/site.ts';
@@ -59,8 +60,9 @@ export async function stacksOf(
 
 async function machineOf(machine: Machine, synthesizer: Synthesizer, scratch: string): Promise<JsonObject> {
   const spec = machineProviderSpec(machine);
-  const [site] = candidateSites(spec, undefined, URI);
-  if (!site) throw new Error('there is no host');
+  const [named] = candidateSites(spec, undefined, URI);
+  if (!named) throw new Error('there is no host');
+  const site = requireAllowedSite(POLICY, named, 'spec.providerSpec');
   const { namespace = 'default', name } = machine.metadata;
   const identity = { namespace, name, uid: UID };
   const path = 'spec.providerSpec';
@@ -113,7 +115,9 @@ function offline<T extends { userDataURI?: string | undefined; ignitionURI?: str
 }
 
 async function hostsOf(cluster: Cluster, synthesizer: Synthesizer): Promise<JsonObject[]> {
-  const sites = sitesOf(clusterProviderSpec(cluster), URI);
+  const sites = sitesOf(clusterProviderSpec(cluster), URI).map((site) =>
+    requireAllowedSite(POLICY, site, 'spec.providerSpec'),
+  );
   const uris = [...new Set(sites.map(({ uri }) => uri))];
   return Promise.all(uris.map((uri) => synthesizer.host(hostIntent(uri, sites, []), { kind: 'implicit' })));
 }

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest';
 import type { ClusterNetwork, ClusterPool } from '../../src/api/kinds/cluster-provider-spec.ts';
 import { disputeOver, undisputed } from '../../src/intent/host-disputes.ts';
 import type { Site } from '../../src/intent/site.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 const LAN: ClusterNetwork = { name: 'lan', mode: 'none', addresses: ['10.1.0.0/24'] };
 const OTHER_LAN: ClusterNetwork = { ...LAN, addresses: ['10.2.0.0/24'] };
 
 function site(network: ClusterNetwork, pool: ClusterPool = { name: 'default' }): Site {
-  return { name: 'a', uri: 'qemu:///system', network, pool, failureDomain: undefined };
+  return { name: 'a', uri: hostAt('qemu:///system'), network, pool, failureDomain: undefined };
 }
 
 const older = (one: Site) => [{ cluster: 'team/older', site: one }];

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { withObservedMacs } from '../../src/controllers/machine/addresses/observed-macs.ts';
+import type { MachineIntent } from '../../src/intent/hosted-intent.ts';
 import { assignMacs, deriveMac, type MacRequest } from '../../src/intent/mac.ts';
 import { intentHash, interfacesOf } from '../../src/intent/machine-intent.ts';
-import type { MachineIntent } from '../../stacks/intent.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 const SITE = {
   name: undefined,
-  uri: 'qemu:///system',
+  uri: hostAt('qemu:///system'),
   network: { name: 'default' },
   pool: { name: 'default' },
   failureDomain: undefined,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Terminal, Transient } from '../../src/errors.ts';
 import { type Candidate, choosePlace, occupancy } from '../../src/intent/placement.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 /** A host of 8 GiB of which all is free. */
 function host(name: string, change: Partial<Candidate> = {}, failureDomain?: string): Candidate {
   const site = {
     name,
-    uri: `qemu+ssh://${name}/system`,
+    uri: hostAt(`qemu+ssh://${name}/system`),
     network: { name: 'default' },
     pool: { name: 'default' },
     failureDomain,

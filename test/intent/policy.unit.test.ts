@@ -60,20 +60,63 @@ describe('files', () => {
 });
 
 describe('hosts', () => {
+  const cluster = (allow: string, libvirtUri = 'qemu:///system') =>
+    new Policy({ allow: `${CLUSTER_DEFAULT},${allow}`, libvirtUri });
+
   it.each([
+    'qemu+ssh://root@rack1/system',
     'qemu+ssh://root@rack1/system?command=/bin/evil',
-    'qemu+ssh://root@rack1/system?netcat=/bin/evil',
     'qemu+ssh://root@rack1/system?keyfile=/k&proxy=native',
     'test:///var/run/secrets/kubernetes.io/serviceaccount/token',
-  ])('%s, which names a program or a file of the controller, is closed', (uri) => {
-    expect(policy(CLUSTER_DEFAULT).host(uri)).toBe(false);
+    'qemu:///session',
+  ])('%s is closed to manifests of a cluster until it is listed', (uri) => {
+    expect(policy(CLUSTER_DEFAULT).host(uri)).toBeUndefined();
+    expect(cluster('host:qemu+ssh://root@rack2/system').host(uri)).toBeUndefined();
   });
 
-  it('are open until one is listed', () => {
-    expect(policy(CLUSTER_DEFAULT).host('qemu+ssh://root@rack1/system?keyfile=/k')).toBe(true);
-    const listed = policy('host:qemu+ssh://root@rack1/system');
-    expect(listed.host('qemu+ssh://root@rack1/system')).toBe(true);
-    expect(listed.host('qemu+ssh://root@rack2/system')).toBe(false);
+  it('are reached as the operator has listed them, however a manifest spells their name', () => {
+    const listed = 'qemu+ssh://root@rack1/system?keyfile=/k';
+    const allowed = cluster(`host:${listed}`);
+    for (const spelling of [listed, 'qemu+ssh://root@rack1/system', 'qemu+ssh://root@RACK1:22/system']) {
+      expect(allowed.host(spelling)).toBe(listed);
+    }
+    expect(allowed.host('qemu:///system')).toBe('qemu:///system');
+  });
+
+  it.each([
+    'no_verify=1',
+    'keyfile=/other',
+    'command=/k',
+    'known_hosts_verify=ignore',
+    'keyfile=/k&no_tty=0',
+  ])(
+    'a manifest that adds %s to a listed host is refused: a tenant names no file of the pod, and turns no check off',
+    (parameter) => {
+      const allowed = cluster('host:qemu+ssh://root@rack1/system?keyfile=/k');
+      expect(allowed.host(`qemu+ssh://root@rack1/system?${parameter}`)).toBeUndefined();
+    },
+  );
+
+  it('of one’s own manifests may be any, in one text each', () => {
+    expect(UNLIMITED.host('qemu+ssh://root@Rack1/system?netcat=nc')).toBe(
+      'qemu+ssh://root@rack1/system?netcat=nc',
+    );
+    expect(UNLIMITED.host('qemu+ssh://root@rack1/system?no_tty=1;netcat=nc')).toBeUndefined();
+  });
+
+  it('that were written otherwise are remembered by that, for states that lie under it', () => {
+    const allowed = cluster('host:qemu+ssh://root@Rack1/system');
+    const host = allowed.host('qemu+ssh://root@rack1:22/system');
+    expect(host && allowed.hosts.spellingsOf(host)).toEqual([
+      'qemu+ssh://root@Rack1/system',
+      'qemu+ssh://root@rack1:22/system',
+    ]);
+  });
+
+  it('that are listed with two sets of parameters, or cannot be read, stop the controller', () => {
+    const twice = 'host:qemu+ssh://root@rack1/system?keyfile=/a,host:qemu+ssh://root@rack1/system?keyfile=/b';
+    expect(() => cluster(twice)).toThrow(expect.objectContaining({ path: '--allow' }));
+    expect(() => cluster('', 'qemu:///system;a')).toThrow(expect.objectContaining({ path: '--libvirt-uri' }));
   });
 });
 

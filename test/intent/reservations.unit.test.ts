@@ -8,6 +8,7 @@ import {
   wantedReservations,
 } from '../../src/intent/reservations.ts';
 import type { NetworkAddresses, Reservation } from '../../src/libvirt/reservations.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 const OWN = '52:00:00:00:00:01';
 const OTHER = '52:00:00:00:00:02';
@@ -103,7 +104,7 @@ describe('two interfaces of one machine in one network', () => {
   const machine = { namespace: 'default', name: 'web', uid: 'a' };
   const site = {
     name: undefined,
-    uri: 'u',
+    uri: hostAt('qemu:///system'),
     network: { name: 'lan' },
     pool: { name: 'p' },
     failureDomain: undefined,

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { hostIntent } from '../../src/intent/host-intent.ts';
 import { candidateSites, siteAt, siteLabel, sitesOf } from '../../src/intent/site.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 const DEFAULT = 'qemu:///system';
+const A = hostAt('qemu+ssh://a/system');
+const B = hostAt('qemu+ssh://b/system');
 const twoHosts = {
   allowOvercommit: false,
   network: { name: 'shared' },
@@ -64,27 +67,23 @@ describe('what machines of a host share', () => {
   const sites = [
     {
       name: undefined,
-      uri: 'a',
+      uri: A,
       network: { name: 'ours', mode: 'nat' as const, addresses: ['10.0.0.0/24'] },
       pool: { name: 'default' },
       failureDomain: undefined,
     },
     {
       name: undefined,
-      uri: 'b',
+      uri: B,
       network: { name: 'elsewhere', mode: 'none' as const, addresses: [] },
       pool: { name: 'p', path: '/p' },
       failureDomain: undefined,
     },
   ];
-  const image = { uri: 'a', pool: 'default', volume: 'base', source: '/base.qcow2' };
+  const image = { uri: A, pool: 'default', volume: 'base', source: '/base.qcow2' };
 
   it('is made once, however many use it, and only on their own host', () => {
-    const intent = hostIntent(
-      'a',
-      [...sites, ...sites],
-      [image, image, { ...image, uri: 'b', volume: 'other' }],
-    );
+    const intent = hostIntent(A, [...sites, ...sites], [image, image, { ...image, uri: B, volume: 'other' }]);
     expect(intent.networks.map(({ name }) => name)).toEqual(['ours']);
     expect(intent.pools).toEqual([]);
     expect(intent.images).toEqual([{ pool: 'default', volume: 'base', source: '/base.qcow2' }]);
@@ -92,8 +91,6 @@ describe('what machines of a host share', () => {
 
   it('does not depend on the order of those who use it', () => {
     const images = [image, { ...image, volume: 'zwei' }];
-    expect(hostIntent('a', sites, images)).toEqual(
-      hostIntent('a', [...sites].reverse(), [...images].reverse()),
-    );
+    expect(hostIntent(A, sites, images)).toEqual(hostIntent(A, [...sites].reverse(), [...images].reverse()));
   });
 });

@@ -1,6 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { AllowedHost } from '../../src/system/allowed-host.ts';
+import { hostAt } from './host-uri.ts';
 import { TCP_PORT, writeConfiguration, writeLibvirtdConf } from './libvirt-configuration.ts';
 import { Sandbox } from './sandbox.ts';
 import { createUplink, findUplink, removeUplink, type Uplink } from './uplink.ts';
@@ -13,7 +15,7 @@ export class LibvirtHost {
   readonly name: string;
   readonly directory: string;
   /** Connection URI for this machine: `qemu+unix:///system?socket=…`. */
-  readonly uri: string;
+  readonly uri: AllowedHost;
   readonly network = 'default';
   readonly pool = 'default';
   /** The same path inside and outside of the sandbox. */
@@ -32,7 +34,7 @@ export class LibvirtHost {
     // sun_path holds 108 bytes, the last one a zero.
     if (Buffer.byteLength(socket) > 107)
       throw new Error(`too long for a socket, use a shorter path: ${socket}`);
-    this.uri = `qemu+unix:///system?socket=${socket}`;
+    this.uri = hostAt(`qemu+unix:///system?socket=${socket}`);
   }
 
   /**

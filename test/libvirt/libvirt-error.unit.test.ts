@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { redactText, redactUri, unattendedUri } from '../../src/libvirt/host-uri.ts';
 import { LibvirtError, MESSAGE_CHARACTERS, STDERR_CHARACTERS } from '../../src/libvirt/libvirt-error.ts';
-import { redactText, redactUri, unattendedUri } from '../../src/libvirt/uri.ts';
 
 const connect = 'error: failed to connect to the hypervisor\nerror: ';
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Libvirt } from '../../src/libvirt/libvirt.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 it('who may change nothing starts no virsh for it, and still looks', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'caplv-test-'));
@@ -12,7 +13,7 @@ it('who may change nothing starts no virsh for it, and still looks', async () =>
   writeFileSync(virsh, `#!/bin/sh\ntouch ${mark}\necho 'error: not asked' >&2\nexit 1\n`, { mode: 0o700 });
   const lost = new Error('lost');
   const libvirt = new Libvirt({
-    uri: 'test:///default',
+    uri: hostAt('test:///default'),
     virsh,
     mayChange: () => {
       throw lost;

@@ -6,9 +6,10 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Libvirt } from '../../src/libvirt/libvirt.ts';
 import { Virsh } from '../../src/libvirt/virsh.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
 // virsh itself, with libvirt's built-in test driver: no daemon, no root. Each connection begins with the same small host.
-const uri = 'test:///default';
+const uri = hostAt('test:///default');
 
 let directory: string;
 beforeAll(async () => {
@@ -69,7 +70,7 @@ test('a host that takes no connection ends in an error, and leaves no ssh behind
   // A program in the place of ssh that never answers, and whose PID can be asked for afterwards.
   const ssh = join(directory, 'ssh');
   await writeFile(ssh, `#!/bin/sh\necho $$ >${directory}/pid\nexec sleep 1000\n`, { mode: 0o755 });
-  const libvirt = new Libvirt({ uri: `qemu+ssh://root@192.0.2.1/system?command=${ssh}` });
+  const libvirt = new Libvirt({ uri: hostAt(`qemu+ssh://root@192.0.2.1/system?command=${ssh}`) });
   await expect(libvirt.domains({ timeoutMs: 3_000 })).rejects.toMatchObject({
     code: 'unreachable',
     message: expect.stringContaining('took no connection within 3 s'),
@@ -95,7 +96,7 @@ test('domains that are asked for together are looked at in one process, and agai
 });
 
 test('a host that does not answer is told to each who looks', async () => {
-  const libvirt = new Libvirt({ uri: 'qemu+unix:///system?socket=/nowhere/sock' });
+  const libvirt = new Libvirt({ uri: hostAt('qemu+unix:///system?socket=/nowhere/sock') });
   libvirt.ask(['one', 'other', 'nobody looks at']);
   for (const name of ['one', 'other'])
     await expect(libvirt.domain(name)).rejects.toMatchObject({ code: 'unreachable' });
@@ -149,7 +150,7 @@ test('a watch ends with the process that watches, however that ends', async () =
 });
 
 test('without libvirtd the error names the socket and how to start it', async () => {
-  const libvirt = new Libvirt({ uri: 'qemu+unix:///system?socket=/nowhere/sock' });
+  const libvirt = new Libvirt({ uri: hostAt('qemu+unix:///system?socket=/nowhere/sock') });
   await expect(libvirt.facts()).rejects.toMatchObject({
     code: 'unreachable',
     message: expect.stringContaining("'/nowhere/sock': No such file or directory"),

@@ -1,5 +1,5 @@
 /**
- * A caplv of its own that applies, for tests: `node apply-process.ts <workspace dir> <provider key> <config file>`.
+ * A caplv of its own that applies, for tests: `node apply-process.ts <workspace dir> <libvirt URI> <config file>`.
  * Prints a line of JSON for each event, and one for the provider's process number.
  */
 import { readFile } from 'node:fs/promises';
@@ -7,8 +7,10 @@ import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
+import { hostAt } from '../lab/host-uri.ts';
 
-const [dir = '', providerKey = '', config = ''] = process.argv.slice(2);
+const [dir = '', uri = '', config = ''] = process.argv.slice(2);
+const providerKey = hostAt(uri);
 const binary = await findTerraform();
 const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
 const terraform = new Terraform({

@@ -5,10 +5,12 @@
 
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
-import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
+import type { ImageIntent } from '../../../stacks/intent.ts';
 import { CaplvError } from '../../errors.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import { classify } from '../classify-error.ts';
@@ -36,7 +38,12 @@ export class BaseImages {
    * Makes an image, unless it is there, on the host and in its state; a state that was lost comes back. Returns whether there was
    * anything to do. Throws what terraform says of the transfer, and StateLocked (Transient) while another makes it.
    */
-  async ensure(uri: string, image: ImageIntent, facts: HostFacts, options: VerbOptions): Promise<boolean> {
+  async ensure(
+    uri: AllowedHost,
+    image: ImageIntent,
+    facts: HostFacts,
+    options: VerbOptions,
+  ): Promise<boolean> {
     const home = this.#options.workspaces.image(uri, image);
     if (await this.#isThere(uri, image, facts.volumes, home)) return false;
     await this.#moveIn(uri, options);
@@ -48,7 +55,7 @@ export class BaseImages {
 
   /** Removes an image unless `isWanted`, which is asked again under its lock. Makes nothing, and looks at no other one. */
   async release(
-    uri: string,
+    uri: AllowedHost,
     image: ImageName,
     isWanted: (image: ImageName) => Promise<boolean>,
     options: VerbOptions,
@@ -60,7 +67,7 @@ export class BaseImages {
 
   /** Removes all images that nobody wants. One that cannot be removed is left to a later call. */
   async releaseUnused(
-    uri: string,
+    uri: AllowedHost,
     isWanted: (image: ImageName) => Promise<boolean>,
     options: VerbOptions,
   ): Promise<void> {
@@ -80,12 +87,12 @@ export class BaseImages {
   }
 
   /** Removes an image that no state knows. */
-  async removeUnknown(uri: string, { pool, name }: VolumeKey): Promise<void> {
+  async removeUnknown(uri: AllowedHost, { pool, name }: VolumeKey): Promise<void> {
     const home = this.#options.workspaces.image(uri, { pool, volume: name });
     const { terraform, libvirt, workspaces } = this.#options;
     const lock = await terraform.lock(home.workspace, { operation: 'remove an image' });
     try {
-      for (const { workspace } of [home, workspaces.host(uri)]) {
+      for (const { workspace } of [home, await workspaces.host(uri)]) {
         const state = await terraform.state(workspace);
         if (state?.resources.some(({ attributes }) => attributes['name'] === name)) return;
       }
@@ -96,8 +103,8 @@ export class BaseImages {
   }
 
   /** An earlier caplv had all of a host in one state. */
-  async #moveIn(uri: string, options: VerbOptions): Promise<void> {
-    const home = this.#options.workspaces.host(uri);
+  async #moveIn(uri: AllowedHost, options: VerbOptions): Promise<void> {
+    const home = await this.#options.workspaces.host(uri);
     if (!(await hasImages(this.#options, home))) return;
     await lockedHome(this.#options, home, 'host', options, async (lock) => {
       await moveImages(this.#options, { uri, home, run: { providerKey: uri, lock, ...options } });
@@ -106,7 +113,7 @@ export class BaseImages {
   }
 
   async #isThere(
-    uri: string,
+    uri: AllowedHost,
     image: ImageIntent,
     volumes: HostFacts['volumes'],
     home: StackHome,
@@ -141,7 +148,7 @@ export class BaseImages {
   }
 
   async #remove(
-    uri: string,
+    uri: AllowedHost,
     home: StackHome,
     isWanted: () => Promise<boolean>,
     options: VerbOptions & { readonly lockTimeoutMs?: number },
@@ -180,6 +187,6 @@ function created({ type, name }: StackObject): ResourceChange {
   return { address: `${type}.${name}`, type, name, action: 'create' };
 }
 
-function only(uri: string, image: ImageIntent): HostIntent {
+function only(uri: AllowedHost, image: ImageIntent): HostIntent {
   return { uri, networks: [], pools: [], images: [image] };
 }

@@ -1,6 +1,6 @@
 /** Takes from the host what stands in the way of a machine that is to be made: leftovers of a broken run. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { diskOfVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';

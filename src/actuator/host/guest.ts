@@ -3,9 +3,10 @@
 import { Transient } from '../../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from '../options.ts';
 
-export type HostedMachine = MachineIdentity & { readonly uri: string };
+export type HostedMachine = MachineIdentity & { readonly uri: AllowedHost };
 
 /** For a guest that is to be off and stays: there is no hurry. */
 const DEFAULT_SHUTDOWN_MS = 60_000;

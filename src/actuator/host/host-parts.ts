@@ -4,8 +4,8 @@
  */
 
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
 import { resourceId } from '../../../stacks/resource-id.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import { shortHash } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 

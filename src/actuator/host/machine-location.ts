@@ -5,12 +5,13 @@ import { seedVolume } from '../../../stacks/seed-file.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { ReservedAddress } from '../../intent/reservations.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { State } from '../../terraform/format/state.ts';
 import type { PartNames } from './host-parts.ts';
 
 /** Where a machine lives: what the verbs need when there is no intent, as for delete. */
 export interface MachineLocation extends MachineIdentity {
-  readonly uri: string;
+  readonly uri: AllowedHost;
   /** Pools in which volumes of it may lie. */
   readonly pools: readonly string[];
   /** Fixed addresses that networks keep for it. */

@@ -2,7 +2,8 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyStack } from '../../../stacks/empty-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState } from '../../terraform/format/state.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
@@ -19,13 +20,13 @@ const NOTHING_TO_DO: PlanPreview = { plan: { action: 'none', changes: [], drift:
  */
 export async function planParts(
   options: ActuatorOptions,
-  uri: string,
+  uri: AllowedHost,
   intent: HostIntent,
   names: PartNames,
   verb: VerbOptions,
 ): Promise<PlanPreview> {
   const { terraform, workspaces, libvirt, synthesizer } = options;
-  const home = workspaces.host(uri);
+  const home = await workspaces.host(uri);
   const wanted = { ...intent, images: [] };
   const state = await terraform.state(home.workspace);
   const kept = state?.resources.length ? undefined : (await home.history.list())[0];

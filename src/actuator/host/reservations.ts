@@ -3,8 +3,8 @@
  * and never takes one back (0.8.3). So each is claimed before the provider runs, by an add that libvirt refuses if it is taken.
  */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import { Terminal } from '../../errors.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { isOwnedBy, type MachineIdentity, readMark } from '../../intent/names.ts';
 import {
   type OwnerOfMac,

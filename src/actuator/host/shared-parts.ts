@@ -5,8 +5,9 @@
 
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { objectsOfHost } from '../../../stacks/import-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import { StateCorrupt } from '../../terraform/format/state.ts';
@@ -67,14 +68,16 @@ export class SharedParts {
    * there and not provably ours, and what terraform says of the parts that were asked for.
    */
   async ensure(
-    uri: string,
+    uri: AllowedHost,
     evaluate: () => Promise<HostIntent>,
     ask: PartsAsk,
     facts: () => Promise<HostFacts>,
     options: PartsOptions,
   ): Promise<boolean> {
-    const home = this.#options.workspaces.host(uri);
-    if (await this.#isSettled(await evaluate(), ask, facts, home)) return false;
+    // First: it tells how the host is written elsewhere, and its state may lie under that.
+    const wanted = await evaluate();
+    const home = await this.#options.workspaces.host(uri);
+    if (await this.#isSettled(wanted, ask, facts, home)) return false;
     await lockedHome(this.#options, home, 'host', options, async (lock: Lock) => {
       const run = { providerKey: uri, lock, ...options };
       try {
@@ -227,7 +230,7 @@ export class SharedParts {
 }
 
 /** Parts of which only the names are known. */
-function asIntent(uri: string, { release }: PartsAsk): HostIntent {
+function asIntent(uri: AllowedHost, { release }: PartsAsk): HostIntent {
   const pools = release.pools.map((name) => ({ name, path: '' }));
   const networks = release.networks.map(
     (name) => ({ name, mode: 'none', addresses: [], dhcp: false, autostart: false }) as const,

@@ -3,8 +3,8 @@
  * guests; so what a domain will stand on is looked at, as libvirt reads it, before the domain is made.
  */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import { Terminal } from '../../errors.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { isImageVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';

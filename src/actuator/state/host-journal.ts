@@ -9,7 +9,7 @@ import {
   objectsOfHost,
   type StackObject,
 } from '../../../stacks/import-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';

@@ -2,8 +2,8 @@
 
 import { writeFile } from 'node:fs/promises';
 import { type ImportedObject, NEVER_READ, NEVER_READ_WITHIN } from '../../../stacks/import-stack.ts';
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import type { SeededMachine } from '../../../stacks/seed-file.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { domainName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { ImportedState } from '../../terraform/format/imported-state.ts';

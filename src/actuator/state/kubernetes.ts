@@ -15,10 +15,17 @@ import { controllerReference } from '../../apimachinery/owner-reference.ts';
 import { shortHash } from '../../intent/names.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { removeWorkspace } from '../../terraform/workspace.ts';
 import { SecretHistory } from './secret-history.ts';
 import { lockInfoOf, type StaleLocks } from './stale-leases.ts';
-import type { MachineState, StackHome, Workspaces } from './state-home.ts';
+import {
+  firstUsed,
+  type MachineState,
+  type SpellingsOf,
+  type StackHome,
+  type Workspaces,
+} from './state-home.ts';
 import { StateSecret } from './state-secret.ts';
 
 /** Label of the state of a machine. */
@@ -37,6 +44,7 @@ export interface KubernetesWorkspacesOptions {
   /** How Terraform reaches the API server: `KUBE_CONFIG_PATH`, or `KUBE_IN_CLUSTER_CONFIG`. */
   readonly env: Readonly<Record<string, string>>;
   readonly locks: StaleLocks;
+  readonly spellingsOf: SpellingsOf;
   /** How many serials of each state are kept. */
   readonly keptSerials: number;
 }
@@ -57,23 +65,25 @@ export class KubernetesWorkspaces implements Workspaces {
   }
 
   /** `namespace`: where its state is. Default: that of the options. */
-  host(uri: string, namespace: string = this.#options.namespace): StackHome {
-    return this.#home(namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+  host(host: AllowedHost, namespace: string = this.#options.namespace): Promise<StackHome> {
+    const homeOf = (uri: string) => this.#home(namespace, shortHash(uri), SUFFIX.host, { labels: {} });
+    return firstUsed(homeOf(host), this.#options.spellingsOf(host).map(homeOf));
   }
 
   /** The namespace in which a controller keeps the state of host `uri`; undefined: nobody keeps one. */
-  async namespaceOfHost(uri: string): Promise<string | undefined> {
-    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.host},tfstateWorkspace=${shortHash(uri)}`;
+  async namespaceOfHost(host: AllowedHost): Promise<string | undefined> {
+    const workspaces = [host, ...this.#options.spellingsOf(host)].map((uri) => shortHash(uri));
+    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.host},tfstateWorkspace in (${workspaces.join(',')})`;
     const secrets = await this.#options.client.list({ ...SecretKind, metadataOnly: true }, { labelSelector });
     return secrets.items[0]?.metadata.namespace;
   }
 
   /** With the suffix of a host: one backend, and so one `init`, for both. */
-  image(uri: string, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
     return this.#image(uri, `${shortHash(uri)}-${shortHash(`${pool}/${volume}`)}`);
   }
 
-  async images(uri: string): Promise<StackHome[]> {
+  async images(uri: AllowedHost): Promise<StackHome[]> {
     const { client, namespace } = this.#options;
     const labelSelector = `tfstate=true,${IMAGE_HOST_LABEL}=${shortHash(uri)}`;
     const { items } = await client.list({ ...SecretKind, metadataOnly: true }, { namespace, labelSelector });
@@ -84,7 +94,7 @@ export class KubernetesWorkspaces implements Workspaces {
     return [...workspaces].map((workspace) => this.#image(uri, workspace));
   }
 
-  #image(uri: string, workspace: string): StackHome {
+  #image(uri: AllowedHost, workspace: string): StackHome {
     const labels = { [IMAGE_HOST_LABEL]: shortHash(uri) };
     return this.#home(this.#options.namespace, workspace, SUFFIX.host, { labels });
   }

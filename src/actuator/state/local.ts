@@ -5,43 +5,57 @@ import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { shortHash } from '../../intent/names.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { FileHistory, KEPT_SERIALS, type StateHistory } from '../../terraform/state-history.ts';
 import { removeWorkspace } from '../../terraform/workspace.ts';
-import type { MachineState, Notes, StackHome, Workspaces } from './state-home.ts';
+import {
+  firstUsed,
+  type MachineState,
+  type Notes,
+  type SpellingsOf,
+  type StackHome,
+  type Workspaces,
+} from './state-home.ts';
 
 const STATE = 'terraform.tfstate';
 
 export class LocalWorkspaces implements Workspaces {
   readonly #root: string;
   readonly #keptSerials: number;
+  readonly #spellingsOf: SpellingsOf;
 
   /** `root`: the state directory; `keptSerials`: how many of each state are kept. */
-  constructor(root: string, keptSerials = KEPT_SERIALS) {
+  constructor(
+    root: string,
+    options: { readonly keptSerials?: number; readonly spellingsOf?: SpellingsOf } = {},
+  ) {
     this.#root = root;
-    this.#keptSerials = keptSerials;
+    this.#keptSerials = options.keptSerials ?? KEPT_SERIALS;
+    this.#spellingsOf = options.spellingsOf ?? (() => []);
   }
 
   machine(key: ObjectKey): StackHome {
     return this.#home(join(this.#root, 'machines', key.namespace, key.name));
   }
 
-  host(uri: string): StackHome {
-    return this.#home(join(this.#root, 'hosts', shortHash(uri)));
+  host(host: AllowedHost): Promise<StackHome> {
+    const homeOf = (uri: string) => this.#home(join(this.#root, 'hosts', shortHash(uri)));
+    return firstUsed(homeOf(host), this.#spellingsOf(host).map(homeOf));
   }
 
-  image(uri: string, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
     return this.#home(join(this.#imagesOf(uri), shortHash(`${pool}/${volume}`)));
   }
 
-  async images(uri: string): Promise<StackHome[]> {
+  async images(uri: AllowedHost): Promise<StackHome[]> {
     const root = this.#imagesOf(uri);
     const names = await readdir(root).catch(() => []);
     return names.map((name) => this.#home(join(root, name)));
   }
 
   /** Not within the directory of the host, which goes with its last network or pool. */
-  #imagesOf(uri: string): string {
+  #imagesOf(uri: AllowedHost): string {
     return join(this.#root, 'images', shortHash(uri));
   }
 

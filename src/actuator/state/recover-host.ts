@@ -12,12 +12,13 @@ import {
   objectsOfHost,
   type StackObject,
 } from '../../../stacks/import-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
 import { resourceId } from '../../../stacks/resource-id.ts';
 import { Terminal } from '../../errors.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import { isImageVolume, readVolumeName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { virshCommand } from '../../libvirt/virsh-command.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State, StateCorrupt } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
@@ -30,7 +31,7 @@ import type { StackHome } from './state-home.ts';
 
 /** One host whose state is in question, under its lock. */
 export interface HostRecovery {
-  readonly uri: string;
+  readonly uri: AllowedHost;
   readonly home: StackHome;
   readonly run: RunOptions & VerbOptions;
 }

@@ -4,8 +4,8 @@
  */
 
 import { type ImportedObject, objectsOf } from '../../../stacks/import-stack.ts';
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import type { SeededMachine } from '../../../stacks/seed-file.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { domainName, isOwnedBy } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';

@@ -2,6 +2,7 @@
 
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { Terminal } from '../../errors.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { type State, StateCorrupt } from '../../terraform/format/state.ts';
@@ -24,7 +25,7 @@ export interface Restored {
 export async function restoreState(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
   home: StackHome,
-  uri: string,
+  uri: AllowedHost,
   serial: number,
   lock: Lock,
 ): Promise<Restored> {

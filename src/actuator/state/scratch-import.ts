@@ -6,6 +6,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ImportedObject, importStack } from '../../../stacks/import-stack.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths, type Workspace } from '../../terraform/workspace.ts';
@@ -15,7 +16,7 @@ import type { StackHome } from './state-home.ts';
 export async function importAside(
   terraform: Terraform,
   home: StackHome,
-  uri: string,
+  uri: AllowedHost,
   objects: readonly ImportedObject[],
   run: RunOptions,
   finish: (imported: ImportedState, scratch: Workspace) => Promise<ImportedState>,

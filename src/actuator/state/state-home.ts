@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { BackendIntent } from '../../../stacks/intent.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { StateHistory } from '../../terraform/state-history.ts';
 import type { Workspace } from '../../terraform/workspace.ts';
 import type { LockWait } from './stale-leases.ts';
@@ -11,12 +12,12 @@ import type { LockWait } from './stale-leases.ts';
 export interface Workspaces {
   /** `uid`: of the Machine; a state that is made new is owned by it. */
   machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
-  /** Of the networks and pools of a host. `uri`: its libvirt connection URI. */
-  host(uri: string): StackHome;
+  /** Of the networks and pools of a host. */
+  host(uri: AllowedHost): Promise<StackHome>;
   /** Of one base image on that host. */
-  image(uri: string, image: { readonly pool: string; readonly volume: string }): StackHome;
+  image(uri: AllowedHost, image: { readonly pool: string; readonly volume: string }): StackHome;
   /** All base images of a host of which there are states, or notes. */
-  images(uri: string): Promise<StackHome[]>;
+  images(uri: AllowedHost): Promise<StackHome[]>;
   /** All states of machines that there are; `version` changes with the state. */
   machineStates(): Promise<MachineState[]>;
 }
@@ -46,6 +47,18 @@ export interface StackHome {
   setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */
   discard(): Promise<void>;
+}
+
+/** How a host was written elsewhere than in its one text: see HostList. */
+export type SpellingsOf = (host: AllowedHost) => readonly string[];
+
+/** Finds the home in which something was kept already: its own, else that of an earlier spelling of the same host. */
+export async function firstUsed(own: StackHome, earlier: readonly StackHome[]): Promise<StackHome> {
+  if (earlier.length === 0) return own;
+  for (const home of [own, ...earlier]) {
+    if ((await home.exists()) || (await home.history.list()).length > 0) return home;
+  }
+  return own;
 }
 
 /** Short texts without secrets, by name. */

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { Terminal } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
+import { requireAllowedHost } from '../../intent/policy-check.ts';
 import { quoteCommand } from '../../libvirt/virsh-command.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
@@ -20,14 +21,15 @@ export async function openConsole(name: string, flags: ConsoleFlags): Promise<nu
     const key = { namespace: config.namespace, name };
     const machine = await store.get(MachineKind, key);
     if (!machine) throw notFound(MachineKind, name, config.namespace);
-    const uri = machine.status?.providerStatus?.pinned?.uri;
-    if (uri === undefined) {
+    const pinned = machine.status?.providerStatus?.pinned;
+    if (pinned === undefined) {
       throw new Terminal({
         code: 'NotFound',
         message: `Machine "${name}" has no domain yet`,
         fix: `caplv describe machine ${name}`,
       });
     }
+    const uri = requireAllowedHost(config.policy, pinned.uri, 'status.providerStatus.pinned.uri');
     const args = ['--connect', uri, 'console', domainName(key)];
     if (flags.print || !process.stdin.isTTY) {
       terminal.out(quoteCommand(['virsh', ...args]));

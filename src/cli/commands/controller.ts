@@ -14,7 +14,6 @@ import { Metrics } from '../../telemetry/metrics.ts';
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts';
 import { logProcessWarnings } from '../../telemetry/process-warnings.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
-import { requireLibvirtUri } from '../session/libvirt-uri.ts';
 
 export interface ControllerFlags extends GlobalFlags {
   readonly kubeconfig?: string;
@@ -36,7 +35,6 @@ const DEFAULT_SWEEP = '5m';
 
 export async function controller(flags: ControllerFlags): Promise<number> {
   const config = configOf(flags, flags.local ? 'own' : 'cluster');
-  requireLibvirtUri(config.libvirtUri);
   const listen = flags.listen === undefined ? undefined : listenOn(flags.listen);
   const concurrency = countOf('--concurrency', flags.concurrency) ?? DEFAULT_CONCURRENCY;
   const repairs = repairLimitsOf(flags);
@@ -50,7 +48,8 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
   const { kubeconfig, namespace } = flags;
-  const shared = { log, metrics, keptSerials: config.keptSerials };
+  const { spellingsOf } = config.policy.hosts;
+  const shared = { log, metrics, keptSerials: config.keptSerials, spellingsOf };
   try {
     const backend = flags.local
       ? await localBackend(config.stateDir, shared)

@@ -12,7 +12,6 @@ import { findTerraform } from '../../terraform/install/terraform.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import { openTerminal, type Terminal } from '../output/streams.ts';
-import { requireLibvirtUri } from '../session/libvirt-uri.ts';
 
 export interface DoctorFlags extends GlobalFlags {
   readonly output?: 'json' | 'yaml';
@@ -93,7 +92,6 @@ async function stylesheetTool(): Promise<Check> {
 async function host({ libvirtUri }: Config, pool: string, network: string): Promise<Check[]> {
   const libvirt = new Libvirt({ uri: libvirtUri });
   try {
-    requireLibvirtUri(libvirtUri);
     const facts = await libvirt.facts({ volumesOf: [pool] });
     const types = await libvirt.domainTypes();
     const memory = `${facts.cpus} CPUs, ${facts.freeMemoryMiB} of ${facts.memoryMiB} MiB free`;

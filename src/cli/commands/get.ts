@@ -27,7 +27,7 @@ export async function getCommand(
 }
 
 async function ask(name: string | undefined, flags: GetFlags, signal: AbortSignal): Promise<AskedHosts> {
-  const { stateDir, namespace } = configOf(flags);
+  const { stateDir, namespace, policy } = configOf(flags);
   const store = await LocalStore.open(stateDir);
   const machines = await selected(
     store,
@@ -36,6 +36,6 @@ async function ask(name: string | undefined, flags: GetFlags, signal: AbortSigna
     name,
   );
   const libvirt = new Observers().of;
-  askHosts(libvirt, machines, { signal });
+  askHosts(policy, libvirt, machines, { signal });
   return { libvirt, machines };
 }

@@ -5,6 +5,7 @@ import type { Orphan } from '../../controllers/orphans/classify.ts';
 import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../../controllers/orphans/collector.ts';
 import { hostsOf, idOf } from '../../controllers/orphans/periodic-sweep.ts';
 import { CaplvError } from '../../errors.ts';
+import type { Policy } from '../../intent/policy.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
@@ -31,7 +32,7 @@ export async function orphans(flags: OrphansFlags): Promise<number> {
       };
       const { store } = engine;
       const sweep = new OrphanSweep({ ...engine, ...ownership, installation: store.installation, adopt });
-      return work({ sweep, store, defaultUri: config.libvirtUri, terminal, flags });
+      return work({ sweep, store, policy: config.policy, terminal, flags });
     },
     { lacksState },
   );
@@ -40,12 +41,12 @@ export async function orphans(flags: OrphansFlags): Promise<number> {
 interface Work {
   readonly sweep: OrphanSweep;
   readonly store: Engine['store'];
-  readonly defaultUri: string;
+  readonly policy: Policy;
   readonly terminal: Terminal;
   readonly flags: OrphansFlags;
 }
 
-async function work({ sweep, store, defaultUri, terminal, flags }: Work): Promise<number> {
+async function work({ sweep, store, policy, terminal, flags }: Work): Promise<number> {
   let failed = false;
   const attempt = async <T>(what: string, doing: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -58,7 +59,7 @@ async function work({ sweep, store, defaultUri, terminal, flags }: Work): Promis
     }
   };
   const rows: Orphan[] = [];
-  for (const uri of await hostsOf(store, defaultUri)) {
+  for (const uri of await hostsOf(store, policy)) {
     let look: HostLook | undefined = await attempt(uri, () => sweep.look(uri));
     if (flags.fix && look) look = await fixed(sweep, look, terminal, attempt);
     rows.push(...(look?.orphans ?? []));

@@ -8,9 +8,9 @@ import { ManifestPlanner } from '../../app/manifest-plan.ts';
 import { hasReplicas, planReplicas, type ReplicaPlan } from '../../app/replica-plan.ts';
 import { CaplvError } from '../../errors.ts';
 import { managedNetwork, managedPool } from '../../intent/host-intent.ts';
-import { type Site, sitesOf } from '../../intent/site.ts';
+import { type NamedSite, sitesOf } from '../../intent/site.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
-import { redactUri } from '../../libvirt/uri.ts';
+import { redactUri } from '../../libvirt/host-uri.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { planText, type ResourcePlan } from '../output/plan.ts';
@@ -84,7 +84,9 @@ async function planHosts(
   for (const object of objects.filter(({ kind }) => kind === ClusterKind.kind)) {
     const sites = sitesOf(storedClusterSpec(object as Cluster).spec, config.libvirtUri);
     try {
-      for (const { uri } of sites) await locateHost(uri);
+      const hosts = sites.map(({ uri }) => config.policy.host(uri));
+      // What is not allowed is refused below, with its path.
+      for (const host of hosts) if (host !== undefined) await locateHost(host);
     } catch (error) {
       // Who may not read states plans machines all the same, and Clusters that make nothing.
       if (!hasReason(error, 'Forbidden') || sites.some(isManaged)) throw error;
@@ -103,7 +105,7 @@ async function planHosts(
 }
 
 /** True for a host on which the Cluster makes a network or pool. */
-function isManaged({ network, pool }: Site): boolean {
+function isManaged({ network, pool }: NamedSite): boolean {
   return managedNetwork(network) !== undefined || managedPool(pool) !== undefined;
 }
 

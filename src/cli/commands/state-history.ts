@@ -4,9 +4,11 @@ import type { Restored } from '../../actuator/state/restore.ts';
 import type { StackHome } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Config } from '../../app/config.ts';
 import type { Engine } from '../../app/engine.ts';
 import { CaplvError, Terminal as TerminalError } from '../../errors.ts';
-import { redactUri } from '../../libvirt/uri.ts';
+import { redactUri } from '../../libvirt/host-uri.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { planText } from '../output/plan.ts';
@@ -17,15 +19,15 @@ import type { ClusterFlags } from '../session/cluster-session.ts';
 import { withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
 import { withSession } from '../session/session.ts';
-import { homeOf, isHost } from '../session/state-subject.ts';
+import { findHome, isHost } from '../session/state-subject.ts';
 
 export interface HistoryFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';
 }
 
 export async function stateHistory(name: string, flags: HistoryFlags): Promise<number> {
-  return withSession(flags, async ({ workspaces, config: { namespace }, terminal }) => {
-    const kept = await homeOf(workspaces, name, namespace).history.list();
+  return withSession(flags, async ({ workspaces, config, terminal }) => {
+    const kept = await (await findHome(workspaces, name, config)).history.list();
     if (flags.output) {
       const data = kept.map(({ serial, lineage, resources, keptAt }) => ({
         serial,
@@ -37,7 +39,7 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
     } else if (kept.length === 0) {
       const whose = isHost(name)
         ? `host ${redactUri(name)}`
-        : `machine "${name}" in namespace "${namespace}"`;
+        : `machine "${name}" in namespace "${config.namespace}"`;
       terminal.say(`No state of ${whose} is kept.`);
     } else {
       const rows = kept.map(({ serial, lineage, resources, keptAt }) => [
@@ -59,8 +61,10 @@ interface Tools {
 
 export async function restoreState(name: string, serial: string, flags: ClusterFlags): Promise<number> {
   const number = serialOf(serial);
-  const work = ({ config: { namespace }, ...tools }: Tools & { config: { namespace: string } }) =>
-    isHost(name) ? restoreHost(tools, name, number) : restoreMachine(tools, { namespace, name }, number);
+  const work = ({ config: { namespace, policy }, ...tools }: Tools & { readonly config: Config }) =>
+    isHost(name)
+      ? restoreHost(tools, policy.hosts.named(name, 'MACHINE|URI'), number)
+      : restoreMachine(tools, { namespace, name }, number);
   return withEngine(flags, work);
 }
 
@@ -82,9 +86,9 @@ async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, seria
   return EXIT.ok;
 }
 
-async function restoreHost({ engine, terminal }: Tools, uri: string, serial: number): Promise<number> {
+async function restoreHost({ engine, terminal }: Tools, uri: AllowedHost, serial: number): Promise<number> {
   const restored = await engine.hostActuator.restoreState(uri, serial);
-  tell(terminal, `host ${redactUri(uri)}`, serial, restored, engine.workspaces.host(uri));
+  tell(terminal, `host ${redactUri(uri)}`, serial, restored, await engine.workspaces.host(uri));
   terminal.say('The next change of a Machine or Cluster there makes the host again what they ask for.');
   return EXIT.ok;
 }

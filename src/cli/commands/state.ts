@@ -3,7 +3,7 @@
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
 import { Terminal } from '../../errors.ts';
-import { redactUri } from '../../libvirt/uri.ts';
+import { redactUri } from '../../libvirt/host-uri.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
@@ -11,7 +11,7 @@ import type { Terminal as Output } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
 import { withSession } from '../session/session.ts';
-import { homeOf, isHost, stateText } from '../session/state-subject.ts';
+import { findHomes, isHost, stateText } from '../session/state-subject.ts';
 
 export interface ShowFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';
@@ -52,10 +52,7 @@ async function withState(
   return withSession(flags, async ({ workspaces, config, terminal }) => {
     const { namespace } = config;
     // Of a host one for its networks and pools, and one for each base image.
-    const homes = [
-      homeOf(workspaces, name, namespace),
-      ...(isHost(name) ? await workspaces.images(name) : []),
-    ];
+    const homes = await findHomes(workspaces, name, config);
     const [first, ...more] = (await Promise.all(homes.map(stateText))).filter((text) => text !== '');
     if (first === undefined) throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
     work([first, ...more], terminal);

@@ -9,14 +9,14 @@ import type { Workspaces } from '../../actuator/state/state-home.ts';
 import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { assembleEngine, type Engine, type EngineOptions } from '../../app/engine.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { terminalRecorder } from '../output/progress.ts';
 import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-session.ts';
-import { requireLibvirtUri } from './libvirt-uri.ts';
 
 export interface ClusterEngineContext extends ClusterContext {
   readonly engine: Engine & { readonly store: OverlayBase };
   /** Finds the state of host `uri`, which a controller keeps in a namespace of its own, for all that asks for it afterwards. */
-  readonly locateHost: (uri: string) => Promise<void>;
+  readonly locateHost: (uri: AllowedHost) => Promise<void>;
 }
 
 /** Of objects that do not exist; the API server will give them others. */
@@ -29,11 +29,10 @@ export async function withClusterEngine(
 ): Promise<number> {
   return withCluster(flags, async (context) => {
     const { cluster, config, terminal } = context;
-    requireLibvirtUri(config.libvirtUri);
     const scratch = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
     const local = new LocalWorkspaces(scratch);
     const namespaces = new Map<string, string>();
-    const locateHost = async (uri: string) => {
+    const locateHost = async (uri: AllowedHost) => {
       const namespace = await cluster.workspaces.namespaceOfHost(uri);
       if (namespace !== undefined) namespaces.set(uri, namespace);
     };

@@ -1,7 +1,7 @@
 /** What commands have that work on a cluster: its objects, and no libvirt. The controller there does the work. */
 
 import type { ClusterConnection } from '../../app/cluster-connection.ts';
-import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
+import { type Config, configOf, type GlobalFlags, outputSettings } from '../../app/config.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { openTerminal, type Terminal } from '../output/streams.ts';
@@ -24,18 +24,21 @@ export async function withCluster(
   flags: ClusterFlags & { readonly kubeconfig: string },
   work: (context: ClusterContext) => Promise<number>,
 ): Promise<number> {
-  const terminal = openTerminal(configOf(flags));
+  const terminal = openTerminal(outputSettings(flags));
   const log = createLogger({ level: 'warn', format: 'pretty' });
   const interrupt = new Interrupt(terminal);
   try {
     // Not loaded for the local store: node:http alone takes 25 ms, as an import of it makes Node load its fetch.
     const { connectCluster } = await import('../../app/cluster-connection.ts');
     const { kubeconfig, namespace } = flags;
-    const { keptSerials } = configOf(flags);
-    const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials };
+    // The Machines of a cluster were written by others: they may name what its operator allows.
+    const settings = configOf(flags, 'cluster');
+    const { spellingsOf } = settings.policy.hosts;
+    const { keptSerials } = settings;
+    const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials, spellingsOf };
     const cluster = await connectCluster(options);
     try {
-      const config = configOf({ ...flags, namespace: cluster.namespace });
+      const config = { ...settings, namespace: cluster.namespace };
       return await work({ config, terminal, cluster, signal: interrupt.signal });
     } finally {
       await cluster.close();

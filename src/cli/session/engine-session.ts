@@ -6,6 +6,7 @@ import type { Engine, EngineOptions } from '../../app/engine.ts';
 import type { OrphanSweepOptions } from '../../controllers/orphans/collector.ts';
 import { installationId } from '../../store/installation.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Terminal } from '../output/streams.ts';
 import { withClusterEngine } from './cluster-engine-session.ts';
 import type { ClusterFlags } from './cluster-session.ts';
@@ -16,7 +17,7 @@ export interface EngineSession {
   readonly terminal: Terminal;
   readonly engine: Engine & { readonly store: OverlayBase };
   /** Finds the state of host `uri` for all that asks for it afterwards, where it may be in several places. */
-  readonly locateHost: (uri: string) => Promise<void>;
+  readonly locateHost: (uri: AllowedHost) => Promise<void>;
   /** How a sweep knows what is of this installation. */
   readonly ownership: Pick<OrphanSweepOptions, 'identify' | 'givesUid'>;
   /** What lets a plan go ahead that replaces something, for a message. */

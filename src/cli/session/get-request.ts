@@ -2,6 +2,7 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Output } from '../output/objects.ts';
 import type { ClusterFlags } from './cluster-session.ts';
 
@@ -11,7 +12,7 @@ export interface GetFlags extends ClusterFlags {
 }
 
 export interface AskedHosts {
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** What they were asked about, as it was before. */
   readonly machines: readonly Machine[];
 }

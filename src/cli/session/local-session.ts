@@ -5,7 +5,6 @@ import { type EngineOptions, type LocalEngine, openEngine } from '../../app/engi
 import { Progress, terminalRecorder } from '../output/progress.ts';
 import { openTerminal, type Terminal } from '../output/streams.ts';
 import { Interrupt } from './interrupt.ts';
-import { requireLibvirtUri } from './libvirt-uri.ts';
 
 export interface Context {
   readonly config: Config;
@@ -23,7 +22,6 @@ export async function withContext(
   options: Pick<EngineOptions, 'allowReplace' | 'allowReplaceDisks' | 'now' | 'lacksState' | 'libvirt'> = {},
 ): Promise<number> {
   const config = configOf(flags);
-  requireLibvirtUri(config.libvirtUri);
   const terminal = openTerminal(config);
   const progress = new Progress(terminal);
   const interrupt = new Interrupt(terminal);

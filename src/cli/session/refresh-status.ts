@@ -4,9 +4,12 @@ import { CaplvError } from '../../errors.ts';
 import type { Context } from './local-session.ts';
 
 /** Brings machines up to date. A host that does not answer leaves the last known status, and says so. */
-export async function observeAll({ engine, terminal }: Context, machines: readonly Machine[]): Promise<void> {
+export async function observeAll(
+  { config, engine, terminal }: Context,
+  machines: readonly Machine[],
+): Promise<void> {
   const problems = new Set<string>();
-  askHosts(engine.libvirt, machines);
+  askHosts(config.policy, engine.libvirt, machines);
   await Promise.all(
     machines.map((machine) =>
       engine.machines.observe(machine).catch((error) => {

@@ -1,6 +1,7 @@
 /** Whose Terraform state a `caplv state` command is about: a Machine by its name, or a host by its libvirt URI. */
 
 import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import type { Config } from '../../app/config.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { paths } from '../../terraform/workspace.ts';
 
@@ -9,9 +10,28 @@ export function isHost(subject: string): boolean {
   return subject.includes('://');
 }
 
-export function homeOf(workspaces: Workspaces, subject: string, namespace: string): StackHome {
-  return isHost(subject) ? workspaces.host(subject) : workspaces.machine({ namespace, name: subject });
+/** Throws Terminal InvalidConfiguration for a URI that cannot be used. */
+export async function findHome(
+  workspaces: Workspaces,
+  subject: string,
+  { namespace, policy }: Subject,
+): Promise<StackHome> {
+  if (!isHost(subject)) return workspaces.machine({ namespace, name: subject });
+  return workspaces.host(policy.hosts.named(subject, 'MACHINE|URI'));
 }
+
+/** As `findHome`; of a host also the homes of its base images. */
+export async function findHomes(
+  workspaces: Workspaces,
+  subject: string,
+  settings: Subject,
+): Promise<StackHome[]> {
+  const home = await findHome(workspaces, subject, settings);
+  if (!isHost(subject)) return [home];
+  return [home, ...(await workspaces.images(settings.policy.hosts.named(subject, 'MACHINE|URI')))];
+}
+
+type Subject = Pick<Config, 'namespace' | 'policy'>;
 
 /** The state as Terraform wrote it, secrets and all; empty: there is none. */
 export async function stateText({ workspace }: StackHome): Promise<string> {

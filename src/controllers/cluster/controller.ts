@@ -18,9 +18,10 @@ import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError, Terminal } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
-import { type Site, sitesOf } from '../../intent/site.ts';
+import { type NamedSite, type Site, sitesOf } from '../../intent/site.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
@@ -33,7 +34,6 @@ export interface ClusterControllerOptions {
   readonly hosts: SharedHosts;
   readonly recorder: Recorder;
   readonly allowReplace: boolean;
-  readonly defaultUri: string;
   readonly policy: Policy;
 }
 
@@ -65,7 +65,7 @@ export class ClusterController {
       );
     }
     const { spec } = storedClusterSpec(cluster);
-    const sites = sitesOf(spec, this.#options.defaultUri);
+    const sites = sitesOf(spec, this.#options.policy.defaultHost);
     const { hosts, allowReplace } = this.#options;
     const word = { allowReplace, approvedPlan: approvedPlan(cluster) };
     const failures = await this.#forEachHost(
@@ -82,13 +82,13 @@ export class ClusterController {
   }
 
   /** What `reconcile` would change on each host of the Cluster, by its URI. Throws what stops it there. */
-  async plan(cluster: Cluster): Promise<Map<string, PlanPreview>> {
-    const { hosts, defaultUri } = this.#options;
+  async plan(cluster: Cluster): Promise<Map<AllowedHost, PlanPreview>> {
+    const { hosts, policy } = this.#options;
     const { spec } = storedClusterSpec(cluster);
-    const plans = new Map<string, PlanPreview>();
+    const plans = new Map<AllowedHost, PlanPreview>();
     const failures = await this.#forEachHost(
       cluster,
-      sitesOf(spec, defaultUri),
+      sitesOf(spec, policy.defaultHost),
       (index) => sitePath(spec, index),
       async (site) => void plans.set(site.uri, await hosts.planSite(site)),
     );
@@ -99,24 +99,23 @@ export class ClusterController {
   /** Does `work` on each host on which the Cluster may have what it names. Returns what failed, by URI. */
   async #forEachHost(
     cluster: Cluster,
-    sites: readonly Site[],
+    sites: readonly NamedSite[],
     pathOf: (index: number) => string,
     work: (site: Site) => Promise<void>,
   ): Promise<Map<string, CaplvError>> {
-    const { hosts, policy, defaultUri } = this.#options;
+    const { hosts, policy } = this.#options;
     const failures = new Map<string, CaplvError>();
     await Promise.all(
-      sites.map(async (site, index) => {
-        const { uri } = site;
+      sites.map(async (named, index) => {
         try {
           clusterProviderSpec(cluster);
-          requireAllowedSite(policy, site, defaultUri, pathOf(index));
+          const site = requireAllowedSite(policy, named, pathOf(index));
           const dispute = await hosts.disputeOver(cluster, site);
           if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
           await work(site);
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
-          failures.set(uri, error);
+          failures.set(named.uri, error);
         }
       }),
     );
@@ -130,25 +129,26 @@ export class ClusterController {
   }
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
-    const { store, hosts, recorder, defaultUri, policy } = this.#options;
+    const { store, hosts, recorder, policy } = this.#options;
     const machines = await store.list(MachineKind, { namespace: key.namespace });
     const mine = machines.filter((machine) => isOfCluster(machine, key));
-    const sites = sitesOf(storedClusterSpec(cluster).spec, defaultUri);
+    const sites = sitesOf(storedClusterSpec(cluster).spec, policy.defaultHost);
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };
     }
     for (const site of sites) {
-      const { uri } = site;
+      const { uri: named } = site;
+      const uri = policy.host(named);
       // There nothing was ever made.
-      if (!isAllowedSite(policy, site, defaultUri)) continue;
+      if (uri === undefined || !isAllowedSite(policy, site)) continue;
       try {
-        await hosts.releaseSite(site, { onEvent: (event) => this.#tell(cluster, event) });
+        await hosts.releaseSite({ ...site, uri }, { onEvent: (event) => this.#tell(cluster, event) });
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {
           const failure = withWaysOut(error, cluster) as CaplvError;
-          await this.#save(cluster, key, 'Deleting', sites, new Map([[uri, failure]]));
+          await this.#save(cluster, key, 'Deleting', sites, new Map([[named, failure]]));
           throw failure;
         }
         const message = `what may be left on ${uri}: networks, pools and images; it was given up because: ${error.message}`;
@@ -175,7 +175,7 @@ export class ClusterController {
     cluster: Cluster,
     key: ObjectKey,
     phase: NonNullable<ClusterStatus['phase']>,
-    sites: readonly Site[],
+    sites: readonly NamedSite[],
     failures: ReadonlyMap<string, CaplvError>,
     waiting?: string,
   ): Promise<void> {

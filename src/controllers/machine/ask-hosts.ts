@@ -1,20 +1,24 @@
 import type { Machine } from '../../api/kinds/machine.ts';
 import { domainName } from '../../intent/names.ts';
+import type { Policy } from '../../intent/policy.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { RunOptions } from '../../libvirt/virsh.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 
-/** Asks each host once for the domains of all these machines, of each of which the caller is about to look at its own. */
+/** Asks each allowed host once for the domains of all these machines, of each of which the caller is about to look at its own. */
 export function askHosts(
-  libvirt: (uri: string) => Libvirt,
+  policy: Policy,
+  libvirt: (uri: AllowedHost) => Libvirt,
   machines: readonly Machine[],
   options?: RunOptions,
 ): void {
-  const byHost = Map.groupBy(machines.filter(isToBeLookedAt), uriOf);
-  for (const [uri, here] of byHost) {
+  const hostOf = (machine: Machine) => policy.host(uriOf(machine) ?? '');
+  for (const [host, here] of Map.groupBy(machines.filter(isToBeLookedAt), hostOf)) {
+    if (host === undefined) continue;
     const names = here.map(({ metadata: { namespace = 'default', name } }) =>
       domainName({ namespace, name }),
     );
-    libvirt(uri ?? '').ask(names, options);
+    libvirt(host).ask(names, options);
   }
 }
 

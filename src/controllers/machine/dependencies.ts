@@ -5,6 +5,7 @@ import type { MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { SharedHosts } from '../shared/shared-hosts.ts';
@@ -19,7 +20,7 @@ export interface MachineParts {
   readonly store: Store;
   readonly actuator: Actuator;
   readonly resolver: MachineResolver;
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly hosts: SharedHosts;
   readonly recorder: Recorder;
   /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */
@@ -36,9 +37,9 @@ export interface MachineParts {
    * The domain as it is known to be; undefined: libvirt has to be asked. Throws Transient LibvirtUnreachable for a host that is
    * known to be out of reach.
    */
-  readonly lastSeen?: (uri: string, domain: string) => DomainObservation | undefined;
+  readonly lastSeen?: (uri: AllowedHost, domain: string) => DomainObservation | undefined;
   /** Called before libvirt is asked about the domain; what it returns wants to know the answer. */
-  readonly looking?: (uri: string, domain: string) => (found: DomainObservation) => void;
+  readonly looking?: (uri: AllowedHost, domain: string) => (found: DomainObservation) => void;
   /**
    * Looks out for the address of a guest, whose Machine is to be reconciled then; undefined: it waits for none. Absent: the
    * reconcile itself is repeated until there is one.

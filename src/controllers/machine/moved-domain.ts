@@ -6,7 +6,8 @@
 import { CaplvError, Transient } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import { redactUri } from '../../libvirt/uri.ts';
+import { redactUri } from '../../libvirt/host-uri.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { MachineParts } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import type { Drift } from './repair-policy.ts';
@@ -54,7 +55,7 @@ export async function otherHostsWithDomain(
   { actuator, resolver }: Pick<MachineParts, 'actuator' | 'resolver'>,
   placed: PlacedMachine,
 ): Promise<{
-  readonly hosts: readonly string[];
+  readonly hosts: readonly AllowedHost[];
   readonly failures: readonly (readonly [string, CaplvError])[];
 }> {
   const uris = resolver.otherHosts(placed);
@@ -63,9 +64,9 @@ export async function otherHostsWithDomain(
   // Where one host has several URIs, the domain is no other than its own.
   const own = await actuator.exists(location);
   if (own && own.reason !== LEFT_BEHIND) return { hosts: [], failures: [] };
-  const hosts: string[] = [];
+  const hosts: AllowedHost[] = [];
   const failures: (readonly [string, CaplvError])[] = [];
-  const ask = async (uri: string) => {
+  const ask = async (uri: AllowedHost) => {
     try {
       const found = await actuator.exists({ ...location, uri });
       if (found && !(own?.uuid === found.uuid && found.reason === LEFT_BEHIND)) hosts.push(uri);

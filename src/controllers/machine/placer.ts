@@ -12,6 +12,7 @@ import { type Candidate, choosePlace, occupancy, type Wanted } from '../../inten
 import type { Site } from '../../intent/site.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 
 /** What a host lacked may be there again after this. */
 const TRIED_MS = 10 * 60_000;
@@ -28,14 +29,14 @@ type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB'> & {
 
 export class Placer {
   readonly #store: Store;
-  readonly #libvirt: (uri: string) => Libvirt;
+  readonly #libvirt: (uri: AllowedHost) => Libvirt;
   /** Chosen by us, and perhaps not yet written into the status of the machine; by uid. */
   readonly #chosen = new Map<string, Place>();
   /** Hosts on which a machine could not be made, with the time of the last try (performance.now()); by uid. */
   readonly #passedOver = new Map<string, Map<string, number>>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: { readonly store: Store; readonly libvirt: (uri: string) => Libvirt }) {
+  constructor(options: { readonly store: Store; readonly libvirt: (uri: AllowedHost) => Libvirt }) {
     this.#store = options.store;
     this.#libvirt = options.libvirt;
   }

@@ -1,9 +1,9 @@
 /** A periodic plan of one machine: finds drift that a look at libvirt cannot see. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
 import { type DriftedFields, driftedFields } from '../../actuator/plan/drifted-fields.ts';
 import { missingVolume } from '../../actuator/plan/missing-volume.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import type { MachineParts } from './dependencies.ts';

@@ -88,7 +88,7 @@ export async function prepareHost(
     const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
     const options = { volumes: volumesOf(intent), check };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-      hosts.ensureUsed(pinned.uri, used, { ...options, onEvent }),
+      hosts.ensureUsed(placed.site.uri, used, { ...options, onEvent }),
     );
     preflight(intent, placed.spec, seen, placed.path);
     return seen;
@@ -105,11 +105,12 @@ export async function letImageGo(parts: MachineParts, scope: MachineScope, pinne
   const { hosts, recorder } = parts;
   const image = imageOf(pinned);
   if (!image) return;
+  const host = parts.resolver.hostOf(pinned);
   const isDeleted = scope.machine.metadata.deletionTimestamp !== undefined;
   try {
     await scope.step('HostReady', () =>
       tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-        hosts.releaseImage(pinned.uri, image, { onEvent }),
+        hosts.releaseImage(host, image, { onEvent }),
       ).catch((error) => {
         throw isDeleted ? withWaysOut(error, scope.machine) : error;
       }),

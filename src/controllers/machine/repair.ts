@@ -7,6 +7,7 @@ import type { UpdateOptions } from '../../actuator/options.ts';
 import { destructiveChanges } from '../../actuator/plan/replace-guard.ts';
 import { Terminal } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { PlacedMachine } from '../machine/placed-machine.ts';
 import type { Recorder } from '../shared/recorder.ts';
@@ -21,7 +22,7 @@ export interface MachineRepairOptions {
   readonly recorder: Recorder;
   readonly metrics: DriftMetrics;
   /** Whether the host has a domain of this name, as its watch knows; undefined: it has not looked yet. */
-  readonly hasDomain: (uri: string, domain: string) => boolean | undefined;
+  readonly hasDomain: (uri: AllowedHost, domain: string) => boolean | undefined;
 }
 
 /** `open`: repair it now. */

@@ -6,7 +6,12 @@
 import type { SeedIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/classify-error.ts';
 import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/kinds/cluster.ts';
-import { type Machine, machineProviderSpec, storedMachineSpec } from '../../api/kinds/machine.ts';
+import {
+  type Machine,
+  machineProviderSpec,
+  type Pinned,
+  storedMachineSpec,
+} from '../../api/kinds/machine.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts';
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
@@ -18,17 +23,20 @@ import { isAllowedSite, requireAllowedHost, requireAllowedMachine } from '../../
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
 import { type BootstrapSource, type SeedOptions, seedOf } from '../../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
+import { hostIdentity } from '../../libvirt/host-uri.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { Placer } from './placer.ts';
 
+/** Where the host of a Machine that exists is written down. */
+const PINNED = 'status.providerStatus.pinned.uri';
+
 export interface MachineResolverOptions {
   readonly store: Store;
-  readonly libvirt: (uri: string) => Libvirt;
-  /** libvirt URI for Machines whose manifest, and whose Cluster, name none. */
-  readonly defaultUri: string;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** Identity of the store, see src/store/installation.ts. */
   readonly installation: string;
   readonly policy: Policy;
@@ -58,32 +66,42 @@ export class MachineResolver {
       if (error instanceof CaplvError && error.path === 'spec.clusterName') return undefined;
       throw error;
     });
-    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, this.#options.defaultUri);
+    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, this.#options.policy.defaultHost);
+    const host = requireAllowedHost(this.#options.policy, uri, PINNED);
     const given = machine.status?.providerStatus?.pinned?.site;
-    const [spec, site] = [storedMachineSpec(machine), siteAt(uri, sites, given)];
+    const [spec, site] = [storedMachineSpec(machine), siteAt(host, sites, given)];
     return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
   }
 
+  /** Finds the host on which a machine was made. Throws Terminal NotAllowed if it is no longer allowed. */
+  hostOf({ uri }: Pick<Pinned, 'uri'>): AllowedHost {
+    return requireAllowedHost(this.#options.policy, uri, PINNED);
+  }
+
   /** Throws Terminal NotAllowed for what the Machine may not name. Comes before all that reads it. */
-  async admit({ machine, spec, path, site }: PlacedMachine): Promise<void> {
-    const { policy, defaultUri } = this.#options;
+  async admit({ machine, spec, path }: PlacedMachine): Promise<void> {
+    const { policy } = this.#options;
     const pinned = machine.status?.providerStatus?.pinned;
-    requireAllowedHost(policy, site.uri, defaultUri, `${path}.uri`);
     await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
   }
 
   /** URIs of the other hosts of its Cluster that may be asked. */
-  otherHosts({ cluster, site }: PlacedMachine): string[] {
-    const { policy, defaultUri } = this.#options;
-    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, defaultUri);
-    const allowed = sites.filter((one) => isAllowedSite(policy, one, defaultUri));
-    return [...new Set(allowed.map(({ uri }) => uri))].filter((uri) => uri !== site.uri);
+  otherHosts({ cluster, site }: PlacedMachine): AllowedHost[] {
+    const { policy } = this.#options;
+    const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, policy.defaultHost);
+    const allowed = sites.filter((one) => isAllowedSite(policy, one));
+    const hosts = allowed.flatMap(({ uri }) => policy.host(uri) ?? []);
+    return [...new Set(hosts)].filter((uri) => uri !== site.uri);
   }
 
   /** The machine could not be made there. True if it may go elsewhere: `place` then prefers that for a while. */
   passOver({ machine, spec, cluster, site }: PlacedMachine): boolean {
-    const sites = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
-    if (sites.every(({ uri }) => uri === site.uri)) return false;
+    const sites = candidateSites(
+      spec,
+      cluster && clusterProviderSpec(cluster),
+      this.#options.policy.defaultHost,
+    );
+    if (sites.every(({ uri }) => hostIdentity(uri) === hostIdentity(site.uri))) return false;
     this.#placer.passOver(machine, site.uri);
     return true;
   }
@@ -142,12 +160,14 @@ export class MachineResolver {
   ): Promise<Site> {
     const clusterSpec = cluster && clusterProviderSpec(cluster);
     const made = machine.status?.providerStatus?.pinned;
-    if (made) return siteAt(made.uri, sitesOf(clusterSpec, this.#options.defaultUri), made.site);
-    const { defaultUri, policy } = this.#options;
-    const candidates = candidateSites(spec, clusterSpec, defaultUri);
+    const { policy } = this.#options;
+    if (made) return siteAt(this.hostOf(made), sitesOf(clusterSpec, policy.defaultHost), made.site);
     // The hosts of a Cluster are its own fault, and said there.
     const field = spec.uri === undefined ? 'spec.clusterName' : `${path}.uri`;
-    for (const { uri } of candidates) requireAllowedHost(policy, uri, defaultUri, field);
+    const candidates = candidateSites(spec, clusterSpec, policy.defaultHost).map((site) => ({
+      ...site,
+      uri: requireAllowedHost(policy, site.uri, field),
+    }));
     return this.#placer.place(machine, candidates, {
       memoryMiB: memoryMiB(spec),
       allowOvercommit: clusterSpec?.allowOvercommit ?? false,
@@ -159,8 +179,12 @@ export class MachineResolver {
   #refuseMove({ machine, spec, cluster, site, path }: PlacedMachine): void {
     const field = spec.uri === undefined ? 'host' : 'uri';
     if (spec[field] === undefined || machine.status?.providerStatus?.pinned === undefined) return;
-    const wanted = candidateSites(spec, cluster && clusterProviderSpec(cluster), this.#options.defaultUri);
-    if (wanted.some(({ uri }) => uri === site.uri)) return;
+    const wanted = candidateSites(
+      spec,
+      cluster && clusterProviderSpec(cluster),
+      this.#options.policy.defaultHost,
+    );
+    if (wanted.some(({ uri }) => hostIdentity(uri) === hostIdentity(site.uri))) return;
     throw new Terminal({
       code: 'InvalidConfiguration',
       path: `${path}.${field}`,

@@ -12,8 +12,8 @@ import {
   readVolumeName,
 } from '../../intent/names.ts';
 import type { DomainDefinition } from '../../libvirt/domain.ts';
+import { hostIdentity, redactUri } from '../../libvirt/host-uri.ts';
 import type { HostInventory } from '../../libvirt/inventory.ts';
-import { redactUri } from '../../libvirt/uri.ts';
 
 export interface Orphan {
   readonly kind: 'domain' | 'volume' | 'image' | 'reservation';
@@ -127,7 +127,8 @@ function groupsIn({ domains, volumes }: HostInventory): Group[] {
 async function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Promise<Orphan[]> {
   const state = known.states.get(`${machine.namespace}/${machine.name}`);
   if (!machine.isSettled || state === 'corrupt') return [];
-  if (machine.uri !== known.uri) return ofAnotherHost(group, machine, state, known);
+  if (machine.uri === undefined || hostIdentity(machine.uri) !== hostIdentity(known.uri))
+    return ofAnotherHost(group, machine, state, known);
   const { domain, key } = group;
   const owner = { machine: { ...key, uid: machine.uid }, isOfLiving: true } as const;
   const adopted = {

@@ -6,11 +6,11 @@
 import { classified } from '../../actuator/classify-error.ts';
 import type { HostActuator } from '../../actuator/host-actuator.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
-import type { Workspaces } from '../../actuator/state/state-home.ts';
+import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { CaplvError, Terminal } from '../../errors.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
@@ -18,8 +18,10 @@ import type { HostInventory } from '../../libvirt/inventory.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import { type State, StateCorrupt } from '../../terraform/format/state.ts';
 import type { Terraform } from '../../terraform/terraform.ts';
+import type { MachineResolver } from '../machine/resolver.ts';
 import { findOrphans, type KnownState, type LivingMachine, type Orphan } from './classify.ts';
 
 export interface OrphanSweepOptions {
@@ -34,14 +36,15 @@ export interface OrphanSweepOptions {
   readonly terraform: Terraform;
   readonly actuator: Actuator;
   readonly hostActuator: HostActuator;
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
+  readonly resolver: Pick<MachineResolver, 'hostOf'>;
   /** Has the Machine reconciled, since its state lacks something: that brings it back. */
   readonly adopt: (machine: MachineIdentity) => Promise<void>;
 }
 
 /** What was seen of a host in one look. */
 export interface HostLook {
-  readonly uri: string;
+  readonly uri: AllowedHost;
   readonly orphans: readonly Orphan[];
   readonly inventory: HostInventory;
 }
@@ -59,7 +62,7 @@ export class OrphanSweep {
   }
 
   /** Changes nothing. Throws Transient LibvirtUnreachable, and Terminal InvalidConfiguration for a store that is another one now. */
-  async look(uri: string): Promise<HostLook> {
+  async look(uri: AllowedHost): Promise<HostLook> {
     const { store, installation, workspaces, givesUid } = this.#options;
     await this.#confirmIdentity();
     const libvirt = this.#options.libvirt(uri);
@@ -67,7 +70,7 @@ export class OrphanSweep {
       // In this order: what is made after the look at the host is in none of the others.
       const inventory = await libvirt.inventory();
       const states = await this.#knownStates();
-      const shared = [workspaces.host(uri), ...(await workspaces.images(uri))];
+      const shared = [await workspaces.host(uri), ...(await workspaces.images(uri))];
       const host = merged(await Promise.all(shared.map((home) => this.#readState(home))));
       const machines = (await store.list(MachineKind)).map(living);
       const orphans = await findOrphans(inventory, {
@@ -79,9 +82,10 @@ export class OrphanSweep {
         ...(givesUid && { givesUid }),
         hasDomain: async (host, name) => {
           try {
-            return (await this.#options.libvirt(host).domain(name)) !== undefined;
+            const allowed = this.#options.resolver.hostOf({ uri: host });
+            return (await this.#options.libvirt(allowed).domain(name)) !== undefined;
           } catch (error) {
-            if (error instanceof LibvirtError) return undefined;
+            if (error instanceof LibvirtError || error instanceof CaplvError) return undefined;
             throw error;
           }
         },
@@ -158,7 +162,7 @@ export class OrphanSweep {
     return states;
   }
 
-  async #readState({ workspace }: ReturnType<Workspaces['host']>): Promise<KnownState> {
+  async #readState({ workspace }: Pick<StackHome, 'workspace'>): Promise<KnownState> {
     try {
       return knownIn(await this.#options.terraform.state(workspace));
     } catch (error) {

@@ -8,8 +8,10 @@ import { ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { CaplvError } from '../../errors.ts';
 import { readMark } from '../../intent/names.ts';
+import type { Policy } from '../../intent/policy.ts';
 import { sitesOf } from '../../intent/site.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Counter, Gauge, Metrics } from '../../telemetry/metrics.ts';
 import { DEFAULT_REPAIR_LIMITS, mostRepairs } from '../shared/repair-budget.ts';
@@ -19,9 +21,9 @@ import type { HostLook, OrphanSweep } from './collector.ts';
 export interface OrphanSweepsOptions {
   readonly sweep: OrphanSweep;
   readonly store: Store;
-  readonly defaultUri: string;
+  readonly policy: Policy;
   /** Without passwords. */
-  readonly nameOf: (uri: string) => string;
+  readonly nameOf: (uri: AllowedHost) => string;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Time from one sweep to the next; the two looks of one are a tenth of it apart. */
@@ -37,7 +39,7 @@ export class OrphanSweeps {
   readonly #gauge: Gauge;
   readonly #fixed: Counter;
   /** Hosts that were in use since the start: the last machine of a host may be the orphan. */
-  readonly #hosts = new Set<string>();
+  readonly #hosts = new Set<AllowedHost>();
   /** Machines that were removed, by host, with the time. */
   readonly #removed = new Map<string, number[]>();
   /** What was to be adopted at the last sweep, and why it was not as far as that was told; by host. */
@@ -82,13 +84,13 @@ export class OrphanSweeps {
     await sleep(ms, undefined, { signal }).catch(() => {});
   }
 
-  async #uris(): Promise<ReadonlySet<string>> {
-    const uris = await hostsOf(this.#options.store, this.#options.defaultUri);
+  async #uris(): Promise<ReadonlySet<AllowedHost>> {
+    const uris = await hostsOf(this.#options.store, this.#options.policy);
     for (const uri of uris) this.#hosts.add(uri);
     return this.#hosts;
   }
 
-  async #sweep(uri: string, signal: AbortSignal): Promise<void> {
+  async #sweep(uri: AllowedHost, signal: AbortSignal): Promise<void> {
     const { sweep, intervalMs, log } = this.#options;
     const host = this.#options.nameOf(uri);
     try {
@@ -187,16 +189,17 @@ export class OrphanSweeps {
   }
 }
 
-/** libvirt URIs on which machines are, or may be. */
-export async function hostsOf(store: Store, defaultUri: string): Promise<Set<string>> {
+/** Hosts on which machines are, or may be: those of them that the policy allows. */
+export async function hostsOf(store: Store, policy: Policy): Promise<Set<AllowedHost>> {
   const [machines, clusters] = await Promise.all([store.list(MachineKind), store.list(ClusterKind)]);
-  return new Set([
-    defaultUri,
+  const named = [
+    policy.defaultHost,
     ...machines.flatMap(({ status }) => status?.providerStatus?.pinned?.uri ?? []),
     ...clusters
-      .flatMap((cluster) => sitesOf(storedClusterSpec(cluster).spec, defaultUri))
+      .flatMap((cluster) => sitesOf(storedClusterSpec(cluster).spec, policy.defaultHost))
       .map(({ uri }) => uri),
-  ]);
+  ];
+  return new Set(named.flatMap((uri) => policy.host(uri) ?? []));
 }
 
 export function idOf({ kind, name, pool, network, action }: Orphan): string {

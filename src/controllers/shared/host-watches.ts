@@ -10,19 +10,20 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import { HostWatch } from '../../libvirt/host-watch.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { LibvirtError } from '../../libvirt/libvirt-error.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 export interface HostWatchesOptions {
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly log: Logger;
   /** A domain of this name is not as it was, or its host is not. */
   readonly onChange: (domain: string) => void;
   /** Whether there is a Machine of this domain. */
   readonly isWanted: (domain: string) => boolean;
   /** Names of the domains of all Machines that were put on the host. */
-  readonly domainsOn: (uri: string) => readonly string[];
+  readonly domainsOn: (uri: AllowedHost) => readonly string[];
   /** Called when the host of that URI is watched no more, since nobody uses it. */
-  readonly onUnused?: (uri: string) => void;
+  readonly onUnused?: (uri: AllowedHost) => void;
   /** Milliseconds for which a host without Machines is watched on. Default ten minutes. */
   readonly idleMs?: number;
 }
@@ -40,7 +41,7 @@ interface Running {
 export class HostWatches {
   readonly name = 'hosts';
   readonly #options: HostWatchesOptions;
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<AllowedHost, Running>();
   readonly #ending = new Set<Promise<void>>();
   #signal: AbortSignal | undefined;
 
@@ -74,7 +75,7 @@ export class HostWatches {
    * The domain as it is; undefined: ask libvirt. Throws Transient LibvirtUnreachable while the host is out of reach, or Terminal
    * for what a person has to mend there; `onChange` tells when it is back.
    */
-  domain(uri: string, name: string): DomainObservation | undefined {
+  domain(uri: AllowedHost, name: string): DomainObservation | undefined {
     const { watch, waiting } = this.#running.get(uri) ?? this.#start(uri, name);
     if (!watch.lost) return watch.domain(name);
     waiting.add(name);
@@ -82,16 +83,16 @@ export class HostWatches {
   }
 
   /** See `HostWatch.looking`. */
-  looking(uri: string, name: string): (found: DomainObservation) => void {
+  looking(uri: AllowedHost, name: string): (found: DomainObservation) => void {
     return this.#running.get(uri)?.watch.looking(name) ?? (() => {});
   }
 
   /** Whether the host has a domain of this name; undefined: not known yet, or not any more. Asks nobody. */
-  has(uri: string, name: string): boolean | undefined {
+  has(uri: AllowedHost, name: string): boolean | undefined {
     return this.#running.get(uri)?.watch.has(name);
   }
 
-  #start(uri: string, name: string): Running {
+  #start(uri: AllowedHost, name: string): Running {
     const { libvirt, log, onChange, domainsOn } = this.#options;
     const stop = new AbortController();
     const waiting = new Set([name]);
@@ -137,7 +138,7 @@ export class HostWatches {
     return running;
   }
 
-  #isUsed(uri: string, waiting: Set<string>): boolean {
+  #isUsed(uri: AllowedHost, waiting: Set<string>): boolean {
     const { domainsOn, isWanted } = this.#options;
     for (const name of waiting) if (!isWanted(name)) waiting.delete(name);
     return waiting.size > 0 || domainsOn(uri).length > 0;

@@ -11,6 +11,7 @@ import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
 import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
+import { hostIdentity } from '../../libvirt/host-uri.ts';
 import type { Store } from '../../store/store.ts';
 import { clusterOf } from './cluster-of.ts';
 import { howToProceed, mayProceed } from './proceed-until.ts';
@@ -28,7 +29,7 @@ export interface PastRepair {
   /** uid of the Machine. */
   readonly machine: string;
   readonly atMs: number;
-  /** libvirt URI of its host. */
+  /** Identity of its host, see `hostIdentity`. */
   readonly host: string | undefined;
   /** uid of the MachineSet that it was of. */
   readonly set: string | undefined;
@@ -168,10 +169,11 @@ function refusal(
 }
 
 export function placeOf(machine: Machine): Omit<PastRepair, 'atMs'> {
+  const pinned = machine.status?.providerStatus?.pinned;
   const owner = controllerOf(machine);
   return {
     machine: machine.metadata.uid ?? '',
-    host: machine.status?.providerStatus?.pinned?.uri,
+    host: pinned && hostIdentity(pinned.uri),
     set: owner?.kind === MachineSetKind.kind ? owner.uid : undefined,
   };
 }

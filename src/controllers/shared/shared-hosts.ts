@@ -1,37 +1,36 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
-import type { HostIntent, ImageIntent } from '../../../stacks/intent.ts';
+import type { ImageIntent } from '../../../stacks/intent.ts';
 import type { PartNames } from '../../actuator/host/host-parts.ts';
 import type { EnsureOptions, HostActuator, MadeObjects } from '../../actuator/host-actuator.ts';
 import type { VerbOptions } from '../../actuator/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
-import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
+import { isOfCluster, type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 import { type ClusterSite, type Dispute, disputeOver, undisputed } from '../../intent/host-disputes.ts';
 import { hostIntent, managedNetwork, managedPool } from '../../intent/host-intent.ts';
+import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite } from '../../intent/policy-check.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import { type Site, sitesOf } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Store } from '../../store/store.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 
 export class SharedHosts {
   readonly #store: Store;
   readonly #actuator: HostActuator;
-  readonly #defaultUri: string;
   readonly #policy: Policy;
 
   constructor(options: {
     readonly store: Store;
     readonly actuator: HostActuator;
-    readonly defaultUri: string;
     readonly policy: Policy;
   }) {
     this.#store = options.store;
     this.#actuator = options.actuator;
-    this.#defaultUri = options.defaultUri;
     this.#policy = options.policy;
   }
 
@@ -45,7 +44,7 @@ export class SharedHosts {
    * base image.
    */
   async ensureUsed(
-    uri: string,
+    uri: AllowedHost,
     { image, ...need }: PartNames & { readonly image: ImageIntent | undefined },
     options: EnsureOptions,
   ): Promise<HostFacts> {
@@ -59,7 +58,7 @@ export class SharedHosts {
 
   /** Removes the image of a Machine unless another one has it pinned. */
   async releaseImage(
-    uri: string,
+    uri: AllowedHost,
     image: Pick<ImageIntent, 'pool' | 'volume'>,
     options: VerbOptions,
   ): Promise<void> {
@@ -80,17 +79,17 @@ export class SharedHosts {
     );
   }
 
-  #wantedOn(uri: string): () => Promise<HostIntent> {
+  #wantedOn(uri: AllowedHost): () => Promise<HostIntent> {
     return () => this.#intent(uri);
   }
 
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
-  async #intent(uri: string): Promise<HostIntent> {
+  async #intent(uri: AllowedHost): Promise<HostIntent> {
     const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
     const isToStay = ({ metadata }: Cluster) =>
       !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
     const isUsed = ({ metadata }: Cluster) =>
-      machines.some((one) => isOfCluster(one, metadata) && one.status?.providerStatus?.pinned?.uri === uri);
+      machines.some((one) => isOfCluster(one, metadata) && this.#hostOf(one) === uri);
     const sites = named.flatMap(({ owner, site }, index) => {
       if (!isToStay(owner)) return [];
       // What a Cluster that goes has managed goes first, before it is another's: but not from under the other's machines.
@@ -100,26 +99,31 @@ export class SharedHosts {
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;
       const image = pinned && imageOf(pinned);
-      return image ? [{ ...image, uri: pinned.uri }] : [];
+      return image && this.#hostOf(machine) === uri ? [{ ...image, uri }] : [];
     });
     return hostIntent(uri, sites, images);
   }
 
+  #hostOf({ status }: Machine): AllowedHost | undefined {
+    const uri = status?.providerStatus?.pinned?.uri;
+    return uri === undefined ? undefined : this.#policy.host(uri);
+  }
+
   /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
-  async #named(uri: string): Promise<NamedSite[]> {
+  async #named(uri: AllowedHost): Promise<OwnedSite[]> {
     const clusters = [...(await this.#store.list(ClusterKind))].sort(byAge);
     const named = clusters.flatMap((owner) => {
       const { spec, isValid } = storedClusterSpec(owner);
-      return sitesOf(spec, this.#defaultUri)
-        .filter((site) => site.uri === uri)
-        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site, isValid }));
+      return sitesOf(spec, this.#policy.defaultHost)
+        .filter((site) => this.#policy.host(site.uri) === uri)
+        .map((site) => ({ owner, cluster: formatKey(keyOf(owner)), site: { ...site, uri }, isValid }));
     });
     return this.#allowed(uri, named);
   }
 
   /** What is there already stays, even if it is no longer allowed, or no longer valid: machines live in it. */
-  async #allowed(uri: string, named: readonly NamedSite[]): Promise<NamedSite[]> {
-    const isAllowed = ({ site }: NamedSite) => isAllowedSite(this.#policy, site, this.#defaultUri);
+  async #allowed(uri: AllowedHost, named: readonly OwnedSite[]): Promise<OwnedSite[]> {
+    const isAllowed = ({ site }: OwnedSite) => isAllowedSite(this.#policy, site);
     if (named.every((one) => isAllowed(one) && one.isValid)) return [...named];
     const made = await this.#actuator.made(uri);
     return named.flatMap((one) => {
@@ -135,7 +139,7 @@ function managedBy({ network, pool }: Site): PartNames {
   return { networks: managed ? [managed.name] : [], pools: kept ? [kept.name] : [] };
 }
 
-interface NamedSite extends ClusterSite {
+interface OwnedSite extends ClusterSite {
   readonly owner: Cluster;
   /** By the rules for a spec. */
   readonly isValid: boolean;

@@ -12,15 +12,16 @@ import {
   readApplied,
   replacementId,
 } from '../../../src/actuator/host/host-parts.ts';
+import type { HostIntent } from '../../../src/intent/hosted-intent.ts';
 import type { HostFacts } from '../../../src/libvirt/host-facts.ts';
 import type { StackObject } from '../../../stacks/import-stack.ts';
-import type { HostIntent } from '../../../stacks/intent.ts';
+import { hostAt } from '../../lab/host-uri.ts';
 
 const network = (name: string, address = '10.0.0.0/24') =>
   ({ name, mode: 'nat', addresses: [address], dhcp: true, autostart: true }) as const;
 const pool = (name: string) => ({ name, path: `/pools/${name}` });
 const wanted: HostIntent = {
-  uri: 'qemu:///system',
+  uri: hostAt('qemu:///system'),
   networks: [network('mine'), network('theirs')],
   pools: [pool('mine'), pool('theirs')],
   images: [{ pool: 'mine', volume: 'image', source: '/image' }],
@@ -120,7 +121,12 @@ test('a network or pool counts only while it is active', () => {
       networks: [{ name: 'mine', active }],
       pools: [{ name: 'mine', active: true }],
     }) as unknown as HostFacts;
-  const intent = { uri: '', networks: [network('mine')], pools: [pool('mine')], images: [] };
+  const intent = {
+    uri: hostAt('qemu+ssh://a/system'),
+    networks: [network('mine')],
+    pools: [pool('mine')],
+    images: [],
+  };
   expect([isActive(intent, facts(true)), isActive(intent, facts(false))]).toEqual([true, false]);
 });
 
@@ -129,7 +135,12 @@ describe('the id by which a replacement is approved', () => {
   const id = replacementId(wanted, [address]);
 
   test('is the same on another host, and whatever others want', () => {
-    const elsewhere = { ...wanted, uri: 'qemu+ssh://b/system', networks: [network('mine')], pools: [] };
+    const elsewhere = {
+      ...wanted,
+      uri: hostAt('qemu+ssh://b/system'),
+      networks: [network('mine')],
+      pools: [],
+    };
     expect(replacementId(elsewhere, [address])).toBe(id);
   });
 

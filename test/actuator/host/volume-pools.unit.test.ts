@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { requireVisiblePools } from '../../../src/actuator/host/volume-pools.ts';
 import type { State } from '../../../src/terraform/format/state.ts';
+import { hostAt } from '../../lab/host-uri.ts';
 
 const ACTIVE = { name: 'fast', active: true };
 const INACTIVE = { name: 'fast', active: false };
@@ -21,7 +22,7 @@ const knowing = (pool: string): State => ({
 });
 
 const require = (pools: readonly string[], seen: readonly (typeof ACTIVE)[], state?: State) => () =>
-  requireVisiblePools({ name: 'web', uri: 'qemu:///system', pools }, { pools: seen }, state);
+  requireVisiblePools({ name: 'web', uri: hostAt('qemu:///system'), pools }, { pools: seen }, state);
 
 it.each([
   ['a pool that is active', require(['fast'], [ACTIVE], knowing('fast'))],

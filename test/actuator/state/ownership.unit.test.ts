@@ -3,10 +3,11 @@ import type { ActuatorOptions } from '../../../src/actuator/options.ts';
 import { refuseForeignState } from '../../../src/actuator/state/ownership.ts';
 import { domainName, volumeName } from '../../../src/intent/names.ts';
 import { parseState } from '../../../src/terraform/format/state.ts';
+import { hostAt } from '../../lab/host-uri.ts';
 
 const own = { namespace: 'team-a', name: 'web', uid: '5e6a1f2c-0000-4000-8000-000000000001' };
 const other = { namespace: 'team-b', name: 'db', uid: '5e6a1f2c-0000-4000-8000-000000000002' };
-const machine = { ...own, uri: 'qemu:///system' };
+const machine = { ...own, uri: hostAt('qemu:///system') };
 
 /** The domains of a host, as libvirt would answer. */
 const domains = [

@@ -5,6 +5,7 @@ import type { ObjectKey, ResourceKind } from '../../../src/apimachinery/object.t
 import { MachineController } from '../../../src/controllers/machine/controller.ts';
 import type { MachineParts } from '../../../src/controllers/machine/dependencies.ts';
 import { MachineResolver } from '../../../src/controllers/machine/resolver.ts';
+import { UNLIMITED } from '../../../src/intent/policy.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import type { GetOptions } from '../../../src/store/store.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
@@ -82,7 +83,7 @@ test('a machine that goes, with the finalizer of somebody else, is not made', as
 test('what a host said before another process wrote is not recorded over that', async () => {
   const parts = {
     store,
-    resolver: new MachineResolver({ store, defaultUri: 'test:///default' } as never),
+    resolver: new MachineResolver({ store, policy: UNLIMITED } as never),
     actuator: { exists: async () => undefined },
   };
   const controller = new MachineController(parts as never);

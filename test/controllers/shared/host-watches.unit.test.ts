@@ -4,7 +4,13 @@ import { HostWatches } from '../../../src/controllers/shared/host-watches.ts';
 import type { DomainEvent } from '../../../src/libvirt/events.ts';
 import type { Libvirt } from '../../../src/libvirt/libvirt.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
+import { hostAt } from '../../lab/host-uri.ts';
 
+const [A, B, C] = [
+  hostAt('qemu+ssh://a/system'),
+  hostAt('qemu+ssh://b/system'),
+  hostAt('qemu+ssh://c/system'),
+];
 const stop = new AbortController();
 
 afterEach(() => stop.abort());
@@ -28,7 +34,7 @@ function hosts() {
 it('a host that answers is watched for as long as Machines are on it, and then let go of with all that is kept for it', async () => {
   const { libvirt, ended } = hosts();
   const unused: string[] = [];
-  const used = new Set(['a', 'b']);
+  const used = new Set([A, B]);
   const watches = new HostWatches({
     libvirt,
     log: silentLogger,
@@ -39,15 +45,15 @@ it('a host that answers is watched for as long as Machines are on it, and then l
     idleMs: 10,
   });
   const running = watches.run(stop.signal);
-  for (const uri of ['a', 'b', 'c']) watches.domain(uri, 'default.web');
-  await vi.waitFor(() => expect(unused).toEqual(['c']));
-  used.delete('a');
-  await vi.waitFor(() => expect(unused).toEqual(['c', 'a']));
-  await vi.waitFor(() => expect(ended).toEqual(['c', 'a']));
-  expect(watches.seen.map(({ uri }) => uri)).toEqual(['b']);
+  for (const uri of [A, B, C]) watches.domain(uri, 'default.web');
+  await vi.waitFor(() => expect(unused).toEqual([C]));
+  used.delete(A);
+  await vi.waitFor(() => expect(unused).toEqual([C, A]));
+  await vi.waitFor(() => expect(ended).toEqual([C, A]));
+  expect(watches.seen.map(({ uri }) => uri)).toEqual([B]);
   // Asked for again, it is watched again.
-  watches.domain('a', 'default.web');
-  expect(watches.seen.map(({ uri }) => uri)).toEqual(['b', 'a']);
+  watches.domain(A, 'default.web');
+  expect(watches.seen.map(({ uri }) => uri)).toEqual([B, A]);
   stop.abort();
   await running;
 });

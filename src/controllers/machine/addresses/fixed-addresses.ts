@@ -1,10 +1,10 @@
 /** Holds the fixed addresses of a machine against its networks and against other Machines, before anything is made for them. */
 
-import type { MachineIntent } from '../../../../stacks/intent.ts';
 import { reservationError } from '../../../actuator/host/reservations.ts';
 import type { Actuator } from '../../../actuator/machine-actuator.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
 import { Terminal, Transient } from '../../../errors.ts';
+import type { MachineIntent } from '../../../intent/hosted-intent.ts';
 import { unusableProblem, type WantedReservation, wantedReservations } from '../../../intent/reservations.ts';
 import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../placed-machine.ts';

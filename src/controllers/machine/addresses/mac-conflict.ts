@@ -4,6 +4,7 @@ import type { MachineIntent } from '../../../../stacks/intent.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
 import { findProviderSpec } from '../../../api/schema/provider-spec.ts';
 import { Terminal } from '../../../errors.ts';
+import { hostIdentity } from '../../../libvirt/host-uri.ts';
 import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
 
@@ -19,8 +20,9 @@ export async function refuseSharedMac(
   });
   if (mine.length === 0) return;
   for (const other of await store.list(MachineKind)) {
-    if (other.metadata.uid === machine.metadata.uid || other.status?.providerStatus?.pinned?.uri !== site.uri)
-      continue;
+    const uri = other.status?.providerStatus?.pinned?.uri;
+    if (other.metadata.uid === machine.metadata.uid || uri === undefined) continue;
+    if (hostIdentity(uri) !== hostIdentity(site.uri)) continue;
     const taken = macsOf(other);
     for (const { mac, index } of mine) {
       if (!taken.has(mac)) continue;

@@ -12,11 +12,12 @@ import type { Lease } from '../../../libvirt/leases.ts';
 import { leasedAddresses, leasesOf, leaseVersion } from '../../../libvirt/leases.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../../libvirt/libvirt-error.ts';
+import type { AllowedHost } from '../../../system/allowed-host.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
 import { addressPollMs, type Guest } from './guest-addresses.ts';
 
 export interface AddressWatchOptions {
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly log: Logger;
   /** The guest of this Machine has an address. Told once: who looked and saw none has to wait anew. */
   readonly onAddress: (key: ObjectKey) => void;
@@ -74,7 +75,7 @@ export class AddressWatch {
     else this.#begin(guest.uri, new Map([[name, waiting]]));
   }
 
-  #begin(uri: string, guests: Guests): void {
+  #begin(uri: AllowedHost, guests: Guests): void {
     this.#hosts.set(uri, guests);
     const libvirt = this.#options.libvirt(uri);
     const work = Promise.all([
@@ -87,7 +88,7 @@ export class AddressWatch {
   }
 
   /** While somebody waits. */
-  async #repeat(uri: string, guests: Guests, work: () => Promise<void>): Promise<void> {
+  async #repeat(uri: AllowedHost, guests: Guests, work: () => Promise<void>): Promise<void> {
     const { log, isWanted, libvirt } = this.#options;
     const { signal } = this.#stopped;
     let pauseMs = LOOK_MS;

@@ -11,6 +11,7 @@ import { CaplvError, type ErrorCode } from '../../../errors.ts';
 import type { Policy } from '../../../intent/policy.ts';
 import type { ReconcileContext, Result } from '../../../kube/runtime/controller.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
+import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { appearance, type Unwatched } from './file-probe.ts';
 import { UrlLookout } from './url-probe.ts';
 
@@ -19,7 +20,7 @@ const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['PoolNotFound', 'NetworkNot
 const HOST_MS = 10_000;
 
 export interface WaitingOptions {
-  readonly libvirt: (uri: string) => Libvirt;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** Where servers may redirect to. */
   readonly policy: Policy;
   /** What the object waited for is there. */
@@ -88,13 +89,13 @@ export class Waiting {
   }
 
   #lookOut(id: string, missing: Unwatched, awaited: Awaited): void {
-    const { libvirt, onAppearance } = this.#options;
+    const { onAppearance } = this.#options;
     const { signal } = awaited.stop;
     this.#awaited.set(id, awaited);
     const there =
       missing.kind === 'url'
         ? this.#urls.appearance(missing.url, signal)
-        : appearance(missing, libvirt, signal);
+        : appearance(missing, this.#options, signal);
     there.then(
       () => {
         this.#awaited.delete(id);

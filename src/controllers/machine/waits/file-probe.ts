@@ -4,7 +4,10 @@ import { access, constants, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Missing } from '../../../errors.ts';
 import { fileVersion } from '../../../intent/image.ts';
+import type { Policy } from '../../../intent/policy.ts';
+import { requireAllowedHost } from '../../../intent/policy-check.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
+import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { backoffDelay } from '../../../system/backoff.ts';
 
 /** What nobody tells of. */
@@ -17,10 +20,15 @@ const VOLUME_MS = 1_500;
 /** A host that does not answer may be dead: it is asked ever less often. */
 const PATIENCE = { baseMs: 1_500, maxMs: 60_000 };
 
+export interface OpenHosts {
+  readonly policy: Policy;
+  readonly libvirt: (uri: AllowedHost) => Libvirt;
+}
+
 /** Resolves when it is there, or `signal` aborts. */
 export async function appearance(
   missing: OnDisk,
-  libvirt: (uri: string) => Libvirt,
+  { policy, libvirt }: OpenHosts,
   signal: AbortSignal,
 ): Promise<void> {
   let before: string | undefined;
@@ -28,7 +36,7 @@ export async function appearance(
   while (!signal.aborted) {
     await sleep(failures > 0 ? backoffDelay(failures, PATIENCE) : intervalMs(missing), undefined, { signal });
     try {
-      const seen = await look(missing, libvirt);
+      const seen = await look(missing, { policy, libvirt });
       // A file that somebody is still copying there has a header and no end.
       if (seen !== undefined && (!isFile(missing) || seen === before)) return;
       before = seen;
@@ -48,7 +56,7 @@ function isFile({ kind }: OnDisk): boolean {
 }
 
 /** What tells one state of it from another; undefined: it is not there. */
-async function look(missing: OnDisk, libvirt: (uri: string) => Libvirt): Promise<string | undefined> {
+async function look(missing: OnDisk, { policy, libvirt }: OpenHosts): Promise<string | undefined> {
   switch (missing.kind) {
     case 'file':
       return lookAtFile(missing.path);
@@ -57,7 +65,9 @@ async function look(missing: OnDisk, libvirt: (uri: string) => Libvirt): Promise
       return seen === missing.version ? undefined : seen;
     }
     case 'volume':
-      return (await libvirt(missing.uri).volume(missing.pool, missing.volume))?.path;
+      return (
+        await libvirt(requireAllowedHost(policy, missing.uri, 'uri')).volume(missing.pool, missing.volume)
+      )?.path;
   }
 }
 

@@ -3,12 +3,13 @@
 import { findCondition } from '../../../apimachinery/conditions.ts';
 import type { AddressSource } from '../../../libvirt/addresses.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
+import type { AllowedHost } from '../../../system/allowed-host.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
 import type { MachineScope } from '../scope.ts';
 
 /** A guest that runs and has no address yet. */
 export interface Guest {
-  readonly uri: string;
+  readonly uri: AllowedHost;
   /** Name of its domain. */
   readonly domain: string;
   readonly interfaces: readonly DomainInterface[];

@@ -2,11 +2,12 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { AddressWatch } from '../../../../src/controllers/machine/waits/address-watch.ts';
 import type { Guest } from '../../../../src/controllers/machine/waits/guest-addresses.ts';
 import { Libvirt } from '../../../../src/libvirt/libvirt.ts';
+import { hostAt } from '../../../lab/host-uri.ts';
 import { capturedLog } from '../../../telemetry/log-lines.ts';
 import { StandInVirsh } from '../../stand-in-virsh.ts';
 import { key } from '../../world.ts';
 
-const URI = 'test:///default';
+const URI = hostAt('test:///default');
 const soon = { timeout: 20_000, interval: 20 };
 const mac = (number: number) => `52:54:00:00:00:${number + 10}`;
 

@@ -1,0 +1,12 @@
+/** What a stack is made of, on a host that the policy allows. */
+
+import type * as stacks from '../../stacks/intent.ts';
+import type { AllowedHost } from '../system/allowed-host.ts';
+
+export interface MachineIntent extends stacks.MachineIntent {
+  readonly uri: AllowedHost;
+}
+
+export interface HostIntent extends stacks.HostIntent {
+  readonly uri: AllowedHost;
+}

@@ -1,0 +1,199 @@
+/**
+ * A libvirt connection URI, read once into its parts and written back from them. What virsh and the Terraform provider get is
+ * the text that `formatHostURI` builds, never the text that somebody wrote: libvirt, libxml2, Go and Node read an unusual URI
+ * each in its own way (libvirt divides a query at `;` too, ignores the case of its parameters, and lets `name` stand for
+ * all of the URI). So only what all of them read alike is accepted.
+ */
+
+import { posix } from 'node:path';
+
+/** `transport` empty: the libvirtd of this machine. `host` of IPv6 is without brackets. */
+export interface HostURI {
+  readonly driver: 'qemu' | 'test';
+  readonly transport: '' | 'ssh' | 'tcp';
+  readonly user: string;
+  readonly host: string;
+  /** Undefined: the default port of the transport. */
+  readonly port: number | undefined;
+  /** Of `qemu`: `/system` or `/session`. Of `test`: `/default`, or a file of this machine. */
+  readonly path: string;
+  /** By name, in the order of the names. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Why a text is not accepted, and what would be. */
+export interface HostURIProblem {
+  readonly message: string;
+  readonly fix: string;
+}
+
+const FORMS = 'use qemu:///system, qemu+ssh://USER@HOST/system or qemu+tcp://HOST/system';
+const DEFAULT_PORTS = { ssh: 22, tcp: 16_509 } as const;
+
+/** No name or value begins with `-`: ssh would take it for an option. */
+const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+const NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
+const FILE = /^\/[A-Za-z0-9_.,:@~/-]*$/;
+
+const isFile = (value: string) => FILE.test(value) && posix.normalize(value) === value;
+const oneOf =
+  (...values: readonly string[]) =>
+  (value: string) =>
+    values.includes(value);
+const isProgram = (value: string) => /^[A-Za-z0-9_/][A-Za-z0-9_./-]*$/.test(value);
+
+/** Parameters that are accepted at all, with the values that they may have. Whose they may be is for the policy to say. */
+const PARAMETERS: Readonly<Record<string, (value: string) => boolean>> = {
+  command: isProgram,
+  keyfile: isFile,
+  known_hosts: isFile,
+  known_hosts_verify: oneOf('normal', 'auto', 'ignore'),
+  knownhosts: isFile,
+  mode: oneOf('auto', 'legacy', 'direct'),
+  netcat: isProgram,
+  no_tty: oneOf('0', '1'),
+  no_verify: oneOf('0', '1'),
+  proxy: oneOf('auto', 'netcat', 'native'),
+  socket: isFile,
+  sshauth: (value) => /^[a-z]([a-z,-]*[a-z])?$/.test(value),
+};
+
+/** Reads a URI into its parts, or says why it is not accepted. */
+export function parseHostURI(text: string): HostURI | HostURIProblem {
+  const [, driver, transport = '', authority = '', path = '', query] =
+    /^(qemu|test)(?:\+(unix|ssh|tcp|tls))?:\/\/([^/?#;%]*)(\/[^?#;%]*)(?:\?([^#;]*))?$/.exec(text) ?? [];
+  if (driver === undefined) return problem('this is not a libvirt URI that can be read in one way only');
+  if (transport === 'tls' || (transport === '' && authority !== '')) {
+    const message =
+      'qemu+tls, which a host without a transport stands for, hangs: the Terraform provider 0.8.3 cannot speak it';
+    return { message, fix: 'use qemu+ssh, or qemu+tcp in a network of its own' };
+  }
+  const isRemote = transport === 'ssh' || transport === 'tcp';
+  const place = isRemote ? parseAuthority(authority) : undefined;
+  if (isRemote && !place) return problem('the user, host or port of the URI cannot be used');
+  if (place?.user.includes(':'))
+    return {
+      message: 'a URI must not hold a password',
+      fix: 'use a key: qemu+ssh://USER@HOST/system?keyfile=/path/to/key',
+    };
+  if (!isRemote && authority !== '') return problem('a host stands where the transport goes to this machine');
+  if (driver === 'test' && transport !== '') return problem('the driver test has no transport');
+  const isPath = driver === 'test' ? isFile(path) : path === '/system' || path === '/session';
+  if (!isPath) return problem(`"${path}" is not a path that can be used`);
+  const parameters = parseQuery(query);
+  if (!(parameters instanceof Map)) return parameters;
+  if (driver === 'test' && parameters.size > 0) return problem('the driver test has no parameters');
+  const kind = isRemote ? transport : '';
+  const { user = '', host = '', port } = place ?? {};
+  const isDefault = kind !== '' && port === DEFAULT_PORTS[kind];
+  return {
+    driver: driver as HostURI['driver'],
+    transport: kind,
+    user,
+    host,
+    port: isDefault ? undefined : port,
+    path,
+    parameters,
+  };
+}
+
+/** True if `parseHostURI` has not read the text. */
+export function isProblem(read: HostURI | HostURIProblem): read is HostURIProblem {
+  return 'message' in read;
+}
+
+/** The one text of a host: parts that are equal have one text, and that text is read as these parts by everybody. */
+export function formatHostURI({ parameters, ...place }: HostURI): string {
+  const query = [...parameters].map(([name, value]) => `${name}=${value}`).join('&');
+  // Old states lie under this form, as it was always written.
+  const isUnix = place.transport === '' && parameters.has('socket');
+  return `${formatPlace(place, isUnix ? 'unix' : place.transport)}${query && `?${query}`}`;
+}
+
+/**
+ * Names the host itself, however it is reached: without the parameters that say how to get there. URIs of one identity are one
+ * host. A text that cannot be read is its own identity.
+ */
+export function hostIdentity(text: string): string {
+  const read = parseHostURI(text);
+  if (isProblem(read)) return text;
+  const { socket = '' } = Object.fromEntries(read.parameters);
+  return `${formatPlace(read, read.transport)}${socket && `?socket=${socket}`}`;
+}
+
+function formatPlace(
+  { driver, user, host, port, path }: Omit<HostURI, 'parameters'>,
+  transport: string,
+): string {
+  const at = `${user && `${user}@`}${host.includes(':') ? `[${host}]` : host}${port === undefined ? '' : `:${port}`}`;
+  return `${driver}${transport && `+${transport}`}://${at}${path}`;
+}
+
+/** A password stays in `user`, for the caller to refuse. */
+function parseAuthority(text: string): Pick<HostURI, 'user' | 'host' | 'port'> | undefined {
+  const [, user = '', name, digits] =
+    /^(?:([^@]*)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (name === undefined || (text.includes('@') && user === '')) return undefined;
+  if (user !== '' && !USER.test(user) && !/^[^:]*:/.test(user)) return undefined;
+  const port = digits === undefined ? undefined : Number(digits);
+  if (port !== undefined && (port < 1 || port > 65_535 || String(port) !== digits)) return undefined;
+  const host = name.startsWith('[') ? ipv6(name) : NAME.test(name) ? name.toLowerCase() : undefined;
+  return host === undefined ? undefined : { user, host, port };
+}
+
+/** In the one spelling that RFC 5952 gives it. */
+function ipv6(bracketed: string): string | undefined {
+  const url = `http://${bracketed}/`;
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : undefined;
+}
+
+function parseQuery(query: string | undefined): Map<string, string> | HostURIProblem {
+  const found = new Map<string, string>();
+  for (const one of query === undefined ? [] : query.split('&')) {
+    const [, name = '', encoded = ''] = /^([a-z_]+)=(.+)$/.exec(one) ?? [];
+    const isValue = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : undefined;
+    const value = decode(encoded);
+    if (!isValue) return problem(`the parameter "${name || one}" cannot be used`);
+    if (found.has(name)) return problem(`the parameter ${name} stands there twice`);
+    if (value === undefined || !isValue(value))
+      return problem(`the value of the parameter ${name} cannot be used`);
+    found.set(name, value);
+  }
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function problem(message: string): HostURIProblem {
+  return { message, fix: FORMS };
+}
+
+/** The URI as it may be shown: `qemu+tcp://admin:***@host/system`. */
+export function redactUri(uri: string): string {
+  return uri.replace(PASSWORD, '$1:***@').replaceAll(/([?&]password=)[^&#]*/g, '$1***');
+}
+
+/** Takes a URI's password out of a text that may repeat it. */
+export function redactText(text: string, uri: string): string {
+  const password = PASSWORD.exec(uri)?.[2];
+  const known = text.replaceAll(uri, redactUri(uri));
+  return password ? known.replaceAll(password, '***') : known;
+}
+
+/**
+ * The URI as virsh gets it. ssh would ask for passwords and host keys on the terminal behind our back and wait;
+ * `no_tty` makes it fail at once, with a reason.
+ */
+export function unattendedUri(uri: string): string {
+  if (!/^[^:/]+\+ssh:/.test(uri) || /[?&]no_tty=/.test(uri)) return uri;
+  return `${uri}${uri.includes('?') ? '&' : '?'}no_tty=1`;
+}
+
+/** A password may hold an @ that nobody has encoded; the last one ends it. */
+const PASSWORD = /^([^:]+:\/\/[^:@/?]*):([^/]*)@/;
