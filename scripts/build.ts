@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { execa } from 'execa';
 import { rolldown } from 'rolldown';
@@ -67,10 +67,14 @@ async function listFiles(source: string): Promise<string[]> {
     .sort();
 }
 
-/** Puts `caplv` beside the commands of the packages, where a PATH that begins with node_modules/.bin finds it. */
+/**
+ * Puts `caplv` beside the commands of the packages, where a PATH that begins with node_modules/.bin finds it. Two builds at once may
+ * both do so: a rename replaces the link of the other.
+ */
 async function linkCommand(): Promise<void> {
   const link = join(BIN, 'caplv');
+  const draft = `${link}.${process.pid}`;
   await mkdir(BIN, { recursive: true });
-  await rm(link, { force: true });
-  await symlink(relative(BIN, join(directory, 'bin.js')), link);
+  await symlink(relative(BIN, join(directory, 'bin.js')), draft);
+  await rename(draft, link);
 }

@@ -19,7 +19,7 @@ const machine = (name: string) =>
 
 it('a Machine whose hosts say nothing holds up the choice for no other', async () => {
   const silent = Promise.withResolvers<object>();
-  const room = { memoryMiB: 4_096, freeMemoryMiB: 4_096 };
+  const room = { memoryMiB: 4_096, freeMemoryMiB: 4_096, domains: [] };
   const libvirt = (uri: string) =>
     ({
       facts: () => (uri.includes('silent') ? silent.promise : Promise.resolve(room)),
