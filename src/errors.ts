@@ -1,5 +1,5 @@
 /**
- * The two classes of failure. `Transient` may go away by itself and is retried; `Terminal` needs a person.
+ * The two classes of failure. `TransientError` may go away by itself and is retried; `TerminalError` needs a person.
  * Every error has a stable code, a cause (the message) and a fix.
  */
 
@@ -82,7 +82,7 @@ export abstract class CaplvError extends Error {
 }
 
 /** May succeed when tried again after `retryAfterMs`. */
-export class Transient extends CaplvError {
+export class TransientError extends CaplvError {
   readonly retryAfterMs: number;
 
   constructor(details: ErrorDetails & { readonly retryAfterMs?: number }) {
@@ -92,7 +92,7 @@ export class Transient extends CaplvError {
 }
 
 /** Will fail again until someone changes the object, the host or the installation. */
-export class Terminal extends CaplvError {}
+export class TerminalError extends CaplvError {}
 
 /** What the machine of caplv itself has run out of, by the error of the system call that was refused. */
 const EXHAUSTED: Readonly<Record<string, string>> = {
@@ -105,11 +105,11 @@ const EXHAUSTED: Readonly<Record<string, string>> = {
 };
 
 /** The error of a system call, as OutOfResources; undefined: it says something else. Looks into causes, too. */
-export function outOfResources(error: unknown): Transient | undefined {
+export function outOfResources(error: unknown): TransientError | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const what = EXHAUSTED[(at as NodeJS.ErrnoException).code ?? ''];
     if (what === undefined) continue;
-    return new Transient({
+    return new TransientError({
       code: 'OutOfResources',
       message: `the machine that caplv runs on has no ${what} left: ${at.message}`,
       fix: 'give it more, or find out who uses them; it is tried again',

@@ -3,7 +3,7 @@
  * Texts are those of libvirt 9–11, Terraform 1.11 and the provider 0.8.3; the first row that matches decides.
  */
 
-import { CaplvError, type ErrorCode, outOfResources, Terminal, Transient } from '../errors.ts';
+import { CaplvError, type ErrorCode, outOfResources, TerminalError, TransientError } from '../errors.ts';
 import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
 import { STATE_MISMATCH, TerraformError } from '../terraform/terraform-error.ts';
 
@@ -137,7 +137,7 @@ const FAILURES: readonly Failure[] = [
   },
 ];
 
-/** Runs `work`; what it throws leaves as `Transient` or `Terminal`. Programming errors pass as they are. */
+/** Runs `work`; what it throws leaves as `TransientError` or `TerminalError`. Programming errors pass as they are. */
 export async function classified<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -156,18 +156,18 @@ function classifyLibvirt(error: LibvirtError, code: Exclude<LibvirtErrorCode, 'o
   switch (code) {
     case 'unreachable':
     case 'timeout':
-      return new Transient({ ...details, code: 'LibvirtUnreachable', retryAfterMs: 10_000 });
+      return new TransientError({ ...details, code: 'LibvirtUnreachable', retryAfterMs: 10_000 });
     case 'permission':
-      return new Terminal({ ...details, code: 'LibvirtPermissionDenied' });
+      return new TerminalError({ ...details, code: 'LibvirtPermissionDenied' });
     case 'invalidUri':
     case 'virshMissing':
-      return new Terminal({ ...details, code: 'LibvirtUnreachable' });
+      return new TerminalError({ ...details, code: 'LibvirtUnreachable' });
     case 'notFound':
-      return new Transient({ ...details, code: 'LibvirtError', retryAfterMs: 1_000 });
+      return new TransientError({ ...details, code: 'LibvirtError', retryAfterMs: 1_000 });
   }
 }
 
-/** What a failure of Terraform or libvirt means: `Transient` or `Terminal`. Other errors are returned as they are. */
+/** What a failure of Terraform or libvirt means: `TransientError` or `TerminalError`. Other errors are returned as they are. */
 export function classify(error: unknown): unknown {
   if (error instanceof CaplvError) return error;
   const exhausted = outOfResources(error);
@@ -177,11 +177,11 @@ export function classify(error: unknown): unknown {
   const known = FAILURES.find((failure) => failure.matches.test(error.message));
   if (known) {
     const details = { code: known.code, message: error.message, fix: known.fix, cause: error };
-    if (known.retryAfterMs === undefined) return new Terminal(details);
-    return new Transient({ ...details, retryAfterMs: known.retryAfterMs });
+    if (known.retryAfterMs === undefined) return new TerminalError(details);
+    return new TransientError({ ...details, retryAfterMs: known.retryAfterMs });
   }
   // Unknown: tried again, slowly, since most of what libvirt and Terraform cannot do now they can do later.
-  return new Transient({
+  return new TransientError({
     code: error instanceof TerraformError ? 'TerraformError' : 'LibvirtError',
     message: error.message,
     fix: 'read the message; if it does not pass by itself, caplv doctor checks the installation',

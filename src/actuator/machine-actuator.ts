@@ -29,11 +29,11 @@ import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import { requireVisiblePools } from './host/volume-pools.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './options.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
-import { noted, unfinishedVerb } from './state/machine-journal.ts';
+import { pendingVerb, withPendingOperation } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { isIncomplete, recoveredState, recoverState } from './state/recover-machine.ts';
 import { type Restored, restoreState } from './state/restore.ts';
-import { type StackHome, seedDirectory } from './state/state-home.ts';
+import { type StateHandle, seedDirectory } from './state/state-home.ts';
 import { changeMachine, replaced } from './update-machine.ts';
 
 /** Time enough for a look of somebody else. */
@@ -49,7 +49,7 @@ export class Actuator {
 
   /**
    * What is on the host: undefined when there is no domain of this machine. `sources` are asked for addresses when a running
-   * guest has no lease. Throws Transient LibvirtUnreachable.
+   * guest has no lease. Throws TransientError LibvirtUnreachable.
    */
   async exists(
     machine: MachineLocation,
@@ -72,14 +72,14 @@ export class Actuator {
     });
   }
 
-  /** The leases that the DHCP servers of its networks have for these interfaces. Throws Transient LibvirtUnreachable. */
+  /** The leases that the DHCP servers of its networks have for these interfaces. Throws TransientError LibvirtUnreachable. */
   async leases({ uri }: HostedMachine, interfaces: readonly DomainInterface[]): Promise<Lease[]> {
     const networks = [...new Set(interfaces.flatMap(({ network }) => network ?? []))];
     if (networks.length === 0) return [];
     return classified(async () => leasesOf(interfaces, await this.#options.libvirt(uri).leases(networks)));
   }
 
-  /** What stands in the way of the fixed addresses of a machine. Throws Transient LibvirtUnreachable. */
+  /** What stands in the way of the fixed addresses of a machine. Throws TransientError LibvirtUnreachable. */
   async reservationProblems(intent: MachineIntent): Promise<readonly ReservationProblem[]> {
     return classified(() => findReservationProblems(this.#options, intent));
   }
@@ -90,7 +90,7 @@ export class Actuator {
   }
 
   /** For a caller who is about to create or update with this very intent: synthesises while he makes its host ready. */
-  foresee(intent: MachineIntent): void {
+  presynthesize(intent: MachineIntent): void {
     const home = this.#options.workspaces.machine(intent);
     const config = this.#synth(seededMachine(intent, seedDirectory(home)), home);
     // Told to whoever creates or updates.
@@ -114,7 +114,7 @@ export class Actuator {
   /** True if anything of this machine may be on its host. */
   async wasBegun(machine: ObjectKey): Promise<boolean> {
     const home = this.#options.workspaces.machine(machine);
-    return (await this.hasState(machine)) || (await unfinishedVerb(home)) !== undefined;
+    return (await this.hasState(machine)) || (await pendingVerb(home)) !== undefined;
   }
 
   /** The changes that `create` or `update` would make, attribute by attribute. Changes nothing. */
@@ -145,8 +145,8 @@ export class Actuator {
 
   /**
    * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
-   * same machine left. `facts` are asked for `volumesOf` the intent. Throws Terminal NotOwned, StateCorrupt,
-   * PoolNotFound, NetworkNotFound …, Transient for what may pass.
+   * same machine left. `facts` are asked for `volumesOf` the intent. Throws Terminal NotOwned, StateCorruptError,
+   * PoolNotFound, NetworkNotFound …, TransientError for what may pass.
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, (home, lock) =>
@@ -161,7 +161,7 @@ export class Actuator {
         await clearLeftovers(this.#options, recovery, facts, state);
         await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri));
         await claimAddresses(this.#options, intent);
-        await noted(home, 'create', () => terraform.apply(home.workspace, config, run));
+        await withPendingOperation(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),
     );
   }
@@ -182,7 +182,7 @@ export class Actuator {
   /**
    * Asks the guest to shut down, for at most `shutdownTimeoutMs`, then destroys all that is the machine's: what Terraform
    * knows, and proven leftovers. Deleting what is not there is no error. Returns how the host looked before leftovers were removed.
-   * Throws Transient PoolNotFound while a pool in which it may have volumes is not active.
+   * Throws TransientError PoolNotFound while a pool in which it may have volumes is not active.
    */
   async delete(
     machine: MachineLocation,
@@ -261,7 +261,7 @@ export class Actuator {
   /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
   async #withConfig<T>(
     intent: MachineIntent,
-    home: StackHome,
+    home: StateHandle,
     work: (config: object, seeded: SeededMachine) => Promise<T>,
   ): Promise<T> {
     const directory = seedDirectory(home);
@@ -274,7 +274,7 @@ export class Actuator {
     }
   }
 
-  #synth(seeded: SeededMachine, { backend }: StackHome): Promise<object> {
+  #synth(seeded: SeededMachine, { backend }: StateHandle): Promise<object> {
     return traced('synth', {}, () => this.#options.synthesizer.machine(seeded, backend));
   }
 
@@ -283,7 +283,7 @@ export class Actuator {
     machine: HostedMachine,
     operation: string,
     options: VerbOptions,
-    work: (home: StackHome, lock: Lock) => Promise<T>,
+    work: (home: StateHandle, lock: Lock) => Promise<T>,
   ): Promise<T> {
     const home = this.#options.workspaces.machine(machine);
     return classified(async () => {

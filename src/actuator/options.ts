@@ -8,12 +8,12 @@ import type { AllowedHost } from '../system/allowed-host.ts';
 import type { Plan } from '../terraform/format/plan.ts';
 import type { RunEvent } from '../terraform/run-events.ts';
 import type { Terraform } from '../terraform/terraform.ts';
-import type { Workspaces } from './state/state-home.ts';
+import type { StateBackends } from './state/state-home.ts';
 
 export interface ActuatorOptions {
   readonly terraform: Terraform;
   readonly synthesizer: Synthesizer;
-  readonly workspaces: Workspaces;
+  readonly workspaces: StateBackends;
   /** The observer of a host; the same object for the same URI. */
   readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** States are written by nobody but us, or hold Terraform of the manifest's own. */

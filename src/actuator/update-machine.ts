@@ -1,6 +1,6 @@
 /** Brings a machine that was made to its intent: plan, guard, apply of that very plan. Call it under the machine's lock. */
 
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import type { MachineIntent } from '../intent/hosted-intent.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { ResourceChange } from '../terraform/format/resource-change.ts';
@@ -14,7 +14,12 @@ import { planEffect } from './plan/effect.ts';
 import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts';
 import { destructiveChanges, refuseLoss } from './plan/replace-guard.ts';
 import { planId } from './plan/report.ts';
-import { brokenOff, forgetUnfinished, hasWholeDomain, noted } from './state/machine-journal.ts';
+import {
+  clearPendingOperation,
+  hasWholeDomain,
+  interruptedOperation,
+  withPendingOperation,
+} from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { type Recovery, recoverState } from './state/recover-machine.ts';
 
@@ -29,7 +34,7 @@ export async function changeMachine(
   const { intent, home, config, run } = recovery;
   const state = await terraform.state(home.workspace);
   await refuseForeignState(options, intent, state);
-  const broken = await brokenOff(home, state, facts.domains.includes(intent.domain.name));
+  const broken = await interruptedOperation(home, state, facts.domains.includes(intent.domain.name));
   await recoverState(options, recovery, facts, state);
   if (!intent.domain.running) await stopGuest(options, intent, update);
   const planning = { ...run, save: true, replace: replaced(update) };
@@ -44,7 +49,7 @@ export async function changeMachine(
     return changeMachine(options, recovery, facts, rest);
   }
   if (plan.action === 'none') {
-    if (broken !== undefined) await forgetUnfinished(home);
+    if (broken !== undefined) await clearPendingOperation(home);
     // Of reservations Terraform says nothing: the provider does not read them back.
     await claimAddresses(options, intent, update.reservedBefore);
     return;
@@ -72,7 +77,7 @@ export async function changeMachine(
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
   }
-  await noted(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
+  await withPendingOperation(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
   // Any change in place starts a domain that is off; its guest has not yet begun anything.
   const now = intent.domain.running ? undefined : await ownDomain(options, intent);
   if (now?.state === 'running') await libvirt(intent.uri).powerOff(intent.domain.name);
@@ -104,8 +109,8 @@ function makesDomain({ type, action }: ResourceChange): boolean {
   return type === 'libvirt_domain' && (action === 'create' || action === 'replace');
 }
 
-function planChanged(): Transient {
-  return new Transient({
+function planChanged(): TransientError {
+  return new TransientError({
     code: 'Conflict',
     message: 'what would change is no longer what was approved',
     fix: 'look at the new plan, and approve that',

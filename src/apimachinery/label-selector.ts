@@ -1,13 +1,13 @@
 /** Kubernetes label selectors: `a=b,c!=d,e in (f,g),h notin (i),j,!k`. */
 
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
 const TERM =
   /^(?<not>!)?\s*(?<key>[\w./-]+)\s*(?:(?<operator>=|==|!=)\s*(?<value>[\w.-]*)|(?<set>in|notin)\s*\((?<values>[^)]*)\))?$/;
 
-/** Compiles a selector. Throws `Terminal` InvalidConfiguration when it is malformed. An empty selector matches all. */
+/** Compiles a selector. Throws `TerminalError` InvalidConfiguration when it is malformed. An empty selector matches all. */
 export function parseLabelSelector(selector: string): (labels: Labels | undefined) => boolean {
   const terms = selector
     .split(/,(?![^(]*\))/)
@@ -21,7 +21,7 @@ function parseTerm(term: string): (labels: Labels) => boolean {
   const groups = TERM.exec(term)?.groups;
   const key = groups?.['key'];
   if (!groups || key === undefined) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `label selector term "${term}" is malformed`,
       fix: 'write key=value, key!=value, key in (a,b), key notin (a,b), key or !key',

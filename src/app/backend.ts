@@ -1,11 +1,11 @@
 /** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
 
-import { LocalWorkspaces } from '../actuator/state/local.ts';
-import type { SpellingsOf, Workspaces } from '../actuator/state/state-home.ts';
+import { LocalStateBackends } from '../actuator/state/local.ts';
+import type { SpellingsOf, StateBackends } from '../actuator/state/state-home.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import type { WorkloadNodes } from '../controllers/node/controller.ts';
-import type { Knowledge } from '../controllers/orphans/classify.ts';
+import type { ClusterView } from '../controllers/orphans/classify.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { EventRecorder } from '../kube/runtime/events.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
@@ -25,9 +25,9 @@ export interface Backend {
   readonly installation: string;
   /** The same, as the place says now. */
   readonly identify: () => Promise<string>;
-  /** See `Knowledge`. */
-  readonly givesUid?: Knowledge['givesUid'];
-  readonly workspaces: Workspaces;
+  /** See `ClusterView`. */
+  readonly derivesUid?: ClusterView['derivesUid'];
+  readonly workspaces: StateBackends;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
   /** Absent: nobody knows of any. */
@@ -41,7 +41,7 @@ export interface BackendOptions {
   readonly metrics: Metrics;
   /** How many serials of each state are kept. */
   readonly keptSerials: number;
-  /** See Workspaces. */
+  /** See StateBackends. */
   readonly spellingsOf: SpellingsOf;
 }
 
@@ -107,8 +107,8 @@ export async function localBackend(
     store,
     installation: store.installation,
     identify: () => installationId(stateDir),
-    givesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
-    workspaces: new LocalWorkspaces(stateDir, { keptSerials, spellingsOf }),
+    derivesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
+    workspaces: new LocalStateBackends(stateDir, { keptSerials, spellingsOf }),
     recorder,
     close: async () => {},
   };

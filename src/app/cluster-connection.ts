@@ -2,11 +2,11 @@
 
 import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { KubernetesWorkspaces } from '../actuator/state/kubernetes.ts';
+import { KubernetesStateBackends } from '../actuator/state/kubernetes.ts';
 import { StaleLocks } from '../actuator/state/stale-leases.ts';
 import type { SpellingsOf } from '../actuator/state/state-home.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';
 import { Client } from '../kube/client/client.ts';
 import { kubeconfigPaths, loadConnection } from '../kube/client/kubeconfig.ts';
@@ -28,7 +28,7 @@ export interface ClusterConnectionOptions {
   readonly metrics: Metrics;
   /** How many serials of each state are kept. */
   readonly keptSerials?: number;
-  /** See Workspaces. Default: hosts have one spelling. */
+  /** See StateBackends. Default: hosts have one spelling. */
   readonly spellingsOf?: SpellingsOf;
 }
 
@@ -42,7 +42,7 @@ export interface ClusterConnection {
   readonly isGone: (name: string) => boolean;
   /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
   installation(): Promise<string>;
-  readonly workspaces: KubernetesWorkspaces;
+  readonly workspaces: KubernetesStateBackends;
   close(): Promise<void>;
 }
 
@@ -84,7 +84,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     },
     namespace,
     installation: () => installationOf(client),
-    workspaces: new KubernetesWorkspaces({
+    workspaces: new KubernetesStateBackends({
       ...{ client: writer, workDir, namespace, env, locks, keptSerials },
       spellingsOf: options.spellingsOf ?? (() => []),
     }),
@@ -101,7 +101,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
 async function installationOf(client: Client): Promise<string> {
   const namespace = await client.get(NamespaceKind, { namespace: '', name: 'kube-system' });
   if (namespace?.metadata.uid) return namespace.metadata.uid;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     message: 'the API server has no namespace kube-system, by which a cluster is identified',
     fix: 'name the kubeconfig of a Kubernetes cluster',

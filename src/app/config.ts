@@ -2,7 +2,7 @@
 
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { CLUSTER_DEFAULT, CLUSTER_MAX_IMAGE_GB, EVERYTHING, Policy } from '../intent/policy.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import type { RunLimits } from '../terraform/concurrency.ts';
@@ -76,12 +76,12 @@ function limitsOf({ terraformRuns, terraformRunsPerHost }: GlobalFlags): RunLimi
   return { total, perKey: countOf('--terraform-runs-per-host', terraformRunsPerHost) ?? total };
 }
 
-/** A whole number from `least` to 999. Throws Terminal InvalidConfiguration with the flag as path. */
+/** A whole number from `least` to 999. Throws TerminalError InvalidConfiguration with the flag as path. */
 export function countOf(flag: string, text: string | undefined, least = 1): number | undefined {
   if (text === undefined) return undefined;
   const count = Number(text);
   if (/^\d{1,3}$/.test(text) && count >= least) return count;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: flag,
     message: `"${text}" cannot be used`,

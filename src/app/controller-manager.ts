@@ -13,18 +13,18 @@ import { DriftMetrics } from '../controllers/machine/drift-metrics.ts';
 import { PeriodicPlans } from '../controllers/machine/periodic-plans.ts';
 import { MachineRepair } from '../controllers/machine/repair.ts';
 import { AddressWatch } from '../controllers/machine/waits/address-watch.ts';
-import { Waiting } from '../controllers/machine/waits/dependency-waits.ts';
-import { MachineDeploymentController } from '../controllers/machine-deployment/controller.ts';
-import { MachineHealthCheckController } from '../controllers/machine-health-check/controller.ts';
+import { DependencyWatcher } from '../controllers/machine/waits/dependency-waits.ts';
+import { MachineDeploymentReconciler } from '../controllers/machine-deployment/controller.ts';
+import { MachineHealthCheckReconciler } from '../controllers/machine-health-check/controller.ts';
 import { HealthCheckMetrics } from '../controllers/machine-health-check/metrics.ts';
 import { pastRemediations } from '../controllers/machine-health-check/remediation.ts';
-import { MachineSetController } from '../controllers/machine-set/controller.ts';
-import { isAwaited, NodeController } from '../controllers/node/controller.ts';
+import { MachineSetReconciler } from '../controllers/machine-set/controller.ts';
+import { isAwaited, NodeReconciler } from '../controllers/node/controller.ts';
 import { OrphanSweep } from '../controllers/orphans/collector.ts';
 import { OrphanSweeps } from '../controllers/orphans/periodic-sweep.ts';
-import { ownersConcerned } from '../controllers/shared/claim-members.ts';
+import { affectedOwners } from '../controllers/shared/claim-members.ts';
 import { HostWatches } from '../controllers/shared/host-watches.ts';
-import { isHeld, RepairBudget, type RepairLimits } from '../controllers/shared/repair-budget.ts';
+import { isHeldByBudget, RepairBudget, type RepairLimits } from '../controllers/shared/repair-budget.ts';
 import { domainName } from '../intent/names.ts';
 import { CachedStore } from '../kube/runtime/cached-store.ts';
 import {
@@ -46,13 +46,13 @@ import { describeEvent } from './event-messages.ts';
 import { collectFleetMetrics, terraformRuns } from './fleet-metrics.ts';
 import { SilentHosts } from './silent-hosts.ts';
 import {
+  affectedClusters,
   checksOfMachine,
+  clusterChanged,
   clusterOfMachine,
-  clustersConcerned,
+  desiredStateChanged,
   flowOfMachine,
   hasBecomeReady,
-  isAsked,
-  isClusterNews,
   isDesired,
   isHealthNews,
   MACHINE_INDEXES,
@@ -121,7 +121,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     'caplv_machines_held',
     'Machines that are lost, and that the repair budget holds.',
   );
-  metrics.onCollect(() => held.set(machines.list().filter(isHeld).length));
+  metrics.onCollect(() => held.set(machines.list().filter(isHeldByBudget).length));
   function isLost(one: Machine): boolean {
     const { pinned, appliedHash } = one.status?.providerStatus ?? {};
     if (pinned === undefined || appliedHash === undefined) return false;
@@ -132,7 +132,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     recorder,
     log,
     // Asked once for each finding: should it fail, the next sweep finds it again.
-    lacksState: async ({ uid }) => unknown.delete(uid),
+    hasIncompleteState: async ({ uid }) => unknown.delete(uid),
     repair: new MachineRepair({
       budget,
       recorder,
@@ -167,8 +167,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const live = { store: backend.store, recorder };
   // Of its own: what else looks at sets, to let a repair or a replacement go ahead, has to see them as they are now.
   const known = new CachedStore(backend.store, [machines, sets] as unknown as Informer[]);
-  const setReconciler = new MachineSetController({ ...live, known });
-  const deploymentReconciler = new MachineDeploymentController(live);
+  const setReconciler = new MachineSetReconciler({ ...live, known });
+  const deploymentReconciler = new MachineDeploymentReconciler(live);
 
   const silent = new SilentHosts({
     machines,
@@ -177,7 +177,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     answers: (uri) => engine.observers.answers(uri),
     workers: concurrency,
   });
-  const waiting = new Waiting({
+  const waiting = new DependencyWatcher({
     libvirt: engine.libvirt,
     policy: config.policy,
     onAppearance: (key) => machine.enqueue(key),
@@ -195,13 +195,13 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       stuckAfterMs: TERRAFORM_STUCK_MS,
     },
   )
-    .watch(machines, { when: isAsked, isDesired })
+    .watch(machines, { when: desiredStateChanged, isDesired })
     .watch(clusters, {
-      when: isClusterNews,
+      when: clusterChanged,
       isDesired: (change) => isDesired(change) || hasBecomeReady(change),
       keys: (cluster) => machinesOfCluster(machines, cluster),
     })
-    .watch(sets, { when: isAsked, isDesired, keys: (owner) => machinesOfSet(machines, owner) })
+    .watch(sets, { when: desiredStateChanged, isDesired, keys: (owner) => machinesOfSet(machines, owner) })
     .watch(secrets, {
       isDesired: ({ type }) => type !== 'RESYNC',
       keys: (secret) => machinesOfSecret(machines, secret),
@@ -209,20 +209,24 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const cluster = controller('cluster', 2, (key) => engine.clusters.reconcile(key), {
     stuckAfterMs: TERRAFORM_STUCK_MS,
   })
-    .watch(clusters, { when: isAsked, isDesired, keys: (changed) => clustersConcerned(clusters, changed) })
+    .watch(clusters, {
+      when: desiredStateChanged,
+      isDesired,
+      keys: (changed) => affectedClusters(clusters, changed),
+    })
     .watch(machines, {
       when: ({ type }) => type === 'DELETED',
       isDesired,
       keys: (gone) => clusterOfMachine(clusters as unknown as Informer, gone),
     });
   const set = controller('machineset', 2, (key) => setReconciler.reconcile(key))
-    .watch(sets, { when: isAsked, isDesired })
-    .watch(machines, { keys: (member) => ownersConcerned(MachineSetKind, member, sets.list()) });
+    .watch(sets, { when: desiredStateChanged, isDesired })
+    .watch(machines, { keys: (member) => affectedOwners(MachineSetKind, member, sets.list()) });
   const deployment = controller('machinedeployment', 2, (key) => deploymentReconciler.reconcile(key))
-    .watch(deployments, { when: isAsked, isDesired })
-    .watch(sets, { keys: (member) => ownersConcerned(MachineDeploymentKind, member, deployments.list()) });
+    .watch(deployments, { when: desiredStateChanged, isDesired })
+    .watch(sets, { keys: (member) => affectedOwners(MachineDeploymentKind, member, deployments.list()) });
 
-  const checkReconciler = new MachineHealthCheckController({
+  const checkReconciler = new MachineHealthCheckReconciler({
     store,
     recorder,
     budget,
@@ -230,7 +234,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     nodes: backend.nodes,
   });
   const check = controller('machinehealthcheck', NODE_WORKERS, (key) => checkReconciler.reconcile(key))
-    .watch(checks, { when: isAsked, isDesired })
+    .watch(checks, { when: desiredStateChanged, isDesired })
     .watch(machines, { when: isHealthNews, keys: (one) => checksOfMachine(checks, one) });
 
   const hosts = new HostWatches({
@@ -257,7 +261,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
     store: backend.store,
     installation: backend.installation,
     identify: backend.identify,
-    ...(backend.givesUid && { givesUid: backend.givesUid }),
+    ...(backend.derivesUid && { derivesUid: backend.derivesUid }),
     adopt: async ({ uid, ...key }) => {
       unknown.add(uid);
       if (machines.get(key)) machine.notify(key);
@@ -281,7 +285,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   for (const runnable of [hosts, waiting, addresses, machine, cluster, set, deployment, check, orphans])
     manager.add(runnable);
   if (backend.nodes) {
-    const reconciler = new NodeController({ store, recorder, nodes: backend.nodes });
+    const reconciler = new NodeReconciler({ store, recorder, nodes: backend.nodes });
     const node = controller('node', NODE_WORKERS, (key) => reconciler.reconcile(key));
     manager.add(node.watch(machines, { when: ({ object }) => isAwaited(object) }));
     backend.nodes.addHandler((changed) => {

@@ -3,22 +3,22 @@
 import { Synthesizer } from '../../stacks/synthesizer.ts';
 import { HostActuator } from '../actuator/host-actuator.ts';
 import { Actuator } from '../actuator/machine-actuator.ts';
-import { LocalWorkspaces } from '../actuator/state/local.ts';
-import type { Workspaces } from '../actuator/state/state-home.ts';
-import { ClusterController } from '../controllers/cluster/controller.ts';
-import { MachineController } from '../controllers/machine/controller.ts';
-import type { MachineParts } from '../controllers/machine/dependencies.ts';
+import { LocalStateBackends } from '../actuator/state/local.ts';
+import type { StateBackends } from '../actuator/state/state-home.ts';
+import { ClusterReconciler } from '../controllers/cluster/controller.ts';
+import { MachineReconciler } from '../controllers/machine/controller.ts';
+import type { MachineDependencies } from '../controllers/machine/dependencies.ts';
 import { PeriodicPlans } from '../controllers/machine/periodic-plans.ts';
 import { MachineResolver } from '../controllers/machine/resolver.ts';
-import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
-import { Observers } from '../libvirt/connections.ts';
+import { HostResources } from '../controllers/shared/shared-hosts.ts';
+import { LibvirtConnections } from '../libvirt/connections.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { findProvider } from '../terraform/install/provider.ts';
 import { findTerraform } from '../terraform/install/terraform.ts';
-import { ProviderHosts } from '../terraform/provider/pool.ts';
+import { ProviderPool } from '../terraform/provider/pool.ts';
 import { Terraform, type TerraformOptions } from '../terraform/terraform.ts';
 import type { Config } from './config.ts';
 
@@ -29,17 +29,17 @@ export interface LocalEngine extends Engine {
 export interface Engine {
   readonly store: InstalledStore;
   readonly terraform: Terraform;
-  readonly providers: ProviderHosts;
-  readonly workspaces: Workspaces;
+  readonly providers: ProviderPool;
+  readonly workspaces: StateBackends;
   readonly synthesizer: Synthesizer;
   readonly actuator: Actuator;
   readonly hostActuator: HostActuator;
   readonly resolver: MachineResolver;
-  readonly hosts: SharedHosts;
-  readonly machines: MachineController;
-  readonly clusters: ClusterController;
+  readonly hosts: HostResources;
+  readonly machines: MachineReconciler;
+  readonly clusters: ClusterReconciler;
   readonly libvirt: (uri: AllowedHost) => Libvirt;
-  readonly observers: Observers;
+  readonly observers: LibvirtConnections;
   /** Waits for running Terraform, then stops the providers and threads that were started. */
   close(): Promise<void>;
 }
@@ -49,7 +49,7 @@ export type InstalledStore = Store & { readonly installation: string };
 
 export interface EngineOptions
   extends Pick<
-      MachineParts,
+      MachineDependencies,
       | 'allowReplaceDisks'
       | 'recorder'
       | 'log'
@@ -58,7 +58,7 @@ export interface EngineOptions
       | 'looking'
       | 'awaitAddress'
       | 'repair'
-      | 'lacksState'
+      | 'hasIncompleteState'
     >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
@@ -84,7 +84,7 @@ export const SECRET_ATTRIBUTES: readonly string[] = [
 /** Over the local store, and with the states in files. */
 export async function openEngine(config: Config, options: EngineOptions): Promise<LocalEngine> {
   const store = await LocalStore.open(config.stateDir);
-  const workspaces = new LocalWorkspaces(config.stateDir, {
+  const workspaces = new LocalStateBackends(config.stateDir, {
     keptSerials: config.keptSerials,
     spellingsOf: config.policy.hosts.spellingsOf,
   });
@@ -95,10 +95,14 @@ export async function openEngine(config: Config, options: EngineOptions): Promis
 export function assembleEngine(
   config: Config,
   store: InstalledStore,
-  workspaces: Workspaces,
+  workspaces: StateBackends,
   options: EngineOptions,
 ): Engine {
-  const observers = new Observers({ stay: true, onAnswer: options.onAnswer, mayChange: options.mayBegin });
+  const observers = new LibvirtConnections({
+    stay: true,
+    onAnswer: options.onAnswer,
+    mayChange: options.mayBegin,
+  });
   const libvirt = options.libvirt ?? observers.of;
   const synthesizer = new Synthesizer();
   const { terraform, providers } = openTerraform(config, options);
@@ -108,9 +112,9 @@ export function assembleEngine(
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);
   const { policy } = config;
-  const hosts = new SharedHosts({ store, actuator: hostActuator, policy });
+  const hosts = new HostResources({ store, actuator: hostActuator, policy });
   const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
-  const machines = new MachineController({
+  const machines = new MachineReconciler({
     ...shared,
     actuator,
     resolver,
@@ -124,9 +128,9 @@ export function assembleEngine(
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),
     plans: options.plans ?? new PeriodicPlans(),
-    ...(options.lacksState ? { lacksState: options.lacksState } : {}),
+    ...(options.hasIncompleteState ? { hasIncompleteState: options.hasIncompleteState } : {}),
   });
-  const clusters = new ClusterController({ ...shared, policy });
+  const clusters = new ClusterReconciler({ ...shared, policy });
   const close = async () => {
     await terraform.close();
     await synthesizer.close();
@@ -167,13 +171,13 @@ export function openResolver(
 function openTerraform(
   config: Config,
   { onRun, mayBegin }: Pick<EngineOptions, 'onRun' | 'mayBegin'>,
-): { readonly terraform: Terraform; readonly providers: ProviderHosts } {
+): { readonly terraform: Terraform; readonly providers: ProviderPool } {
   let binary: ReturnType<typeof findTerraform> | undefined;
   const findOnce = () => {
     binary ??= findTerraform(config.terraform === undefined ? {} : { path: config.terraform });
     return binary;
   };
-  const providers = new ProviderHosts(async () => findProvider({ terraform: await findOnce() }));
+  const providers = new ProviderPool(async () => findProvider({ terraform: await findOnce() }));
   const terraform = new Terraform({
     binary: findOnce,
     providerMode: config.providerMode,

@@ -8,13 +8,13 @@ import { findCondition } from '../apimachinery/conditions.ts';
 import type { HostWatches } from '../controllers/shared/host-watches.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { RunSlots } from '../terraform/concurrency.ts';
-import type { ProviderHosts } from '../terraform/provider/pool.ts';
+import type { ProviderPool } from '../terraform/provider/pool.ts';
 import type { EndedRun } from '../terraform/runner.ts';
 
 export interface Fleet {
   readonly machines: () => readonly Machine[];
   readonly hosts: Pick<HostWatches, 'seen'>;
-  readonly providers: Pick<ProviderHosts, 'size' | 'restarts'>;
+  readonly providers: Pick<ProviderPool, 'size' | 'restarts'>;
   readonly slots: Pick<RunSlots, 'limits' | 'use'>;
 }
 

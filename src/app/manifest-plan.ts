@@ -7,7 +7,7 @@ import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import type { KubeObject } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import { controllerOf } from '../apimachinery/owner-reference.ts';
-import { ClusterController } from '../controllers/cluster/controller.ts';
+import { ClusterReconciler } from '../controllers/cluster/controller.ts';
 import {
   refuseTakenAddresses,
   refuseUnusableAddresses,
@@ -15,7 +15,7 @@ import {
 import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.ts';
 import { domainElsewhere, otherHostsWithDomain } from '../controllers/machine/moved-domain.ts';
 import type { MachineResolver } from '../controllers/machine/resolver.ts';
-import { SharedHosts } from '../controllers/shared/shared-hosts.ts';
+import { HostResources } from '../controllers/shared/shared-hosts.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
 import { requireHostSupport } from '../intent/host-support.ts';
 import { preflight } from '../intent/preflight.ts';
@@ -31,7 +31,7 @@ export class ManifestPlanner {
   readonly #engine: Engine;
   /** One for all machines: it remembers where it put those that are not there yet. */
   readonly #resolver: MachineResolver;
-  readonly #clusters: ClusterController;
+  readonly #clusters: ClusterReconciler;
 
   constructor(
     config: Config,
@@ -42,9 +42,9 @@ export class ManifestPlanner {
     this.store = new OverlayStore(engine.store, objects);
     this.#engine = engine;
     this.#resolver = openResolver(config, this.store, engine.libvirt);
-    this.#clusters = new ClusterController({
+    this.#clusters = new ClusterReconciler({
       store: this.store,
-      hosts: new SharedHosts({ store: this.store, actuator: engine.hostActuator, policy }),
+      hosts: new HostResources({ store: this.store, actuator: engine.hostActuator, policy }),
       recorder: { event: () => {} },
       allowReplace: false,
       policy,

@@ -2,7 +2,7 @@
 
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import type { WorkloadNode } from '../controllers/node/controller.ts';
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import { ApiError } from '../kube/client/api-error.ts';
 import type { Client } from '../kube/client/client.ts';
 import { Informer } from '../kube/runtime/informer.ts';
@@ -64,7 +64,7 @@ export class NodeWatch {
     });
   }
 
-  /** Resolves when the Nodes are known. Throws Transient NodesUnreadable, after `START_MS` at the latest. */
+  /** Resolves when the Nodes are known. Throws TransientError NodesUnreadable, after `START_MS` at the latest. */
   async start(): Promise<void> {
     const { startMs = START_MS, log, place } = this.#options;
     const inTime = AbortSignal.any([AbortSignal.timeout(startMs), this.#stop.signal]);
@@ -85,7 +85,7 @@ export class NodeWatch {
     return this.#nodes.list().map(workloadNode);
   }
 
-  /** Returns the Nodes as they are now. Throws Transient NodesUnreadable; again at once, for a server that failed a moment ago. */
+  /** Returns the Nodes as they are now. Throws TransientError NodesUnreadable; again at once, for a server that failed a moment ago. */
   async read(): Promise<readonly WorkloadNode[]> {
     const { client, place, readMs = READ_MS } = this.#options;
     const failed = this.#failure;
@@ -126,8 +126,8 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 /** Without any text of the server: it may name whatever it was asked for. */
-export function unreadable(place: string, cause: unknown): Transient {
-  return new Transient({
+export function unreadable(place: string, cause: unknown): TransientError {
+  return new TransientError({
     code: 'NodesUnreadable',
     message: `the Nodes of ${place} cannot be read: ${reasonOf(cause)}`,
     fix: 'let its API server answer, and the kubeconfig list and watch Nodes',

@@ -13,9 +13,9 @@ import { setCondition } from '../apimachinery/conditions.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import { controllerOf, isControlledBy } from '../apimachinery/owner-reference.ts';
-import { MachineDeploymentController } from '../controllers/machine-deployment/controller.ts';
+import { MachineDeploymentReconciler } from '../controllers/machine-deployment/controller.ts';
 import { setOfTemplate } from '../controllers/machine-deployment/revision.ts';
-import { MachineSetController } from '../controllers/machine-set/controller.ts';
+import { MachineSetReconciler } from '../controllers/machine-set/controller.ts';
 import { isReady } from '../controllers/shared/availability.ts';
 import { type DryRunBase, DryRunStore } from '../store/dry-run-store.ts';
 
@@ -88,8 +88,8 @@ export async function planReplicas(
 /** Runs the controllers until they have nothing left to do. */
 async function settle(store: DryRunStore, owner: KubeObject): Promise<void> {
   const options = { store, recorder: { event: () => {} } };
-  const deployments = new MachineDeploymentController(options);
-  const sets = new MachineSetController(options);
+  const deployments = new MachineDeploymentReconciler(options);
+  const sets = new MachineSetReconciler(options);
   for (;;) {
     const before = store.version;
     if (owner.kind === MachineDeploymentKind.kind) await deployments.reconcile(keyOf(owner));

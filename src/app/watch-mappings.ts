@@ -71,8 +71,8 @@ export function clusterOfMachine(clusters: Informer, { metadata, spec }: Machine
 }
 
 /** True for what is asked of a Cluster, and when its hosts have become ready: its Machines may wait for that. */
-export function isClusterNews(change: Change<Cluster>): boolean {
-  return isAsked(change) || hasBecomeReady(change);
+export function clusterChanged(change: Change<Cluster>): boolean {
+  return desiredStateChanged(change) || hasBecomeReady(change);
 }
 
 export function hasBecomeReady({ type, object, before }: Change<Cluster>): boolean {
@@ -81,7 +81,7 @@ export function hasBecomeReady({ type, object, before }: Change<Cluster>): boole
 }
 
 /** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
-export function clustersConcerned(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
+export function affectedClusters(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
   const disputing = clusters.list().filter(({ status }) => status?.errorReason === 'NotOwned');
   return [changed, ...disputing].map(keyOf);
 }
@@ -100,9 +100,9 @@ export function flowOfMachine({ metadata, status }: Machine): Flow {
 }
 
 /** True for what people and other controllers ask for; a status, the finalizer and the providerID are what we say ourselves. */
-export function isAsked<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
+export function desiredStateChanged<T extends KubeObject>({ type, object, before }: Change<T>): boolean {
   if (type !== 'MODIFIED' || !before) return true;
-  if (wishOf(object) !== wishOf(withOurs(before, object))) return true;
+  if (desiredStateFingerprint(object) !== desiredStateFingerprint(withOurs(before, object))) return true;
   if (object.metadata.generation === before.metadata.generation) return false;
   return !isDeepStrictEqual(object.spec, withProviderID(before, object).spec);
 }
@@ -129,7 +129,9 @@ function ourMetadata({ metadata: { labels = {}, annotations = {} } }: KubeObject
 /** What a MachineHealthCheck goes by. */
 export function isHealthNews(change: Change<Machine>): boolean {
   const { object, before } = change;
-  return isAsked(change) || (before !== undefined && healthTextOf(object) !== healthTextOf(before));
+  return (
+    desiredStateChanged(change) || (before !== undefined && healthTextOf(object) !== healthTextOf(before))
+  );
 }
 
 function healthTextOf({ status }: Machine): string {
@@ -137,7 +139,7 @@ function healthTextOf({ status }: Machine): string {
   return JSON.stringify([conditions, status?.nodeRef?.name, status?.errorReason]);
 }
 
-function wishOf({ metadata }: KubeObject): string {
+function desiredStateFingerprint({ metadata }: KubeObject): string {
   const { uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp } = metadata;
   return JSON.stringify([uid, labels, annotations, finalizers, ownerReferences, deletionTimestamp]);
 }

@@ -7,7 +7,7 @@
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import { SecretKind, secretValue } from '../api/kinds/secret.ts';
 import type { WorkloadNode, WorkloadNodes } from '../controllers/node/controller.ts';
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 
@@ -69,7 +69,7 @@ export class WatchedNodes implements WorkloadNodes {
   /** By the text of the kubeconfig; also of a cluster that failed, until it is tried again. */
   readonly #watched = new Map<string, Watched>();
   /** By the text of the kubeconfig: why it is none. To read it again for each Machine would cost too much. */
-  readonly #refused = new Map<string, Transient>();
+  readonly #refused = new Map<string, TransientError>();
   /** By namespace: clusters that are being connected to. */
   readonly #starting = new Map<string, number>();
 
@@ -191,7 +191,7 @@ export class WatchedNodes implements WorkloadNodes {
     try {
       return new Client(connectionFromText(kubeconfig, secret), new Metrics(), WORKLOAD_SERVER_LIMITS);
     } catch (cause) {
-      const error = new Transient({
+      const error = new TransientError({
         code: 'InvalidConfiguration',
         message: (cause as Error).message,
         fix: 'put a kubeconfig with a certificate or a token into the key `value`',

@@ -9,7 +9,7 @@ import { connectCluster } from '../app/cluster-connection.ts';
 import type { Config } from '../app/config.ts';
 import { openResolver } from '../app/engine.ts';
 import { CaplvError } from '../errors.ts';
-import { Observers } from '../libvirt/connections.ts';
+import { LibvirtConnections } from '../libvirt/connections.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 
@@ -24,7 +24,7 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
   const { store: objects, workspaces, installation, close } = await connectCluster(options);
   try {
     const store = Object.assign(objects, { installation: await installation() });
-    const libvirt = new Observers().of;
+    const libvirt = new LibvirtConnections().of;
     const resolver = openResolver(config, store, libvirt);
     for (const machine of await store.list(MachineKind, { namespace })) {
       const { name } = machine.metadata;

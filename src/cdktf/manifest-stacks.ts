@@ -3,13 +3,13 @@ import type { App } from 'cdktf';
 import { MachineStack, type MachineStackOptions } from '../../stacks/machine-stack.ts';
 import { writeSeed } from '../../stacks/seed-file.ts';
 import { askActualSize } from '../actuator/host/disk-sizes.ts';
-import { LocalWorkspaces } from '../actuator/state/local.ts';
+import { LocalStateBackends } from '../actuator/state/local.ts';
 import { seedDirectory } from '../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import { loadManifests } from '../api/manifest/load.ts';
 import type { Config } from '../app/config.ts';
 import { openResolver } from '../app/engine.ts';
-import { Observers } from '../libvirt/connections.ts';
+import { LibvirtConnections } from '../libvirt/connections.ts';
 import { quoteCommand } from '../libvirt/virsh-command.ts';
 import { LocalStore } from '../store/local-store.ts';
 import { OverlayStore } from '../store/overlay-store.ts';
@@ -20,9 +20,11 @@ export async function addManifestMachines(app: App, config: Config, source: stri
     ({ object }) => object,
   );
   const store = new OverlayStore(await LocalStore.open(config.stateDir), manifests);
-  const libvirt = new Observers().of;
+  const libvirt = new LibvirtConnections().of;
   const resolver = openResolver(config, store, libvirt);
-  const workspaces = new LocalWorkspaces(config.stateDir, { spellingsOf: config.policy.hosts.spellingsOf });
+  const workspaces = new LocalStateBackends(config.stateDir, {
+    spellingsOf: config.policy.hosts.spellingsOf,
+  });
   for (const manifest of manifests) {
     if (manifest.kind !== 'Machine') continue;
     const key = { namespace: manifest.metadata.namespace ?? 'default', name: manifest.metadata.name };

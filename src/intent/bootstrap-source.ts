@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
+import { CaplvError, outOfResources, TerminalError, TransientError } from '../errors.ts';
 import { allowedFetch, fetchFailure, isBusy, retryAfterMs, statusText } from './allowed-fetch.ts';
 import { MAX_USER_DATA_BYTES, textOf } from './bootstrap-text.ts';
 import { shortHash } from './names.ts';
@@ -53,8 +53,8 @@ export async function readBytes(uri: string, path: string, policy: Policy): Prom
   return bytes;
 }
 
-function notText(where: string, path: string): Terminal {
-  return new Terminal({
+function notText(where: string, path: string): TerminalError {
+  return new TerminalError({
     code: 'InvalidConfiguration',
     path,
     message: `${where} holds no text of at most ${MAX_USER_DATA_BYTES / 1024 / 1024} MiB`,
@@ -70,7 +70,7 @@ async function readFileBytes(file: string, path: string): Promise<Buffer> {
   return readFile(file).catch((error: NodeJS.ErrnoException) => {
     const exhausted = outOfResources(error);
     if (exhausted) throw exhausted;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'UserDataNotFound',
       path,
       message: `cannot read ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
@@ -99,7 +99,7 @@ async function fetchBytes(url: string, path: string, policy: Policy): Promise<Bu
       if (length > MAX_USER_DATA_BYTES) break; // leaving the loop cancels the body
     }
   } catch (error) {
-    throw new Transient({
+    throw new TransientError({
       code: 'UserDataNotFound',
       path,
       message: `cannot read all that ${new URL(url).host} sends: ${fetchFailure(error)}`,
@@ -114,7 +114,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
   const { host } = new URL(url);
   const response = await allowedFetch(policy, url, path).catch((error: Error) => {
     if (error instanceof CaplvError) throw error;
-    throw new Transient({
+    throw new TransientError({
       code: 'UserDataNotFound',
       path,
       message: `cannot reach ${host}: ${fetchFailure(error)}`,
@@ -124,7 +124,7 @@ async function fetchAllowed(url: string, path: string, policy: Policy): Promise<
   });
   if (response.ok) return response;
   await response.body?.cancel();
-  throw new (isBusy(response) ? Transient : Terminal)({
+  throw new (isBusy(response) ? TransientError : TerminalError)({
     code: 'UserDataNotFound',
     path,
     message: `${host} answers ${statusText(response)}`,

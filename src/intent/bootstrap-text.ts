@@ -1,7 +1,7 @@
 /** Decodes bootstrap data. Bytes that are no text are refused, or passed on as they are, but never turned into other text. */
 
 import { gunzipSync } from 'node:zlib';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 
 /** cloud-init reads at most this much from a seed without complaint; Cluster API data is far below. */
 export const MAX_USER_DATA_BYTES = 16 * 1024 * 1024;
@@ -11,17 +11,17 @@ export function textOf(bytes: Uint8Array, path: string): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(unpacked(bytes, path));
   } catch (error) {
-    if (error instanceof Terminal) throw error;
+    if (error instanceof TerminalError) throw error;
     return undefined;
   }
 }
 
-/** As `textOf`. @throws Terminal InvalidConfiguration with `path` for what is not UTF-8. */
+/** As `textOf`. @throws TerminalError InvalidConfiguration with `path` for what is not UTF-8. */
 export function requireText(value: string | Uint8Array, path: string): string {
   const text = typeof value === 'string' ? value : textOf(value, path);
   // A lone half of a surrogate pair, which JSON and YAML can write, would be written as another character.
   if (text?.isWellFormed()) return text;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path,
     message: 'this is no text in UTF-8',
@@ -35,7 +35,7 @@ function unpacked(bytes: Uint8Array, path: string): Uint8Array {
     return gunzipSync(bytes, { maxOutputLength: MAX_USER_DATA_BYTES });
   } catch (error) {
     const isLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       path,
       message: isLarge

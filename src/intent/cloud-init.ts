@@ -4,7 +4,7 @@
  */
 
 import { parseDocument } from 'yaml';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 
 /** How user data begins, whatever its case, after white space. The second part is for readers other than cloud-init. */
 const HEADERS: readonly string[] = [
@@ -26,13 +26,13 @@ const MIME_BYTES = 4_096;
 /** Machine configuration of Talos Linux. */
 const TALOS = /^version: v1alpha1$/m;
 
-/** @throws Terminal InvalidConfiguration with `path` for user data of no known kind. Empty user data is none. */
+/** @throws TerminalError InvalidConfiguration with `path` for user data of no known kind. Empty user data is none. */
 export function requireHeader(userData: string, path: string): void {
   const start = userData.slice(0, MIME_BYTES).trimStart();
   const lower = start.toLowerCase();
   if (start === '' || HEADERS.some((header) => lower.startsWith(header))) return;
   if (MIME.test(start) || TALOS.test(start)) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path,
     message: 'this user data has no header that says what it is, and cloud-init would ignore it',
@@ -42,11 +42,11 @@ export function requireHeader(userData: string, path: string): void {
 
 /**
  * Reads a network configuration as cloud-init does.
- * @throws Terminal InvalidConfiguration with `path` for one that is not a mapping of version 1 or 2
+ * @throws TerminalError InvalidConfiguration with `path` for one that is not a mapping of version 1 or 2
  */
 export function requireNetworkConfig(text: string, path: string): void {
   const refusal = (message: string) =>
-    new Terminal({
+    new TerminalError({
       code: 'InvalidConfiguration',
       path,
       message,

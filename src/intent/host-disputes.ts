@@ -16,10 +16,10 @@ const SHARED = ['network', 'pool'] as const;
 type Shared = (typeof SHARED)[number];
 
 /** What speaks against a site: NotOwned, with the field of the site as its path. */
-export type Dispute = ErrorDetails & { readonly path: Shared };
+export type HostConflict = ErrorDetails & { readonly path: Shared };
 
 /** `older`: sites of older Clusters on the same host. Undefined: none manages a network or pool of this name otherwise. */
-export function disputeOver(site: Site, older: readonly ClusterSite[]): Dispute | undefined {
+export function findConflict(site: Site, older: readonly ClusterSite[]): HostConflict | undefined {
   for (const path of SHARED) {
     const other = winnerOver(path, site, older);
     if (!other) continue;
@@ -34,7 +34,7 @@ export function disputeOver(site: Site, older: readonly ClusterSite[]): Dispute 
 }
 
 /** The site without what an older one manages otherwise: that is only named. */
-export function undisputed(site: Site, older: readonly ClusterSite[]): Site {
+export function withoutConflicts(site: Site, older: readonly ClusterSite[]): Site {
   const isMine = (what: Shared) => winnerOver(what, site, older) === undefined;
   return {
     ...site,

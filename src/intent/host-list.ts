@@ -1,6 +1,6 @@
 /** The libvirt hosts that an operator allows, and the spellings by which manifests may name them. */
 
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { formatHostURI, type HostURI, hostIdentity, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
 import { type AllowedHost, allowHost } from '../system/allowed-host.ts';
 
@@ -27,7 +27,7 @@ export class HostList {
   /** How hosts were written, other than by their one text. */
   readonly #spellings = new Map<AllowedHost, Set<string>>();
 
-  /** Throws Terminal InvalidConfiguration for a URI that cannot be used, and for a host that is listed with two sets of parameters. */
+  /** Throws TerminalError InvalidConfiguration for a URI that cannot be used, and for a host that is listed with two sets of parameters. */
   constructor({ main, listed, isOpen }: HostListOptions) {
     this.#isOpen = isOpen;
     this.main = this.#admit(main, '--libvirt-uri');
@@ -35,7 +35,7 @@ export class HostList {
     for (const one of this.#listed) {
       const twin = this.#listed.find((other) => other !== one && hostIdentity(other) === hostIdentity(one));
       if (twin === undefined || isOpen) continue;
-      throw new Terminal({
+      throw new TerminalError({
         code: 'InvalidConfiguration',
         path: '--allow',
         message: `${one} and ${twin} are one host with two sets of parameters`,
@@ -68,7 +68,7 @@ export class HostList {
     return host;
   }
 
-  /** Accepts a host that the operator names in a flag or argument. Throws Terminal InvalidConfiguration with `path`. */
+  /** Accepts a host that the operator names in a flag or argument. Throws TerminalError InvalidConfiguration with `path`. */
   named(uri: string, path: string): AllowedHost {
     return this.find(uri) ?? this.#admit(uri, path);
   }
@@ -78,7 +78,7 @@ export class HostList {
 
   #admit(uri: string, path: string): AllowedHost {
     const read = parseHostURI(uri);
-    if (isProblem(read)) throw new Terminal({ code: 'InvalidConfiguration', path, ...read });
+    if (isProblem(read)) throw new TerminalError({ code: 'InvalidConfiguration', path, ...read });
     const host = allowHost(formatHostURI(read));
     this.#remember(host, uri);
     return host;

@@ -4,7 +4,7 @@
  */
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { Terminal, Transient } from '../errors.ts';
+import { TerminalError, TransientError } from '../errors.ts';
 import type { DomainObservation } from '../libvirt/domain.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
@@ -27,7 +27,7 @@ export interface SupportRequest {
 
 /**
  * Asks only for what the specification names.
- * @throws Terminal InvalidConfiguration or NetworkNotFound, Transient NotOwned for a volume that another guest uses; all with the
+ * @throws TerminalError InvalidConfiguration or NetworkNotFound, TransientError NotOwned for a volume that another guest uses; all with the
  * field's path
  */
 export async function requireHostSupport(request: SupportRequest): Promise<void> {
@@ -42,7 +42,7 @@ export async function requireHostSupport(request: SupportRequest): Promise<void>
 
 function requireCpuMode({ spec, domainType, site, path }: SupportRequest): void {
   if (spec.cpu?.mode !== 'host-passthrough' || domainType === 'kvm') return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.cpu.mode`,
     message: `host-passthrough needs kvm, and host ${site.uri} has none`,
@@ -55,7 +55,7 @@ async function requireGraphics({ spec, site, path, libvirt }: SupportRequest): P
   if (wanted === undefined || wanted === 'none') return;
   const { graphics } = await libvirt.domainTypes();
   if (graphics.length === 0 || graphics.includes(wanted)) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.graphics`,
     message: `QEMU of host ${site.uri} has no ${wanted}`,
@@ -69,7 +69,7 @@ async function requireMachineType({ spec, site, path, libvirt }: SupportRequest)
   const { machines } = await libvirt.domainTypes();
   // None at all: a driver that does not list them.
   if (machines.length === 0 || machines.includes(machineType)) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.machineType`,
     message: `host ${site.uri} has no machine type "${machineType}"`,
@@ -100,7 +100,7 @@ async function requireDevices({ spec, site, path, libvirt }: SupportRequest): Pr
   const has = await libvirt.devices();
   const missing = has && wanted.find(({ name }) => !has(name));
   if (!missing) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'NetworkNotFound',
     path: missing.at,
     message: `host ${site.uri} has no ${missing.what} "${missing.name}"`,
@@ -122,7 +122,7 @@ async function requireFreeVolumes({ spec, domain, path, libvirt }: SupportReques
       (one) => one.name !== domain && isOn(one) && uses(one, pool, name, found?.path),
     );
     if (!user) continue;
-    throw new Transient({
+    throw new TransientError({
       code: 'NotOwned',
       path: at,
       message: `the volume ${volume} is in use by the domain "${user.name}"`,

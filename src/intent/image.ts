@@ -6,7 +6,7 @@
 import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { CaplvError, outOfResources, Terminal, Transient } from '../errors.ts';
+import { CaplvError, outOfResources, TerminalError, TransientError } from '../errors.ts';
 import {
   allowedFetch,
   fetchFailure,
@@ -43,7 +43,7 @@ export function parseImageURI(uri: string): ImageURI {
   return { kind: 'source', source: uri.startsWith('file:') ? fileURLToPath(uri) : uri };
 }
 
-/** Throws Terminal ImageNotFound or ImageInvalid, Transient ImageNotFound where a server may come back. */
+/** Throws TerminalError ImageNotFound or ImageInvalid, TransientError ImageNotFound where a server may come back. */
 export async function inspectImage(source: string, path: string, policy: Policy): Promise<ImageFacts> {
   const { header, key, sizeBytes, version } = /^https?:/.test(source)
     ? await readRemote(source, path, policy)
@@ -59,7 +59,7 @@ export async function inspectImage(source: string, path: string, policy: Policy)
   if (header.length >= HEADER_BYTES && header[510] === 0x55 && header[511] === 0xaa) {
     return { key, virtualSizeBytes: sizeBytes };
   }
-  throw new Terminal({
+  throw new TerminalError({
     code: 'ImageInvalid',
     path,
     message: `${shown(source)} is not a disk image: neither qcow2 nor raw with a partition table`,
@@ -74,7 +74,7 @@ function refuseOtherFiles(header: Buffer, source: string, path: string): void {
   const external =
     header.readUInt32BE(4) >= 3 && header.length >= 80 && (header.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n;
   if (!backing && !external) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'ImageInvalid',
     path,
     message: `${shown(source)} is an overlay: it names ${backing ? 'a backing file' : 'an external data file'} of its host`,
@@ -85,7 +85,7 @@ function refuseOtherFiles(header: Buffer, source: string, path: string): void {
 function refuseLarge(bytes: number, { maxImageBytes }: Policy, path: string): void {
   if (bytes <= maxImageBytes) return;
   const GB = 1024 ** 3;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'NotAllowed',
     path,
     message: `the image has ${(bytes / GB).toFixed(1)} GB, and at most ${maxImageBytes / GB} GB are allowed`,
@@ -129,7 +129,7 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
     if (exhausted) throw exhausted;
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : message;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'ImageNotFound',
       path,
       message: `cannot read the image ${file}: ${why}`,
@@ -152,7 +152,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   }
   if (!response.ok) {
     await response.body?.cancel();
-    throw new (isBusy(response) ? Transient : Terminal)({
+    throw new (isBusy(response) ? TransientError : TerminalError)({
       code: 'ImageNotFound',
       path,
       message: `${withoutCredentials(url)} answers ${statusText(response)}`,
@@ -177,8 +177,8 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   return { header, key: longHash(`${url}\0${version}`), sizeBytes };
 }
 
-function unreachable(url: string, path: string, error: unknown): Transient {
-  return new Transient({
+function unreachable(url: string, path: string, error: unknown): TransientError {
+  return new TransientError({
     code: 'ImageNotFound',
     path,
     message: `cannot reach ${withoutCredentials(url)}: ${fetchFailure(error)}`,

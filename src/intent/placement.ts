@@ -1,6 +1,6 @@
 /** On which host of several a new machine goes: spread over failure domains, then over hosts, then where most memory is free. */
 
-import { Terminal, Transient } from '../errors.ts';
+import { TerminalError, TransientError } from '../errors.ts';
 import { hostIdentity } from '../libvirt/host-uri.ts';
 import { type Site, siteLabel } from './site.ts';
 
@@ -52,7 +52,7 @@ export interface Wanted {
 }
 
 /**
- * Throws InsufficientCapacity: Terminal when no host would be large enough if it were empty, Transient when none has room now.
+ * Throws InsufficientCapacity: TerminalError when no host would be large enough if it were empty, TransientError when none has room now.
  * `candidates` has at least one.
  */
 export function choosePlace(candidates: readonly Candidate[], wanted: Wanted): Site {
@@ -84,7 +84,10 @@ function roomMiB({ memoryMiB, freeMemoryMiB, machinesMiB }: Candidate): number {
   return Math.min(freeMemoryMiB, memoryMiB - promised);
 }
 
-function noRoom(candidates: readonly Candidate[], { memoryMiB, path }: Wanted): Terminal | Transient {
+function noRoom(
+  candidates: readonly Candidate[],
+  { memoryMiB, path }: Wanted,
+): TerminalError | TransientError {
   const rooms = candidates.map((one) => `${siteLabel(one.site)} has ${Math.max(0, roomMiB(one))} MiB`);
   const details = {
     code: 'InsufficientCapacity' as const,
@@ -93,5 +96,5 @@ function noRoom(candidates: readonly Candidate[], { memoryMiB, path }: Wanted): 
     fix: 'delete machines, ask for less, add a host to the Cluster, or set allowOvercommit there',
   };
   const isHopeless = candidates.every((one) => one.memoryMiB < memoryMiB);
-  return isHopeless ? new Terminal(details) : new Transient({ ...details, retryAfterMs: 15_000 });
+  return isHopeless ? new TerminalError(details) : new TransientError({ ...details, retryAfterMs: 15_000 });
 }

@@ -1,10 +1,10 @@
-/** Holds objects against the policy, before anything that they name is touched. Throws Terminal NotAllowed with the field's path. */
+/** Holds objects against the policy, before anything that they name is touched. Throws TerminalError NotAllowed with the field's path. */
 
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { formatHostURI, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { parseImageURI } from './image.ts';
@@ -49,12 +49,12 @@ export async function requireAllowedMachine(
   }
 }
 
-/** Throws Terminal NotAllowed, or InvalidConfiguration for a URI that cannot be used, with `path`: of the field that names the host. */
+/** Throws TerminalError NotAllowed, or InvalidConfiguration for a URI that cannot be used, with `path`: of the field that names the host. */
 export function requireAllowedHost(policy: Policy, uri: string, path: string): AllowedHost {
   const host = policy.host(uri);
   if (host !== undefined) return host;
   const read = parseHostURI(uri);
-  if (isProblem(read)) throw new Terminal({ code: 'InvalidConfiguration', path, ...read });
+  if (isProblem(read)) throw new TerminalError({ code: 'InvalidConfiguration', path, ...read });
   const shown = formatHostURI(read);
   throw notAllowed(path, `the host ${shown}`, `host:${shown}`);
 }

@@ -5,7 +5,7 @@
 
 import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { HostList } from './host-list.ts';
 
@@ -38,7 +38,7 @@ export class Policy {
   readonly hosts: HostList;
   readonly #entries: readonly string[];
 
-  /** Throws Terminal InvalidConfiguration for a form that is not known, and for a libvirt URI that cannot be used. */
+  /** Throws TerminalError InvalidConfiguration for a form that is not known, and for a libvirt URI that cannot be used. */
   constructor({ allow, maxImageGB, libvirtUri = DEFAULT_LIBVIRT_URI }: PolicyOptions) {
     this.#entries = allow
       .split(',')
@@ -121,8 +121,8 @@ export class Policy {
 export const UNLIMITED = new Policy({ allow: EVERYTHING });
 
 /** `entry`: the form that would allow it. */
-export function notAllowed(path: string, what: string, entry: string): Terminal {
-  return new Terminal({
+export function notAllowed(path: string, what: string, entry: string): TerminalError {
+  return new TerminalError({
     code: 'NotAllowed',
     path,
     message: `${what} is not among what the operator of this controller allows`,
@@ -135,7 +135,7 @@ function requireForm(entry: string): void {
     (KEYWORDS as readonly string[]).includes(entry) ||
     /^(https?:\/\/\S*|\/.*|volume:[^/]+\/.*|disk:[^/]+\/.*|pool:\/.*|host:\S+:\/\/\S+)$/.test(entry);
   if (isKnown) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: '--allow',
     message: `"${entry}" cannot be used`,

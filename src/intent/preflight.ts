@@ -1,12 +1,12 @@
 /** Holds an intent against the host, before anything runs: pool and network there and active, vCPUs and memory enough. */
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { Terminal, Transient } from '../errors.ts';
+import { TerminalError, TransientError } from '../errors.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { MachineIntent } from './hosted-intent.ts';
 
-/** Throws Terminal PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
+/** Throws TerminalError PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
 export function preflight(
   intent: MachineIntent,
   spec: Pick<LibvirtMachineProviderSpec, 'memoryMiB'>,
@@ -44,7 +44,7 @@ function requireActive(
   const code = what === 'pool' ? 'PoolNotFound' : 'NetworkNotFound';
   const command = what === 'pool' ? 'pool' : 'net';
   if (found) {
-    throw new Transient({
+    throw new TransientError({
       code,
       path,
       message: `${what} "${name}" of ${uri} is not active`,
@@ -53,7 +53,7 @@ function requireActive(
     });
   }
   const names = there.map((item) => item.name).join(', ');
-  throw new Terminal({
+  throw new TerminalError({
     code,
     path,
     message: `${uri} has no ${what} "${name}"`,
@@ -61,8 +61,8 @@ function requireActive(
   });
 }
 
-function tooMuch(path: string, wanted: string, there: string, uri: string): Terminal {
-  return new Terminal({
+function tooMuch(path: string, wanted: string, there: string, uri: string): TerminalError {
+  return new TerminalError({
     code: 'InsufficientCapacity',
     path,
     message: `the machine wants ${wanted}, and ${uri} has ${there}`,

@@ -3,7 +3,7 @@
  * with GET where HEAD is forbidden (403), and fails on any other answer, when all else of the machine is made.
  */
 
-import { CaplvError, type ErrorCode, Terminal, Transient } from '../errors.ts';
+import { CaplvError, type ErrorCode, TerminalError, TransientError } from '../errors.ts';
 import {
   allowedFetch,
   fetchFailure,
@@ -28,7 +28,7 @@ const RETRY_MS = 30_000;
 
 /**
  * Returns the bytes that the provider will read from `url`.
- * @throws Terminal with `codes.refused` for a server that the provider cannot read from, Transient with `codes.unreachable` for one
+ * @throws TerminalError with `codes.refused` for a server that the provider cannot read from, TransientError with `codes.unreachable` for one
  * that may answer later
  */
 export async function requireLength(request: LengthRequest): Promise<number> {
@@ -36,7 +36,7 @@ export async function requireLength(request: LengthRequest): Promise<number> {
   const head = await ask('HEAD', request);
   const answer = head.status === 403 ? await ask('GET', request) : head;
   const refusal = (what: string) =>
-    new Terminal({
+    new TerminalError({
       code: codes.refused,
       path,
       message: `${withoutCredentials(url)} ${what}`,
@@ -53,8 +53,8 @@ export async function requireLength(request: LengthRequest): Promise<number> {
 }
 
 /** Without `missing`: that waits until GET succeeds, and it does. */
-function unreachable({ url, path, codes }: LengthRequest, what: string, afterMs = RETRY_MS): Transient {
-  return new Transient({
+function unreachable({ url, path, codes }: LengthRequest, what: string, afterMs = RETRY_MS): TransientError {
+  return new TransientError({
     code: codes.unreachable,
     path,
     message: `${withoutCredentials(url)} ${what}`,

@@ -7,7 +7,7 @@
 import type { ImageIntent, SeedIntent } from '../../stacks/intent.ts';
 import type { Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Volume } from '../libvirt/volume.ts';
@@ -46,7 +46,7 @@ export function imageOf(pinned: Pinned): ImageIntent | undefined {
   return pinned.imageSource === undefined ? undefined : { ...pinned.base, source: pinned.imageSource };
 }
 
-/** Throws Terminal for what cannot work (with the field's path), Transient for what may come. */
+/** Throws TerminalError for what cannot work (with the field's path), TransientError for what may come. */
 export async function resolveMachine(request: MachineRequest): Promise<ResolvedMachine> {
   const { spec, pinned, site } = request;
   const sameImage = pinned && isMadeOf(pinned, spec, site) ? pinned : undefined;
@@ -117,7 +117,7 @@ async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base
 function requireRoom(spec: LibvirtMachineProviderSpec, imageBytes: number | undefined, path: string): void {
   const sizeGB = spec.rootDisk?.sizeGB;
   if (sizeGB === undefined || imageBytes === undefined || bytesOf(sizeGB) >= imageBytes) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.rootDisk.sizeGB`,
     message: `the root disk of ${sizeGB} GB is smaller than the disk in the image (${(imageBytes / 1024 ** 3).toFixed(2)} GB)`,
@@ -137,7 +137,7 @@ async function resolveDomainType({
   const { kvm } = await libvirt.domainTypes();
   if (kvm) return 'kvm';
   if (spec.domainType === 'auto') return 'qemu';
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.domainType`,
     message: `host ${site.uri} cannot run kvm guests`,
@@ -158,7 +158,7 @@ async function resolveFirmware({
   const { uefi } = await libvirt.domainTypes();
   const [offered] = uefi;
   if (offered) return { loader: offered.loader, nvramTemplate: spec.nvramTemplate ?? offered.nvramTemplate };
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: `${path}.firmware`,
     message: `host ${site.uri} offers no UEFI firmware`,
@@ -189,7 +189,7 @@ async function resolveVolumePaths({
 /** What a guest writes into a raw volume libvirt may take for the header of an overlay, over any file of the host. */
 function refuseBacking(volume: Volume, reference: string, path: string, policy: Policy): void {
   if (volume.backingPath === undefined || policy.everything) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'ImageInvalid',
     path,
     message: `the volume ${reference} is an overlay of another file of its host`,
@@ -197,8 +197,8 @@ function refuseBacking(volume: Volume, reference: string, path: string, policy: 
   });
 }
 
-function volumeMissing(pool: string, volume: string, uri: AllowedHost, path: string): Terminal {
-  return new Terminal({
+function volumeMissing(pool: string, volume: string, uri: AllowedHost, path: string): TerminalError {
+  return new TerminalError({
     code: 'ImageNotFound',
     path,
     missing: { kind: 'volume', uri, pool, volume },

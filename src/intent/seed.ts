@@ -4,7 +4,7 @@
  */
 
 import type { SeedIntent } from '../../stacks/intent.ts';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
 import { requireText, textOf } from './bootstrap-text.ts';
 import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
@@ -36,7 +36,7 @@ export interface SeedOptions {
   readonly isForeign?: boolean;
 }
 
-/** Throws Terminal UserDataNotFound or InvalidConfiguration, Transient UserDataNotFound for a server that fails. */
+/** Throws TerminalError UserDataNotFound or InvalidConfiguration, TransientError UserDataNotFound for a server that fails. */
 export async function seedOf(source: BootstrapSource, options: SeedOptions): Promise<SeedIntent> {
   const { machine, pool, path, policy, dataPath } = options;
   if (source.ignition !== undefined || source.ignitionURI !== undefined) {
@@ -101,7 +101,7 @@ function requireJson(content: string, path: string): void {
     JSON.parse(content);
   } catch {
     // The parser's message quotes the text, which is secret.
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       path,
       message: 'the Ignition configuration is not JSON',

@@ -6,7 +6,7 @@ import type {
   LibvirtClusterProviderSpec,
 } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import { hostIdentity } from '../libvirt/host-uri.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 
@@ -49,7 +49,7 @@ export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, default
   }));
 }
 
-/** The sites on which a machine may be put, by what its spec says. Throws Terminal InvalidConfiguration for an unknown host. */
+/** The sites on which a machine may be put, by what its spec says. Throws TerminalError InvalidConfiguration for an unknown host. */
 export function candidateSites(
   spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host'>,
   cluster: LibvirtClusterProviderSpec | undefined,
@@ -61,7 +61,7 @@ export function candidateSites(
   const named = sites.filter((site) => site.name === spec.host);
   if (named.length > 0) return named;
   const names = sites.flatMap((site) => site.name ?? []);
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: 'spec.providerSpec.host',
     message: `the Cluster has no host named "${spec.host}"`,

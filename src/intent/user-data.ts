@@ -3,7 +3,7 @@
  * jinja (`{{ ds.meta_data.instance_id }}`) or to Terraform and stays as it is.
  */
 
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 
 /** What the variables stand for; undefined: the manifest does not say. */
 export interface UserDataVariables {
@@ -29,12 +29,12 @@ export const USER_DATA_VARIABLES: Readonly<Record<keyof UserDataVariables, strin
   CAPLV_PROVIDER_ID: 'spec.providerID of the Machine, for kubelet --provider-id',
 };
 
-/** Renders the variables. Throws Terminal InvalidConfiguration for an unknown variable or one without a value. */
+/** Renders the variables. Throws TerminalError InvalidConfiguration for an unknown variable or one without a value. */
 export function renderVariables(text: string, variables: UserDataVariables, path: string): string {
   return text.replace(/\$\{(CAPLV_\w+)\}/g, (_, name: string) => {
     const source = USER_DATA_VARIABLES[name as keyof UserDataVariables];
     if (source === undefined) {
-      throw new Terminal({
+      throw new TerminalError({
         code: 'InvalidConfiguration',
         path,
         message: `this names the unknown variable \${${name}}`,
@@ -43,7 +43,7 @@ export function renderVariables(text: string, variables: UserDataVariables, path
     }
     const value = variables[name as keyof UserDataVariables];
     if (value === undefined) {
-      throw new Terminal({
+      throw new TerminalError({
         code: 'InvalidConfiguration',
         path,
         message: `this uses \${${name}}, which has no value`,

@@ -11,7 +11,7 @@ export interface ObserversOptions {
 }
 
 /** One observer a URI. */
-export class Observers {
+export class LibvirtConnections {
   readonly #options: ObserversOptions;
   readonly #known = new Map<AllowedHost, Libvirt>();
 

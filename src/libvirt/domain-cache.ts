@@ -7,10 +7,10 @@ import { UnreadableXml } from './xml.ts';
 const TURN_MS = 50;
 
 /**
- * Definitions of the domains of a host, for those who read all of them again and again: most have not changed since the last time, and
+ * DomainXmlCache of the domains of a host, for those who read all of them again and again: most have not changed since the last time, and
  * to read the XML of a thousand takes half a second. Kept until the next time.
  */
-export class Definitions {
+export class DomainXmlCache {
   #last: ReadonlyMap<string, DomainDefinition> = new Map();
 
   /** Reads the output of `virsh dumpxml` for each domain of a host. One that cannot be read is UnreadableXml. */

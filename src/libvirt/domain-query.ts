@@ -1,13 +1,13 @@
 import { shortLines } from '../system/line-stream.ts';
 import { type DomainAddress, parseAddresses } from './addresses.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
-import type { Definitions } from './domain-cache.ts';
+import type { DomainXmlCache } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { parseReservations, type Reservation, withReservations } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
-import { detached, UnreadableXml } from './xml.ts';
+import { copyDetached, UnreadableXml } from './xml.ts';
 
 export interface DomainId {
   readonly uuid: string;
@@ -96,7 +96,7 @@ export interface ObserveOptions extends RunOptions {
  */
 export async function observeDomains(
   virsh: Virsh,
-  definitions: Definitions,
+  definitions: DomainXmlCache,
   options: ObserveOptions = {},
 ): Promise<DomainObservation[]> {
   const [list, autostart, persistent, networks] = (await virsh.batch(
@@ -220,6 +220,6 @@ function assemble(definition: DomainDefinition, stateText: string, rest: FromEls
     ...state,
     autostart: rest.autostart(definition.uuid),
     persistent: rest.persistent(definition.uuid),
-    addresses: state.state === 'shutoff' ? [] : detached(rest.addresses(macs)),
+    addresses: state.state === 'shutoff' ? [] : copyDetached(rest.addresses(macs)),
   };
 }

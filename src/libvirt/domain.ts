@@ -1,5 +1,5 @@
 import type { DomainAddress } from './addresses.ts';
-import { detached, XmlElement } from './xml.ts';
+import { copyDetached, XmlElement } from './xml.ts';
 
 /** libvirt's virDomainState, by virsh's words. */
 export type DomainState =
@@ -77,7 +77,7 @@ export function parseDomain(xml: string): DomainDefinition {
     .filter((serial) => serial.attribute('type') === 'pty')
     .map((serial) => serial.child('source').attribute('path'))
     .find((path) => path !== undefined);
-  return detached({
+  return copyDetached({
     name: domain.child('name').text ?? '',
     uuid: domain.child('uuid').text ?? '',
     description: domain.child('description').text ?? '',

@@ -1,7 +1,7 @@
 /** All on a host that somebody could have left behind: domains, volumes, and reservations of addresses. */
 
 import type { DomainDefinition } from './domain.ts';
-import type { Definitions } from './domain-cache.ts';
+import type { DomainXmlCache } from './domain-cache.ts';
 import { parseDomainList, parseNames } from './domain-query.ts';
 import { parseVolumeList, type VolumeFacts } from './host-facts.ts';
 import { parseReservations, type Reservation } from './reservations.ts';
@@ -26,7 +26,7 @@ export interface NetworkReservation extends Reservation {
 /** In two processes, whatever is there. What vanishes in between is left out. */
 export async function hostInventory(
   virsh: Virsh,
-  definitions: Definitions,
+  definitions: DomainXmlCache,
   options?: RunOptions,
 ): Promise<HostInventory> {
   const lists = (await virsh.batch(

@@ -96,7 +96,7 @@ function shortened(stderr: string): string {
  * Tells whether each pattern is found after the one before it. One expression with `[\s\S]*` between them takes the cube of the length of a
  * text that was made for it: 5 s for 30,000 characters.
  */
-function inOrder(...patterns: readonly RegExp[]): (text: string) => boolean {
+function matchesInOrder(...patterns: readonly RegExp[]): (text: string) => boolean {
   return (text) => {
     let rest = text;
     return patterns.every((pattern) => {
@@ -116,65 +116,65 @@ interface Symptom {
 /** First match wins. The texts are libvirt's and OpenSSH's, in English: virsh is run with LC_ALL=C. */
 const symptoms: readonly Symptom[] = [
   {
-    matches: inOrder(
+    matches: matchesInOrder(
       /no connection driver available|transport in URL not recognised|unexpected \S+ URI path|Failed to parse URI|malformed URI/i,
     ),
     code: 'invalidUri',
     fix: () => 'Use a URI such as qemu:///system or qemu+ssh://user@host/system.',
   },
   {
-    matches: inOrder(/Host key verification failed/),
+    matches: matchesInOrder(/Host key verification failed/),
     code: 'permission',
     fix: (uri) =>
       `Record the host's key (ssh-keyscan ${hostOf(uri)} >> ~/.ssh/known_hosts), or name a file that holds it: ?knownhosts=PATH in the URI.`,
   },
   {
     // ssh: "user@host: Permission denied (publickey,password)."
-    matches: inOrder(/Permission denied \([a-z,-]+\)/),
+    matches: matchesInOrder(/Permission denied \([a-z,-]+\)/),
     code: 'permission',
     fix: (uri) =>
       `Authorise this user's ssh key on ${hostOf(uri)}, or name the key in the URI: ?keyfile=PATH. Passwords are not asked for.`,
   },
   {
-    matches: inOrder(/failed to connect/i, /socket/i, /Permission denied/i),
+    matches: matchesInOrder(/failed to connect/i, /socket/i, /Permission denied/i),
     code: 'permission',
     fix: () => 'Add the user to the group libvirt on that host (usermod -aG libvirt USER) and log in again.',
   },
   {
-    matches: inOrder(/authentication (unavailable|failed|cancelled)|no polkit agent|access denied/i),
+    matches: matchesInOrder(/authentication (unavailable|failed|cancelled)|no polkit agent|access denied/i),
     code: 'permission',
     fix: () =>
       'Add the user to the group libvirt on that host, or give the credentials by a libvirt auth file (LIBVIRT_AUTH_FILE).',
   },
   {
-    matches: inOrder(/failed to connect/i, /certificate|CA cert|private key|TLS/i),
+    matches: matchesInOrder(/failed to connect/i, /certificate|CA cert|private key|TLS/i),
     code: 'permission',
     fix: () =>
       'Put CA, client certificate and key where libvirt looks (/etc/pki/CA, /etc/pki/libvirt, or ?pkipath=DIR in the URI), and see that they are valid for the host name.',
   },
   {
-    matches: inOrder(/Failed to connect socket to '[^']*': (No such file|Connection refused)/),
+    matches: matchesInOrder(/Failed to connect socket to '[^']*': (No such file|Connection refused)/),
     code: 'unreachable',
     fix: (uri) => `Start libvirt on the host (systemctl start libvirtd), or correct the socket in ${uri}.`,
   },
   {
-    matches: inOrder(/failed to (re)?connect to the hypervisor/i),
+    matches: matchesInOrder(/failed to (re)?connect to the hypervisor/i),
     code: 'unreachable',
     fix: (uri) => `Check that ${hostOf(uri)} is up and that libvirt answers: ${virshCommand(uri, 'version')}`,
   },
   {
-    matches: inOrder(
+    matches: matchesInOrder(
       /Disconnected from|client socket is closed|End of file while reading data|Cannot (recv|write) data|connection reset/i,
     ),
     code: 'unreachable',
   },
   {
-    matches: inOrder(/pool '[^']*' is not active/),
+    matches: matchesInOrder(/pool '[^']*' is not active/),
     code: 'other',
     fix: () => 'Start the pool, now and at each boot: virsh pool-start POOL; virsh pool-autostart POOL',
   },
-  { matches: inOrder(/couldn't locate a matching dhcp host entry/i), code: 'notFound' },
-  { matches: inOrder(/failed to get (domain|vol|pool|network)\b| not found: no /i), code: 'notFound' },
+  { matches: matchesInOrder(/couldn't locate a matching dhcp host entry/i), code: 'notFound' },
+  { matches: matchesInOrder(/failed to get (domain|vol|pool|network)\b| not found: no /i), code: 'notFound' },
 ];
 
 function hostOf(uri: string): string {

@@ -1,7 +1,7 @@
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
 import type { DomainObservation } from './domain.ts';
-import { Definitions } from './domain-cache.ts';
+import { DomainXmlCache } from './domain-cache.ts';
 import { askFor, type ObserveOptions, observeDomain, observeDomains } from './domain-query.ts';
 import { type DomainTypes, domainTypes } from './domain-types.ts';
 import { type DomainEvent, domainEvents } from './events.ts';
@@ -43,7 +43,7 @@ export interface LibvirtOptions {
  */
 export class Libvirt {
   readonly #virsh: Virsh;
-  readonly #definitions = new Definitions();
+  readonly #definitions = new DomainXmlCache();
   #domainTypes: Promise<DomainTypes> | undefined;
   readonly #asked = new Map<string, Promise<DomainObservation | undefined>>();
 

@@ -1,4 +1,4 @@
-import { type Ended, OUTPUT_CHARACTERS } from '../system/subprocess.ts';
+import { OUTPUT_CHARACTERS, type SubprocessResult } from '../system/subprocess.ts';
 import { redactText, redactUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { virshCommand } from './virsh-command.ts';
@@ -17,7 +17,7 @@ interface Asking {
 /** Why virsh did not answer all that it was asked. */
 export function virshFailure(
   { uri: unredacted, binary, reached, first, timeoutMs = 0 }: Asking,
-  result: Partial<Ended>,
+  result: Partial<SubprocessResult>,
 ): LibvirtError {
   const uri = redactUri(unredacted);
   const command = reached ?? first;

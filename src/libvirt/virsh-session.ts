@@ -2,10 +2,10 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { type Ended, killGroup, OUTPUT_CHARACTERS } from '../system/subprocess.ts';
+import { killGroup, OUTPUT_CHARACTERS, type SubprocessResult } from '../system/subprocess.ts';
 
 /** What a session answered: as a process that runs the script would have. */
-export type Spoken = Pick<Ended, 'stdout' | 'stderr' | 'timedOut' | 'isCanceled'>;
+export type SessionReply = Pick<SubprocessResult, 'stdout' | 'stderr' | 'timedOut' | 'isCanceled'>;
 
 export interface AskOptions {
   readonly timeoutMs: number;
@@ -17,7 +17,7 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 interface Asked {
   /** What is printed at the end, to both streams. */
   readonly end: string;
-  readonly settle: (how: Partial<Spoken> | undefined) => void;
+  readonly settle: (how: Partial<SessionReply> | undefined) => void;
 }
 
 /**
@@ -88,14 +88,14 @@ export class VirshSession {
   }
 
   /** Undefined when it was lost on the way: what was asked may have been done, or not. */
-  ask(script: string, { timeoutMs, signal }: AskOptions): Promise<Spoken | undefined> {
-    const { promise, resolve } = Promise.withResolvers<Spoken | undefined>();
+  ask(script: string, { timeoutMs, signal }: AskOptions): Promise<SessionReply | undefined> {
+    const { promise, resolve } = Promise.withResolvers<SessionReply | undefined>();
     const name = randomBytes(6).toString('base64url');
     const end = `%${name}%`;
-    const settle = (how: Partial<Spoken> | undefined) =>
+    const settle = (how: Partial<SessionReply> | undefined) =>
       resolve(how && { ...this.#texts, timedOut: false, isCanceled: false, ...how });
     this.#asked = { end, settle };
-    const abandon = (how: Partial<Spoken>) => {
+    const abandon = (how: Partial<SessionReply>) => {
       settle(how);
       this.close();
     };

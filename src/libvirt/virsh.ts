@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { linesOf } from '../system/line-stream.ts';
-import { type Ended, runToEnd } from '../system/subprocess.ts';
+import { runSubprocess, type SubprocessResult } from '../system/subprocess.ts';
 import { traced } from '../telemetry/spans.ts';
 import { redactText, redactUri, unattendedUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
-import { type AskOptions, type Spoken, VirshSession } from './virsh-session.ts';
+import { type AskOptions, type SessionReply, VirshSession } from './virsh-session.ts';
 
 /** What one command of a batch answered. */
 export interface Answer {
@@ -133,7 +133,7 @@ export class Virsh {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       if (stderr.length < STDERR_CHARACTERS) stderr += text;
     });
-    const closed = new Promise<Partial<Ended>>((resolve) => {
+    const closed = new Promise<Partial<SubprocessResult>>((resolve) => {
       child.on('error', ({ code }: NodeJS.ErrnoException) => resolve({ code }));
       child.on('close', (exitCode, killedBy) =>
         resolve({ exitCode: exitCode ?? undefined, signal: killedBy ?? undefined }),
@@ -177,7 +177,7 @@ export class Virsh {
             return this.#answers(commands, spoken, mark, how);
           session.close();
         }
-        const ended = await runToEnd(this.#binary, [...this.#connected(), script], {
+        const ended = await runSubprocess(this.#binary, [...this.#connected(), script], {
           ...how,
           env: ENVIRONMENT,
         });
@@ -226,7 +226,7 @@ export class Virsh {
 
   #answers(
     commands: readonly Command[],
-    result: Spoken & Partial<Ended>,
+    result: SessionReply & Partial<SubprocessResult>,
     mark: string,
     { timeoutMs, signal }: AskOptions,
   ): Answer[] {

@@ -5,7 +5,7 @@
 
 import type { KubeObject, ObjectKey, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import type { ListOptions, Store, WatchEvent } from './store.ts';
 
 /** What the writes lie on; it is read once for each kind and namespace. */
@@ -131,8 +131,8 @@ export class DryRunStore implements Store {
   }
 }
 
-function conflict(kind: ResourceKind, key: ObjectKey, why: string): Transient {
-  return new Transient({
+function conflict(kind: ResourceKind, key: ObjectKey, why: string): TransientError {
+  return new TransientError({
     code: 'Conflict',
     message: `${kind.kind} ${formatKey(key)}: ${why}`,
     fix: 'run the command again',

@@ -29,7 +29,7 @@ export async function addFinalizer<T extends KubeObject>(
 
 /**
  * Lets go of the object with that uid after everything of it is cleaned up; with its last finalizer, one that is being deleted
- * goes away. One that is gone, or another of the same name, is left alone. Throws Transient Conflict if others change it again
+ * goes away. One that is gone, or another of the same name, is left alone. Throws TransientError Conflict if others change it again
  * and again.
  */
 export async function removeFinalizer<T extends KubeObject>(

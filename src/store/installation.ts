@@ -6,9 +6,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CaplvError, outOfResources, Terminal } from '../errors.ts';
+import { type CaplvError, outOfResources, TerminalError } from '../errors.ts';
 
-/** Reads the identity of `stateDir`, making directory and identity at first use. Throws Terminal StateDirNotWritable. */
+/** Reads the identity of `stateDir`, making directory and identity at first use. Throws TerminalError StateDirNotWritable. */
 export async function installationId(stateDir: string): Promise<string> {
   const file = join(stateDir, 'installation-id');
   try {
@@ -31,7 +31,7 @@ export async function installationId(stateDir: string): Promise<string> {
 export function notWritable(stateDir: string, error: unknown): CaplvError {
   const exhausted = outOfResources(error);
   if (exhausted) return exhausted;
-  return new Terminal({
+  return new TerminalError({
     code: 'StateDirNotWritable',
     message: `cannot use the state directory ${stateDir}: ${(error as Error).message}`,
     fix: 'make it writable for you, or name another with --state-dir (CAPLV_STATE_DIR)',

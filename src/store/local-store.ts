@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
-import { CaplvError, Transient } from '../errors.ts';
+import { CaplvError, TransientError } from '../errors.ts';
 import { Lock } from '../system/file-lock.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId, notWritable } from './installation.ts';
@@ -279,8 +279,8 @@ function requireVersion(
   }
 }
 
-function conflict(kind: ResourceKind, key: ObjectKey, why: string): Transient {
-  return new Transient({
+function conflict(kind: ResourceKind, key: ObjectKey, why: string): TransientError {
+  return new TransientError({
     code: 'Conflict',
     message: `${kind.kind} ${key.namespace}/${key.name}: ${why}`,
     fix: 'read it again and repeat the change',

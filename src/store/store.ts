@@ -34,13 +34,13 @@ export interface ApplyOptions extends WriteOptions {
 }
 
 export interface StatusOptions extends ApplyOptions {
-  /** Only if nobody changed the object since it had this version: else `Transient` Conflict. Absent: whatever it has become. */
+  /** Only if nobody changed the object since it had this version: else `TransientError` Conflict. Absent: whatever it has become. */
   readonly resourceVersion?: string | undefined;
   /** The status as it was read: what of it is left out now is taken away, whoever wrote it (a restored backup, a person). */
   readonly before?: unknown;
 }
 
-/** Errors: `Transient` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
+/** Errors: `TransientError` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
 export interface Store {
   get<T extends KubeObject>(
     kind: ResourceKind<T>,
@@ -53,16 +53,16 @@ export interface Store {
     kind: ResourceKind<T>,
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>>;
-  /** Makes the object. `Transient` Conflict if one of that name exists: nothing of it is changed. */
+  /** Makes the object. `TransientError` Conflict if one of that name exists: nothing of it is changed. */
   create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
   /**
    * Replaces metadata (labels, annotations, finalizers, ownerReferences) and spec, whoever applied them; leaves the status
-   * alone. `object` is what was read, with changes: if it changed since or is gone, `Transient` Conflict. For controllers
+   * alone. `object` is what was read, with changes: if it changed since or is gone, `TransientError` Conflict. For controllers
    * that take away what others gave, which server-side apply cannot.
    */
   update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
   /**
-   * Replaces the finalizers, whoever gave them, and nothing else. `object` is what was read: if it changed since, `Transient`
+   * Replaces the finalizers, whoever gave them, and nothing else. `object` is what was read: if it changed since, `TransientError`
    * Conflict. Returns the object as it is then; undefined if it is gone.
    */
   setFinalizers<T extends KubeObject>(

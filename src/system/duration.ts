@@ -1,13 +1,13 @@
 /** Durations as Kubernetes and Go write them: `90s`, `5m`, `1h30m`, `250ms`. */
 
-import { Terminal } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Milliseconds. Throws Terminal InvalidConfiguration. */
+/** Milliseconds. Throws TerminalError InvalidConfiguration. */
 export function parseDuration(text: string, name: string): number {
   if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `${name}: "${text}" is not a duration`,
       fix: 'write for example 90s, 5m or 1h30m',

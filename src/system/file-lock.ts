@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LockHolder, StateLocked } from './lock-holder.ts';
+import { type LockHolder, StateLockedError } from './lock-holder.ts';
 import {
   type HostedProcess,
   identify,
@@ -52,7 +52,7 @@ export class Lock {
 
   /**
    * @param path of the lock file
-   * @throws StateLocked (Transient) that names the holder when it was not free in time
+   * @throws StateLockedError (TransientError) that names the holder when it was not free in time
    */
   static async acquire(path: string, options: AcquireOptions): Promise<Lock> {
     const ticket: Ticket = {
@@ -166,8 +166,8 @@ function describe(ticket: Ticket): LockHolder {
   };
 }
 
-function locked(path: string, holder: LockHolder): StateLocked {
-  return new StateLocked(holder, {
+function locked(path: string, holder: LockHolder): StateLockedError {
+  return new StateLockedError(holder, {
     where: 'The workspace',
     fix: `wait for it to end; if that process no longer exists anywhere, remove ${path}`,
   });

@@ -1,6 +1,6 @@
 /** Who holds a lock, and the error of those who wait for it in vain. */
 
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 
 /** Who works in a workspace or on a state. */
 export interface LockHolder {
@@ -15,7 +15,7 @@ export interface LockHolder {
 }
 
 /** The lock was not free within the time that the caller gave. */
-export class StateLocked extends Transient {
+export class StateLockedError extends TransientError {
   readonly holder: LockHolder;
 
   constructor(

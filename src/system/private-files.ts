@@ -1,11 +1,11 @@
 /** Files and directories that only the user who runs caplv can read. */
 
 import { chmod, mkdir, readFile } from 'node:fs/promises';
-import { outOfResources, Terminal } from '../errors.ts';
+import { outOfResources, TerminalError } from '../errors.ts';
 
 /**
  * Makes a directory that only we can read.
- * @throws Terminal StateDirNotWritable
+ * @throws TerminalError StateDirNotWritable
  */
 export async function makePrivateDir(dir: string): Promise<void> {
   try {
@@ -14,7 +14,7 @@ export async function makePrivateDir(dir: string): Promise<void> {
   } catch (cause) {
     throw (
       outOfResources(cause) ??
-      new Terminal({
+      new TerminalError({
         code: 'StateDirNotWritable',
         message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
         fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 
 /** How a program ended, and what it wrote. */
-export interface Ended {
+export interface SubprocessResult {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode?: number | undefined;
@@ -30,11 +30,16 @@ export interface EndOptions {
  * Runs a program that may be killed at any time. Not by execa: to load it and call it once takes 25 ms, of which a command that
  * only looks at something has few.
  */
-export function runToEnd(program: string, args: readonly string[], options: EndOptions): Promise<Ended> {
+export function runSubprocess(
+  program: string,
+  args: readonly string[],
+  options: EndOptions,
+): Promise<SubprocessResult> {
   const { timeoutMs, signal, maxCharacters = OUTPUT_CHARACTERS } = options;
   const texts = { stdout: '', stderr: '' };
-  const { promise, resolve } = Promise.withResolvers<Ended>();
-  const end = (how: Partial<Ended>) => resolve({ ...texts, timedOut: false, isCanceled: false, ...how });
+  const { promise, resolve } = Promise.withResolvers<SubprocessResult>();
+  const end = (how: Partial<SubprocessResult>) =>
+    resolve({ ...texts, timedOut: false, isCanceled: false, ...how });
   if (signal?.aborted) return Promise.resolve({ ...texts, timedOut: false, isCanceled: true });
   const env = { ...process.env, ...options.env };
   // A connection by ssh is a child of virsh, and goes on when only virsh is killed: so both are a process group.
@@ -46,7 +51,7 @@ export function runToEnd(program: string, args: readonly string[], options: EndO
       else texts[name] += text;
     });
   }
-  const kill = (how: Partial<Ended>) => {
+  const kill = (how: Partial<SubprocessResult>) => {
     killGroup(child.pid);
     // Whoever has left the group may hold these for as long as it likes.
     child.stdout?.destroy();

@@ -1,14 +1,14 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePrivateDir } from '../system/private-files.ts';
-import type { ProviderHost } from './provider/process.ts';
+import type { ProviderProcess } from './provider/process.ts';
 import { paths, type Workspace } from './workspace.ts';
 
 /**
  * Does the workspace need a `terraform init` before it can be used? A warm provider needs none by itself; a backend
  * block needs one for each data directory, a provider that Terraform starts one for each working directory.
  */
-export async function needsInit(workspace: Workspace, host: ProviderHost | undefined): Promise<boolean> {
+export async function needsInit(workspace: Workspace, host: ProviderProcess | undefined): Promise<boolean> {
   const needed: string[] = [];
   if (workspace.kubernetes !== undefined) needed.push(join(paths.dataDir(workspace), 'terraform.tfstate'));
   if (host === undefined) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import type { Plan } from './format/plan.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -15,14 +15,14 @@ export async function newPlanFile({ dir }: Workspace): Promise<string> {
   return join(dir, `${randomUUID()}.tfplan`);
 }
 
-/** @throws Conflict (Transient) if it was replaced by a later plan, or has been applied */
+/** @throws Conflict (TransientError) if it was replaced by a later plan, or has been applied */
 export async function takePlanFile({ file }: Plan): Promise<string> {
   if (file === undefined) throw new TypeError('this plan was not saved: plan with `save`');
   try {
     await access(file);
     return file;
   } catch (cause) {
-    throw new Transient({
+    throw new TransientError({
       code: 'Conflict',
       message: 'The saved plan is no longer there: it was applied, or replaced by a later plan',
       fix: 'make a new plan',

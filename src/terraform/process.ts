@@ -13,7 +13,7 @@ export interface RunRequest {
   readonly env: Readonly<Record<string, string>>;
   /** File that takes the output, stdout and stderr; replaced. */
   readonly output: string;
-  /** Keeps the provider alive as long as this run lasts, even if we are killed; see ProviderHost. */
+  /** Keeps the provider alive as long as this run lasts, even if we are killed; see ProviderProcess. */
   readonly lifeline?: Socket;
   readonly onStart?: (pid: number) => Promise<void>;
   readonly onMessage?: (message: Message) => void;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { Lock } from '../system/file-lock.ts';
 import type { LockHolder } from '../system/lock-holder.ts';
@@ -14,8 +14,8 @@ import type { TerraformBinary } from './install/terraform.ts';
 import { CONFINED, type RunOutcome, type RunRequest, run } from './process.ts';
 import { ForkedProvider } from './provider/forked.ts';
 import { lostProvider } from './provider/loss.ts';
-import type { ProviderHosts } from './provider/pool.ts';
-import type { ProviderHost } from './provider/process.ts';
+import type { ProviderPool } from './provider/pool.ts';
+import type { ProviderProcess } from './provider/process.ts';
 import { CONNECTED, Watchdog } from './provider/watchdog.ts';
 import { type RunEvent, RunEvents } from './run-events.ts';
 import { failureOf, TerraformError } from './terraform-error.ts';
@@ -51,7 +51,7 @@ export interface RunnerOptions {
   readonly binary: () => Promise<TerraformBinary>;
   /** Warm: a provider process for each key serves all runs. Fork: Terraform starts its own for each run. */
   readonly providerMode: 'warm' | 'fork';
-  readonly providers: ProviderHosts;
+  readonly providers: ProviderPool;
   readonly limits: RunLimits;
   /**
    * Fork mode: directory in filesystem mirror layout to take providers from. Absent: as Terraform's CLI configuration
@@ -100,7 +100,7 @@ export class Runner {
 
   /**
    * @throws TerraformError
-   * @throws StateLocked, Conflict, LibvirtError (Transient) for a provider that hung, and what the call has to say of that
+   * @throws StateLockedError, Conflict, LibvirtError (TransientError) for a provider that hung, and what the call has to say of that
    */
   async run(call: Call): Promise<RunOutcome> {
     if (!call.ownProvider) return this.#withRetries(call, call.providerKey, this.slots);
@@ -174,11 +174,11 @@ export class Runner {
     throw new TerraformError(call.verb, outcome);
   }
 
-  async #host(key: string): Promise<ProviderHost | undefined> {
+  async #host(key: string): Promise<ProviderProcess | undefined> {
     return this.#options.providerMode === 'warm' ? this.#options.providers.get(key) : undefined;
   }
 
-  async #once(call: Call, host: ProviderHost | undefined): Promise<WatchedOutcome> {
+  async #once(call: Call, host: ProviderProcess | undefined): Promise<WatchedOutcome> {
     const entry = await host?.enter();
     const events = new RunEvents();
     let terraform: number | undefined;
@@ -226,7 +226,7 @@ export class Runner {
     }
   }
 
-  async #initIfNeeded(call: Omit<Call, 'args'>, host: ProviderHost | undefined): Promise<void> {
+  async #initIfNeeded(call: Omit<Call, 'args'>, host: ProviderProcess | undefined): Promise<void> {
     if (!(await needsInit(call.workspace, host))) return;
     const lock = await Lock.acquire(await initLock(call.workspace), {
       operation: 'init',
@@ -275,7 +275,7 @@ export class Runner {
     };
   }
 
-  #environment({ kubernetes }: Workspace, host: ProviderHost | undefined): Record<string, string> {
+  #environment({ kubernetes }: Workspace, host: ProviderProcess | undefined): Record<string, string> {
     return terraformEnvironment({
       ...(host && { TF_REATTACH_PROVIDERS: host.reattach }),
       ...(kubernetes && {
@@ -288,7 +288,7 @@ export class Runner {
 }
 
 function isConflict(error: Error): boolean {
-  return error instanceof Transient && error.code === 'Conflict';
+  return error instanceof TransientError && error.code === 'Conflict';
 }
 
 /** A transfer costs memory (60 MiB for terraform, 30 for its provider), and little else. */
@@ -313,8 +313,8 @@ const MAX_RETRIES = 3;
 const INIT_WAIT_MS = 120_000;
 
 /** Not what Terraform says, which knows no more than that its provider was killed. */
-function providerHung({ verb }: Call, what: string, outcome: RunOutcome): Transient {
-  return new Transient({
+function providerHung({ verb }: Call, what: string, outcome: RunOutcome): TransientError {
+  return new TransientError({
     code: 'LibvirtError',
     message: `terraform ${verb} failed: the provider did not come to an end with ${what}, and was ended; the state has all that was done before`,
     fix: 'see whether libvirt answers on that host: virsh -c URI list --all; if it hangs, restart libvirtd there, which leaves guests alone',

@@ -1,4 +1,4 @@
-import { Transient } from '../errors.ts';
+import { TransientError } from '../errors.ts';
 import { type AppliedChange, appliedChanges } from './format/apply-result.ts';
 import { holderFromDiagnostics, stateLocked } from './format/lock-info.ts';
 import type { Diagnostic } from './format/messages.ts';
@@ -32,13 +32,13 @@ export class TerraformError extends Error {
 /** Characters of what terraform said. Texts of servers and of libvirt may be in it, and expressions are matched against it. */
 export const MESSAGE_CHARACTERS = 8 * 1024;
 
-/** The error of a run that failed: StateLocked or Conflict (Transient) where that is all there is to say, else TerraformError. */
+/** The error of a run that failed: StateLockedError or Conflict (TransientError) where that is all there is to say, else TerraformError. */
 export function failureOf(verb: string, outcome: RunOutcome): Error {
   const error = new TerraformError(verb, outcome);
   const holder = holderFromDiagnostics(error.diagnostics);
   if (holder !== undefined) return stateLocked(holder, error);
   if (error.diagnostics.some(({ summary }) => summary === 'Saved plan is stale')) {
-    return new Transient({
+    return new TransientError({
       code: 'Conflict',
       message: 'The state was changed after the plan was made, so the plan was not applied',
       fix: 'make a new plan',

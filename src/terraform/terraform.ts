@@ -12,7 +12,7 @@ import { type PlannedValues, plannedValuesFrom } from './format/planned-values.t
 import { parseState, type State } from './format/state.ts';
 import { requireImport, type TerraformBinary } from './install/terraform.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
-import type { ProviderHosts } from './provider/pool.ts';
+import type { ProviderPool } from './provider/pool.ts';
 import type { RunEvent } from './run-events.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { isStateMismatch, TerraformError } from './terraform-error.ts';
@@ -40,13 +40,13 @@ export interface RunOptions {
 }
 
 /**
- * Terraform (or OpenTofu) over workspaces. Every method throws TerraformError for a run that failed, StateLocked (Transient)
+ * Terraform (or OpenTofu) over workspaces. Every method throws TerraformError for a run that failed, StateLockedError (TransientError)
  * if others held the lock for too long, and Terminal StateDirNotWritable. A run that has begun is never interrupted.
  */
 export class Terraform {
   readonly #runner: Runner;
   readonly #binary: () => Promise<TerraformBinary>;
-  readonly #providers: ProviderHosts;
+  readonly #providers: ProviderPool;
   readonly #secretAttributes: ReadonlySet<string>;
   readonly #running = new Set<Promise<unknown>>();
 
@@ -100,7 +100,7 @@ export class Terraform {
 
   /**
    * @param options.plan apply exactly this saved plan; absent: plan and apply in one run, whatever it does
-   * @throws Conflict (Transient) if the state was changed or another plan saved after the plan was made
+   * @throws Conflict (TransientError) if the state was changed or another plan saved after the plan was made
    */
   async apply(
     workspace: Workspace,

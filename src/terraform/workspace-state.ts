@@ -2,12 +2,12 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfThere } from '../system/private-files.ts';
-import { parseState, StateCorrupt } from './format/state.ts';
+import { parseState, StateCorruptError } from './format/state.ts';
 
 /** Terraform truncates a state file and writes it anew, which takes it less than a millisecond. */
 const HALF_WRITTEN_RETRIES = 10;
 
-/** The text of a state file beside a terraform that may be writing it. Empty: there is none. Throws Terminal StateCorrupt. */
+/** The text of a state file beside a terraform that may be writing it. Empty: there is none. Throws Terminal StateCorruptError. */
 export async function readStateFile(path: string): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -15,7 +15,7 @@ export async function readStateFile(path: string): Promise<string> {
       parseState(text, path);
       return text;
     } catch (error) {
-      if (!(error instanceof StateCorrupt) || attempt === HALF_WRITTEN_RETRIES) throw error;
+      if (!(error instanceof StateCorruptError) || attempt === HALF_WRITTEN_RETRIES) throw error;
       await delay(5);
     }
   }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { classified } from '../../src/actuator/classify-error.ts';
-import { Terminal } from '../../src/errors.ts';
+import { TerminalError } from '../../src/errors.ts';
 import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
 import { TerraformError } from '../../src/terraform/terraform-error.ts';
 
@@ -17,35 +17,39 @@ function terraformError(summary: string): TerraformError {
 }
 
 it.each([
-  ["can't find storage pool 'fast'", 'PoolNotFound', 'Terminal'],
-  ["Can't retrieve network 'lan'", 'NetworkNotFound', 'Terminal'],
-  ['failed to connect: dial unix /run/libvirt/libvirt-sock: no such file', 'LibvirtUnreachable', 'Transient'],
-  ["internal error: pool 'default' has asynchronous jobs running.", 'LibvirtError', 'Transient'],
-  ["operation failed: domain 'x' already exists with uuid 1", 'LibvirtError', 'Transient'],
-  ['cannot write data to file: No space left on device', 'InsufficientCapacity', 'Transient'],
-  ['cannot set up guest memory: Cannot allocate memory', 'InsufficientCapacity', 'Transient'],
+  ["can't find storage pool 'fast'", 'PoolNotFound', 'TerminalError'],
+  ["Can't retrieve network 'lan'", 'NetworkNotFound', 'TerminalError'],
+  [
+    'failed to connect: dial unix /run/libvirt/libvirt-sock: no such file',
+    'LibvirtUnreachable',
+    'TransientError',
+  ],
+  ["internal error: pool 'default' has asynchronous jobs running.", 'LibvirtError', 'TransientError'],
+  ["operation failed: domain 'x' already exists with uuid 1", 'LibvirtError', 'TransientError'],
+  ['cannot write data to file: No space left on device', 'InsufficientCapacity', 'TransientError'],
+  ['cannot set up guest memory: Cannot allocate memory', 'InsufficientCapacity', 'TransientError'],
   [
     'error while determining size: Head "http://images/a.qcow2": dial tcp 10.0.0.1:80: connect: connection refused',
     'ImageNotFound',
-    'Transient',
+    'TransientError',
   ],
   [
     'Failed to get existing workspaces: Get "https://10.0.0.1:6443/api/v1/secrets": dial tcp: connection refused',
     'TerraformError',
-    'Transient',
+    'TransientError',
   ],
   [
     '[WARN] Cannot find machine type q99 for hvm/x86_64 in {{ capa} 0xc00012345}',
     'InvalidConfiguration',
-    'Terminal',
+    'TerminalError',
   ],
   [
     "error creating libvirt domain: Cannot get interface MTU on 'br9': No such device",
     'LibvirtError',
-    'Transient',
+    'TransientError',
   ],
-  ['internal error: qemu unexpectedly closed the monitor: no such file', 'LibvirtError', 'Transient'],
-  ['something that nobody has seen before', 'TerraformError', 'Transient'],
+  ['internal error: qemu unexpectedly closed the monitor: no such file', 'LibvirtError', 'TransientError'],
+  ['something that nobody has seen before', 'TerraformError', 'TransientError'],
 ])('terraform says "%s": %s, %s', async (summary, code, name) => {
   expect(await outcome(terraformError(summary))).toMatchObject({ code, name, fix: expect.any(String) });
 });
@@ -77,13 +81,13 @@ it('an error of libvirt keeps the fix that was found with it', async () => {
   });
   expect(await outcome(error)).toMatchObject({
     code: 'LibvirtPermissionDenied',
-    name: 'Terminal',
+    name: 'TerminalError',
     fix: 'join the group',
   });
 });
 
 it('what is classified already, and our own mistakes, pass as they are', async () => {
-  const known = new Terminal({ code: 'NotOwned', message: 'x' });
+  const known = new TerminalError({ code: 'NotOwned', message: 'x' });
   expect(await outcome(known)).toBe(known);
   const mistake = new TypeError('x');
   expect(await outcome(mistake)).toBe(mistake);

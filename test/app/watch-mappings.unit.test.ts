@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
-import { isAsked, isDesired } from '../../src/app/watch-mappings.ts';
+import { desiredStateChanged, isDesired } from '../../src/app/watch-mappings.ts';
 import { template } from '../controllers/world.ts';
 
 const before: Machine = {
@@ -16,7 +16,8 @@ const changed = (metadata: Partial<Machine['metadata']>, spec: Partial<Machine['
   metadata: { ...before.metadata, ...metadata },
   spec: { ...before.spec, ...spec },
 });
-const asks = (object: Machine, since = before) => isAsked({ type: 'MODIFIED', object, before: since });
+const asks = (object: Machine, since = before) =>
+  desiredStateChanged({ type: 'MODIFIED', object, before: since });
 
 it('is no news to the controller what it writes itself', () => {
   expect(asks({ ...before, status: { phase: 'Running' } })).toBe(false);

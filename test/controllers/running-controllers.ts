@@ -4,9 +4,9 @@ import { expect, vi } from 'vitest';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../src/api/kinds/machine-set.ts';
-import { MachineDeploymentController } from '../../src/controllers/machine-deployment/controller.ts';
-import { MachineSetController } from '../../src/controllers/machine-set/controller.ts';
-import { ownersConcerned } from '../../src/controllers/shared/claim-members.ts';
+import { MachineDeploymentReconciler } from '../../src/controllers/machine-deployment/controller.ts';
+import { MachineSetReconciler } from '../../src/controllers/machine-set/controller.ts';
+import { affectedOwners } from '../../src/controllers/shared/claim-members.ts';
 import { Controller } from '../../src/kube/runtime/controller.ts';
 import type { Informer } from '../../src/kube/runtime/informer.ts';
 import { Manager } from '../../src/kube/runtime/manager.ts';
@@ -36,18 +36,18 @@ export class RunningControllers {
       this.most = Math.max(this.most, machines.list().length);
     });
     const options = { store, recorder: { event: () => {} } };
-    const deployment = new MachineDeploymentController(options);
-    const set = new MachineSetController(options);
+    const deployment = new MachineDeploymentReconciler(options);
+    const set = new MachineSetReconciler(options);
     const parts = { log, metrics };
     manager.add(
       new Controller({ ...parts, name: 'deployments', reconcile: (name) => deployment.reconcile(name) })
         .watch(deployments)
-        .watch(sets, { keys: (one) => ownersConcerned(MachineDeploymentKind, one, deployments.list()) }),
+        .watch(sets, { keys: (one) => affectedOwners(MachineDeploymentKind, one, deployments.list()) }),
     );
     manager.add(
       new Controller({ ...parts, name: 'sets', reconcile: (name) => set.reconcile(name), concurrency: 2 })
         .watch(sets)
-        .watch(machines, { keys: (one) => ownersConcerned(MachineSetKind, one, sets.list()) }),
+        .watch(machines, { keys: (one) => affectedOwners(MachineSetKind, one, sets.list()) }),
     );
     const reconcile = standInForMachines(store);
     manager.add(new Controller({ ...parts, name: 'machines', reconcile, concurrency: 4 }).watch(machines));

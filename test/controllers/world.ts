@@ -7,9 +7,9 @@ import { type MachineSet, MachineSetKind } from '../../src/api/kinds/machine-set
 import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
 import { setCondition } from '../../src/apimachinery/conditions.ts';
 import type { ObjectKey, ObjectMeta, ResourceKind } from '../../src/apimachinery/object.ts';
-import { MachineDeploymentController } from '../../src/controllers/machine-deployment/controller.ts';
-import { MachineSetController } from '../../src/controllers/machine-set/controller.ts';
-import { Transient } from '../../src/errors.ts';
+import { MachineDeploymentReconciler } from '../../src/controllers/machine-deployment/controller.ts';
+import { MachineSetReconciler } from '../../src/controllers/machine-set/controller.ts';
+import { TransientError } from '../../src/errors.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { scratchDir } from '../terraform/scratch.ts';
@@ -31,8 +31,8 @@ export function template(vcpu = 1) {
 
 export class World {
   readonly store: LocalStore;
-  readonly sets: MachineSetController;
-  readonly deployments: MachineDeploymentController;
+  readonly sets: MachineSetReconciler;
+  readonly deployments: MachineDeploymentReconciler;
   /** `MachineSet workers: Created Machine workers-0`. */
   readonly events: string[] = [];
 
@@ -56,8 +56,8 @@ export class World {
     };
     const options = { store, recorder };
     return {
-      sets: new MachineSetController(options),
-      deployments: new MachineDeploymentController(options),
+      sets: new MachineSetReconciler(options),
+      deployments: new MachineDeploymentReconciler(options),
     };
   }
 
@@ -206,7 +206,7 @@ export async function untilNoConflict(work: () => Promise<unknown>): Promise<voi
       await work();
       return;
     } catch (error) {
-      if (!(error instanceof Transient) || error.code !== 'Conflict') throw error;
+      if (!(error instanceof TransientError) || error.code !== 'Conflict') throw error;
     }
   }
 }

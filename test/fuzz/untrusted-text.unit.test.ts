@@ -7,10 +7,10 @@ import * as fc from 'fast-check';
 import { expect, it, vi } from 'vitest';
 import { readNode } from '../../src/app/workload-node.ts';
 import { connectionFromText } from '../../src/kube/client/kubeconfig.ts';
-import { Definitions } from '../../src/libvirt/domain-cache.ts';
+import { DomainXmlCache } from '../../src/libvirt/domain-cache.ts';
 import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
 import { UnreadableXml } from '../../src/libvirt/xml.ts';
-import { parseState, StateCorrupt } from '../../src/terraform/format/state.ts';
+import { parseState, StateCorruptError } from '../../src/terraform/format/state.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 
@@ -124,7 +124,7 @@ it('a state is read, or corrupt', () => {
           expect([typeof address, typeof attributes]).toEqual(['string', 'object']);
         }
       } catch (error) {
-        expect(error).toBeInstanceOf(StateCorrupt);
+        expect(error).toBeInstanceOf(StateCorruptError);
       }
     }),
     options,
@@ -179,7 +179,7 @@ it('the definition of a domain is read, or unreadable', async () => {
   );
   await fc.assert(
     fc.asyncProperty(xml, async (text) => {
-      const [read] = await new Definitions().read([`<domain><name>a</name>${text}`]);
+      const [read] = await new DomainXmlCache().read([`<domain><name>a</name>${text}`]);
       expect(read instanceof UnreadableXml || typeof read?.name === 'string').toBe(true);
     }),
     options,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
-import { ProviderHost } from '../../src/terraform/provider/process.ts';
+import { ProviderProcess } from '../../src/terraform/provider/process.ts';
 import { type JsonObject, toText } from '../../stacks/json.ts';
 import { terraformEnvironment } from '../stacks/terraform-environment.ts';
 
@@ -19,11 +19,11 @@ interface Report {
 /** `terraform validate` with one provider process for all of it. */
 export class Validator {
   readonly #terraform: string;
-  readonly #provider: ProviderHost;
+  readonly #provider: ProviderProcess;
   readonly #directory: string;
   #count = 0;
 
-  private constructor(terraform: string, provider: ProviderHost, directory: string) {
+  private constructor(terraform: string, provider: ProviderProcess, directory: string) {
     this.#terraform = terraform;
     this.#provider = provider;
     this.#directory = directory;
@@ -32,7 +32,7 @@ export class Validator {
   static async start(directory: string): Promise<Validator> {
     Object.assign(process.env, terraformEnvironment);
     const terraform = await findTerraform();
-    const provider = await ProviderHost.start(await findProvider({ terraform }));
+    const provider = await ProviderProcess.start(await findProvider({ terraform }));
     return new Validator(terraform.path, provider, directory);
   }
 

@@ -81,13 +81,13 @@ it.each([
     'a volume that a guest runs on, by its path',
     { disks: [{ name: 'new' }, DISK] },
     { domains: [guest('running', { source: PATH })] },
-    { name: 'Transient', code: 'NotOwned', path: `${AT}.disks[1].volume` },
+    { name: 'TransientError', code: 'NotOwned', path: `${AT}.disks[1].volume` },
   ],
   [
     'a volume that a paused guest has, by its name',
     { disks: [DISK] },
     { domains: [guest('paused', { pool: 'default', volume: 'data.qcow2' })] },
-    { name: 'Transient', code: 'NotOwned', message: expect.stringContaining('"default.other"') },
+    { name: 'TransientError', code: 'NotOwned', message: expect.stringContaining('"default.other"') },
   ],
 ])('%s is refused before anything runs', async (_, spec, world, error) => {
   await expect(check(spec, world)).rejects.toMatchObject(error);

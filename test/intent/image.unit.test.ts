@@ -128,7 +128,7 @@ describe('an image behind a URL', () => {
     ['other-head', 'names 17 bytes at HEAD, and 1049600 at GET'],
   ])('is refused where the provider could not fetch it: %s', async (name, says) => {
     await expect(inspectImage(`${base}/${name}`, PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Terminal',
+      name: 'TerminalError',
       code: 'ImageInvalid',
       path: PATH,
       message: expect.stringContaining(says),
@@ -138,7 +138,7 @@ describe('an image behind a URL', () => {
   it('may forbid HEAD, and may come back: the provider asks with GET, and we ask again', async () => {
     await inspectImage(`${base}/forbidden-head`, PATH, UNLIMITED);
     await expect(inspectImage(`${base}/busy-head`, PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Transient',
+      name: 'TransientError',
       code: 'ImageNotFound',
       // What waits for the URL to answer GET would try at once, for ever.
       missing: undefined,
@@ -147,19 +147,19 @@ describe('an image behind a URL', () => {
 
   it('that is not there needs a person; a server that fails may come back', async () => {
     await expect(inspectImage(`${base}/missing`, PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Terminal',
+      name: 'TerminalError',
       code: 'ImageNotFound',
     });
     await expect(inspectImage(`${base}/broken`, PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Transient',
+      name: 'TransientError',
       code: 'ImageNotFound',
     });
     await expect(inspectImage(`${base}/busy`, PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Transient',
+      name: 'TransientError',
       missing: { kind: 'url', holdMs: 7_000 },
     });
     await expect(inspectImage('http://127.0.0.1:9/x', PATH, UNLIMITED)).rejects.toMatchObject({
-      name: 'Transient',
+      name: 'TransientError',
     });
   });
 });

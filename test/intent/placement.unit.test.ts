@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Terminal, Transient } from '../../src/errors.ts';
+import { TerminalError, TransientError } from '../../src/errors.ts';
 import { type Candidate, choosePlace, occupancy } from '../../src/intent/placement.ts';
 import { hostAt } from '../lab/host-uri.ts';
 
@@ -72,7 +72,7 @@ describe('memory', () => {
     const error = failure(() =>
       choose([host('a', { freeMemoryMiB: 512 }), host('b', { machinesMiB: [8000] })]),
     );
-    expect(error).toBeInstanceOf(Transient);
+    expect(error).toBeInstanceOf(TransientError);
     expect(error).toMatchObject({
       code: 'InsufficientCapacity',
       message: 'no host has 1024 MiB of memory left: a has 512 MiB, b has 192 MiB',
@@ -86,7 +86,7 @@ describe('memory', () => {
   });
 
   it('that no host has even when it is empty is not waited for', () => {
-    expect(failure(() => choose([host('a')], 16_384))).toBeInstanceOf(Terminal);
+    expect(failure(() => choose([host('a')], 16_384))).toBeInstanceOf(TerminalError);
   });
 });
 

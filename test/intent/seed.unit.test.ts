@@ -90,7 +90,7 @@ const fromSecret = (source: BootstrapSource, isForeign = false) =>
   });
 const refused = (path: string, message: string) =>
   expect.objectContaining({
-    name: 'Terminal',
+    name: 'TerminalError',
     code: 'InvalidConfiguration',
     path,
     message: expect.stringContaining(message),
@@ -205,7 +205,7 @@ it('user data of a server that hangs up in the middle is tried again, with a rea
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   await expect(seed({ userDataURI: `http://127.0.0.1:${port}/x?token=s3cret` })).rejects.toMatchObject({
-    name: 'Transient',
+    name: 'TransientError',
     code: 'UserDataNotFound',
     message: `cannot read all that 127.0.0.1:${port} sends: it closed the connection`,
   });

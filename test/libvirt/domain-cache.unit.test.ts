@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
-import { Definitions } from '../../src/libvirt/domain-cache.ts';
+import { DomainXmlCache } from '../../src/libvirt/domain-cache.ts';
 import { UnreadableXml, XML_CHARACTERS, XML_DEPTH } from '../../src/libvirt/xml.ts';
 
 const xml = (name: string, vcpu = 1) =>
   `<domain type='kvm'><name>${name}</name><vcpu>${vcpu}</vcpu><memory unit='KiB'>65536</memory></domain>`;
 
 it('reads again only what has changed since the last look, and forgets what is gone', async () => {
-  const definitions = new Definitions();
+  const definitions = new DomainXmlCache();
   const [a, b] = await definitions.read([xml('a'), xml('b')]);
   expect(a).toMatchObject({ name: 'a', vcpu: 1, memoryMiB: 64 });
 
@@ -22,7 +22,7 @@ it('reads again only what has changed since the last look, and forgets what is g
 it('reads what other programs keep in a definition not at all', async () => {
   const deep = `${'<a>'.repeat(5_000)}${'</a>'.repeat(5_000)}`;
   const metadata = `<metadata><app:x xmlns:app="urn:x"><__proto__/>${deep}</app:x></metadata>`;
-  const [a] = await new Definitions().read([xml('a').replace('<vcpu>', `${metadata}<vcpu>`)]);
+  const [a] = await new DomainXmlCache().read([xml('a').replace('<vcpu>', `${metadata}<vcpu>`)]);
   expect(a).toMatchObject({ name: 'a', vcpu: 1 });
 });
 
@@ -31,7 +31,7 @@ it('says of each document whether it can be read, up to a size and a depth', asy
     xml('a').replace('</domain>', `${' '.repeat(characters - xml('a').length)}</domain>`);
   const nested = (depth: number) =>
     xml('a').replace('</domain>', `${'<x>'.repeat(depth)}${'</x>'.repeat(depth)}</domain>`);
-  const read = await new Definitions().read([
+  const read = await new DomainXmlCache().read([
     filled(XML_CHARACTERS),
     filled(XML_CHARACTERS + 1),
     nested(XML_DEPTH),

@@ -63,7 +63,7 @@ describe('apply', () => {
       spec: { text: 'c' },
     };
     await expect(store.apply(NoteKind, stale, user)).rejects.toMatchObject({
-      name: 'Transient',
+      name: 'TransientError',
       code: 'Conflict',
     });
   });

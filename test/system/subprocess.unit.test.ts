@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { runToEnd } from '../../src/system/subprocess.ts';
+import { runSubprocess } from '../../src/system/subprocess.ts';
 
 const options = { timeoutMs: 60_000, signal: undefined, env: {} };
 
@@ -7,7 +7,7 @@ it.each(['1', '2'])(
   'takes what a program writes to descriptor %s up to a limit, and ends it at one character more',
   async (fd) => {
     const print = (count: number) =>
-      runToEnd('/bin/sh', ['-c', `printf '%0${count}d' 0 >&${fd}; exec sleep 60`], {
+      runSubprocess('/bin/sh', ['-c', `printf '%0${count}d' 0 >&${fd}; exec sleep 60`], {
         ...options,
         maxCharacters: 1_000,
         timeoutMs: 500,
@@ -20,7 +20,7 @@ it.each(['1', '2'])(
 );
 
 it('ends a program that never ends to write', async () => {
-  expect(await runToEnd('/usr/bin/yes', [], { ...options, maxCharacters: 100_000 })).toMatchObject({
+  expect(await runSubprocess('/usr/bin/yes', [], { ...options, maxCharacters: 100_000 })).toMatchObject({
     isTooLong: true,
   });
 });

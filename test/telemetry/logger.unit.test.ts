@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Terminal } from '../../src/errors.ts';
+import { TerminalError } from '../../src/errors.ts';
 import { createLogger, type LogOptions } from '../../src/telemetry/logger.ts';
 
 function written(
@@ -11,7 +11,7 @@ function written(
   return text;
 }
 
-const failure = new Terminal({ code: 'PoolNotFound', message: 'no pool vms', fix: 'virsh pool-list' });
+const failure = new TerminalError({ code: 'PoolNotFound', message: 'no pool vms', fix: 'virsh pool-list' });
 
 it('writes an object a line for machines', () => {
   const line = written({ level: 'info', format: 'json' }, (log) => {

@@ -5,14 +5,14 @@
 import { readFile } from 'node:fs/promises';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
-import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
+import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { hostAt } from '../lab/host-uri.ts';
 
 const [dir = '', uri = '', config = ''] = process.argv.slice(2);
 const providerKey = hostAt(uri);
 const binary = await findTerraform();
-const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+const providers = new ProviderPool(() => findProvider({ terraform: binary }));
 const terraform = new Terraform({
   binary: async () => binary,
   providerMode: 'warm',

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
-import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
+import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
@@ -39,7 +39,7 @@ test.each(['warm', 'fork'] as const)(
   { timeout: 120_000 },
   async (providerMode) => {
     const binary = await findTerraform();
-    const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+    const providers = new ProviderPool(() => findProvider({ terraform: binary }));
     const terraform = new Terraform({
       binary: async () => binary,
       providerMode,

@@ -2,11 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { needsInit } from '../../src/terraform/init.ts';
-import type { ProviderHost } from '../../src/terraform/provider/process.ts';
+import type { ProviderProcess } from '../../src/terraform/provider/process.ts';
 import { scratchDir } from './scratch.ts';
 
 /** Only whether there is one matters here. */
-const WARM = {} as ProviderHost;
+const WARM = {} as ProviderProcess;
 
 test('a warm provider and a state in the directory need no init at all', async () => {
   expect(await needsInit({ dir: await scratchDir() }, WARM)).toBe(false);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
-import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
+import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { SlowImage } from '../faults/slow-image.ts';
@@ -18,7 +18,7 @@ async function connected(
   timeouts: { readonly providerTimeoutMs?: number; readonly providerStallMs?: number } = {},
 ) {
   const binary = await findTerraform();
-  const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+  const providers = new ProviderPool(() => findProvider({ terraform: binary }));
   const terraform = new Terraform({
     binary: async () => binary,
     providerMode: 'warm',

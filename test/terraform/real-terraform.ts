@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
-import { ProviderHosts } from '../../src/terraform/provider/pool.ts';
+import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
@@ -25,7 +25,7 @@ export function useLab(name: string): () => LibvirtHost {
 /** Real terraform with the real provider; closed when the test has finished. */
 export async function realTerraform(providerMode: 'warm' | 'fork' = 'warm'): Promise<Terraform> {
   const binary = await findTerraform();
-  const providers = new ProviderHosts(() => findProvider({ terraform: binary }));
+  const providers = new ProviderPool(() => findProvider({ terraform: binary }));
   const terraform = new Terraform({
     binary: async () => binary,
     providerMode,

@@ -15,10 +15,16 @@ import type { Lock } from '../../system/file-lock.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import { classify } from '../classify-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
-import { APPLIED, begunObjects, isUnused, keepMaking, noteMaking } from '../state/host-journal.ts';
+import {
+  APPLIED,
+  isUnused,
+  keepMaking,
+  pendingCreates,
+  recordPendingCreates,
+} from '../state/host-journal.ts';
 import { hasImages, moveImages } from '../state/move-images.ts';
 import { completeHostState, type HostRecovery, knowsAll, restoreHostState } from '../state/recover-host.ts';
-import type { StackHome } from '../state/state-home.ts';
+import type { StateHandle } from '../state/state-home.ts';
 import { fullPool } from './full-pool.ts';
 import { lockedHome } from './locked-home.ts';
 
@@ -36,7 +42,7 @@ export class BaseImages {
 
   /**
    * Makes an image, unless it is there, on the host and in its state; a state that was lost comes back. Returns whether there was
-   * anything to do. Throws what terraform says of the transfer, and StateLocked (Transient) while another makes it.
+   * anything to do. Throws what terraform says of the transfer, and StateLockedError (TransientError) while another makes it.
    */
   async ensure(
     uri: AllowedHost,
@@ -116,7 +122,7 @@ export class BaseImages {
     uri: AllowedHost,
     image: ImageIntent,
     volumes: HostFacts['volumes'],
-    home: StackHome,
+    home: StateHandle,
   ): Promise<boolean> {
     const isOnHost = volumes.some(({ pool, name }) => pool === image.pool && name === image.volume);
     if (!isOnHost || (await home.notes.read(APPLIED)) === undefined) return false;
@@ -133,13 +139,18 @@ export class BaseImages {
     const config = await synthesizer.host(wanted, home.backend);
     await terraform.saveErroredState(home.workspace, config, run);
     await restoreHostState(this.#options, recovery);
-    const begun = await begunObjects(home);
+    const begun = await pendingCreates(home);
     await completeHostState(this.#options, recovery, wanted, begun);
     // Of an empty state nothing can be replaced: one run.
     const isNew = !(await terraform.state(home.workspace))?.resources.length;
     const plan = isNew ? undefined : await terraform.plan(home.workspace, config, { ...run, save: true });
     if (plan?.action !== 'none') {
-      await noteMaking(home, wanted, plan ?? { changes: objectsOfHost(wanted).map(created) }, begun);
+      await recordPendingCreates(
+        home,
+        wanted,
+        plan ?? { changes: objectsOfHost(wanted).map(created) },
+        begun,
+      );
       const explainHang = () => fullPool(libvirt(uri), [image.pool]);
       await terraform.apply(home.workspace, config, { ...run, ...(plan && { plan }), explainHang });
     }
@@ -149,7 +160,7 @@ export class BaseImages {
 
   async #remove(
     uri: AllowedHost,
-    home: StackHome,
+    home: StateHandle,
     isWanted: () => Promise<boolean>,
     options: VerbOptions & { readonly lockTimeoutMs?: number },
   ): Promise<void> {
@@ -164,7 +175,7 @@ export class BaseImages {
       await terraform.saveErroredState(home.workspace, config, run);
       await restoreHostState(this.#options, { uri, home, run });
       const nothing = { uri, networks: [], pools: [], images: [] };
-      await completeHostState(this.#options, { uri, home, run }, nothing, await begunObjects(home));
+      await completeHostState(this.#options, { uri, home, run }, nothing, await pendingCreates(home));
       const state = await terraform.state(home.workspace);
       if (state?.resources.length) await terraform.destroy(home.workspace, config, run);
       await home.discard();
@@ -172,13 +183,13 @@ export class BaseImages {
   }
 
   /** What a state, or the note of a broken run, says that it is about. */
-  async #imagesIn(home: StackHome): Promise<ImageName[]> {
+  async #imagesIn(home: StateHandle): Promise<ImageName[]> {
     const state = await this.#options.terraform.state(home.workspace);
     const known = (state?.resources ?? []).map(({ attributes }) => ({
       pool: String(attributes['pool']),
       volume: String(attributes['name']),
     }));
-    const begun = (await begunObjects(home)).map(({ pool = '', object }) => ({ pool, volume: object }));
+    const begun = (await pendingCreates(home)).map(({ pool = '', object }) => ({ pool, volume: object }));
     return [...known, ...begun];
   }
 }

@@ -5,7 +5,7 @@ import { diskOfVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../options.ts';
-import { explainsLeftovers, hasWholeDomain } from '../state/machine-journal.ts';
+import { hasWholeDomain, mayRemoveUntracked } from '../state/machine-journal.ts';
 import type { Recovery } from '../state/recover-machine.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
 import { poolsOf } from './machine-location.ts';
@@ -25,7 +25,7 @@ export async function clearLeftovers(
   state: State | undefined,
 ): Promise<void> {
   const observer = options.libvirt(intent.uri);
-  const isExplained = await explainsLeftovers(home, state);
+  const isExplained = await mayRemoveUntracked(home, state);
   if (!isExplained && isEmpty(await findLeftovers(intent, facts, observer, state))) return;
   // Looked at again before anything is removed: the facts are from before the lock.
   const leftovers = await findLeftovers(intent, await factsOf(options, intent), observer, state);

@@ -1,4 +1,4 @@
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 
@@ -6,14 +6,17 @@ import { LibvirtError } from '../../libvirt/libvirt-error.ts';
  * Why an upload into one of `pools` did not come to an end: provider 0.8.3 hangs, and says nothing, if libvirt refuses the rest
  * of what it has sent. Undefined: all have space, or do not say.
  */
-export async function fullPool(libvirt: Libvirt, pools: Iterable<string>): Promise<Transient | undefined> {
+export async function fullPool(
+  libvirt: Libvirt,
+  pools: Iterable<string>,
+): Promise<TransientError | undefined> {
   for (const pool of pools) {
     const bytes = await libvirt.poolSpace(pool).catch((error: unknown) => {
       if (error instanceof LibvirtError) return undefined;
       throw error;
     });
     if (bytes === undefined || bytes >= FULL_BYTES) continue;
-    return new Transient({
+    return new TransientError({
       code: 'InsufficientCapacity',
       message: `the upload of an image into pool "${pool}" of ${libvirt.uri} did not come to an end, since the pool is full: ${bytes} bytes are left`,
       fix: 'free space in the storage pool',

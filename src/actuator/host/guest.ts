@@ -1,6 +1,6 @@
 /** The guest of a machine: seen only if the domain is provably ours, and asked to shut down before anything is taken from it. */
 
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
@@ -45,7 +45,7 @@ export async function stopGuest(
 ): Promise<void> {
   const timeoutMs = update.shutdownTimeoutMs || DEFAULT_SHUTDOWN_MS;
   if ((await shutDown(options, machine, timeoutMs, update)) === 'off') return;
-  throw new Transient({
+  throw new TransientError({
     code: 'LibvirtError',
     message: `the guest did not shut down within ${timeoutMs / 1_000} s`,
     fix: `shut it down from inside, or power it off: virsh destroy ${domainName(machine)}`,

@@ -3,7 +3,7 @@
  * only when proven ours: a domain by the mark in its description, a volume by the uid in its name.
  */
 
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { domainName, isOwnedBy, isVolumeOf, type MachineIdentity } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
@@ -47,8 +47,8 @@ export function isEmpty({ domain, volumes }: Leftovers): boolean {
   return domain === undefined && volumes.length === 0;
 }
 
-export function notOwned(name: string): Terminal {
-  return new Terminal({
+export function notOwned(name: string): TerminalError {
+  return new TerminalError({
     code: 'NotOwned',
     message: `the host already has a domain "${name}" that is not this Machine's`,
     fix: `rename the Machine, or remove the domain yourself if nobody needs it: virsh undefine ${name}`,

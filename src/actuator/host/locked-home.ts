@@ -1,12 +1,12 @@
 import type { Lock } from '../../system/file-lock.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
 import type { LockWait } from '../state/stale-leases.ts';
-import type { StackHome } from '../state/state-home.ts';
+import type { StateHandle } from '../state/state-home.ts';
 
 /** Runs `work` under the lock of a state that machines share, also between processes, with its place made ready. */
 export async function lockedHome<T>(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StackHome,
+  home: StateHandle,
   operation: string,
   options: VerbOptions & LockWait,
   work: (lock: Lock) => Promise<T>,

@@ -3,7 +3,7 @@
  * and never takes one back (0.8.3). So each is claimed before the provider runs, by an add that libvirt refuses if it is taken.
  */
 
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { isOwnedBy, type MachineIdentity, readMark } from '../../intent/names.ts';
 import {
@@ -30,7 +30,7 @@ export async function findReservationProblems(
 
 /**
  * Makes the reservations that are missing, and takes back those of this machine that are in their way or that it no longer asks
- * for (`before`). Throws Terminal AddressInUse or InvalidConfiguration, and then has made nothing that was not its own.
+ * for (`before`). Throws TerminalError AddressInUse or InvalidConfiguration, and then has made nothing that was not its own.
  */
 export async function claimAddresses(
   options: ActuatorOptions,
@@ -82,8 +82,8 @@ export async function releaseAddresses(
 export function reservationError(
   { wanted, field, kind, message, fix }: ReservationProblem,
   path: string,
-): Terminal {
-  return new Terminal({
+): TerminalError {
+  return new TerminalError({
     code: kind === 'taken' ? 'AddressInUse' : 'InvalidConfiguration',
     path: `${path}interfaces[${wanted.index}].${field}`,
     message,

@@ -10,12 +10,19 @@ import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
-import { StateCorrupt } from '../../terraform/format/state.ts';
+import { StateCorruptError } from '../../terraform/format/state.ts';
 import { TerraformError } from '../../terraform/terraform-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
 import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
 import { reportOf } from '../plan/report.ts';
-import { APPLIED, begunObjects, includes, isUnused, keepMaking, noteMaking } from '../state/host-journal.ts';
+import {
+  APPLIED,
+  includes,
+  isUnused,
+  keepMaking,
+  pendingCreates,
+  recordPendingCreates,
+} from '../state/host-journal.ts';
 import { moveImages } from '../state/move-images.ts';
 import {
   completeHostState,
@@ -24,7 +31,7 @@ import {
   restoreHostState,
   standingObjects,
 } from '../state/recover-host.ts';
-import type { StackHome } from '../state/state-home.ts';
+import type { StateHandle } from '../state/state-home.ts';
 import {
   addressesOf,
   appliedAfter,
@@ -103,7 +110,7 @@ export class SharedParts {
     await moveImages(this.#options, work);
     const wanted = { ...(await evaluate()), images: [] };
     const asked = objectsOfHost(partsOf(wanted, both(ask.apply, ask.need)));
-    const begun = await begunObjects(home);
+    const begun = await pendingCreates(home);
     const isOthers = (one: (typeof begun)[number]) =>
       includes(objectsOfHost(wanted), one) && !includes(asked, one);
     const mine = begun.filter((one) => !isOthers(one));
@@ -128,7 +135,7 @@ export class SharedParts {
   }
 
   /** Until the run has succeeded: whoever pins a part from here on waits for the lock. Returns what is said of those of others. */
-  async #putInDoubt(wanted: HostIntent, ask: PartsAsk, home: StackHome) {
+  async #putInDoubt(wanted: HostIntent, ask: PartsAsk, home: StateHandle) {
     const applied = readApplied(await home.notes.read(APPLIED));
     const asked = hashesOf(partsOf(wanted, both(ask.apply, ask.need)));
     const isOthers = (address: string) => address in hashesOf(wanted) && !(address in asked);
@@ -143,7 +150,7 @@ export class SharedParts {
     { uri, home, run, options }: Work,
     wanted: HostIntent,
     { config }: { readonly config: HostIntent },
-    begun: Parameters<typeof noteMaking>[3],
+    begun: Parameters<typeof recordPendingCreates>[3],
     hasState: boolean,
   ): Promise<{ readonly error: TerraformError; readonly addresses: ReadonlySet<string> } | undefined> {
     const { terraform, synthesizer } = this.#options;
@@ -155,7 +162,7 @@ export class SharedParts {
     const plan = await terraform.plan(home.workspace, stack, { ...run, save: true });
     if (plan.action === 'none') return undefined;
     await this.#guard(wanted, plan, { home, run, options });
-    await noteMaking(home, config, plan, begun);
+    await recordPendingCreates(home, config, plan, begun);
     try {
       await terraform.apply(home.workspace, stack, { ...run, plan });
       return undefined;
@@ -193,7 +200,7 @@ export class SharedParts {
     wanted: HostIntent,
     ask: PartsAsk,
     facts: () => Promise<HostFacts>,
-    home: StackHome,
+    home: StateHandle,
   ): Promise<boolean> {
     const asked = partsOf(wanted, both(ask.apply, ask.need));
     if (isNoPart(asked)) return !ask.tidy || !(await this.#hasUnwanted(wanted, ask, home));
@@ -208,13 +215,13 @@ export class SharedParts {
     return !ask.tidy || !(await this.#hasUnwanted(wanted, ask, home));
   }
 
-  async #hasUnwanted(wanted: HostIntent, ask: PartsAsk, home: StackHome): Promise<boolean> {
+  async #hasUnwanted(wanted: HostIntent, ask: PartsAsk, home: StateHandle): Promise<boolean> {
     const isWanted = (one: { readonly type: string; readonly name: string }) =>
       includes(objectsOfHost({ ...wanted, images: [] }), one);
-    if ((await begunObjects(home)).some((one) => !isWanted(one))) return true;
+    if ((await pendingCreates(home)).some((one) => !isWanted(one))) return true;
     const state = await this.#options.terraform.state(home.workspace).catch((error: unknown) => {
       // It waits for a person, and is nothing to those who manage nothing here.
-      if (error instanceof StateCorrupt && isNoPart(ask.apply) && isNoPart(ask.release))
+      if (error instanceof StateCorruptError && isNoPart(ask.apply) && isNoPart(ask.release))
         return 'corrupt' as const;
       throw error;
     });

@@ -3,7 +3,7 @@
  * deleted only while the pools of its volumes can be looked into.
  */
 
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { virshCommand } from '../../libvirt/virsh-command.ts';
 import type { State } from '../../terraform/format/state.ts';
@@ -11,7 +11,7 @@ import { type MachineLocation, poolsIn } from './machine-location.ts';
 
 /**
  * `uri`: as it may be shown. A pool in the state has to be there and active. One that only the specification names may be missing: nothing was ever made in
- * it. Throws Transient PoolNotFound.
+ * it. Throws TransientError PoolNotFound.
  */
 export function requireVisiblePools(
   { name, uri, pools: named }: Pick<MachineLocation, 'name' | 'uri' | 'pools'>,
@@ -22,7 +22,7 @@ export function requireVisiblePools(
   for (const pool of new Set([...used, ...named])) {
     const found = pools.find((one) => one.name === pool);
     if (found?.active || (!found && !used.includes(pool))) continue;
-    throw new Transient({
+    throw new TransientError({
       code: 'PoolNotFound',
       message: `pool "${pool}" of ${uri} is ${found ? 'not active' : 'not there'}: volumes of ${name} may be in it, and cannot be removed`,
       fix: found

@@ -3,7 +3,7 @@
  * fails until one of the two is as it was, or the domain is gone as well.
  */
 
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 
 /** Name of the volume by which a plan failed in that way. */
@@ -28,8 +28,8 @@ export const NEW_DOMAIN: Plan = {
   drift: [],
 };
 
-export function dataIsGone(volume: string): Terminal {
-  return new Terminal({
+export function dataIsGone(volume: string): TerminalError {
+  return new TerminalError({
     code: 'ReplaceRefused',
     message: `the change would make volume ${volume} anew, whose data is gone, and with it the domain`,
     fix:

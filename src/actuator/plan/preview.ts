@@ -8,9 +8,9 @@ import type { Plan } from '../../terraform/format/plan.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths, type Workspace } from '../../terraform/workspace.ts';
 import type { ActuatorOptions } from '../options.ts';
-import { unfinishedVerb } from '../state/machine-journal.ts';
+import { pendingVerb } from '../state/machine-journal.ts';
 import type { Recovered } from '../state/recover-machine.ts';
-import type { StackHome } from '../state/state-home.ts';
+import type { StateHandle } from '../state/state-home.ts';
 import { type PlanEffect, planEffect } from './effect.ts';
 
 export interface PlanPreview {
@@ -27,7 +27,7 @@ type Planning = RunOptions & { readonly replace?: readonly string[] };
 
 export async function previewPlan(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StackHome,
+  home: StateHandle,
   config: object,
   run: Planning,
 ): Promise<PlanPreview> {
@@ -36,7 +36,7 @@ export async function previewPlan(
   } finally {
     // Nothing is kept of what is not there. Looking at a state in a cluster makes an empty one.
     const isEmpty = ((await terraform.state(home.workspace))?.resources.length ?? 0) === 0;
-    const isOver = isEmpty && (await unfinishedVerb(home)) === undefined;
+    const isOver = isEmpty && (await pendingVerb(home)) === undefined;
     // Kept serials are all that is left of a state that was lost.
     if (isOver && (await home.history.list()).length === 0) await home.discard();
   }
@@ -45,7 +45,7 @@ export async function previewPlan(
 /** The same over a state as it will be, aside from the one that is there. `config`: of a stack without a backend. */
 export async function previewRecovered(
   options: Pick<ActuatorOptions, 'terraform'>,
-  home: StackHome,
+  home: StateHandle,
   config: object,
   { text, sources }: Recovered,
   run: Planning,

@@ -6,7 +6,7 @@
  * only if it was named, whatever else was allowed. Everything else may go ahead.
  */
 
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { Explanation } from '../../terraform/format/explanation.ts';
 import { type Plan, takesAway } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
@@ -20,7 +20,7 @@ const APPROVE =
   'the annotation cluster-api.k8s.io/approve-plan=ID with the id in status.providerStatus.lastPlan';
 
 /** A plan that may not run without consent. */
-export class ReplaceRefused extends Terminal {
+export class ReplaceRefused extends TerminalError {
   readonly preview: PlanPreview;
   /** Of what machines share: the plan in words. */
   readonly report: PlanReport | undefined;

@@ -14,7 +14,7 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import type { ActuatorOptions } from '../options.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 /** The note of what was applied last, beside a state of a host. Absent, what is there is in doubt. */
 export const APPLIED = 'applied';
@@ -28,8 +28,8 @@ export interface FoundObject extends ImportedObject {
 }
 
 /** Before `plan`, which brings the host to `intent`, is applied. `begun`: what is noted already. */
-export async function noteMaking(
-  { notes }: StackHome,
+export async function recordPendingCreates(
+  { notes }: StateHandle,
   intent: HostIntent,
   { changes }: Pick<Plan, 'changes'>,
   begun: readonly StackObject[],
@@ -42,14 +42,14 @@ export async function noteMaking(
 }
 
 /** What is noted: of a broken run, what it was about to make. */
-export async function begunObjects({ notes }: StackHome): Promise<StackObject[]> {
+export async function pendingCreates({ notes }: StateHandle): Promise<StackObject[]> {
   const text = await notes.read(NOTE);
   return text === undefined ? [] : JSON.parse(text);
 }
 
 /** Forgets what is in the state by now, or gone: all but what `isKept`. */
-export async function keepMaking(home: StackHome, isKept: (one: StackObject) => boolean): Promise<void> {
-  const noted = await begunObjects(home);
+export async function keepMaking(home: StateHandle, isKept: (one: StackObject) => boolean): Promise<void> {
+  const noted = await pendingCreates(home);
   const kept = noted.filter(isKept);
   if (kept.length === noted.length) return;
   if (kept.length === 0) await home.notes.remove(NOTE);
@@ -59,10 +59,10 @@ export async function keepMaking(home: StackHome, isKept: (one: StackObject) => 
 /** True if nothing is known of it, and nothing was: no state, no history, no broken run. */
 export async function isUnused(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StackHome,
+  home: StateHandle,
 ): Promise<boolean> {
   const state = await terraform.state(home.workspace);
-  if (state?.resources.length || (await begunObjects(home)).length > 0) return false;
+  if (state?.resources.length || (await pendingCreates(home)).length > 0) return false;
   const [last] = await home.history.list();
   return !last?.resources;
 }
@@ -71,7 +71,10 @@ export async function isUnused(
  * What a broken run made of networks and pools: one that is not active serves nobody, and goes; returns the others, which somebody
  * may use by now.
  */
-export async function finishMaking(libvirt: Libvirt, found: readonly FoundObject[]): Promise<FoundObject[]> {
+export async function resolvePendingCreates(
+  libvirt: Libvirt,
+  found: readonly FoundObject[],
+): Promise<FoundObject[]> {
   for (const { type, id, isActive } of found) {
     if (type === 'libvirt_volume') continue;
     const kind = type === 'libvirt_network' ? 'network' : 'pool';

@@ -12,7 +12,7 @@ import type { RunOptions } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
 import type { ActuatorOptions } from '../options.ts';
 import { importAside } from './scratch-import.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 /** Volumes are complete after the first plan, the domain, which names the seed by its id, after the second. */
 const ROUNDS = 4;
@@ -20,7 +20,7 @@ const ROUNDS = 4;
 /** `objects`: what is there of the machine; `intent` and `seeded`: what it is to be. The state has a lineage of its own. */
 export async function importState(
   { terraform, synthesizer, libvirt }: Pick<ActuatorOptions, 'terraform' | 'synthesizer' | 'libvirt'>,
-  home: StackHome,
+  home: StateHandle,
   intent: MachineIntent,
   seeded: SeededMachine,
   objects: readonly ImportedObject[],

@@ -23,8 +23,8 @@ import {
   firstUsed,
   type MachineState,
   type SpellingsOf,
-  type StackHome,
-  type Workspaces,
+  type StateBackends,
+  type StateHandle,
 } from './state-home.ts';
 import { StateSecret } from './state-secret.ts';
 
@@ -49,14 +49,14 @@ export interface KubernetesWorkspacesOptions {
   readonly keptSerials: number;
 }
 
-export class KubernetesWorkspaces implements Workspaces {
+export class KubernetesStateBackends implements StateBackends {
   readonly #options: KubernetesWorkspacesOptions;
 
   constructor(options: KubernetesWorkspacesOptions) {
     this.#options = options;
   }
 
-  machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StackHome {
+  machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StateHandle {
     const owner = uid && { apiVersion: '', kind: MachineKind.kind, metadata: { namespace, name, uid } };
     return this.#home(namespace, name, SUFFIX.machine, {
       labels: { [MACHINE_NAME_LABEL]: name },
@@ -65,7 +65,7 @@ export class KubernetesWorkspaces implements Workspaces {
   }
 
   /** `namespace`: where its state is. Default: that of the options. */
-  host(host: AllowedHost, namespace: string = this.#options.namespace): Promise<StackHome> {
+  host(host: AllowedHost, namespace: string = this.#options.namespace): Promise<StateHandle> {
     const homeOf = (uri: string) => this.#home(namespace, shortHash(uri), SUFFIX.host, { labels: {} });
     return firstUsed(homeOf(host), this.#options.spellingsOf(host).map(homeOf));
   }
@@ -79,11 +79,11 @@ export class KubernetesWorkspaces implements Workspaces {
   }
 
   /** With the suffix of a host: one backend, and so one `init`, for both. */
-  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StateHandle {
     return this.#image(uri, `${shortHash(uri)}-${shortHash(`${pool}/${volume}`)}`);
   }
 
-  async images(uri: AllowedHost): Promise<StackHome[]> {
+  async images(uri: AllowedHost): Promise<StateHandle[]> {
     const { client, namespace } = this.#options;
     const labelSelector = `tfstate=true,${IMAGE_HOST_LABEL}=${shortHash(uri)}`;
     const { items } = await client.list({ ...SecretKind, metadataOnly: true }, { namespace, labelSelector });
@@ -94,7 +94,7 @@ export class KubernetesWorkspaces implements Workspaces {
     return [...workspaces].map((workspace) => this.#image(uri, workspace));
   }
 
-  #image(uri: AllowedHost, workspace: string): StackHome {
+  #image(uri: AllowedHost, workspace: string): StateHandle {
     const labels = { [IMAGE_HOST_LABEL]: shortHash(uri) };
     return this.#home(this.#options.namespace, workspace, SUFFIX.host, { labels });
   }
@@ -118,7 +118,7 @@ export class KubernetesWorkspaces implements Workspaces {
     workspace: string,
     suffix: string,
     metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>,
-  ): StackHome {
+  ): StateHandle {
     const { client, workDir, env, locks, keptSerials } = this.#options;
     const dir = join(workDir, 'runs', suffix, namespace, workspace);
     const backend: BackendIntent = { kind: 'kubernetes', secretSuffix: suffix, namespace, labels: {} };

@@ -14,13 +14,13 @@ import {
   type MachineState,
   type Notes,
   type SpellingsOf,
-  type StackHome,
-  type Workspaces,
+  type StateBackends,
+  type StateHandle,
 } from './state-home.ts';
 
 const STATE = 'terraform.tfstate';
 
-export class LocalWorkspaces implements Workspaces {
+export class LocalStateBackends implements StateBackends {
   readonly #root: string;
   readonly #keptSerials: number;
   readonly #spellingsOf: SpellingsOf;
@@ -35,20 +35,20 @@ export class LocalWorkspaces implements Workspaces {
     this.#spellingsOf = options.spellingsOf ?? (() => []);
   }
 
-  machine(key: ObjectKey): StackHome {
+  machine(key: ObjectKey): StateHandle {
     return this.#home(join(this.#root, 'machines', key.namespace, key.name));
   }
 
-  host(host: AllowedHost): Promise<StackHome> {
+  host(host: AllowedHost): Promise<StateHandle> {
     const homeOf = (uri: string) => this.#home(join(this.#root, 'hosts', shortHash(uri)));
     return firstUsed(homeOf(host), this.#spellingsOf(host).map(homeOf));
   }
 
-  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StackHome {
+  image(uri: AllowedHost, { pool, volume }: { readonly pool: string; readonly volume: string }): StateHandle {
     return this.#home(join(this.#imagesOf(uri), shortHash(`${pool}/${volume}`)));
   }
 
-  async images(uri: AllowedHost): Promise<StackHome[]> {
+  async images(uri: AllowedHost): Promise<StateHandle[]> {
     const root = this.#imagesOf(uri);
     const names = await readdir(root).catch(() => []);
     return names.map((name) => this.#home(join(root, name)));
@@ -71,12 +71,12 @@ export class LocalWorkspaces implements Workspaces {
     return found;
   }
 
-  #home(dir: string): StackHome {
+  #home(dir: string): StateHandle {
     return home(dir, new FileHistory(join(dir, 'history'), this.#keptSerials));
   }
 }
 
-function home(dir: string, history: StateHistory): StackHome {
+function home(dir: string, history: StateHistory): StateHandle {
   const state = join(dir, STATE);
   return {
     workspace: { dir, history },

@@ -4,14 +4,18 @@
  */
 
 import type { State } from '../../terraform/format/state.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 export type ChangingVerb = 'create' | 'update';
 
 const NOTE = 'unfinished';
 
 /** Runs `work` under the note. It stays when `work` fails, or the process dies. */
-export async function noted<T>({ notes }: StackHome, verb: ChangingVerb, work: () => Promise<T>): Promise<T> {
+export async function withPendingOperation<T>(
+  { notes }: StateHandle,
+  verb: ChangingVerb,
+  work: () => Promise<T>,
+): Promise<T> {
   // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
   if (verb === 'create' || (await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
   const result = await work();
@@ -20,7 +24,7 @@ export async function noted<T>({ notes }: StackHome, verb: ChangingVerb, work: (
 }
 
 /** What broke off, if anything did. */
-export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb | undefined> {
+export async function pendingVerb({ notes }: StateHandle): Promise<ChangingVerb | undefined> {
   const text = await notes.read(NOTE);
   return text === 'create' || text === 'update' ? text : undefined;
 }
@@ -29,14 +33,14 @@ export async function unfinishedVerb({ notes }: StackHome): Promise<ChangingVerb
  * What broke off, if anything did, of a machine with that state. A domain that is there and in the state is that of a create which
  * terraform brought to its end although its caplv died: the guest is in use, and the note that said otherwise goes.
  */
-export async function brokenOff(
-  home: StackHome,
+export async function interruptedOperation(
+  home: StateHandle,
   state: State | undefined,
   hasDomain: boolean,
 ): Promise<ChangingVerb | undefined> {
-  const verb = await unfinishedVerb(home);
+  const verb = await pendingVerb(home);
   if (verb !== 'create' || !hasDomain || !hasWholeDomain(state)) return verb;
-  await forgetUnfinished(home);
+  await clearPendingOperation(home);
   return undefined;
 }
 
@@ -46,12 +50,12 @@ export function hasWholeDomain(state: State | undefined): boolean {
 }
 
 /** Nothing is unfinished, whatever broke off before. */
-export async function forgetUnfinished({ notes }: StackHome): Promise<void> {
+export async function clearPendingOperation({ notes }: StateHandle): Promise<void> {
   await notes.remove(NOTE);
 }
 
 /** True if objects without a state may be removed: an update without any state would be a lost state, not a broken run. */
-export async function explainsLeftovers(home: StackHome, state: State | undefined): Promise<boolean> {
-  const verb = await unfinishedVerb(home);
+export async function mayRemoveUntracked(home: StateHandle, state: State | undefined): Promise<boolean> {
+  const verb = await pendingVerb(home);
   return verb === 'create' || (verb === 'update' && state !== undefined);
 }

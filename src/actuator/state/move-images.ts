@@ -2,12 +2,12 @@
 
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
-import { StateCorrupt, type StateResource } from '../../terraform/format/state.ts';
+import { StateCorruptError, type StateResource } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../options.ts';
 import { APPLIED } from './host-journal.ts';
 import type { HostRecovery } from './recover-host.ts';
 import { nextSerial } from './recover-machine.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 /** True for a resource that is a base image, in a state of what machines share. */
 export function isImage({ type }: Pick<StateResource, 'type'>): boolean {
@@ -17,12 +17,12 @@ export function isImage({ type }: Pick<StateResource, 'type'>): boolean {
 /** True if the state of the host knows images. One that cannot be read waits for a person. */
 export async function hasImages(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  { workspace }: StackHome,
+  { workspace }: StateHandle,
 ): Promise<boolean> {
   try {
     return (await terraform.state(workspace))?.resources.some(isImage) ?? false;
   } catch (error) {
-    if (error instanceof StateCorrupt) return false;
+    if (error instanceof StateCorruptError) return false;
     throw error;
   }
 }

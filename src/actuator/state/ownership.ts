@@ -4,7 +4,7 @@
  */
 
 import { basename } from 'node:path';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { domainName, isOwnedBy, isVolumeOf, type MachineIdentity } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { State, StateResource } from '../../terraform/format/state.ts';
@@ -13,7 +13,7 @@ import type { ActuatorOptions } from '../options.ts';
 
 const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 'libvirt_ignition'];
 
-/** Throws Terminal NotOwned for a state that names what is not the machine's. */
+/** Throws TerminalError NotOwned for a state that names what is not the machine's. */
 export async function refuseForeignState(
   { trustsStates, libvirt }: ActuatorOptions,
   machine: HostedMachine,
@@ -22,7 +22,7 @@ export async function refuseForeignState(
   if (trustsStates) return;
   for (const resource of state?.resources ?? []) {
     if (await isOwn(machine, resource, libvirt(machine.uri))) continue;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'NotOwned',
       message: `the Terraform state of ${machine.name} names ${resource.address}, which is not this Machine's`,
       fix: 'somebody has changed the state: bring an earlier one back (caplv state list, caplv state restore)',

@@ -13,26 +13,26 @@ import {
   type StackObject,
 } from '../../../stacks/import-stack.ts';
 import { resourceId } from '../../../stacks/resource-id.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
 import { isImageVolume, readVolumeName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { virshCommand } from '../../libvirt/virsh-command.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
-import { parseState, type State, StateCorrupt } from '../../terraform/format/state.ts';
+import { parseState, type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
-import { begunObjects, type FoundObject, finishMaking, includes } from './host-journal.ts';
+import { type FoundObject, includes, pendingCreates, resolvePendingCreates } from './host-journal.ts';
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 /** One host whose state is in question, under its lock. */
 export interface HostRecovery {
   readonly uri: AllowedHost;
-  readonly home: StackHome;
+  readonly home: StateHandle;
   readonly run: RunOptions & VerbOptions;
 }
 
@@ -54,7 +54,7 @@ export async function restoreHostState(options: ActuatorOptions, recovery: HostR
 
 /**
  * Brings what `intent` names, and is there, into the state; also what a broken run had `begun` and nobody wants any more, so that it
- * can go. Costs a look at the host. Throws Terminal NotOwned for a network or pool that nothing proves to
+ * can go. Costs a look at the host. Throws TerminalError NotOwned for a network or pool that nothing proves to
  * be ours.
  */
 export async function completeHostState(
@@ -72,8 +72,8 @@ export async function completeHostState(
   const inDoubt = [...wanted, ...unwanted].filter(
     (one) => one.type !== 'libvirt_volume' || !knows(state, one),
   );
-  const there = inDoubt.length > 0 ? await whatIsThere(libvirt(uri), inDoubt, unwanted) : [];
-  let lacking = there.filter((one) => !hasVery(state, one));
+  const there = inDoubt.length > 0 ? await findExisting(libvirt(uri), inDoubt, unwanted) : [];
+  let lacking = there.filter((one) => !containsExact(state, one));
   if (lacking.length === 0) return;
   const kept = await home.history.list();
   let text = await terraform.stateText(home.workspace);
@@ -84,7 +84,7 @@ export async function completeHostState(
   const told: (() => void)[] = [];
   for (const one of kept) {
     const older = await home.history.read(one);
-    const found = lacking.filter((object) => hasVery(parseState(older), object));
+    const found = lacking.filter((object) => containsExact(parseState(older), object));
     if (found.length === 0) continue;
     add(new ImportedState(older).only((resource) => found.some((object) => isSame(object, resource))));
     lacking = lacking.filter((object) => !found.includes(object));
@@ -92,7 +92,7 @@ export async function completeHostState(
   }
   const foreign = lacking.find((one) => one.type !== 'libvirt_volume' && !includes(begun, one));
   if (foreign) throw notOurs(libvirt(uri).uri, foreign);
-  lacking = await finishMaking(libvirt(uri), lacking);
+  lacking = await resolvePendingCreates(libvirt(uri), lacking);
   if (lacking.length > 0) {
     add(await importFound(options, recovery, lacking, poolsOf(intent, state, lacking)));
     told.push(() => tell(options, recovery, 'import', lacking));
@@ -103,7 +103,7 @@ export async function completeHostState(
 }
 
 /**
- * Throws Terminal NotOwned for a network or pool of `intent` that is there, and that neither the state, nor a kept serial, nor the
+ * Throws TerminalError NotOwned for a network or pool of `intent` that is there, and that neither the state, nor a kept serial, nor the
  * note of a broken run knows: `completeHostState` would refuse it, too.
  */
 export async function refuseForeignObjects(
@@ -112,10 +112,10 @@ export async function refuseForeignObjects(
   intent: HostIntent,
 ): Promise<void> {
   const shared = objectsOfHost(intent).filter(({ type }) => type !== 'libvirt_volume');
-  const begun = await begunObjects(home);
+  const begun = await pendingCreates(home);
   const unproven = shared.filter((one) => !includes(begun, one));
   if (unproven.length === 0) return;
-  let foreign = await whatIsThere(libvirt(uri), unproven, []);
+  let foreign = await findExisting(libvirt(uri), unproven, []);
   const kept = await home.history.list();
   const states = [
     () => terraform.state(home.workspace),
@@ -124,7 +124,7 @@ export async function refuseForeignObjects(
   for (const read of states) {
     if (foreign.length === 0) return;
     const state = await read();
-    foreign = foreign.filter((one) => !hasVery(state, one));
+    foreign = foreign.filter((one) => !containsExact(state, one));
   }
   const [first] = foreign;
   if (first) throw notOurs(libvirt(uri).uri, first);
@@ -133,7 +133,7 @@ export async function refuseForeignObjects(
 /** True if all of `intent` is in the state, and whole. A state that cannot be read is not lost: it waits for a person. */
 export async function knowsAll(
   terraform: Terraform,
-  { workspace }: StackHome,
+  { workspace }: StateHandle,
   intent: HostIntent,
 ): Promise<boolean> {
   try {
@@ -141,7 +141,7 @@ export async function knowsAll(
     const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
     return objectsOfHost(intent).every((object) => knows(whole, object));
   } catch (error) {
-    if (error instanceof StateCorrupt) return true;
+    if (error instanceof StateCorruptError) return true;
     throw error;
   }
 }
@@ -155,12 +155,12 @@ export async function standingObjects(
   const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
   const known = objectsOfHost({ uri, networks, pools, images: [] }).filter((one) => knows(whole, one));
   if (known.length === 0) return [];
-  const found = await whatIsThere(libvirt, known, []);
-  return found.filter((one) => one.isActive && hasVery(whole, one));
+  const found = await findExisting(libvirt, known, []);
+  return found.filter((one) => one.isActive && containsExact(whole, one));
 }
 
 /** With the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
-async function whatIsThere(
+async function findExisting(
   libvirt: Libvirt,
   objects: readonly StackObject[],
   unwanted: readonly StackObject[],
@@ -249,13 +249,13 @@ function tell(
 }
 
 /** The very object, and not another one of its name. */
-function hasVery(state: State | undefined, object: ImportedObject): boolean {
+function containsExact(state: State | undefined, object: ImportedObject): boolean {
   return state?.resources.some((one) => isSame(object, one) && one.attributes['id'] === object.id) ?? false;
 }
 
-function notOurs(uri: string, { type, object }: StackObject): Terminal {
+function notOurs(uri: string, { type, object }: StackObject): TerminalError {
   const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
-  return new Terminal({
+  return new TerminalError({
     code: 'NotOwned',
     message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows this very one: somebody else made it, or the state was lost with all that was kept of it`,
     fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,

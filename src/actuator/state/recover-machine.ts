@@ -17,14 +17,14 @@ import { notOwned } from '../host/leftovers.ts';
 import { poolsOf } from '../host/machine-location.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
 import { importState } from './import.ts';
-import { explainsLeftovers } from './machine-journal.ts';
-import type { StackHome } from './state-home.ts';
+import { mayRemoveUntracked } from './machine-journal.ts';
+import type { StateHandle } from './state-home.ts';
 
 /** One machine whose state is in question, under its lock. */
 export interface Recovery {
   readonly intent: MachineIntent;
   readonly seeded: SeededMachine;
-  readonly home: StackHome;
+  readonly home: StateHandle;
   /** A stack with the backend of the state. */
   readonly config: object;
   readonly run: RunOptions & VerbOptions;
@@ -65,7 +65,7 @@ export async function recoveredState(
 ): Promise<Recovered | undefined> {
   const libvirt = options.libvirt(intent.uri);
   if ((await missing(seeded, intent, facts, libvirt, state)).length === 0) return undefined;
-  if (await explainsLeftovers(home, state)) return undefined;
+  if (await mayRemoveUntracked(home, state)) return undefined;
   // Looked at again: the facts are from before the lock.
   const now = await libvirt.facts({ volumesOf: poolsOf(intent) });
   const there = await missing(seeded, intent, now, libvirt, undefined);
@@ -139,7 +139,7 @@ export function knows(
 
 /** The latest that knows the very domain which is there: one of an earlier life of the machine would replace it. */
 async function findFitting(
-  home: StackHome,
+  home: StateHandle,
   kept: readonly KeptState[],
   there: readonly ImportedObject[],
 ): Promise<{ readonly kept: KeptState; readonly text: string } | undefined> {

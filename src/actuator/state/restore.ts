@@ -1,15 +1,15 @@
 /** Puts a kept serial in place of the state, for a person who asks for it. */
 
 import { emptyStack } from '../../../stacks/empty-stack.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
-import { type State, StateCorrupt } from '../../terraform/format/state.ts';
+import { type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
 import type { ActuatorOptions } from '../options.ts';
 import { nextSerial } from './recover-machine.ts';
-import type { StackHome } from './state-home.ts';
+import type { StateHandle } from './state-home.ts';
 
 export interface Restored {
   /** What the state now says it is. */
@@ -19,18 +19,18 @@ export interface Restored {
 }
 
 /**
- * Under the lock of `home`. What was there goes into the history, so that this can be undone. Throws Terminal NotFound
+ * Under the lock of `home`. What was there goes into the history, so that this can be undone. Throws TerminalError NotFound
  * for a serial that is not kept, StateMismatch for one of another lineage.
  */
 export async function restoreState(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StackHome,
+  home: StateHandle,
   uri: AllowedHost,
   serial: number,
   lock: Lock,
 ): Promise<Restored> {
   const current = await terraform.state(home.workspace).catch((error: unknown) => {
-    if (error instanceof StateCorrupt) return 'corrupt' as const;
+    if (error instanceof StateCorruptError) return 'corrupt' as const;
     throw error;
   });
   const wasCorrupt = current === 'corrupt';
@@ -52,13 +52,13 @@ function choose(kept: readonly KeptState[], serial: number, current: State | und
   const chosen = named.find(({ lineage }) => current === undefined || lineage === current.lineage);
   if (chosen) return chosen;
   if (named.length > 0) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'StateMismatch',
       message: `serial ${serial} is of another lineage than the state that is there: one of an earlier life of this machine or host`,
       fix: 'caplv state history NAME lists the lineage of each; to take it all the same, remove the state that is there first',
     });
   }
-  throw new Terminal({
+  throw new TerminalError({
     code: 'NotFound',
     message: `serial ${serial} is not kept`,
     fix:

@@ -97,7 +97,7 @@ export class StaleLocks {
 
   /**
    * Waits until nobody holds the lock. Whoever looks at a host before that may see, and remove, what a terraform is making there:
-   * one of a killed controller goes on for minutes. Throws StateLocked (Transient) that names the holder.
+   * one of a killed controller goes on for minutes. Throws StateLockedError (TransientError) that names the holder.
    */
   async untilFree(key: ObjectKey, workspace: string, options: LockWait, seen?: Lease): Promise<void> {
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent } = options;

@@ -9,15 +9,15 @@ import type { Workspace } from '../../terraform/workspace.ts';
 import type { LockWait } from './stale-leases.ts';
 
 /** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
-export interface Workspaces {
+export interface StateBackends {
   /** `uid`: of the Machine; a state that is made new is owned by it. */
-  machine(machine: ObjectKey & { readonly uid?: string }): StackHome;
+  machine(machine: ObjectKey & { readonly uid?: string }): StateHandle;
   /** Of the networks and pools of a host. */
-  host(uri: AllowedHost): Promise<StackHome>;
+  host(uri: AllowedHost): Promise<StateHandle>;
   /** Of one base image on that host. */
-  image(uri: AllowedHost, image: { readonly pool: string; readonly volume: string }): StackHome;
+  image(uri: AllowedHost, image: { readonly pool: string; readonly volume: string }): StateHandle;
   /** All base images of a host of which there are states, or notes. */
-  images(uri: AllowedHost): Promise<StackHome[]>;
+  images(uri: AllowedHost): Promise<StateHandle[]>;
   /** All states of machines that there are; `version` changes with the state. */
   machineStates(): Promise<MachineState[]>;
 }
@@ -28,7 +28,7 @@ export interface MachineState {
 }
 
 /** A place to run Terraform in, and what a stack must say to keep its state there. */
-export interface StackHome {
+export interface StateHandle {
   readonly workspace: Workspace;
   readonly backend: BackendIntent;
   /** Where the state lies, for people. */
@@ -40,7 +40,7 @@ export interface StackHome {
   exists(): Promise<boolean>;
   /**
    * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
-   * `isNew`: mostly nothing was ever made here. Throws StateLocked (Transient).
+   * `isNew`: mostly nothing was ever made here. Throws StateLockedError (TransientError).
    */
   prepare(options: LockWait & { readonly isNew?: boolean }): Promise<void>;
   /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
@@ -53,7 +53,7 @@ export interface StackHome {
 export type SpellingsOf = (host: AllowedHost) => readonly string[];
 
 /** Finds the home in which something was kept already: its own, else that of an earlier spelling of the same host. */
-export async function firstUsed(own: StackHome, earlier: readonly StackHome[]): Promise<StackHome> {
+export async function firstUsed(own: StateHandle, earlier: readonly StateHandle[]): Promise<StateHandle> {
   if (earlier.length === 0) return own;
   for (const home of [own, ...earlier]) {
     if ((await home.exists()) || (await home.history.list()).length > 0) return home;
@@ -69,6 +69,6 @@ export interface Notes {
 }
 
 /** Where the seed of a machine lies while Terraform uploads it. */
-export function seedDirectory({ workspace }: StackHome): string {
+export function seedDirectory({ workspace }: StateHandle): string {
   return join(workspace.dir, 'seed');
 }

@@ -7,7 +7,7 @@ import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apim
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
-import { STATE_BYTES, StateCorrupt } from '../../terraform/format/state.ts';
+import { STATE_BYTES, StateCorruptError } from '../../terraform/format/state.ts';
 import type { Notes } from './state-home.ts';
 
 /** Annotation of the Secret, with the name of a note. */
@@ -41,12 +41,13 @@ export class StateSecret {
     return this.#client.get(SecretKind, this.key);
   }
 
-  /** The text of the state; empty: there is none. Throws Terminal StateCorrupt. */
+  /** The text of the state; empty: there is none. Throws Terminal StateCorruptError. */
   async state(): Promise<string> {
     const parts: Buffer[] = [];
     const place = `Secret ${this.key.namespace}/${this.key.name}`;
     for (;;) {
-      if (parts.length > STATE_PARTS) throw new StateCorrupt(place, `it has more than ${STATE_PARTS} parts`);
+      if (parts.length > STATE_PARTS)
+        throw new StateCorruptError(place, `it has more than ${STATE_PARTS} parts`);
       const part = await this.#client.get(SecretKind, this.#part(parts.length));
       const encoded = part?.data?.['tfstate'];
       if (encoded !== undefined) parts.push(Buffer.from(encoded, 'base64'));
@@ -142,15 +143,15 @@ function asideOf({ namespace, name }: ObjectKey): ObjectKey {
   return { namespace, name: `${name}.corrupt` };
 }
 
-/** @throws Terminal StateCorrupt */
+/** @throws Terminal StateCorruptError */
 export function unzipped(zipped: Buffer, place: string): string {
   if (zipped.length === 0) return '';
   try {
     return gunzipSync(zipped, { maxOutputLength: STATE_BYTES }).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new StateCorrupt(place, `it has more than ${STATE_BYTES} bytes`);
-    throw new StateCorrupt(place, `it is not, or not all of, a gzip (${zipped.length} bytes)`);
+      throw new StateCorruptError(place, `it has more than ${STATE_BYTES} bytes`);
+    throw new StateCorruptError(place, `it is not, or not all of, a gzip (${zipped.length} bytes)`);
   }
 }
 

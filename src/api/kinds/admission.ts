@@ -1,19 +1,19 @@
 /** What an API server does with our CRDs before it stores an object; for stores that have no API server. */
 
 import type { KubeObject } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { canonicalApiVersion } from '../schema/group.ts';
 import { fieldProblems, formatPath, formatProblem } from '../schema/problem.ts';
 import { ACCEPTED_KINDS, findKind } from './registry.ts';
 
 /**
  * The object with its defaults filled in. Its status is not looked at: controllers write it, not people.
- * Throws Terminal InvalidConfiguration that names every field at fault.
+ * Throws TerminalError InvalidConfiguration that names every field at fault.
  */
 export function admit<T extends KubeObject>(object: T): T {
   const kind = findKind(object.apiVersion, object.kind);
   if (!kind) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `${object.apiVersion} ${object.kind} is not a kind that is known here`,
       fix: `use ${ACCEPTED_KINDS}`,
@@ -24,7 +24,7 @@ export function admit<T extends KubeObject>(object: T): T {
   const problems = fieldProblems(kind.schema, written);
   if (problems.length > 0) {
     const { namespace, name } = object.metadata;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `${object.kind} ${namespace}/${name}: ${problems.map(formatProblem).join('\n')}`,
       path: formatPath(problems[0]?.path ?? []),

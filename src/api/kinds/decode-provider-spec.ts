@@ -1,13 +1,13 @@
 /** Reads the values out of a `providerSpec`. */
 
 import type { z } from 'zod';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { fieldProblems, formatPath, formatProblem } from '../schema/problem.ts';
 import { findProviderSpec, type ProviderSpec } from '../schema/provider-spec.ts';
 
 /**
  * The values of a provider spec, with defaults. `at` is the path of the field, for errors.
- * Throws Terminal InvalidConfiguration with all that is wrong; an object that was admitted never makes it throw.
+ * Throws TerminalError InvalidConfiguration with all that is wrong; an object that was admitted never makes it throw.
  */
 export function readProviderSpec<S extends z.ZodObject>(
   inner: S,
@@ -21,7 +21,7 @@ export function readProviderSpec<S extends z.ZodObject>(
     ...problem,
     path: [...at, ...path, ...problem.path],
   }));
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     message: problems.map(formatProblem).join('\n'),
     path: formatPath(problems[0]?.path ?? at),

@@ -1,6 +1,6 @@
 /** Everything that is wrong with the manifests of one call, together. */
 
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 
 export interface ManifestProblem {
   /** File name, or `stdin`. */
@@ -17,7 +17,7 @@ export interface ManifestProblem {
   readonly fix?: string;
 }
 
-export class ManifestError extends Terminal {
+export class ManifestError extends TerminalError {
   readonly problems: readonly ManifestProblem[];
 
   constructor(problems: readonly ManifestProblem[]) {

@@ -5,7 +5,7 @@ import { loadManifests } from '../../api/manifest/load.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
-import { type ApplyFlags, inOrder, keyOf, kindOf, storeManifest, waitOf } from '../session/manifests.ts';
+import { type ApplyFlags, keyOf, kindOf, sortByKind, storeManifest, waitOf } from '../session/manifests.ts';
 import { NamedDisks } from '../session/named-disks.ts';
 import { type Session, withSession } from '../session/session.ts';
 
@@ -16,7 +16,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     flags,
     async (session) => {
       const { config, store, terminal } = session;
-      const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+      const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
       const objects = manifests.map(({ object }) => object);
       const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
       disks.requireAmong(machines.map(keyOf));

@@ -2,7 +2,7 @@
 
 import { execa } from 'execa';
 import { MachineKind } from '../../api/kinds/machine.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
 import { requireAllowedHost } from '../../intent/policy-check.ts';
 import { quoteCommand } from '../../libvirt/virsh-command.ts';
@@ -23,7 +23,7 @@ export async function openConsole(name: string, flags: ConsoleFlags): Promise<nu
     if (!machine) throw notFound(MachineKind, name, config.namespace);
     const pinned = machine.status?.providerStatus?.pinned;
     if (pinned === undefined) {
-      throw new Terminal({
+      throw new TerminalError({
         code: 'NotFound',
         message: `Machine "${name}" has no domain yet`,
         fix: `caplv describe machine ${name}`,

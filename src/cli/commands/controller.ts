@@ -5,7 +5,7 @@ import { configOf, countOf, type GlobalFlags } from '../../app/config.ts';
 import { runController } from '../../app/controller-manager.ts';
 import { DEFAULT_PERIODIC_PLANS } from '../../controllers/machine/periodic-plans.ts';
 import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../../controllers/shared/repair-budget.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../kube/runtime/manager.ts';
 import { shutdownSignal } from '../../kube/runtime/signals.ts';
 import { parseDuration } from '../../system/duration.ts';
@@ -105,8 +105,8 @@ function intervalOf(text: string, flag: string): number {
   return text === '0' ? 0 : parseDuration(text, flag);
 }
 
-function refused(flag: string, value: string, fix: string): Terminal {
-  return new Terminal({
+function refused(flag: string, value: string, fix: string): TerminalError {
+  return new TerminalError({
     code: 'InvalidConfiguration',
     path: flag,
     message: `"${value}" cannot be used`,

@@ -13,7 +13,7 @@ import type { Store } from '../../store/store.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
@@ -81,7 +81,7 @@ async function treeOf(store: Store, kind: ApiKind, namespace: string, name: stri
   return nodeOf(root, ownedBy(isCluster ? undefined : root.metadata.uid));
 }
 
-function show(terminal: Terminal, tree: Node, { output }: DescribeFlags): number {
+function show(terminal: Streams, tree: Node, { output }: DescribeFlags): number {
   terminal.out(
     output
       ? formatData(tree, output)

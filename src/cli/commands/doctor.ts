@@ -11,7 +11,7 @@ import { findProvider } from '../../terraform/install/provider.ts';
 import { findTerraform } from '../../terraform/install/terraform.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
-import { openTerminal, type Terminal } from '../output/streams.ts';
+import { openTerminal, type Streams } from '../output/streams.ts';
 
 export interface DoctorFlags extends GlobalFlags {
   readonly output?: 'json' | 'yaml';
@@ -41,7 +41,7 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
   return checks.some(({ result }) => result === 'failed') ? EXIT.failed : EXIT.ok;
 }
 
-function asText({ name, result, message, fix }: Check, { style }: Terminal): string {
+function asText({ name, result, message, fix }: Check, { style }: Streams): string {
   const color = { ok: 'green', warning: 'yellow', failed: 'red' } as const;
   return `${style(color[result], result.padEnd(7))}  ${name.padEnd(15)}  ${message}\n${fix ? `         fix: ${fix}\n` : ''}`;
 }

@@ -8,10 +8,10 @@ import { askActualSize } from '../../actuator/host/disk-sizes.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { CONFINED } from '../../terraform/process.ts';
 import { EXIT } from '../output/exit-code.ts';
-import type { Terminal as Output } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { type EngineSession, withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
@@ -22,13 +22,13 @@ export async function exportMachine(name: string, directory: string, flags: Clus
   return withEngine(flags, work);
 }
 
-async function write(engine: Engine, key: ObjectKey, directory: string, terminal: Output): Promise<number> {
+async function write(engine: Engine, key: ObjectKey, directory: string, terminal: Streams): Promise<number> {
   const { namespace, name } = key;
   const machine = await engine.store.get(MachineKind, key);
   if (!machine) throw notFound(MachineKind, name, namespace);
   const { workspace } = engine.workspaces.machine(key);
   if (!(await engine.actuator.hasState(key))) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'NotFound',
       message: `Machine "${name}" is not made yet`,
       fix: 'apply it first: caplv apply -f FILE',
@@ -59,7 +59,7 @@ async function write(engine: Engine, key: ObjectKey, directory: string, terminal
 async function makeEmpty(target: string): Promise<void> {
   await mkdir(target, { recursive: true, mode: 0o700 });
   if ((await readdir(target)).length === 0) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     message: `${target} is not empty`,
     fix: 'name a new or empty directory',

@@ -5,10 +5,10 @@ import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Store } from '../../store/store.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatObjects } from '../output/objects.ts';
-import type { Terminal as TerminalOutput } from '../output/streams.ts';
-import { kindNamed, notFound } from '../session/errors.ts';
-import type { AskedHosts, GetFlags } from '../session/get-request.ts';
-import { selected } from '../session/list-by-name.ts';
+import type { Streams } from '../output/streams.ts';
+import { notFound, requireKind } from '../session/errors.ts';
+import type { DomainPrefetch, GetFlags } from '../session/get-request.ts';
+import { listByName } from '../session/list-by-name.ts';
 import { withSession } from '../session/session.ts';
 
 /** `asked`: about Machines; absent where none is to be asked. */
@@ -16,9 +16,9 @@ export async function get(
   kindName: string,
   name: string | undefined,
   flags: GetFlags,
-  asked?: AskedHosts,
+  asked?: DomainPrefetch,
 ): Promise<number> {
-  const kind = kindNamed(kindName);
+  const kind = requireKind(kindName);
   return withSession(
     flags,
     async (session) => {
@@ -38,13 +38,13 @@ async function find(
   name: string | undefined,
   { allNamespaces }: GetFlags,
 ): Promise<KubeObject[]> {
-  const named = await selected(store, kind, allNamespaces ? {} : { namespace }, name);
+  const named = await listByName(store, kind, allNamespaces ? {} : { namespace }, name);
   if (name !== undefined && named.length === 0) throw notFound(kind, name, namespace);
   return named;
 }
 
 async function show(
-  terminal: TerminalOutput,
+  terminal: Streams,
   namespace: string,
   kind: ApiKind,
   objects: readonly KubeObject[],

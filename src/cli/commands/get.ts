@@ -4,11 +4,11 @@ import type { Machine } from '../../api/kinds/machine.ts';
 import { isCalled, MACHINE } from '../../api/kinds/names.ts';
 import type { ResourceKind } from '../../apimachinery/object.ts';
 import { configOf } from '../../app/config.ts';
-import { askHosts } from '../../controllers/machine/ask-hosts.ts';
-import { Observers } from '../../libvirt/connections.ts';
+import { prefetchDomains } from '../../controllers/machine/ask-hosts.ts';
+import { LibvirtConnections } from '../../libvirt/connections.ts';
 import { LocalStore } from '../../store/local-store.ts';
-import type { AskedHosts, GetFlags } from '../session/get-request.ts';
-import { selected } from '../session/list-by-name.ts';
+import type { DomainPrefetch, GetFlags } from '../session/get-request.ts';
+import { listByName } from '../session/list-by-name.ts';
 
 export async function getCommand(
   kindName: string,
@@ -26,16 +26,16 @@ export async function getCommand(
   }
 }
 
-async function ask(name: string | undefined, flags: GetFlags, signal: AbortSignal): Promise<AskedHosts> {
+async function ask(name: string | undefined, flags: GetFlags, signal: AbortSignal): Promise<DomainPrefetch> {
   const { stateDir, namespace, policy } = configOf(flags);
   const store = await LocalStore.open(stateDir);
-  const machines = await selected(
+  const machines = await listByName(
     store,
     MACHINE as ResourceKind<Machine>,
     flags.allNamespaces ? {} : { namespace },
     name,
   );
-  const libvirt = new Observers().of;
-  askHosts(policy, libvirt, machines, { signal });
+  const libvirt = new LibvirtConnections().of;
+  prefetchDomains(policy, libvirt, machines, { signal });
   return { libvirt, machines };
 }

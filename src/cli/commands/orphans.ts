@@ -2,14 +2,18 @@
 
 import type { Engine } from '../../app/engine.ts';
 import type { Orphan } from '../../controllers/orphans/classify.ts';
-import { type HostLook, OrphanSweep, type OrphanSweepOptions } from '../../controllers/orphans/collector.ts';
+import {
+  type HostObservation,
+  OrphanSweep,
+  type OrphanSweepOptions,
+} from '../../controllers/orphans/collector.ts';
 import { hostsOf, idOf } from '../../controllers/orphans/periodic-sweep.ts';
 import { CaplvError } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { withEngine } from '../session/engine-session.ts';
@@ -22,7 +26,7 @@ export interface OrphansFlags extends ClusterFlags {
 /** Exit codes: 0 there are none (left), 1 a host or a fix failed, 2 there are some. */
 export async function orphans(flags: OrphansFlags): Promise<number> {
   const unknown = new Set<string>();
-  const lacksState = async ({ uid }: { readonly uid: string }) => unknown.delete(uid);
+  const hasIncompleteState = async ({ uid }: { readonly uid: string }) => unknown.delete(uid);
   return withEngine(
     flags,
     ({ engine, config, terminal, ownership }) => {
@@ -34,7 +38,7 @@ export async function orphans(flags: OrphansFlags): Promise<number> {
       const sweep = new OrphanSweep({ ...engine, ...ownership, installation: store.installation, adopt });
       return work({ sweep, store, policy: config.policy, terminal, flags });
     },
-    { lacksState },
+    { hasIncompleteState },
   );
 }
 
@@ -42,7 +46,7 @@ interface Work {
   readonly sweep: OrphanSweep;
   readonly store: Engine['store'];
   readonly policy: Policy;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly flags: OrphansFlags;
 }
 
@@ -60,7 +64,7 @@ async function work({ sweep, store, policy, terminal, flags }: Work): Promise<nu
   };
   const rows: Orphan[] = [];
   for (const uri of await hostsOf(store, policy)) {
-    let look: HostLook | undefined = await attempt(uri, () => sweep.look(uri));
+    let look: HostObservation | undefined = await attempt(uri, () => sweep.look(uri));
     if (flags.fix && look) look = await fixed(sweep, look, terminal, attempt);
     rows.push(...(look?.orphans ?? []));
   }
@@ -72,10 +76,10 @@ async function work({ sweep, store, policy, terminal, flags }: Work): Promise<nu
 /** Puts right what two looks show. Returns what is left. */
 async function fixed(
   sweep: OrphanSweep,
-  first: HostLook,
-  terminal: Terminal,
+  first: HostObservation,
+  terminal: Streams,
   attempt: <T>(what: string, doing: () => Promise<T>) => Promise<T | undefined>,
-): Promise<HostLook> {
+): Promise<HostObservation> {
   const wanted = new Set(first.orphans.filter(({ action }) => action !== 'keep').map(idOf));
   let look = first;
   // What is done for one of a machine is done for all of it: so each is looked for again.
@@ -94,7 +98,7 @@ async function fixed(
   return (await attempt(first.uri, () => sweep.look(first.uri))) ?? look;
 }
 
-function show(orphans: readonly Orphan[], terminal: Terminal, { output, fix }: OrphansFlags): void {
+function show(orphans: readonly Orphan[], terminal: Streams, { output, fix }: OrphansFlags): void {
   if (output === 'json' || output === 'yaml') {
     terminal.out(formatData(orphans.map(asData), output));
     return;
@@ -122,6 +126,6 @@ function show(orphans: readonly Orphan[], terminal: Terminal, { output, fix }: O
   }
 }
 
-function asData({ machine, isOfLiving: _, ...orphan }: Orphan) {
+function asData({ machine, ownerExists: _, ...orphan }: Orphan) {
   return { ...orphan, ...(machine && { machine: `${machine.namespace}/${machine.name}`, uid: machine.uid }) };
 }

@@ -16,10 +16,10 @@ import { EXIT } from '../output/exit-code.ts';
 import { planText, type ResourcePlan } from '../output/plan.ts';
 import { replicaPlanText } from '../output/replica-plan.ts';
 import { formatData } from '../output/serialize.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { type EngineSession, withEngine } from '../session/engine-session.ts';
-import { FIELD_MANAGER, inOrder, keyOf, kindOf } from '../session/manifests.ts';
+import { FIELD_MANAGER, keyOf, kindOf, sortByKind } from '../session/manifests.ts';
 
 export interface PlanFlags extends ClusterFlags {
   readonly filename: readonly string[];
@@ -39,7 +39,7 @@ interface Planned {
 
 async function planAll(context: EngineSession, flags: PlanFlags): Promise<number> {
   const { config, terminal, engine, replacing } = context;
-  const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+  const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
   const objects = await Promise.all(manifests.map(({ object }) => applied(engine.store, object)));
   const planner = new ManifestPlanner(config, engine, objects);
   const planned: Planned[] = [...(await planHosts(context, planner, objects))];
@@ -115,7 +115,7 @@ function noChange({ metadata: { name } }: KubeObject): Planned {
 }
 
 async function planMachine(
-  terminal: Terminal,
+  terminal: Streams,
   planner: ManifestPlanner,
   object: KubeObject,
 ): Promise<Planned> {
@@ -144,7 +144,7 @@ function asData({ kind, name, ...rest }: Omit<ReplicaPlan, 'samples'>): object {
   return { [kind === 'MachineSet' ? 'machineSet' : 'machineDeployment']: name, ...rest };
 }
 
-function resources(one: ResourcePlan, subject: object, terminal: Terminal): Planned {
+function resources(one: ResourcePlan, subject: object, terminal: Streams): Planned {
   const {
     plan: { action, drift },
     explanations,

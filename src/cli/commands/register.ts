@@ -9,7 +9,7 @@ import type { GlobalFlags } from '../../app/config.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';
-import { inOrder, keyOf, storeManifest } from '../session/manifests.ts';
+import { keyOf, sortByKind, storeManifest } from '../session/manifests.ts';
 
 export async function register(
   name: string,
@@ -17,7 +17,7 @@ export async function register(
 ): Promise<number> {
   return withContext(flags, async (context) => {
     const { engine, config } = context;
-    const manifests = inOrder(await loadManifests(flags.filename, { namespace: config.namespace }));
+    const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
     for (const manifest of manifests) {
       if (manifest.object.kind !== 'Machine' || manifest.object.metadata.name === name)
         await storeManifest(engine.store, context.terminal, manifest);

@@ -1,19 +1,19 @@
 /** `caplv state history` and `caplv state restore`: earlier serials of the Terraform state of a machine or host. */
 
 import type { Restored } from '../../actuator/state/restore.ts';
-import type { StackHome } from '../../actuator/state/state-home.ts';
+import type { StateHandle } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Config } from '../../app/config.ts';
 import type { Engine } from '../../app/engine.ts';
-import { CaplvError, Terminal as TerminalError } from '../../errors.ts';
+import { CaplvError, TerminalError } from '../../errors.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { planText } from '../output/plan.ts';
 import { formatData } from '../output/serialize.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { withEngine } from '../session/engine-session.ts';
@@ -56,7 +56,7 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
 
 interface Tools {
   readonly engine: Engine;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
 }
 
 export async function restoreState(name: string, serial: string, flags: ClusterFlags): Promise<number> {
@@ -94,11 +94,11 @@ async function restoreHost({ engine, terminal }: Tools, uri: AllowedHost, serial
 }
 
 function tell(
-  terminal: Terminal,
+  terminal: Streams,
   whose: string,
   serial: number,
   { wasCorrupt, serial: now }: Restored,
-  { place }: StackHome,
+  { place }: StateHandle,
 ): void {
   if (wasCorrupt) terminal.say(`The state that could not be read is kept beside ${place}, as ….corrupt`);
   terminal.out(`${whose}: serial ${serial} restored, as serial ${now}`);

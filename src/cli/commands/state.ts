@@ -2,12 +2,12 @@
 
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
-import type { Terminal as Output } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
 import { withSession } from '../session/session.ts';
@@ -47,7 +47,7 @@ export async function showState(
 async function withState(
   name: string,
   flags: ClusterFlags,
-  work: (texts: readonly [string, ...string[]], terminal: Output) => void,
+  work: (texts: readonly [string, ...string[]], terminal: Streams) => void,
 ): Promise<number> {
   return withSession(flags, async ({ workspaces, config, terminal }) => {
     const { namespace } = config;
@@ -72,16 +72,16 @@ function withoutSecrets({ type, attributes }: StateResource): Record<string, unk
   );
 }
 
-function noHost(uri: string): Terminal {
-  return new Terminal({
+function noHost(uri: string): TerminalError {
+  return new TerminalError({
     code: 'NotFound',
     message: `no state is kept of what machines share on ${redactUri(uri)}`,
     fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none; in a cluster they are in the namespace of the controller: --namespace caplv-system',
   });
 }
 
-function noResource(name: string, address: string, all: readonly StateResource[]): Terminal {
-  return new Terminal({
+function noResource(name: string, address: string, all: readonly StateResource[]): TerminalError {
+  return new TerminalError({
     code: 'NotFound',
     message: `the state of "${name}" has no resource "${address}"`,
     fix: `use one of ${all.map((one) => one.address).join(', ')}`,

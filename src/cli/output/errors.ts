@@ -3,9 +3,9 @@
 import { ManifestError } from '../../api/manifest/error.ts';
 import { CaplvError } from '../../errors.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
-import type { Terminal } from './streams.ts';
+import type { Streams } from './streams.ts';
 
-export function reportError(terminal: Terminal, error: unknown, subject?: string): void {
+export function reportError(terminal: Streams, error: unknown, subject?: string): void {
   const prefix = `${terminal.style('red', 'error:')} ${subject === undefined ? '' : `${subject}: `}`;
   if (error instanceof ManifestError) {
     terminal.say(`${prefix}${error.message}`);

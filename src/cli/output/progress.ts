@@ -2,7 +2,7 @@
 
 import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
 import type { Recorder } from '../../controllers/shared/recorder.ts';
-import type { Style, Terminal } from './streams.ts';
+import type { Streams, Style } from './streams.ts';
 
 /** Words for what Terraform does. */
 const DOING: Readonly<Record<string, string>> = {
@@ -20,9 +20,9 @@ const DONE: Readonly<Record<string, string>> = {
 
 /** A name in front of each line tells machines apart that are worked on at once. */
 export class Progress {
-  readonly #terminal: Terminal;
+  readonly #terminal: Streams;
 
-  constructor(terminal: Terminal) {
+  constructor(terminal: Streams) {
     this.#terminal = terminal;
   }
 
@@ -75,7 +75,7 @@ function describe(event: ActuatorEvent, style: Style): string {
 }
 
 /** Controllers' events, for -v. */
-export function terminalRecorder(terminal: Terminal): Recorder {
+export function terminalRecorder(terminal: Streams): Recorder {
   return {
     event: ({ metadata }, { type, reason, message }) =>
       terminal.detail(`${metadata.name}  ${type === 'Warning' ? 'warning ' : ''}${reason}: ${message}`),

@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 
-export interface Terminal {
+export interface Streams {
   /** Data: the one thing that a pipe reads. */
   out(text: string): void;
   /** A message for the person, one line. */
@@ -14,7 +14,7 @@ export interface Terminal {
 
 export type Style = (format: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string) => string;
 
-export function openTerminal(options: { readonly color: boolean; readonly verbose: boolean }): Terminal {
+export function openTerminal(options: { readonly color: boolean; readonly verbose: boolean }): Streams {
   const colored =
     options.color &&
     !process.env['NO_COLOR'] &&

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LocalWorkspaces } from '../../actuator/state/local.ts';
-import type { Workspaces } from '../../actuator/state/state-home.ts';
+import { LocalStateBackends } from '../../actuator/state/local.ts';
+import type { StateBackends } from '../../actuator/state/state-home.ts';
 import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { assembleEngine, type Engine, type EngineOptions } from '../../app/engine.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
@@ -25,18 +25,18 @@ const NEW_UID = '00000000-0000-4000-8000-';
 export async function withClusterEngine(
   flags: ClusterFlags & { readonly kubeconfig: string },
   work: (context: ClusterEngineContext) => Promise<number>,
-  options: Pick<EngineOptions, 'lacksState'> = {},
+  options: Pick<EngineOptions, 'hasIncompleteState'> = {},
 ): Promise<number> {
   return withCluster(flags, async (context) => {
     const { cluster, config, terminal } = context;
     const scratch = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
-    const local = new LocalWorkspaces(scratch);
+    const local = new LocalStateBackends(scratch);
     const namespaces = new Map<string, string>();
     const locateHost = async (uri: AllowedHost) => {
       const namespace = await cluster.workspaces.namespaceOfHost(uri);
       if (namespace !== undefined) namespaces.set(uri, namespace);
     };
-    const workspaces: Workspaces = {
+    const workspaces: StateBackends = {
       // A plan of a new machine leaves nothing in the cluster.
       machine: (machine) =>
         machine.uid?.startsWith(NEW_UID) ? local.machine(machine) : cluster.workspaces.machine(machine),

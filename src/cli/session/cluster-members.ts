@@ -7,7 +7,7 @@ import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
 import type { Store } from '../../store/store.ts';
-import type { Terminal as Streams } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import type { DeleteFlags, Target } from './delete-targets.ts';
 
 /** How many are named in a message. */

@@ -4,7 +4,7 @@ import type { ClusterConnection } from '../../app/cluster-connection.ts';
 import { type Config, configOf, type GlobalFlags, outputSettings } from '../../app/config.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
-import { openTerminal, type Terminal } from '../output/streams.ts';
+import { openTerminal, type Streams } from '../output/streams.ts';
 import { Interrupt } from './interrupt.ts';
 
 export interface ClusterFlags extends GlobalFlags {
@@ -14,7 +14,7 @@ export interface ClusterFlags extends GlobalFlags {
 
 export interface ClusterContext {
   readonly config: Config;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly cluster: ClusterConnection;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;

@@ -3,12 +3,12 @@
 import { SecretKind } from '../../api/kinds/secret.ts';
 import { localFiles } from '../../api/manifest/local-files.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { ClusterContext } from './cluster-session.ts';
 import type { Target } from './delete-targets.ts';
 import { kindOf } from './manifests.ts';
 import { waitUntilReady } from './wait-until-ready.ts';
-import { awaitObject } from './watch-until.ts';
+import { waitForObject } from './watch-until.ts';
 import type { SessionOptions, Work } from './work.ts';
 
 /** What to do in place of a flag. */
@@ -34,12 +34,12 @@ export class ClusterWork implements Work {
     this.#context = context;
   }
 
-  /** Throws Terminal InvalidConfiguration. */
+  /** Throws TerminalError InvalidConfiguration. */
   static refuseFlags(options: SessionOptions): void {
     for (const flag of ['allowReplace', 'allowReplaceDisks', 'now'] as const) {
       if (!options[flag]) continue;
       const message = 'the controller of a cluster takes no flag of a command';
-      throw new Terminal({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });
+      throw new TerminalError({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });
     }
   }
 
@@ -69,7 +69,7 @@ export class ClusterWork implements Work {
   async awaitDeletion({ kind, key }: Target, timeoutMs: number): Promise<void> {
     const { cluster, signal } = this.#context;
     const isDone = (object: unknown) => object === undefined;
-    await awaitObject(cluster.store, kind, key, { isDone, timeoutMs, signal, what: 'was not deleted' });
+    await waitForObject(cluster.store, kind, key, { isDone, timeoutMs, signal, what: 'was not deleted' });
   }
 
   async refresh(): Promise<void> {}

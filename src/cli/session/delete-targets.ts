@@ -4,12 +4,12 @@ import type { ApiKind } from '../../api/kinds/kind.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { GIVE_UP_ANNOTATION } from '../../controllers/shared/give-up.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import { parseDuration } from '../../system/duration.ts';
 import type { ClusterFlags } from './cluster-session.ts';
-import { kindNamed, notFound } from './errors.ts';
-import { inOrder, keyOf, kindOf } from './manifests.ts';
+import { notFound, requireKind } from './errors.ts';
+import { keyOf, kindOf, sortByKind } from './manifests.ts';
 
 export interface DeleteFlags extends ClusterFlags {
   readonly filename?: readonly string[];
@@ -54,17 +54,17 @@ export async function targetsOf(
   flags: DeleteFlags,
 ): Promise<Target[]> {
   if ((flags.filename === undefined) === (kindName === undefined || names.length === 0)) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: 'delete takes either -f FILE or a kind and names',
       fix: 'for example: caplv delete machine kube-cp, or caplv delete -f deploy/examples/kube-cp.yaml',
     });
   }
   const wanted: Target[] = flags.filename
-    ? inOrder(await loadManifests(flags.filename, { namespace }))
+    ? sortByKind(await loadManifests(flags.filename, { namespace }))
         .reverse()
         .map(({ object }) => ({ kind: kindOf(object), key: keyOf(object) }))
-    : names.map((name) => ({ kind: kindNamed(kindName ?? ''), key: { namespace, name } }));
+    : names.map((name) => ({ kind: requireKind(kindName ?? ''), key: { namespace, name } }));
   const found: Target[] = [];
   for (const target of wanted) {
     if (await store.get(target.kind, target.key)) found.push(target);

@@ -7,19 +7,19 @@ import type { OrphanSweepOptions } from '../../controllers/orphans/collector.ts'
 import { installationId } from '../../store/installation.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { withClusterEngine } from './cluster-engine-session.ts';
 import type { ClusterFlags } from './cluster-session.ts';
 import { withContext } from './local-session.ts';
 
 export interface EngineSession {
   readonly config: Config;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly engine: Engine & { readonly store: OverlayBase };
   /** Finds the state of host `uri` for all that asks for it afterwards, where it may be in several places. */
   readonly locateHost: (uri: AllowedHost) => Promise<void>;
   /** How a sweep knows what is of this installation. */
-  readonly ownership: Pick<OrphanSweepOptions, 'identify' | 'givesUid'>;
+  readonly ownership: Pick<OrphanSweepOptions, 'identify' | 'derivesUid'>;
   /** What lets a plan go ahead that replaces something, for a message. */
   readonly replacing: string;
 }
@@ -28,7 +28,7 @@ export interface EngineSession {
 export async function withEngine(
   flags: ClusterFlags,
   work: (session: EngineSession) => Promise<number>,
-  options: Pick<EngineOptions, 'lacksState'> = {},
+  options: Pick<EngineOptions, 'hasIncompleteState'> = {},
 ): Promise<number> {
   const { kubeconfig } = flags;
   if (kubeconfig === undefined) {
@@ -37,7 +37,7 @@ export async function withEngine(
       ({ config, terminal, engine }) => {
         const ownership: EngineSession['ownership'] = {
           identify: () => installationId(config.stateDir),
-          givesUid: (key, uidStart) => engine.store.uidOf(MachineKind, key).startsWith(uidStart),
+          derivesUid: (key, uidStart) => engine.store.uidOf(MachineKind, key).startsWith(uidStart),
         };
         const replacing = 'replacing needs --allow-replace';
         return work({ config, terminal, engine, locateHost: async () => {}, ownership, replacing });

@@ -11,7 +11,7 @@ export interface GetFlags extends ClusterFlags {
   readonly allNamespaces?: boolean;
 }
 
-export interface AskedHosts {
+export interface DomainPrefetch {
   readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** What they were asked about, as it was before. */
   readonly machines: readonly Machine[];

@@ -3,13 +3,13 @@
  * Terraform, which runs in a process group of its own, ends by itself.
  */
 
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #stop: () => void;
 
-  constructor(terminal: Terminal) {
+  constructor(terminal: Streams) {
     const onSignal = () => {
       if (this.#controller.signal.aborted) process.exit(130);
       terminal.say(

@@ -3,12 +3,12 @@
 import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
 import { type EngineOptions, type LocalEngine, openEngine } from '../../app/engine.ts';
 import { Progress, terminalRecorder } from '../output/progress.ts';
-import { openTerminal, type Terminal } from '../output/streams.ts';
+import { openTerminal, type Streams } from '../output/streams.ts';
 import { Interrupt } from './interrupt.ts';
 
 export interface Context {
   readonly config: Config;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly progress: Progress;
   readonly engine: LocalEngine;
   /** Aborts at Ctrl-C. */
@@ -19,7 +19,10 @@ export interface Context {
 export async function withContext(
   flags: GlobalFlags,
   work: (context: Context) => Promise<number>,
-  options: Pick<EngineOptions, 'allowReplace' | 'allowReplaceDisks' | 'now' | 'lacksState' | 'libvirt'> = {},
+  options: Pick<
+    EngineOptions,
+    'allowReplace' | 'allowReplaceDisks' | 'now' | 'hasIncompleteState' | 'libvirt'
+  > = {},
 ): Promise<number> {
   const config = configOf(flags);
   const terminal = openTerminal(config);
@@ -28,7 +31,7 @@ export async function withContext(
   try {
     const engine: LocalEngine = await openEngine(config, {
       // A look at a file: whoever applies a machine has its lost state back.
-      lacksState: async (machine) => !(await engine.actuator.hasState(machine)),
+      hasIncompleteState: async (machine) => !(await engine.actuator.hasState(machine)),
       ...options,
       recorder: terminalRecorder(terminal),
       onProgress: (key, event) => progress.event(key.name, event),

@@ -8,8 +8,8 @@ import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import type { Target } from './delete-targets.ts';
 import type { Context } from './local-session.ts';
 import { DEFAULT_WAIT_MS, keyOf } from './manifests.ts';
-import { converge } from './reconcile-until.ts';
-import { observeAll } from './refresh-status.ts';
+import { reconcileUntil } from './reconcile-until.ts';
+import { refreshStatus } from './refresh-status.ts';
 import { waitUntilReady } from './wait-until-ready.ts';
 import type { Work } from './work.ts';
 
@@ -92,16 +92,16 @@ export class LocalWork implements Work {
   }
 
   async refresh(machines: readonly Machine[]): Promise<void> {
-    await observeAll(this.#context, machines);
+    await refreshStatus(this.#context, machines);
   }
 
   async #converge(
     key: ObjectKey,
-    options: Omit<Parameters<typeof converge>[1], 'signal' | 'onRetry'>,
+    options: Omit<Parameters<typeof reconcileUntil>[1], 'signal' | 'onRetry'>,
   ): Promise<void> {
     const { progress, signal } = this.#context;
     const onRetry = (error: Error) => progress.line(key.name, `trying again: ${error.message}`);
-    await converge(key, { ...options, signal, onRetry });
+    await reconcileUntil(key, { ...options, signal, onRetry });
   }
 }
 

@@ -4,10 +4,10 @@ import type { ApiKind } from '../../api/kinds/kind.ts';
 import { findKind, KINDS } from '../../api/kinds/registry.ts';
 import type { Manifest } from '../../api/manifest/manifest.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import { parseDuration } from '../../system/duration.ts';
-import type { Terminal as Output } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from './cluster-session.ts';
 
 export interface ApplyFlags extends ClusterFlags {
@@ -31,7 +31,7 @@ export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
 }
 
 /** What others refer to comes first. */
-export function inOrder(manifests: readonly Manifest[]): Manifest[] {
+export function sortByKind(manifests: readonly Manifest[]): Manifest[] {
   const rank = ({ object }: Manifest) => KINDS.indexOf(kindOf(object));
   return [...manifests].sort((a, b) => rank(a) - rank(b));
 }
@@ -47,7 +47,7 @@ export function keyOf({ metadata }: KubeObject): ObjectKey {
 }
 
 /** Puts the object into the store and says what that changed. */
-export async function storeManifest(store: Store, terminal: Output, { object }: Manifest): Promise<void> {
+export async function storeManifest(store: Store, terminal: Streams, { object }: Manifest): Promise<void> {
   const kind = kindOf(object);
   const before = await store.get(kind, keyOf(object));
   if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
@@ -60,9 +60,9 @@ export async function storeManifest(store: Store, terminal: Output, { object }: 
   );
 }
 
-function beingDeleted(kind: ApiKind, object: KubeObject): Terminal {
+function beingDeleted(kind: ApiKind, object: KubeObject): TerminalError {
   const { name } = object.metadata;
-  return new Terminal({
+  return new TerminalError({
     code: 'Conflict',
     message: `${kind.kind} ${name} is being deleted`,
     fix: `let the deletion end first: caplv delete ${kind.singular} ${name}`,

@@ -1,12 +1,12 @@
 /** Disks that the user of a command has named, as MACHINE/DISK or NAMESPACE/MACHINE/DISK. */
 
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 
 export class NamedDisks {
   readonly #disks: readonly (ObjectKey & { readonly disk: string })[];
 
-  /** `namespace`: of names without one. Throws Terminal InvalidConfiguration. */
+  /** `namespace`: of names without one. Throws TerminalError InvalidConfiguration. */
   constructor(names: readonly string[], namespace: string) {
     this.#disks = names.map((text) => {
       const [disk = '', name = '', given = namespace, ...more] = text.split('/').reverse();
@@ -22,11 +22,11 @@ export class NamedDisks {
       .map(({ disk }) => disk);
   }
 
-  /** Throws Terminal InvalidConfiguration for a machine that is none of these: most likely a slip. */
+  /** Throws TerminalError InvalidConfiguration for a machine that is none of these: most likely a slip. */
   requireAmong(machines: readonly ObjectKey[]): void {
     for (const { namespace, name } of this.#disks) {
       if (machines.some((one) => one.namespace === namespace && one.name === name)) continue;
-      throw new Terminal({
+      throw new TerminalError({
         code: 'InvalidConfiguration',
         path: FLAG,
         message: `the manifests have no Machine "${name}" in namespace "${namespace}"`,
@@ -38,8 +38,8 @@ export class NamedDisks {
 
 const FLAG = '--allow-replace-disk';
 
-function unclear(text: string): Terminal {
-  return new Terminal({
+function unclear(text: string): TerminalError {
+  return new TerminalError({
     code: 'InvalidConfiguration',
     path: FLAG,
     message: `"${text}" names no disk of a Machine`,

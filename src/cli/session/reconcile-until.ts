@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Result } from '../../controllers/shared/recorder.ts';
-import { Terminal, Transient } from '../../errors.ts';
+import { TerminalError, TransientError } from '../../errors.ts';
 import { traced } from '../../telemetry/spans.ts';
 
 export interface ConvergeOptions {
@@ -15,8 +15,8 @@ export interface ConvergeOptions {
   readonly signal: AbortSignal;
   /** What is still missing, for who has waited in vain. */
   readonly missing?: () => Promise<string | undefined>;
-  /** Called when a Transient error is waited out. */
-  readonly onRetry: (error: Transient) => void;
+  /** Called when a TransientError error is waited out. */
+  readonly onRetry: (error: TransientError) => void;
   /** What is said when the time is over. Default: that a machine was not ready. */
   readonly late?: { readonly what: string; readonly fix: string };
 }
@@ -26,8 +26,8 @@ const LONGEST_PAUSE_MS = 3_000;
 /** How often a command tries again what may pass by itself, before it gives up. */
 const TRIES = 3;
 
-/** Throws Terminal errors, Transient ones that do not pass, WaitTimeout, Interrupted. */
-export async function converge(key: ObjectKey, options: ConvergeOptions): Promise<void> {
+/** Throws TerminalError errors, TransientError ones that do not pass, WaitTimeout, Interrupted. */
+export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): Promise<void> {
   const deadline = Date.now() + options.timeoutMs;
   let failures = 0;
   for (;;) {
@@ -41,7 +41,7 @@ export async function converge(key: ObjectKey, options: ConvergeOptions): Promis
       failures = 0;
       pause = Math.min(requeueAfterMs ?? pause, pause);
     } catch (error) {
-      if (!(error instanceof Transient) || ++failures >= TRIES) throw error;
+      if (!(error instanceof TransientError) || ++failures >= TRIES) throw error;
       if (error.code !== 'Conflict') options.onRetry(error);
       pause = Math.min(error.retryAfterMs, pause);
     }
@@ -50,8 +50,8 @@ export async function converge(key: ObjectKey, options: ConvergeOptions): Promis
   }
 }
 
-function interrupted(key: ObjectKey): Terminal {
-  return new Terminal({
+function interrupted(key: ObjectKey): TerminalError {
+  return new TerminalError({
     code: 'Interrupted',
     message: `${key.name}: interrupted; what was begun has ended`,
     fix: 'the same command goes on from there',
@@ -62,12 +62,12 @@ function waitTimeout(
   { name }: ObjectKey,
   { timeoutMs, late }: ConvergeOptions,
   missing: string | undefined,
-): Terminal {
+): TerminalError {
   const { what, fix } = late ?? {
     what: `${name} was not ready`,
     fix: `see why: caplv describe machine ${name}; a longer time: --wait=10m`,
   };
-  return new Terminal({
+  return new TerminalError({
     code: 'WaitTimeout',
     message: `${what} within ${Math.round(timeoutMs / 1_000)} s${missing ? `: ${missing}` : ''}`,
     fix,

@@ -1,15 +1,15 @@
 import type { Machine } from '../../api/kinds/machine.ts';
-import { askHosts } from '../../controllers/machine/ask-hosts.ts';
+import { prefetchDomains } from '../../controllers/machine/ask-hosts.ts';
 import { CaplvError } from '../../errors.ts';
 import type { Context } from './local-session.ts';
 
 /** Brings machines up to date. A host that does not answer leaves the last known status, and says so. */
-export async function observeAll(
+export async function refreshStatus(
   { config, engine, terminal }: Context,
   machines: readonly Machine[],
 ): Promise<void> {
   const problems = new Set<string>();
-  askHosts(config.policy, engine.libvirt, machines);
+  prefetchDomains(config.policy, engine.libvirt, machines);
   await Promise.all(
     machines.map((machine) =>
       engine.machines.observe(machine).catch((error) => {

@@ -3,10 +3,10 @@
  * places for them, the local store, where the command itself does the work, and a cluster, where a controller does.
  */
 
-import type { Workspaces } from '../../actuator/state/state-home.ts';
+import type { StateBackends } from '../../actuator/state/state-home.ts';
 import type { Config } from '../../app/config.ts';
 import type { Store } from '../../store/store.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { type ClusterFlags, withCluster } from './cluster-session.ts';
 import { ClusterWork } from './cluster-work.ts';
 import { withContext } from './local-session.ts';
@@ -15,9 +15,9 @@ import type { SessionOptions, Work } from './work.ts';
 
 export interface Session extends Work {
   readonly config: Config;
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly store: Store;
-  readonly workspaces: Workspaces;
+  readonly workspaces: StateBackends;
 }
 
 /** Runs `work` with all it needs and closes everything after it. Returns its exit code. */

@@ -1,6 +1,6 @@
 /** Whose Terraform state a `caplv state` command is about: a Machine by its name, or a host by its libvirt URI. */
 
-import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import type { StateBackends, StateHandle } from '../../actuator/state/state-home.ts';
 import type { Config } from '../../app/config.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { paths } from '../../terraform/workspace.ts';
@@ -12,20 +12,20 @@ export function isHost(subject: string): boolean {
 
 /** Throws Terminal InvalidConfiguration for a URI that cannot be used. */
 export async function findHome(
-  workspaces: Workspaces,
+  workspaces: StateBackends,
   subject: string,
   { namespace, policy }: Subject,
-): Promise<StackHome> {
+): Promise<StateHandle> {
   if (!isHost(subject)) return workspaces.machine({ namespace, name: subject });
   return workspaces.host(policy.hosts.named(subject, 'MACHINE|URI'));
 }
 
 /** As `findHome`; of a host also the homes of its base images. */
 export async function findHomes(
-  workspaces: Workspaces,
+  workspaces: StateBackends,
   subject: string,
   settings: Subject,
-): Promise<StackHome[]> {
+): Promise<StateHandle[]> {
   const home = await findHome(workspaces, subject, settings);
   if (!isHost(subject)) return [home];
   return [home, ...(await workspaces.images(settings.policy.hosts.named(subject, 'MACHINE|URI')))];
@@ -34,7 +34,7 @@ export async function findHomes(
 type Subject = Pick<Config, 'namespace' | 'policy'>;
 
 /** The state as Terraform wrote it, secrets and all; empty: there is none. */
-export async function stateText({ workspace }: StackHome): Promise<string> {
+export async function stateText({ workspace }: StateHandle): Promise<string> {
   if (workspace.kubernetes) return workspace.kubernetes.readState();
   return (await readIfThere(paths.state(workspace))) ?? '';
 }

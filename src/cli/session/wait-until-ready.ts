@@ -4,17 +4,17 @@ import type { Condition } from '../../apimachinery/conditions.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Store } from '../../store/store.ts';
-import type { Terminal } from '../output/streams.ts';
+import type { Streams } from '../output/streams.ts';
 import { keyOf, kindOf } from './manifests.ts';
-import { awaitObject } from './watch-until.ts';
+import { waitForObject } from './watch-until.ts';
 
 interface Waiting {
-  readonly terminal: Terminal;
+  readonly terminal: Streams;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }
 
-/** Throws Terminal WaitTimeout or Interrupted. */
+/** Throws Streams WaitTimeout or Interrupted. */
 export async function waitUntilReady(
   store: Store,
   object: KubeObject,
@@ -32,7 +32,7 @@ export async function waitUntilReady(
     said = text;
     return isReady;
   };
-  await awaitObject(store, kind, keyOf(object), { isDone, timeoutMs, signal, what: 'was not ready' });
+  await waitForObject(store, kind, keyOf(object), { isDone, timeoutMs, signal, what: 'was not ready' });
 }
 
 /** True if the status speaks of the object as it is now. */

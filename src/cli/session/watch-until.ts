@@ -1,7 +1,7 @@
 /** Waits for an object that a controller works on, by a watch: until it is as wanted, or the time is over. */
 
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 
 export interface AwaitOptions<T extends KubeObject> {
@@ -14,8 +14,8 @@ export interface AwaitOptions<T extends KubeObject> {
   readonly what: string;
 }
 
-/** Throws Terminal WaitTimeout or Interrupted, and what `isDone` throws. */
-export async function awaitObject<T extends KubeObject>(
+/** Throws TerminalError WaitTimeout or Interrupted, and what `isDone` throws. */
+export async function waitForObject<T extends KubeObject>(
   store: Store,
   kind: ResourceKind<T>,
   key: ObjectKey,
@@ -39,13 +39,13 @@ export async function awaitObject<T extends KubeObject>(
     stop.abort();
   }
   if (signal.aborted) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'Interrupted',
       message: `${key.name}: interrupted; the controller goes on`,
       fix: `look at it with: caplv get ${kind.plural} ${key.name}`,
     });
   }
-  throw new Terminal({
+  throw new TerminalError({
     code: 'WaitTimeout',
     message: `${key.name} ${what} within ${Math.round(timeoutMs / 1_000)} s`,
     fix: `see why: caplv describe ${kind.kind.toLowerCase()} ${key.name} --namespace ${key.namespace}`,

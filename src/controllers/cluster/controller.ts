@@ -15,7 +15,7 @@ import { isOfCluster, MachineKind } from '../../api/kinds/machine.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
 import { setCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { CaplvError, Terminal } from '../../errors.ts';
+import { CaplvError, TerminalError } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
 import { type NamedSite, type Site, sitesOf } from '../../intent/site.ts';
@@ -25,13 +25,13 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
-import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
+import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
-import type { SharedHosts } from '../shared/shared-hosts.ts';
+import type { HostResources } from '../shared/shared-hosts.ts';
 
-export interface ClusterControllerOptions {
+export interface ClusterReconcilerOptions {
   readonly store: Store;
-  readonly hosts: SharedHosts;
+  readonly hosts: HostResources;
   readonly recorder: Recorder;
   readonly allowReplace: boolean;
   readonly policy: Policy;
@@ -40,14 +40,14 @@ export interface ClusterControllerOptions {
 /** Machines being deleted tell nobody; so the Cluster looks again. */
 const MACHINES_POLL_MS = 2_000;
 
-export class ClusterController {
-  readonly #options: ClusterControllerOptions;
+export class ClusterReconciler {
+  readonly #options: ClusterReconcilerOptions;
 
-  constructor(options: ClusterControllerOptions) {
+  constructor(options: ClusterReconcilerOptions) {
     this.#options = options;
   }
 
-  /** Throws Transient or Terminal; the status then already says so. */
+  /** Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const { store } = this.#options;
     const cluster = await store.get(ClusterKind, key);
@@ -110,8 +110,8 @@ export class ClusterController {
         try {
           clusterProviderSpec(cluster);
           const site = requireAllowedSite(policy, named, pathOf(index));
-          const dispute = await hosts.disputeOver(cluster, site);
-          if (dispute) throw new Terminal({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
+          const dispute = await hosts.findConflict(cluster, site);
+          if (dispute) throw new TerminalError({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
           await work(site);
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
@@ -147,7 +147,7 @@ export class ClusterController {
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {
-          const failure = withWaysOut(error, cluster) as CaplvError;
+          const failure = withRecoveryHint(error, cluster) as CaplvError;
           await this.#save(cluster, key, 'Deleting', sites, new Map([[named, failure]]));
           throw failure;
         }
@@ -190,8 +190,8 @@ export class ClusterController {
     const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
     const status: ClusterStatus = {
       ...kept,
-      phase: failure instanceof Terminal ? 'Failed' : phase,
-      ...(failure instanceof Terminal ? { errorReason: failure.code, errorMessage: message } : {}),
+      phase: failure instanceof TerminalError ? 'Failed' : phase,
+      ...(failure instanceof TerminalError ? { errorReason: failure.code, errorMessage: message } : {}),
       conditions: setCondition(
         kept.conditions,
         { type: 'Ready', status: ready ? 'True' : 'False', reason, message },

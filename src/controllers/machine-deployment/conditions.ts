@@ -3,7 +3,7 @@
 import type { MachineDeployment, MachineDeploymentStatus } from '../../api/kinds/machine-deployment.ts';
 import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { CaplvError } from '../../errors.ts';
-import { whatIsMissing } from '../shared/availability.ts';
+import { describeUnavailable } from '../shared/availability.ts';
 import type { ReplicaConditionType, ReplicaReason } from '../shared/replica-reasons.ts';
 import { strategyLimits } from './limits.ts';
 import type { DeploymentSets } from './sets.ts';
@@ -82,7 +82,7 @@ function readiness({ deployment, sets, counts, nowMs }: Rollout): Verdict {
   const { replicas, paused, minReadySeconds } = deployment.spec;
   if (isComplete(deployment, counts)) return { status: 'True', reason: 'AsSpecified', message: '' };
   const machines = [...(sets.current ? [sets.current] : []), ...sets.old].flatMap((one) => one.machines);
-  const missing = whatIsMissing(machines, minReadySeconds, nowMs);
+  const missing = describeUnavailable(machines, minReadySeconds, nowMs);
   const numbers = `${counts.updatedReplicas} of ${replicas} machines are of the current template, ${counts.replicas} exist`;
   const message = missing ? `${numbers}; not available: ${missing}` : numbers;
   const isRolling = counts.replicas !== counts.updatedReplicas;
@@ -131,7 +131,7 @@ function progress(rollout: Rollout): Verdict & { readonly madeProgress: boolean 
   const isLate = before?.status === 'False' || deadlineIn(deployment, before ? [before] : [], nowMs) === 0;
   if (!isLate) return { ...verdictOf(before), message: numbers, madeProgress: false };
   const machines = sets.current?.machines ?? [];
-  const missing = whatIsMissing(machines, spec.minReadySeconds, nowMs);
+  const missing = describeUnavailable(machines, spec.minReadySeconds, nowMs);
   const message = missing ? `${numbers}; not available: ${missing}` : numbers;
   return { status: 'False', reason: 'ProgressDeadlineExceeded', message, madeProgress: false };
 }

@@ -27,19 +27,19 @@ import { rollBack } from './rollback.ts';
 import { type DeploymentSets, newMachineSet, type SetWithMachines } from './sets.ts';
 import { deploymentCounts, isComplete } from './status.ts';
 
-export interface MachineDeploymentControllerOptions {
+export interface MachineDeploymentReconcilerOptions {
   readonly store: Store;
   readonly recorder: Recorder;
 }
 
 const MANAGER = { fieldManager: 'caplv-machine-deployment' } as const;
 
-export class MachineDeploymentController {
+export class MachineDeploymentReconciler {
   readonly #store: Store;
   readonly #recorder: Recorder;
   readonly #ownership: Ownership<MachineDeployment, MachineSet>;
 
-  constructor({ store, recorder }: MachineDeploymentControllerOptions) {
+  constructor({ store, recorder }: MachineDeploymentReconcilerOptions) {
     this.#store = store;
     this.#recorder = recorder;
     this.#ownership = {
@@ -51,7 +51,7 @@ export class MachineDeploymentController {
     };
   }
 
-  /** Throws Transient or Terminal; the status then already says so. */
+  /** Throws TransientError or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const stored = await this.#store.get(MachineDeploymentKind, key);
     if (!stored) return {};

@@ -9,7 +9,7 @@ import { rolloutLimits } from './limits.ts';
 import { isScaled, scale } from './proportional-scaling.ts';
 import { currentRevision } from './revision.ts';
 import { onDelete, rollingUpdate, type SetSizes } from './rolling-update.ts';
-import { countOf, type DeploymentSets, hasTakenNote, intendedSet, type SetWithMachines } from './sets.ts';
+import { countOf, type DeploymentSets, hasObserved, intendedSet, type SetWithMachines } from './sets.ts';
 
 /** `deployment`: with its defaults. Returns the sets as they are then; their machines follow. */
 export async function resizeSets(
@@ -23,7 +23,7 @@ export async function resizeSets(
     const { metadata, spec } = one.set;
     if (metadata.deletionTimestamp) return one;
     const size = sizes.get(metadata.name) ?? spec.replicas;
-    const replicas = hasTakenNote(one.set) ? size : Math.max(size, spec.replicas);
+    const replicas = hasObserved(one.set) ? size : Math.max(size, spec.replicas);
     // Of OnDelete an old set must not make anew what someone deleted, even if it is quicker than we are.
     const mayCreate = one === current || deployment.spec.strategy?.type !== 'OnDelete';
     const { minReadySeconds } = deployment.spec;

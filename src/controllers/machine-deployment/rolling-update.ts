@@ -17,7 +17,7 @@ export interface SetCount {
   readonly leaving: number;
   readonly available: number;
   /** Size by which it may still be making machines, since it has not taken note of a smaller one yet; 0: none. */
-  readonly actingBy: number;
+  readonly pendingReplicas: number;
 }
 
 export interface SetCounts {
@@ -83,7 +83,7 @@ export function grown(current: SetCount, counts: SetCounts, replicas: number, mo
 
 /** Machines that a set has or may make at any moment. */
 export function footprint(set: SetCount): number {
-  return Math.max(set.replicas, set.machines, set.actingBy);
+  return Math.max(set.replicas, set.machines, set.pendingReplicas);
 }
 
 /** Machines that stay available also when the set has shrunk to what it was told. */

@@ -105,7 +105,7 @@ export function countOf(
     machines: machines.length,
     leaving: machines.filter(({ metadata }) => isGoing || metadata.deletionTimestamp).length,
     available: isGoing ? 0 : available.length,
-    actingBy: hasTakenNote(set) ? 0 : (set.status?.askedReplicas ?? 0),
+    pendingReplicas: hasObserved(set) ? 0 : (set.status?.askedReplicas ?? 0),
     desiredThen: numberIn(set, DESIRED_ANNOTATION),
     mostThen: numberIn(set, MOST_ANNOTATION),
   };
@@ -115,7 +115,7 @@ export function countOf(
  * True if the set has acted by the size that it was told last. While it has not, it may be making machines by the size before,
  * and must not be told less than it has: what it makes then would be in nobody's count.
  */
-export function hasTakenNote({ metadata, status }: MachineSet): boolean {
+export function hasObserved({ metadata, status }: MachineSet): boolean {
   return status?.observedGeneration === metadata.generation;
 }
 

@@ -25,10 +25,10 @@ import type { WorkloadNode, WorkloadNodes } from '../node/controller.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
 import { healthOf } from './health.ts';
 import type { HealthCheckMetrics } from './metrics.ts';
-import { decideRemediation, type RemediationParts } from './remediation.ts';
+import { decideRemediation, type RemediationDependencies } from './remediation.ts';
 import { type Checked, healthStatus, withHealthCondition } from './status.ts';
 
-export interface MachineHealthCheckControllerOptions extends RemediationParts {
+export interface MachineHealthCheckReconcilerOptions extends RemediationDependencies {
   readonly recorder: Recorder;
   readonly metrics: Pick<HealthCheckMetrics, 'remediations'>;
   /** Absent: nobody knows of any Nodes, and only the Machines themselves are judged. */
@@ -38,14 +38,14 @@ export interface MachineHealthCheckControllerOptions extends RemediationParts {
 /** A word that lets repairs go on, a MachineSet that is no longer paused: nobody tells of them. */
 const HELD_MS = 60_000;
 
-export class MachineHealthCheckController {
-  readonly #options: MachineHealthCheckControllerOptions;
+export class MachineHealthCheckReconciler {
+  readonly #options: MachineHealthCheckReconcilerOptions;
 
-  constructor(options: MachineHealthCheckControllerOptions) {
+  constructor(options: MachineHealthCheckReconcilerOptions) {
     this.#options = options;
   }
 
-  /** Throws Transient or Terminal; the status then already says so. */
+  /** Throws TransientError or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const stored = await this.#options.store.get(MachineHealthCheckKind, key);
     if (!stored || stored.metadata.deletionTimestamp) return {};
@@ -70,9 +70,9 @@ export class MachineHealthCheckController {
     // What a watch shows may be old, when its connection hangs.
     const lookAgain = (machines: readonly Machine[]) =>
       this.#judge(check, machines, (machine) => this.#options.nodes?.read(machine));
-    const { doomed, findings } = await decideRemediation(this.#options, check, checked, lookAgain);
+    const { machinesToDelete, findings } = await decideRemediation(this.#options, check, checked, lookAgain);
     await this.#save(stored, healthStatus(check, findings, Date.now()));
-    for (const { machine, why } of doomed) await this.#replace(check, machine, why);
+    for (const { machine, why } of machinesToDelete) await this.#replace(check, machine, why);
     const waits = checked.flatMap(({ health }) =>
       health.state === 'waiting' ? (health.lookInMs ?? []) : health.state === 'unhealthy' ? HELD_MS : [],
     );

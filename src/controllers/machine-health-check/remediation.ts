@@ -8,19 +8,19 @@ import { type PastRepair, placeOf, type RepairBudget } from '../shared/repair-bu
 import { type Checked, type Findings, limitOf } from './status.ts';
 import { whyNoSuccessor } from './successor.ts';
 
-export interface RemediationParts {
+export interface RemediationDependencies {
   readonly store: Store;
   readonly budget: Pick<RepairBudget, 'take' | 'limits'>;
 }
 
 export interface Decision {
-  readonly doomed: readonly { readonly machine: Machine; readonly why: string }[];
+  readonly machinesToDelete: readonly { readonly machine: Machine; readonly why: string }[];
   readonly findings: Findings;
 }
 
 /** `check`: with its defaults. `lookAgain`: judges by Nodes as they are now. */
 export async function decideRemediation(
-  { store, budget }: RemediationParts,
+  { store, budget }: RemediationDependencies,
   check: MachineHealthCheck,
   checked: readonly Checked[],
   lookAgain: (machines: readonly Machine[]) => Promise<readonly Checked[]>,
@@ -32,17 +32,17 @@ export async function decideRemediation(
   const outcomes = new Map<string, string>();
   const findings = { checked, outcomes, remediations: past };
   const sick = checked.filter(({ health }) => health.state === 'unhealthy').map(({ machine }) => machine);
-  if (sick.length === 0) return { doomed: [], findings };
+  if (sick.length === 0) return { machinesToDelete: [], findings };
 
   const { notHealthy, most } = limitOf(check, checked);
   if (notHealthy > most) {
     for (const { metadata } of sick) outcomes.set(metadata.name, 'not replaced, as too many are not healthy');
     const message = `${notHealthy} of ${checked.length} machines are not healthy, and maxUnhealthy is ${check.spec.maxUnhealthy}: nothing is replaced; mend them, or raise maxUnhealthy`;
-    return { doomed: [], findings: { ...findings, held: { reason: 'TooManyUnhealthy', message } } };
+    return { machinesToDelete: [], findings: { ...findings, held: { reason: 'TooManyUnhealthy', message } } };
   }
 
   const uids = new Set(sick.map(({ metadata }) => metadata.uid));
-  const doomed: { machine: Machine; why: string }[] = [];
+  const machinesToDelete: { machine: Machine; why: string }[] = [];
   let held: Findings['held'];
   for (const { machine, health } of await lookAgain(sick)) {
     if (health.state !== 'unhealthy') continue;
@@ -57,15 +57,18 @@ export async function decideRemediation(
     const verdict = await budget.take(machine, ({ metadata }) => uids.has(metadata.uid));
     if (verdict.allowed) {
       outcomes.set(name, 'replaced');
-      doomed.push({ machine, why: health.why });
+      machinesToDelete.push({ machine, why: health.why });
     } else {
       outcomes.set(name, 'not replaced, as the repair budget is used up');
       held = { reason: 'RepairsHeld', message: verdict.message };
     }
   }
-  const going = doomed.map(({ machine }) => remediationOf(machine, new Date(nowMs).toISOString()));
+  const going = machinesToDelete.map(({ machine }) => remediationOf(machine, new Date(nowMs).toISOString()));
   const others = past.filter(({ uid }) => !going.some((one) => one.uid === uid));
-  return { doomed, findings: { ...findings, remediations: [...others, ...going], ...(held && { held }) } };
+  return {
+    machinesToDelete,
+    findings: { ...findings, remediations: [...others, ...going], ...(held && { held }) },
+  };
 }
 
 /** Undefined: nothing that was not named is lost with the machine. */

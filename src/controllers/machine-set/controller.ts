@@ -24,14 +24,14 @@ import { nextAvailableIn } from '../shared/availability.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from '../shared/cascading-deletion.ts';
 import { claimMembers } from '../shared/claim-members.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
-import { doomed } from './deletion-order.ts';
+import { machinesToDelete } from './deletion-order.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './ordinals.ts';
-import { whyFrozen } from './runaway-guard.ts';
+import { freezeReason } from './runaway-guard.ts';
 import { failedStatus, machineSetStatus, withoutError, withReady } from './status.ts';
-import { settledMembers } from './steady-state.ts';
+import { steadyMembers } from './steady-state.ts';
 import { machineFromTemplate } from './template.ts';
 
-export interface MachineSetControllerOptions {
+export interface MachineSetReconcilerOptions {
   readonly store: Store;
   /**
    * What may be a moment old, and costs less, but for a status that was written through it. Nothing is made or deleted by it: it only
@@ -48,13 +48,13 @@ export const DISABLE_CREATE_ANNOTATION = 'cluster-api.k8s.io/disable-machine-cre
 
 const MANAGER = { fieldManager: 'caplv-machine-set' } as const;
 
-export class MachineSetController {
+export class MachineSetReconciler {
   readonly #store: Store;
   readonly #known: Known;
   readonly #recorder: Recorder;
   readonly #ownership: Ownership<MachineSet, Machine>;
 
-  constructor({ store, known = store, recorder }: MachineSetControllerOptions) {
+  constructor({ store, known = store, recorder }: MachineSetReconcilerOptions) {
     this.#store = store;
     this.#known = known;
     this.#recorder = recorder;
@@ -67,7 +67,7 @@ export class MachineSetController {
     };
   }
 
-  /** Throws Transient or Terminal; the status then already says so. */
+  /** Throws TransientError or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const known = await this.#known.get(MachineSetKind, key);
     if (!known) return {};
@@ -91,7 +91,7 @@ export class MachineSetController {
       const areLeaving = left.length > 0 && left.every(({ metadata }) => metadata.deletionTimestamp);
       return areLeaving ? this.#settleDelete(known, left.length) : undefined;
     }
-    const members = settledMembers(admit(known), machines);
+    const members = steadyMembers(admit(known), machines);
     return members && this.#settle(known, members);
   }
 
@@ -109,7 +109,7 @@ export class MachineSetController {
     const claimed = await this.#claim(stored, nextOrdinal(stored, owned));
     const set = admit(claimed);
     const members = await this.#members(set, before);
-    const frozen = whyFrozen(set, members, Date.now());
+    const frozen = freezeReason(set, members, Date.now());
     if (frozen !== undefined) return this.#freeze(claimed, members, frozen);
     const after = await this.#balance(set, members, before);
     if (after === members) return this.#settle(claimed, members);
@@ -124,7 +124,7 @@ export class MachineSetController {
   ): Promise<readonly Machine[]> {
     const surplus = members.length - set.spec.replicas;
     if (surplus > 0) {
-      const leaving = doomed(set, members);
+      const leaving = machinesToDelete(set, members);
       if (leaving.length === 0) return members;
       for (const machine of leaving) await deleteMember(this.#ownership, set, machine);
       return this.#members(set, await this.#machinesOfNamespace(set));

@@ -52,7 +52,7 @@ function madeAt(machine: Machine): number {
 }
 
 /** Those beyond replicas that are not on their way yet. */
-export function doomed(set: MachineSet, members: readonly Machine[]): Machine[] {
+export function machinesToDelete(set: MachineSet, members: readonly Machine[]): Machine[] {
   const surplus = members.length - set.spec.replicas;
   // Asked after each change of a machine, and an order takes a hash of each.
   if (surplus <= 0) return [];

@@ -5,13 +5,17 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineSet } from '../../api/kinds/machine-set.ts';
-import { howToProceed, mayProceed } from '../shared/proceed-until.ts';
+import { mayProceed, overrideHint } from '../shared/proceed-until.ts';
 
 /** Part of the machines asked for that there may be too many; at least one. */
 const MARGIN = 0.2;
 
 /** Why the set is frozen, and the ways out; undefined: it is not. `members`: all of the set. */
-export function whyFrozen(set: MachineSet, members: readonly Machine[], nowMs: number): string | undefined {
+export function freezeReason(
+  set: MachineSet,
+  members: readonly Machine[],
+  nowMs: number,
+): string | undefined {
   const { spec, status, metadata } = set;
   const there = members.filter((machine) => !machine.metadata.deletionTimestamp).length;
   // Fewer may be asked for now than a moment ago: those were asked for, and go.
@@ -21,6 +25,6 @@ export function whyFrozen(set: MachineSet, members: readonly Machine[], nowMs: n
   const { namespace = 'default', name } = metadata;
   return (
     `${there} machines exist, and ${asked} were asked for: none is deleted or made. Take away the label or the owner of those that ` +
-    `do not belong to the set, or raise replicas; if the surplus may be deleted, ${howToProceed(`machineset -n ${namespace} ${name}`)}`
+    `do not belong to the set, or raise replicas; if the surplus may be deleted, ${overrideHint(`machineset -n ${namespace} ${name}`)}`
   );
 }

@@ -5,8 +5,8 @@ import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineSet, MachineSetStatus } from '../../api/kinds/machine-set.ts';
 import { selectorText, selects } from '../../api/kinds/machine-template.ts';
 import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
-import { type CaplvError, Terminal } from '../../errors.ts';
-import { isAvailable, isReady, whatIsMissing } from '../shared/availability.ts';
+import { type CaplvError, TerminalError } from '../../errors.ts';
+import { describeUnavailable, isAvailable, isReady } from '../shared/availability.ts';
 import type { ReplicaReason } from '../shared/replica-reasons.ts';
 
 /** `set`: with its defaults. `machines`: all of the set, also those that are being deleted. */
@@ -52,7 +52,7 @@ export function failedStatus(
   const message = failure.fix === undefined ? failure.message : `${failure.message}; ${failure.fix}`;
   const counts = { ...withoutError(set), replicas: machines.length, ...validCounts(set, machines, nowMs) };
   const status = withReady(set, counts, failure.code, message, nowMs);
-  return failure instanceof Terminal
+  return failure instanceof TerminalError
     ? { ...status, errorReason: failure.code, errorMessage: message }
     : status;
 }
@@ -72,7 +72,7 @@ function validCounts(
   try {
     return countsOf(admit(set), machines, nowMs);
   } catch (error) {
-    if (error instanceof Terminal) return undefined;
+    if (error instanceof TerminalError) return undefined;
     throw error;
   }
 }
@@ -100,7 +100,7 @@ function readiness(
   if (machines.length > replicas) {
     return { reason: 'ScalingDown', message: `${machines.length} machines exist, ${replicas} are asked for` };
   }
-  const missing = whatIsMissing(machines, minReadySeconds, nowMs);
+  const missing = describeUnavailable(machines, minReadySeconds, nowMs);
   if (machines.length < replicas) {
     const message = `${machines.length} of ${replicas} machines exist`;
     return { reason: 'ScalingUp', message: missing ? `${message}; not available: ${missing}` : message };

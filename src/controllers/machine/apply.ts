@@ -12,12 +12,12 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import { leaseVersion } from '../../libvirt/leases.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import { approvedDisks } from '../shared/named-disks.ts';
-import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
+import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
-import { EarlyLook, lookAtDomain } from './observe-domain.ts';
+import { observeDomain, PrefetchedObservation } from './observe-domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import { isPlanOnly, recordPlan } from './plan-approval.ts';
-import { awaitUndisputed, letImageGo, prepareHost } from './prepare-host.ts';
+import { letImageGo, prepareHost, requireNoConflict } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
 /**
@@ -25,7 +25,7 @@ import type { MachineScope } from './scope.ts';
  * for a change, and this is what the repair of drift may do.
  */
 export async function applyMachine(
-  parts: MachineParts,
+  parts: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
   resolved: ResolvedMachine,
@@ -41,8 +41,8 @@ export async function applyMachine(
   scope.beginOperation(exists ? 'Update' : 'Create', reason);
   // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
   const made = exists ? scope.providerStatus.pinned : undefined;
-  await awaitUndisputed(parts, scope, placed);
-  actuator.foresee(intent);
+  await requireNoConflict(parts, scope, placed);
+  actuator.presynthesize(intent);
   const before = leaseVersions(parts, placed, intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved);
@@ -60,7 +60,9 @@ export async function applyMachine(
     ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
   };
   const leasesBefore = await before;
-  const early = new EarlyLook(() => lookAtDomain(parts, placed, scope.providerStatus.leasesBefore));
+  const early = new PrefetchedObservation(() =>
+    observeDomain(parts, placed, scope.providerStatus.leasesBefore),
+  );
   // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
   const isLast = !exists && intent.terraform === undefined;
   try {
@@ -105,7 +107,7 @@ export async function applyMachine(
 
 /** Of its MAC addresses, as they are before its domain is made. What cannot be read is taken for none. */
 async function leaseVersions(
-  { actuator }: MachineParts,
+  { actuator }: MachineDependencies,
   { identity, site }: PlacedMachine,
   { interfaces }: MachineIntent,
 ): Promise<string[]> {

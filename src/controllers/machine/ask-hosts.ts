@@ -6,14 +6,14 @@ import type { RunOptions } from '../../libvirt/virsh.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 
 /** Asks each allowed host once for the domains of all these machines, of each of which the caller is about to look at its own. */
-export function askHosts(
+export function prefetchDomains(
   policy: Policy,
   libvirt: (uri: AllowedHost) => Libvirt,
   machines: readonly Machine[],
   options?: RunOptions,
 ): void {
   const hostOf = (machine: Machine) => policy.host(uriOf(machine) ?? '');
-  for (const [host, here] of Map.groupBy(machines.filter(isToBeLookedAt), hostOf)) {
+  for (const [host, here] of Map.groupBy(machines.filter(isObservable), hostOf)) {
     if (host === undefined) continue;
     const names = here.map(({ metadata: { namespace = 'default', name } }) =>
       domainName({ namespace, name }),
@@ -23,7 +23,7 @@ export function askHosts(
 }
 
 /** False for a machine of which nothing is on a host yet, and for one that is on its way out. */
-export function isToBeLookedAt(machine: Machine): boolean {
+export function isObservable(machine: Machine): boolean {
   return uriOf(machine) !== undefined && !machine.metadata.deletionTimestamp;
 }
 

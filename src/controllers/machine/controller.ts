@@ -14,34 +14,34 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Result } from '../shared/recorder.ts';
 import { withObservedMacs } from './addresses/observed-macs.ts';
 import { applyMachine } from './apply.ts';
-import { isToBeLookedAt } from './ask-hosts.ts';
+import { isObservable } from './ask-hosts.ts';
 import { deleteMachine } from './delete.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { visibleDrift } from './drift.ts';
 import { lockWaitOf } from './lock-condition.ts';
 import { mayHaveMoved, refuseSecondDomain } from './moved-domain.ts';
-import { lastSeen, lookAtDomain } from './observe-domain.ts';
+import { cachedDomain, observeDomain } from './observe-domain.ts';
 import type { PlacedMachine } from './placed-machine.ts';
-import { isHeld } from './plan-approval.ts';
-import { lookCloser } from './plan-drift.ts';
-import { awaitUndisputed, prepareHost } from './prepare-host.ts';
+import { awaitsApproval } from './plan-approval.ts';
+import { detectPlanDrift } from './plan-drift.ts';
+import { prepareHost, requireNoConflict } from './prepare-host.ts';
 import type { Drift } from './repair-policy.ts';
-import { orElsewhere } from './reschedule.ts';
+import { rescheduleOnHostFailure } from './reschedule.ts';
 import { MachineScope } from './scope.ts';
-import { settle } from './settle.ts';
+import { finishReconcile } from './settle.ts';
 import { recordObservation } from './status.ts';
 
 /** To be looked at again, as it is now. */
-const OUTDATED: Result = { requeueAfterMs: 50 };
+const REQUEUE_NOW: Result = { requeueAfterMs: 50 };
 
-export class MachineController {
-  readonly #parts: MachineParts;
+export class MachineReconciler {
+  readonly #parts: MachineDependencies;
 
-  constructor(parts: MachineParts) {
+  constructor(parts: MachineDependencies) {
     this.#parts = parts;
   }
 
-  /** Throws Transient or Terminal; the status then already says so. */
+  /** Throws TransientError or Terminal; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const machine = await this.#read(key);
     if (!machine) return {};
@@ -58,7 +58,7 @@ export class MachineController {
       }
       await scope.claim(false);
       // Claimed by what was known, and it is no longer so.
-      if (scope.machine.metadata.deletionTimestamp || isPaused(scope.machine)) return OUTDATED;
+      if (scope.machine.metadata.deletionTimestamp || isPaused(scope.machine)) return REQUEUE_NOW;
       return await this.#reconcileNormal(scope);
     } catch (error) {
       await this.#reportFailure(scope, error);
@@ -83,16 +83,16 @@ export class MachineController {
 
   /**
    * Brings the status up to date with what libvirt says, and does nothing else. `machine`: as it was before any host was asked;
-   * see `askHosts`.
+   * see `prefetchDomains`.
    */
   async observe(machine: Machine): Promise<void> {
-    if (!machine.status || !isToBeLookedAt(machine)) return;
+    if (!machine.status || !isObservable(machine)) return;
     const scope = new MachineScope(this.#parts.store, machine);
     const placed = await this.#parts.resolver.place(machine);
     const { metadata, status } = machine;
     const isApplied = status.observedGeneration === metadata.generation && status.errorReason === undefined;
     const waiting = lockWaitOf(scope);
-    recordObservation(scope, placed, await lookAtDomain(this.#parts, placed), isApplied);
+    recordObservation(scope, placed, await observeDomain(this.#parts, placed), isApplied);
     // What libvirt shows is no news while another process is about to change it.
     if (waiting) scope.setCondition('DomainReady', 'False', 'StateLocked', waiting);
     // Who works on it has written meanwhile, and knows more.
@@ -109,7 +109,7 @@ export class MachineController {
     const scope = new MachineScope(this.#parts.store, machine);
     await scope.claim(false);
     const { placed, resolved } = await this.#resolve(scope);
-    await awaitUndisputed(this.#parts, scope, placed);
+    await requireNoConflict(this.#parts, scope, placed);
     await prepareHost(this.#parts, scope, placed, resolved);
     await scope.save();
   }
@@ -118,7 +118,7 @@ export class MachineController {
     const { resolver } = this.#parts;
     const placed = await scope.step('HostReady', () => resolver.place(scope.machine));
     // Before anything asks a host that does not answer.
-    await scope.step('HostReady', async () => lastSeen(this.#parts, placed));
+    await scope.step('HostReady', async () => cachedDomain(this.#parts, placed));
     const seed = await scope.step('BootstrapDataReady', () => resolver.seed(placed));
     scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
     return { placed, resolved: await scope.step('HostReady', () => resolver.resolve(placed, seed)) };
@@ -132,12 +132,12 @@ export class MachineController {
       ? undefined
       : await scope.step(
           'HostReady',
-          async () => lastSeen(this.#parts, placed) ?? (await lookAtDomain(this.#parts, placed)),
+          async () => cachedDomain(this.#parts, placed) ?? (await observeDomain(this.#parts, placed)),
         );
     if (!isNew) scope.setCondition('HostReady', 'True', 'AsSpecified');
     const resolved = withObservedMacs(found, observed);
     if (resolved !== found) scope.keepAddresses(resolved.pinned);
-    const asked = changeAskedFor(scope, resolved);
+    const asked = pendingChange(scope, resolved);
     const seen = isNew ? undefined : visibleDrift(placed, observed);
     // A domain that is gone is drift whatever else was asked for.
     if (asked !== undefined && seen?.kind !== 'lost')
@@ -145,13 +145,13 @@ export class MachineController {
     if (seen !== undefined) return this.#repair(scope, placed, resolved, observed, seen);
     const lost = await this.#stateIsLost(scope);
     if (lost !== undefined) return this.#make(scope, placed, resolved, observed, lost);
-    const look = await lookCloser(this.#parts, scope, resolved);
+    const look = await detectPlanDrift(this.#parts, scope, resolved);
     if (look.drift) {
       // Of what happened to the domain meanwhile libvirt says more than Terraform: who stopped it, for one.
-      const now = await lookAtDomain(this.#parts, placed);
+      const now = await observeDomain(this.#parts, placed);
       return this.#repair(scope, placed, resolved, now, { ...look.drift, ...visibleDrift(placed, now) });
     }
-    return settle(this.#parts, scope, placed, observed, { requeueAfterMs: look.againInMs });
+    return finishReconcile(this.#parts, scope, placed, observed, { requeueAfterMs: look.requeueAfterMs });
   }
 
   /** Because somebody asked for it. */
@@ -162,15 +162,18 @@ export class MachineController {
     observed: DomainObservation | undefined,
     reason: string,
   ): Promise<Result> {
-    if (await isHeld(this.#parts, scope, resolved))
-      return settle(this.#parts, scope, placed, observed, { isHeld: true, isApplied: false });
-    if (!(await scope.isCurrent())) return OUTDATED;
+    if (await awaitsApproval(this.#parts, scope, resolved))
+      return finishReconcile(this.#parts, scope, placed, observed, {
+        awaitsApproval: true,
+        isApplied: false,
+      });
+    if (!(await scope.isCurrent())) return REQUEUE_NOW;
     if (observed === undefined) await refuseSecondDomain(this.#parts, scope, placed);
-    const now = await orElsewhere(this.#parts, scope, placed, () =>
+    const now = await rescheduleOnHostFailure(this.#parts, scope, placed, () =>
       applyMachine(this.#parts, scope, placed, resolved, reason),
     );
     await this.#claimMade(scope);
-    return settle(this.#parts, scope, placed, now);
+    return finishReconcile(this.#parts, scope, placed, now);
   }
 
   /** Because somebody else changed what is on the host. */
@@ -182,19 +185,19 @@ export class MachineController {
     drift: Drift,
   ): Promise<Result> {
     const { repair } = this.#parts;
-    if (!(await scope.isCurrent())) return OUTDATED;
+    if (!(await scope.isCurrent())) return REQUEUE_NOW;
     if (mayHaveMoved(drift, observed)) await refuseSecondDomain(this.#parts, scope, placed);
     const gate = (await repair?.gate(scope, placed, drift)) ?? { open: true };
     if (!gate.open)
-      return settle(this.#parts, scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
-    if (await isHeld(this.#parts, scope, resolved, drift))
-      return settle(this.#parts, scope, placed, observed, { isHeld: true });
+      return finishReconcile(this.#parts, scope, placed, observed, { requeueAfterMs: gate.requeueAfterMs });
+    if (await awaitsApproval(this.#parts, scope, resolved, drift))
+      return finishReconcile(this.#parts, scope, placed, observed, { awaitsApproval: true });
     const run = (options: UpdateOptions) =>
       applyMachine(this.#parts, scope, placed, resolved, drift.text, options);
     const replaceDomain = drift.replacesDomain ?? false;
     const now = await (repair ? repair.run(scope, drift, run) : run({ replaceDomain }));
     await this.#claimMade(scope);
-    return settle(this.#parts, scope, placed, now);
+    return finishReconcile(this.#parts, scope, placed, now);
   }
 
   /** The providerID makes another generation of the spec, of which the same is true as of the one before. */
@@ -205,7 +208,7 @@ export class MachineController {
   }
 
   async #stateIsLost(scope: MachineScope): Promise<string | undefined> {
-    const isLost = await this.#parts.lacksState?.(scope.identity);
+    const isLost = await this.#parts.hasIncompleteState?.(scope.identity);
     return isLost ? 'its Terraform state does not hold all of it' : undefined;
   }
 
@@ -226,7 +229,7 @@ function isPaused({ metadata }: Machine): boolean {
 }
 
 /** What was asked for, in a few words for an event; undefined: nothing that was not applied. */
-function changeAskedFor(scope: MachineScope, { intent }: ResolvedMachine): string | undefined {
+function pendingChange(scope: MachineScope, { intent }: ResolvedMachine): string | undefined {
   const { appliedHash } = scope.providerStatus;
   if (appliedHash === undefined) return 'the machine is new';
   return appliedHash === intentHash(intent) ? undefined : 'the specification changed';

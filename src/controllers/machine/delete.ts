@@ -1,17 +1,17 @@
 /** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
 import type { Pinned } from '../../api/kinds/machine.ts';
-import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
-import { isGivenUp, withWaysOut } from '../shared/give-up.ts';
-import { type MachineParts, shutdownTimeoutMs } from './dependencies.ts';
+import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
+import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { otherHostsWithDomain } from './moved-domain.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import { letImageGo } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
 
-export async function deleteMachine(parts: MachineParts, scope: MachineScope): Promise<void> {
+export async function deleteMachine(parts: MachineDependencies, scope: MachineScope): Promise<void> {
   scope.status.phase = 'Deleting';
   scope.setOperation('Delete', 'Processing', 'deletion was asked for');
   scope.setCondition('DomainReady', 'False', 'Deleting');
@@ -36,7 +36,11 @@ export async function deleteMachine(parts: MachineParts, scope: MachineScope): P
   await scope.release();
 }
 
-async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }: Pinned): Promise<void> {
+async function removeFromHost(
+  parts: MachineDependencies,
+  scope: MachineScope,
+  { uri }: Pinned,
+): Promise<void> {
   const { actuator, recorder, resolver } = parts;
   const started = Date.now();
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
@@ -49,7 +53,7 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
       );
     };
     return remove().catch((error) => {
-      const told = withWaysOut(error, scope.machine);
+      const told = withRecoveryHint(error, scope.machine);
       // What was last seen of the host comes first in Ready, and may be of long before.
       if (isOfHost(told)) scope.fail('HostReady', told);
       else scope.setCondition('HostReady', 'True', 'AsSpecified');
@@ -62,7 +66,7 @@ async function removeFromHost(parts: MachineParts, scope: MachineScope, { uri }:
 
 /** A host that cannot be asked stops no deletion: the sweep for leftovers finds what is there when it is back. */
 async function removeMoved(
-  parts: MachineParts,
+  parts: MachineDependencies,
   placed: PlacedMachine,
   shutdownTimeoutMs: number,
 ): Promise<void> {
@@ -72,8 +76,8 @@ async function removeMoved(
   }
 }
 
-function isOfHost(error: unknown): error is Terminal | Transient {
-  const isTold = error instanceof Terminal || error instanceof Transient;
+function isOfHost(error: unknown): error is TerminalError | TransientError {
+  const isTold = error instanceof TerminalError || error instanceof TransientError;
   return isTold && (error.code === 'LibvirtUnreachable' || error.code === 'LibvirtPermissionDenied');
 }
 
@@ -82,7 +86,7 @@ function isOfHost(error: unknown): error is Terminal | Transient {
  * and the uid in the names of volumes prove whose they were, and the sweep for leftovers finds them when the host is back.
  */
 async function giveUp(
-  { actuator, recorder, log }: MachineParts,
+  { actuator, recorder, log }: MachineDependencies,
   scope: MachineScope,
   { uri }: Pinned,
   error: CaplvError,

@@ -8,7 +8,7 @@ import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
-import type { SharedHosts } from '../shared/shared-hosts.ts';
+import type { HostResources } from '../shared/shared-hosts.ts';
 import type { PeriodicPlans } from './periodic-plans.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { MachineRepair } from './repair.ts';
@@ -16,12 +16,12 @@ import type { MachineResolver } from './resolver.ts';
 import type { Guest } from './waits/guest-addresses.ts';
 
 /** What the parts of a Machine's reconcile work with. */
-export interface MachineParts {
+export interface MachineDependencies {
   readonly store: Store;
   readonly actuator: Actuator;
   readonly resolver: MachineResolver;
   readonly libvirt: (uri: AllowedHost) => Libvirt;
-  readonly hosts: SharedHosts;
+  readonly hosts: HostResources;
   readonly recorder: Recorder;
   /** For what has to be known when no object is left that could tell; absent: the recorder's lines are the log. */
   readonly log?: Logger;
@@ -34,7 +34,7 @@ export interface MachineParts {
   /** Progress of one machine's operation, for people who wait. */
   readonly onProgress?: (key: ObjectKey, event: ActuatorEvent) => void;
   /**
-   * The domain as it is known to be; undefined: libvirt has to be asked. Throws Transient LibvirtUnreachable for a host that is
+   * The domain as it is known to be; undefined: libvirt has to be asked. Throws TransientError LibvirtUnreachable for a host that is
    * known to be out of reach.
    */
   readonly lastSeen?: (uri: AllowedHost, domain: string) => DomainObservation | undefined;
@@ -49,12 +49,12 @@ export interface MachineParts {
   readonly repair?: MachineRepair;
   readonly plans: PeriodicPlans;
   /** True if the Terraform state of a machine that was made is known not to hold all of it. */
-  readonly lacksState?: (machine: MachineIdentity) => Promise<boolean>;
+  readonly hasIncompleteState?: (machine: MachineIdentity) => Promise<boolean>;
 }
 
 /** How long a guest may take to shut down; 0: it is powered off. */
 export function shutdownTimeoutMs(
-  { powerOff }: Pick<MachineParts, 'powerOff'>,
+  { powerOff }: Pick<MachineDependencies, 'powerOff'>,
   { spec }: PlacedMachine,
 ): number {
   return powerOff ? 0 : spec.shutdownTimeoutSeconds * 1_000;

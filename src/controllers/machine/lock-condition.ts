@@ -4,12 +4,12 @@ import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { Condition } from '../../apimachinery/conditions.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { MachineScope } from './scope.ts';
 
 /** Runs `work`, which tells `onEvent` what happens, and passes that on. */
 export async function tellingOfLocks<T>(
-  { store, log, onProgress }: Pick<MachineParts, 'store' | 'log' | 'onProgress'>,
+  { store, log, onProgress }: Pick<MachineDependencies, 'store' | 'log' | 'onProgress'>,
   scope: MachineScope,
   type: ConditionType,
   work: (onEvent: (event: ActuatorEvent) => void) => Promise<T>,

@@ -3,12 +3,12 @@
  * never made or started beside it: with shared storage both would write to the same disks.
  */
 
-import { CaplvError, Transient } from '../../errors.ts';
+import { CaplvError, TransientError } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import type { Drift } from './repair-policy.ts';
 import type { MachineScope } from './scope.ts';
@@ -22,11 +22,11 @@ export function mayHaveMoved(drift: Drift, observed: DomainObservation | undefin
 const LEFT_BEHIND = 'migrated';
 
 /**
- * Throws Transient DomainElsewhere for a domain that is on another host; and, of a machine that was made, Transient
+ * Throws TransientError DomainElsewhere for a domain that is on another host; and, of a machine that was made, TransientError
  * LibvirtUnreachable while a host that may have it does not answer.
  */
 export async function refuseSecondDomain(
-  parts: MachineParts,
+  parts: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
 ): Promise<void> {
@@ -40,7 +40,7 @@ export async function refuseSecondDomain(
     const [uri, { message }] = failure;
     throw recorded(
       scope,
-      new Transient({
+      new TransientError({
         code: 'LibvirtUnreachable',
         message: `the domain is not on its host, and whether somebody has moved it to ${redactUri(uri)} cannot be seen: ${message}`,
         fix: 'see to it that the host answers; or take it out of the hosts of the Cluster if it is gone for good',
@@ -52,7 +52,7 @@ export async function refuseSecondDomain(
 
 /** URIs of the other hosts of its Cluster that have a domain of the machine, and of those that could not be asked. */
 export async function otherHostsWithDomain(
-  { actuator, resolver }: Pick<MachineParts, 'actuator' | 'resolver'>,
+  { actuator, resolver }: Pick<MachineDependencies, 'actuator' | 'resolver'>,
   placed: PlacedMachine,
 ): Promise<{
   readonly hosts: readonly AllowedHost[];
@@ -79,10 +79,10 @@ export async function otherHostsWithDomain(
   return { hosts, failures };
 }
 
-export function domainElsewhere({ identity, site }: PlacedMachine, host: string): Transient {
+export function domainElsewhere({ identity, site }: PlacedMachine, host: string): TransientError {
   const name = domainName(identity);
   const [here, there] = [redactUri(site.uri), redactUri(host)];
-  return new Transient({
+  return new TransientError({
     code: 'DomainElsewhere',
     message: `the domain ${name} is on ${there}, and the Machine belongs on ${here}: no second one is made or started there`,
     fix:
@@ -93,7 +93,7 @@ export function domainElsewhere({ identity, site }: PlacedMachine, host: string)
 }
 
 /** In `Drifted` as well, which tells of it for as long as the machine is looked at only. */
-function recorded(scope: MachineScope, error: Transient): Transient {
+function recorded(scope: MachineScope, error: TransientError): TransientError {
   if (scope.providerStatus.appliedHash !== undefined)
     scope.setCondition('Drifted', 'True', 'NotRepaired', error.message);
   return error;

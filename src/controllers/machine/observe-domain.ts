@@ -5,12 +5,15 @@ import type { DomainAddress } from '../../libvirt/addresses.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { type Lease, leaseVersion } from '../../libvirt/leases.ts';
 import { missingAddresses } from './addresses/report.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import { addressSources } from './waits/guest-addresses.ts';
 
 /** As the watch of the host knows it; undefined: libvirt has to be asked. Throws while the host is out of reach. */
-export function lastSeen(parts: MachineParts, placed: PlacedMachine): DomainObservation | undefined {
+export function cachedDomain(
+  parts: MachineDependencies,
+  placed: PlacedMachine,
+): DomainObservation | undefined {
   const { identity, site } = placed;
   const seen = parts.lastSeen?.(site.uri, domainName(identity));
   if (!seen || !isOwnedBy(identity, seen.description)) return undefined;
@@ -20,8 +23,8 @@ export function lastSeen(parts: MachineParts, placed: PlacedMachine): DomainObse
 }
 
 /** As libvirt says now; undefined: there is none. */
-export async function lookAtDomain(
-  { actuator, looking }: MachineParts,
+export async function observeDomain(
+  { actuator, looking }: MachineDependencies,
   placed: PlacedMachine,
   before = leasesBefore(placed),
 ): Promise<DomainObservation | undefined> {
@@ -55,7 +58,7 @@ function leasesBefore({ machine }: PlacedMachine): readonly string[] | undefined
 }
 
 /** A look that begins when the domain is made, while Terraform still writes its state and ends. */
-export class EarlyLook {
+export class PrefetchedObservation {
   readonly #look: () => Promise<DomainObservation | undefined>;
   #begun: Promise<DomainObservation | undefined> | undefined;
 

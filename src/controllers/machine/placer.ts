@@ -41,7 +41,7 @@ export class Placer {
     this.#libvirt = options.libvirt;
   }
 
-  /** `sites`: at least one. Throws what `choosePlace` does, and Transient LibvirtUnreachable when no host answers. */
+  /** `sites`: at least one. Throws what `choosePlace` does, and TransientError LibvirtUnreachable when no host answers. */
   async place(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
     const [only, ...others] = sites;
     if (only && others.length === 0) return only;
@@ -57,7 +57,7 @@ export class Placer {
   }
 
   /** Prefer other hosts for this machine from now on, for a while. */
-  passOver({ metadata: { uid = '' } }: Machine, uri: string): void {
+  excludeHost({ metadata: { uid = '' } }: Machine, uri: string): void {
     this.#passedOver.set(uid, (this.#passedOver.get(uid) ?? new Map()).set(uri, performance.now()));
   }
 

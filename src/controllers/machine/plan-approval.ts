@@ -7,7 +7,7 @@ import { GROUP } from '../../api/schema/group.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Recorder } from '../shared/recorder.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import type { Drift } from './repair-policy.ts';
 import type { MachineScope } from './scope.ts';
 
@@ -24,8 +24,8 @@ export function recordPlan(scope: MachineScope, recorder: Recorder, report: Plan
 }
 
 /** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
-export async function isHeld(
-  { actuator, recorder }: MachineParts,
+export async function awaitsApproval(
+  { actuator, recorder }: MachineDependencies,
   scope: MachineScope,
   { intent }: ResolvedMachine,
   drift?: Drift,

@@ -6,35 +6,35 @@ import { missingVolume } from '../../actuator/plan/missing-volume.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan } from '../shared/approval.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import type { Drift } from './repair-policy.ts';
 import type { MachineScope } from './scope.ts';
 
-export interface CloserLook {
+export interface PlanDriftResult {
   readonly drift?: Drift;
   /** When the next one is due; undefined: not before something changes. */
-  readonly againInMs?: number | undefined;
+  readonly requeueAfterMs?: number | undefined;
 }
 
 /** Plans if the machine is due and its turn has come. What it finds stays in the status until it is repaired, or gone. */
-export async function lookCloser(
-  { actuator, plans, repair }: MachineParts,
+export async function detectPlanDrift(
+  { actuator, plans, repair }: MachineDependencies,
   scope: MachineScope,
   { intent }: ResolvedMachine,
-): Promise<CloserLook> {
+): Promise<PlanDriftResult> {
   const dueInMs = plans.dueInMs(scope.machine, Date.now());
   if (dueInMs === undefined) return {};
-  if (dueInMs > 0 && !mayRepairNow(scope)) return { againInMs: dueInMs };
+  if (dueInMs > 0 && !mayRepairNow(scope)) return { requeueAfterMs: dueInMs };
   const turn = await plans.inTurn(scope.key, () =>
     scope.step('DomainReady', () => differencesOf(actuator, intent)),
   );
-  if ('retryInMs' in turn) return { againInMs: turn.retryInMs };
+  if ('retryInMs' in turn) return { requeueAfterMs: turn.retryInMs };
   const { fields, replacesDomain } = turn.done;
   scope.setProviderStatus({ lastPlanTime: new Date().toISOString() });
   repair?.planned(fields.length > 0);
   if (fields.length === 0) {
     scope.clearPlanDrift();
-    return { againInMs: plans.dueInMs({ ...scope.machine, status: scope.status }, Date.now()) };
+    return { requeueAfterMs: plans.dueInMs({ ...scope.machine, status: scope.status }, Date.now()) };
   }
   scope.setProviderStatus({ planDrift: [...fields] });
   const text = fields.join(', ');

@@ -4,35 +4,35 @@ import type { MachineIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/classify-error.ts';
 import { partsUsedBy, volumesOf } from '../../actuator/host/machine-location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
-import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { requireHostSupport } from '../../intent/host-support.ts';
 import { preflight } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
-import { withWaysOut } from '../shared/give-up.ts';
+import { withRecoveryHint } from '../shared/give-up.ts';
 import { refuseTakenAddresses, refuseUnusableAddresses } from './addresses/fixed-addresses.ts';
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { MachineScope } from './scope.ts';
 
 /** A host on which an older Cluster manages a network or pool otherwise than the Machine's own. */
-export class DisputedHost extends Transient {}
+export class DisputedHost extends TransientError {}
 
 /**
  * A new Machine would else get what another Cluster has made of the network or pool.
  * @throws DisputedHost
  */
-export async function awaitUndisputed(
-  { hosts }: MachineParts,
+export async function requireNoConflict(
+  { hosts }: MachineDependencies,
   scope: MachineScope,
   { cluster, site }: PlacedMachine,
 ): Promise<void> {
   if (!cluster || scope.providerStatus.appliedHash !== undefined) return;
   await scope.step('HostReady', async () => {
-    const dispute = await hosts.disputeOver(cluster, site);
+    const dispute = await hosts.findConflict(cluster, site);
     if (!dispute) return;
     const fix = 'see the Cluster of this Machine; the Machine goes on when its Cluster does';
     throw new DisputedHost({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
@@ -40,7 +40,7 @@ export async function awaitUndisputed(
 }
 
 function requireSupport(
-  { libvirt }: MachineParts,
+  { libvirt }: MachineDependencies,
   placed: PlacedMachine,
   { domain: { name: domain, type: domainType } }: MachineIntent,
 ): Promise<void> {
@@ -50,7 +50,7 @@ function requireSupport(
 
 /** Makes what the machine uses of what machines share on the host. Returns how the host then looks. */
 export async function prepareHost(
-  parts: MachineParts,
+  parts: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
   resolved: ResolvedMachine,
@@ -99,9 +99,13 @@ export async function prepareHost(
 
 /**
  * Removes the image that a Machine no longer stands on from its host, unless another Machine has it pinned. `pinned`: with that image; in the stored status of the Machine it no longer is. Needs nothing of what others use there. Throws
- * Transient for a Machine that is deleted, as it is the last that asks for this.
+ * TransientError for a Machine that is deleted, as it is the last that asks for this.
  */
-export async function letImageGo(parts: MachineParts, scope: MachineScope, pinned: Pinned): Promise<void> {
+export async function letImageGo(
+  parts: MachineDependencies,
+  scope: MachineScope,
+  pinned: Pinned,
+): Promise<void> {
   const { hosts, recorder } = parts;
   const image = imageOf(pinned);
   if (!image) return;
@@ -112,12 +116,12 @@ export async function letImageGo(parts: MachineParts, scope: MachineScope, pinne
       tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
         hosts.releaseImage(host, image, { onEvent }),
       ).catch((error) => {
-        throw isDeleted ? withWaysOut(error, scope.machine) : error;
+        throw isDeleted ? withRecoveryHint(error, scope.machine) : error;
       }),
     );
   } catch (error) {
-    if (!(error instanceof CaplvError) || (isDeleted && !(error instanceof Terminal))) throw error;
-    // Terminal: a state that cannot be read waits for a person, and the machine is gone from the host.
+    if (!(error instanceof CaplvError) || (isDeleted && !(error instanceof TerminalError))) throw error;
+    // TerminalError: a state that cannot be read waits for a person, and the machine is gone from the host.
     scope.setCondition('HostReady', 'True', 'AsSpecified');
     recorder.event(scope.machine, { type: 'Warning', reason: error.code, message: error.message });
   }

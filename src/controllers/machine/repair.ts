@@ -5,7 +5,7 @@
 
 import type { UpdateOptions } from '../../actuator/options.ts';
 import { destructiveChanges } from '../../actuator/plan/replace-guard.ts';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { domainName } from '../../intent/names.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
@@ -93,7 +93,7 @@ export class MachineRepair {
       // For what is gone the budget was asked before anything was prepared.
       if (isRecreated && !isApproved && kind !== 'lost') {
         const verdict = await this.#options.budget.take(scope.machine);
-        if (!verdict.allowed) throw new Terminal({ code: 'RepairsHeld', message: verdict.message });
+        if (!verdict.allowed) throw new TerminalError({ code: 'RepairsHeld', message: verdict.message });
       }
       row = await this.#count(scope, isRecreated);
     };
@@ -111,7 +111,7 @@ export class MachineRepair {
       });
       return result;
     } catch (error) {
-      if (error instanceof Terminal) {
+      if (error instanceof TerminalError) {
         const reason = error.code === 'RepairsHeld' ? error.code : 'NotRepaired';
         this.#hold(scope, drift, reason, [error.message, error.fix].filter(Boolean).join('; '));
       } else metrics.repairs.inc({ kind, result: 'failed' });

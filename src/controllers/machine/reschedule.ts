@@ -1,7 +1,7 @@
 /** A machine that could not be made for a reason of its host is not bound to that host: the next reconcile places it anew. */
 
-import { CaplvError, type ErrorCode, Transient } from '../../errors.ts';
-import type { MachineParts } from './dependencies.ts';
+import { CaplvError, type ErrorCode, TransientError } from '../../errors.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import { locationOf, type PlacedMachine } from './placed-machine.ts';
 import { DisputedHost, letImageGo } from './prepare-host.ts';
 import type { MachineScope } from './scope.ts';
@@ -17,10 +17,10 @@ const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Runs what makes the machine. If the host is at fault and there are others, what was made there is removed and the place given
- * up; the failure is then Transient. Where it cannot be removed, the machine stays.
+ * up; the failure is then TransientError. Where it cannot be removed, the machine stays.
  */
-export async function orElsewhere<T>(
-  parts: MachineParts,
+export async function rescheduleOnHostFailure<T>(
+  parts: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
   work: () => Promise<T>,
@@ -31,21 +31,21 @@ export async function orElsewhere<T>(
     const isOfTheHost =
       error instanceof DisputedHost || (error instanceof CaplvError && OF_THE_HOST.has(error.code));
     const isNew = scope.providerStatus.appliedHash === undefined;
-    if (!isOfTheHost || !isNew || !parts.resolver.passOver(placed)) throw error;
+    if (!isOfTheHost || !isNew || !parts.resolver.excludeHost(placed)) throw error;
     if (!(await isRemoved(parts, placed))) throw error;
     const { pinned } = scope.providerStatus;
-    scope.forgetPlace();
+    scope.clearPlacement();
     scope.clearError();
     scope.status.phase = 'Pending';
     await scope.save();
     if (pinned) await letImageGo(parts, scope, pinned);
     const { code, message } = error;
     const fix = 'nothing to do: it is tried on another host of the Cluster';
-    throw new Transient({ code, message, fix, cause: error, retryAfterMs: 500 });
+    throw new TransientError({ code, message, fix, cause: error, retryAfterMs: 500 });
   }
 }
 
-async function isRemoved({ actuator }: MachineParts, placed: PlacedMachine): Promise<boolean> {
+async function isRemoved({ actuator }: MachineDependencies, placed: PlacedMachine): Promise<boolean> {
   try {
     if (await actuator.wasBegun(placed.identity)) {
       await actuator.delete(locationOf(placed), { shutdownTimeoutMs: 0 });

@@ -15,7 +15,7 @@ import {
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts';
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
-import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
@@ -51,7 +51,7 @@ export class MachineResolver {
     this.#placer = new Placer(options);
   }
 
-  /** Throws Transient while the Cluster is missing, Terminal for a spec that cannot be placed. */
+  /** Throws TransientError while the Cluster is missing, TerminalError for a spec that cannot be placed. */
   async place(machine: Machine): Promise<PlacedMachine> {
     const cluster = await clusterOf(this.#options.store, machine);
     const spec = machineProviderSpec(machine);
@@ -73,12 +73,12 @@ export class MachineResolver {
     return { machine, identity: identityOf(machine), cluster, spec, path: pathOf(machine), site };
   }
 
-  /** Finds the host on which a machine was made. Throws Terminal NotAllowed if it is no longer allowed. */
+  /** Finds the host on which a machine was made. Throws TerminalError NotAllowed if it is no longer allowed. */
   hostOf({ uri }: Pick<Pinned, 'uri'>): AllowedHost {
     return requireAllowedHost(this.#options.policy, uri, PINNED);
   }
 
-  /** Throws Terminal NotAllowed for what the Machine may not name. Comes before all that reads it. */
+  /** Throws TerminalError NotAllowed for what the Machine may not name. Comes before all that reads it. */
   async admit({ machine, spec, path }: PlacedMachine): Promise<void> {
     const { policy } = this.#options;
     const pinned = machine.status?.providerStatus?.pinned;
@@ -95,18 +95,18 @@ export class MachineResolver {
   }
 
   /** The machine could not be made there. True if it may go elsewhere: `place` then prefers that for a while. */
-  passOver({ machine, spec, cluster, site }: PlacedMachine): boolean {
+  excludeHost({ machine, spec, cluster, site }: PlacedMachine): boolean {
     const sites = candidateSites(
       spec,
       cluster && clusterProviderSpec(cluster),
       this.#options.policy.defaultHost,
     );
     if (sites.every(({ uri }) => hostIdentity(uri) === hostIdentity(site.uri))) return false;
-    this.#placer.passOver(machine, site.uri);
+    this.#placer.excludeHost(machine, site.uri);
     return true;
   }
 
-  /** Throws Transient while the bootstrap Secret is missing, Terminal UserDataNotFound or InvalidConfiguration. */
+  /** Throws TransientError while the bootstrap Secret is missing, TerminalError UserDataNotFound or InvalidConfiguration. */
   async seed(placed: PlacedMachine): Promise<SeedIntent> {
     const { identity, machine, cluster, spec, site, path } = placed;
     await this.admit(placed);
@@ -131,7 +131,7 @@ export class MachineResolver {
     });
   }
 
-  /** Throws what `resolveMachine` throws, and Transient or Terminal where libvirt fails. */
+  /** Throws what `resolveMachine` throws, and TransientError or TerminalError where libvirt fails. */
   async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
     this.#refuseMove(placed);
@@ -185,7 +185,7 @@ export class MachineResolver {
       this.#options.policy.defaultHost,
     );
     if (wanted.some(({ uri }) => hostIdentity(uri) === hostIdentity(site.uri))) return;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       path: `${path}.${field}`,
       message: `the machine was made on ${site.uri}, and a machine does not move`,
@@ -204,7 +204,7 @@ export class MachineResolver {
     const secret = await this.#options.store.get(SecretKind, { namespace: identity.namespace, name });
     const data = secret && secretBytes(secret, 'value');
     if (data === undefined) {
-      throw new Transient({
+      throw new TransientError({
         code: 'UserDataNotFound',
         path: dataPath,
         missing: { kind: 'watched' },

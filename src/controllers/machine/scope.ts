@@ -11,7 +11,7 @@ import {
 import { FINALIZER } from '../../api/schema/group.ts';
 import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { type CaplvError, ERROR_CODES, outOfResources, Terminal, Transient } from '../../errors.ts';
+import { type CaplvError, ERROR_CODES, outOfResources, TerminalError, TransientError } from '../../errors.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
@@ -115,8 +115,8 @@ export class MachineScope {
     else this.setCondition('Ready', 'True', 'AsSpecified');
   }
 
-  /** Records a failure at the condition that it stopped. Only a Terminal error makes the machine Failed. */
-  fail(type: ConditionType, error: Terminal | Transient): void {
+  /** Records a failure at the condition that it stopped. Only a TerminalError error makes the machine Failed. */
+  fail(type: ConditionType, error: TerminalError | TransientError): void {
     const message = error.fix === undefined ? error.message : `${error.message}; ${error.fix}`;
     this.setCondition(
       type,
@@ -127,7 +127,7 @@ export class MachineScope {
     if (this.status.lastOperation?.state === 'Processing') {
       this.setOperation(this.status.lastOperation.type, 'Failed', error.message);
     }
-    if (!(error instanceof Terminal)) return;
+    if (!(error instanceof TerminalError)) return;
     // A machine that was made stays what it is when a later change of it is refused.
     if (this.providerStatus.appliedHash === undefined) this.status.phase = 'Failed';
     this.status.errorReason = error.code;
@@ -140,7 +140,7 @@ export class MachineScope {
       return await work();
     } catch (thrown) {
       const error = outOfResources(thrown) ?? thrown;
-      if (error instanceof Terminal || error instanceof Transient) this.fail(type, error);
+      if (error instanceof TerminalError || error instanceof TransientError) this.fail(type, error);
       throw error;
     }
   }
@@ -164,7 +164,7 @@ export class MachineScope {
   }
 
   /** Of a machine of which nothing is on its host. */
-  forgetPlace(): void {
+  clearPlacement(): void {
     const { pinned: _, host: __, ...kept } = this.providerStatus;
     this.#replaceProviderStatus(kept);
   }
@@ -219,7 +219,7 @@ export class MachineScope {
   }
 
   /**
-   * Writes the status if it changed. Throws Transient Conflict when another process works at this machine too, as a command
+   * Writes the status if it changed. Throws TransientError Conflict when another process works at this machine too, as a command
    * beside a controller does: the one would undo what the other has pinned.
    */
   async save(): Promise<void> {
@@ -263,11 +263,11 @@ function isFailure(reason: string): boolean {
 }
 
 function isConflict(error: unknown): boolean {
-  return error instanceof Transient && error.code === 'Conflict';
+  return error instanceof TransientError && error.code === 'Conflict';
 }
 
-function atWorkElsewhere({ namespace, name }: ObjectKey): Transient {
-  return new Transient({
+function atWorkElsewhere({ namespace, name }: ObjectKey): TransientError {
+  return new TransientError({
     code: 'Conflict',
     message: `Machine ${namespace}/${name}: another process works at it, too`,
     fix: 'nothing to do: the next try goes on from what that one has done',

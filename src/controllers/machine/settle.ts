@@ -4,7 +4,7 @@ import { domainName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { howToApprove } from '../shared/approval.ts';
 import type { Result } from '../shared/recorder.ts';
-import type { MachineParts } from './dependencies.ts';
+import type { MachineDependencies } from './dependencies.ts';
 import type { PlacedMachine } from './placed-machine.ts';
 import type { MachineScope } from './scope.ts';
 import { recordObservation } from './status.ts';
@@ -12,25 +12,25 @@ import { addressPollMs, guestWithoutAddress } from './waits/guest-addresses.ts';
 
 interface SettleOptions {
   /** The plan in the status waits for a person's word. */
-  readonly isHeld?: boolean;
+  readonly awaitsApproval?: boolean;
   /** What is on the host is what was asked for last. Default true. */
   readonly isApplied?: boolean;
   readonly requeueAfterMs?: number | undefined;
 }
 
 /** A guest that runs without an address is looked at again when it has one. */
-export async function settle(
-  { awaitAddress }: MachineParts,
+export async function finishReconcile(
+  { awaitAddress }: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
   observed: DomainObservation | undefined,
-  { isHeld = false, isApplied = true, requeueAfterMs }: SettleOptions = {},
+  { awaitsApproval = false, isApplied = true, requeueAfterMs }: SettleOptions = {},
 ): Promise<Result> {
   scope.clearError();
   scope.setProviderStatus({ domainName: domainName(placed.identity) });
   recordObservation(scope, placed, observed, isApplied);
   const { lastPlan, planDrift } = scope.providerStatus;
-  if (isHeld && lastPlan) {
+  if (awaitsApproval && lastPlan) {
     const what = `plan ${lastPlan.id} waits: ${lastPlan.summary}; ${howToApprove(lastPlan.id)}`;
     scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
     // What a plan found and may not repair can be approved for as long as it is there.

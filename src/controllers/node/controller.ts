@@ -19,7 +19,7 @@ export interface WorkloadNode {
   }[];
 }
 
-/** Nodes of the cluster that a Machine is to be part of. Throws Transient NodesUnreadable. */
+/** Nodes of the cluster that a Machine is to be part of. Throws TransientError NodesUnreadable. */
 export interface WorkloadNodes {
   /** As a watch shows them: costs no request a Node, and may be old while a connection hangs. */
   of(machine: Machine): Promise<readonly WorkloadNode[]>;
@@ -29,7 +29,7 @@ export interface WorkloadNodes {
   addHandler(handler: (node: WorkloadNode) => void): void;
 }
 
-export interface NodeControllerOptions {
+export interface NodeReconcilerOptions {
   readonly store: Store;
   readonly recorder: Recorder;
   readonly nodes: Pick<WorkloadNodes, 'of'>;
@@ -42,10 +42,10 @@ const POLLS = [
   { untilMs: Number.POSITIVE_INFINITY, everyMs: 5 * 60_000 },
 ];
 
-export class NodeController {
-  readonly #options: NodeControllerOptions;
+export class NodeReconciler {
+  readonly #options: NodeReconcilerOptions;
 
-  constructor(options: NodeControllerOptions) {
+  constructor(options: NodeReconcilerOptions) {
     this.#options = options;
   }
 

@@ -25,14 +25,14 @@ export interface Orphan {
   /** Whose it is, as its name or mark says. Of a Machine that is gone, a volume tells only the start of the uid. */
   readonly machine?: MachineIdentity;
   /** That Machine exists. */
-  readonly isOfLiving?: boolean;
+  readonly ownerExists?: boolean;
   /** `adopt`: into the state of its Machine, which lives. `keep`: it is not provably ours, or not ours to remove. */
   readonly action: 'adopt' | 'remove' | 'keep';
   readonly why: string;
 }
 
 /** A Machine that exists. */
-export interface LivingMachine extends MachineIdentity {
+export interface ExistingMachine extends MachineIdentity {
   /** False: it is being made, or being deleted; what is there of it is in somebody's hands. */
   readonly isSettled: boolean;
   /** libvirt URI of its host; undefined: it has none yet. */
@@ -46,17 +46,17 @@ export type KnownState =
   | { readonly domains: ReadonlySet<string>; readonly volumes: ReadonlySet<string> }
   | 'corrupt';
 
-export interface Knowledge {
+export interface ClusterView {
   /** libvirt URI of the host that was looked at. */
   readonly uri: string;
   readonly installation: string;
-  readonly machines: readonly LivingMachine[];
+  readonly machines: readonly ExistingMachine[];
   /** By `namespace/name`. */
   readonly states: ReadonlyMap<string, KnownState>;
   /** State of what machines share on this host. */
   readonly host: KnownState;
   /** True if this installation gives, or gave, a Machine of that name a uid that begins so. Only where uids follow from names. */
-  readonly givesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  readonly derivesUid?: (key: ObjectKey, uidStart: string) => boolean;
   /** Whether the host at that libvirt URI has a domain of that name; undefined: it does not say. */
   readonly hasDomain: (uri: string, name: string) => Promise<boolean | undefined>;
   /** Path of the volume below a volume; only of those that are asked about. */
@@ -77,14 +77,14 @@ interface Group {
   }[];
 }
 
-export async function findOrphans(inventory: HostInventory, known: Knowledge): Promise<Orphan[]> {
+export async function findOrphans(inventory: HostInventory, known: ClusterView): Promise<Orphan[]> {
   const orphans: Orphan[] = [];
   for (const group of groupsIn(inventory)) {
     const { key, uidStart } = group;
-    const isNamesake = (one: LivingMachine) => one.namespace === key.namespace && one.name === key.name;
+    const isNamesake = (one: ExistingMachine) => one.namespace === key.namespace && one.name === key.name;
     const namesake = known.machines.find(isNamesake);
-    if (namesake?.uid.startsWith(uidStart)) orphans.push(...(await ofLiving(group, namesake, known)));
-    else orphans.push(...(await ofGone(group, namesake, inventory, known)));
+    if (namesake?.uid.startsWith(uidStart)) orphans.push(...(await classifyExisting(group, namesake, known)));
+    else orphans.push(...(await classifyDeleted(group, namesake, inventory, known)));
   }
   const all = [...orphans, ...(await images(inventory, known)), ...reservations(inventory)];
   return all.map((orphan) => keptForUnreadable(orphan, inventory));
@@ -124,13 +124,17 @@ function groupsIn({ domains, volumes }: HostInventory): Group[] {
   return [...groups.values()];
 }
 
-async function ofLiving(group: Group, machine: LivingMachine, known: Knowledge): Promise<Orphan[]> {
+async function classifyExisting(
+  group: Group,
+  machine: ExistingMachine,
+  known: ClusterView,
+): Promise<Orphan[]> {
   const state = known.states.get(`${machine.namespace}/${machine.name}`);
   if (!machine.isSettled || state === 'corrupt') return [];
   if (machine.uri === undefined || hostIdentity(machine.uri) !== hostIdentity(known.uri))
     return ofAnotherHost(group, machine, state, known);
   const { domain, key } = group;
-  const owner = { machine: { ...key, uid: machine.uid }, isOfLiving: true } as const;
+  const owner = { machine: { ...key, uid: machine.uid }, ownerExists: true } as const;
   const adopted = {
     ...owner,
     action: 'adopt',
@@ -166,12 +170,12 @@ async function ofLiving(group: Group, machine: LivingMachine, known: Knowledge):
  */
 async function ofAnotherHost(
   { domain, volumes, key }: Group,
-  { uri, uid }: LivingMachine,
+  { uri, uid }: ExistingMachine,
   state: Exclude<KnownState, 'corrupt'> | undefined,
-  { hasDomain }: Knowledge,
+  { hasDomain }: ClusterView,
 ): Promise<Orphan[]> {
   if (!domain || uri === undefined || (await hasDomain(uri, domain.name)) !== false) return [];
-  const kept = { machine: { ...key, uid }, isOfLiving: true, action: 'keep' } as const;
+  const kept = { machine: { ...key, uid }, ownerExists: true, action: 'keep' } as const;
   const host = redactUri(uri);
   const why = `its Machine belongs on ${host}: move it back there, or undefine it here and it is made again there`;
   return [
@@ -185,11 +189,11 @@ async function ofAnotherHost(
   ];
 }
 
-async function ofGone(
+async function classifyDeleted(
   group: Group,
-  namesake: LivingMachine | undefined,
+  namesake: ExistingMachine | undefined,
   inventory: HostInventory,
-  known: Knowledge,
+  known: ClusterView,
 ): Promise<Orphan[]> {
   const { key, uidStart, domain, installation } = group;
   // Another cluster, or another person's laptop, with a machine of its own here.
@@ -220,16 +224,16 @@ async function ofGone(
  */
 async function isProven(
   { key, uidStart, uid, installation, volumes }: Group,
-  { installation: ours, givesUid, baseOf }: Knowledge,
+  { installation: ours, derivesUid, baseOf }: ClusterView,
 ): Promise<boolean> {
   if (installation !== undefined) return installation === ours;
-  if (givesUid?.(key, uid ?? uidStart)) return true;
+  if (derivesUid?.(key, uid ?? uidStart)) return true;
   const root = volumes.find(({ role }) => role.startsWith('root'));
   const base = root && (await baseOf(root.pool, root.name));
   return base?.split('/').pop()?.startsWith(imagePrefix(ours)) ?? false;
 }
 
-async function images({ volumes }: HostInventory, known: Knowledge): Promise<Orphan[]> {
+async function images({ volumes }: HostInventory, known: ClusterView): Promise<Orphan[]> {
   const { installation, host, machines, baseOf } = known;
   if (host === 'corrupt') return [];
   const orphans: Orphan[] = [];

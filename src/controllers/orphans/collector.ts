@@ -6,11 +6,11 @@
 import { classified } from '../../actuator/classify-error.ts';
 import type { HostActuator } from '../../actuator/host-actuator.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
-import type { StackHome, Workspaces } from '../../actuator/state/state-home.ts';
+import type { StateBackends, StateHandle } from '../../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { CaplvError, Terminal } from '../../errors.ts';
+import { CaplvError, TerminalError } from '../../errors.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
@@ -19,10 +19,10 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import { type State, StateCorrupt } from '../../terraform/format/state.ts';
+import { type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { Terraform } from '../../terraform/terraform.ts';
 import type { MachineResolver } from '../machine/resolver.ts';
-import { findOrphans, type KnownState, type LivingMachine, type Orphan } from './classify.ts';
+import { type ExistingMachine, findOrphans, type KnownState, type Orphan } from './classify.ts';
 
 export interface OrphanSweepOptions {
   /** Asked directly, and not from a cache: an object that is missing here is gone. */
@@ -30,9 +30,9 @@ export interface OrphanSweepOptions {
   readonly installation: string;
   /** The identity as the store tells it now: another one, and everything would look like nobody's. */
   readonly identify: () => Promise<string>;
-  /** See `Knowledge`. */
-  readonly givesUid?: (key: ObjectKey, uidStart: string) => boolean;
-  readonly workspaces: Workspaces;
+  /** See `ClusterView`. */
+  readonly derivesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  readonly workspaces: StateBackends;
   readonly terraform: Terraform;
   readonly actuator: Actuator;
   readonly hostActuator: HostActuator;
@@ -43,7 +43,7 @@ export interface OrphanSweepOptions {
 }
 
 /** What was seen of a host in one look. */
-export interface HostLook {
+export interface HostObservation {
   readonly uri: AllowedHost;
   readonly orphans: readonly Orphan[];
   readonly inventory: HostInventory;
@@ -61,9 +61,9 @@ export class OrphanSweep {
     this.#options = options;
   }
 
-  /** Changes nothing. Throws Transient LibvirtUnreachable, and Terminal InvalidConfiguration for a store that is another one now. */
-  async look(uri: AllowedHost): Promise<HostLook> {
-    const { store, installation, workspaces, givesUid } = this.#options;
+  /** Changes nothing. Throws TransientError LibvirtUnreachable, and TerminalError InvalidConfiguration for a store that is another one now. */
+  async look(uri: AllowedHost): Promise<HostObservation> {
+    const { store, installation, workspaces, derivesUid } = this.#options;
     await this.#confirmIdentity();
     const libvirt = this.#options.libvirt(uri);
     return classified(async () => {
@@ -79,7 +79,7 @@ export class OrphanSweep {
         machines,
         states,
         host,
-        ...(givesUid && { givesUid }),
+        ...(derivesUid && { derivesUid }),
         hasDomain: async (host, name) => {
           try {
             const allowed = this.#options.resolver.hostOf({ uri: host });
@@ -96,7 +96,7 @@ export class OrphanSweep {
   }
 
   /** Does what `look` decided about one machine, or one image. Looks again at all that it was decided by. */
-  async fix({ uri, inventory }: HostLook, orphan: Orphan): Promise<void> {
+  async fix({ uri, inventory }: HostObservation, orphan: Orphan): Promise<void> {
     const { actuator, hostActuator, adopt } = this.#options;
     const { machine, kind, name, pool = '' } = orphan;
     if (orphan.action === 'adopt' && machine) return adopt(machine);
@@ -104,8 +104,8 @@ export class OrphanSweep {
     if (kind === 'image') return hostActuator.removeImage(uri, { pool, name });
     if (!machine) return;
     // Not as it was at the look.
-    if ((await this.#lives(machine)) !== (orphan.isOfLiving ?? false)) return;
-    if (orphan.isOfLiving) return actuator.removeVolume({ ...machine, uri }, { pool, volume: name });
+    if ((await this.#lives(machine)) !== (orphan.ownerExists ?? false)) return;
+    if (orphan.ownerExists) return actuator.removeVolume({ ...machine, uri }, { pool, volume: name });
     const domain = inventory.domains.find((one) => one.name === name);
     const macs = new Set(domain?.interfaces.map(({ mac }) => mac));
     const reservations = inventory.reservations
@@ -138,7 +138,7 @@ export class OrphanSweep {
   async #confirmIdentity(): Promise<void> {
     const now = await this.#options.identify();
     if (now === this.#options.installation) return;
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `the store was installation ${this.#options.installation}, and now is ${now}: nothing on the hosts is compared with it`,
       fix: 'see what the kubeconfig or the state directory leads to, and start caplv anew',
@@ -162,12 +162,13 @@ export class OrphanSweep {
     return states;
   }
 
-  async #readState({ workspace }: Pick<StackHome, 'workspace'>): Promise<KnownState> {
+  async #readState({ workspace }: Pick<StateHandle, 'workspace'>): Promise<KnownState> {
     try {
       return knownIn(await this.#options.terraform.state(workspace));
     } catch (error) {
       // Of one that may not be read, too, nobody knows what is in it; the others are compared all the same.
-      if (error instanceof StateCorrupt || (error instanceof ApiError && error.code > 0)) return 'corrupt';
+      if (error instanceof StateCorruptError || (error instanceof ApiError && error.code > 0))
+        return 'corrupt';
       throw error;
     }
   }
@@ -195,7 +196,7 @@ function knownIn(state: State | undefined): Exclude<KnownState, 'corrupt'> {
   };
 }
 
-function living({ metadata, status }: Machine): LivingMachine {
+function living({ metadata, status }: Machine): ExistingMachine {
   const { namespace = 'default', name, uid = '', deletionTimestamp, annotations } = metadata;
   const { pinned, appliedHash } = status?.providerStatus ?? {};
   const image = pinned && imageOf(pinned);

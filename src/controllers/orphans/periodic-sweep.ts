@@ -16,7 +16,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Counter, Gauge, Metrics } from '../../telemetry/metrics.ts';
 import { DEFAULT_REPAIR_LIMITS, mostRepairs } from '../shared/repair-budget.ts';
 import type { Orphan } from './classify.ts';
-import type { HostLook, OrphanSweep } from './collector.ts';
+import type { HostObservation, OrphanSweep } from './collector.ts';
 
 export interface OrphanSweepsOptions {
   readonly sweep: OrphanSweep;
@@ -111,7 +111,7 @@ export class OrphanSweeps {
     }
   }
 
-  async #fix(host: string, look: HostLook, orphans: readonly Orphan[]): Promise<void> {
+  async #fix(host: string, look: HostObservation, orphans: readonly Orphan[]): Promise<void> {
     const { log } = this.#options;
     const gone = new Set(orphans.filter(costsAMachine).map(machineOf));
     const recent = this.#recentlyRemoved(look.uri);
@@ -156,7 +156,7 @@ export class OrphanSweeps {
     return why;
   }
 
-  async #fixOne(host: string, look: HostLook, orphan: Orphan, isRepeated = false): Promise<void> {
+  async #fixOne(host: string, look: HostObservation, orphan: Orphan, isRepeated = false): Promise<void> {
     const { sweep, log } = this.#options;
     const { kind, name, action, why } = orphan;
     try {
@@ -215,6 +215,6 @@ function costsAMachine(orphan: Orphan): boolean {
   return orphan.action === 'remove' && orphan.machine !== undefined && !isSeedOfLiving(orphan);
 }
 
-function isSeedOfLiving({ action, machine, isOfLiving }: Orphan): boolean {
-  return action === 'remove' && machine !== undefined && isOfLiving === true;
+function isSeedOfLiving({ action, machine, ownerExists }: Orphan): boolean {
+  return action === 'remove' && machine !== undefined && ownerExists === true;
 }

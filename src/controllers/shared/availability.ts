@@ -36,7 +36,11 @@ export function nextAvailableIn(
 }
 
 /** The first few that are not available and why, for a message. Empty: all are. */
-export function whatIsMissing(machines: readonly Machine[], minReadySeconds: number, nowMs: number): string {
+export function describeUnavailable(
+  machines: readonly Machine[],
+  minReadySeconds: number,
+  nowMs: number,
+): string {
   const missing = machines.filter((machine) => !isAvailable(machine, minReadySeconds, nowMs));
   const told = missing.slice(0, 3).map((machine) => `${machine.metadata.name} (${whyMissing(machine)})`);
   const rest = missing.length - told.length;

@@ -15,7 +15,7 @@ export interface Selecting extends KubeObject {
 
 /**
  * The members among `candidates`, which are all objects of the namespace. Adopts and releases by the version that was read,
- * so that of two owners that want the same object one gets it. Throws Transient Conflict when it changed meanwhile.
+ * so that of two owners that want the same object one gets it. Throws TransientError Conflict when it changed meanwhile.
  */
 export async function claimMembers<O extends Selecting, M extends KubeObject>(
   ownership: Ownership<O, M>,
@@ -56,7 +56,7 @@ export function changeOfOwner(owner: Selecting, candidate: KubeObject): 'adopt' 
  * For watches: keys of the owners that a change of `member` concerns. That is its controller; for an object that has none,
  * every one of `owners` in its namespace that selects it and so may adopt it.
  */
-export function ownersConcerned(
+export function affectedOwners(
   ownerKind: ResourceKind,
   member: KubeObject,
   owners: readonly Selecting[],

@@ -5,10 +5,10 @@
 
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
 import { type Machine, settledCluster } from '../../api/kinds/machine.ts';
-import { Terminal, Transient } from '../../errors.ts';
+import { TerminalError, TransientError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 
-/** Throws Transient NotFound while a named Cluster is missing, Terminal where the choice is not clear. */
+/** Throws TransientError NotFound while a named Cluster is missing, TerminalError where the choice is not clear. */
 export async function clusterOf(
   store: Store,
   machine: Pick<Machine, 'metadata' | 'spec' | 'status'>,
@@ -20,7 +20,7 @@ export async function clusterOf(
   if (name !== undefined) {
     const cluster = await store.get(ClusterKind, { namespace, name });
     if (cluster) return cluster;
-    throw new Transient({
+    throw new TransientError({
       code: 'NotFound',
       path: 'spec.clusterName',
       missing: { kind: 'watched' },
@@ -32,7 +32,7 @@ export async function clusterOf(
   const [only, ...others] = await store.list(ClusterKind, { namespace });
   if (others.length === 0) return only;
   const names = [only, ...others].map((cluster) => cluster?.metadata.name).join(', ');
-  throw new Terminal({
+  throw new TerminalError({
     code: 'InvalidConfiguration',
     path: 'spec.clusterName',
     message: `the namespace "${namespace}" has several Clusters (${names}), and the Machine names none`,

@@ -2,7 +2,7 @@
 
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
-import { CaplvError, Terminal, Transient } from '../../errors.ts';
+import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 
 /**
  * Lets a Machine or Cluster that is being deleted go although what it has on its host could not be removed. Its value is the
@@ -15,11 +15,13 @@ export function isGivenUp({ metadata }: Pick<KubeObject, 'metadata'>): boolean {
 }
 
 /** The error of a deletion with both ways out: to wait, or to give up what is on the host. */
-export function withWaysOut(error: unknown, { kind, metadata }: KubeObject): unknown {
+export function withRecoveryHint(error: unknown, { kind, metadata }: KubeObject): unknown {
   if (!(error instanceof CaplvError) || error.code === 'Conflict') return error;
   const { namespace = 'default', name, uid } = metadata;
   const wait =
-    error instanceof Transient ? 'it is tried again until it succeeds' : 'it is tried again after a change';
+    error instanceof TransientError
+      ? 'it is tried again until it succeeds'
+      : 'it is tried again after a change';
   const giveUp =
     `to delete the ${kind} and leave what is on the host: kubectl annotate ${kind.toLowerCase()} -n ${namespace} ${name} ` +
     `${GIVE_UP_ANNOTATION}=${uid}, or caplv delete ${kind.toLowerCase()} ${name} --give-up`;
@@ -30,7 +32,7 @@ export function withWaysOut(error: unknown, { kind, metadata }: KubeObject): unk
     cause: error,
     ...(error.path === undefined ? {} : { path: error.path }),
   };
-  return error instanceof Transient
-    ? new Transient({ ...details, retryAfterMs: error.retryAfterMs })
-    : new Terminal(details);
+  return error instanceof TransientError
+    ? new TransientError({ ...details, retryAfterMs: error.retryAfterMs })
+    : new TerminalError(details);
 }

@@ -5,7 +5,7 @@
 
 import { once } from 'node:events';
 import { classify } from '../../actuator/classify-error.ts';
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { HostWatch } from '../../libvirt/host-watch.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
@@ -72,7 +72,7 @@ export class HostWatches {
   }
 
   /**
-   * The domain as it is; undefined: ask libvirt. Throws Transient LibvirtUnreachable while the host is out of reach, or Terminal
+   * The domain as it is; undefined: ask libvirt. Throws TransientError LibvirtUnreachable while the host is out of reach, or Terminal
    * for what a person has to mend there; `onChange` tells when it is back.
    */
   domain(uri: AllowedHost, name: string): DomainObservation | undefined {
@@ -147,8 +147,8 @@ export class HostWatches {
 
 /** The same failure, of which the end is told. */
 function watched(error: unknown): unknown {
-  if (!(error instanceof Transient)) return error;
+  if (!(error instanceof TransientError)) return error;
   const { code, message, cause, fix, retryAfterMs } = error;
   const details = { code, message, cause, retryAfterMs, missing: { kind: 'watched' } as const };
-  return new Transient(fix === undefined ? details : { ...details, fix });
+  return new TransientError(fix === undefined ? details : { ...details, fix });
 }

@@ -15,6 +15,6 @@ export function mayProceed({ metadata }: Pick<KubeObject, 'metadata'>, nowMs: nu
   return until !== undefined && Date.parse(until) > nowMs;
 }
 
-export function howToProceed(what: string): string {
+export function overrideHint(what: string): string {
   return `when you know why, let it go on: kubectl annotate ${what} ${PROCEED_UNTIL_ANNOTATION}=$(date -ud '+1 hour' +%FT%TZ)`;
 }

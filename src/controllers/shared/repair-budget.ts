@@ -14,7 +14,7 @@ import { CaplvError } from '../../errors.ts';
 import { hostIdentity } from '../../libvirt/host-uri.ts';
 import type { Store } from '../../store/store.ts';
 import { clusterOf } from './cluster-of.ts';
-import { howToProceed, mayProceed } from './proceed-until.ts';
+import { mayProceed, overrideHint } from './proceed-until.ts';
 
 export interface RepairLimits {
   /** Part of the machines of a host or set, from 0 to 1; always at least one machine. 1: no limit. */
@@ -136,7 +136,7 @@ export function mostRepairs(machines: number, { share }: Pick<RepairLimits, 'sha
 }
 
 /** True while the budget holds the machine: it stays held until its drift is gone or a person says so. */
-export function isHeld({ metadata, status }: Pick<Machine, 'metadata' | 'status'>): boolean {
+export function isHeldByBudget({ metadata, status }: Pick<Machine, 'metadata' | 'status'>): boolean {
   if (metadata.deletionTimestamp) return false;
   return (status?.conditions ?? []).some(({ type, reason }) => type === HELD.type && reason === HELD.reason);
 }
@@ -157,14 +157,16 @@ function refusal(
   const uid = machine.metadata.uid ?? '';
   const repaired = new Set(past.filter(({ atMs }) => now - atMs < windowMs).map((repair) => repair.machine));
   // A machine that was repaired in this window and is lost again is one machine, not two.
-  const lost = members.filter((one) => !one.metadata.deletionTimestamp && (isHeld(one) || isLost(one)));
+  const lost = members.filter(
+    (one) => !one.metadata.deletionTimestamp && (isHeldByBudget(one) || isLost(one)),
+  );
   const concerned = new Set([uid, ...repaired, ...lost.map(({ metadata }) => metadata.uid)]);
   const most = mostRepairs(members.length, { share });
-  if (concerned.size <= most && !members.some(isHeld)) return undefined;
+  if (concerned.size <= most && !members.some(isHeldByBudget)) return undefined;
   const minutes = Math.round(windowMs / 60_000);
   const count = `${concerned.size} of ${members.length} machines of ${name} were recreated within ${minutes} min or are to be`;
   const { name: machineName, namespace = 'default' } = machine.metadata;
-  const word = howToProceed(`machine -n ${namespace} ${machineName}`);
+  const word = overrideHint(`machine -n ${namespace} ${machineName}`);
   return `${count}, and ${most} may be: nothing more is repaired there; ${word} (or its MachineSet, or its Cluster, for all their machines)`;
 }
 

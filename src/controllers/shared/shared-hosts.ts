@@ -8,7 +8,12 @@ import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import { isOfCluster, type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
-import { type ClusterSite, type Dispute, disputeOver, undisputed } from '../../intent/host-disputes.ts';
+import {
+  type ClusterSite,
+  findConflict,
+  type HostConflict,
+  withoutConflicts,
+} from '../../intent/host-disputes.ts';
 import { hostIntent, managedNetwork, managedPool } from '../../intent/host-intent.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
@@ -19,7 +24,7 @@ import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 
-export class SharedHosts {
+export class HostResources {
   readonly #store: Store;
   readonly #actuator: HostActuator;
   readonly #policy: Policy;
@@ -71,9 +76,9 @@ export class SharedHosts {
   }
 
   /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
-  async disputeOver(cluster: Cluster, site: Site): Promise<Dispute | undefined> {
+  async findConflict(cluster: Cluster, site: Site): Promise<HostConflict | undefined> {
     const named = await this.#named(site.uri);
-    return disputeOver(
+    return findConflict(
       site,
       named.filter(({ owner }) => byAge(owner, cluster) < 0),
     );
@@ -94,7 +99,7 @@ export class SharedHosts {
       if (!isToStay(owner)) return [];
       // What a Cluster that goes has managed goes first, before it is another's: but not from under the other's machines.
       const older = named.slice(0, index).filter((other) => isToStay(other.owner) || !isUsed(owner));
-      return undisputed(site, older);
+      return withoutConflicts(site, older);
     });
     const images = machines.flatMap((machine) => {
       const pinned = machine.status?.providerStatus?.pinned;

@@ -3,7 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { Composer, Parser } from 'yaml';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 
 export interface ConnectionChoice {
@@ -39,7 +39,7 @@ const FIX = {
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Throws Terminal InvalidConfiguration that names the file and what is wrong with it. */
+/** Throws TerminalError InvalidConfiguration that names the file and what is wrong with it. */
 export async function loadConnection(choice: ConnectionChoice = {}): Promise<Connection> {
   const paths = kubeconfigPaths(choice.kubeconfig);
   if (paths.length === 0) return inClusterConnection();
@@ -209,7 +209,7 @@ function parseYaml(text: string, where: string): unknown {
 }
 
 /** Without the lines around the error, which may hold credentials. */
-function notYaml(where: string, message: string): Terminal {
+function notYaml(where: string, message: string): TerminalError {
   const [first = ''] = message.split('\n');
   return unusable(where, `not YAML: ${first.replace(/:$/, '')}`, FIX.file);
 }
@@ -239,7 +239,7 @@ function inClusterConnection(): Connection {
   const host = process.env['KUBERNETES_SERVICE_HOST'];
   const port = process.env['KUBERNETES_SERVICE_PORT'];
   if (!host)
-    throw new Terminal({
+    throw new TerminalError({
       code: 'InvalidConfiguration',
       message: 'no API server is known: there is no kubeconfig and no service account of a pod',
       fix: 'name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod with a service account',
@@ -278,8 +278,8 @@ async function clientNodeConnection(
   };
 }
 
-function unusable(where: string, message: string, fix: string, cause?: unknown): Terminal {
-  return new Terminal({ code: 'InvalidConfiguration', message: `${where}: ${message}`, fix, cause });
+function unusable(where: string, message: string, fix: string, cause?: unknown): TerminalError {
+  return new TerminalError({ code: 'InvalidConfiguration', message: `${where}: ${message}`, fix, cause });
 }
 
 /** In words what a system call refused; with the file, unless that is `where` anyway. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
-import { Terminal, Transient } from '../../errors.ts';
+import { TerminalError, TransientError } from '../../errors.ts';
 import type { BackoffOptions } from '../../system/backoff.ts';
 import type { Flow } from '../../system/fair-queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -26,7 +26,7 @@ export interface Result {
 /**
  * Brings the world nearer to what the object of this name says; the object may be gone. Told of nothing but the name, it
  * looks at the state of things, not at what happened: any number of changes may be one call, and one may be two.
- * Throws `Transient` to be called again later, `Terminal` to be called again only after a change.
+ * Throws `TransientError` to be called again later, `TerminalError` to be called again only after a change.
  */
 export type Reconcile = (key: ObjectKey, context: ReconcileContext) => Promise<Result | undefined>;
 
@@ -64,7 +64,7 @@ type Outcome =
   | { readonly kind: 'success' }
   | { readonly kind: 'requeue_after'; readonly delayMs: number }
   | { readonly kind: 'error'; readonly error: unknown; readonly atLeastMs: number }
-  | { readonly kind: 'terminal_error'; readonly error: Terminal };
+  | { readonly kind: 'terminal_error'; readonly error: TerminalError };
 
 /** Calls `reconcile` for each object that changed, and again for those that failed. */
 export class Controller {
@@ -197,18 +197,18 @@ export class Controller {
       const delayMs = (await this.options.reconcile(key, context))?.requeueAfterMs;
       return delayMs === undefined ? { kind: 'success' } : { kind: 'requeue_after', delayMs };
     } catch (error) {
-      if (error instanceof Terminal) return { kind: 'terminal_error', error };
+      if (error instanceof TerminalError) return { kind: 'terminal_error', error };
       const atLeastMs =
-        error instanceof Transient || error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+        error instanceof TransientError || error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       return { kind: 'error', error, atLeastMs };
     }
   }
 }
 
 function logFailure(log: Logger, error: unknown, delayMs: number): void {
-  if (error instanceof Transient && error.code === 'Conflict') {
+  if (error instanceof TransientError && error.code === 'Conflict') {
     log.debug('Object was changed meanwhile, trying again', { error, delayMs });
-  } else if (error instanceof Transient || error instanceof ApiError) {
+  } else if (error instanceof TransientError || error instanceof ApiError) {
     log.warn('Reconcile failed, trying again', { error, delayMs });
   } else {
     // None of the errors that we make: a bug, and its place is in the stack.

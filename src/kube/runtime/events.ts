@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import { TokenBucket } from '../../system/token-bucket.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -155,7 +155,7 @@ export class EventRecorder {
       await store.create(EventKind, countedTo(count, entry), { fieldManager: controller });
       return true;
     } catch (error) {
-      if (error instanceof Transient && error.code === 'Conflict') return false;
+      if (error instanceof TransientError && error.code === 'Conflict') return false;
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
-import { Terminal, Transient } from '../../errors.ts';
+import { TerminalError, TransientError } from '../../errors.ts';
 import type {
   ApplyOptions,
   ListOptions,
@@ -131,16 +131,22 @@ function rethrow(error: unknown): never {
   const { message, causes } = error;
   // The server answers 500 to an apply whose fields the schema does not know or types otherwise; the field is in the text.
   const path = mistypedField(message);
-  if (path !== undefined) throw new Terminal({ code: 'InvalidConfiguration', message, path, cause: error });
+  if (path !== undefined)
+    throw new TerminalError({ code: 'InvalidConfiguration', message, path, cause: error });
   switch (error.code) {
     case 404:
-      throw new Transient({ code: 'NotFound', message, cause: error });
+      throw new TransientError({ code: 'NotFound', message, cause: error });
     case 409:
-      throw new Transient({ code: 'Conflict', message, cause: error, retryAfterMs: 100 });
+      throw new TransientError({ code: 'Conflict', message, cause: error, retryAfterMs: 100 });
     case 400:
     case 413:
     case 422:
-      throw new Terminal({ code: 'InvalidConfiguration', message, path: causes[0]?.field, cause: error });
+      throw new TerminalError({
+        code: 'InvalidConfiguration',
+        message,
+        path: causes[0]?.field,
+        cause: error,
+      });
     default:
       throw error;
   }

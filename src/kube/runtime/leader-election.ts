@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Transient } from '../../errors.ts';
+import { TransientError } from '../../errors.ts';
 import { abortable } from '../../system/abortable.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -80,10 +80,10 @@ export class LeaderElection {
     );
   }
 
-  /** Call it before each thing that only the leader may begin. Throws Transient Interrupted. */
+  /** Call it before each thing that only the leader may begin. Throws TransientError Interrupted. */
   readonly requireLeading = (): void => {
     if (this.isLeading) return;
-    throw new Transient({
+    throw new TransientError({
       code: 'Interrupted',
       message: `this process does not hold the lease ${this.options.namespace}/${this.options.name} any more, and begins nothing`,
       fix: 'nothing: the process that leads now does it',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type LockHolder, StateLocked } from '../../system/lock-holder.ts';
+import { type LockHolder, StateLockedError } from '../../system/lock-holder.ts';
 import type { Diagnostic } from './messages.ts';
 
 /** What Terraform writes, as JSON, of a lock that it takes. Whoever may write the Lease may write what he likes. */
@@ -33,8 +33,8 @@ export function holderFromLockInfo(info: string): LockHolder {
 }
 
 /** Terraform's own lock of a state was not free. */
-export function stateLocked(holder: LockHolder, cause?: unknown): StateLocked {
-  return new StateLocked(holder, {
+export function stateLocked(holder: LockHolder, cause?: unknown): StateLockedError {
+  return new StateLockedError(holder, {
     where: 'The Terraform state',
     fix: `wait for it to end; if that process no longer exists anywhere, run terraform force-unlock ${holder.id}`,
     cause,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { isDeeperThan } from '../../system/depth.ts';
 
 /** What Terraform knows of a stack. Attributes hold user data: never log them. */
@@ -62,7 +62,7 @@ const VERSION = 4;
 /**
  * @param text of a state; empty: none
  * @param place where it lies, for people
- * @throws Terminal StateCorrupt
+ * @throws TerminalError StateCorruptError
  */
 export function parseState(text: string, place = 'memory'): State | undefined {
   if (text.trim() === '') return undefined;
@@ -82,25 +82,31 @@ export function parseState(text: string, place = 'memory'): State | undefined {
 
 function rawState(text: string, place: string): RawState {
   if (text.length > STATE_BYTES)
-    throw new StateCorrupt(place, `it has ${text.length} characters, and at most ${STATE_BYTES} are read`);
+    throw new StateCorruptError(
+      place,
+      `it has ${text.length} characters, and at most ${STATE_BYTES} are read`,
+    );
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch {
     // Without what the parser says: it quotes the text, and that holds secrets.
-    throw new StateCorrupt(place, `it is not JSON (${text.length} characters)`);
+    throw new StateCorruptError(place, `it is not JSON (${text.length} characters)`);
   }
   if (isDeeperThan(raw, STATE_DEPTH))
-    throw new StateCorrupt(place, `it has more than ${STATE_DEPTH} objects within each other`);
+    throw new StateCorruptError(place, `it has more than ${STATE_DEPTH} objects within each other`);
   const version = (raw as Partial<RawState> | null)?.version;
   if (version !== VERSION) {
-    throw new StateCorrupt(place, `its format has version ${shown(version)}, and not ${VERSION}`);
+    throw new StateCorruptError(place, `its format has version ${shown(version)}, and not ${VERSION}`);
   }
   const { data, error } = schema.safeParse(raw);
   if (data) return data;
   const [issue] = error.issues;
   // Without the value, which may be secret.
-  throw new StateCorrupt(place, `its field ${issue?.path.join('.')} is missing, or not what it should be`);
+  throw new StateCorruptError(
+    place,
+    `its field ${issue?.path.join('.')} is missing, or not what it should be`,
+  );
 }
 
 function shown(version: unknown): string {
@@ -108,7 +114,7 @@ function shown(version: unknown): string {
 }
 
 /** A state that nobody can read. Nothing is done with it, so that nothing is lost. */
-export class StateCorrupt extends Terminal {
+export class StateCorruptError extends TerminalError {
   constructor(place: string, why: string) {
     super({
       code: 'StateCorrupt',

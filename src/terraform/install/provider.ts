@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../environment.ts';
@@ -22,7 +22,7 @@ const HOSTS = ['registry.terraform.io', 'registry.opentofu.org'];
  * cache that Terraform's own configuration names, in the directories where Terraform looks by default, or in our cache; else
  * lets `terraform init` fetch it into our cache, once, from wherever the configuration says (packed and network mirrors, the
  * public registry).
- * @throws Terminal ProviderNotFound
+ * @throws TerminalError ProviderNotFound
  */
 export async function findProvider(options: {
   readonly path?: string;
@@ -45,7 +45,7 @@ async function checkExecutable(path: string): Promise<string> {
     await access(path, constants.X_OK);
     return await realpath(path);
   } catch (cause) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'ProviderNotFound',
       message: `The provider ${path} is not there or not executable`,
       fix: `name the executable of the Terraform provider ${NAME} ${VERSION}`,
@@ -127,8 +127,8 @@ async function moveProviders(from: string, cache: string): Promise<void> {
   }
 }
 
-function notFound(why: string, cause?: unknown): Terminal {
-  return new Terminal({
+function notFound(why: string, cause?: unknown): TerminalError {
+  return new TerminalError({
     code: 'ProviderNotFound',
     message: `The Terraform provider ${NAME} ${VERSION} is not on this machine and could not be fetched: ${why}`,
     fix:

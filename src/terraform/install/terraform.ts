@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../environment.ts';
@@ -23,12 +23,12 @@ const INSTALL =
 /**
  * Finds terraform: `path` if given, else `terraform`, else `tofu` in PATH. Asking a binary for its version takes 46 ms, so
  * the answer is kept in the cache directory for as long as the file stays the same.
- * @throws Terminal TerraformNotFound, TerraformTooOld
+ * @throws TerminalError TerraformNotFound, TerraformTooOld
  */
 export async function findTerraform(options: { readonly path?: string } = {}): Promise<TerraformBinary> {
   const path = options.path ?? (await findInPath('terraform')) ?? (await findInPath('tofu'));
   if (path === undefined) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'TerraformNotFound',
       message: 'Neither terraform nor tofu is in PATH',
       fix: `${INSTALL}, or name it with --terraform`,
@@ -37,7 +37,7 @@ export async function findTerraform(options: { readonly path?: string } = {}): P
   const binary = await identify(path);
   const [major, minor] = OLDEST[binary.flavor];
   if (!atLeast(binary.version, major, minor)) {
-    throw new Terminal({
+    throw new TerminalError({
       code: 'TerraformTooOld',
       message: `${binary.path} is ${binary.flavor} ${binary.version}, and caplv needs ${major}.${minor} or later`,
       fix: INSTALL,
@@ -48,11 +48,11 @@ export async function findTerraform(options: { readonly path?: string } = {}): P
 
 /**
  * `import` blocks came with Terraform 1.5; OpenTofu has had them from its start.
- * @throws Terminal TerraformTooOld
+ * @throws TerminalError TerraformTooOld
  */
 export function requireImport({ path, flavor, version }: TerraformBinary): void {
   if (flavor === 'tofu' || atLeast(version, 1, 5)) return;
-  throw new Terminal({
+  throw new TerminalError({
     code: 'TerraformTooOld',
     message: `${path} is terraform ${version}, and bringing back a lost state takes 1.5 or later`,
     fix: 'install Terraform ≥ 1.5, or OpenTofu ≥ 1.6',
@@ -132,8 +132,8 @@ function atLeast(version: string, major: number, minor: number): boolean {
   return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }
 
-function notTerraform(path: string, why: string, cause?: unknown): Terminal {
-  return new Terminal({
+function notTerraform(path: string, why: string, cause?: unknown): TerminalError {
+  return new TerminalError({
     code: 'TerraformNotFound',
     message: `${path} is not a terraform that can be run: ${why}`,
     fix: `${INSTALL}, or name another with --terraform`,

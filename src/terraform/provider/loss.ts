@@ -1,5 +1,5 @@
 import type { RunOutcome } from '../process.ts';
-import type { ProviderHost } from './process.ts';
+import type { ProviderProcess } from './process.ts';
 
 /** The process was gone: go-plugin's words, and gRPC's. */
 const PROCESS_GONE =
@@ -18,7 +18,7 @@ const CONNECTION_GONE =
  * @param wasConnected the provider was connected to libvirt before this run began
  */
 export function lostProvider(
-  host: ProviderHost,
+  host: ProviderProcess,
   wasConnected: boolean,
   outcome: RunOutcome,
 ): string | undefined {

@@ -1,12 +1,12 @@
-import { ProviderHost } from './process.ts';
+import { ProviderProcess } from './process.ts';
 
 /** It starts within 10 ms, and a machine that is made or deleted has all its runs within minutes. */
 const IDLE_MS = 10 * 60_000;
 
 /** The warm providers: one process for each key. Key: libvirt URI (and whatever else its credentials depend on). */
-export class ProviderHosts {
+export class ProviderPool {
   readonly #executable: () => Promise<string>;
-  readonly #hosts = new Map<string, Promise<ProviderHost>>();
+  readonly #hosts = new Map<string, Promise<ProviderProcess>>();
   readonly #released = new Set<Promise<void>>();
   /** By key. */
   readonly #idle = new Map<string, NodeJS.Timeout>();
@@ -33,7 +33,7 @@ export class ProviderHosts {
   }
 
   /** The running provider of `key`, started if there is none or it has ended. */
-  async get(key: string): Promise<ProviderHost> {
+  async get(key: string): Promise<ProviderProcess> {
     this.#expectIdle(key);
     const known = this.#hosts.get(key);
     if (known !== undefined) {
@@ -48,7 +48,7 @@ export class ProviderHosts {
    * The next run of `key` gets a new provider; runs in progress keep the old one, which ends with them. With `host`: only
    * if that one still is the current one, so that many who saw it fail replace it once.
    */
-  async restart(key: string, host?: ProviderHost): Promise<void> {
+  async restart(key: string, host?: ProviderProcess): Promise<void> {
     // One that could not be started is no longer there when this is asked again.
     const current = await this.#hosts.get(key)?.catch(() => undefined);
     if (current === undefined || (host !== undefined && current !== host)) return;
@@ -82,8 +82,8 @@ export class ProviderHosts {
     if (host) this.#forget(key, host);
   }
 
-  #start(key: string): Promise<ProviderHost> {
-    const starting = this.#executable().then((executable) => ProviderHost.start(executable));
+  #start(key: string): Promise<ProviderProcess> {
+    const starting = this.#executable().then((executable) => ProviderProcess.start(executable));
     this.#hosts.set(key, starting);
     starting.catch(() => {
       if (this.#hosts.get(key) === starting) this.#hosts.delete(key);
@@ -91,12 +91,12 @@ export class ProviderHosts {
     return starting;
   }
 
-  #replace(key: string, host: ProviderHost): void {
+  #replace(key: string, host: ProviderProcess): void {
     this.#restarts += 1;
     this.#forget(key, host);
   }
 
-  #forget(key: string, host: ProviderHost): void {
+  #forget(key: string, host: ProviderProcess): void {
     this.#hosts.delete(key);
     const ended = host.release();
     this.#released.add(ended);

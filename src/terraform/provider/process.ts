@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { Terminal } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { providerEnvironment } from '../environment.ts';
 import { giveTo, makeProviderDir } from './temp-dir.ts';
 
@@ -33,7 +33,7 @@ exec "$0" 3<&-`;
  *
  * Its stderr goes nowhere: the provider logs user data.
  */
-export class ProviderHost {
+export class ProviderProcess {
   readonly pid: number;
   /** Give it to each run that uses this provider. */
   readonly lifeline: Socket;
@@ -68,9 +68,9 @@ export class ProviderHost {
 
   /**
    * @param executable of the provider
-   * @throws Terminal ProviderNotFound if it cannot be run or is no provider
+   * @throws TerminalError ProviderNotFound if it cannot be run or is no provider
    */
-  static async start(executable: string): Promise<ProviderHost> {
+  static async start(executable: string): Promise<ProviderProcess> {
     // The provider writes seed ISOs here before it uploads them.
     const dir = await makeProviderDir();
     const child = spawn('/bin/sh', ['-c', SCRIPT, executable], {
@@ -87,11 +87,11 @@ export class ProviderHost {
     try {
       const address = await handshake(child);
       await giveTo(child.pid as number, dir);
-      return new ProviderHost(child, child.pid as number, address);
+      return new ProviderProcess(child, child.pid as number, address);
     } catch (cause) {
       (child.stdio[3] as Socket | undefined)?.destroy();
       await rm(dir, { recursive: true, force: true });
-      throw new Terminal({
+      throw new TerminalError({
         code: 'ProviderNotFound',
         message: `${executable} cannot be started as a Terraform provider: ${(cause as Error).message}`,
         fix: 'name the executable of the dmacvicar/libvirt provider for this machine',

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { LocalWorkspaces } from '../../../src/actuator/state/local.ts';
+import { LocalStateBackends } from '../../../src/actuator/state/local.ts';
 import { shortHash } from '../../../src/intent/names.ts';
 import { Policy } from '../../../src/intent/policy.ts';
 
@@ -13,7 +13,7 @@ test('the state of a host that an earlier version kept under another spelling is
   const root = await mkdtemp(join(tmpdir(), 'caplv-spellings-'));
   try {
     const { hosts } = new Policy({ allow: 'everything' });
-    const workspaces = new LocalWorkspaces(root, { spellingsOf: hosts.spellingsOf });
+    const workspaces = new LocalStateBackends(root, { spellingsOf: hosts.spellingsOf });
     const host = hosts.named(HOST, 'URI');
     const dirOf = async (one: string) => (await workspaces.host(hosts.named(one, 'URI'))).workspace.dir;
     const own = join(root, 'hosts', shortHash(HOST));
@@ -24,7 +24,7 @@ test('the state of a host that an earlier version kept under another spelling is
     await writeNote(workspaces, EARLIER as typeof host);
     expect(await dirOf(HOST)).toBe(earlier);
     expect(await dirOf(EARLIER)).toBe(earlier);
-    await writeNote(new LocalWorkspaces(root), host);
+    await writeNote(new LocalStateBackends(root), host);
     expect(await dirOf(EARLIER)).toBe(own);
   } finally {
     await rm(root, { recursive: true });
@@ -32,8 +32,8 @@ test('the state of a host that an earlier version kept under another spelling is
 });
 
 async function writeNote(
-  workspaces: LocalWorkspaces,
-  host: Parameters<LocalWorkspaces['host']>[0],
+  workspaces: LocalStateBackends,
+  host: Parameters<LocalStateBackends['host']>[0],
 ): Promise<void> {
   const { notes, workspace } = await workspaces.host(host);
   await mkdir(workspace.dir, { recursive: true });

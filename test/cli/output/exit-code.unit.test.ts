@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EXIT, exitCodeOf } from '../../../src/cli/output/exit-code.ts';
-import { type CaplvError, Terminal, Transient } from '../../../src/errors.ts';
+import { type CaplvError, TerminalError, TransientError } from '../../../src/errors.ts';
 
 const CODES: readonly [CaplvError['code'], number][] = [
   ['InvalidConfiguration', EXIT.refused],
@@ -13,8 +13,8 @@ const CODES: readonly [CaplvError['code'], number][] = [
 
 describe.each(CODES)('an error %s', (code, exit) => {
   it(`ends a command with ${exit}, whether a retry may help or not`, () => {
-    expect(exitCodeOf(new Terminal({ code, message: 'x' }))).toBe(exit);
-    expect(exitCodeOf(new Transient({ code, message: 'x' }))).toBe(exit);
+    expect(exitCodeOf(new TerminalError({ code, message: 'x' }))).toBe(exit);
+    expect(exitCodeOf(new TransientError({ code, message: 'x' }))).toBe(exit);
   });
 });
 

@@ -6,7 +6,7 @@ import { MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../../src/api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
 import type { KubeObject, ResourceKind } from '../../../src/apimachinery/object.ts';
-import type { Terminal } from '../../../src/cli/output/streams.ts';
+import type { Streams } from '../../../src/cli/output/streams.ts';
 import { sayWaits, withMembers } from '../../../src/cli/session/cluster-members.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
@@ -41,7 +41,7 @@ const names = (
 
 async function said(targets: Parameters<typeof sayWaits>[1]): Promise<string[]> {
   const lines: string[] = [];
-  await sayWaits(store, targets, { say: (line: string) => void lines.push(line) } as Terminal);
+  await sayWaits(store, targets, { say: (line: string) => void lines.push(line) } as Streams);
   return lines;
 }
 

@@ -13,7 +13,15 @@ import {
 
 /** All machines of the set exist and are available unless told otherwise. */
 function set(name: string, replicas: number, other: Partial<SetCount> = {}): SetCount {
-  return { name, replicas, machines: replicas, leaving: 0, available: replicas, actingBy: 0, ...other };
+  return {
+    name,
+    replicas,
+    machines: replicas,
+    leaving: 0,
+    available: replicas,
+    pendingReplicas: 0,
+    ...other,
+  };
 }
 
 function scaled(name: string, replicas: number, then: number, surge: number): ScaledSet {
@@ -37,7 +45,7 @@ describe('rolling update', () => {
   });
 
   it('keeps room for what a set may still make by the size before', () => {
-    expect(step(set('new', 1), [set('old', 3, { actingBy: 4 })], 1, 0)).toMatchObject({ new: 1 });
+    expect(step(set('new', 1), [set('old', 3, { pendingReplicas: 4 })], 1, 0)).toMatchObject({ new: 1 });
     expect(step(set('new', 1), [set('old', 3)], 1, 0)).toMatchObject({ new: 2 });
   });
 

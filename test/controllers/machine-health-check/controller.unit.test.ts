@@ -12,7 +12,7 @@ import {
   PAUSED_ANNOTATION,
   SKIP_REMEDIATION_ANNOTATION,
 } from '../../../src/api/schema/group.ts';
-import { MachineHealthCheckController } from '../../../src/controllers/machine-health-check/controller.ts';
+import { MachineHealthCheckReconciler } from '../../../src/controllers/machine-health-check/controller.ts';
 import { HealthCheckMetrics } from '../../../src/controllers/machine-health-check/metrics.ts';
 import { pastRemediations } from '../../../src/controllers/machine-health-check/remediation.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../../../src/controllers/machine-set/controller.ts';
@@ -20,7 +20,7 @@ import type { WorkloadNode } from '../../../src/controllers/node/controller.ts';
 import { APPROVE_DISKS_ANNOTATION } from '../../../src/controllers/shared/named-disks.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';
 import { RepairBudget } from '../../../src/controllers/shared/repair-budget.ts';
-import { Transient } from '../../../src/errors.ts';
+import { TransientError } from '../../../src/errors.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { metricValue } from '../../telemetry/metric-value.ts';
 import { key, template, World } from '../world.ts';
@@ -38,7 +38,7 @@ let budget: RepairBudget;
 let metrics: Metrics;
 /** As the controller's watch shows them when its metrics are read. */
 let watched: MachineHealthCheck[];
-let controller: MachineHealthCheckController;
+let controller: MachineHealthCheckReconciler;
 
 beforeEach(async () => {
   world = await World.open();
@@ -57,8 +57,8 @@ function budgetOf(share: number): RepairBudget {
   return new RepairBudget({ store: world.store, elsewhere, limits: { share, windowMs: 3_600_000 } });
 }
 
-function controllerWith(of: RepairBudget): MachineHealthCheckController {
-  return new MachineHealthCheckController({
+function controllerWith(of: RepairBudget): MachineHealthCheckReconciler {
+  return new MachineHealthCheckReconciler({
     store: world.store,
     recorder: {
       event: (object, { reason, message }) => {
@@ -250,8 +250,8 @@ describe('who deletes nothing:', () => {
   it('one that cannot read the Nodes; and it says so', async () => {
     await applyHealthy(2);
     await applyCheck();
-    const failure = new Transient({ code: 'NodesUnreadable', message: 'no answer', fix: 'wait' });
-    const blind = new MachineHealthCheckController({
+    const failure = new TransientError({ code: 'NodesUnreadable', message: 'no answer', fix: 'wait' });
+    const blind = new MachineHealthCheckReconciler({
       store: world.store,
       recorder: { event: () => {} },
       budget,

@@ -3,7 +3,7 @@ import { MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
 import { FINALIZER, PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
 import { controllerOf } from '../../../src/apimachinery/owner-reference.ts';
-import { type Known, MachineSetController } from '../../../src/controllers/machine-set/controller.ts';
+import { type Known, MachineSetReconciler } from '../../../src/controllers/machine-set/controller.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import { dyingStore, ProcessDied } from '../dying-store.ts';
@@ -127,7 +127,7 @@ describe('what is known, and a moment old', () => {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
-    const sets = new MachineSetController({ store, known: world.store, recorder: { event: () => {} } });
+    const sets = new MachineSetReconciler({ store, known: world.store, recorder: { event: () => {} } });
     await world.makeReady('workers-1');
     await sets.reconcile(key('workers'));
     expect((await world.set()).status?.readyReplicas).toBe(1);
@@ -145,7 +145,7 @@ describe('what is known, and a moment old', () => {
       [first, second, { ...second, metadata: { ...second?.metadata, name: 'gone' } }],
     ]) {
       const known = knownAs({ list: async () => old });
-      const sets = new MachineSetController({ store: world.store, known, recorder: { event: () => {} } });
+      const sets = new MachineSetReconciler({ store: world.store, known, recorder: { event: () => {} } });
       await sets.reconcile(key('workers'));
       expect(await world.names()).toEqual(before);
       expect(await world.leaving()).toEqual([]);
@@ -161,7 +161,7 @@ describe('a set that is known as it was a moment ago', () => {
     await world.applySet({ replicas: 2 });
     await world.settle();
     const sets = () =>
-      new MachineSetController({
+      new MachineSetReconciler({
         store: world.store,
         known: knownAs({ get: async () => old }),
         recorder: { event: () => {} },

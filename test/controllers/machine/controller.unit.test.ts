@@ -2,8 +2,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
 import type { ObjectKey, ResourceKind } from '../../../src/apimachinery/object.ts';
-import { MachineController } from '../../../src/controllers/machine/controller.ts';
-import type { MachineParts } from '../../../src/controllers/machine/dependencies.ts';
+import { MachineReconciler } from '../../../src/controllers/machine/controller.ts';
+import type { MachineDependencies } from '../../../src/controllers/machine/dependencies.ts';
 import { MachineResolver } from '../../../src/controllers/machine/resolver.ts';
 import { UNLIMITED } from '../../../src/intent/policy.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 /** Of a process that last heard of the machine before what happened to it since. It has nothing to make a machine with. */
-function latecomer(): MachineController {
+function latecomer(): MachineReconciler {
   const known = new Proxy(store, {
     get: (target, name) => {
       const value = Reflect.get(target, name);
@@ -32,7 +32,10 @@ function latecomer(): MachineController {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  return new MachineController({ store: known, recorder: { event: () => {} } } as unknown as MachineParts);
+  return new MachineReconciler({
+    store: known,
+    recorder: { event: () => {} },
+  } as unknown as MachineDependencies);
 }
 
 test('a machine that somebody paused right after he made it is not made', async () => {
@@ -86,7 +89,7 @@ test('what a host said before another process wrote is not recorded over that', 
     resolver: new MachineResolver({ store, policy: UNLIMITED } as never),
     actuator: { exists: async () => undefined },
   };
-  const controller = new MachineController(parts as never);
+  const controller = new MachineReconciler(parts as never);
   const spec = { providerSpec: { vcpu: 1, memoryMiB: 64, imageURI: '/image', userData: 'none' } };
   await store.apply(MachineKind, { metadata: KEY, spec: spec as never }, PERSON);
   const status = (phase: string) =>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineScope } from '../../../src/controllers/machine/scope.ts';
-import { Transient } from '../../../src/errors.ts';
+import { TransientError } from '../../../src/errors.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
 
@@ -77,7 +77,7 @@ test('why a machine could not be made stays to be read while it is tried again',
     reason: 'Provisioning',
     message: 'the machine is new',
   });
-  scope.fail('DomainReady', new Transient({ code: 'TerraformError', message: 'QEMU ended' }));
+  scope.fail('DomainReady', new TransientError({ code: 'TerraformError', message: 'QEMU ended' }));
   await scope.save();
 
   const again = new MachineScope(store, scope.machine);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type ClusterView,
+  type ExistingMachine,
   findOrphans,
-  type Knowledge,
-  type LivingMachine,
 } from '../../../src/controllers/orphans/classify.ts';
 import { imageVolumeName, ownershipMark, volumeName } from '../../../src/intent/names.ts';
 import { parseDomain } from '../../../src/libvirt/domain.ts';
@@ -31,11 +31,11 @@ function host(domains: HostInventory['domains'], volumes: readonly string[] = []
 
 const URI = 'qemu:///system';
 const ELSEWHERE = 'qemu+ssh://root@elsewhere/system';
-const living: LivingMachine = { ...web, isSettled: true, uri: URI };
+const living: ExistingMachine = { ...web, isSettled: true, uri: URI };
 const whole = { domains: new Set([UUID]), volumes: new Set([ROOT, SEED]) };
 const nothing = { domains: new Set<string>(), volumes: new Set<string>() };
 
-async function actions(inventory: HostInventory, known: Partial<Knowledge>): Promise<string[]> {
+async function actions(inventory: HostInventory, known: Partial<ClusterView>): Promise<string[]> {
   const orphans = await findOrphans(inventory, {
     uri: URI,
     installation: HERE,
@@ -49,7 +49,7 @@ async function actions(inventory: HostInventory, known: Partial<Knowledge>): Pro
   return orphans.map(({ kind, action, why }) => `${action} ${kind}: ${why}`);
 }
 
-const stateOf = (known: Knowledge['host']) => new Map([['default/web', known]]);
+const stateOf = (known: ClusterView['host']) => new Map([['default/web', known]]);
 
 describe('what a Machine that lives has on its host', () => {
   const mark = ownershipMark(web, HERE);
@@ -113,7 +113,7 @@ describe('what a Machine that is gone has left', () => {
     ]);
     // A machine of another cluster is nobody's orphan.
     expect(await actions(marked(THERE), {})).toEqual([]);
-    expect(await actions(marked(THERE), { givesUid: () => true })).toEqual([]);
+    expect(await actions(marked(THERE), { derivesUid: () => true })).toEqual([]);
   });
 
   it('goes when its root disk stands on an image that this installation imported, or its uid follows from its name here', async () => {
@@ -128,8 +128,9 @@ describe('what a Machine that is gone has left', () => {
       `keep volume: ${unproven}`,
       `keep volume: ${unproven}`,
     ]);
-    const givesUid: Knowledge['givesUid'] = (key, start) => key.name === 'web' && web.uid.startsWith(start);
-    expect(await actions(disks, { givesUid })).toEqual(removed);
+    const derivesUid: ClusterView['derivesUid'] = (key, start) =>
+      key.name === 'web' && web.uid.startsWith(start);
+    expect(await actions(disks, { derivesUid })).toEqual(removed);
   });
 
   it('stays while another domain uses a disk of it, or another Machine has its name', async () => {

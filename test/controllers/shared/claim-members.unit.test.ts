@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
-import { ownersConcerned } from '../../../src/controllers/shared/claim-members.ts';
+import { affectedOwners } from '../../../src/controllers/shared/claim-members.ts';
 import { key, World } from '../world.ts';
 
 it('wakes the owner of a machine, and for one without owner every set that may adopt it', async () => {
@@ -11,16 +11,16 @@ it('wakes the owner of a machine, and for one without owner every set that may a
     await world.applySet({ selector: { matchLabels: { app: 'x' } }, template: unlike() }, 'other'),
   ];
   const orphan = await world.applyMachine('by-hand', { app: 'workers' });
-  expect(ownersConcerned(MachineSetKind, orphan, sets)).toEqual([key('first'), key('second')]);
+  expect(affectedOwners(MachineSetKind, orphan, sets)).toEqual([key('first'), key('second')]);
 
   await world.sets.reconcile(key('first'));
   const [adopted] = await world.machines();
   if (!adopted) throw new Error('no machine');
-  expect(ownersConcerned(MachineSetKind, adopted, sets)).toEqual([key('first')]);
+  expect(affectedOwners(MachineSetKind, adopted, sets)).toEqual([key('first')]);
 
   const owner = { apiVersion: 'v1', kind: 'ReplicaSet', name: 'first', uid: '1', controller: true };
   const foreign = { ...adopted, metadata: { ...adopted.metadata, ownerReferences: [owner] } };
-  expect(ownersConcerned(MachineSetKind, foreign, sets)).toEqual([]);
+  expect(affectedOwners(MachineSetKind, foreign, sets)).toEqual([]);
 });
 
 function unlike() {

@@ -5,7 +5,7 @@ import {
   controllerReference,
   isControlledBy,
 } from '../../../src/apimachinery/owner-reference.ts';
-import { Terminal, Transient } from '../../../src/errors.ts';
+import { TerminalError, TransientError } from '../../../src/errors.ts';
 import { ApiError } from '../../../src/kube/client/api-error.ts';
 import { Client } from '../../../src/kube/client/client.ts';
 import { loadConnection } from '../../../src/kube/client/kubeconfig.ts';
@@ -89,7 +89,7 @@ describe('conflicts', () => {
     const { resourceVersion } = old.metadata;
     const stale = { metadata: { ...widget('conflict').metadata, resourceVersion }, spec: { size: 3 } };
     const error = await store.apply(WidgetKind, stale, as('a')).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(Transient);
+    expect(error).toBeInstanceOf(TransientError);
     expect(error).toMatchObject({ code: 'Conflict' });
     await expect(store.delete(WidgetKind, key('conflict'), { resourceVersion })).rejects.toMatchObject({
       code: 'Conflict',
@@ -115,7 +115,7 @@ describe('refusals', () => {
     const error = await store
       .apply(WidgetKind, widget('invalid', { size: 0 }), as('a'))
       .catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(Terminal);
+    expect(error).toBeInstanceOf(TerminalError);
     expect(error).toMatchObject({ code: 'InvalidConfiguration', path: 'spec.size' });
     expect((error as Error).message).toContain('should be greater than or equal to 1');
   });
@@ -123,7 +123,7 @@ describe('refusals', () => {
   it('refuses fields that the schema does not know, instead of dropping them', async () => {
     const typo = { ...widget('typo'), spec: { colour: 'red' } as object };
     const error = await store.apply(WidgetKind, typo, as('a')).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(Terminal);
+    expect(error).toBeInstanceOf(TerminalError);
     expect(error).toMatchObject({ code: 'InvalidConfiguration', path: 'spec.colour' });
     expect((error as Error).message).toContain('field not declared in schema');
   });

@@ -192,7 +192,7 @@ describe('a kubeconfig that cannot be used is refused with a code and a fix', ()
   };
   it.each(Object.entries(cases))('%s', async (_, [path, message]) => {
     await expect(loadConnection({ kubeconfig: path() })).rejects.toMatchObject({
-      name: 'Terminal',
+      name: 'TerminalError',
       code: 'InvalidConfiguration',
       message: expect.stringMatching(message),
       fix: expect.any(String),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Terminal, Transient } from '../../../src/errors.ts';
+import { TerminalError, TransientError } from '../../../src/errors.ts';
 import { ApiError } from '../../../src/kube/client/api-error.ts';
 import { Controller, type Reconcile } from '../../../src/kube/runtime/controller.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
@@ -43,7 +43,7 @@ function failing(...errors: readonly unknown[]) {
 describe('what becomes of an object', () => {
   it('tries again after errors that may pass, and after bugs', async () => {
     const { reconcile, succeeded } = failing(
-      new Transient({ code: 'LibvirtUnreachable', message: 'down', retryAfterMs: 1 }),
+      new TransientError({ code: 'LibvirtUnreachable', message: 'down', retryAfterMs: 1 }),
       new ApiError({ code: 503, reason: 'ServiceUnavailable', message: 'starting' }),
       new TypeError('x is undefined'),
     );
@@ -73,7 +73,7 @@ describe('what becomes of an object', () => {
 
   it('leaves an object alone that needs a person, until it changes: no hot retry of a bad manifest', async () => {
     const { reconcile, succeeded } = failing(
-      new Terminal({ code: 'InvalidConfiguration', message: 'vcpu 0', fix: 'say 1' }),
+      new TerminalError({ code: 'InvalidConfiguration', message: 'vcpu 0', fix: 'say 1' }),
     );
     const { controller, stop, ended, lines, results } = start(reconcile);
     controller.enqueue(KEY);
@@ -97,7 +97,7 @@ describe('what becomes of an object', () => {
     const { controller, stop, ended, results } = start(async (key) => {
       // What the work itself did to the host is seen before it ends.
       controller.notify(key);
-      throw new Transient({ code: 'TerraformError', message: 'QEMU ended', retryAfterMs: 60_000 });
+      throw new TransientError({ code: 'TerraformError', message: 'QEMU ended', retryAfterMs: 60_000 });
     });
     controller.enqueue(KEY);
     await expect.poll(() => results('error')).toBe(1);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ProviderHosts } from '../../../src/terraform/provider/pool.ts';
+import { ProviderPool } from '../../../src/terraform/provider/pool.ts';
 import { scratchDir, setEnv } from '../scratch.ts';
 import { fakeProvider } from './fake-provider.ts';
 
@@ -7,7 +7,7 @@ test('a provider that no run asks for ends, and the next run gets another', asyn
   const dir = await scratchDir();
   setEnv({ TMPDIR: dir });
   const executable = await fakeProvider(dir);
-  const providers = new ProviderHosts(async () => executable, { idleMs: 20 });
+  const providers = new ProviderPool(async () => executable, { idleMs: 20 });
   const first = await providers.get('a');
   await first.ended;
   expect(providers.size).toBe(0);
@@ -22,7 +22,7 @@ test('a provider is kept for as long as a run uses it', async () => {
   const dir = await scratchDir();
   setEnv({ TMPDIR: dir });
   const executable = await fakeProvider(dir);
-  const providers = new ProviderHosts(async () => executable, { idleMs: 20 });
+  const providers = new ProviderPool(async () => executable, { idleMs: 20 });
   const busy = await providers.get('busy');
   const entry = await busy.enter();
   await (await providers.get('idle')).ended;

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { identify, parentOf, runs, thisProcess } from '../../../src/system/process-identity.ts';
-import { ProviderHost } from '../../../src/terraform/provider/process.ts';
+import { ProviderProcess } from '../../../src/terraform/provider/process.ts';
 import { collectProviders, makeProviderDir } from '../../../src/terraform/provider/temp-dir.ts';
 import { scratchDir, setEnv } from '../scratch.ts';
 import { fakeProvider } from './fake-provider.ts';
@@ -19,7 +19,7 @@ test.each([
 ])('a provider that %s is refused by name, and leaves nothing behind', async (_, executable) => {
   const temporary = await scratchDir();
   setEnv({ TMPDIR: temporary });
-  await expect(ProviderHost.start(executable)).rejects.toMatchObject({
+  await expect(ProviderProcess.start(executable)).rejects.toMatchObject({
     code: 'ProviderNotFound',
     message: expect.stringContaining(executable),
   });

@@ -3,14 +3,14 @@
 import { reservationError } from '../../../actuator/host/reservations.ts';
 import type { Actuator } from '../../../actuator/machine-actuator.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
-import { Terminal, Transient } from '../../../errors.ts';
+import { TerminalError, TransientError } from '../../../errors.ts';
 import type { MachineIntent } from '../../../intent/hosted-intent.ts';
 import { unusableProblem, type WantedReservation, wantedReservations } from '../../../intent/reservations.ts';
 import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
 
 /**
- * Asks the networks. Throws Terminal InvalidConfiguration for an address that its network can never give, AddressInUse for one that
+ * Asks the networks. Throws TerminalError InvalidConfiguration for an address that its network can never give, AddressInUse for one that
  * it keeps for something else. `mayFollow`: what has it now goes before this machine is made.
  */
 export async function refuseUnusableAddresses(
@@ -38,7 +38,7 @@ export async function refuseUnusableAddresses(
 
 /**
  * Asks the other Machines, which say what they have been given also while nothing of it is on the host yet. Throws AddressInUse:
- * Terminal, or Transient while the other one is being made or deleted.
+ * TerminalError, or TransientError while the other one is being made or deleted.
  */
 export async function refuseTakenAddresses(
   store: Store,
@@ -71,7 +71,7 @@ function takenBy(
   wanted: WantedReservation,
   isAddress: boolean,
   path: string,
-): Terminal | Transient {
+): TerminalError | TransientError {
   const { namespace = 'default', name, deletionTimestamp } = other.metadata;
   const [field, what] = isAddress ? ['addresses[0]', wanted.address] : ['hostname', wanted.hostname];
   const details = {
@@ -86,9 +86,9 @@ function takenBy(
   const isBeingMade = providerStatus?.appliedHash === undefined && phase !== 'Failed';
   // Of two that see each other at the same time one has to be first.
   if (deletionTimestamp || isBeingMade) {
-    return new Transient({ ...details, retryAfterMs: 3_000 + 4_000 * Math.random() });
+    return new TransientError({ ...details, retryAfterMs: 3_000 + 4_000 * Math.random() });
   }
-  return new Terminal(details);
+  return new TerminalError(details);
 }
 
 /** `10.17.3.0` becomes `10.17.3.1`. */

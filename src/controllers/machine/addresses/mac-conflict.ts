@@ -3,12 +3,12 @@
 import type { MachineIntent } from '../../../../stacks/intent.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
 import { findProviderSpec } from '../../../api/schema/provider-spec.ts';
-import { Terminal } from '../../../errors.ts';
+import { TerminalError } from '../../../errors.ts';
 import { hostIdentity } from '../../../libvirt/host-uri.ts';
 import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../placed-machine.ts';
 
-/** Throws Terminal InvalidConfiguration when another Machine on the same host has a MAC address of this one. */
+/** Throws TerminalError InvalidConfiguration when another Machine on the same host has a MAC address of this one. */
 export async function refuseSharedMac(
   store: Store,
   { machine, path, site }: PlacedMachine,
@@ -27,7 +27,7 @@ export async function refuseSharedMac(
     for (const { mac, index } of mine) {
       if (!taken.has(mac)) continue;
       const { namespace = 'default', name } = other.metadata;
-      throw new Terminal({
+      throw new TerminalError({
         code: 'InvalidConfiguration',
         path: `${path}.interfaces[${index}].mac`,
         message: `${mac} is the address of Machine "${namespace}/${name}" on the same host`,

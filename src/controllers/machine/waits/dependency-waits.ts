@@ -12,14 +12,14 @@ import type { Policy } from '../../../intent/policy.ts';
 import type { ReconcileContext, Result } from '../../../kube/runtime/controller.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
-import { appearance, type Unwatched } from './file-probe.ts';
-import { UrlLookout } from './url-probe.ts';
+import { type PolledDependency, waitUntilPresent } from './file-probe.ts';
+import { UrlProbe } from './url-probe.ts';
 
 /** Made on the host by whoever keeps it; and a libvirtd that has just started does not have them all yet. */
 const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set(['PoolNotFound', 'NetworkNotFound']);
 const HOST_MS = 10_000;
 
-export interface WaitingOptions {
+export interface DependencyWatcherOptions {
   readonly libvirt: (uri: AllowedHost) => Libvirt;
   /** Where servers may redirect to. */
   readonly policy: Policy;
@@ -34,16 +34,16 @@ interface Awaited {
   readonly stop: AbortController;
 }
 
-export class Waiting {
+export class DependencyWatcher {
   readonly name = 'waiting';
-  readonly #options: WaitingOptions;
-  readonly #urls: UrlLookout;
+  readonly #options: DependencyWatcherOptions;
+  readonly #urls: UrlProbe;
   readonly #awaited = new Map<string, Awaited>();
   readonly #stopped = new AbortController();
 
-  constructor(options: WaitingOptions) {
+  constructor(options: DependencyWatcherOptions) {
     this.#options = options;
-    this.#urls = new UrlLookout(options.policy);
+    this.#urls = new UrlProbe(options.policy);
   }
 
   /** Until `signal` aborts. */
@@ -73,7 +73,7 @@ export class Waiting {
   }
 
   /** The object waits for this and for nothing else; undefined: for nothing. */
-  #await(key: ObjectKey, missing: Unwatched | undefined): void {
+  #await(key: ObjectKey, missing: PolledDependency | undefined): void {
     const id = missing && JSON.stringify({ ...missing, holdMs: undefined });
     const name = formatKey(key);
     for (const [other, { waiting, stop }] of this.#awaited) {
@@ -88,14 +88,14 @@ export class Waiting {
     else this.#lookOut(id, missing, { waiting: new Map([[name, key]]), stop: new AbortController() });
   }
 
-  #lookOut(id: string, missing: Unwatched, awaited: Awaited): void {
+  #lookOut(id: string, missing: PolledDependency, awaited: Awaited): void {
     const { onAppearance } = this.#options;
     const { signal } = awaited.stop;
     this.#awaited.set(id, awaited);
     const there =
       missing.kind === 'url'
         ? this.#urls.appearance(missing.url, signal)
-        : appearance(missing, this.#options, signal);
+        : waitUntilPresent(missing, this.#options, signal);
     there.then(
       () => {
         this.#awaited.delete(id);

@@ -11,8 +11,8 @@ import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { backoffDelay } from '../../../system/backoff.ts';
 
 /** What nobody tells of. */
-export type Unwatched = Exclude<Missing, { readonly kind: 'watched' }>;
-type OnDisk = Exclude<Unwatched, { readonly kind: 'url' }>;
+export type PolledDependency = Exclude<Missing, { readonly kind: 'watched' }>;
+type OnDisk = Exclude<PolledDependency, { readonly kind: 'url' }>;
 
 /** Two looks at a file take less than two seconds. */
 const FILE_MS = 700;
@@ -26,7 +26,7 @@ export interface OpenHosts {
 }
 
 /** Resolves when it is there, or `signal` aborts. */
-export async function appearance(
+export async function waitUntilPresent(
   missing: OnDisk,
   { policy, libvirt }: OpenHosts,
   signal: AbortSignal,

@@ -14,13 +14,13 @@ import { ServerPace } from './request-pacer.ts';
 /** A look and what follows it take less than two seconds. */
 const EAGER_MS = 1_500;
 /** Who has just uploaded it, or is about to, waits for us; after two hundred looks we wait for a person. */
-const EAGER_LOOKS = 200;
+const FAST_ATTEMPTS = 200;
 /** Then, and for a server that is in trouble, twice as long each time. */
 const PATIENCE = { baseMs: EAGER_MS, maxMs: 60_000 };
 /** An error page that is shorter is read to its end, so that the connection serves the next look. */
 const PAGE_BYTES = 16 * 1024;
 
-export class UrlLookout {
+export class UrlProbe {
   readonly #policy: Policy;
   readonly #pace = new ServerPace();
 
@@ -38,7 +38,7 @@ export class UrlLookout {
     const { origin } = new URL(url);
     let troubles = 0;
     for (let looks = 0; ; looks += 1) {
-      const failures = Math.max(troubles, looks - EAGER_LOOKS);
+      const failures = Math.max(troubles, looks - FAST_ATTEMPTS);
       await sleep(failures > 0 ? backoffDelay(failures, PATIENCE) : EAGER_MS, undefined, { signal });
       await this.#pace.turn(origin, signal);
       const seen = await this.#look(url, signal);

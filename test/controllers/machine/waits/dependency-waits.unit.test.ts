@@ -2,8 +2,8 @@ import { appendFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Waiting } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
-import { type Missing, Terminal, Transient } from '../../../../src/errors.ts';
+import { DependencyWatcher } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
+import { type Missing, TerminalError, TransientError } from '../../../../src/errors.ts';
 import { UNLIMITED } from '../../../../src/intent/policy.ts';
 import type { Libvirt } from '../../../../src/libvirt/libvirt.ts';
 import { capturedLog } from '../../../telemetry/log-lines.ts';
@@ -18,12 +18,12 @@ const soon = { timeout: 10_000, interval: 20 };
 
 let file: string;
 let appeared: string[];
-let waiting: Waiting;
+let waiting: DependencyWatcher;
 
 beforeEach(async () => {
   file = join(await scratchDir(), 'image.qcow2');
   appeared = [];
-  waiting = new Waiting({
+  waiting = new DependencyWatcher({
     libvirt: noHosts,
     policy: UNLIMITED,
     onAppearance: ({ name }) => appeared.push(name),
@@ -33,7 +33,7 @@ beforeEach(async () => {
 afterEach(() => waiting.run(AbortSignal.abort()));
 
 const lacking = (missing: Missing) => () =>
-  Promise.reject(new Terminal({ code: 'ImageNotFound', message: 'there is no image', missing }));
+  Promise.reject(new TerminalError({ code: 'ImageNotFound', message: 'there is no image', missing }));
 const lack = (name: string, missing: Missing) => waiting.reconcile(key(name), context, lacking(missing));
 
 it('wakes all that wait for a file when it is there, and nobody before', async () => {
@@ -77,13 +77,13 @@ it('forgets what lacks something else by now, or nothing', async () => {
 
 it('leaves to the watches what is an object, and to the queue what is another failure', async () => {
   expect(await lack('a', { kind: 'watched' })).toEqual({});
-  const failure = new Transient({ code: 'LibvirtUnreachable', message: 'no answer' });
+  const failure = new TransientError({ code: 'LibvirtUnreachable', message: 'no answer' });
   await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
 });
 
 it('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async () => {
   for (const code of ['PoolNotFound', 'NetworkNotFound'] as const) {
-    const failure = new Terminal({ code, message: 'it is not there' });
+    const failure = new TerminalError({ code, message: 'it is not there' });
     const result = await waiting.reconcile(key('a'), context, () => Promise.reject(failure));
     expect(result.requeueAfterMs).toBeGreaterThan(0);
   }

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, type TestContext, test, vi } from 'vitest';
-import { Waiting } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
-import { type Missing, Terminal } from '../../../../src/errors.ts';
+import { DependencyWatcher } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
+import { type Missing, TerminalError } from '../../../../src/errors.ts';
 import { Policy } from '../../../../src/intent/policy.ts';
 import type { Libvirt } from '../../../../src/libvirt/libvirt.ts';
 import { capturedLog } from '../../../telemetry/log-lines.ts';
@@ -28,7 +28,7 @@ class Site {
   answer: (response: ServerResponse, request: IncomingMessage) => void = (response) =>
     response.writeHead(404).end('there is no such image');
   base = '';
-  #waiting: Waiting | undefined;
+  #waiting: DependencyWatcher | undefined;
 
   static async open({ onTestFinished }: TestContext): Promise<Site> {
     const site = new Site();
@@ -37,7 +37,7 @@ class Site {
       site.asked.push({ url: request.url ?? '', at: performance.now() });
       site.answer(response, request);
     });
-    site.#waiting = new Waiting({
+    site.#waiting = new DependencyWatcher({
       libvirt: () => ({}) as Libvirt,
       policy: new Policy({ allow: `${site.base}/` }),
       onAppearance: ({ name }) => site.appeared.push(name),
@@ -53,7 +53,7 @@ class Site {
   }
 
   async lack(name: string, missing: Missing): Promise<void> {
-    const failure = new Terminal({ code: 'ImageNotFound', message: 'there is no image', missing });
+    const failure = new TerminalError({ code: 'ImageNotFound', message: 'there is no image', missing });
     const context = { log, signal: new AbortController().signal };
     await this.#waiting?.reconcile(key(name), context, () => Promise.reject(failure));
   }
