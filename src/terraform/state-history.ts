@@ -1,4 +1,4 @@
-/** The last serials of a state, so that one can be brought back when the state is lost, corrupt, or not what it should be. */
+/** The last serials of a state, so that one can be brought back when the state is lost, corrupt, or wrong. */
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

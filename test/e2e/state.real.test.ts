@@ -124,7 +124,7 @@ describe('a state that cannot be read', () => {
     ['cut', 'it is not JSON', (text) => text.slice(0, text.length / 2)],
     ['strange', 'it is not JSON', () => 'planted-secret'],
     ['newer', 'its format has version 5, and not 4', (text) => text.replace('"version": 4', '"version": 5')],
-    ['hollow', 'serial, lineage, outputs or resources are missing', () => '{"version": 4}'],
+    ['hollow', 'its field serial is missing or has a wrong value', () => '{"version": 4}'],
   ];
   test.each(damages)(
     'because it is %s is reported, left as it is, and mended by a restore',

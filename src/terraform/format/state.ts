@@ -103,10 +103,7 @@ function rawState(text: string, place: string): RawState {
   if (data) return data;
   const [issue] = error.issues;
   // Without the value, which may be secret.
-  throw new StateCorruptError(
-    place,
-    `its field ${issue?.path.join('.')} is missing, or not what it should be`,
-  );
+  throw new StateCorruptError(place, `its field ${issue?.path.join('.')} is missing or has a wrong value`);
 }
 
 function shown(version: unknown): string {

@@ -81,7 +81,7 @@ describe('a state that somebody changed by hand, or made up', () => {
   ])('is corrupt, and says that it is in %s', (field, change) => {
     const text = JSON.stringify({ ...STATE, ...change });
     expect(() => parseState(text, 'Secret a/b')).toThrow(
-      `the Terraform state in Secret a/b cannot be read: its field ${field} is missing, or not what it should be`,
+      `the Terraform state in Secret a/b cannot be read: its field ${field} is missing or has a wrong value`,
     );
   });
 
