@@ -211,7 +211,7 @@ describe('two installations on one host', () => {
     const env = { CAPLV_STATE_DIR: join(here().directory, 'elsewhere') };
     expect(await here().apply([object], [], env)).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringContaining('NotOwned'),
+      stderr: expect.stringContaining('reserved for Machine "default/shared" of another installation'),
     });
     expect(await reserved()).toBe(true);
     expect(await here().caplv.run(['delete', 'machine', 'shared', '--now'], { env })).toMatchObject({

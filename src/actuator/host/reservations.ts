@@ -108,8 +108,17 @@ async function findOwners(libvirt: Libvirt, machine: MachineIdentity): Promise<O
     const mark = readMark(description);
     const owner = isOwnedBy(machine, description)
       ? 'self'
-      : { name: mark ? `Machine "${mark.namespace}/${mark.name}"` : `domain "${name}"` };
+      : { name: mark ? describeOther(machine, mark) : `domain "${name}"` };
     for (const { mac } of interfaces) owners.set(mac, owner);
   }
   return (mac) => owners.get(mac);
+}
+
+/** Names a machine that is not this one, also where its name is the same: on a host that two installations share. */
+function describeOther(
+  { namespace, name }: MachineIdentity,
+  other: { readonly namespace: string; readonly name: string },
+): string {
+  const isNamesake = other.namespace === namespace && other.name === name;
+  return `Machine "${other.namespace}/${other.name}"${isNamesake ? ' of another installation' : ''}`;
 }
