@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { AllowedHost } from '../../src/system/allowed-host.ts';
+import { debianRoot } from './debian-root.ts';
 import { hostAt } from './host-uri.ts';
 import { TCP_PORT, writeConfiguration, writeLibvirtdConf } from './libvirt-configuration.ts';
 import { Sandbox } from './sandbox.ts';
@@ -121,7 +122,8 @@ export class LibvirtHost {
     await rm(join(this.directory, 'run'), { recursive: true, force: true });
     await mkdir(this.poolPath, { recursive: true });
     await writeConfiguration(this.#etc, this.#subnet, this.poolPath);
-    return Sandbox.start(this.directory);
+    const release = process.env['CAPLV_LAB_DEBIAN'];
+    return Sandbox.start(this.directory, release ? await debianRoot(release) : undefined);
   }
 
   /** The socket of a libvirtd that starts is there at once; its first answer comes when network and pool are active. */

@@ -3,10 +3,15 @@
 # It gives them a libvirt of their own: what the machine's libvirt would use is covered by directories of the lab.
 # Everything here ends with this process, so a lab that is killed leaves nothing behind.
 #
-# usage: sandbox.sh DIR      On file descriptor 3, once all is in place, it says its PID as the machine sees it, and goes
-#                            on when it is answered: nobody who was killed meanwhile leaves a sandbox that no one knows.
+# usage: sandbox.sh DIR [ROOT]
+#
+#   ROOT   a Debian root file system whose programs take the place of the machine's
+#
+# On file descriptor 3, once all is in place, it says its PID as the machine sees it, and goes on when it is answered:
+# nobody who was killed meanwhile leaves a sandbox that no one knows.
 set -eu
 dir=$1
+root=${2:-}
 
 # Read before /proc is replaced: afterwards this process is number 1.
 read -r pid _ </proc/self/stat
@@ -52,6 +57,13 @@ getent group libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:' >>"$dir/gro
 getent group libvirt >/dev/null || echo 'libvirt:x:64056:' >>"$dir/group"
 mount --bind "$dir/passwd" /etc/passwd
 mount --bind "$dir/group" /etc/group
+
+if [ -n "$root" ]; then
+  # /bin, /lib and /sbin lead into /usr.
+  mount --bind "$root/usr" /usr
+  mount --bind "$root/etc/alternatives" /etc/alternatives
+  mount --bind "$root/etc/ld.so.cache" /etc/ld.so.cache
+fi
 
 ip link set lo up
 

@@ -47,13 +47,24 @@ export class Sandbox {
   /**
    * Needs root. The caller makes sure that none is running in this directory, which must not lie below /dev, /proc,
    * /run or /sys.
+   *
+   * @param root a root file system whose programs take the place of the machine's inside; absent: the machine's own
    */
-  static async start(directory: string): Promise<Sandbox> {
+  static async start(directory: string, root?: string): Promise<Sandbox> {
     for (const name of DIRECTORIES) await mkdir(join(directory, name), { recursive: true });
     const log = await open(join(directory, 'log', 'sandbox.log'), 'w');
     const child = spawn(
       'unshare',
-      [...NAMESPACES, '--fork', '--kill-child', '--propagation=private', 'sh', SCRIPT, directory],
+      [
+        ...NAMESPACES,
+        '--fork',
+        '--kill-child',
+        '--propagation=private',
+        'sh',
+        SCRIPT,
+        directory,
+        ...(root ? [root] : []),
+      ],
       { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'] },
     );
     child.unref();
