@@ -7,6 +7,7 @@ import {
   type HostileHost,
   hostileMachine,
   makeVolume,
+  networkConfigOf,
   seedFile,
   shownDomain,
   userDataOf,
@@ -65,7 +66,9 @@ test('what a tenant writes arrives in libvirt as it is, and nothing else happens
   expect(shown).toMatchObject({ firmware: hostile.firmware, nvramTemplate: hostile.nvramTemplate });
   expect(shown.disks.slice(1, -1)).toEqual(volumes.map((volume) => `default/${volume}`));
   expect(await seedFile(host, basename(shown.disks.at(-1) ?? ''), 'user-data')).toBe(userDataOf(texts));
-  expect(await seedFile(host, basename(shown.disks.at(-1) ?? ''), 'network-config')).toBe(texts.join('\n'));
+  expect(await seedFile(host, basename(shown.disks.at(-1) ?? ''), 'network-config')).toBe(
+    networkConfigOf(texts),
+  );
 
   await lab.kubectl('delete', 'machine', 'hostile', '--wait=true');
   expect(await lab.host()).toEqual(before);
