@@ -29,7 +29,9 @@ function withoutGoValues(text: string): string {
     if (open === -1) return kept + text.slice(at);
     const end = closing(text, open);
     const value = text.slice(open, end);
-    const isGo = /0x[0-9a-f]{6,}|<nil>|map\[/.test(value) || /^\{[^"]*\{/.test(value);
+    // After a dollar it is a shell's or Terraform's, such as a part of a path.
+    const isGo =
+      text[open - 1] !== '$' && (/0x[0-9a-f]{6,}|<nil>|map\[/.test(value) || /^\{[^"]*\{/.test(value));
     kept += text.slice(at, open).replace(/&$/, isGo ? '' : '&') + (isGo ? '{…}' : value);
     at = end;
   }

@@ -23,6 +23,7 @@ it.each([
     'Invalid value for "${libvirt_volume.root.id}": expected {"a": 1} at {name}',
     'Invalid value for "${libvirt_volume.root.id}": expected {"a": 1} at {name}',
   ],
+  ['no file /a/${PWD%${PWD#?}}b', 'no file /a/${PWD%${PWD#?}}b'],
   [
     `qemu ended: ${'x'.repeat(5_000)}: No such file`,
     expect.stringMatching(/^qemu ended: x+ … x+: No such file$/),
