@@ -17,15 +17,14 @@ export interface StoredObject {
   appliedStatus: { manager: string; fields: Tree }[];
 }
 
+/** An object, or a part of one, that a manager writes. */
+type Applicable = Partial<KubeObject> & { readonly metadata: ObjectMeta };
+
 /** Metadata that a manager may apply; everything else in metadata belongs to the store. */
 const APPLICABLE_METADATA = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
 
 /** Returns the record after `manager` applied `fields`; bumps generation when spec changed. */
-export function applyFields(
-  stored: StoredObject,
-  manager: string,
-  fields: { metadata: ObjectMeta; spec?: unknown },
-): StoredObject {
+export function applyFields(stored: StoredObject, manager: string, fields: Applicable): StoredObject {
   return withApplied(stored, replaceManager(stored.applied, manager, applicable(fields)));
 }
 
@@ -33,11 +32,7 @@ export function applyFields(
  * Returns the record after `manager` replaced metadata and spec as a whole: what it changed becomes its own, what it took
  * away is nobody's any more, everything else stays with those who applied it.
  */
-export function replaceFields(
-  stored: StoredObject,
-  manager: string,
-  fields: { metadata: ObjectMeta; spec?: unknown },
-): StoredObject {
+export function replaceFields(stored: StoredObject, manager: string, fields: Applicable): StoredObject {
   const wanted = applicable(fields);
   const others = stored.applied
     .filter((entry) => entry.manager !== manager)
@@ -46,30 +41,37 @@ export function replaceFields(
   return withApplied(stored, [...others, { manager, fields: remainder(wanted, held) }]);
 }
 
-/** The part of an object that may be written. */
-function applicable(fields: { metadata: ObjectMeta; spec?: unknown }): Tree {
-  const metadata = Object.fromEntries(
-    APPLICABLE_METADATA.flatMap((key) =>
-      fields.metadata[key] === undefined ? [] : [[key, fields.metadata[key]]],
-    ),
+/** Returns what of an object may be written: parts of its metadata, and all that is neither identity nor status, as `data` of a Secret. */
+function applicable({ metadata, ...fields }: Applicable): Tree {
+  const { apiVersion: _, kind: __, status: ___, ...content } = fields as Partial<KubeObject>;
+  const written = APPLICABLE_METADATA.flatMap((key) =>
+    metadata[key] === undefined ? [] : [[key, metadata[key]]],
   );
-  return fields.spec === undefined ? { metadata } : { metadata, spec: fields.spec };
+  const given = Object.entries(content).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(given), metadata: Object.fromEntries(written) };
 }
 
-/** The object as the managers together have it; bumps generation when spec changed. */
+/** Returns the object as the managers together have it; bumps generation when more than its metadata changed. */
 function withApplied(stored: StoredObject, applied: StoredObject['applied']): StoredObject {
-  const merged = applied.reduce<Tree>((tree, entry) => merge(tree, entry.fields), {});
+  const { metadata, ...content } = applied.reduce<Tree>((tree, entry) => merge(tree, entry.fields), {});
   const kept = { ...stored.object.metadata };
   for (const key of APPLICABLE_METADATA) delete kept[key];
-  const object: KubeObject = {
-    ...stored.object,
-    metadata: { ...kept, ...(merged['metadata'] as Partial<ObjectMeta>) },
-    ...(merged['spec'] === undefined ? {} : { spec: merged['spec'] }),
-  };
-  if (!isDeepStrictEqual(object.spec, stored.object.spec)) {
+  const before = { ...stored.object } as Tree;
+  for (const key of contentKeys(stored.applied)) if (key !== 'spec') delete before[key];
+  const object = {
+    ...before,
+    metadata: { ...kept, ...(metadata as Partial<ObjectMeta>) },
+    ...content,
+  } as unknown as KubeObject;
+  if (!isDeepStrictEqual({ ...object, metadata: {} }, { ...stored.object, metadata: {} })) {
     object.metadata.generation = (stored.object.metadata.generation ?? 0) + 1;
   }
   return { ...stored, object, applied };
+}
+
+/** Lists the fields beside metadata that managers applied. */
+function contentKeys(applied: StoredObject['applied']): string[] {
+  return applied.flatMap(({ fields }) => Object.keys(fields)).filter((key) => key !== 'metadata');
 }
 
 /** Returns the record after `manager` replaced its part of the status. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SecretKind } from '../../src/api/kinds/secret.ts';
 import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 
@@ -53,6 +54,20 @@ describe('apply', () => {
     expect(
       (await store.apply(NoteKind, { metadata: key, spec: { text: 'b' } }, user)).metadata.generation,
     ).toBe(2);
+  });
+
+  it('keeps the data of a Secret, which a Machine boots with, and takes away a key that is left out', async () => {
+    const secret = { metadata: key, type: 'Opaque', stringData: { value: '#cloud-config', other: 'x' } };
+    await store.apply(SecretKind, secret, user);
+    expect(await store.get(SecretKind, key)).toMatchObject({
+      type: 'Opaque',
+      stringData: { value: '#cloud-config', other: 'x' },
+    });
+    const changed = { metadata: key, stringData: { value: '#cloud-config' } };
+    const after = await store.apply(SecretKind, changed, user);
+    expect(after).toMatchObject({ stringData: { value: '#cloud-config' } });
+    expect(after.stringData).not.toHaveProperty('other');
+    expect(after).not.toHaveProperty('type');
   });
 
   it('of a stale version is a conflict that may be tried again', async () => {
