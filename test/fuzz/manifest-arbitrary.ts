@@ -38,10 +38,19 @@ const machineSpec = fc
   .tuple(fieldsOf(LibvirtMachineProviderSpecSchema), fc.boolean(), escapeHatch)
   .map(([written, hatched, terraform]) => {
     let spec = without(written, 'terraform', 'host');
+    // Which URIs are refused is for test/libvirt/host-uri to try.
+    if ('uri' in spec) spec = { ...spec, uri: 'qemu+ssh://root@rack1.example.com/system' };
     spec = oneOf(spec, ['memoryMiB', 'memoryInGB'], { memoryMiB: 512 });
     spec = oneOf(spec, ['ignition', 'ignitionURI', 'userDataURI', 'userData']);
     if (spec['ignition'] !== undefined) spec = { ...spec, ignition: JSON.stringify({ a: spec['ignition'] }) };
     if ('ignition' in spec || 'ignitionURI' in spec) spec = without(spec, 'networkConfig');
+    if ('userData' in spec) spec = { ...spec, userData: `#!/bin/sh\n${spec['userData']}` };
+    if ('networkConfig' in spec) {
+      spec = { ...spec, networkConfig: JSON.stringify({ version: 2, texts: [spec['networkConfig']] }) };
+    }
+    for (const field of ['imageURI', 'ignitionURI', 'userDataURI']) {
+      if (field in spec) spec = { ...spec, [field]: readableURL(String(spec[field])) };
+    }
     if ((spec['firmware'] ?? 'bios') === 'bios') spec = without(spec, 'nvramTemplate');
     if (spec['domainType'] === 'qemu') spec = without(spec, 'cpu');
     for (const [list, choice, fallback] of [
@@ -54,15 +63,27 @@ const machineSpec = fc
     return hatched ? { ...spec, terraform } : spec;
   });
 
+/** Returns the URL, or one that has its text as the last part of its path if it cannot be read. */
+function readableURL(text: string): string {
+  const isURL = /^https?:/i.test(text);
+  return isURL && !URL.canParse(text)
+    ? `https://images.example.com/${encodeURIComponent(text.toWellFormed())}`
+    : text;
+}
+
 /** An existing volume has no format, a bridge gives out no addresses, and a network keeps one for an interface. */
 function alone(item: Fields): Fields {
   if ('volume' in item) return without(item, 'pool', 'format');
   const isOutside = 'bridge' in item || 'macvtap' in item;
-  const nic = isOutside ? without(item, 'hostname') : item;
+  const nic = unicast(isOutside ? without(item, 'hostname') : item);
   const { addresses, addressing } = nic as { addresses?: string[]; addressing?: string };
   if (addressing === 'static') return addresses?.length ? nic : without(nic, 'addressing');
   if (isOutside || addresses === undefined) return without(nic, 'addresses');
   return { ...nic, addresses: addresses.filter((one) => !one.includes(':')).slice(0, 1) };
+}
+
+function unicast(nic: Fields): Fields {
+  return typeof nic['mac'] === 'string' ? { ...nic, mac: nic['mac'].replace(/^../, '52') } : nic;
 }
 
 const clusterSpec = fieldsOf(LibvirtClusterProviderSpecSchema).map((spec) =>
