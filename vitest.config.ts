@@ -7,7 +7,16 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.unit.test.ts'], testTimeout: 20_000, isolate: false } },
+      // More workers than cores: the tests of what waits mostly wait.
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.unit.test.ts'],
+          testTimeout: 20_000,
+          isolate: false,
+          maxWorkers: 4,
+        },
+      },
       'test/stacks/vitest.cdktn.config.ts',
       {
         test: {
