@@ -25,3 +25,9 @@ it('an apply transfers content when it makes a volume that has a source', () => 
   expect(transfersContent({ resource: { libvirt_volume: { root: {} } } }, undefined)).toBe(false);
   expect(transfersContent({}, undefined)).toBe(false);
 });
+
+it('the seed of a machine, a file of this machine, takes no turn from the images of servers', () => {
+  const seeded = { resource: { libvirt_volume: { seed: { source: '/var/lib/caplv/seed.iso' } } } };
+  expect(transfersContent(seeded, undefined)).toBe(false);
+  expect(transfersContent(seeded, plan('create', 'seed'))).toBe(false);
+});
