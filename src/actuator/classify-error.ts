@@ -55,7 +55,7 @@ const FAILURES: readonly Failure[] = [
   {
     matches: STATE_MISMATCH,
     code: 'StateMismatch',
-    fix: 'see which one is right: caplv state history NAME, caplv state pull NAME; a state of another machine, or an older one than there is, is never put in its place',
+    fix: 'compare them: caplv state history NAME, caplv state pull NAME; caplv never overwrites a state with one of another machine or an older one',
   },
   {
     matches: /asynchronous jobs running|is locked by|resource busy|database is locked/i,
@@ -73,7 +73,7 @@ const FAILURES: readonly Failure[] = [
     matches: /domain .*already exists|already in use by/i,
     code: 'LibvirtError',
     retryAfterMs: 1_000,
-    fix: 'nothing to do: what a broken run left is removed at the next try',
+    fix: 'nothing to do: the next attempt removes what an interrupted run left',
   },
   {
     matches: /cannot find machine type/i,
@@ -84,7 +84,7 @@ const FAILURES: readonly Failure[] = [
     matches: /cannot get interface mtu on|unable to get index for interface|cannot find network device/i,
     code: 'LibvirtError',
     retryAfterMs: 60_000,
-    fix: 'make the bridge or device on the host (virsh iface-list --all), or plug into another one',
+    fix: 'create the bridge or device on the host (virsh iface-list --all), or use another one',
   },
   {
     matches: /cannot allocate memory|cannot set up guest memory/i,
@@ -127,7 +127,7 @@ const FAILURES: readonly Failure[] = [
       /a signal ended it|plugin did not respond|error reading from server|transport is closing|code = unavailable/i,
     code: 'TerraformError',
     retryAfterMs: 1_000,
-    fix: 'nothing to do: terraform or its provider was killed, and the next run goes on; if that comes again, give caplv more memory: 60 MiB for each run (dmesg tells whether it was short)',
+    fix: 'nothing to do: terraform or its provider was killed, and the next run continues; if it happens again, give caplv more memory: 60 MiB for each run (dmesg tells whether it was short)',
   },
   {
     matches: /failed to (query|install) .*provider|could not find .*provider|reattachment process not found/i,
@@ -184,7 +184,7 @@ export function classify(error: unknown): unknown {
   return new TransientError({
     code: error instanceof TerraformError ? 'TerraformError' : 'LibvirtError',
     message: error.message,
-    fix: 'read the message; if it does not pass by itself, caplv doctor checks the installation',
+    fix: 'read the message; if the error persists, check the installation with caplv doctor',
     cause: error,
     retryAfterMs: 15_000,
   });

@@ -112,8 +112,8 @@ function makesDomain({ type, action }: ResourceChange): boolean {
 function planChanged(): TransientError {
   return new TransientError({
     code: 'Conflict',
-    message: 'what would change is no longer what was approved',
-    fix: 'look at the new plan, and approve that',
+    message: 'the plan is no longer the one that was approved',
+    fix: 'check the new plan, and approve that one',
     retryAfterMs: 1_000,
   });
 }

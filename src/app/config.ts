@@ -84,7 +84,7 @@ export function countOf(flag: string, text: string | undefined, least = 1): numb
   throw new TerminalError({
     code: 'InvalidConfiguration',
     path: flag,
-    message: `"${text}" cannot be used`,
+    message: `invalid value "${text}"`,
     fix: `a number from ${least} to 999`,
   });
 }

@@ -50,13 +50,13 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
   );
   const limit = metrics.gauge(
     'caplv_terraform_runs_limit',
-    'Terraform runs that may go on at once: in this process, and on one host.',
+    'Limit of parallel terraform runs: in this process, and per host.',
     ['per'],
   );
-  const running = metrics.gauge('caplv_terraform_runs', 'Terraform runs that go on.', ['host']);
+  const running = metrics.gauge('caplv_terraform_runs', 'Running terraform processes.', ['host']);
   const waiting = metrics.gauge(
     'caplv_terraform_runs_waiting',
-    'Terraform runs that wait for their turn; hosts take turns, and so do make and destroy.',
+    'Queued terraform runs; hosts take turns, and so do create and destroy.',
     ['host', 'work'],
   );
   limit.set(slots.limits.total, { per: 'process' });

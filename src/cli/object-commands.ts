@@ -8,7 +8,7 @@ const KIND_NAMES =
   'clusters, machines, machinesets, machinedeployments or machinehealthchecks; short names too';
 
 export function addObjectCommands(program: Command, finish: Finish): void {
-  command(program, 'apply', 'make what the manifests say, now')
+  command(program, 'apply', 'create or update what the manifests describe, now')
     .addOption(filenames().makeOptionMandatory())
     .addOption(
       flag(
@@ -16,11 +16,11 @@ export function addObjectCommands(program: Command, finish: Finish): void {
         'wait until machines have an address, and sets and deployments their machines (5m, or for example 90s)',
       ),
     )
-    .addOption(flag('--allow-replace', 'let a domain be replaced: its guest restarts, its disks stay'))
+    .addOption(flag('--allow-replace', 'allow a domain to be replaced: its guest restarts, its disks stay'))
     .addOption(
       flag(
         '--allow-replace-disk <machine/disk...>',
-        'let this disk (root, or a name in disks) be replaced or deleted; what is on it is lost',
+        'allow this disk (root, or a name in disks) to be replaced or deleted; its data is lost',
       ),
     )
     .addOption(kubeconfig())
@@ -31,7 +31,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
   command(
     program,
     'plan',
-    'show which machines, networks and pools apply would make, replace or delete; exit 0 for none, 2 for some',
+    'show which machines, networks and pools apply would create, replace or delete; exit 0 for none, 2 for some',
   )
     .addOption(filenames().makeOptionMandatory())
     .addOption(output('json', 'yaml'))
@@ -52,7 +52,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
 
   addDescribe(program, finish);
 
-  command(program, 'delete', 'delete objects and all that is theirs on the hosts')
+  command(program, 'delete', 'delete objects and everything on the hosts that belongs to them')
     .argument('[kind]', KIND_NAMES)
     .argument('[names...]')
     .addOption(filenames())
@@ -60,12 +60,12 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(
       flag(
         '--give-up',
-        'if its host cannot be reached, let the object go and leave what is there; says what that may be',
+        'if its host cannot be reached, delete the object and abandon what is on the host; lists what may be left',
       ),
     )
     .addOption(flag('--cascade', 'with a cluster, delete its machines, and the sets and deployments of them'))
     .addOption(flag('--timeout <duration>', 'stop waiting after this time (10m)'))
-    .addOption(flag('--ignore-not-found', 'a name that is not there is no error'))
+    .addOption(flag('--ignore-not-found', 'succeed if the object does not exist'))
     .addOption(kubeconfig())
     .action(async (kind, names, _, self: Command) =>
       finish(await (await import('./commands/delete.ts')).remove(kind, names, self.optsWithGlobals())),
@@ -81,7 +81,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
 }
 
 function addDescribe(program: Command, finish: Finish): void {
-  command(program, 'describe', 'show one object with all that is known of it')
+  command(program, 'describe', 'show one object in detail')
     .argument('<kind>', KIND_NAMES)
     .argument('<name>')
     .addHelpText(

@@ -17,7 +17,7 @@ export function output(...formats: readonly string[]): Option {
 }
 
 export function kubeconfig(): Option {
-  return flag('--kubeconfig <file>', 'work on this cluster, and not on the local store');
+  return flag('--kubeconfig <file>', 'work on this cluster instead of the local store');
 }
 
 /** Those of every command. */
@@ -26,13 +26,13 @@ export function withGlobalFlags(program: Command): Command {
     flag('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)'),
     flag('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`),
     flag('-n, --namespace <name>', 'namespace (default)'),
-    flag('--provider-mode <mode>', 'warm: one provider process a host; fork: one a run (warm)').choices([
+    flag('--provider-mode <mode>', 'warm: one provider process per host; fork: one per run (warm)').choices([
       'warm',
       'fork',
     ]),
     flag('--terraform <path>', 'terraform or tofu to use (from PATH)'),
     flag('--state-history <n>', 'earlier serials of each Terraform state that are kept (5)'),
-    flag('--terraform-runs <n>', 'terraform processes at once (one more than there are cores)'),
+    flag('--terraform-runs <n>', 'parallel terraform processes (one more than there are cores)'),
     flag('--terraform-runs-per-host <n>', 'of them on one libvirt host (as many)'),
     flag(
       '--allow <what>',

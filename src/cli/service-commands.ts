@@ -22,24 +22,24 @@ export function addServiceCommands(program: Command, finish: Finish): void {
     )
     .addOption(flag('--local', 'over the local store, for one host without Kubernetes'))
     .addOption(flag('--listen <address>', 'serve /healthz, /readyz and /metrics, for example :8080'))
-    .addOption(flag('--concurrency <n>', 'machines that are worked on side by side (16)'))
+    .addOption(flag('--concurrency <n>', 'machines that are reconciled in parallel (16)'))
     .addOption(
       flag(
         '--plan-interval <duration>',
-        'look at each machine with terraform plan this often, a little more or less; 0: never (30m)',
+        'how often each machine is checked with terraform plan, with jitter; 0: never (30m)',
       ),
     )
     .addOption(
       flag(
         '--repair-limit <percent>',
-        'machines of a host or set that repair may make anew within the window, at least one (20%)',
+        'machines of a host or set that repair may create again within the window, at least one (20%)',
       ),
     )
     .addOption(flag('--repair-window <duration>', 'that window (1h)'))
     .addOption(
       flag(
         '--sweep-interval <duration>',
-        'how often hosts are searched for what is in no Terraform state (5m)',
+        'how often hosts are searched for objects that no Terraform state tracks (5m)',
       ),
     )
     .addOption(

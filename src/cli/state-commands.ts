@@ -7,9 +7,11 @@ export function addStateCommands(program: Command, finish: Finish): void {
   command(
     program,
     'orphans',
-    'what is on the hosts and in no Terraform state; exit 0 for nothing, 2 for some',
+    'list libvirt objects that no Terraform state tracks; exit 0 for none, 2 for some',
   )
-    .addOption(flag('--fix', 'bring back what belongs to a Machine, remove what is ours and of none'))
+    .addOption(
+      flag('--fix', 'import what belongs to a Machine, delete what CAPLV created and belongs to none'),
+    )
     .addOption(output('wide', 'json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (_, self: Command) =>
@@ -27,9 +29,9 @@ export function addStateCommands(program: Command, finish: Finish): void {
 
   const state = program
     .command('state')
-    .description('the Terraform state of a machine, or of what the machines of a host share');
+    .description('show the Terraform state of a machine, or of what the machines of a host share');
   const of = ['<machine|uri>', 'name of a Machine, or libvirt URI of a host as its Cluster has it'] as const;
-  command(state, 'pull', 'print it as Terraform wrote it, secrets and all')
+  command(state, 'pull', 'print the state as Terraform wrote it, with its secrets')
     .argument(...of)
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
@@ -49,14 +51,14 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .action(async (name, address, _, self: Command) =>
       finish(await (await import('./commands/state.ts')).showState(name, address, self.optsWithGlobals())),
     );
-  command(state, 'history', 'serials of it that are kept, latest first')
+  command(state, 'history', 'list the kept serials, latest first')
     .argument(...of)
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
       finish(await (await import('./commands/state-history.ts')).stateHistory(name, self.optsWithGlobals())),
     );
-  command(state, 'restore', 'put a kept serial in its place, and show what a plan of the machine then says')
+  command(state, 'restore', 'restore a kept serial, and show the plan of the machine with it')
     .argument(...of)
     .argument('<serial>', 'as history lists it')
     .addOption(kubeconfig())

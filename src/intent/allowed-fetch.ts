@@ -7,7 +7,7 @@ const MAX_REDIRECTS = 5;
 const TIMEOUT_MS = 15_000;
 const TOO_MANY_REDIRECTS = 'TOO_MANY_REDIRECTS';
 
-const CERTIFICATE = 'its certificate is signed by nobody that is trusted here';
+const CERTIFICATE = 'its certificate is not signed by a trusted authority';
 const SLOW = `it gave no answer within ${TIMEOUT_MS / 1_000} s`;
 /** By the code of the system call, of TLS or of undici, or by the name of the error. */
 const FAILURES: Readonly<Record<string, string>> = {

@@ -24,7 +24,7 @@ export function requireText(value: string | Uint8Array, path: string): string {
   throw new TerminalError({
     code: 'InvalidConfiguration',
     path,
-    message: 'this is no text in UTF-8',
+    message: 'this is not UTF-8 text',
     fix: 'save it as UTF-8; it may be packed with gzip',
   });
 }
@@ -41,7 +41,9 @@ function unpacked(bytes: Uint8Array, path: string): Uint8Array {
       message: isLarge
         ? `this unpacks to more than ${MAX_USER_DATA_BYTES / 1024 / 1024} MiB`
         : 'this begins like gzip, and cannot be unpacked',
-      fix: isLarge ? 'let the guest fetch what is large' : 'pack it anew with gzip, or give the text itself',
+      fix: isLarge
+        ? 'let the guest fetch what is large'
+        : 'compress it again with gzip, or give the text itself',
     });
   }
 }

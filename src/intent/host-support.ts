@@ -104,7 +104,7 @@ async function requireDevices({ spec, site, path, libvirt }: SupportRequest): Pr
     code: 'NetworkNotFound',
     path: missing.at,
     message: `host ${site.uri} has no ${missing.what} "${missing.name}"`,
-    fix: `make it there, or name one that is there: ${virshCommand(site.uri, 'iface-list', '--all')}`,
+    fix: `create it there, or use an existing one: ${virshCommand(site.uri, 'iface-list', '--all')}`,
   });
 }
 
@@ -126,7 +126,7 @@ async function requireFreeVolumes({ spec, domain, path, libvirt }: SupportReques
       code: 'NotOwned',
       path: at,
       message: `the volume ${volume} is in use by the domain "${user.name}"`,
-      fix: 'name another volume, or shut that domain down; two guests that write to one disk destroy what is on it',
+      fix: 'name another volume, or shut that domain down; two guests that write to one disk destroy its data',
       retryAfterMs: 30_000,
     });
   }

@@ -138,7 +138,7 @@ function requireForm(entry: string): void {
   throw new TerminalError({
     code: 'InvalidConfiguration',
     path: '--allow',
-    message: `"${entry}" cannot be used`,
+    message: `invalid value "${entry}"`,
     fix: `use one or more of ${FORMS}`,
   });
 }

@@ -57,7 +57,7 @@ function requireActive(
     code,
     path,
     message: `${uri} has no ${what} "${name}"`,
-    fix: names ? `use one that is there (${names}), or let the Cluster make it` : `let the Cluster make it`,
+    fix: names ? `use an existing one (${names}), or let the Cluster create it` : `let the Cluster create it`,
   });
 }
 

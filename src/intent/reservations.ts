@@ -181,7 +181,7 @@ function takenProblem(
   ];
   const remove = `virsh net-update ${network} delete ip-dhcp-host "<host ip='${entry.ip}'/>" --live --config`;
   const fix =
-    owner === undefined ? `use ${other}, or remove it if nobody needs it: ${remove}` : `use ${other}`;
+    owner === undefined ? `use ${other}, or remove it if it is not needed: ${remove}` : `use ${other}`;
   return { wanted, field, kind: 'taken', message: what, fix };
 }
 

@@ -56,7 +56,7 @@ export class DryRunStore implements Store {
     const before = await this.get(kind, key);
     if (!before) throw conflict(kind, key, 'it is gone');
     if (before.metadata.resourceVersion !== object.metadata.resourceVersion)
-      throw conflict(kind, key, 'it was changed meanwhile');
+      throw conflict(kind, key, 'it was changed in the meantime');
     const isSame = JSON.stringify(before.spec) === JSON.stringify(object.spec);
     const generation = (before.metadata.generation ?? 0) + (isSame ? 0 : 1);
     const { status: _, ...written } = object;

@@ -275,7 +275,7 @@ function requireVersion(
   if (wanted.uid !== undefined && metadata?.uid !== wanted.uid)
     throw conflict(kind, key, 'it is another object by now');
   if (wanted.resourceVersion !== undefined && metadata?.resourceVersion !== wanted.resourceVersion) {
-    throw conflict(kind, key, 'it was changed meanwhile');
+    throw conflict(kind, key, 'it was changed in the meantime');
   }
 }
 

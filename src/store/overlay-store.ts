@@ -113,5 +113,5 @@ function providerIDOf(object: KubeObject | undefined): object {
 }
 
 function readOnly(): Error {
-  return new Error('an overlay is only looked at');
+  return new Error('an overlay is read-only');
 }

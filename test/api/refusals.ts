@@ -517,7 +517,7 @@ export const REFUSALS: readonly Refusal[] = [
     what: 'a pace for OnDelete',
     object: machineDeployment({ strategy: { type: 'OnDelete', rollingUpdate: {} } }),
     path: 'spec.strategy.rollingUpdate',
-    says: 'says nothing to strategy OnDelete',
+    says: 'has no effect with strategy OnDelete',
   },
   {
     what: 'a pace that is no number',

@@ -153,7 +153,7 @@ describe('a data disk that is gone', () => {
     const disk = await loseDisk('diskless');
     await expect.poll(() => reason('diskless'), soon).toBe('NotRepaired');
     expect(await message('diskless')).toMatch(
-      /^volume default\.diskless\.\w+-disk-data\.qcow2 is gone; the change would make volume .* anew, whose data is gone/,
+      /^volume default\.diskless\.\w+-disk-data\.qcow2 is gone; the change would create volume .* again, without its lost data/,
     );
     expect(await lab.ready('diskless')).toMatch(/^False/);
     expect(await volumesOf('diskless')).not.toContain(disk);

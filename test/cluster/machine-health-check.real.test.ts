@@ -76,7 +76,7 @@ it('a machine whose Node is removed is replaced; one that nobody would make anew
   await expect.poll(() => lab.get(worker), soon).toBeUndefined();
   await expect.poll(() => healthy('pets'), soon).toBe('0 of 1, MachinesUnhealthy');
   expect((await statusOf('pets'))?.conditions?.find(({ type }) => type === 'Ready')?.message).toBe(
-    'pet: Node node-pet is gone; not replaced: it has no owner that would make another',
+    'pet: Node node-pet is gone; not replaced: it has no owner that would create another',
   );
   expect((await lab.get('pet'))?.metadata.deletionTimestamp).toBeUndefined();
 });

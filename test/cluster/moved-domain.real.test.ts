@@ -53,7 +53,7 @@ it('a domain that somebody has moved to another host is told of, and no second o
     message: expect.stringContaining(`the domain default.wanderer is on ${host(1).uri}`),
   });
   // The sweep of the other host leaves it alone, and says so.
-  expect(await controller.says('Left an orphan alone')).toMatchObject({
+  expect(await controller.says('Kept an orphan')).toMatchObject({
     kind: 'domain',
     name: 'default.wanderer',
     why: expect.stringContaining(`its Machine belongs on ${host(0).uri}`),

@@ -75,7 +75,7 @@ it('many at once are held until a person says so', async () => {
   await made('m1', 'm2', 'm3');
   const before = await domains();
   await lose('m1', 'm2', 'm3');
-  expect(await controller.says('Orphans held: too many at once')).toMatchObject({
+  expect(await controller.says('Orphans kept: too many at once')).toMatchObject({
     machines: expect.arrayContaining([expect.stringMatching(/^default\/m1\//)]),
     fix: expect.stringContaining('caplv orphans --fix'),
   });

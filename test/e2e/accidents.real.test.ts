@@ -111,7 +111,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     caplv.interrupt();
     const { exitCode, stderr } = await caplv.result;
     expect(exitCode).toBe(130);
-    expect(stderr).toContain('waiting: interrupted; what was begun has ended [Interrupted]');
+    expect(stderr).toContain('waiting: interrupted; the running operation has ended [Interrupted]');
     expect(await here().virsh('domstate', 'default.waiting')).toBe('running');
   });
 

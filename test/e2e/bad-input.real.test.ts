@@ -29,7 +29,7 @@ async function expectFailure(
 ): Promise<void> {
   const { exitCode, stderr } = await here().apply(objects, expected.args);
   expect(stderr).toMatch(expected.stderr);
-  expect(stderr).not.toContain('mistake in caplv');
+  expect(stderr).not.toContain('bug in caplv');
   expect(exitCode).toBe(expected.exitCode);
 }
 
@@ -378,7 +378,7 @@ describe('a manifest', () => {
     expect(await refusal('', ['-f', '/nowhere/manifest.yaml'])).toContain(
       'there is no such file or directory',
     );
-    expect(await refusal('')).toContain('there is no object in it');
+    expect(await refusal('')).toContain('it contains no object');
     expect(await refusal('apiVersion: v1\nkind: Pod\nmetadata: {name: bad}\n')).toContain(
       'is not a kind that is known here',
     );

@@ -46,7 +46,7 @@ test.each([
 ])('usage: %s', async (_, args, message) => {
   const { exitCode, stdout, stderr } = await (await emptyHanded()).run(args);
   expect(stderr).toMatch(message);
-  expect(stderr).not.toMatch(/ {4}at |mistake in caplv/);
+  expect(stderr).not.toMatch(/ {4}at |bug in caplv/);
   expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
 });
 

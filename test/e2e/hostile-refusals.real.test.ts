@@ -39,7 +39,7 @@ test('what is not there is named, and nothing is made of it', async () => {
   });
   const { exitCode, stderr } = await here.apply(missing);
   expect(exitCode).toBe(1);
-  expect(stderr).not.toContain('mistake in caplv');
+  expect(stderr).not.toContain('bug in caplv');
   const refused = stderr.split('\n').filter((line) => line.startsWith('error: '));
   expect(refused).toHaveLength(missing.length);
   for (const line of refused) {

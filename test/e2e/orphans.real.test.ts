@@ -27,7 +27,7 @@ describe('caplv orphans', () => {
     );
     expect(await here().caplv.run(['orphans'])).toMatchObject({
       exitCode: 0,
-      stderr: 'Nothing is on the hosts that is not in a state.',
+      stderr: 'The hosts have nothing that no Terraform state tracks.',
     });
   });
 

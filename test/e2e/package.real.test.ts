@@ -215,7 +215,7 @@ test('an image or a manifest that may not be read', async () => {
   await chmod(file, 0o600);
   expect(await caplv(['apply', '-f', file])).toMatchObject({
     exitCode: 3,
-    stderr: expect.stringContaining('this file may not be read'),
+    stderr: expect.stringContaining('no permission to read this file'),
   });
 });
 

@@ -33,7 +33,7 @@ async function expectSame(name: string, object: ManifestObject, change: () => Pr
   const changed = { ...object, spec: { providerSpec: spec } };
   // Tells what will be done, and does none of it: no `create` of what is there, and nothing that the apply needs is gone.
   const { stdout } = await here().plan([changed]);
-  expect(stdout).toMatch(/ {2}! its Terraform state is lost, and comes back from (serial \d+|import)/);
+  expect(stdout).toMatch(/ {2}! its Terraform state is lost and will be recovered from (serial \d+|import)/);
   expect(stdout).toContain('  ~ libvirt_domain.machine');
   expect(stdout).not.toMatch(/^ {2}(\+|-|-\/\+) libvirt_/m);
   const { exitCode, stderr } = await here().apply([changed]);

@@ -159,7 +159,7 @@ describe('deleting a Machine', () => {
     await expect
       .poll(() => events('given-up'), soon)
       .toMatch(new RegExp(`GivenUp .*what may be left on .*: ${left.replaceAll(/[.*]/g, '\\$&')}`));
-    expect(await controller.says('Gave up what a Machine has on its host')).toMatchObject({ names: left });
+    expect(await controller.says('Abandoned what a Machine has on its host')).toMatchObject({ names: left });
     expect(await lab.kubectl('get', 'secrets', '-o', 'name')).not.toContain('given-up');
     expect((await lab.host()).domains).toEqual(['default.given-up']);
     await lab.virsh('undefine', 'default.given-up');

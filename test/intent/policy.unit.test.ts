@@ -133,6 +133,6 @@ describe('volumes and pools', () => {
 });
 
 it('a form that is not known stops the controller, and does not stand for nothing', () => {
-  expect(() => policy('https//images.example.com')).toThrowError(/cannot be used/);
-  expect(() => policy('Terraform')).toThrowError(/cannot be used/);
+  expect(() => policy('https//images.example.com')).toThrowError(/invalid value/);
+  expect(() => policy('Terraform')).toThrowError(/invalid value/);
 });

@@ -51,6 +51,6 @@ export function notOwned(name: string): TerminalError {
   return new TerminalError({
     code: 'NotOwned',
     message: `the host already has a domain "${name}" that is not this Machine's`,
-    fix: `rename the Machine, or remove the domain yourself if nobody needs it: virsh undefine ${name}`,
+    fix: `rename the Machine, or remove the domain yourself if it is not needed: virsh undefine ${name}`,
   });
 }

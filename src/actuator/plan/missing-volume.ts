@@ -31,9 +31,9 @@ export const NEW_DOMAIN: Plan = {
 export function dataIsGone(volume: string): TerminalError {
   return new TerminalError({
     code: 'ReplaceRefused',
-    message: `the change would make volume ${volume} anew, whose data is gone, and with it the domain`,
+    message: `the change would create volume ${volume} again, without its lost data, and with it the domain`,
     fix:
-      'bring the volume back (is its pool mounted? virsh pool-refresh); or have both made anew, with spec.repair: Always or ' +
+      'restore the volume (is its pool mounted? virsh pool-refresh); or have both created again, with spec.repair: Always or ' +
       'caplv apply --allow-replace',
   });
 }

@@ -104,7 +104,7 @@ export async function refuseLoss(
   const explanations = await explain();
   const changes = [
     ...(destructive.length > 0 ? [inWords(destructive, explanations)] : []),
-    ...losing.map(({ address }) => `make ${address} anew, whose data is gone`),
+    ...losing.map(({ address }) => `create ${address} again, without its lost data`),
   ];
   const what = [changes.join(' and '), effectText(effect)].filter(Boolean).join(': ');
   const disks = unnamed.map(({ name }) => name);

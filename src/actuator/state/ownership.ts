@@ -25,7 +25,7 @@ export async function refuseForeignState(
     throw new TerminalError({
       code: 'NotOwned',
       message: `the Terraform state of ${machine.name} names ${resource.address}, which is not this Machine's`,
-      fix: 'somebody has changed the state: bring an earlier one back (caplv state list, caplv state restore)',
+      fix: 'the state was changed outside of caplv: restore an earlier one (caplv state history, caplv state restore)',
     });
   }
 }

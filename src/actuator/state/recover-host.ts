@@ -257,7 +257,7 @@ function notOurs(uri: string, { type, object }: StackObject): TerminalError {
   const [what, command] = type === 'libvirt_network' ? ['network', 'net'] : ['pool', 'pool'];
   return new TerminalError({
     code: 'NotOwned',
-    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state knows this very one: somebody else made it, or the state was lost with all that was kept of it`,
-    fix: `to go on with it as it is, give nothing of the ${what} but its name in the Cluster; to have it made anew once nobody uses it: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
+    message: `${uri} has a ${what} "${object}" that the Cluster is to manage, and no Terraform state tracks it: it was created outside of CAPLV, or its state and all kept serials are lost`,
+    fix: `to use it as it is, give only the name of the ${what} in the Cluster; to have it created again when it is unused: ${virshCommand(uri, `${command}-destroy`, object)}, then ${command}-undefine ${object}`,
   });
 }

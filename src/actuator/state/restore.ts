@@ -54,8 +54,8 @@ function choose(kept: readonly KeptState[], serial: number, current: State | und
   if (named.length > 0) {
     throw new TerminalError({
       code: 'StateMismatch',
-      message: `serial ${serial} is of another lineage than the state that is there: one of an earlier life of this machine or host`,
-      fix: 'caplv state history NAME lists the lineage of each; to take it all the same, remove the state that is there first',
+      message: `serial ${serial} has another lineage than the current state: it belongs to an earlier machine or host of that name`,
+      fix: 'caplv state history NAME lists the lineage of each; to restore it anyway, first remove the current state',
     });
   }
   throw new TerminalError({
@@ -64,6 +64,6 @@ function choose(kept: readonly KeptState[], serial: number, current: State | und
     fix:
       kept.length > 0
         ? `use one of ${kept.map((one) => one.serial).join(', ')}`
-        : 'nothing is kept yet; if a machine is there and its state is not, caplv apply brings the state back',
+        : 'nothing is kept yet; if the machine exists without a state, caplv apply recovers the state',
   });
 }

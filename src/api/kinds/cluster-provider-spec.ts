@@ -14,9 +14,9 @@ const NetworkSchema = withRules(
       .enum(['nat', 'none', 'route', 'open', 'bridge'])
       .optional()
       .describe(
-        'Given: the network is made, and removed with the cluster. nat: to the outside by address translation; none: isolated; ' +
+        'If set, the network is created, and deleted with the cluster. nat: to the outside by address translation; none: isolated; ' +
           'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge. Several Clusters may manage ' +
-          "one network, if they do so alike: otherwise it is the oldest one's.",
+          'one network if they give the same values; otherwise the oldest Cluster manages it.',
       ),
     addresses: z
       .array(cidr('10.17.3.0/24'))
@@ -27,7 +27,7 @@ const NetworkSchema = withRules(
       .max(15)
       .optional()
       .describe(
-        'Mode bridge: the existing bridge, for example br0. Other modes: name for the bridge that is made.',
+        'Mode bridge: the existing bridge, for example br0. Other modes: name of the bridge that is created.',
       ),
     domain: text(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'a DNS domain, for example fujisan.local')
       .optional()
@@ -45,7 +45,7 @@ const NetworkSchema = withRules(
     {
       fields: ['mode', 'addresses', 'bridge', 'domain', 'dhcp', 'mtu', 'autostart'],
       message: 'without a mode the network must exist, and an existing network is not changed',
-      fix: 'add mode (for example nat) to have it made, or give its name only',
+      fix: 'add mode (for example nat) to have the network created, or give only its name',
       cel:
         'has(self.mode) || !(has(self.addresses) || has(self.bridge) || has(self.domain) || has(self.dhcp) || has(self.mtu) || ' +
         'has(self.autostart))',
@@ -54,7 +54,7 @@ const NetworkSchema = withRules(
     },
     {
       fields: ['addresses', 'mode'],
-      message: 'a network that is made needs addresses, except one in mode bridge, which has none of its own',
+      message: 'a managed network needs addresses, except in mode bridge, which has none of its own',
       fix: 'give addresses (for example [10.17.3.0/24]) for nat, none, route and open; give none for bridge',
       cel: "!has(self.mode) || (self.mode == 'bridge' ? !has(self.addresses) : has(self.addresses) && self.addresses.size() > 0)",
       check: ({ mode, addresses = [] }) =>
@@ -91,7 +91,7 @@ const PoolSchema = z.strictObject({
     4096,
   )
     .optional()
-    .describe('Given: the pool is made in this directory of the host, and removed with the cluster.'),
+    .describe('If set, the pool is created in this directory of the host, and deleted with the cluster.'),
 });
 
 const HostSchema = z.strictObject({
@@ -109,8 +109,8 @@ export const LibvirtClusterProviderSpecSchema = withRules(
     apiVersion: z
       .enum([...ACCEPTED_API_VERSIONS, `libvirt.${GROUP}/${VERSION}`])
       .optional()
-      .describe('May be given, as the original has it; changes nothing.'),
-    kind: z.literal('LibvirtClusterProviderSpec').optional().describe('May be given; changes nothing.'),
+      .describe('Accepted for compatibility with the original API; has no effect.'),
+    kind: z.literal('LibvirtClusterProviderSpec').optional().describe('Accepted; has no effect.'),
     uri: libvirtURI()
       .optional()
       .describe('libvirt URI of the only host, for example qemu:///system. Default: --libvirt-uri.'),
@@ -128,7 +128,7 @@ export const LibvirtClusterProviderSpecSchema = withRules(
     allowOvercommit: z
       .boolean()
       .default(false)
-      .describe('Place machines on a host even if their memory together exceeds what it has.'),
+      .describe('Place machines on a host even if their total memory exceeds that of the host.'),
   }),
   [
     {

@@ -39,7 +39,7 @@ export const ClusterSpecSchema = z.strictObject({
         .describe('Domain of Services; ${CAPLV_SERVICE_DOMAIN} in user data, for example cluster.local.'),
     })
     .optional()
-    .describe('Networks inside the Kubernetes cluster. They are not made here; user data can name them.'),
+    .describe('Networks inside the Kubernetes cluster. CAPLV does not create them; user data can name them.'),
   providerSpec: providerSpecField(LibvirtClusterProviderSpecSchema)
     .optional()
     .describe('Hosts, network and pool: a LibvirtClusterProviderSpec, inline or under `value`.'),
@@ -51,7 +51,7 @@ export const ClusterStatusSchema = z.strictObject({
   phase: z
     .enum(['Pending', 'Provisioning', 'Provisioned', 'Deleting', 'Failed'])
     .optional()
-    .describe('Where in its life the cluster is.'),
+    .describe('Lifecycle phase of the cluster.'),
   apiEndpoints: z
     .array(
       z.strictObject({
@@ -63,9 +63,9 @@ export const ClusterStatusSchema = z.strictObject({
     .optional()
     .describe("Where the cluster's API servers answer."),
   conditions: ConditionsSchema.optional(),
-  errorReason: z.string().optional().describe('Code of the error that needs a person.'),
-  errorMessage: z.string().optional().describe('That error: cause and fix.'),
-  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  errorReason: z.string().optional().describe('Code of the error that needs a change by a person.'),
+  errorMessage: z.string().optional().describe('Cause and fix of that error.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   providerStatus: z
     .strictObject({
       hosts: z
@@ -73,21 +73,21 @@ export const ClusterStatusSchema = z.strictObject({
           z.strictObject({
             name: z.string().describe('Its name in the provider spec, else its URI.'),
             uri: z.string().describe('libvirt URI of the host.'),
-            ready: z.boolean().describe('Networks and pools are there.'),
-            appliedHash: z.string().optional().describe('Hash of the host intent that was applied last.'),
+            ready: z.boolean().describe('Whether its networks and pools exist.'),
+            appliedHash: z.string().optional().describe('Hash of the host intent that was last applied.'),
             message: z.string().optional().describe('Why the host is not ready.'),
             lastUpdated: timestamp().optional().describe('When this entry last changed.'),
           }),
         )
         .max(64)
         .optional()
-        .describe('One entry a host.'),
+        .describe('One entry for each host.'),
       lastPlan: PlanSchema.optional().describe(
-        'What a change would replace; it is made once that is approved.',
+        'What a change would replace. The change waits until the plan is approved.',
       ),
     })
     .optional()
-    .describe('How each host is.'),
+    .describe('Status of each host.'),
 });
 
 export type ClusterStatus = z.output<typeof ClusterStatusSchema>;
@@ -104,9 +104,11 @@ export const ClusterSchema = z
     kind: z.literal('Cluster'),
     metadata: objectMetadata(63),
     spec: ClusterSpecSchema.describe('Which hosts, networks and pools its machines share.'),
-    status: ClusterStatusSchema.optional().describe('How the cluster is: written by the controller.'),
+    status: ClusterStatusSchema.optional().describe(
+      'Observed state of the cluster, written by the controller.',
+    ),
   })
-  .describe('A Cluster is what its machines share: hosts, networks, pools.');
+  .describe('A Cluster describes what its machines share: hosts, networks, pools.');
 
 const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
 
@@ -124,13 +126,13 @@ export const ClusterKind: ApiKind<Cluster> = {
       name: 'Phase',
       type: 'string',
       jsonPath: '.status.phase',
-      description: 'Where in its life the cluster is.',
+      description: 'Lifecycle phase of the cluster.',
     },
     {
       name: 'Ready',
       type: 'string',
       jsonPath: condition('status'),
-      description: 'True: its hosts are ready.',
+      description: 'True if its hosts are ready.',
     },
     { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
     {

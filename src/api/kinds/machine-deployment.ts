@@ -20,10 +20,10 @@ const StrategySchema = withRules(
       z.strictObject({
         maxSurge: countOrPercent()
           .default(1)
-          .describe('How many machines there may be beyond replicas, for example 1 or 25% (rounded up).'),
+          .describe('How many machines may exist beyond replicas, for example 1 or 25% (rounded up).'),
         maxUnavailable: countOrPercent()
           .default(0)
-          .describe('How many of replicas may be missing, for example 0 or 25% (rounded down).'),
+          .describe('How many of replicas may be unavailable, for example 0 or 25% (rounded down).'),
       }),
       [
         {
@@ -38,14 +38,14 @@ const StrategySchema = withRules(
     )
       .optional()
       .describe(
-        'How many at a time, for RollingUpdate. Default: one more at a time, none missing. Where the template fixes what only one ' +
-          'machine can have (mac, addresses, an existing volume), the old machine goes before the new one is made.',
+        'How many machines to replace at a time, for RollingUpdate. Default: one more at a time, none unavailable. Where the template fixes what only one ' +
+          'machine can have (mac, addresses, an existing volume), the old machine is deleted before the new one is created.',
       ),
   }),
   [
     {
       fields: ['rollingUpdate', 'type'],
-      message: 'rollingUpdate says nothing to strategy OnDelete',
+      message: 'rollingUpdate has no effect with strategy OnDelete',
       fix: 'leave out rollingUpdate, or use type RollingUpdate',
       cel: "!has(self.rollingUpdate) || !has(self.type) || self.type == 'RollingUpdate'",
       check: ({ rollingUpdate, type }) => rollingUpdate === undefined || type === 'RollingUpdate',
@@ -55,13 +55,13 @@ const StrategySchema = withRules(
 
 export const MachineDeploymentSpecSchema = withRules(
   z.strictObject({
-    replicas: z.int().min(0).max(10_000).default(1).describe('How many machines there should be.'),
+    replicas: z.int().min(0).max(10_000).default(1).describe('Desired number of machines.'),
     selector: LabelSelectorSchema.describe(
-      'Which machines belong to it. Must select the labels of the template.',
+      'Selects the machines of the deployment. Must match the labels of the template.',
     ),
-    template: MachineTemplateSchema.describe('What machines are made from. A change of it starts a rollout.'),
+    template: MachineTemplateSchema.describe('Template of the machines. A change starts a rollout.'),
     strategy: StrategySchema.optional().describe(
-      'How old machines give way to new ones. Default: RollingUpdate.',
+      'How old machines are replaced by new ones. Default: RollingUpdate.',
     ),
     minReadySeconds: z
       .int()
@@ -74,14 +74,16 @@ export const MachineDeploymentSpecSchema = withRules(
       .min(0)
       .max(100)
       .default(1)
-      .describe('How many old MachineSets are kept, for rollback; those whose machines never ran go first.'),
-    paused: z.boolean().default(false).describe('true: changes of the template wait.'),
+      .describe(
+        'How many old MachineSets are kept for rollback; those whose machines never ran are deleted first.',
+      ),
+    paused: z.boolean().default(false).describe('If true, changes of the template do not start a rollout.'),
     progressDeadlineSeconds: z
       .int()
       .min(1)
       .max(86_400)
       .default(600)
-      .describe('How long a rollout may stand still, in seconds, before it is reported as failed.'),
+      .describe('How long a rollout may make no progress, in seconds, before it is reported as failed.'),
   }),
   TEMPLATE_RULES,
 );
@@ -89,12 +91,12 @@ export const MachineDeploymentSpecSchema = withRules(
 export type MachineDeploymentSpec = z.output<typeof MachineDeploymentSpecSchema>;
 
 export const MachineDeploymentStatusSchema = z.strictObject({
-  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   replicas: z.int().min(0).default(0).describe('Machines that exist.'),
-  updatedReplicas: z.int().min(0).optional().describe('Machines made from the current template.'),
+  updatedReplicas: z.int().min(0).optional().describe('Machines created from the current template.'),
   readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
   availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),
-  unavailableReplicas: z.int().min(0).optional().describe('Machines that are still missing.'),
+  unavailableReplicas: z.int().min(0).optional().describe('Machines that are not available yet.'),
   selector: z.string().optional().describe('The selector as text, for the scale subresource.'),
   conditions: ConditionsSchema.optional(),
 });
@@ -113,14 +115,14 @@ export const MachineDeploymentSchema = z
     kind: z.literal('MachineDeployment'),
     metadata: objectMetadata(46),
     spec: MachineDeploymentSpecSchema.describe(
-      'How many machines there should be, what they are made from, and how they are replaced.',
+      'Desired number of machines, their template, and how they are replaced.',
     ),
     status: MachineDeploymentStatusSchema.optional().describe(
-      'How the deployment is: written by the controller.',
+      'Observed state of the deployment, written by the controller.',
     ),
   })
   .describe(
-    'A MachineDeployment keeps like machines in being and replaces them step by step when their template changes.',
+    'A MachineDeployment keeps a number of identical machines running and replaces them step by step when their template changes.',
   );
 
 export const MachineDeploymentKind: ApiKind<MachineDeployment> = {
@@ -142,14 +144,14 @@ export const MachineDeploymentKind: ApiKind<MachineDeployment> = {
       name: 'Desired',
       type: 'integer',
       jsonPath: '.spec.replicas',
-      description: 'Machines that there should be.',
+      description: 'Desired number of machines.',
     },
     { name: 'Current', type: 'integer', jsonPath: '.status.replicas', description: 'Machines that exist.' },
     {
       name: 'Updated',
       type: 'integer',
       jsonPath: '.status.updatedReplicas',
-      description: 'Machines made from the current template.',
+      description: 'Machines created from the current template.',
     },
     {
       name: 'Ready',

@@ -17,13 +17,15 @@ export const DiskSchema = withRules(
       .max(1_048_576)
       .optional()
       .describe(
-        'Size in GB of a new, empty volume that lives and dies with the machine, for example 20. One that is larger stays as it is.',
+        'Size in GB of a new, empty volume that is created and deleted with the machine, for example 20. A volume that is already larger stays as it is.',
       ),
     pool: libvirtName().optional().describe("Pool of the new volume. Default: the machine's pool."),
     format: z.enum(['qcow2', 'raw']).optional().describe('Format of the new volume. Default: qcow2.'),
     volume: libvirtText(new RegExp(String.raw`^[^/\s${CONTROLS}]+\/[^/${CONTROLS}]+$`), VOLUME_FORM, 512)
       .optional()
-      .describe('Existing volume, POOL/NAME: attached and never removed, for example default/data.qcow2.'),
+      .describe(
+        'Existing volume, POOL/NAME, which is attached and never deleted, for example default/data.qcow2.',
+      ),
   }),
   [
     {

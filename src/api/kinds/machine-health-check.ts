@@ -14,30 +14,32 @@ import { LabelSelectorSchema, selectorText } from './machine-template.ts';
 const UnhealthyConditionSchema = z.strictObject({
   type: z.string().min(1).max(316).describe('Type of the condition, for example Ready.'),
   status: z.enum(['True', 'False', 'Unknown']).describe('The status that is unhealthy.'),
-  timeout: duration('5m').describe('How long it may last, for example 5m.'),
+  timeout: duration('5m').describe('How long the condition may last, for example 5m.'),
 });
 
 export const MachineHealthCheckSpecSchema = withRules(
   z.strictObject({
-    clusterName: dnsLabel().optional().describe('Only machines of this Cluster. Default: of any.'),
+    clusterName: dnsLabel()
+      .optional()
+      .describe('Check only machines of this Cluster. Default: of any Cluster.'),
     selector: LabelSelectorSchema.describe('Which machines of the namespace are checked.'),
     unhealthyConditions: z
       .array(UnhealthyConditionSchema)
       .max(100)
       .optional()
-      .describe("Conditions of the machine's Node that make it unhealthy when they last. One is enough."),
+      .describe('Conditions of the Node that make the machine unhealthy when one of them lasts too long.'),
     unhealthyMachineConditions: z
       .array(UnhealthyConditionSchema)
       .max(100)
       .optional()
-      .describe('Conditions of the Machine itself that make it unhealthy when they last. One is enough.'),
+      .describe('Conditions of the Machine that make it unhealthy when one of them lasts too long.'),
     nodeStartupTimeout: duration('10m')
       .default('10m')
-      .describe('How long after its creation a machine may be without a Node. 0s: for ever.'),
+      .describe('How long after its creation a machine may be without a Node. 0s: without limit.'),
     maxUnhealthy: countOrPercent()
       .default('100%')
       .describe(
-        'Nothing is replaced while more of the checked machines are not healthy, for example 2 or 40% (rounded down).',
+        'While more of the selected machines are unhealthy than this, none is replaced, for example 2 or 40% (rounded down).',
       ),
   }),
   [
@@ -65,19 +67,19 @@ export type Remediation = z.output<typeof RemediationSchema>;
 
 export const MachineHealthCheckStatusSchema = z.strictObject({
   expectedMachines: z.int().min(0).optional().describe('Machines that are checked.'),
-  currentHealthy: z.int().min(0).optional().describe('Those of them that are healthy.'),
+  currentHealthy: z.int().min(0).optional().describe('Selected machines that are healthy.'),
   remediationsAllowed: z
     .int()
     .min(0)
     .optional()
-    .describe('How many more may become unhealthy before maxUnhealthy stops replacement.'),
+    .describe('How many more machines may become unhealthy before maxUnhealthy stops replacement.'),
   targets: z.array(z.string()).max(10_000).optional().describe('Names of the machines that are checked.'),
   remediations: z
     .array(RemediationSchema)
     .max(1_000)
     .optional()
-    .describe('Machines that were deleted to be replaced, of late: they count in the repair budget.'),
-  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+    .describe('Machines that were recently deleted to be replaced. They count in the repair budget.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   conditions: ConditionsSchema.optional(),
 });
 
@@ -95,13 +97,13 @@ export const MachineHealthCheckSchema = z
     kind: z.literal('MachineHealthCheck'),
     metadata: objectMetadata(63),
     spec: MachineHealthCheckSpecSchema.describe(
-      'Which machines are checked, and when they count as unhealthy.',
+      'Which machines are checked, and when a machine is unhealthy.',
     ),
     status: MachineHealthCheckStatusSchema.optional().describe(
-      'How the check is: written by the controller.',
+      'Observed state of the check, written by the controller.',
     ),
   })
-  .describe('A MachineHealthCheck has machines replaced that are unhealthy for too long.');
+  .describe('A MachineHealthCheck replaces machines that are unhealthy for too long.');
 
 const condition = (type: string, field: string) => `.status.conditions[?(@.type=="${type}")].${field}`;
 
@@ -125,19 +127,19 @@ export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
       name: 'Healthy',
       type: 'integer',
       jsonPath: '.status.currentHealthy',
-      description: 'Those of them that are healthy.',
+      description: 'Selected machines that are healthy.',
     },
     {
       name: 'MaxUnhealthy',
       type: 'string',
       jsonPath: '.spec.maxUnhealthy',
-      description: 'How many may be unhealthy before replacement stops.',
+      description: 'How many more machines may become unhealthy before replacement stops.',
     },
     {
       name: 'Ready',
       type: 'string',
       jsonPath: condition('Ready', 'status'),
-      description: 'True: all of them are healthy.',
+      description: 'True if all of them are healthy.',
     },
     {
       name: 'Reason',
@@ -149,7 +151,7 @@ export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
       name: 'Remediation',
       type: 'string',
       jsonPath: condition('RemediationAllowed', 'reason'),
-      description: 'Whether unhealthy machines are replaced, and why not.',
+      description: 'Whether unhealthy machines are replaced, and if not, why.',
       wide: true,
     },
     AGE_COLUMN,

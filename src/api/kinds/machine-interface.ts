@@ -31,15 +31,15 @@ export const InterfaceSchema = withRules(
     ])
       .optional()
       .describe(
-        'Fixed MAC address. Default: one that derives from the fixed address, else from namespace, name and place of the ' +
-          'interface, so that a machine that is made again has the same.',
+        'Fixed MAC address. Default: derived from the fixed address, else from the namespace, the name and the index of the ' +
+          'interface, so that a machine that is created again has the same address.',
       ),
     addresses: z
       .array(ipAddress())
       .max(8)
       .optional()
       .describe(
-        'Fixed address: one IPv4 address that the DHCP of the network keeps for the machine, for example [192.168.122.10]. With ' +
+        'Fixed address: one IPv4 address that the network reserves for the machine in its DHCP server, for example [192.168.122.10]. With ' +
           'addressing static: up to eight, IPv4 or IPv6.',
       ),
     addressing: z
@@ -47,7 +47,7 @@ export const InterfaceSchema = withRules(
       .optional()
       .describe(
         'static: the guest configures `addresses` itself (networkConfig, Ignition), also on a bridge or macvtap; nothing is ' +
-          'reserved, and they count as its addresses as soon as it runs. Default: dhcp.',
+          'reserved, and the addresses are reported as soon as the machine runs. Default: dhcp.',
       ),
     hostname: dnsLabel().optional().describe("Name in the network's DNS. Default: the machine's name."),
   }),

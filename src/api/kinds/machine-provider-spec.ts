@@ -21,8 +21,8 @@ const MachineFields = z.strictObject({
   apiVersion: z
     .enum([...ACCEPTED_API_VERSIONS, `libvirt.${GROUP}/${VERSION}`])
     .optional()
-    .describe('May be given, as the original has it; changes nothing.'),
-  kind: z.literal('LibvirtMachineProviderSpec').optional().describe('May be given; changes nothing.'),
+    .describe('Accepted for compatibility with the original API; has no effect.'),
+  kind: z.literal('LibvirtMachineProviderSpec').optional().describe('Accepted; has no effect.'),
 
   vcpu: z
     .int()
@@ -57,7 +57,7 @@ const MachineFields = z.strictObject({
   )
     .meta({ file: true })
     .describe(
-      'Disk image (qcow2 or raw) that the machine starts from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
+      'Disk image (qcow2 or raw) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
         'for a volume that the host already has. Imported once per host and pool; machines are overlays of it.',
     ),
 
@@ -104,11 +104,11 @@ const MachineFields = z.strictObject({
         .max(1_048_576)
         .optional()
         .describe(
-          "Size in GB, at least the image's, for example 20. Default: the image's size. One that is larger stays as it is.",
+          "Size in GB, at least the image's, for example 20. Default: the image's size. A disk that is already larger stays as it is.",
         ),
     })
     .optional()
-    .describe('Disk that the machine starts from.'),
+    .describe('Disk that the machine boots from.'),
   disks: z
     .array(DiskSchema)
     .max(16)
@@ -161,7 +161,7 @@ const MachineFields = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Give the guest a channel for qemu-guest-agent; its addresses are then asked of the agent too.',
+      'Give the guest a channel for qemu-guest-agent. The addresses of the guest are then also read from the agent.',
     ),
   console: z.boolean().default(true).describe('Give the guest a serial console (`caplv console NAME`).'),
   graphics: z
@@ -172,7 +172,7 @@ const MachineFields = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      'false: the machine is defined and not started. The Terraform provider 0.8.3 has no way to only define a domain: it starts the guest, which is powered off a moment later, and may have begun to boot.',
+      'If false, the machine is defined but not started. The Terraform provider 0.8.3 cannot define a domain without starting it: the guest starts, is powered off a moment later, and may have begun to boot.',
     ),
   shutdownTimeoutSeconds: z
     .int()
@@ -188,7 +188,7 @@ const MachineFields = z.strictObject({
     .optional()
     .describe(
       'Escape hatch: Terraform JSON that is merged into the stack of the machine last, for example ' +
-        '{resource: {libvirt_domain: {machine: {…}}}}. Shown as it is by `get`: no secrets here.',
+        '{resource: {libvirt_domain: {machine: {…}}}}. `get` shows it unchanged: put no secrets here.',
     ),
 });
 

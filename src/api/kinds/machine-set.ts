@@ -11,7 +11,7 @@ import { LabelSelectorSchema, MachineTemplateSchema, TEMPLATE_RULES } from './ma
 
 export const MachineSetSpecSchema = withRules(
   z.strictObject({
-    replicas: z.int().min(0).max(10_000).default(1).describe('How many machines there should be.'),
+    replicas: z.int().min(0).max(10_000).default(1).describe('Desired number of machines.'),
     minReadySeconds: z
       .int()
       .min(0)
@@ -25,9 +25,9 @@ export const MachineSetSpecSchema = withRules(
         'Which machines go first when there are too many; one with the delete annotation always does.',
       ),
     selector: LabelSelectorSchema.describe(
-      'Which machines belong to the set. Must select the labels of the template.',
+      'Selects the machines of the set. Must match the labels of the template.',
     ),
-    template: MachineTemplateSchema.describe('What machines are made from.'),
+    template: MachineTemplateSchema.describe('Template of the machines.'),
   }),
   TEMPLATE_RULES,
 );
@@ -40,15 +40,15 @@ export const MachineSetStatusSchema = z.strictObject({
     .int()
     .min(0)
     .optional()
-    .describe('spec.replicas as it was last made true. Many more machines than that freeze the set.'),
+    .describe('Last spec.replicas that was reached. Many more machines than that freeze the set.'),
   fullyLabeledReplicas: z.int().min(0).optional().describe("Machines whose labels are the template's."),
   readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
   availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),
   selector: z.string().optional().describe('The selector as text, for the scale subresource.'),
-  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   conditions: ConditionsSchema.optional(),
-  errorReason: z.string().optional().describe('Code of the error that needs a person.'),
-  errorMessage: z.string().optional().describe('That error: cause and fix.'),
+  errorReason: z.string().optional().describe('Code of the error that needs a change by a person.'),
+  errorMessage: z.string().optional().describe('Cause and fix of that error.'),
 });
 
 export type MachineSetStatus = z.output<typeof MachineSetStatusSchema>;
@@ -64,10 +64,12 @@ export const MachineSetSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('MachineSet'),
     metadata: objectMetadata(57),
-    spec: MachineSetSpecSchema.describe('How many machines there should be, and what they are made from.'),
-    status: MachineSetStatusSchema.optional().describe('How the set is: written by the controller.'),
+    spec: MachineSetSpecSchema.describe('Desired number of machines and their template.'),
+    status: MachineSetStatusSchema.optional().describe(
+      'Observed state of the set, written by the controller.',
+    ),
   })
-  .describe('A MachineSet keeps a number of like machines in being.');
+  .describe('A MachineSet keeps a number of identical machines running.');
 
 export const MachineSetKind: ApiKind<MachineSet> = {
   group: GROUP,
@@ -88,7 +90,7 @@ export const MachineSetKind: ApiKind<MachineSet> = {
       name: 'Desired',
       type: 'integer',
       jsonPath: '.spec.replicas',
-      description: 'Machines that there should be.',
+      description: 'Desired number of machines.',
     },
     { name: 'Current', type: 'integer', jsonPath: '.status.replicas', description: 'Machines that exist.' },
     {

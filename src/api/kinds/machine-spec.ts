@@ -37,7 +37,7 @@ export const MachineSpecSchema = withRules(
     ),
     taints: z.array(TaintSchema).max(64).optional().describe('Taints for the Node of this machine.'),
     providerSpec: providerSpecField(LibvirtMachineProviderSpecSchema).describe(
-      'What the machine wants of libvirt: a LibvirtMachineProviderSpec, inline or under `value`.',
+      'The libvirt configuration of the machine: a LibvirtMachineProviderSpec, inline or under `value`.',
     ),
     versions: z
       .strictObject({
@@ -71,15 +71,17 @@ export const MachineSpecSchema = withRules(
       .enum(['Always', 'IfNotDestructive', 'Never'])
       .optional()
       .describe(
-        'What a controller does when somebody else stopped, removed or changed the domain or its disks. IfNotDestructive: starts ' +
-          'it again, makes anew what is gone unless a data disk is lost, and reports the rest. Always: also replaces the domain ' +
-          'and makes lost data disks anew, empty. Never: reports. A disk that is there is replaced by none of them. Default: ' +
+        'What a controller does when the domain or its disks were stopped, deleted or changed outside of CAPLV. IfNotDestructive: starts ' +
+          'the domain again, creates what is missing unless a data disk is lost, and reports the rest. Always: also replaces the domain ' +
+          'and creates lost data disks again, empty. Never: only reports. None of them replaces an existing disk. Default: ' +
           'IfNotDestructive.',
       ),
     configSource: z
       .record(z.string(), z.unknown())
       .optional()
-      .describe('Reference to a dynamic kubelet configuration, as the original has it; kept and not used.'),
+      .describe(
+        'Reference to a dynamic kubelet configuration, for compatibility with the original API; stored and not used.',
+      ),
   }),
   [
     {

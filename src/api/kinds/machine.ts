@@ -25,19 +25,21 @@ const PinnedSchema = z.strictObject({
       pool: z.string().describe('Storage pool of disks that name none.'),
     })
     .optional()
-    .describe('What its Cluster gave it by default; absent for those made before that was noted.'),
-  domainType: z.enum(['kvm', 'qemu']).describe('What domainType came to on this host.'),
-  imageURI: z.string().describe('imageURI that `base` stands for.'),
+    .describe(
+      'Defaults that its Cluster gave it; absent for machines created by a version that did not record them.',
+    ),
+  domainType: z.enum(['kvm', 'qemu']).describe('Resolved domainType on this host.'),
+  imageURI: z.string().describe('imageURI that `base` was resolved from.'),
   base: z
     .strictObject({
       pool: z.string().describe('Name of the pool.'),
       volume: z.string().describe('Name of the volume.'),
     })
-    .describe('Volume under the root disk.'),
+    .describe('Base volume of the root disk.'),
   imageSource: z
     .string()
     .optional()
-    .describe('Path or URL that `base` was imported from; absent: it was there before.'),
+    .describe('Path or URL that `base` was imported from; absent if the volume existed before.'),
   firmware: z
     .strictObject({
       loader: z.string().describe('Path of the firmware.'),
@@ -48,24 +50,28 @@ const PinnedSchema = z.strictObject({
   installation: z
     .string()
     .optional()
-    .describe('Which installation made it, as the domain says; absent for those made before that was noted.'),
+    .describe(
+      'Installation that created the machine, as recorded in the domain; absent for machines created by a version that did not record it.',
+    ),
   macs: z
     .array(z.string())
     .max(16)
     .optional()
-    .describe('MAC addresses of the interfaces, in order; absent for those made before they were assigned.'),
+    .describe(
+      'MAC addresses of the interfaces, in order; absent for machines created by a version that did not assign them.',
+    ),
   reservations: z
     .array(
       z.strictObject({
-        network: z.string().describe('Network that keeps it.'),
+        network: z.string().describe('Network that reserves it.'),
         hostname: z.string().describe('Name in the DNS of the network.'),
         address: z.string().describe('IPv4 address.'),
-        mac: z.string().optional().describe('MAC address that it is kept for.'),
+        mac: z.string().optional().describe('MAC address that it is reserved for.'),
       }),
     )
     .max(16)
     .optional()
-    .describe('Fixed addresses that networks of the host keep for it.'),
+    .describe('Fixed addresses that networks of the host reserve for it.'),
 });
 
 /** What is found out once about a machine, so that it keeps it when a file or the host changes. */
@@ -76,13 +82,13 @@ export const MachineProviderStatusSchema = z.strictObject({
     .string()
     .optional()
     .describe("State of the domain in libvirt's words: running, paused, shut off, crashed, …"),
-  appliedHash: z.string().optional().describe('Hash of the intent that was applied last.'),
+  appliedHash: z.string().optional().describe('Hash of the intent that was last applied.'),
   host: z
     .string()
     .optional()
     .describe('Host that the machine was placed on: a name of hosts, else a libvirt URI.'),
   pinned: PinnedSchema.optional().describe(
-    'What was found out at the first resolution, and stays for the life of the machine.',
+    'Values that were resolved when the machine was created and that stay for its lifetime.',
   ),
   domainName: z.string().optional().describe('Name of the domain in libvirt.'),
   leasesBefore: z
@@ -90,32 +96,34 @@ export const MachineProviderStatusSchema = z.strictObject({
     .max(64)
     .optional()
     .describe(
-      'Leases from before the domain was made, by address and end: its guest has not asked for them yet.',
+      'Leases that are older than the domain, by address and end: its guest has not requested them yet.',
     ),
-  lastPlan: PlanSchema.optional().describe('Last plan that was not, or not yet, applied.'),
+  lastPlan: PlanSchema.optional().describe('Last plan that has not been applied.'),
   lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
   planDrift: z
     .array(z.string())
     .max(16)
     .optional()
-    .describe('What that comparison found changed by somebody else, and was not repaired.'),
+    .describe('Changes from outside of CAPLV that this comparison found and that are not repaired.'),
   repairs: z
     .strictObject({
       count: z.int().describe('Repairs in a row.'),
-      time: timestamp().describe('When the last one began.'),
+      time: timestamp().describe('When the last repair began.'),
     })
     .optional()
-    .describe('Repairs in a row, and when the last one began: the next waits for longer each time.'),
+    .describe(
+      'Repairs in a row, and when the last one began: the delay before the next one grows each time.',
+    ),
   lastRecreated: timestamp()
     .optional()
-    .describe('When repair last replaced the domain or made it anew. Counts in the budget of repairs.'),
+    .describe('When repair last replaced the domain or created it again. Counts in the repair budget.'),
 });
 
 export const MachineStatusSchema = z.strictObject({
   phase: z
     .enum(['Pending', 'Provisioning', 'Provisioned', 'Running', 'Deleting', 'Failed'])
     .optional()
-    .describe('Where in its life the machine is.'),
+    .describe('Lifecycle phase of the machine.'),
   addresses: z
     .array(
       z.strictObject({
@@ -132,8 +140,8 @@ export const MachineStatusSchema = z.strictObject({
   errorReason: z
     .string()
     .optional()
-    .describe('Code of the error that needs a person, for example InvalidConfiguration.'),
-  errorMessage: z.string().optional().describe('That error: cause and fix.'),
+    .describe('Code of the error that needs a change by a person, for example InvalidConfiguration.'),
+  errorMessage: z.string().optional().describe('Cause and fix of that error.'),
   nodeRef: z
     .strictObject({
       apiVersion: z.string().optional().describe('Always v1.'),
@@ -149,19 +157,19 @@ export const MachineStatusSchema = z.strictObject({
       controlPlane: z.string().optional().describe('Version of the control plane.'),
     })
     .optional()
-    .describe('Versions that the machine was made with.'),
+    .describe('Versions that the machine was created with.'),
   lastOperation: z
     .strictObject({
       type: z.enum(['Create', 'Update', 'Delete']).describe('What was done.'),
-      state: z.enum(['Processing', 'Successful', 'Failed']).describe('How far it came.'),
-      description: z.string().describe('What came of it, in words.'),
-      lastUpdated: timestamp().describe('When it last changed.'),
+      state: z.enum(['Processing', 'Successful', 'Failed']).describe('State of the operation.'),
+      description: z.string().describe('Result of the operation, for people.'),
+      lastUpdated: timestamp().describe('When the operation last changed state.'),
     })
     .optional()
-    .describe('The last thing that was done to the machine.'),
+    .describe('Last operation on the machine.'),
   lastUpdated: timestamp().optional().describe('When status last changed.'),
-  observedGeneration: z.int().optional().describe('metadata.generation that this status speaks of.'),
-  providerStatus: MachineProviderStatusSchema.optional().describe('What is particular to libvirt.'),
+  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
+  providerStatus: MachineProviderStatusSchema.optional().describe('Status fields of the libvirt provider.'),
 });
 
 export type MachineStatus = z.output<typeof MachineStatusSchema>;
@@ -178,8 +186,10 @@ export const MachineSchema = z
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('Machine'),
     metadata: objectMetadata(63),
-    spec: MachineSpecSchema.describe('What the machine should be.'),
-    status: MachineStatusSchema.optional().describe('How the machine is: written by the controller.'),
+    spec: MachineSpecSchema.describe('Desired state of the machine.'),
+    status: MachineStatusSchema.optional().describe(
+      'Observed state of the machine, written by the controller.',
+    ),
   })
   .describe('A Machine is one virtual machine that is, or becomes, a node.');
 
@@ -193,13 +203,13 @@ export const MachineKind: ApiKind<Machine> = {
       name: 'Phase',
       type: 'string',
       jsonPath: '.status.phase',
-      description: 'Where in its life the machine is.',
+      description: 'Lifecycle phase of the machine.',
     },
     {
       name: 'Ready',
       type: 'string',
       jsonPath: condition('status'),
-      description: 'True: it runs as specified.',
+      description: 'True if the machine runs as specified.',
     },
     { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
     {

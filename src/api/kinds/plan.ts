@@ -4,17 +4,19 @@ import { z } from 'zod';
 import { timestamp } from '../schema/field.ts';
 
 export const PlanSchema = z.strictObject({
-  id: z.string().describe('Identity of the plan, by which it is approved.'),
+  id: z.string().describe('ID of the plan, with which it is approved.'),
   time: timestamp().describe('When it was made.'),
   summary: z.string().describe('For example: 1 to replace, 2 to change.'),
   actions: z
     .array(
       z.strictObject({
         address: z.string().describe('Address of the resource in Terraform.'),
-        action: z.enum(['create', 'update', 'replace', 'delete']).describe('What becomes of it.'),
-        reason: z.string().optional().describe('Fields that force it.'),
+        action: z
+          .enum(['create', 'update', 'replace', 'delete'])
+          .describe('Action that the plan takes on the resource.'),
+        reason: z.string().optional().describe('Fields that force a replacement.'),
       }),
     )
     .max(64)
-    .describe('One entry a resource that changes.'),
+    .describe('One entry for each resource that changes.'),
 });

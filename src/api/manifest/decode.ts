@@ -38,7 +38,7 @@ export function readObject(document: unknown, context: ObjectContext): ReadObjec
       problems: [
         {
           path: [],
-          message: 'this is no object',
+          message: 'this is not an object',
           fix: 'write a mapping with apiVersion, kind, metadata and spec',
         },
       ],
@@ -109,7 +109,7 @@ function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
   if (isTodaysClusterApi(apiVersion)) {
     return {
       path: ['apiVersion'],
-      message: `"${inLine(`${apiVersion} ${kind}`.slice(0, 120))}" is of today's Cluster API, and CAPLV has the kinds of the original one`,
+      message: `"${inLine(`${apiVersion} ${kind}`.slice(0, 120))}" belongs to today's Cluster API, and CAPLV has the kinds of the original one`,
       fix: `write it for ${API_VERSION}: a Machine with providerSpec in place of infrastructureRef and LibvirtMachine, as in deploy/examples; accepted are ${ACCEPTED_KINDS}`,
     };
   }

@@ -93,7 +93,7 @@ function decode(source: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new ManifestError([{ source, message: 'this is no text in UTF-8', fix: 'save it as UTF-8' }]);
+    throw new ManifestError([{ source, message: 'this is not UTF-8 text', fix: 'save it as UTF-8' }]);
   }
 }
 
@@ -109,7 +109,7 @@ function unreadable(path: string, error: unknown): ManifestProblem {
       'there is no such file or directory',
       `check the spelling of ${basename(path)}, and the directory you are in`,
     ],
-    EACCES: ['this file may not be read', 'change its permissions, or run as a user who may read it'],
+    EACCES: ['no permission to read this file', 'change its permissions, or run as a user who may read it'],
   };
   const [message, fix] = causes[code ?? ''] ?? [
     `this cannot be read (${code ?? 'unknown error'})`,

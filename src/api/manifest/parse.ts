@@ -80,7 +80,7 @@ function readText(
   if (documents.length + problems.length === 0) {
     problems.push({
       source,
-      message: 'there is no object in it',
+      message: 'it contains no object',
       fix: 'write at least one Cluster or Machine',
     });
   }

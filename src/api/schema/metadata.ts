@@ -52,6 +52,6 @@ export const STORE_METADATA: readonly string[] = [
 
 /** What is passed on to what is made from it: a template's to its Machines, a Machine's to its Node. */
 export const PassedMetadataSchema = z.strictObject({
-  labels: labels().optional().describe('Labels, by which objects are selected.'),
-  annotations: annotations().optional().describe('Annotations: notes that nothing selects by.'),
+  labels: labels().optional().describe('Labels, which selectors match.'),
+  annotations: annotations().optional().describe('Annotations, which selectors do not match.'),
 });

@@ -109,7 +109,7 @@ function refused(flag: string, value: string, fix: string): TerminalError {
   return new TerminalError({
     code: 'InvalidConfiguration',
     path: flag,
-    message: `"${value}" cannot be used`,
+    message: `invalid value "${value}"`,
     fix,
   });
 }

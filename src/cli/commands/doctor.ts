@@ -127,7 +127,7 @@ function presence(
     message: `"${name}" ${found ? 'is not active' : 'does not exist'}`,
     fix: found
       ? `virsh ${command}-start ${name}`
-      : `define it, name another in the manifest, or let a Cluster make one`,
+      : `define it, use another in the manifest, or let a Cluster create one`,
   };
 }
 

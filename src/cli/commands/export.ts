@@ -30,7 +30,7 @@ async function write(engine: Engine, key: ObjectKey, directory: string, terminal
   if (!(await engine.actuator.hasState(key))) {
     throw new TerminalError({
       code: 'NotFound',
-      message: `Machine "${name}" is not made yet`,
+      message: `Machine "${name}" does not exist yet`,
       fix: 'apply it first: caplv apply -f FILE',
     });
   }

@@ -104,7 +104,7 @@ function show(orphans: readonly Orphan[], terminal: Streams, { output, fix }: Or
     return;
   }
   if (orphans.length === 0) {
-    terminal.say('Nothing is on the hosts that is not in a state.');
+    terminal.say('The hosts have nothing that no Terraform state tracks.');
     return;
   }
   const wide = output === 'wide';
@@ -122,7 +122,7 @@ function show(orphans: readonly Orphan[], terminal: Streams, { output, fix }: Or
   });
   terminal.out(formatTable(header, rows));
   if (!fix && orphans.some(({ action }) => action !== 'keep')) {
-    terminal.say('Next: caplv orphans --fix does what stands under ACTION; keep is left alone');
+    terminal.say('Next: caplv orphans --fix does what ACTION says; keep means that nothing is done');
   }
 }
 

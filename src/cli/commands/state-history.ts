@@ -81,7 +81,7 @@ async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, seria
     );
   } catch (error) {
     if (!(error instanceof CaplvError)) throw error;
-    terminal.say(`What a plan says could not be found out: ${error.message}`);
+    terminal.say(`The plan could not be made: ${error.message}`);
   }
   return EXIT.ok;
 }
@@ -89,7 +89,7 @@ async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, seria
 async function restoreHost({ engine, terminal }: Tools, uri: AllowedHost, serial: number): Promise<number> {
   const restored = await engine.hostActuator.restoreState(uri, serial);
   tell(terminal, `host ${redactUri(uri)}`, serial, restored, await engine.workspaces.host(uri));
-  terminal.say('The next change of a Machine or Cluster there makes the host again what they ask for.');
+  terminal.say('The next change of a Machine or Cluster of that host applies its specification again.');
   return EXIT.ok;
 }
 

@@ -75,7 +75,7 @@ function withoutSecrets({ type, attributes }: StateResource): Record<string, unk
 function noHost(uri: string): TerminalError {
   return new TerminalError({
     code: 'NotFound',
-    message: `no state is kept of what machines share on ${redactUri(uri)}`,
+    message: `no host-level Terraform state was found for ${redactUri(uri)}`,
     fix: 'use the URI just as the Cluster has it: caplv get clusters -o yaml; a host without managed network, pool or image has none; in a cluster they are in the namespace of the controller: --namespace caplv-system',
   });
 }

@@ -19,9 +19,7 @@ export function reportError(terminal: Streams, error: unknown, subject?: string)
     if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
   } else {
     terminal.say(`${prefix}${error instanceof Error ? error.message : String(error)}`);
-    terminal.say(
-      '  This is a mistake in caplv. Please report it with the output of the same command with -v.',
-    );
+    terminal.say('  This is a bug in caplv. Please report it with the output of the same command with -v.');
     if (error instanceof Error && error.stack) terminal.detail(error.stack);
   }
 }

@@ -28,7 +28,7 @@ export function planText(
   const sources = recovered.map(({ from, objects }) => [from, ...objects].join(' '));
   const lost =
     sources.length > 0
-      ? [`  ! its Terraform state is lost, and comes back from ${sources.join(', then ')}`]
+      ? [`  ! its Terraform state is lost and will be recovered from ${sources.join(', then ')}`]
       : [];
   if (action === 'none') return [`${subject}: no changes`, ...lost, ''].join('\n');
   const lines = explanations.flatMap((one) => [

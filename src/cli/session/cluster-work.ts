@@ -38,7 +38,7 @@ export class ClusterWork implements Work {
   static refuseFlags(options: SessionOptions): void {
     for (const flag of ['allowReplace', 'allowReplaceDisks', 'now'] as const) {
       if (!options[flag]) continue;
-      const message = 'the controller of a cluster takes no flag of a command';
+      const message = 'it is not supported with --kubeconfig';
       throw new TerminalError({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });
     }
   }

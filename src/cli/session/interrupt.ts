@@ -13,7 +13,7 @@ export class Interrupt {
     const onSignal = () => {
       if (this.#controller.signal.aborted) process.exit(130);
       terminal.say(
-        '\nletting the running operation end; Ctrl-C again leaves at once (the next call goes on from there)',
+        '\nwaiting for the running operation to end; press Ctrl-C again to exit at once (the next call continues from there)',
       );
       this.#controller.abort();
     };

@@ -24,7 +24,7 @@ export class LocalWork implements Work {
 
   notice(objects: readonly KubeObject[]): string | undefined {
     return objects.some(needsController)
-      ? 'Machines of sets and deployments are made, and checked, by: caplv controller --local'
+      ? 'Run caplv controller --local to create and check the machines of sets and deployments'
       : undefined;
   }
 

@@ -53,8 +53,8 @@ export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): 
 function interrupted(key: ObjectKey): TerminalError {
   return new TerminalError({
     code: 'Interrupted',
-    message: `${key.name}: interrupted; what was begun has ended`,
-    fix: 'the same command goes on from there',
+    message: `${key.name}: interrupted; the running operation has ended`,
+    fix: 'run the same command again to continue',
   });
 }
 

@@ -41,8 +41,8 @@ export async function waitForObject<T extends KubeObject>(
   if (signal.aborted) {
     throw new TerminalError({
       code: 'Interrupted',
-      message: `${key.name}: interrupted; the controller goes on`,
-      fix: `look at it with: caplv get ${kind.plural} ${key.name}`,
+      message: `${key.name}: interrupted; the controller continues`,
+      fix: `check it with: caplv get ${kind.plural} ${key.name}`,
     });
   }
   throw new TerminalError({

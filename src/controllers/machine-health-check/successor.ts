@@ -13,8 +13,8 @@ import { DISABLE_CREATE_ANNOTATION } from '../machine-set/controller.ts';
 export async function whyNoSuccessor(store: Store, machine: Machine): Promise<string | undefined> {
   const { namespace = 'default', labels } = machine.metadata;
   const owner = controllerOf(machine);
-  if (!owner) return 'it has no owner that would make another';
-  if (owner.kind !== MachineSetKind.kind) return `its owner is a ${owner.kind}, which may not make another`;
+  if (!owner) return 'it has no owner that would create another';
+  if (owner.kind !== MachineSetKind.kind) return `its owner is a ${owner.kind}, which may not create another`;
   const set = await store.get(MachineSetKind, { namespace, name: owner.name });
   const name = `MachineSet ${owner.name}`;
   if (!set || !isControlledBy(machine, set)) return `${name} is gone`;
@@ -24,7 +24,7 @@ export async function whyNoSuccessor(store: Store, machine: Machine): Promise<st
   if (!selects(set.spec.selector, labels)) return `${name} no longer selects it`;
   const members = (await store.list(MachineKind, { namespace })).filter((one) => isControlledBy(one, set));
   if (members.length > (set.spec.replicas ?? 1))
-    return `${name} has machines too many, and deletes some itself`;
+    return `${name} has too many machines, and deletes some itself`;
   if (annotations[DISABLE_CREATE_ANNOTATION] === undefined) return undefined;
   return whyNoneOfDeployment(store, namespace, controllerOf(set)?.name);
 }
@@ -37,7 +37,7 @@ async function whyNoneOfDeployment(
 ): Promise<string | undefined> {
   const deployment =
     name === undefined ? undefined : await store.get(MachineDeploymentKind, { namespace, name });
-  if (!deployment) return 'its MachineSet is told to make none';
+  if (!deployment) return 'its MachineSet must not create another';
   const { annotations = {}, deletionTimestamp } = deployment.metadata;
   if (deletionTimestamp) return `MachineDeployment ${name} is being deleted`;
   return annotations[PAUSED_ANNOTATION] !== undefined || deployment.spec.paused

@@ -13,7 +13,7 @@ import type { MachineScope } from './scope.ts';
 
 export async function deleteMachine(parts: MachineDependencies, scope: MachineScope): Promise<void> {
   scope.status.phase = 'Deleting';
-  scope.setOperation('Delete', 'Processing', 'deletion was asked for');
+  scope.setOperation('Delete', 'Processing', 'deletion was requested');
   scope.setCondition('DomainReady', 'False', 'Deleting');
   scope.summarize();
   await scope.save();
@@ -95,7 +95,7 @@ async function giveUp(
   const message = `what may be left on ${uri}: ${names}; it was given up because: ${error.message}`;
   recorder.event(scope.machine, { type: 'Warning', reason: 'GivenUp', message });
   const { namespace, name } = scope.key;
-  log?.warn('Gave up what a Machine has on its host', {
+  log?.warn('Abandoned what a Machine has on its host', {
     machine: `${namespace}/${name}`,
     host: uri,
     names,

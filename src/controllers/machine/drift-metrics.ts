@@ -12,14 +12,16 @@ export class DriftMetrics {
   readonly plans;
 
   constructor(metrics: Metrics) {
-    this.detected = metrics.counter('caplv_drift_detected_total', 'Machines that were found changed.', [
-      'kind',
-    ]);
+    this.detected = metrics.counter(
+      'caplv_drift_detected_total',
+      'Machines that were found to have drifted.',
+      ['kind'],
+    );
     this.repairs = metrics.counter('caplv_repairs_total', 'Repairs by kind of drift and outcome.', [
       'kind',
       'result',
     ]);
-    this.held = metrics.counter('caplv_repairs_held_total', 'Repairs that were not begun, by reason.', [
+    this.held = metrics.counter('caplv_repairs_held_total', 'Repairs that were not started, by reason.', [
       'reason',
     ]);
     this.plans = metrics.counter('caplv_periodic_plans_total', 'Periodic plans by outcome.', ['result']);

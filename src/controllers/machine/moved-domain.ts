@@ -42,8 +42,8 @@ export async function refuseSecondDomain(
       scope,
       new TransientError({
         code: 'LibvirtUnreachable',
-        message: `the domain is not on its host, and whether somebody has moved it to ${redactUri(uri)} cannot be seen: ${message}`,
-        fix: 'see to it that the host answers; or take it out of the hosts of the Cluster if it is gone for good',
+        message: `the domain is not on its host, and caplv cannot check whether it was moved to ${redactUri(uri)}: ${message}`,
+        fix: 'make the host answer, or remove it from the hosts of the Cluster if it is gone for good',
         retryAfterMs: 30_000,
       }),
     );

@@ -34,7 +34,7 @@ export async function requireNoConflict(
   await scope.step('HostReady', async () => {
     const dispute = await hosts.findConflict(cluster, site);
     if (!dispute) return;
-    const fix = 'see the Cluster of this Machine; the Machine goes on when its Cluster does';
+    const fix = 'see the Cluster of this Machine; the Machine continues when its Cluster does';
     throw new DisputedHost({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
   });
 }

@@ -48,7 +48,7 @@ export class MachineRepair {
     if (policy === 'Never') return this.#hold(scope, drift, 'NotRepaired', 'spec.repair is Never');
     if (drift.kind === 'paused') {
       const domain = domainName(placed.identity);
-      const fix = `nothing that was made is missing, so it is left to whoever paused it: virsh resume ${domain}`;
+      const fix = `nothing is missing, and it stays paused until you resume it: virsh resume ${domain}`;
       return this.#hold(scope, drift, 'NotRepaired', fix);
     }
     const now = Date.now();

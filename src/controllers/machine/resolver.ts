@@ -211,7 +211,7 @@ export class MachineResolver {
         message: secret
           ? `Secret "${name}" has no key "value"`
           : `there is no Secret "${name}" in namespace "${identity.namespace}"`,
-        fix: 'the bootstrap provider makes it; the Machine goes on when it is there',
+        fix: 'the bootstrap provider creates it; the Machine continues when it exists',
         retryAfterMs: 30_000,
       });
     }

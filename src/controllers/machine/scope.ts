@@ -269,8 +269,8 @@ function isConflict(error: unknown): boolean {
 function atWorkElsewhere({ namespace, name }: ObjectKey): TransientError {
   return new TransientError({
     code: 'Conflict',
-    message: `Machine ${namespace}/${name}: another process works at it, too`,
-    fix: 'nothing to do: the next try goes on from what that one has done',
+    message: `Machine ${namespace}/${name}: another process is reconciling it, too`,
+    fix: 'nothing to do: the next attempt continues from there',
     retryAfterMs: 100,
   });
 }

@@ -138,7 +138,7 @@ async function classifyExisting(
   const adopted = {
     ...owner,
     action: 'adopt',
-    why: 'its Machine lives, and its state does not know it',
+    why: 'its Machine exists, and its state does not track it',
   } as const;
   const orphans: Orphan[] = [];
   if (domain && !state?.domains.has(domain.uuid)) {
@@ -158,7 +158,7 @@ async function classifyExisting(
       orphans.push({
         ...volume,
         action: 'keep',
-        why: 'its Machine does not name it; what is on it may be wanted',
+        why: 'its Machine does not name it; its data may be needed',
       });
   }
   return orphans;
@@ -206,9 +206,10 @@ async function classifyDeleted(
   const judge = async (): Promise<Pick<Orphan, 'action' | 'why'>> => {
     if (user) return { action: 'keep', why: `domain ${user.name} uses a disk of it` };
     if (!(await isProven(group, known))) {
-      return { action: 'keep', why: 'nothing proves that this installation made it' };
+      return { action: 'keep', why: 'nothing proves that this installation created it' };
     }
-    if (namesake) return { action: 'keep', why: 'of an earlier Machine of that name; another one lives' };
+    if (namesake)
+      return { action: 'keep', why: 'belonged to an earlier Machine of that name; another one exists' };
     return { action: 'remove', why: 'its Machine is gone' };
   };
   const verdict = { machine, ...(await judge()) };
@@ -244,7 +245,7 @@ async function images({ volumes }: HostInventory, known: ClusterView): Promise<O
       orphans.push({
         ...image,
         action: 'keep',
-        why: 'Machines stand on it; the next that is made here brings it into the state',
+        why: 'Machines use it; the next one that is created here imports it into the state',
       });
       continue;
     }
@@ -253,7 +254,7 @@ async function images({ volumes }: HostInventory, known: ClusterView): Promise<O
     orphans.push({
       ...image,
       action: isBase ? 'keep' : 'remove',
-      why: isBase ? 'disks stand on it' : 'no disk stands on it, and no Machine asks for it',
+      why: isBase ? 'disks use it' : 'no disk and no Machine uses it',
     });
   }
   return orphans;
@@ -269,6 +270,6 @@ function reservations({ domains, reservations: all }: HostInventory): Orphan[] {
       name: ip,
       network,
       action: 'keep',
-      why: `for ${[name, mac].filter(Boolean).join(', ')}, which no domain has; who made it cannot be told`,
+      why: `for ${[name, mac].filter(Boolean).join(', ')}, which no domain has; its creator is unknown`,
     }));
 }

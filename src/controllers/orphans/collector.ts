@@ -141,7 +141,7 @@ export class OrphanSweep {
     throw new TerminalError({
       code: 'InvalidConfiguration',
       message: `the store was installation ${this.#options.installation}, and now is ${now}: nothing on the hosts is compared with it`,
-      fix: 'see what the kubeconfig or the state directory leads to, and start caplv anew',
+      fix: 'check which cluster the kubeconfig, or which store the state directory, names, and restart caplv',
     });
   }
 

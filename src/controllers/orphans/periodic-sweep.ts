@@ -121,7 +121,7 @@ export class OrphanSweeps {
     if (isHeld) {
       const fix = 'see whether all Machines are there that should be; if they are: caplv orphans --fix';
       const values = { host, machines: [...gone], removedInTheLastHour: recent.length, most, fix };
-      log.warn('Orphans held: too many at once', values);
+      log.warn('Orphans kept: too many at once', values);
     }
     const done = new Set<string>();
     const adopting = new Map<string, string | undefined>();
@@ -165,7 +165,7 @@ export class OrphanSweeps {
       this.#fixed.inc({ host, action });
       log.info(action === 'adopt' ? 'Adopting an orphan' : 'Removed an orphan', { host, kind, name, why });
     } catch (error) {
-      log.warn('Orphan could not be put right', { host, kind, name, action, error });
+      log.warn('Orphan could not be fixed', { host, kind, name, action, error });
     }
   }
 
@@ -184,7 +184,7 @@ export class OrphanSweeps {
     for (const orphan of orphans) {
       if (orphan.action !== 'keep' || before?.has(idOf(orphan))) continue;
       const { kind, name, why } = orphan;
-      this.#options.log.info('Left an orphan alone', { host, kind, name, why });
+      this.#options.log.info('Kept an orphan', { host, kind, name, why });
     }
   }
 }

@@ -25,7 +25,7 @@ export async function clusterOf(
       path: 'spec.clusterName',
       missing: { kind: 'watched' },
       message: `there is no Cluster "${name}" in namespace "${namespace}"`,
-      fix: 'create it; the Machine goes on when it is there',
+      fix: 'create it; the Machine continues when it exists',
       retryAfterMs: 30_000,
     });
   }

@@ -4,34 +4,34 @@
  */
 
 export const CONDITIONS = {
-  Ready: 'The summary: True when all others are.',
-  BootstrapDataReady: 'User data, Ignition or seed ISO was found and rendered.',
-  HostReady: 'Network, pool and base image are there on the host.',
-  DomainReady: 'The domain and its volumes are as the spec says.',
+  Ready: 'Summary: True when all other conditions are True.',
+  BootstrapDataReady: 'The user data, Ignition config or seed ISO was found and rendered.',
+  HostReady: 'The network, the pool and the base image exist on the host.',
+  DomainReady: 'The domain and its volumes match the spec.',
   AddressesReady: 'The guest has an address.',
   Drifted:
-    'Somebody else stopped, removed or changed what is on the host; the message names what differs. No part of Ready by itself: ' +
-    'what nothing repairs makes DomainReady False.',
+    'The domain or its volumes differ from the spec because of a change outside of CAPLV; the message names the difference. Not part of Ready by itself: ' +
+    'drift that is not repaired makes DomainReady False.',
 } as const;
 
 export type ConditionType = keyof typeof CONDITIONS;
 
 export const REASONS = {
   AsSpecified: 'Nothing to do.',
-  Provisioning: 'Terraform is making or changing it.',
+  Provisioning: 'Terraform is creating or changing it.',
   NotAsSpecified:
-    'The domain was changed or removed outside; the next reconcile repairs it, or says why not.',
-  Repairing: 'Drift was noticed and is being repaired.',
-  NotRepaired: 'Drift stays as it is: spec.repair does not allow the repair, or a person has to look.',
+    'The domain was changed or deleted outside of CAPLV; the next reconcile repairs it, or reports why not.',
+  Repairing: 'Drift was detected and is being repaired.',
+  NotRepaired: 'Drift is not repaired: spec.repair does not allow it, or it needs approval.',
   CrashLoopBackOff:
-    'The domain was repaired several times in a row; the next try waits, for longer each time.',
+    'The domain was repaired several times in a row; the delay before the next attempt grows each time.',
   WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
   NotStarted: 'The spec says running: false.',
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
   WaitingForApproval:
     'The annotation cluster-api.k8s.io/plan-only holds changes back until their plan is approved.',
   Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
-  Deleting: 'The guest is shut down and everything of the machine removed.',
+  Deleting: 'The guest is being shut down, and all resources of the machine are being deleted.',
 } as const;
 
 export type Reason = keyof typeof REASONS;

@@ -16,5 +16,5 @@ export function mayProceed({ metadata }: Pick<KubeObject, 'metadata'>, nowMs: nu
 }
 
 export function overrideHint(what: string): string {
-  return `when you know why, let it go on: kubectl annotate ${what} ${PROCEED_UNTIL_ANNOTATION}=$(date -ud '+1 hour' +%FT%TZ)`;
+  return `when you know the cause, let it continue: kubectl annotate ${what} ${PROCEED_UNTIL_ANNOTATION}=$(date -ud '+1 hour' +%FT%TZ)`;
 }

@@ -8,30 +8,30 @@ import type { Reason } from './conditions.ts';
 
 export const REPLICA_CONDITIONS = {
   Ready:
-    'There are as many machines as asked for, all are available and, of a MachineDeployment, all are of the current template.',
-  Available: 'Of a MachineDeployment: as many machines are available as maxUnavailable demands.',
+    'The desired number of machines exists, all are available and, for a MachineDeployment, all have the current template.',
+  Available: 'For a MachineDeployment: as many machines are available as maxUnavailable requires.',
   Progressing:
-    'Of a MachineDeployment: the rollout is done or goes on. Its lastTransitionTime is that of the last progress.',
-  ReplicaFailure: 'Of a MachineDeployment: something refuses to be made. Absent while nothing does.',
+    'For a MachineDeployment: the rollout is complete or makes progress. Its lastTransitionTime is that of the last progress.',
+  ReplicaFailure: 'For a MachineDeployment: a MachineSet or Machine could not be created. Absent otherwise.',
 } as const;
 
 export type ReplicaConditionType = keyof typeof REPLICA_CONDITIONS;
 
 export const REPLICA_REASONS = {
-  ScalingUp: 'Machines are missing; they are being made.',
+  ScalingUp: 'Machines are missing and are being created.',
   TooManyMachines:
-    'There are many more machines than were ever asked for. The set is frozen: it makes and deletes none until a person says so.',
-  ScalingDown: 'There are machines too many; they are being deleted.',
+    'Many more machines exist than were ever requested. The set is frozen: it creates and deletes none until a person allows it.',
+  ScalingDown: 'There are too many machines; the surplus is being deleted.',
   MachinesNotReady: 'All machines exist, some are not ready, or not for minReadySeconds yet.',
   MinimumMachinesAvailable: 'Enough machines are available.',
   MinimumMachinesUnavailable: 'More machines are missing than maxUnavailable allows.',
-  NewMachineSetCreated: 'The template changed; the MachineSet for it was made.',
+  NewMachineSetCreated: 'The template changed; its MachineSet was created.',
   MachineSetUpdated: 'Machines are being replaced.',
-  NewMachineSetAvailable: 'All machines are of the current template, and available.',
+  NewMachineSetAvailable: 'All machines have the current template and are available.',
   ProgressDeadlineExceeded:
-    'Nothing moved for progressDeadlineSeconds; the message names what is in the way.',
-  DeploymentPaused: 'spec.paused is true: changes of the template wait.',
-  DeploymentResumed: 'spec.paused is no longer true; the rollout goes on.',
+    'The rollout made no progress for progressDeadlineSeconds; the message names the obstacle.',
+  DeploymentPaused: 'spec.paused is If true, changes of the template do not start a rollout.',
+  DeploymentResumed: 'spec.paused is no longer true; the rollout continues.',
 } as const;
 
 export type ReplicaReason = keyof typeof REPLICA_REASONS | Reason | CaplvError['code'];

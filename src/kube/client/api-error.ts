@@ -126,7 +126,7 @@ const REASONS: Record<number, string> = {
 const FIXES: Record<string, string> = {
   Forbidden: 'grant the verb and resource named here with a Role or ClusterRole, or use another identity',
   Unauthorized: 'check the credentials in the kubeconfig: the API server does not know this user',
-  ResponseTooLarge: 'remove objects that nobody needs, or name the API server of a cluster',
+  ResponseTooLarge: 'remove objects that are not needed, or name the API server of a cluster',
   Unreachable: 'check that the API server runs, and the address and CA in the kubeconfig',
 };
 

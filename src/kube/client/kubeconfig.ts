@@ -290,7 +290,7 @@ function reasonOf(error: unknown, where?: string): string {
     case 'ENOENT':
       return `there is no such file${file}`;
     case 'EACCES':
-      return `this file may not be read${file}`;
+      return `no permission to read this file${file}`;
     case 'EISDIR':
       return `this is a directory${file}`;
     case 'ERR_INVALID_URL':

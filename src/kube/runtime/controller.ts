@@ -207,7 +207,7 @@ export class Controller {
 
 function logFailure(log: Logger, error: unknown, delayMs: number): void {
   if (error instanceof TransientError && error.code === 'Conflict') {
-    log.debug('Object was changed meanwhile, trying again', { error, delayMs });
+    log.debug('Object was changed in the meantime, retrying', { error, delayMs });
   } else if (error instanceof TransientError || error instanceof ApiError) {
     log.warn('Reconcile failed, trying again', { error, delayMs });
   } else {

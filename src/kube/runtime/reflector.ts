@@ -86,7 +86,7 @@ export async function* reflect<T extends KubeObject>(
     } catch (error) {
       if (signal.aborted) return;
       if (mustRelist(error, openedAt !== undefined)) {
-        log.info('Watch cannot be resumed, listing anew', { resourceVersion, error });
+        log.info('Watch cannot be resumed, listing again', { resourceVersion, error });
         resourceVersion = undefined;
       } else if (openedAt !== undefined) {
         log.debug('Watch was cut, resuming', { resourceVersion, error });

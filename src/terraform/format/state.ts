@@ -116,7 +116,7 @@ export class StateCorruptError extends TerminalError {
     super({
       code: 'StateCorrupt',
       message: `the Terraform state in ${place} cannot be read: ${why}`,
-      fix: 'caplv state history NAME (of a host: its libvirt URI) lists the serials that were kept, caplv state restore NAME SERIAL brings one back',
+      fix: 'caplv state history NAME (of a host: its libvirt URI) lists the serials that were kept, caplv state restore NAME SERIAL restores one',
     });
   }
 }

@@ -130,7 +130,7 @@ async function moveProviders(from: string, cache: string): Promise<void> {
 function notFound(why: string, cause?: unknown): TerminalError {
   return new TerminalError({
     code: 'ProviderNotFound',
-    message: `The Terraform provider ${NAME} ${VERSION} is not on this machine and could not be fetched: ${why}`,
+    message: `The Terraform provider ${NAME} ${VERSION} is not on this machine and could not be downloaded: ${why}`,
     fix:
       `put it into a filesystem mirror, <mirror>/${HOSTS[0]}/${NAME}/${VERSION}/${platform()}/terraform-provider-libvirt_v${VERSION}, ` +
       'and name that mirror in the file that TF_CLI_CONFIG_FILE names',

@@ -48,7 +48,7 @@ const verdict = (one: Plan, isOn: boolean, consent = NO_CONSENT) =>
     (error: Error) => error.message,
   );
 
-const REFUSED_DATA = `the change would make ${DATA} anew, whose data is gone`;
+const REFUSED_DATA = `the change would create ${DATA} again, without its lost data`;
 
 it.each([
   ['a domain that is gone', plan([DOMAIN]), false, 'runs'],
@@ -59,7 +59,7 @@ it.each([
     'a root disk that is gone under a running guest, which still writes to the deleted file',
     plan([ROOT]),
     true,
-    `the change would make ${ROOT} anew, whose data is gone`,
+    `the change would create ${ROOT} again, without its lost data`,
   ],
   ['a data disk that is gone', plan([DATA]), false, REFUSED_DATA],
   ['a data disk that is gone with its domain', plan([DATA, DOMAIN]), false, REFUSED_DATA],

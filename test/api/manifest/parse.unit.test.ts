@@ -139,7 +139,7 @@ describe('errors say where, what, and what would be right', () => {
         "4 problems:",
         "  test.yaml:6: Machine default/kube-cp: spec.providerSpec.vcpu: 0 is too small; use at least 1",
         "  test.yaml:11: Machine default/Kube_CP: metadata.name: "Kube_CP" has the wrong form; use lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit, for example kube-cp",
-        "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.imageURI: this is missing; add it: Disk image (qcow2 or raw) that the machine starts from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME for a volume that the host already has",
+        "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.imageURI: this is missing; add it: Disk image (qcow2 or raw) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME for a volume that the host already has",
         "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.image: there is no such field; did you mean imageURI?",
       ]
     `);
@@ -161,9 +161,9 @@ describe('errors say where, what, and what would be right', () => {
   });
 
   test.each([
-    ['nothing', '# only a comment\n', 'there is no object in it'],
-    ['a text', 'hello', 'this is no object'],
-    ['a list', '- a', 'this is no object'],
+    ['nothing', '# only a comment\n', 'it contains no object'],
+    ['a text', 'hello', 'this is not an object'],
+    ['a list', '- a', 'this is not an object'],
     ['no kind', 'apiVersion: v1', 'kind: this is missing'],
     [
       'another version',
@@ -173,7 +173,7 @@ describe('errors say where, what, and what would be right', () => {
     [
       "a Machine of today's Cluster API",
       KUBE_CP.replace('cluster-api.k8s.io/v1alpha1', 'cluster.x-k8s.io/v1beta2'),
-      `"cluster.x-k8s.io/v1beta2 Machine" is of today's Cluster API, and CAPLV has the kinds of the original one`,
+      `"cluster.x-k8s.io/v1beta2 Machine" belongs to today's Cluster API, and CAPLV has the kinds of the original one`,
     ],
     [
       "a machine of one of today's providers",

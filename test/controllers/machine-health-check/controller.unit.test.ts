@@ -344,7 +344,7 @@ describe('who deletes nothing:', () => {
     expect(await reconcile()).toEqual({ requeueAfterMs: 60_000 });
     expect(await world.names()).toEqual(['pet']);
     expect(await condition('Ready')).toBe(
-      'MachinesUnhealthy: pet: Node Ready is Unknown for more than 5m; not replaced: it has no owner that would make another',
+      'MachinesUnhealthy: pet: Node Ready is Unknown for more than 5m; not replaced: it has no owner that would create another',
     );
     expect(world.events.filter((event) => event.includes('MachinesUnhealthy'))).toHaveLength(1);
     await reconcile();
@@ -353,7 +353,7 @@ describe('who deletes nothing:', () => {
 
   it.each([
     ['is paused', { [PAUSED_ANNOTATION]: '' }],
-    ['its MachineSet is told to make none', { [DISABLE_CREATE_ANNOTATION]: 'true' }],
+    ['its MachineSet must not create another', { [DISABLE_CREATE_ANNOTATION]: 'true' }],
   ])('one of a set that would make no other: %s', async (why, annotations) => {
     const [first = ''] = await applyHealthy(2);
     await applyCheck();

@@ -57,7 +57,7 @@ describe('what a Machine that lives has on its host', () => {
 
   it('is no orphan while its state knows it, and adopted when it does not', async () => {
     expect(await actions(all, { machines: [living], states: stateOf(whole) })).toEqual([]);
-    const why = 'its Machine lives, and its state does not know it';
+    const why = 'its Machine exists, and its state does not track it';
     expect(await actions(all, { machines: [living] })).toEqual([
       `adopt domain: ${why}`,
       `adopt volume: ${why}`,
@@ -93,7 +93,7 @@ describe('what a Machine that lives has on its host', () => {
     const old = volumeName(web, 'seed.iso-0000000000000000');
     const more = host([domain(mark)], [ROOT, SEED, data, old]);
     expect(await actions(more, { machines: [living], states: stateOf(whole) })).toEqual([
-      'keep volume: its Machine does not name it; what is on it may be wanted',
+      'keep volume: its Machine does not name it; its data may be needed',
       'remove volume: an earlier seed that no domain uses',
     ]);
   });
@@ -101,7 +101,7 @@ describe('what a Machine that lives has on its host', () => {
 
 describe('what a Machine that is gone has left', () => {
   const gone = 'its Machine is gone';
-  const unproven = 'nothing proves that this installation made it';
+  const unproven = 'nothing proves that this installation created it';
 
   it('goes when its mark names this installation, and no other way', async () => {
     const marked = (installation: string | undefined) =>
@@ -142,7 +142,7 @@ describe('what a Machine that is gone has left', () => {
     ]);
     const namesake = { machines: [{ ...earlier, isSettled: true, uri: URI }] };
     expect(await actions(host([domain(mark)]), namesake)).toEqual([
-      'keep domain: of an earlier Machine of that name; another one lives',
+      'keep domain: belonged to an earlier Machine of that name; another one exists',
     ]);
   });
 });
@@ -156,17 +156,15 @@ describe('an image in no state', () => {
   const image = imageVolumeName(HERE, 'key', 'debian.qcow2');
 
   it('goes when nothing stands on it and nobody asks for it', async () => {
-    expect(await actions(host([], [image]), {})).toEqual([
-      'remove image: no disk stands on it, and no Machine asks for it',
-    ]);
+    expect(await actions(host([], [image]), {})).toEqual(['remove image: no disk and no Machine uses it']);
     expect(await actions(host([], [image]), { host: { ...nothing, volumes: new Set([image]) } })).toEqual([]);
     expect(await actions(host([], [image]), { host: 'corrupt' })).toEqual([]);
     const user = { ...living, image: { pool: 'default', volume: image } };
     expect(await actions(host([], [image]), { machines: [user] })).toEqual([
-      expect.stringMatching(/^keep image: Machines stand on it/),
+      expect.stringMatching(/^keep image: Machines use it/),
     ]);
     const baseOf = async (_: string, name: string) => (name === 'x' ? `/pool/${image}` : undefined);
-    expect(await actions(host([], [image, 'x']), { baseOf })).toEqual(['keep image: disks stand on it']);
+    expect(await actions(host([], [image, 'x']), { baseOf })).toEqual(['keep image: disks use it']);
   });
 
   it('of another installation is not looked at', async () => {

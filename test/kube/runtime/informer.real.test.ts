@@ -151,7 +151,7 @@ describe('a resourceVersion that the server has forgotten (410)', () => {
     await expect.poll(names, soon).toEqual(['a', 'b', 'c', 'd']);
     expect(seen.slice(2).sort()).toEqual(['ADDED b', 'ADDED c', 'ADDED d', 'DELETED b', 'MODIFIED a']);
     expect(lists()).toBe(2);
-    expect(lines.map(({ message }) => message)).toContain('Watch cannot be resumed, listing anew');
+    expect(lines.map(({ message }) => message)).toContain('Watch cannot be resumed, listing again');
   });
 });
 

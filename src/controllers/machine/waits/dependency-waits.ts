@@ -63,11 +63,11 @@ export class DependencyWatcher {
       const missing = error instanceof CaplvError ? error.missing : undefined;
       this.#await(key, missing?.kind === 'watched' ? undefined : missing);
       if (error instanceof CaplvError && OF_THE_HOST.has(error.code)) {
-        log.warn('Waiting for what its host lacks', { error });
+        log.warn('Waiting for a dependency on its host', { error });
         return { requeueAfterMs: HOST_MS };
       }
       if (missing === undefined) throw error;
-      log.info('Waiting for what is missing', { error });
+      log.info('Waiting for a missing dependency', { error });
       return {};
     }
   }
