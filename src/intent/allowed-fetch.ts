@@ -1,6 +1,11 @@
-/** `fetch` that goes only where the policy lets it, whatever servers redirect to. */
+/** Fetches only what the policy allows, whatever servers redirect to and whatever their names are resolved to. */
 
-import { STATUS_CODES } from 'node:http';
+import { Agent, type IncomingMessage, STATUS_CODES } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
+import { Readable } from 'node:stream';
+import { type AddressScope, addressScope, isWithin } from '../system/address-scope.ts';
+import { isAddressRefused, type Resolve } from '../system/checked-lookup.ts';
+import { httpRequest } from '../system/http-request.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
 const MAX_REDIRECTS = 5;
@@ -9,21 +14,18 @@ const TOO_MANY_REDIRECTS = 'TOO_MANY_REDIRECTS';
 
 const CERTIFICATE = 'its certificate is not signed by a trusted authority';
 const SLOW = `it gave no answer within ${TIMEOUT_MS / 1_000} s`;
-/** By the code of the system call, of TLS or of undici, or by the name of the error. */
+/** By the code of the system call or of TLS, or by the name of the error. */
 const FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'it closed the connection',
   EPIPE: 'it closed the connection',
-  UND_ERR_SOCKET: 'it closed the connection',
+  HPE_INVALID_CONSTANT: 'it does not speak HTTP',
   EHOSTUNREACH: 'no route to host',
   ENETUNREACH: 'no route to its network',
   ENOTFOUND: 'its name is not known',
   EAI_AGAIN: 'its name cannot be resolved now',
   ETIMEDOUT: SLOW,
   TimeoutError: SLOW,
-  UND_ERR_CONNECT_TIMEOUT: SLOW,
-  UND_ERR_HEADERS_TIMEOUT: SLOW,
-  UND_ERR_BODY_TIMEOUT: SLOW,
   CERT_HAS_EXPIRED: 'its certificate has expired',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
@@ -38,34 +40,105 @@ export interface FetchOptions {
   readonly method?: 'GET' | 'HEAD';
   readonly headers?: Readonly<Record<string, string>>;
   readonly stop?: AbortSignal;
+  /** How names are resolved. Default: by the system. */
+  readonly resolve?: Resolve | undefined;
 }
 
 /**
- * Fetches `url`, over redirects.
- * @throws Terminal NotAllowed with `path` for a redirect to elsewhere, and what `fetch` throws, also when `stop` aborts: see
+ * Fetches `url`, over redirects: headers and body within 15 s.
+ * @throws Terminal NotAllowed with `path` for a redirect or an address that is not allowed, and what failed, also when `stop` aborts: see
  * `fetchFailure` for its words
  */
 export async function allowedFetch(
   policy: Policy,
   url: string,
   path: string,
-  { method = 'GET', headers = {}, stop }: FetchOptions = {},
+  options: FetchOptions = {},
 ): Promise<Response> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const signal = stop ? AbortSignal.any([timeout, stop]) : timeout;
+  const stop = options.stop ? AbortSignal.any([timeout, options.stop]) : timeout;
+  return webResponse(await allowedRequest(policy, url, path, { ...options, stop, keeps: true }));
+}
+
+/**
+ * As `allowedFetch`, for a body that may take as long as it likes: only its headers have to come within 15 s. The caller reads or
+ * destroys it.
+ */
+export async function openAllowed(
+  policy: Policy,
+  url: string,
+  path: string,
+  options: FetchOptions & { readonly stop: AbortSignal },
+): Promise<IncomingMessage> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new DOMException('late', 'TimeoutError')), TIMEOUT_MS);
+  try {
+    const stop = AbortSignal.any([late.signal, options.stop]);
+    return await allowedRequest(policy, url, path, { ...options, stop, keeps: false });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface AllowedRequest extends FetchOptions {
+  readonly stop: AbortSignal;
+  /** Connections are kept for a moment, for whoever asks the same server again. */
+  readonly keeps: boolean;
+}
+
+/** Connections that are kept, by the addresses that they may lead to. */
+const AGENTS = { public: agents(), private: agents(), local: agents() } as const;
+
+function agents() {
+  const options = { keepAlive: true, timeout: 5_000 };
+  return { http: new Agent(options), https: new SecureAgent(options) };
+}
+
+async function allowedRequest(
+  policy: Policy,
+  url: string,
+  path: string,
+  { method = 'GET', headers = {}, stop, resolve, keeps }: AllowedRequest,
+): Promise<IncomingMessage> {
   let at = url;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    if (!policy.url(at)) throw notAllowed(path, `a redirect to ${originOf(at)}`, originOf(at));
-    const response = await fetch(at, { method, headers, signal, redirect: 'manual' });
-    const location = response.headers.get('location');
-    if (location === null || response.status < 300 || response.status > 399) return response;
-    await response.body?.cancel();
+    const scope = policy.addressesOf(at);
+    if (scope === undefined) throw notAllowed(path, `a redirect to ${originOf(at)}`, originOf(at));
+    const mayConnect = (address: string) => isWithin(scope, addressScope(address));
+    const { protocol } = new URL(at);
+    const agent = keeps && resolve === undefined && AGENTS[scope][protocol === 'https:' ? 'https' : 'http'];
+    const request = { method, headers, signal: stop, mayConnect, resolve, agent };
+    const response = await httpRequest(new URL(at), request).catch((error: unknown) => {
+      throw isAddressRefused(error) ? addressNotAllowed(at, scope, path) : error;
+    });
+    const { location } = response.headers;
+    const { statusCode: status = 0 } = response;
+    if (location === undefined || status < 300 || status > 399) return response;
+    response.destroy();
     at = new URL(location, at).href;
   }
   throw Object.assign(new Error('redirected'), { code: TOO_MANY_REDIRECTS });
 }
 
-/** In words of ours: `fetch` quotes the URL in its messages, a redirect's too, with whatever secret is in it. */
+/** Without the address: a name of the inside may be known to people who are not to know what is there. */
+function addressNotAllowed(url: string, scope: AddressScope, path: string): Error {
+  const where = scope === 'public' ? 'outside of the Internet' : 'of this machine or its link';
+  return notAllowed(path, `${originOf(url)} with an address ${where}`, originOf(url));
+}
+
+/** Bodies are read as they come: nothing asks for a packed one. */
+function webResponse(message: IncomingMessage): Response {
+  const { statusCode: status = 0, headers } = message;
+  const isEmpty = status === 204 || status === 205 || status === 304;
+  if (isEmpty) message.destroy();
+  const texts = Object.entries(headers).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, [value].flat().join(', ')]],
+  );
+  const body = isEmpty ? null : (Readable.toWeb(message) as ReadableStream<Uint8Array>);
+  return new Response(body, { status, headers: texts });
+}
+
+/** In words of ours: messages of Node may quote a URL, a redirect's too, with whatever secret is in it. */
 export function fetchFailure(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as NodeJS.ErrnoException;

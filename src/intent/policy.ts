@@ -6,6 +6,7 @@
 import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
 import { TerminalError } from '../errors.ts';
+import { type AddressScope, widestScope } from '../system/address-scope.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { HostList } from './host-list.ts';
 
@@ -80,7 +81,16 @@ export class Policy {
   }
 
   url(url: string): boolean {
-    return this.everything || this.#entries.some((entry) => matchesUrl(entry, url));
+    return this.addressesOf(url) !== undefined;
+  }
+
+  /**
+   * Which addresses the host of a URL may have: any if the operator named it (`local`), all but this machine's and its link's if the
+   * operator named its domain (`private`), and those of the Internet if any host will do (`public`). Undefined: the URL is not allowed.
+   */
+  addressesOf(url: string): AddressScope | undefined {
+    if (this.everything) return 'local';
+    return widestScope(this.#entries.flatMap((entry) => matchUrl(entry, url) ?? []));
   }
 
   /** A volume of a host, as the source of machines' disks. */
@@ -148,16 +158,21 @@ function isBelow(directory: string, path: string): boolean {
   return path === root || path.startsWith(`${root}/`);
 }
 
-/** `https://` stands for every host, `https://*.example.com` for all below it; a path for all below that. */
-function matchesUrl(entry: string, url: string): boolean {
+/**
+ * `https://` stands for every host, `https://*.example.com` for all below it; a path for all below that. Returns the addresses that the
+ * host may have, undefined for a URL that the entry does not stand for.
+ */
+function matchUrl(entry: string, url: string): AddressScope | undefined {
   const [, scheme, host = '', path = ''] = /^(https?):\/\/([^/]*)(.*)$/.exec(entry) ?? [];
-  if (scheme === undefined || !URL.canParse(url)) return false;
+  if (scheme === undefined || !URL.canParse(url)) return undefined;
   const wanted = new URL(url);
-  if (wanted.protocol !== `${scheme}:`) return false;
-  if (host !== '' && !matchesHost(host.toLowerCase(), wanted)) return false;
+  if (wanted.protocol !== `${scheme}:`) return undefined;
+  if (host !== '' && !matchesHost(host.toLowerCase(), wanted)) return undefined;
   // `..` is resolved by now; what is encoded is for the server to read, so it is taken as it may be read there.
   const decoded = /%2e|%2f|%5c/i.test(wanted.pathname) ? undefined : wanted.pathname;
-  return path === '' || path === '/' || (decoded !== undefined && isBelow(path, decoded));
+  const isPath = path === '' || path === '/' || (decoded !== undefined && isBelow(path, decoded));
+  if (!isPath) return undefined;
+  return host === '' ? 'public' : host.startsWith('*.') ? 'private' : 'local';
 }
 
 function matchesHost(host: string, { host: wanted, hostname }: URL): boolean {

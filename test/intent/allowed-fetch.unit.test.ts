@@ -9,7 +9,7 @@ import {
   statusText,
   withoutCredentials,
 } from '../../src/intent/allowed-fetch.ts';
-import { UNLIMITED } from '../../src/intent/policy.ts';
+import { Policy, UNLIMITED } from '../../src/intent/policy.ts';
 
 const asked = (text?: string) =>
   retryAfterMs(new Response('', text ? { headers: { 'retry-after': text } } : {}));
@@ -57,6 +57,48 @@ it('passes on nothing of a redirect to a URL with a password, or of one without 
   });
   expect(await failureOf(`${base}/secret`)).toBe('the request failed');
   expect(await failureOf(`${base}/round`)).toBe('it redirects more than 5 times');
+});
+
+it.each(['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]'])(
+  'reaches nothing on this machine where any host is allowed, neither at once nor by a redirect: %s',
+  async (host) => {
+    let marks = 0;
+    const mark = await serve((_, response) => {
+      marks += 1;
+      response.end();
+    });
+    const target = `http://${host}:${new URL(mark).port}/`;
+    const base = await serve((_, response) => response.writeHead(302, { location: target }).end());
+    const policy = new Policy({ allow: `http://,${base}` });
+    for (const url of [target, base]) {
+      await expect(allowedFetch(policy, url, 'spec.imageURI')).rejects.toMatchObject({
+        code: 'NotAllowed',
+        path: 'spec.imageURI',
+        message: expect.stringContaining(`${new URL(target).origin}/`),
+      });
+    }
+    expect(marks).toBe(0);
+    // The operator has named it.
+    const named = new Policy({ allow: `http://,${new URL(target).origin}` });
+    if (host === '127.0.0.1') expect((await allowedFetch(named, target, 'spec')).status).toBe(200);
+  },
+);
+
+it('reaches no private address by a name where any host is allowed, and does where its domain is', async () => {
+  const base = await serve((_, response) => response.end());
+  const url = `http://images.example.com:${new URL(base).port}/`;
+  const to = (address: string) => ({ resolve: async () => [{ address, family: 4 }] });
+  const refusal = (allow: string, address: string) =>
+    allowedFetch(new Policy({ allow }), url, 'spec', to(address)).then(
+      () => expect.unreachable(),
+      (error: Error & { code?: string }) => error.code,
+    );
+  expect(await refusal('http://', '10.0.0.1')).toBe('NotAllowed');
+  expect(await refusal('http://', '127.0.0.1')).toBe('NotAllowed');
+  expect(await refusal('http://*.example.com', '127.0.0.1')).toBe('NotAllowed');
+  expect(await refusal('http://*.example.com', '169.254.169.254')).toBe('NotAllowed');
+  const named = new Policy({ allow: new URL(url).origin });
+  expect((await allowedFetch(named, url, 'spec', to('127.0.0.1'))).status).toBe(200);
 });
 
 it('takes the words of the standard for a status: those of a server may be anything', async () => {

@@ -32,6 +32,17 @@ describe('URLs', () => {
   });
 });
 
+it.each([
+  ['https://', 'public'],
+  ['https://*.example.com', 'private'],
+  ['https://images.example.com/public', 'local'],
+  ['https://, https://*.example.com', 'private'],
+  ['http://', undefined],
+  ['everything', 'local'],
+])('%s lets the host of a URL have addresses that are at most %s', (allow, scope) => {
+  expect(policy(allow).addressesOf('https://images.example.com/public/a')).toBe(scope);
+});
+
 describe('files', () => {
   let directory = '';
   beforeAll(async () => {

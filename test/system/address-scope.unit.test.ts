@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { addressScope, isWithin, widestScope } from '../../src/system/address-scope.ts';
+
+it.each([
+  ['public', ['93.184.216.34', '2606:2800:21f::1', '::ffff:8.8.8.8', '64:ff9b::808:808', '172.32.0.1']],
+  [
+    'private',
+    ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', 'fd00::1', '::ffff:10.0.0.1'],
+  ],
+  [
+    'local',
+    [
+      '127.0.0.1',
+      '127.255.255.254',
+      '0.0.0.0',
+      '169.254.169.254',
+      '224.0.0.1',
+      '255.255.255.255',
+      '::1',
+      '::',
+      '0:0:0:0:0:0:0:1',
+      'fe80::1',
+      'fe80::1%eth0',
+      'ff02::1',
+      'fec0::1',
+      '::ffff:127.0.0.1',
+      '::ffff:7f00:1',
+      '::127.0.0.1',
+      '64:ff9b::a9fe:a9fe',
+      '2002:7f00:1::1',
+      '2001:0:7f00:1::',
+      'localhost',
+      '',
+    ],
+  ],
+] as const)('%s: what a tenant may reach depends on it', (scope, addresses) => {
+  for (const address of addresses) expect([address, addressScope(address)]).toEqual([address, scope]);
+});
+
+it('a scope stands for what is below it', () => {
+  expect(isWithin('public', 'private')).toBe(false);
+  expect(isWithin('private', 'public')).toBe(true);
+  expect(isWithin('private', 'local')).toBe(false);
+  expect(isWithin('local', 'local')).toBe(true);
+  expect(widestScope(['public', 'local', 'private'])).toBe('local');
+  expect(widestScope([])).toBeUndefined();
+});
