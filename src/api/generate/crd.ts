@@ -2,6 +2,13 @@
 
 import { stringify } from 'yaml';
 import type { z } from 'zod';
+import {
+  CLUSTERCTL_LABEL,
+  CONTRACT_LABEL,
+  INFRASTRUCTURE_GROUP,
+  PROVIDER_LABEL,
+  PROVIDER_NAME,
+} from '../infrastructure/group.ts';
 import type { ApiKind, Column } from '../kinds/kind.ts';
 import { GROUP } from '../schema/group.ts';
 import { type OpenAPI, structuralSchema } from '../schema/structural-schema.ts';
@@ -13,11 +20,7 @@ export function crdOf(kind: ApiKind): Record<string, unknown> {
     kind: 'CustomResourceDefinition',
     metadata: {
       name: `${kind.plural}.${kind.group}`,
-      labels: { 'app.kubernetes.io/name': 'caplv' },
-      annotations: {
-        // Groups under *.k8s.io must say who approved them; these never were, and the API server accepts that reason.
-        'api-approved.kubernetes.io': 'unapproved, the group of the original Cluster API v1alpha1',
-      },
+      ...identification(kind),
     },
     spec: {
       group: kind.group,
@@ -28,6 +31,7 @@ export function crdOf(kind: ApiKind): Record<string, unknown> {
         plural: kind.plural,
         singular: kind.singular,
         shortNames: kind.shortNames,
+        // Of both APIs: `kubectl get cluster-api` lists the objects of either.
         categories: [GROUP.split('.')[0]],
       },
       versions: [
@@ -40,6 +44,28 @@ export function crdOf(kind: ApiKind): Record<string, unknown> {
           additionalPrinterColumns: kind.columns.map(printerColumn),
         },
       ],
+    },
+  };
+}
+
+/** Labels and annotations by which Kubernetes and the current Cluster API know what the kind is for. */
+function identification({ group, version }: ApiKind): Record<string, unknown> {
+  const labels = { 'app.kubernetes.io/name': 'caplv' };
+  if (group === INFRASTRUCTURE_GROUP) {
+    return {
+      labels: {
+        ...labels,
+        [PROVIDER_LABEL]: PROVIDER_NAME,
+        [CONTRACT_LABEL]: version,
+        [CLUSTERCTL_LABEL]: '',
+      },
+    };
+  }
+  return {
+    labels,
+    annotations: {
+      // Groups under *.k8s.io must say who approved them; these never were, and the API server accepts that reason.
+      'api-approved.kubernetes.io': 'unapproved, the group of the original Cluster API v1alpha1',
     },
   };
 }

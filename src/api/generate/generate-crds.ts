@@ -2,14 +2,21 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { INFRASTRUCTURE_KINDS } from '../infrastructure/registry.ts';
+import type { ApiKind } from '../kinds/kind.ts';
 import { CLUSTER_API_KINDS } from '../kinds/registry.ts';
 import { crdYaml } from './crd.ts';
 import { referenceText } from './reference.ts';
 
 /** Generated files: path from the root of the project, and content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const crds = CLUSTER_API_KINDS.map((kind) => [`deploy/crds/${kind.plural}.yaml`, crdYaml(kind)] as const);
-  return new Map([...crds, ['docs/api.md', referenceText()]]);
+  const crds = (folder: string, kinds: readonly ApiKind[]) =>
+    kinds.map((kind) => [`${folder}/${kind.plural}.yaml`, crdYaml(kind)] as const);
+  return new Map([
+    ...crds('deploy/crds', CLUSTER_API_KINDS),
+    ...crds('deploy/infrastructure/crds', INFRASTRUCTURE_KINDS),
+    ['docs/api.md', referenceText()],
+  ]);
 }
 
 if (import.meta.main) {

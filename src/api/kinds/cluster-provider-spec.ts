@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { CONTROLS, cidr, dnsLabel, libvirtName, libvirtText, libvirtURI, text } from '../schema/field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
-import { withRules } from '../schema/rule.ts';
+import { type Rule, withRules } from '../schema/rule.ts';
 
 const NetworkSchema = withRules(
   z.strictObject({
@@ -104,56 +104,57 @@ const HostSchema = z.strictObject({
     .describe('Machines are spread over failure domains first, for example zone-a.'),
 });
 
-export const LibvirtClusterProviderSpecSchema = withRules(
-  z.strictObject({
-    apiVersion: z
-      .enum([...ACCEPTED_API_VERSIONS, `libvirt.${GROUP}/${VERSION}`])
-      .optional()
-      .describe('Accepted for compatibility with the original API; has no effect.'),
-    kind: z.literal('LibvirtClusterProviderSpec').optional().describe('Accepted; has no effect.'),
-    uri: libvirtURI()
-      .optional()
-      .describe('libvirt URI of the only host, for example qemu:///system. Default: --libvirt-uri.'),
-    network: NetworkSchema.optional().describe(
-      'Network of the machines. Default: the existing network `default`.',
-    ),
-    pool: PoolSchema.optional().describe('Pool for volumes. Default: the existing pool `default`.'),
-    hosts: z
-      .array(HostSchema)
-      .min(1)
-      .max(64)
-      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-      .optional()
-      .describe('Hosts of the cluster, instead of uri. A machine that names none is placed by free memory.'),
-    allowOvercommit: z
-      .boolean()
-      .default(false)
-      .describe('Place machines on a host even if their total memory exceeds that of the host.'),
-  }),
-  [
-    {
-      fields: ['hosts', 'uri'],
-      message: 'both say where machines run',
-      fix: 'give uri for one host, or hosts for several',
-      cel: '!(has(self.uri) && has(self.hosts))',
-      check: ({ uri, hosts }) => uri === undefined || hosts === undefined,
-    },
-    {
-      fields: ['hosts'],
-      message: 'two hosts have the same name',
-      fix: 'give each host a name of its own',
-      cel: '!has(self.hosts) || self.hosts.all(one, self.hosts.exists_one(other, other.name == one.name))',
-      check: ({ hosts = [] }) => new Set(hosts.map(({ name }) => name)).size === hosts.length,
-    },
-    {
-      fields: ['hosts'],
-      message: 'two hosts have the same URI, so they are one',
-      fix: 'list each host once',
-      cel: '!has(self.hosts) || self.hosts.all(one, self.hosts.exists_one(other, other.uri == one.uri))',
-      check: ({ hosts = [] }) => new Set(hosts.map(({ uri }) => uri)).size === hosts.length,
-    },
-  ],
-);
+export const ClusterFields = z.strictObject({
+  apiVersion: z
+    .enum([...ACCEPTED_API_VERSIONS, `libvirt.${GROUP}/${VERSION}`])
+    .optional()
+    .describe('Accepted for compatibility with the original API; has no effect.'),
+  kind: z.literal('LibvirtClusterProviderSpec').optional().describe('Accepted; has no effect.'),
+  uri: libvirtURI()
+    .optional()
+    .describe('libvirt URI of the only host, for example qemu:///system. Default: --libvirt-uri.'),
+  network: NetworkSchema.optional().describe(
+    'Network of the machines. Default: the existing network `default`.',
+  ),
+  pool: PoolSchema.optional().describe('Pool for volumes. Default: the existing pool `default`.'),
+  hosts: z
+    .array(HostSchema)
+    .min(1)
+    .max(64)
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .optional()
+    .describe('Hosts of the cluster, instead of uri. A machine that names none is placed by free memory.'),
+  allowOvercommit: z
+    .boolean()
+    .default(false)
+    .describe('Place machines on a host even if their total memory exceeds that of the host.'),
+});
+
+export const CLUSTER_RULES: readonly Rule<z.output<typeof ClusterFields>>[] = [
+  {
+    fields: ['hosts', 'uri'],
+    message: 'both say where machines run',
+    fix: 'give uri for one host, or hosts for several',
+    cel: '!(has(self.uri) && has(self.hosts))',
+    check: ({ uri, hosts }) => uri === undefined || hosts === undefined,
+  },
+  {
+    fields: ['hosts'],
+    message: 'two hosts have the same name',
+    fix: 'give each host a name of its own',
+    cel: '!has(self.hosts) || self.hosts.all(one, self.hosts.exists_one(other, other.name == one.name))',
+    check: ({ hosts = [] }) => new Set(hosts.map(({ name }) => name)).size === hosts.length,
+  },
+  {
+    fields: ['hosts'],
+    message: 'two hosts have the same URI, so they are one',
+    fix: 'list each host once',
+    cel: '!has(self.hosts) || self.hosts.all(one, self.hosts.exists_one(other, other.uri == one.uri))',
+    check: ({ hosts = [] }) => new Set(hosts.map(({ uri }) => uri)).size === hosts.length,
+  },
+];
+
+export const LibvirtClusterProviderSpecSchema = withRules(ClusterFields, CLUSTER_RULES);
 
 /** With defaults, as `clusterProviderSpec` returns it. */
 export type LibvirtClusterProviderSpec = z.output<typeof LibvirtClusterProviderSpecSchema>;

@@ -13,11 +13,11 @@ import {
   text,
 } from '../schema/field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
-import { withRules } from '../schema/rule.ts';
+import { type Rule, withRules } from '../schema/rule.ts';
 import { DiskSchema } from './machine-disk.ts';
 import { InterfaceSchema } from './machine-interface.ts';
 
-const MachineFields = z.strictObject({
+export const MachineFields = z.strictObject({
   apiVersion: z
     .enum([...ACCEPTED_API_VERSIONS, `libvirt.${GROUP}/${VERSION}`])
     .optional()
@@ -192,7 +192,7 @@ const MachineFields = z.strictObject({
     ),
 });
 
-export const LibvirtMachineProviderSpecSchema = withRules(MachineFields, [
+export const MACHINE_RULES: readonly Rule<z.output<typeof MachineFields>>[] = [
   {
     fields: ['memoryInGB', 'memoryMiB'],
     message: 'the size of the memory must be given once',
@@ -260,7 +260,9 @@ export const LibvirtMachineProviderSpecSchema = withRules(MachineFields, [
       'self.interfaces.exists_one(other, has(other.mac) && other.mac.lowerAscii() == one.mac.lowerAscii()))',
     check: ({ interfaces = [] }) => allDifferent(interfaces.flatMap(({ mac }) => mac?.toLowerCase() ?? [])),
   },
-]);
+];
+
+export const LibvirtMachineProviderSpecSchema = withRules(MachineFields, MACHINE_RULES);
 
 /** With defaults, as `machineProviderSpec` returns it. */
 export type LibvirtMachineProviderSpec = z.output<typeof LibvirtMachineProviderSpecSchema>;

@@ -4,32 +4,37 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { crdOf } from '../../../src/api/generate/crd.ts';
 import { generatedFiles } from '../../../src/api/generate/generate-crds.ts';
+import { INFRASTRUCTURE_KINDS } from '../../../src/api/infrastructure/registry.ts';
 import { CLUSTER_API_KINDS } from '../../../src/api/kinds/registry.ts';
 import type { OpenAPI } from '../../../src/api/schema/structural-schema.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
+const FOLDERS = [
+  { folder: 'deploy/crds', kinds: CLUSTER_API_KINDS },
+  { folder: 'deploy/infrastructure/crds', kinds: INFRASTRUCTURE_KINDS },
+];
 
 describe('generated files are those that `npm run generate` writes', () => {
   test.each([...generatedFiles()])('%s', async (path, content) => {
     expect(await readFile(join(ROOT, path), 'utf8')).toBe(content);
   });
 
-  test('and deploy/crds holds no others', async () => {
-    const names = (await readdir(join(ROOT, 'deploy/crds'))).filter(
+  test.each(FOLDERS)('and $folder holds no others', async ({ folder }) => {
+    const names = (await readdir(join(ROOT, folder))).filter(
       (name) => name.endsWith('.yaml') && name !== 'kustomization.yaml',
     );
-    expect(names.map((name) => `deploy/crds/${name}`).filter((path) => !generatedFiles().has(path))).toEqual(
+    expect(names.map((name) => `${folder}/${name}`).filter((path) => !generatedFiles().has(path))).toEqual(
       [],
     );
   });
 });
 
-test('kubectl apply -k brings all CRDs', async () => {
-  const { resources } = parse(await readFile(join(ROOT, 'deploy/crds/Kustomization'), 'utf8'));
-  expect(resources.sort()).toEqual(CLUSTER_API_KINDS.map(({ plural }) => `${plural}.yaml`).sort());
+test.each(FOLDERS)('kubectl apply -k $folder brings all CRDs', async ({ folder, kinds }) => {
+  const { resources } = parse(await readFile(join(ROOT, folder, 'Kustomization'), 'utf8'));
+  expect(resources.sort()).toEqual(kinds.map(({ plural }) => `${plural}.yaml`).sort());
 });
 
-describe.each(CLUSTER_API_KINDS)('$kind', (kind) => {
+describe.each([...CLUSTER_API_KINDS, ...INFRASTRUCTURE_KINDS])('$kind', (kind) => {
   const version = (crdOf(kind)['spec'] as { versions: { schema: { openAPIV3Schema: OpenAPI } }[] })
     .versions[0];
   const levels = [...walk(version?.schema.openAPIV3Schema ?? {}, kind.kind)];

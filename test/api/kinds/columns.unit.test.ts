@@ -36,3 +36,13 @@ test('an object without a status has empty cells', () => {
     expect(columns.map((column) => columnValue(bare, column))).toEqual(columns.map(() => undefined));
   }
 });
+
+test('a column reads a label whose name has dots, as the CRDs of Cluster API do', () => {
+  const object = {
+    ...MACHINE,
+    metadata: { ...MACHINE.metadata, labels: { 'cluster.x-k8s.io/cluster-name': 'fuji' } },
+  };
+  const jsonPath = String.raw`.metadata.labels['cluster\.x-k8s\.io/cluster-name']`;
+  expect(columnValue(object, { jsonPath })).toBe('fuji');
+  expect(columnValue(MACHINE, { jsonPath })).toBeUndefined();
+});
