@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'TerraformError',
   'StateLocked',
   'StateDirNotWritable',
+  'ObjectUnreadable',
   'Conflict',
   'NotFound',
   'NodesUnreadable',

@@ -15,7 +15,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/apimachinery', 'src/system'],
   'src/terraform': ['src/system', 'src/telemetry'],
   'src/libvirt': ['src/system', 'src/telemetry'],
-  'src/kube': ['src/apimachinery', 'src/store/store.ts', 'src/system', 'src/telemetry'],
+  'src/kube': [
+    'src/apimachinery',
+    'src/store/store.ts',
+    'src/store/unreadable-object.ts',
+    'src/system',
+    'src/telemetry',
+  ],
   'src/api': ['src/apimachinery'],
   'src/intent': [
     'src/api',

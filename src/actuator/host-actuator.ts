@@ -156,6 +156,9 @@ export class HostActuator {
 }
 
 function isWantedIn(intent: () => Promise<HostIntent>) {
-  return async ({ pool, volume }: Pick<ImageIntent, 'pool' | 'volume'>): Promise<boolean> =>
-    (await intent()).images.some((one) => one.pool === pool && one.volume === volume);
+  return async ({ pool, volume }: Pick<ImageIntent, 'pool' | 'volume'>): Promise<boolean> => {
+    const { images, incomplete } = await intent();
+    // A Machine that cannot be read may stand on it.
+    return incomplete !== undefined || images.some((one) => one.pool === pool && one.volume === volume);
+  };
 }

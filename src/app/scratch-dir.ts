@@ -8,6 +8,7 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { isLockHeld } from '../system/file-lock.ts';
+import { makePrivateDir } from '../system/private-files.ts';
 import { ERRORED_STATE } from '../terraform/workspace.ts';
 import { processName } from './leader-identity.ts';
 
@@ -26,11 +27,11 @@ export class WorkDir {
     this.#isGone = isGone;
   }
 
-  /** `isGone`: whether the process of that name (see process-name.ts) is. */
+  /** `isGone`: whether the process of that name (see leader-identity.ts) is. Throws TerminalError StateDirNotWritable. */
   static async make(isGone: (name: string) => boolean): Promise<WorkDir> {
     // A command of the same process may have made it already.
     const dir = new WorkDir(join(tmpdir(), PREFIX + processName()), isGone);
-    await mkdir(dir.path, { recursive: true, mode: 0o700 });
+    await makePrivateDir(dir.path);
     await dir.#takeOver();
     return dir;
   }

@@ -1,6 +1,7 @@
 /** What a stack is made of, on a host that the policy allows. */
 
 import type * as stacks from '../../stacks/intent.ts';
+import type { CaplvError } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 
 export interface MachineIntent extends stacks.MachineIntent {
@@ -9,4 +10,6 @@ export interface MachineIntent extends stacks.MachineIntent {
 
 export interface HostIntent extends stacks.HostIntent {
   readonly uri: AllowedHost;
+  /** Why more may be wanted than what is in here: a Cluster or a Machine that cannot be read. Nothing is removed then. */
+  readonly incomplete?: CaplvError;
 }

@@ -4,28 +4,37 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CaplvError, outOfResources, TerminalError } from '../errors.ts';
+import { CaplvError, outOfResources, TerminalError } from '../errors.ts';
+import { createAtomically } from '../system/atomic-file.ts';
+import { readIfThere, requireOwnDirectory } from '../system/private-files.ts';
 
 /** Reads the identity of `stateDir`, making directory and identity at first use. Throws TerminalError StateDirNotWritable. */
 export async function installationId(stateDir: string): Promise<string> {
   const file = join(stateDir, 'installation-id');
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    const known = await readFile(file, 'utf8').catch(() => undefined);
-    if (known !== undefined) return known.trim();
-    // Written whole, then linked: of two processes that start at once both read the same identity.
-    const draft = `${file}.${process.pid}`;
-    await writeFile(draft, `${randomUUID()}\n`, { mode: 0o600 });
-    await link(draft, file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-    await rm(draft);
-    return (await readFile(file, 'utf8')).trim();
+    await requireOwnDirectory(stateDir);
+    const known = await readIfThere(file);
+    if (known !== undefined) return identityIn(known, file);
+    // Of two processes that start at once both read the same identity.
+    await createAtomically(file, `${randomUUID()}\n`);
+    return identityIn(await readFile(file, 'utf8'), file);
   } catch (error) {
-    throw notWritable(stateDir, error);
+    throw error instanceof CaplvError ? error : notWritable(stateDir, error);
   }
+}
+
+/** Another identity would give all that is on the hosts other names: a file that lost its content is never written again. */
+function identityIn(text: string, file: string): string {
+  const id = text.trim();
+  if (id !== '') return id;
+  throw new TerminalError({
+    code: 'StateDirNotWritable',
+    message: `${file} is empty: it held the identity by which this state directory finds its volumes and domains`,
+    fix: `bring it back from a backup, or write the UUID into it that the marks of your domains have (virsh desc DOMAIN)`,
+  });
 }
 
 export function notWritable(stateDir: string, error: unknown): CaplvError {

@@ -4,16 +4,25 @@
  */
 
 import { EventEmitter, on } from 'node:events';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
-import { CaplvError, TransientError } from '../errors.ts';
+import { formatKey } from '../apimachinery/object-key.ts';
+import { CaplvError, outOfResources, TransientError } from '../errors.ts';
+import { removeDurably, renameDurably, writeAtomically } from '../system/atomic-file.ts';
 import { Lock } from '../system/file-lock.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId, notWritable } from './installation.ts';
 import type { ApplyOptions, ListOptions, StatusOptions, Store, WatchEvent, WriteOptions } from './store.ts';
-import { applyFields, applyStatusFields, replaceFields, type StoredObject } from './stored-object.ts';
+import {
+  applyFields,
+  applyStatusFields,
+  parseStored,
+  replaceFields,
+  type StoredObject,
+} from './stored-object.ts';
+import { UnreadableObjectError } from './unreadable-object.ts';
 
 export class LocalStore implements Store {
   readonly stateDir: string;
@@ -43,13 +52,19 @@ export class LocalStore implements Store {
     const namespaces =
       options.namespace === undefined ? await entries(this.#kindDir(kind)) : [options.namespace];
     const objects: T[] = [];
+    const unreadable: UnreadableObjectError[] = [];
     for (const namespace of namespaces) {
       for (const file of await entries(join(this.#kindDir(kind), namespace))) {
         if (!file.endsWith('.json')) continue;
-        const object = await this.get(kind, { namespace, name: file.slice(0, -'.json'.length) });
+        const key = { namespace, name: file.slice(0, -'.json'.length) };
+        const object = await this.get(kind, key).catch((error: unknown) => {
+          if (!(error instanceof UnreadableObjectError) || !options.onUnreadable) throw error;
+          unreadable.push(error);
+        });
         if (object && matches(object.metadata.labels)) objects.push(object);
       }
     }
+    options.onUnreadable?.(unreadable);
     return objects;
   }
 
@@ -79,9 +94,17 @@ export class LocalStore implements Store {
     options: ListOptions,
     known: Map<string, T>,
   ): AsyncIterable<WatchEvent<T>> {
-    const now = new Map((await this.list(kind, options)).map((object) => [keyText(object.metadata), object]));
+    const unreadable = new Set<string>();
+    const listed = await this.list(kind, {
+      ...options,
+      onUnreadable: (errors) => {
+        for (const error of errors) unreadable.add(formatKey(error.key));
+        options.onUnreadable?.(errors);
+      },
+    });
+    const now = new Map(listed.map((object) => [keyText(object.metadata), object]));
     for (const [key, object] of known) {
-      if (now.has(key)) continue;
+      if (now.has(key) || unreadable.has(key)) continue;
       known.delete(key);
       yield { type: 'DELETED', object };
     }
@@ -140,10 +163,11 @@ export class LocalStore implements Store {
     options: ApplyOptions,
   ): Promise<T> {
     const key = keyOf(object.metadata);
-    return this.#change(kind, key, (stored) => {
+    const apply = (stored: StoredObject | undefined) => {
       requireVersion(stored, kind, key, object.metadata);
       return applyFields(stored ?? this.#blank(kind, key), options.fieldManager, object);
-    }) as Promise<T>;
+    };
+    return this.#change(kind, key, apply, options) as Promise<T>;
   }
 
   /** See `OverlayBase`. */
@@ -191,26 +215,26 @@ export class LocalStore implements Store {
     kind: ResourceKind,
     key: ObjectKey,
     change: (stored: StoredObject | undefined) => StoredObject | undefined,
+    { replaceUnreadable = false }: Pick<ApplyOptions, 'replaceUnreadable'> = {},
   ): Promise<KubeObject | undefined> {
     const file = this.#file(kind, key);
     const lock = await this.#lock(dirname(file));
     try {
-      const before = await this.#read(kind, key);
+      const before = await this.#read(kind, key).catch(async (error: unknown) => {
+        if (!(error instanceof UnreadableObjectError) || !replaceUnreadable) throw error;
+        await renameDurably(file, `${file}.unreadable-${Date.now()}`);
+        return undefined;
+      });
       const after = change(before);
       if (!after) return undefined;
       const { metadata } = after.object;
       if (metadata.deletionTimestamp && !metadata.finalizers?.length) {
-        await rm(file, { force: true });
+        await removeDurably(file);
         return after.object;
       }
       if (before && JSON.stringify(before) === JSON.stringify(after)) return before.object;
-      // Also larger than the version of an earlier object of that name: time only goes on.
-      metadata.resourceVersion = String(
-        Math.max(Number(before?.object.metadata.resourceVersion ?? 0) + 1, Date.now()),
-      );
-      const draft = `${file}.draft`;
-      await writeFile(draft, `${JSON.stringify(after, null, 2)}\n`, { mode: 0o600 });
-      await rename(draft, file);
+      metadata.resourceVersion = nextVersion(before?.object.metadata.resourceVersion);
+      await writeAtomically(file, `${JSON.stringify(after, null, 2)}\n`);
       return after.object;
     } finally {
       await lock.release();
@@ -248,12 +272,20 @@ export class LocalStore implements Store {
   }
 
   async #read(kind: ResourceKind, key: ObjectKey): Promise<StoredObject | undefined> {
+    const file = this.#file(kind, key);
+    const unreadable = (why: string) =>
+      new UnreadableObjectError(kind, { key, uid: this.uidOf(kind, key), file, why });
+    let text: string;
     try {
-      return JSON.parse(await readFile(this.#file(kind, key), 'utf8')) as StoredObject;
+      text = await readFile(file, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      throw outOfResources(error) ?? unreadable(`cannot be opened: ${message}`);
     }
+    const stored = parseStored(text, key.name);
+    if (typeof stored === 'string') throw unreadable(stored);
+    return stored;
   }
 
   #kindDir(kind: ResourceKind): string {
@@ -279,6 +311,13 @@ function requireVersion(
   }
 }
 
+/** Larger than the version before, and than that of an earlier object of that name, since time mostly goes on. */
+function nextVersion(before: string | undefined): string {
+  const next = (before !== undefined && /^\d+$/.test(before) ? BigInt(before) : 0n) + 1n;
+  const now = BigInt(Date.now());
+  return String(next > now ? next : now);
+}
+
 function conflict(kind: ResourceKind, key: ObjectKey, why: string): TransientError {
   return new TransientError({
     code: 'Conflict',
@@ -296,9 +335,12 @@ function keyText(metadata: ObjectMeta): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
+/** What cannot be listed is not empty: throws but for what is no directory. */
 async function entries(directory: string): Promise<string[]> {
-  return readdir(directory).then(
-    (names) => names.sort(),
-    () => [],
-  );
+  try {
+    return (await readdir(directory)).sort();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw outOfResources(error) ?? notWritable(directory, error);
+  }
 }

@@ -42,9 +42,10 @@ export class OverlayStore implements Store {
   }
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
-    const { namespace } = options;
-    const matches = parseLabelSelector(options.labelSelector ?? '');
-    const there = await this.#base.list(kind, namespace === undefined ? {} : { namespace });
+    const { labelSelector, ...rest } = options;
+    const { namespace } = rest;
+    const matches = parseLabelSelector(labelSelector ?? '');
+    const there = await this.#base.list(kind, rest);
     const byKey = new Map<string, { readonly key: ObjectKey; readonly there?: T }>(
       there.map((object) => [formatKey(keyOf(object)), { key: keyOf(object), there: object }]),
     );

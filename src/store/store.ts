@@ -5,11 +5,17 @@
  */
 
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
+import type { UnreadableObjectError } from './unreadable-object.ts';
 
 export interface ListOptions {
   readonly namespace?: string;
   /** Kubernetes label selector, for example `a=b,c in (d,e)`. */
   readonly labelSelector?: string;
+  /**
+   * Told of all objects that exist and cannot be read, of a namespace if one is given, also if there are none; a list is then of
+   * the others. Absent, a list throws `UnreadableObjectError` for the first: who takes what is not listed for gone must not leave one out.
+   */
+  readonly onUnreadable?: (errors: readonly UnreadableObjectError[]) => void;
 }
 
 export type WatchEvent<T> =
@@ -31,6 +37,8 @@ export interface WriteOptions {
 export interface ApplyOptions extends WriteOptions {
   /** Take over fields of other managers (default true). */
   readonly force?: boolean;
+  /** Put an object that cannot be read aside, and make it new. Default: `UnreadableObjectError`. */
+  readonly replaceUnreadable?: boolean;
 }
 
 export interface StatusOptions extends ApplyOptions {
@@ -40,7 +48,10 @@ export interface StatusOptions extends ApplyOptions {
   readonly before?: unknown;
 }
 
-/** Errors: `TransientError` code Conflict for a stale resourceVersion or uid, `Terminal` InvalidConfiguration for a refused object. */
+/**
+ * Errors: `TransientError` code Conflict for a stale resourceVersion or uid, ObjectUnreadable for a broken file (which is no deletion),
+ * `Terminal` InvalidConfiguration for a refused object.
+ */
 export interface Store {
   get<T extends KubeObject>(
     kind: ResourceKind<T>,

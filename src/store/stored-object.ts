@@ -17,6 +17,24 @@ export interface StoredObject {
   appliedStatus: { manager: string; fields: Tree }[];
 }
 
+/** Reads a file of the store; returns what is wrong with it, without its content, if it is none of an object of that name. */
+export function parseStored(text: string, name: string): StoredObject | string {
+  if (text.trim() === '') return 'is empty';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return `is not JSON, or not all of it (${text.length} characters)`;
+  }
+  const { object, applied, appliedStatus } = (isTree(parsed) ? parsed : {}) as Partial<StoredObject>;
+  const isWhole =
+    isTree(object) && isTree(object.metadata) && Array.isArray(applied) && Array.isArray(appliedStatus);
+  if (!isWhole) return 'is not of the form of this store';
+  if (object.metadata.name !== name)
+    return `is of ${JSON.stringify(object.metadata.name)}, and not of ${JSON.stringify(name)}`;
+  return parsed as StoredObject;
+}
+
 /** An object, or a part of one, that a manager writes. */
 type Applicable = Partial<KubeObject> & { readonly metadata: ObjectMeta };
 

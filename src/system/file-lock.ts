@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TerminalError } from '../errors.ts';
+import { createAtomically, writeAtomically } from './atomic-file.ts';
 import { type LockHolder, StateLockedError } from './lock-holder.ts';
 import {
   type HostedProcess,
@@ -61,7 +63,7 @@ export class Lock {
       operation: options.operation,
       since: new Date().toISOString(),
     };
-    const deadline = Date.now() + options.timeoutMs;
+    const deadline = performance.now() + options.timeoutMs;
     let announced: string | undefined;
     for (;;) {
       const other = await read(path);
@@ -74,12 +76,12 @@ export class Lock {
         continue;
       }
       const holder = describe(other);
-      if (Date.now() >= deadline) throw locked(path, holder);
+      if (performance.now() >= deadline) throw locked(path, holder);
       if (announced !== other.token) {
         announced = other.token;
         options.onWaiting?.(holder);
       }
-      await delay(Math.min(POLL_MS, Math.max(1, deadline - Date.now())));
+      await delay(Math.min(POLL_MS, Math.max(1, deadline - performance.now())));
     }
   }
 
@@ -102,33 +104,37 @@ export async function isLockHeld(path: string): Promise<boolean> {
 }
 
 async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
-  const draft = `${path}.${ticket.token}`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(draft, JSON.stringify(ticket), { mode: 0o600 });
-    await link(draft, path);
-    return true;
+    return await createAtomically(path, JSON.stringify(ticket));
   } catch (error) {
-    // Another was faster, or who held it before removes the whole directory just now, as after a deletion.
-    if (!['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    // Who held it before removes the whole directory just now, as after a deletion.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return false;
-  } finally {
-    await rm(draft, { force: true });
   }
 }
 
 async function replace(path: string, ticket: Ticket): Promise<void> {
-  const draft = `${path}.${ticket.token}`;
-  await writeFile(draft, JSON.stringify(ticket), { mode: 0o600 });
-  await rename(draft, path);
+  await writeAtomically(path, JSON.stringify(ticket));
 }
 
+/** Throws Terminal StateLocked for a file that is no lock: what it stood for is not known. */
 async function read(path: string): Promise<Ticket | undefined> {
+  let text: string;
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new TerminalError({
+      code: 'StateLocked',
+      message: `the lock ${path} cannot be read: ${text === '' ? 'it is empty' : 'it is not JSON'}`,
+      fix: `see that no caplv and no terraform runs, then remove ${path}`,
+    });
   }
 }
 

@@ -1,7 +1,8 @@
 /** The last serials of a state, so that one can be brought back when the state is lost, corrupt, or wrong. */
 
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeAtomically } from '../system/atomic-file.ts';
 import { parseState } from './format/state.ts';
 
 export interface KeptState {
@@ -59,9 +60,7 @@ export class FileHistory implements StateHistory {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const path = this.#path(state);
     if (await stat(path).catch(() => undefined)) return;
-    const draft = `${path}.draft`;
-    await writeFile(draft, text, { mode: 0o600 });
-    await rename(draft, path);
+    await writeAtomically(path, text);
     for (const old of (await this.list()).slice(this.#limit)) await rm(this.#path(old), { force: true });
   }
 

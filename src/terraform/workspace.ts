@@ -1,5 +1,6 @@
-import { readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises';
+import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { writeAtomically } from '../system/atomic-file.ts';
 import { readIfThere } from '../system/private-files.ts';
 import type { StateHistory } from './state-history.ts';
 
@@ -65,9 +66,7 @@ export async function writeConfig(workspace: Workspace, config: object): Promise
   const text = `${JSON.stringify(config, null, 2)}\n`;
   await removeOtherConfigs(workspace.dir);
   if ((await readIfThere(path)) === text) return;
-  const draft = `${path}.new`;
-  await writeFile(draft, text, { mode: 0o600 });
-  await rename(draft, path);
+  await writeAtomically(path, text);
 }
 
 async function removeOtherConfigs(dir: string): Promise<void> {

@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
@@ -50,6 +50,37 @@ describe('caplv orphans', () => {
     expect(await here().virsh('domuuid', 'default.lives')).toBe(uuid);
     expect(await here().volumes()).toEqual(volumes);
     await here().caplv.read(['delete', 'machine', 'lives', '--now']);
+  });
+
+  test('a Machine whose file is broken keeps its domain, is named, and comes back with its manifest', async () => {
+    const object = await made('broken');
+    const other = await made('beside');
+    const uuid = await here().virsh('domuuid', 'default.broken');
+    const volumes = await here().volumes();
+    // Also in no state: all that says whose the domain is, is a file that nobody can read.
+    await rm(stateDirOf('broken'), { recursive: true });
+    await truncate(objectOf('broken'), 0);
+
+    expect(await here().caplv.run(['orphans', '--fix'])).toMatchObject({ exitCode: 0 });
+    expect(await here().virsh('domuuid', 'default.broken')).toBe(uuid);
+    expect(await here().volumes()).toEqual(volumes);
+
+    const listed = await here().caplv.run(['get', 'machines', '-o', 'name']);
+    expect(listed).toMatchObject({ exitCode: 1, stdout: 'machine/beside' });
+    expect(listed.stderr).toContain(`its file ${objectOf('broken')} is empty [ObjectUnreadable]`);
+    expect(await here().caplv.run(['get', 'machine', 'beside', '-o', 'name'])).toMatchObject({ exitCode: 0 });
+    expect(await here().apply([other])).toMatchObject({ exitCode: 0, stdout: 'machine/beside unchanged' });
+    expect(await here().caplv.run(['delete', 'machine', 'beside', '--now'])).toMatchObject({ exitCode: 0 });
+    const deleted = await here().caplv.run(['delete', 'machine', 'broken', '--now']);
+    expect(deleted.exitCode).toBe(1);
+    expect(deleted.stderr).toContain('fix: apply its manifest again');
+
+    expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
+    expect(await here().virsh('domuuid', 'default.broken')).toBe(uuid);
+    const kept = (await readdir(dirname(objectOf('broken')))).filter((file) => file.includes('unreadable'));
+    expect(kept).toHaveLength(1);
+    await here().caplv.read(['delete', 'machine', 'broken', '--now']);
+    expect(await here().domains()).toEqual([]);
   });
 
   test('removes what is left of a Machine that is gone: domain, disks, seed, image, reservation', async () => {

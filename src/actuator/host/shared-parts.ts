@@ -72,7 +72,8 @@ export class SharedParts {
    * Brings what is asked for to the host, and nothing else. `evaluate`: all that anybody wants there now; `facts`: how the host
    * looks, if that matters. Costs no run where nothing is asked for, or it was done before and is still there, on the host and in the
    * state. Returns whether there was a run. Throws ReplaceRefused, with the report of its plan, Terminal NotOwned for a part that is
-   * there and not provably ours, and what terraform says of the parts that were asked for.
+   * there and not provably ours, what terraform says of the parts that were asked for, and where a run is needed what keeps
+   * the intent from being complete.
    */
   async ensure(
     uri: AllowedHost,
@@ -98,11 +99,13 @@ export class SharedParts {
   }
 
   async #bring(work: Work): Promise<void> {
-    const { uri, home, run, evaluate, ask } = work;
+    const { uri, home, run, ask } = work;
     const { terraform, libvirt } = this.#options;
-    const before = await evaluate();
+    const evaluate = async () => complete(await work.evaluate());
+    const before = await work.evaluate();
     // Somebody else may have done it while we waited.
     if (await this.#isSettled(before, ask, () => libvirt(uri).facts(), home)) return;
+    complete(before);
     const others = await this.#putInDoubt(before, ask, home);
     await terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
     // Before the intent, to which it matters what was made here.
@@ -198,6 +201,17 @@ export class SharedParts {
   /** What is asked for was done before, and is there, on the host and in the state; nothing is there that nobody wants. */
   async #isSettled(
     wanted: HostIntent,
+    { tidy, ...ask }: PartsAsk,
+    facts: () => Promise<HostFacts>,
+    home: StateHandle,
+  ): Promise<boolean> {
+    // What nobody seems to want may be wanted by what cannot be read; only who is to remove something waits for it.
+    const mayTidy = tidy && (wanted.incomplete === undefined || !isNoPart(ask.release));
+    return this.#isSettledFor(wanted, { ...ask, tidy: mayTidy }, facts, home);
+  }
+
+  async #isSettledFor(
+    wanted: HostIntent,
     ask: PartsAsk,
     facts: () => Promise<HostFacts>,
     home: StateHandle,
@@ -234,6 +248,12 @@ export class SharedParts {
     const [last] = await home.history.list();
     return isNoPart(wanted) && (last?.resources ?? 0) > 0;
   }
+}
+
+/** Throws what keeps the rest of an intent from being known: a run removes what it does not name. */
+function complete(intent: HostIntent): HostIntent {
+  if (intent.incomplete) throw intent.incomplete;
+  return intent;
 }
 
 /** Parts of which only the names are known. */

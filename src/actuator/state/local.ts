@@ -1,11 +1,12 @@
 /** States in files: a directory for each machine and each host, under the state directory. */
 
 import { existsSync } from 'node:fs';
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { shortHash } from '../../intent/names.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
+import { removeDurably, renameDurably, writeAtomically } from '../../system/atomic-file.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { FileHistory, KEPT_SERIALS, type StateHistory } from '../../terraform/state-history.ts';
 import { removeWorkspace } from '../../terraform/workspace.ts';
@@ -50,7 +51,7 @@ export class LocalStateBackends implements StateBackends {
 
   async images(uri: AllowedHost): Promise<StateHandle[]> {
     const root = this.#imagesOf(uri);
-    const names = await readdir(root).catch(() => []);
+    const names = await readdir(root).catch(noneIfGone);
     return names.map((name) => this.#home(join(root, name)));
   }
 
@@ -62,9 +63,9 @@ export class LocalStateBackends implements StateBackends {
   async machineStates(): Promise<MachineState[]> {
     const root = join(this.#root, 'machines');
     const found: MachineState[] = [];
-    for (const namespace of await readdir(root).catch(() => [])) {
-      for (const name of await readdir(join(root, namespace))) {
-        const file = await stat(join(root, namespace, name, STATE)).catch(() => undefined);
+    for (const namespace of await readdir(root).catch(noneIfGone)) {
+      for (const name of await readdir(join(root, namespace)).catch(noneIfGone)) {
+        const file = await stat(join(root, namespace, name, STATE)).catch(undefinedIfGone);
         if (file) found.push({ key: { namespace, name }, version: `${file.mtimeMs} ${file.size}` });
       }
     }
@@ -86,15 +87,29 @@ function home(dir: string, history: StateHistory): StateHandle {
     notes: fileNotes(dir),
     exists: async () => existsSync(dir),
     prepare: async () => {},
-    setCorruptAside: () => rename(state, `${state}.corrupt`),
+    setCorruptAside: () => {
+      const aside = `${state}.corrupt`;
+      // What was put aside before stays.
+      return renameDurably(state, existsSync(aside) ? `${aside}-${Date.now()}` : aside);
+    },
     discard: () => removeWorkspace({ dir }),
   };
+}
+
+/** States that cannot be listed are not none: what they hold would look untracked. */
+function noneIfGone(error: NodeJS.ErrnoException): string[] {
+  undefinedIfGone(error);
+  return [];
+}
+
+function undefinedIfGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
 }
 
 function fileNotes(dir: string): Notes {
   return {
     read: (name) => readIfThere(join(dir, name)),
-    write: (name, text) => writeFile(join(dir, name), text, { mode: 0o600 }),
-    remove: (name) => rm(join(dir, name), { force: true }),
+    write: (name, text) => writeAtomically(join(dir, name), text),
+    remove: (name) => removeDurably(join(dir, name)),
   };
 }

@@ -10,7 +10,9 @@ import type { Condition } from '../../apimachinery/conditions.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import { formatDuration } from '../../system/duration.ts';
+import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Streams } from '../output/streams.ts';
@@ -31,20 +33,33 @@ export async function describeTree(kind: ApiKind, name: string, flags: DescribeF
   return withSession(flags, async (session) => {
     const { store, terminal, config } = session;
     const { namespace } = config;
-    await session.refresh(await store.list(MachineKind, { namespace }));
-    return show(terminal, await treeOf(store, kind, namespace, name), flags);
+    const broken: UnreadableObjectError[] = [];
+    await session.refresh(await store.list(MachineKind, { namespace, onUnreadable: () => {} }));
+    const code = await show(terminal, await treeOf(store, kind, namespace, name, broken), flags);
+    for (const error of broken) reportError(terminal, error);
+    return broken.length > 0 ? EXIT.failed : code;
   });
 }
 
-async function treeOf(store: Store, kind: ApiKind, namespace: string, name: string): Promise<Node> {
+async function treeOf(
+  store: Store,
+  kind: ApiKind,
+  namespace: string,
+  name: string,
+  broken: UnreadableObjectError[],
+): Promise<Node> {
   const root = await store.get(kind, { namespace, name });
   if (!root) throw notFound(kind, name, namespace);
+  const others = {
+    namespace,
+    onUnreadable: (errors: readonly UnreadableObjectError[]) => broken.push(...errors),
+  };
   const [clusters, machines, sets, deployments, checks] = await Promise.all([
-    store.list(ClusterKind, { namespace }),
-    store.list(MachineKind, { namespace }),
-    store.list(MachineSetKind, { namespace }),
-    store.list(MachineDeploymentKind, { namespace }),
-    store.list(MachineHealthCheckKind, { namespace }),
+    store.list(ClusterKind, others),
+    store.list(MachineKind, others),
+    store.list(MachineSetKind, others),
+    store.list(MachineDeploymentKind, others),
+    store.list(MachineHealthCheckKind, others),
   ]);
   const isOurs = (named: string | undefined) =>
     (named ?? (clusters.length === 1 ? name : undefined)) === name;

@@ -7,6 +7,7 @@ import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
 import { CaplvError } from '../../errors.ts';
 import { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
+import { requireOwnDirectory } from '../../system/private-files.ts';
 import { findProvider } from '../../terraform/install/provider.ts';
 import { findTerraform } from '../../terraform/install/terraform.ts';
 import { EXIT } from '../output/exit-code.ts';
@@ -50,6 +51,7 @@ async function stateDirectory({ stateDir }: Config): Promise<Check> {
   const name = 'state directory';
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await requireOwnDirectory(stateDir);
     await access(stateDir, constants.W_OK);
     return { name, result: 'ok', message: stateDir };
   } catch (error) {
@@ -57,7 +59,7 @@ async function stateDirectory({ stateDir }: Config): Promise<Check> {
       name,
       result: 'failed',
       message: (error as Error).message,
-      fix: 'name another one with --state-dir',
+      fix: (error instanceof CaplvError && error.fix) || 'name another one with --state-dir',
     };
   }
 }

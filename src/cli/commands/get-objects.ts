@@ -3,6 +3,8 @@
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
+import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatObjects } from '../output/objects.ts';
 import type { Streams } from '../output/streams.ts';
@@ -24,8 +26,13 @@ export async function get(
     async (session) => {
       const { store, config, terminal } = session;
       if (asked) await session.refresh(asked.machines);
-      const objects = await find(store, config.namespace, kind, name, flags);
-      return show(terminal, config.namespace, kind, objects, name, flags);
+      const broken: UnreadableObjectError[] = [];
+      const objects = await find(store, config.namespace, kind, name, flags, broken);
+      // All that there is of them is broken: nothing is shown of none.
+      const isShown = objects.length > 0 || broken.length === 0;
+      const code = isShown ? await show(terminal, config.namespace, kind, objects, name, flags) : EXIT.failed;
+      for (const error of broken) reportError(terminal, error);
+      return broken.length > 0 ? EXIT.failed : code;
     },
     asked && { libvirt: asked.libvirt },
   );
@@ -37,9 +44,11 @@ async function find(
   kind: ApiKind,
   name: string | undefined,
   { allNamespaces }: GetFlags,
+  broken: UnreadableObjectError[],
 ): Promise<KubeObject[]> {
-  const named = await listByName(store, kind, allNamespaces ? {} : { namespace }, name);
-  if (name !== undefined && named.length === 0) throw notFound(kind, name, namespace);
+  const options = allNamespaces ? {} : { namespace };
+  const named = await listByName(store, kind, options, name, (error) => broken.push(error));
+  if (name !== undefined && named.length + broken.length === 0) throw notFound(kind, name, namespace);
   return named;
 }
 

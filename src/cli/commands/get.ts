@@ -34,6 +34,8 @@ async function ask(name: string | undefined, flags: GetFlags, signal: AbortSigna
     MACHINE as ResourceKind<Machine>,
     flags.allNamespaces ? {} : { namespace },
     name,
+    // Named with the rest of what is shown.
+    () => {},
   );
   const libvirt = new LibvirtConnections().of;
   prefetchDomains(policy, libvirt, machines, { signal });

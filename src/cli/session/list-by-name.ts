@@ -1,13 +1,22 @@
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import type { ListOptions, Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 
-/** The objects that a command names: all that there are, or one in each namespace. */
+/**
+ * The objects that a command names: all that there are, or one in each namespace. `onUnreadable` is told of those of them that
+ * cannot be read.
+ */
 export async function listByName<T extends KubeObject>(
   store: Store,
   kind: ResourceKind<T>,
-  options: ListOptions,
+  options: Omit<ListOptions, 'onUnreadable'>,
   name: string | undefined,
+  onUnreadable: (error: UnreadableObjectError) => void,
 ): Promise<T[]> {
-  const objects = await store.list(kind, options);
-  return objects.filter(({ metadata }) => name === undefined || metadata.name === name);
+  const isNamed = (one: string) => name === undefined || one === name;
+  const objects = await store.list(kind, {
+    ...options,
+    onUnreadable: (errors) => errors.filter(({ key }) => isNamed(key.name)).forEach(onUnreadable),
+  });
+  return objects.filter(({ metadata }) => isNamed(metadata.name));
 }

@@ -6,6 +6,7 @@ import type { Manifest } from '../../api/manifest/manifest.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
+import { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import { parseDuration } from '../../system/duration.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from './cluster-session.ts';
@@ -49,9 +50,13 @@ export function keyOf({ metadata }: KubeObject): ObjectKey {
 /** Puts the object into the store and says what that changed. */
 export async function storeManifest(store: Store, terminal: Streams, { object }: Manifest): Promise<void> {
   const kind = kindOf(object);
-  const before = await store.get(kind, keyOf(object));
+  const before = await store.get(kind, keyOf(object)).catch((error: unknown) => {
+    if (!(error instanceof UnreadableObjectError)) throw error;
+    terminal.say(`warning: ${error.message}; that file is kept beside the new one`);
+    return undefined;
+  });
   if (before?.metadata.deletionTimestamp) throw beingDeleted(kind, object);
-  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER });
+  const after = await store.apply(kind, object, { fieldManager: FIELD_MANAGER, replaceUnreadable: true });
   // Secrets of a cluster have no generation.
   const version = after.metadata.generation === undefined ? 'resourceVersion' : 'generation';
   const unchanged = before?.metadata[version] === after.metadata[version];

@@ -21,6 +21,7 @@ import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy
 import { type NamedSite, type Site, sitesOf } from '../../intent/site.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { FIELD_MANAGER } from '../machine/scope.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
@@ -130,12 +131,20 @@ export class ClusterReconciler {
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
     const { store, hosts, recorder, policy } = this.#options;
-    const machines = await store.list(MachineKind, { namespace: key.namespace });
+    const broken: UnreadableObjectError[] = [];
+    const machines = await store.list(MachineKind, {
+      namespace: key.namespace,
+      onUnreadable: (errors) => broken.push(...errors),
+    });
     const mine = machines.filter((machine) => isOfCluster(machine, key));
     const sites = sitesOf(storedClusterSpec(cluster).spec, policy.defaultHost);
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };
+    }
+    if (broken[0]) {
+      await this.#save(cluster, key, 'Deleting', sites, new Map([['', broken[0]]]));
+      throw broken[0];
     }
     for (const site of sites) {
       const { uri: named } = site;

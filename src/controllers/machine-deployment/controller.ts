@@ -100,7 +100,7 @@ export class MachineDeploymentReconciler {
     const { namespace } = keyOf(deployment);
     let current = setOfTemplate(deployment.spec.template, sets);
     const hasBegun = current === undefined && !deployment.spec.paused;
-    const machines = await this.#store.list(MachineKind, { namespace });
+    const machines = await this.#store.list(MachineKind, { namespace, onUnreadable: () => {} });
     const withMachines = (set: MachineSet): SetWithMachines => ({
       set,
       machines: machines.filter((machine) => isControlledBy(machine, set)),

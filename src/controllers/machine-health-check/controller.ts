@@ -83,8 +83,8 @@ export class MachineHealthCheckReconciler {
     const { store } = this.#options;
     const { namespace = 'default' } = metadata;
     const [clusters, machines] = await Promise.all([
-      store.list(ClusterKind, { namespace }),
-      store.list(MachineKind, { namespace }),
+      store.list(ClusterKind, { namespace, onUnreadable: () => {} }),
+      store.list(MachineKind, { namespace, onUnreadable: () => {} }),
     ]);
     const isPaused = ({ annotations }: MachineHealthCheck['metadata']) =>
       annotations?.[PAUSED_ANNOTATION] !== undefined;

@@ -130,6 +130,8 @@ export class MachineSetReconciler {
       return this.#members(set, await this.#machinesOfNamespace(set));
     }
     if (surplus === 0 || set.metadata.annotations?.[DISABLE_CREATE_ANNOTATION] !== undefined) return members;
+    // One that cannot be read may be a member: no other is made in its place.
+    await this.#store.list(MachineKind, { namespace: keyOf(set.metadata).namespace });
     const taken = new Set(all.map(({ metadata }) => metadata.name));
     const made: Machine[] = [];
     // One after the other: the first that is refused stops the row.
@@ -175,7 +177,7 @@ export class MachineSetReconciler {
     { metadata }: MachineSet,
     store: Pick<Store, 'list'> = this.#store,
   ): Promise<Machine[]> {
-    return store.list(MachineKind, { namespace: keyOf(metadata).namespace });
+    return store.list(MachineKind, { namespace: keyOf(metadata).namespace, onUnreadable: () => {} });
   }
 
   async #owned(set: MachineSet): Promise<Machine[]> {

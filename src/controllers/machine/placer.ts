@@ -64,7 +64,9 @@ export class Placer {
   async #choose(machine: Machine, looks: readonly (HostRoom | CaplvError)[], wanted: Wanted): Promise<Site> {
     const { uid = '' } = machine.metadata;
     this.#chosen.delete(uid);
-    const machines = (await this.#store.list(MachineKind)).filter(({ metadata }) => metadata.uid !== uid);
+    const machines = (await this.#store.list(MachineKind, { onUnreadable: () => {} })).filter(
+      ({ metadata }) => metadata.uid !== uid,
+    );
     const uids = new Set(machines.map(({ metadata }) => metadata.uid));
     for (const known of this.#chosen.keys()) if (!uids.has(known)) this.#chosen.delete(known);
     for (const known of this.#passedOver.keys()) {

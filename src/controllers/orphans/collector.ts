@@ -18,6 +18,7 @@ import type { HostInventory } from '../../libvirt/inventory.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { Terraform } from '../../terraform/terraform.ts';
@@ -72,7 +73,10 @@ export class OrphanSweep {
       const states = await this.#knownStates();
       const shared = [await workspaces.host(uri), ...(await workspaces.images(uri))];
       const host = merged(await Promise.all(shared.map((home) => this.#readState(home))));
-      const machines = (await store.list(MachineKind)).map(living);
+      const unreadable: ExistingMachine[] = [];
+      const onUnreadable = (errors: readonly UnreadableObjectError[]) =>
+        unreadable.push(...errors.map(unknown));
+      const machines = [...(await store.list(MachineKind, { onUnreadable })).map(living), ...unreadable];
       const orphans = await findOrphans(inventory, {
         uri,
         installation,
@@ -130,7 +134,8 @@ export class OrphanSweep {
     const { store } = this.#options;
     const [machine, all] = await Promise.all([
       store.get(MachineKind, { namespace, name }),
-      store.list(MachineKind, { namespace }),
+      // One that cannot be read is refused by the first question.
+      store.list(MachineKind, { namespace, onUnreadable: () => {} }),
     ]);
     return [machine, ...all].some((one) => one?.metadata.uid?.startsWith(uid));
   }
@@ -194,6 +199,11 @@ function knownIn(state: State | undefined): Exclude<KnownState, 'corrupt'> {
     domains: values((type) => type === 'libvirt_domain', 'id'),
     volumes: values((type) => type !== 'libvirt_domain', 'name'),
   };
+}
+
+/** A Machine of which only the name can be read: what is there of it is left alone. */
+function unknown({ key, uid }: UnreadableObjectError): ExistingMachine {
+  return { ...key, uid, uri: undefined, isSettled: false };
 }
 
 function living({ metadata, status }: Machine): ExistingMachine {

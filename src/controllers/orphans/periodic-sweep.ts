@@ -191,7 +191,11 @@ export class OrphanSweeps {
 
 /** Hosts on which machines are, or may be: those of them that the policy allows. */
 export async function hostsOf(store: Store, policy: Policy): Promise<Set<AllowedHost>> {
-  const [machines, clusters] = await Promise.all([store.list(MachineKind), store.list(ClusterKind)]);
+  const others = { onUnreadable: () => {} };
+  const [machines, clusters] = await Promise.all([
+    store.list(MachineKind, others),
+    store.list(ClusterKind, others),
+  ]);
   const named = [
     policy.defaultHost,
     ...machines.flatMap(({ status }) => status?.providerStatus?.pinned?.uri ?? []),

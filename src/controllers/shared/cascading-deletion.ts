@@ -7,6 +7,7 @@ import { FINALIZER } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Kubernetes' finalizer of `kubectl delete --cascade=orphan`. */
@@ -20,15 +21,20 @@ export interface Ownership<O extends KubeObject, M extends KubeObject> {
   readonly memberKind: ResourceKind<M>;
 }
 
-/** One step towards it. Returns how many members are left; 0: the owner is let go. */
+/** One step towards it. Returns how many members are left; 0: the owner is let go. Throws UnreadableObjectError where more may be left. */
 export async function deleteWithMembers<O extends KubeObject, M extends KubeObject>(
   ownership: Ownership<O, M>,
   owner: O,
 ): Promise<number> {
   const { store, ownerKind, memberKind, fieldManager } = ownership;
   const { finalizers = [], namespace = 'default' } = owner.metadata;
+  const broken: UnreadableObjectError[] = [];
+  const onUnreadable = (errors: readonly UnreadableObjectError[]) =>
+    broken.splice(0, broken.length, ...errors);
   const members = async () =>
-    (await store.list(memberKind, { namespace })).filter((member) => isControlledBy(member, owner));
+    (await store.list(memberKind, { namespace, onUnreadable })).filter((member) =>
+      isControlledBy(member, owner),
+    );
   // Of an orphaning deletion the garbage collector first takes the members away from us; then there are none to delete.
   const isOrphaning = finalizers.includes(ORPHAN_FINALIZER);
   if (!finalizers.includes(FINALIZER) || isOrphaning) return (await members()).length;
@@ -36,6 +42,8 @@ export async function deleteWithMembers<O extends KubeObject, M extends KubeObje
     if (!member.metadata.deletionTimestamp) await deleteMember(ownership, owner, member);
   }
   const left = (await members()).length;
+  // Of which nobody knows whose they are: the owner waits for them.
+  if (left === 0 && broken[0]) throw broken[0];
   if (left === 0) {
     const metadata = { ...owner.metadata, finalizers: finalizers.filter((one) => one !== FINALIZER) };
     await store.update(ownerKind, { ...owner, metadata }, { fieldManager });

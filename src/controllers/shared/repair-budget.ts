@@ -99,7 +99,10 @@ export class RepairBudget {
   async #groups(machine: Machine): Promise<Group[]> {
     const { store, elsewhere } = this.#options;
     const { host, set } = placeOf(machine);
-    const [all, others = []] = await Promise.all([store.list(MachineKind), elsewhere?.()]);
+    const [all, others = []] = await Promise.all([
+      store.list(MachineKind, { onUnreadable: () => {} }),
+      elsewhere?.(),
+    ]);
     const past = [...others, ...this.#granted, ...all.flatMap((one) => pastRepair(one) ?? [])];
     const group = (name: string, isIn: (place: Omit<PastRepair, 'atMs'>) => boolean): Group => ({
       name,

@@ -22,6 +22,7 @@ import { imageOf } from '../../intent/resolve-machine.ts';
 import { type Site, sitesOf } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Store } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 
 export class HostResources {
@@ -77,7 +78,7 @@ export class HostResources {
 
   /** What speaks against making for the Cluster what it names on the host of `site`: an older one manages it otherwise. */
   async findConflict(cluster: Cluster, site: Site): Promise<HostConflict | undefined> {
-    const named = await this.#named(site.uri);
+    const named = await this.#named(site.uri, () => {});
     return findConflict(
       site,
       named.filter(({ owner }) => byAge(owner, cluster) < 0),
@@ -90,7 +91,12 @@ export class HostResources {
 
   /** From what the store holds now: all Clusters that stay or still have Machines, all Machines that still exist. */
   async #intent(uri: AllowedHost): Promise<HostIntent> {
-    const [named, machines] = await Promise.all([this.#named(uri), this.#store.list(MachineKind)]);
+    const unreadable: UnreadableObjectError[] = [];
+    const onUnreadable = (errors: readonly UnreadableObjectError[]) => unreadable.push(...errors);
+    const [named, machines] = await Promise.all([
+      this.#named(uri, onUnreadable),
+      this.#store.list(MachineKind, { onUnreadable }),
+    ]);
     const isToStay = ({ metadata }: Cluster) =>
       !metadata.deletionTimestamp || machines.some((machine) => isOfCluster(machine, metadata));
     const isUsed = ({ metadata }: Cluster) =>
@@ -106,7 +112,8 @@ export class HostResources {
       const image = pinned && imageOf(pinned);
       return image && this.#hostOf(machine) === uri ? [{ ...image, uri }] : [];
     });
-    return hostIntent(uri, sites, images);
+    const [incomplete] = unreadable;
+    return { ...hostIntent(uri, sites, images), ...(incomplete && { incomplete }) };
   }
 
   #hostOf({ status }: Machine): AllowedHost | undefined {
@@ -115,8 +122,11 @@ export class HostResources {
   }
 
   /** The sites of all Clusters on a host, with what may be made of them; those of the oldest first. */
-  async #named(uri: AllowedHost): Promise<OwnedSite[]> {
-    const clusters = [...(await this.#store.list(ClusterKind))].sort(byAge);
+  async #named(
+    uri: AllowedHost,
+    onUnreadable: (errors: readonly UnreadableObjectError[]) => void,
+  ): Promise<OwnedSite[]> {
+    const clusters = [...(await this.#store.list(ClusterKind, { onUnreadable }))].sort(byAge);
     const named = clusters.flatMap((owner) => {
       const { spec, isValid } = storedClusterSpec(owner);
       return sitesOf(spec, this.#policy.defaultHost)

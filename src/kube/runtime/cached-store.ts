@@ -69,6 +69,9 @@ export class CachedStore implements Store {
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
     if (!informer?.hasSynced) return this.#store.list(kind, options);
+    const unreadable = informer.unreadable(options.namespace);
+    if (!options.onUnreadable && unreadable[0]) throw unreadable[0];
+    options.onUnreadable?.(unreadable);
     const matches = parseLabelSelector(options.labelSelector ?? '');
     const newer = new Map<T, T>();
     const unheardOf: T[] = [];
@@ -204,7 +207,7 @@ function isOutdated(object: KubeObject, by: KubeObject): boolean {
   return own < other || (own === other && isGone(by));
 }
 
-/** Versions are numbers that grow, in both stores (for Kubernetes: KEP 5504). */
-function versionOf({ metadata }: KubeObject): number {
-  return Number(metadata.resourceVersion ?? 0);
+/** Versions are whole numbers that grow, of any size, in both stores (for Kubernetes: KEP 5504). Anything else is older than all. */
+function versionOf({ metadata: { resourceVersion = '' } }: KubeObject): bigint {
+  return /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
 }

@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import type { ListOptions, Store, WatchEvent } from '../../store/store.ts';
+import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type IndexFunction, ObjectCache } from './cache.ts';
 
@@ -31,6 +32,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   private readonly handlers: ChangeHandler<T>[] = [];
   private readonly initial = Promise.withResolvers<void>();
   private isSynced = false;
+  private broken: readonly UnreadableObjectError[] = [];
 
   constructor(store: Store, kind: ResourceKind<T>, log: Logger, options: InformerOptions<T> = {}) {
     this.store = store;
@@ -58,6 +60,11 @@ export class Informer<T extends KubeObject = KubeObject> {
     return this.cache.list(namespace);
   }
 
+  /** Objects that exist and cannot be read now; of some of them `get` and `list` still have what was read before. */
+  unreadable(namespace?: string): readonly UnreadableObjectError[] {
+    return this.broken.filter(({ key }) => namespace === undefined || key.namespace === namespace);
+  }
+
   byIndex(index: string, value: string): T[] {
     return this.cache.byIndex(index, value);
   }
@@ -73,7 +80,9 @@ export class Informer<T extends KubeObject = KubeObject> {
     const { namespace, labelSelector, resyncMs = 0 } = this.options;
     const resync = resyncMs > 0 ? setInterval(() => this.resync(), resyncMs) : undefined;
     try {
-      for await (const event of this.store.watch(this.kind, { namespace, labelSelector, signal })) {
+      const onUnreadable = (errors: readonly UnreadableObjectError[]) => this.name(errors);
+      const options = { namespace, labelSelector, signal, onUnreadable };
+      for await (const event of this.store.watch(this.kind, options)) {
         if (event.type === 'SYNCED') {
           this.isSynced = true;
           this.initial.resolve();
@@ -83,6 +92,16 @@ export class Informer<T extends KubeObject = KubeObject> {
       }
     } finally {
       clearInterval(resync);
+    }
+  }
+
+  /** Names each object that cannot be read once, for as long as that is so. */
+  private name(errors: readonly UnreadableObjectError[]): void {
+    const named = new Set(this.broken.map(({ message }) => message));
+    this.broken = errors;
+    for (const error of errors) {
+      if (named.has(error.message)) continue;
+      this.log.error('Object cannot be read; it is left as it is, and the others go on', { error });
     }
   }
 

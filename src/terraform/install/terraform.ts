@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { access, readFile, realpath, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { TerminalError } from '../../errors.ts';
+import { writeAtomically } from '../../system/atomic-file.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../environment.ts';
@@ -158,9 +159,7 @@ async function readCache(path: string): Promise<Known | undefined> {
 async function writeCache(path: string, known: Known): Promise<void> {
   try {
     await makePrivateDir(cacheDir());
-    const draft = `${path}.${process.pid}`;
-    await writeFile(draft, JSON.stringify(known));
-    await rename(draft, path);
+    await writeAtomically(path, JSON.stringify(known));
   } catch {
     // Next time it is asked again.
   }

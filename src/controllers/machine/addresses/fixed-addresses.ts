@@ -53,7 +53,7 @@ export async function refuseTakenAddresses(
       !held.some((one) => one.network === network && one.address === address && one.hostname === hostname),
   );
   if (wanted.length === 0) return;
-  for (const other of await store.list(MachineKind)) {
+  for (const other of await store.list(MachineKind, { onUnreadable: () => {} })) {
     const pinned = other.status?.providerStatus?.pinned;
     if (other.metadata.uid === machine.metadata.uid || pinned?.uri !== site.uri) continue;
     for (const one of wanted) {

@@ -19,7 +19,7 @@ export async function refuseSharedMac(
     return own === undefined ? [] : [{ mac: own, index }];
   });
   if (mine.length === 0) return;
-  for (const other of await store.list(MachineKind)) {
+  for (const other of await store.list(MachineKind, { onUnreadable: () => {} })) {
     const uri = other.status?.providerStatus?.pinned?.uri;
     if (other.metadata.uid === machine.metadata.uid || uri === undefined) continue;
     if (hostIdentity(uri) !== hostIdentity(site.uri)) continue;

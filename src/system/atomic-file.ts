@@ -1,0 +1,87 @@
+/**
+ * Files that are there whole or not at all, also after the machine lost power: a new file is on the disk before it takes the
+ * name of the old one, and so is the name before the call returns.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { link, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/**
+ * Replaces the file at `path`, mode 0600. Its directory must exist. Readers see the old or the new content, never a part; two
+ * writers at once need a lock. Throws the error of the system call that failed; the old file is then still there.
+ */
+export async function writeAtomically(path: string, content: string): Promise<void> {
+  const draft = `${path}.draft`;
+  // Left by a process that was killed.
+  await rm(draft, { force: true });
+  await publish(path, draft, content, () => rename(draft, path));
+}
+
+/** Makes the file at `path`, mode 0600; returns false, and changes nothing, where there is one. Needs no lock. */
+export async function createAtomically(path: string, content: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}.draft`;
+  try {
+    await publish(path, draft, content, () => link(draft, path));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+/** Removes a file, if it is there; once this returns it does not come back. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await sync(dirname(path));
+}
+
+/** Gives a file another name in the same directory, for good. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await sync(dirname(to));
+}
+
+/** Has what another program wrote to a file brought to the disk. A file that is not there is no error. */
+export async function syncFile(path: string): Promise<void> {
+  await sync(path);
+  await sync(dirname(path));
+}
+
+async function publish(
+  path: string,
+  draft: string,
+  content: string,
+  giveName: () => Promise<void>,
+): Promise<void> {
+  try {
+    // Exclusive: whatever lies there by that name is not ours, and a symbolic link is not followed.
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await giveName();
+  } finally {
+    await rm(draft, { force: true });
+  }
+  await sync(dirname(path));
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    // Removed meanwhile, as after a deletion.
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (!file) return;
+  try {
+    await file.sync();
+  } catch (error) {
+    // Some file systems cannot do that with a directory, and have nothing better to offer.
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+  } finally {
+    await file.close();
+  }
+}

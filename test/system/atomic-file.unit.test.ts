@@ -1,0 +1,50 @@
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createAtomically, removeDurably, syncFile, writeAtomically } from '../../src/system/atomic-file.ts';
+
+let dir: string;
+let file: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'caplv-atomic-'));
+  file = join(dir, 'state');
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+it('replaces a file as a whole, readable by its owner only, and leaves no draft', async () => {
+  await writeAtomically(file, 'old');
+  await writeAtomically(file, 'new');
+  expect(await readFile(file, 'utf8')).toBe('new');
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect(await readdir(dir)).toEqual(['state']);
+});
+
+it('the old file stays when the new one cannot be written', async () => {
+  await writeAtomically(file, 'old');
+  // A directory of the name of the draft stands for a disk that fails.
+  await expect(writeAtomically(join(dir, 'missing', 'state'), 'new')).rejects.toThrow('ENOENT');
+  expect(await readFile(file, 'utf8')).toBe('old');
+});
+
+it('a link that somebody laid where the draft goes is not followed', async () => {
+  const victim = join(dir, 'victim');
+  await writeFile(victim, 'untouched');
+  await symlink(victim, `${file}.draft`);
+  await writeAtomically(file, 'new');
+  expect(await readFile(victim, 'utf8')).toBe('untouched');
+  expect(await readFile(file, 'utf8')).toBe('new');
+});
+
+it('of many who create a file at once one does, and its content is whole', async () => {
+  const made = await Promise.all(Array.from({ length: 20 }, (_, n) => createAtomically(file, `${n}`)));
+  expect(made.filter(Boolean)).toHaveLength(1);
+  expect(await readFile(file, 'utf8')).toBe(String(made.indexOf(true)));
+  expect(await readdir(dir)).toEqual(['state']);
+});
+
+it('what is gone already is no error to those who remove or save it', async () => {
+  await removeDurably(file);
+  await syncFile(file);
+  await syncFile(join(dir, 'missing', 'state'));
+});
