@@ -41,6 +41,16 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      // By itself only (npm run test:capi): Cluster API's managers are built for it, which takes eight minutes once.
+      {
+        test: {
+          name: 'capi',
+          include: ['test/**/*.capi.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+        },
+      },
       // By itself only (npm run test:soak), on a machine that does nothing else: it looks at memory.
       { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000, maxWorkers: 1 } },
     ],

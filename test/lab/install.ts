@@ -1,4 +1,5 @@
-/** `node test/lab/install.ts [--tests]`: what lab and tests need beyond npm packages. Called by setup.sh; silent when all is there. */
+/** `node test/lab/install.ts [--tests | --capi]`: what lab and tests need beyond npm packages. Called by setup.sh; silent when all is there. */
+import { capiPrograms } from './capi/programs.ts';
 import { installDebianPackages } from './debian-packages.ts';
 import { kubeBinaries } from './kube/binaries.ts';
 import { provideTerraform } from './terraform-binary.ts';
@@ -12,6 +13,7 @@ try {
   const terraform = await provideTerraform(progress);
   await provideProvider(terraform, progress);
   if (process.argv[2] === '--tests') await kubeBinaries(progress);
+  if (process.argv[2] === '--capi') await capiPrograms(progress);
 } catch (error) {
   console.error(`setup: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;

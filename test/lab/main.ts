@@ -31,6 +31,7 @@ interface LabOptions {
 interface UpOptions extends LabOptions {
   readonly hosts: number;
   readonly kube?: boolean;
+  readonly capi?: boolean;
   readonly uplink?: boolean;
 }
 
@@ -40,19 +41,25 @@ program
   .option(...NAME)
   .option('--hosts <n>', 'number of libvirt hosts', parseCount, 1)
   .option('--kube', 'also a Kubernetes API server with etcd')
+  .option('--capi', "also Cluster API's own managers on it (built once: 8 minutes), and clusterctl")
   .option(
     '--uplink',
     'link the hosts to this machine: qemu+tcp works, guests reach this machine; unauthenticated',
   )
-  .action(async ({ name, hosts, kube, uplink }: UpOptions) => {
+  .action(async ({ name, hosts, kube, capi, uplink }: UpOptions) => {
     const lab = await Lab.up({ name: nameOf(name), hosts, uplink: uplink ?? false, progress });
     for (const host of lab.hosts) progress(`${host.name} is up: ${[host.uri, host.tcpUri].join(' ').trim()}`);
     progress(`guest image: ${lab.imagePath}`);
-    if (!kube) return;
+    if (!kube && !capi) return;
     const { KubeLab } = await import('./kube/kube-lab.ts');
     const dir = kubeDirectory(lab);
-    const { url } = await KubeLab.up({ dir, detached: true, controllerManager: true, progress });
-    progress(`Kubernetes API server is up: ${url}`);
+    const server = await KubeLab.up({ dir, detached: true, controllerManager: true, progress });
+    progress(`Kubernetes API server is up: ${server.url}`);
+    if (!capi) return;
+    const { CapiLab } = await import('./capi/capi-lab.ts');
+    if (!(await CapiLab.isRunning(capiDirectory(lab))))
+      await CapiLab.up({ kube: server, dir: capiDirectory(lab), detached: true, ipam: true, progress });
+    progress(`Cluster API is up; logs of its managers: ${capiDirectory(lab)}`);
   });
 
 program
@@ -61,6 +68,10 @@ program
   .option(...NAME)
   .action(async ({ name }: LabOptions) => {
     const lab = await Lab.find({ name: nameOf(name) });
+    if (lab && existsSync(capiDirectory(lab))) {
+      const { CapiLab } = await import('./capi/capi-lab.ts');
+      await CapiLab.down(capiDirectory(lab));
+    }
     if (lab && existsSync(kubeDirectory(lab))) {
       const { KubeLab } = await import('./kube/kube-lab.ts');
       await KubeLab.down(kubeDirectory(lab));
@@ -86,6 +97,11 @@ program
     }
     const kube = await kubeLab(lab);
     if (kube) console.log(`kubernetes  running  ${kube.url}`);
+    if (!lab || !existsSync(capiDirectory(lab))) return;
+    const { CapiLab } = await import('./capi/capi-lab.ts');
+    const running = await CapiLab.isRunning(capiDirectory(lab));
+    console.log(`cluster-api  ${running ? 'running' : 'not running'}  ${capiDirectory(lab)}`);
+    if (!running) process.exitCode = 1;
   });
 
 program
@@ -104,6 +120,7 @@ program
       '$PATH',
       PATH?.split(':').at(-1),
       ...(kube ? [dirname(kube.kubectl)] : []),
+      ...(existsSync(capiDirectory(lab)) ? [join(capiDirectory(lab), 'bin')] : []),
     ];
     console.log(`export PATH="${directories.join(':')}"`);
   });
@@ -146,6 +163,10 @@ async function existing(name: string): Promise<Lab> {
 
 function kubeDirectory(lab: Lab): string {
   return join(lab.directory, 'kube');
+}
+
+function capiDirectory(lab: Lab): string {
+  return join(lab.directory, 'capi');
 }
 
 /** The lab's Kubernetes, if it runs. Imported when there is one: that takes longer than all the rest. */

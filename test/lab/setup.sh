@@ -4,6 +4,7 @@
 #   test/lab/setup.sh          npm packages and build: all that the unit tests need
 #   test/lab/setup.sh --lab    also what the lab needs: Debian packages (as root), terraform, the libvirt provider
 #   test/lab/setup.sh --tests  also a Kubernetes API server, built from its Go modules: minutes, once
+#   test/lab/setup.sh --capi   also Cluster API's managers and clusterctl, from theirs: eight minutes, once
 #
 # Run by `npm run demo`, `npm run lab` and `npm test`. Needs Node 20 or later with npm
 # (to install the Node 24 that all of it runs on), for --lab Debian 12 on amd64.
@@ -18,13 +19,13 @@ die() {
 }
 
 case "${1:-}" in
-  '' | --lab | --tests) ;;
+  '' | --lab | --tests | --capi) ;;
   -h | --help)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *)
-    echo "usage: test/lab/setup.sh [--lab | --tests]" >&2
+    echo "usage: test/lab/setup.sh [--lab | --tests | --capi]" >&2
     exit 2
     ;;
 esac

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../../src/kube/client/client.ts';
 import { loadConnection } from '../../../src/kube/client/kubeconfig.ts';
 import { type KubeBinaries, kubeBinaries } from './binaries.ts';
-import { CertificateAuthority } from './certificates.ts';
+import { CertificateAuthority, type KeyPair } from './certificates.ts';
 import { compactEtcd, etcdArguments } from './etcd.ts';
 import { freePort } from './free-port.ts';
 import { writeKubeconfig } from './kubeconfig-file.ts';
@@ -14,7 +14,7 @@ import { isRunning, type ProcessId, startProcess, stopProcess } from './lab-proc
 export interface KubeLabOptions {
   /** Holds everything of this lab, keys too; made with mode 0700, removed by `down`. */
   readonly dir: string;
-  /** Also run garbage collection, namespace deletion and service accounts (kube-controller-manager; 60 MB). */
+  /** Also run garbage collection, namespace deletion, service accounts and aggregated roles (kube-controller-manager; 60 MB). */
   readonly controllerManager?: boolean;
   /** Outlive this process. Without it the kernel ends the lab together with its starter. */
   readonly detached?: boolean;
@@ -31,7 +31,14 @@ interface KubeLabState {
   readonly processes: Record<string, ProcessId>;
 }
 
-const CONTROLLERS = ['garbage-collector-controller', 'namespace-controller', 'serviceaccount-controller'];
+const CONTROLLERS = [
+  'garbage-collector-controller',
+  'namespace-controller',
+  'serviceaccount-controller',
+  'clusterrole-aggregation-controller',
+];
+/** As long as the certificates. */
+const TOKEN_SECONDS = 30 * 24 * 3600;
 const READY_TIMEOUT_MS = 60_000;
 
 /** A real API server with etcd on loopback, with a CA and RBAC of its own. Ready in about three seconds. */
@@ -179,12 +186,18 @@ export class KubeLab {
     });
   }
 
-  /** A token of that service account, which must exist; valid for an hour. */
+  /** For a server on loopback, signed by the lab's own authority. */
+  async serverCertificate(name: string): Promise<KeyPair> {
+    return this.authority.server(name, ['127.0.0.1', 'localhost']);
+  }
+
+  /** A token of that service account, which must exist; valid for 30 days. */
   async serviceAccountToken(namespace: string, name: string): Promise<string> {
     const client = await this.client();
     try {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
-      const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+      const spec = { expirationSeconds: TOKEN_SECONDS };
+      const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
       const answer = JSON.parse(await client.raw('POST', path, request)) as { status: { token: string } };
       return answer.status.token;
     } finally {

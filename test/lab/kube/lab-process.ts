@@ -18,6 +18,8 @@ export interface LabProcessOptions {
   readonly logPath: string;
   /** True: outlives this process. False: the kernel kills it when this process ends, however that happens. */
   readonly detached: boolean;
+  /** More than the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts a daemon in the background. */
@@ -26,12 +28,17 @@ export async function startProcess({
   args,
   logPath,
   detached,
+  env,
 }: LabProcessOptions): Promise<ProcessId> {
   const log = openSync(logPath, 'a', 0o600);
   const [program, ...rest] = detached
     ? [command, ...args]
     : ['setpriv', '--pdeathsig', 'KILL', command, ...args];
-  const child: ChildProcess = spawn(program as string, rest, { stdio: ['ignore', log, log], detached });
+  const child: ChildProcess = spawn(program as string, rest, {
+    stdio: ['ignore', log, log],
+    detached,
+    env: { ...process.env, ...env },
+  });
   closeSync(log);
   await once(child, 'spawn');
   child.unref();

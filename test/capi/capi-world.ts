@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CapiLab, type CapiLabOptions } from '../lab/capi/capi-lab.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
+import { ApiObjects } from './api-objects.ts';
+import { WorkloadCluster } from './workload-cluster.ts';
+
+/** A management cluster with Cluster API's own managers, and an API server in place of a workload cluster. */
+export class CapiWorld {
+  readonly kube: KubeLab;
+  readonly capi: CapiLab;
+  readonly objects: ApiObjects;
+  readonly workload: WorkloadCluster;
+  readonly #dir: string;
+
+  private constructor(kube: KubeLab, capi: CapiLab, workload: WorkloadCluster, dir: string) {
+    this.kube = kube;
+    this.capi = capi;
+    this.objects = new ApiObjects(kube);
+    this.workload = workload;
+    this.#dir = dir;
+  }
+
+  /** `cluster` is the name of the one Cluster that the workload cluster belongs to. */
+  static async up(
+    cluster: string,
+    options: Pick<CapiLabOptions, 'ipam' | 'infrastructure'> = {},
+  ): Promise<CapiWorld> {
+    const dir = await mkdtemp(join(tmpdir(), 'caplv-capi-'));
+    const [kube, workload] = await Promise.all([
+      KubeLab.up({ dir: join(dir, 'management'), controllerManager: true }),
+      KubeLab.up({ dir: join(dir, 'workload') }),
+    ]);
+    const capi = await CapiLab.up({ kube, dir: join(dir, 'capi'), ...options });
+    const world = new CapiWorld(kube, capi, new WorkloadCluster(workload, cluster), dir);
+    await world.objects.applyFile(fileURLToPath(new URL('stand-in-kinds.yaml', import.meta.url)));
+    return world;
+  }
+
+  async down(): Promise<void> {
+    await this.capi.down();
+    await Promise.all(['management', 'workload'].map((name) => KubeLab.down(join(this.#dir, name))));
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+}
