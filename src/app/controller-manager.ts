@@ -9,9 +9,9 @@ import { MachineSetKind } from '../api/kinds/machine-set.ts';
 import { SecretKind } from '../api/kinds/secret.ts';
 import type { ObjectKey } from '../apimachinery/object.ts';
 import { keyOf } from '../apimachinery/object-key.ts';
-import { DriftMetrics } from '../controllers/machine/drift-metrics.ts';
+import { DriftMetrics } from '../controllers/machine/repair/drift-metrics.ts';
 import { PeriodicPlans } from '../controllers/machine/periodic-plans.ts';
-import { MachineRepair } from '../controllers/machine/repair.ts';
+import { MachineRepair } from '../controllers/machine/repair/repair.ts';
 import { AddressWatch } from '../controllers/machine/waits/address-watch.ts';
 import { DependencyWatcher } from '../controllers/machine/waits/dependency-waits.ts';
 import { MachineDeploymentReconciler } from '../controllers/machine-deployment/controller.ts';
@@ -42,9 +42,9 @@ import { collectProviders } from '../terraform/provider/temp-dir.ts';
 import type { Backend } from './backend.ts';
 import type { Config } from './config.ts';
 import { assembleEngine } from './engine.ts';
-import { describeEvent } from './event-messages.ts';
+import { describeEvent } from '../controllers/shared/event-messages.ts';
 import { collectFleetMetrics, terraformRuns } from './fleet-metrics.ts';
-import { SilentHosts } from './silent-hosts.ts';
+import { SilentHosts } from '../controllers/machine/silent-hosts.ts';
 import {
   affectedClusters,
   checksOfMachine,

@@ -23,7 +23,7 @@ import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import { FIELD_MANAGER } from '../machine/scope.ts';
+import { FIELD_MANAGER } from '../machine/scope/scope.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';

@@ -10,8 +10,8 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { HostResources } from '../shared/shared-hosts.ts';
 import type { PeriodicPlans } from './periodic-plans.ts';
-import type { PlacedMachine } from './placed-machine.ts';
-import type { MachineRepair } from './repair.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
+import type { MachineRepair } from './repair/repair.ts';
 import type { MachineResolver } from './resolver.ts';
 import type { Guest } from './waits/guest-addresses.ts';
 

@@ -5,7 +5,7 @@ import type { Condition } from '../../apimachinery/conditions.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { MachineScope } from './scope.ts';
+import { MachineScope } from './scope/scope.ts';
 
 /** Runs `work`, which tells `onEvent` what happens, and passes that on. */
 export async function tellingOfLocks<T>(

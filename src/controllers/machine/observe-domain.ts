@@ -6,7 +6,7 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import { type Lease, leaseVersion } from '../../libvirt/leases.ts';
 import { missingAddresses } from './addresses/report.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { locationOf, type PlacedMachine } from './placed-machine.ts';
+import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import { addressSources } from './waits/guest-addresses.ts';
 
 /** As the watch of the host knows it; undefined: libvirt has to be asked. Throws while the host is out of reach. */

@@ -8,8 +8,8 @@ import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import type { Drift } from './repair-policy.ts';
-import type { MachineScope } from './scope.ts';
+import type { Drift } from './repair/policy.ts';
+import type { MachineScope } from './scope/scope.ts';
 
 /** While it is there nothing is applied that was not approved. */
 export const PLAN_ONLY_ANNOTATION = `${GROUP}/plan-only`;

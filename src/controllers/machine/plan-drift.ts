@@ -7,8 +7,8 @@ import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import type { Drift } from './repair-policy.ts';
-import type { MachineScope } from './scope.ts';
+import type { Drift } from './repair/policy.ts';
+import type { MachineScope } from './scope/scope.ts';
 
 export interface PlanDriftResult {
   readonly drift?: Drift;

@@ -15,8 +15,8 @@ import { refuseTakenAddresses, refuseUnusableAddresses } from './addresses/fixed
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineDependencies } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
-import type { PlacedMachine } from './placed-machine.ts';
-import type { MachineScope } from './scope.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
+import type { MachineScope } from './scope/scope.ts';
 
 /** A host on which an older Cluster manages a network or pool otherwise than the Machine's own. */
 export class DisputedHost extends TransientError {}

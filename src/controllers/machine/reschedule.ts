@@ -2,9 +2,9 @@
 
 import { CaplvError, type ErrorCode, TransientError } from '../../errors.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { locationOf, type PlacedMachine } from './placed-machine.ts';
+import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import { DisputedHost, letImageGo } from './prepare-host.ts';
-import type { MachineScope } from './scope.ts';
+import type { MachineScope } from './scope/scope.ts';
 
 /** What another host may well not have. */
 const OF_THE_HOST: ReadonlySet<ErrorCode> = new Set([

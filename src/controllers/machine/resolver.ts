@@ -28,7 +28,7 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
-import type { PlacedMachine } from './placed-machine.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
 import { Placer } from './placer.ts';
 
 /** Where the host of a Machine that exists is written down. */

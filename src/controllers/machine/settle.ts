@@ -5,8 +5,8 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import { howToApprove } from '../shared/approval.ts';
 import type { Result } from '../shared/recorder.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import type { PlacedMachine } from './placed-machine.ts';
-import type { MachineScope } from './scope.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
+import type { MachineScope } from './scope/scope.ts';
 import { recordObservation } from './status.ts';
 import { addressPollMs, guestWithoutAddress } from './waits/guest-addresses.ts';
 

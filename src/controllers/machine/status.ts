@@ -4,9 +4,9 @@ import type { CaplvError } from '../../errors.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { guestAddresses, missingAddresses } from './addresses/report.ts';
-import { visibleDrift } from './drift.ts';
-import type { PlacedMachine } from './placed-machine.ts';
-import type { MachineScope } from './scope.ts';
+import { visibleDrift } from './repair/drift.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
+import type { MachineScope } from './scope/scope.ts';
 
 /** `isApplied`: what differs is drift, and no change that somebody asked for and that was not made yet. */
 export function recordObservation(

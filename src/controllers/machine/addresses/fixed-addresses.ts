@@ -7,7 +7,7 @@ import { TerminalError, TransientError } from '../../../errors.ts';
 import type { MachineIntent } from '../../../intent/hosted-intent.ts';
 import { unusableProblem, type WantedReservation, wantedReservations } from '../../../intent/reservations.ts';
 import type { Store } from '../../../store/store.ts';
-import type { PlacedMachine } from '../placed-machine.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
 
 /**
  * Asks the networks. Throws TerminalError InvalidConfiguration for an address that its network can never give, AddressInUse for one that

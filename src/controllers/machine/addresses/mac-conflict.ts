@@ -6,7 +6,7 @@ import { findProviderSpec } from '../../../api/schema/provider-spec.ts';
 import { TerminalError } from '../../../errors.ts';
 import { hostIdentity } from '../../../libvirt/host-uri.ts';
 import type { Store } from '../../../store/store.ts';
-import type { PlacedMachine } from '../placed-machine.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
 
 /** Throws TerminalError InvalidConfiguration when another Machine on the same host has a MAC address of this one. */
 export async function refuseSharedMac(

@@ -3,7 +3,7 @@
 import type { InterfaceIntent } from '../../../../stacks/intent.ts';
 import { interfacesOf } from '../../../intent/machine-intent.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
-import type { PlacedMachine } from '../placed-machine.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
 
 type Seen = Pick<DomainObservation, 'interfaces' | 'addresses' | 'guestAgent'>;
 

@@ -4,8 +4,8 @@ import { findCondition } from '../../../apimachinery/conditions.ts';
 import type { AddressSource } from '../../../libvirt/addresses.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
-import type { PlacedMachine } from '../placed-machine.ts';
-import type { MachineScope } from '../scope.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
+import type { MachineScope } from '../scope/scope.ts';
 
 /** A guest that runs and has no address yet. */
 export interface Guest {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { guestAddresses, missingAddresses } from '../../../../src/controllers/machine/addresses/report.ts';
-import type { PlacedMachine } from '../../../../src/controllers/machine/placed-machine.ts';
+import type { PlacedMachine } from '../../../../src/controllers/machine/scope/placed-machine.ts';
 
 const MAC = '52:00:00:00:00:01';
 const nic = { mac: MAC, type: 'network', network: 'lan' };

@@ -3,19 +3,19 @@
  * not hold, and not at all while the budget says that too many machines of a host or set are lost at once.
  */
 
-import type { UpdateOptions } from '../../actuator/options.ts';
-import { destructiveChanges } from '../../actuator/plan/replace-guard.ts';
-import { TerminalError } from '../../errors.ts';
-import { domainName } from '../../intent/names.ts';
-import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { Plan } from '../../terraform/format/plan.ts';
-import type { PlacedMachine } from '../machine/placed-machine.ts';
-import type { Recorder } from '../shared/recorder.ts';
-import type { RepairBudget } from '../shared/repair-budget.ts';
+import type { UpdateOptions } from '../../../actuator/options.ts';
+import { destructiveChanges } from '../../../actuator/plan/replace-guard.ts';
+import { TerminalError } from '../../../errors.ts';
+import { domainName } from '../../../intent/names.ts';
+import type { AllowedHost } from '../../../system/allowed-host.ts';
+import type { Plan } from '../../../terraform/format/plan.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
+import type { Recorder } from '../../shared/recorder.ts';
+import type { RepairBudget } from '../../shared/repair-budget.ts';
 import type { DriftMetrics } from './drift-metrics.ts';
-import { nextRow, type RepairRow, repairDelayMs } from './repair-backoff.ts';
-import { type Drift, repairPolicy } from './repair-policy.ts';
-import type { MachineScope } from './scope.ts';
+import { nextRow, type RepairRow, repairDelayMs } from './backoff.ts';
+import { type Drift, repairPolicy } from './policy.ts';
+import type { MachineScope } from '../scope/scope.ts';
 
 export interface MachineRepairOptions {
   readonly budget: RepairBudget;

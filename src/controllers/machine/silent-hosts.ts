@@ -1,13 +1,13 @@
 /** Keeps workers free of hosts that take a connection and say nothing: each call to one holds a worker for ten seconds. */
 
-import type { Cluster } from '../api/kinds/cluster.ts';
-import { storedClusterSpec } from '../api/kinds/cluster.ts';
-import { clusterNameOf, type Machine, storedMachineSpec } from '../api/kinds/machine.ts';
-import type { ObjectKey } from '../apimachinery/object.ts';
-import type { Policy } from '../intent/policy.ts';
-import { candidateSites } from '../intent/site.ts';
-import type { Informer } from '../kube/runtime/informer.ts';
-import type { AllowedHost } from '../system/allowed-host.ts';
+import type { Cluster } from '../../api/kinds/cluster.ts';
+import { storedClusterSpec } from '../../api/kinds/cluster.ts';
+import { clusterNameOf, type Machine, storedMachineSpec } from '../../api/kinds/machine.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Policy } from '../../intent/policy.ts';
+import { candidateSites } from '../../intent/site.ts';
+import type { Informer } from '../../kube/runtime/informer.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
 
 /** Workers that may be at a host of which it is not known that it answers. */
 export const WORKERS_PER_SILENT_HOST = 2;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { Cluster } from '../../src/api/kinds/cluster.ts';
-import type { Machine } from '../../src/api/kinds/machine.ts';
-import { SilentHosts, WORKERS_PER_SILENT_HOST } from '../../src/app/silent-hosts.ts';
-import { UNLIMITED } from '../../src/intent/policy.ts';
+import type { Cluster } from '../../../src/api/kinds/cluster.ts';
+import type { Machine } from '../../../src/api/kinds/machine.ts';
+import { SilentHosts, WORKERS_PER_SILENT_HOST } from '../../../src/controllers/machine/silent-hosts.ts';
+import { UNLIMITED } from '../../../src/intent/policy.ts';
 
 const hosts = ['silent', 'new', 'good'].map((name) => `qemu+ssh://${name}/system`);
 const [SILENT = '', NEW = '', GOOD = ''] = hosts;

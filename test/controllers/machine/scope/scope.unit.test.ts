@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
-import { MachineScope } from '../../../src/controllers/machine/scope.ts';
-import { TransientError } from '../../../src/errors.ts';
-import { LocalStore } from '../../../src/store/local-store.ts';
-import { scratchDir } from '../../terraform/scratch.ts';
+import { type Machine, MachineKind } from '../../../../src/api/kinds/machine.ts';
+import { MachineScope } from '../../../../src/controllers/machine/scope/scope.ts';
+import { TransientError } from '../../../../src/errors.ts';
+import { LocalStore } from '../../../../src/store/local-store.ts';
+import { scratchDir } from '../../../terraform/scratch.ts';
 
 const KEY = { namespace: 'default', name: 'web' };
 const PERSON = { fieldManager: 'caplv' };

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
-import { API_VERSION, FINALIZER } from '../../src/api/schema/group.ts';
-import { desiredStateChanged, isDesired } from '../../src/app/watch-mappings.ts';
-import { template } from '../controllers/world.ts';
+import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
+import { API_VERSION, FINALIZER } from '../../../src/api/schema/group.ts';
+import { desiredStateChanged, isDesired } from '../../../src/app/watch-mappings.ts';
+import { template } from '../world.ts';
 
 const before: Machine = {
   apiVersion: API_VERSION,

@@ -1,4 +1,4 @@
-import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Metrics } from '../../../telemetry/metrics.ts';
 
 /** What is counted of drift and of what is done about it. */
 export class DriftMetrics {

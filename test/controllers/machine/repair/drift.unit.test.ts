@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { visibleDrift } from '../../../src/controllers/machine/drift.ts';
-import type { PlacedMachine } from '../../../src/controllers/machine/placed-machine.ts';
-import type { DomainObservation } from '../../../src/libvirt/domain.ts';
+import { visibleDrift } from '../../../../src/controllers/machine/repair/drift.ts';
+import type { PlacedMachine } from '../../../../src/controllers/machine/scope/placed-machine.ts';
+import type { DomainObservation } from '../../../../src/libvirt/domain.ts';
 
 const mac = '52:54:00:00:00:01';
 

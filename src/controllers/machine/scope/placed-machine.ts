@@ -1,11 +1,11 @@
-import type { MachineLocation } from '../../actuator/host/machine-location.ts';
-import type { Cluster } from '../../api/kinds/cluster.ts';
-import type { Machine } from '../../api/kinds/machine.ts';
-import type { LibvirtMachineProviderSpec } from '../../api/kinds/machine-provider-spec.ts';
-import { interfacesOf, poolOf } from '../../intent/machine-intent.ts';
-import type { MachineIdentity } from '../../intent/names.ts';
-import { reservedAddresses } from '../../intent/reservations.ts';
-import type { Site } from '../../intent/site.ts';
+import type { MachineLocation } from '../../../actuator/host/machine-location.ts';
+import type { Cluster } from '../../../api/kinds/cluster.ts';
+import type { Machine } from '../../../api/kinds/machine.ts';
+import type { LibvirtMachineProviderSpec } from '../../../api/kinds/machine-provider-spec.ts';
+import { interfacesOf, poolOf } from '../../../intent/machine-intent.ts';
+import type { MachineIdentity } from '../../../intent/names.ts';
+import { reservedAddresses } from '../../../intent/reservations.ts';
+import type { Site } from '../../../intent/site.ts';
 
 /** A Machine whose place is known. */
 export interface PlacedMachine {

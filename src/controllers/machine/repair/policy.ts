@@ -1,6 +1,6 @@
 /** A machine that is not as specified although nobody changed its specification, and which repairs its policy allows. */
 
-import type { Machine } from '../../api/kinds/machine.ts';
+import type { Machine } from '../../../api/kinds/machine.ts';
 
 export interface Drift {
   /**

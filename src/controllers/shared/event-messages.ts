@@ -1,6 +1,6 @@
 /** Steps of an operation as events of the Machine, each with how long it took. */
 
-import { type ActuatorEvent, recoveredFrom } from '../actuator/options.ts';
+import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
 
 interface Told {
   readonly type: 'Normal' | 'Warning';

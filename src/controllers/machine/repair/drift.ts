@@ -1,12 +1,12 @@
 /** What the observer can see of drift without a Terraform run. */
 
-import type { InterfaceIntent } from '../../../stacks/intent.ts';
-import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
-import { interfacesOf } from '../../intent/machine-intent.ts';
-import { wantedReservations } from '../../intent/reservations.ts';
-import type { DomainInterface, DomainObservation } from '../../libvirt/domain.ts';
-import type { PlacedMachine } from './placed-machine.ts';
-import type { Drift } from './repair-policy.ts';
+import type { InterfaceIntent } from '../../../../stacks/intent.ts';
+import { memoryMiB } from '../../../api/kinds/machine-provider-spec.ts';
+import { interfacesOf } from '../../../intent/machine-intent.ts';
+import { wantedReservations } from '../../../intent/reservations.ts';
+import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
+import type { Drift } from './policy.ts';
 
 /** How the domain is not as specified; undefined: it is, as far as libvirt shows. */
 export function visibleDrift(

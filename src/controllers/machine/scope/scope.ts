@@ -7,16 +7,16 @@ import {
   type MachineProviderStatus,
   type MachineStatus,
   type Pinned,
-} from '../../api/kinds/machine.ts';
-import { FINALIZER } from '../../api/schema/group.ts';
-import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
-import type { ObjectKey } from '../../apimachinery/object.ts';
-import { type CaplvError, ERROR_CODES, outOfResources, TerminalError, TransientError } from '../../errors.ts';
-import { type MachineIdentity, providerID } from '../../intent/names.ts';
-import { removeFinalizer } from '../../store/finalizer.ts';
-import type { Store } from '../../store/store.ts';
-import { traced } from '../../telemetry/spans.ts';
-import type { ConditionType, Reason } from '../shared/conditions.ts';
+} from '../../../api/kinds/machine.ts';
+import { FINALIZER } from '../../../api/schema/group.ts';
+import { type Condition, findCondition, setCondition } from '../../../apimachinery/conditions.ts';
+import type { ObjectKey } from '../../../apimachinery/object.ts';
+import { type CaplvError, ERROR_CODES, outOfResources, TerminalError, TransientError } from '../../../errors.ts';
+import { type MachineIdentity, providerID } from '../../../intent/names.ts';
+import { removeFinalizer } from '../../../store/finalizer.ts';
+import type { Store } from '../../../store/store.ts';
+import { traced } from '../../../telemetry/spans.ts';
+import type { ConditionType, Reason } from '../../shared/conditions.ts';
 
 /** Field manager of the controllers. */
 export const FIELD_MANAGER = 'caplv-controller';
