@@ -1,13 +1,11 @@
 /** The set controllers as a process runs them: woken by watches only. Machines are stood in for. */
 
 import { expect, vi } from 'vitest';
-import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
-import { type MachineDeployment, MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
-import { MachineSetKind } from '../../src/api/kinds/machine-set.ts';
-import { MachineDeploymentReconciler } from '../../src/controllers/machine-deployment/controller.ts';
-import { MachineSetReconciler } from '../../src/controllers/machine-set/controller.ts';
-import { affectedOwners } from '../../src/controllers/shared/claim-members.ts';
-import { Controller } from '../../src/kube/runtime/controller.ts';
+import type { Machine } from '../../src/api/kinds/machine.ts';
+import type { MachineDeployment } from '../../src/api/kinds/machine-deployment.ts';
+import { setupMachineDeploymentController } from '../../src/controllers/machine-deployment/setup.ts';
+import { setupMachineSetController } from '../../src/controllers/machine-set/setup.ts';
+import { newController, setupDependencies } from '../../src/controllers/shared/setup.ts';
 import type { Informer } from '../../src/kube/runtime/informer.ts';
 import { Manager } from '../../src/kube/runtime/manager.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -29,28 +27,20 @@ export class RunningControllers {
     const { log } = this.captured;
     const metrics = new Metrics();
     const manager = new Manager({ store, log, metrics });
-    const deployments = manager.informer(MachineDeploymentKind);
-    const sets = manager.informer(MachineSetKind);
-    const machines = manager.informer(MachineKind);
+    const setup = setupDependencies(manager, {
+      log,
+      metrics,
+      recorder: { event: () => {} },
+      liveStore: store,
+    });
+    const { machines, deployments } = setup.informers;
     machines.addHandler(() => {
       this.most = Math.max(this.most, machines.list().length);
     });
-    const options = { store, recorder: { event: () => {} } };
-    const deployment = new MachineDeploymentReconciler(options);
-    const set = new MachineSetReconciler(options);
-    const parts = { log, metrics };
-    manager.add(
-      new Controller({ ...parts, name: 'deployments', reconcile: (name) => deployment.reconcile(name) })
-        .watch(deployments)
-        .watch(sets, { keys: (one) => affectedOwners(MachineDeploymentKind, one, deployments.list()) }),
-    );
-    manager.add(
-      new Controller({ ...parts, name: 'sets', reconcile: (name) => set.reconcile(name), concurrency: 2 })
-        .watch(sets)
-        .watch(machines, { keys: (one) => affectedOwners(MachineSetKind, one, sets.list()) }),
-    );
+    setupMachineSetController(manager, setup);
+    setupMachineDeploymentController(manager, setup);
     const reconcile = standInForMachines(store);
-    manager.add(new Controller({ ...parts, name: 'machines', reconcile, concurrency: 4 }).watch(machines));
+    manager.add(newController(setup, { name: 'machines', reconcile, concurrency: 4 }).watch(machines));
     this.machines = machines;
     this.deployments = deployments;
     this.ended = manager.run(this.stopping.signal);

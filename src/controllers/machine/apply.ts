@@ -15,9 +15,9 @@ import { approvedDisks } from '../shared/named-disks.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { observeDomain, PrefetchedObservation } from './observe-domain.ts';
-import type { PlacedMachine } from './scope/placed-machine.ts';
 import { isPlanOnly, recordPlan } from './plan-approval.ts';
 import { letImageGo, prepareHost, requireNoConflict } from './prepare-host.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
 /**

@@ -7,8 +7,8 @@ import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
 import { otherHostsWithDomain } from './moved-domain.ts';
-import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import { letImageGo } from './prepare-host.ts';
+import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
 export async function deleteMachine(parts: MachineDependencies, scope: MachineScope): Promise<void> {

@@ -10,9 +10,9 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { HostResources } from '../shared/shared-hosts.ts';
 import type { PeriodicPlans } from './periodic-plans.ts';
-import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineRepair } from './repair/repair.ts';
 import type { MachineResolver } from './resolver.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { Guest } from './waits/guest-addresses.ts';
 
 /** What the parts of a Machine's reconcile work with. */

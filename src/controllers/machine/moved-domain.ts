@@ -9,8 +9,8 @@ import type { DomainObservation } from '../../libvirt/domain.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import type { Drift } from './repair/policy.ts';
+import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
 /** True for drift that may come of a migration: the domain is gone, or was left behind as a definition. */

@@ -2,8 +2,8 @@
 
 import { CaplvError, type ErrorCode, TransientError } from '../../errors.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import { DisputedHost, letImageGo } from './prepare-host.ts';
+import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
 /** What another host may well not have. */

@@ -28,8 +28,8 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
-import type { PlacedMachine } from './scope/placed-machine.ts';
 import { Placer } from './placer.ts';
+import type { PlacedMachine } from './scope/placed-machine.ts';
 
 /** Where the host of a Machine that exists is written down. */
 const PINNED = 'status.providerStatus.pinned.uri';

@@ -4,16 +4,25 @@ import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 /** Values under which an object is found, for example the names of the Secrets that it refers to. */
 export type IndexFunction<T> = (object: T) => readonly string[];
 
+interface Index<T> {
+  readonly valuesOf: IndexFunction<T>;
+  /** By value: keys of objects. */
+  readonly keys: Map<string, Set<string>>;
+}
+
 /** What is known of a kind. The objects are frozen: who wants to change one copies it. */
 export class ObjectCache<T extends KubeObject> {
   private readonly objects = new Map<string, T>();
-  private readonly indexFunctions: Readonly<Record<string, IndexFunction<T>>>;
-  /** By index, by value: keys of objects. */
-  private readonly indexes = new Map<string, Map<string, Set<string>>>();
+  private readonly indexes = new Map<string, Index<T>>();
 
-  constructor(indexes: Readonly<Record<string, IndexFunction<T>>> = {}) {
-    this.indexFunctions = indexes;
-    for (const name of Object.keys(indexes)) this.indexes.set(name, new Map());
+  /** Keeps an index of that name. The same function may be added twice; another one of that name throws. */
+  addIndex(name: string, valuesOf: IndexFunction<T>): void {
+    const known = this.indexes.get(name);
+    if (known?.valuesOf === valuesOf) return;
+    if (known) throw new Error(`there is another index named ${name}`);
+    const index = { valuesOf, keys: new Map<string, Set<string>>() };
+    this.indexes.set(name, index);
+    for (const [key, object] of this.objects) addTo(index, key, object);
   }
 
   get size(): number {
@@ -32,10 +41,9 @@ export class ObjectCache<T extends KubeObject> {
 
   /** Objects for which the index function gave that value. */
   byIndex(index: string, value: string): T[] {
-    const values = this.indexes.get(index);
-    if (!values)
-      throw new Error(`no index named ${index}; there are: ${[...this.indexes.keys()].join(', ')}`);
-    return [...(values.get(value) ?? [])].flatMap((key) => this.objects.get(key) ?? []);
+    const known = this.indexes.get(index);
+    if (!known) throw new Error(`no index named ${index}; there are: ${[...this.indexes.keys()].join(', ')}`);
+    return [...(known.keys.get(value) ?? [])].flatMap((key) => this.objects.get(key) ?? []);
   }
 
   /** Returns what was there before. */
@@ -44,13 +52,7 @@ export class ObjectCache<T extends KubeObject> {
     const before = this.objects.get(key);
     if (before) this.unindex(key, before);
     this.objects.set(key, deepFreeze(object));
-    for (const [name, values] of this.indexes) {
-      for (const value of this.indexFunctions[name]?.(object) ?? []) {
-        const keys = values.get(value);
-        if (keys) keys.add(key);
-        else values.set(value, new Set([key]));
-      }
-    }
+    for (const index of this.indexes.values()) addTo(index, key, object);
     return before;
   }
 
@@ -62,13 +64,20 @@ export class ObjectCache<T extends KubeObject> {
   }
 
   private unindex(key: string, object: T): void {
-    for (const [name, values] of this.indexes) {
-      for (const value of this.indexFunctions[name]?.(object) ?? []) {
-        const keys = values.get(value);
-        keys?.delete(key);
-        if (keys?.size === 0) values.delete(value);
+    for (const { valuesOf, keys } of this.indexes.values()) {
+      for (const value of valuesOf(object)) {
+        keys.get(value)?.delete(key);
+        if (keys.get(value)?.size === 0) keys.delete(value);
       }
     }
+  }
+}
+
+function addTo<T>({ valuesOf, keys }: Index<T>, key: string, object: T): void {
+  for (const value of valuesOf(object)) {
+    const known = keys.get(value);
+    if (known) known.add(key);
+    else keys.set(value, new Set([key]));
   }
 }
 

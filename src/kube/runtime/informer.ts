@@ -5,9 +5,7 @@ import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type IndexFunction, ObjectCache } from './cache.ts';
 
-export interface InformerOptions<T extends KubeObject> extends ListOptions {
-  /** By name; see `byIndex`. */
-  readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
+export interface InformerOptions extends ListOptions {
   /** Tell the handlers of every object again after this many milliseconds; 0: never. Costs no request. */
   readonly resyncMs?: number;
 }
@@ -26,20 +24,19 @@ export type ChangeHandler<T> = (change: Change<T>) => void;
 export class Informer<T extends KubeObject = KubeObject> {
   readonly kind: ResourceKind<T>;
   private readonly store: Store;
-  private readonly options: InformerOptions<T>;
+  private readonly options: InformerOptions;
   private readonly log: Logger;
-  private readonly cache: ObjectCache<T>;
+  private readonly cache = new ObjectCache<T>();
   private readonly handlers: ChangeHandler<T>[] = [];
   private readonly initial = Promise.withResolvers<void>();
   private isSynced = false;
   private broken: readonly UnreadableObjectError[] = [];
 
-  constructor(store: Store, kind: ResourceKind<T>, log: Logger, options: InformerOptions<T> = {}) {
+  constructor(store: Store, kind: ResourceKind<T>, log: Logger, options: InformerOptions = {}) {
     this.store = store;
     this.kind = kind;
     this.log = log;
     this.options = options;
-    this.cache = new ObjectCache(options.indexes);
   }
 
   /** True once everything that existed at the start is known. */
@@ -63,6 +60,11 @@ export class Informer<T extends KubeObject = KubeObject> {
   /** Objects that exist and cannot be read now; of some of them `get` and `list` still have what was read before. */
   unreadable(namespace?: string): readonly UnreadableObjectError[] {
     return this.broken.filter(({ key }) => namespace === undefined || key.namespace === namespace);
+  }
+
+  /** Keeps an index, under which `byIndex` finds objects. The same function may be added twice. */
+  addIndex(name: string, valuesOf: IndexFunction<T>): void {
+    this.cache.addIndex(name, valuesOf);
   }
 
   byIndex(index: string, value: string): T[] {

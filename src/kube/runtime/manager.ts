@@ -22,9 +22,9 @@ export interface ManagerOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Without it this process leads always. */
-  readonly leaderElection?: LeaderElection;
+  readonly leaderElection?: LeaderElection | undefined;
   /** For /healthz, /readyz and /metrics; without it there is no server. */
-  readonly listen?: { readonly host: string; readonly port: number };
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
   /** Running work gets this many milliseconds to end. Default five minutes: a terraform run must not be cut. */
   readonly shutdownTimeoutMs?: number;
 }
@@ -46,7 +46,7 @@ export class Manager {
   }
 
   /** An informer that lives as long as the manager. */
-  informer<T extends KubeObject>(kind: ResourceKind<T>, options: InformerOptions<T> = {}): Informer<T> {
+  informer<T extends KubeObject>(kind: ResourceKind<T>, options: InformerOptions = {}): Informer<T> {
     const informer = new Informer(this.options.store, kind, this.log, options);
     this.informers.push(informer as unknown as Informer);
     return informer;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { API_VERSION, FINALIZER } from '../../../src/api/schema/group.ts';
-import { desiredStateChanged, isDesired } from '../../../src/app/watch-mappings.ts';
+import { desiredStateChanged, isDesired } from '../../../src/controllers/shared/predicates.ts';
 import { template } from '../world.ts';
 
 const before: Machine = {

@@ -2,8 +2,12 @@ import { expect, it } from 'vitest';
 import { ObjectCache } from '../../../src/kube/runtime/cache.ts';
 import { type Widget, widget } from '../widget.ts';
 
+const color = ({ spec }: Widget) => (spec.color ? [spec.color] : []);
+const initial = ({ metadata: { name } }: Widget) => [name.slice(0, 1)];
+
 function filledCache(): ObjectCache<Widget> {
-  const cache = new ObjectCache<Widget>({ color: ({ spec }) => (spec.color ? [spec.color] : []) });
+  const cache = new ObjectCache<Widget>();
+  cache.addIndex('color', color);
   cache.set(widget('a', { color: 'red' }));
   cache.set(widget('b', { color: 'red' }));
   cache.set(widget('c'));
@@ -27,6 +31,14 @@ it('keeps indexes true when objects change or go', () => {
   cache.delete(widget('b'));
   expect(cache.byIndex('color', 'red')).toEqual([]);
   expect(names(cache.byIndex('color', 'blue'))).toEqual(['a']);
+});
+
+it('indexes what it knows already, once for all who need an index', () => {
+  const cache = filledCache();
+  cache.addIndex('initial', initial);
+  cache.addIndex('initial', initial);
+  expect(names(cache.byIndex('initial', 'b'))).toEqual(['b']);
+  expect(() => cache.addIndex('initial', color)).toThrow('there is another index named initial');
 });
 
 it('does not let a controller change what the others see', () => {

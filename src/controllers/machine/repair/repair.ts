@@ -9,13 +9,13 @@ import { TerminalError } from '../../../errors.ts';
 import { domainName } from '../../../intent/names.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
 import type { Plan } from '../../../terraform/format/plan.ts';
-import type { PlacedMachine } from '../scope/placed-machine.ts';
 import type { Recorder } from '../../shared/recorder.ts';
 import type { RepairBudget } from '../../shared/repair-budget.ts';
-import type { DriftMetrics } from './drift-metrics.ts';
-import { nextRow, type RepairRow, repairDelayMs } from './backoff.ts';
-import { type Drift, repairPolicy } from './policy.ts';
+import type { PlacedMachine } from '../scope/placed-machine.ts';
 import type { MachineScope } from '../scope/scope.ts';
+import { nextRow, type RepairRow, repairDelayMs } from './backoff.ts';
+import type { DriftMetrics } from './drift-metrics.ts';
+import { type Drift, repairPolicy } from './policy.ts';
 
 export interface MachineRepairOptions {
   readonly budget: RepairBudget;

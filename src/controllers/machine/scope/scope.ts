@@ -11,7 +11,13 @@ import {
 import { FINALIZER } from '../../../api/schema/group.ts';
 import { type Condition, findCondition, setCondition } from '../../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../../apimachinery/object.ts';
-import { type CaplvError, ERROR_CODES, outOfResources, TerminalError, TransientError } from '../../../errors.ts';
+import {
+  type CaplvError,
+  ERROR_CODES,
+  outOfResources,
+  TerminalError,
+  TransientError,
+} from '../../../errors.ts';
 import { type MachineIdentity, providerID } from '../../../intent/names.ts';
 import { removeFinalizer } from '../../../store/finalizer.ts';
 import type { Store } from '../../../store/store.ts';

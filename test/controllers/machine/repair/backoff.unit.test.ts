@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest';
-import { nextRow, type RepairRow, repairDelayMs } from '../../../../src/controllers/machine/repair/backoff.ts';
+import {
+  nextRow,
+  type RepairRow,
+  repairDelayMs,
+} from '../../../../src/controllers/machine/repair/backoff.ts';
 
 const START = Date.parse('2026-01-01T12:00:00Z');
 

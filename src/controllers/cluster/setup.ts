@@ -1,0 +1,52 @@
+/** Wires the controller of Clusters: which changes it is called for. */
+
+import type { Cluster } from '../../api/kinds/cluster.ts';
+import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
+import { keyOf } from '../../apimachinery/object-key.ts';
+import type { Informer } from '../../kube/runtime/informer.ts';
+import type { Manager } from '../../kube/runtime/manager.ts';
+import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
+import { newController, type SetupDependencies, TERRAFORM_STUCK_MS } from '../shared/setup.ts';
+import type { ClusterReconciler } from './controller.ts';
+
+export interface ClusterSetup extends SetupDependencies {
+  readonly reconciler: ClusterReconciler;
+}
+
+const WORKERS = 2;
+
+export function setupClusterController(manager: Manager, setup: ClusterSetup): void {
+  const { reconciler } = setup;
+  const { clusters, machines } = setup.informers;
+  const controller = newController(setup, {
+    name: 'cluster',
+    concurrency: WORKERS,
+    reconcile: (key) => reconciler.reconcile(key),
+    stuckAfterMs: TERRAFORM_STUCK_MS,
+  })
+    .watch(clusters, {
+      when: desiredStateChanged,
+      isDesired,
+      keys: (changed) => affectedClusters(clusters, changed),
+    })
+    .watch(machines, {
+      when: ({ type }) => type === 'DELETED',
+      isDesired,
+      keys: (gone) => clustersOfMachine(clusters, gone),
+    });
+  manager.add(controller);
+}
+
+/** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */
+function affectedClusters(clusters: Informer<Cluster>, changed: KubeObject): ObjectKey[] {
+  const disputing = clusters.list().filter(({ status }) => status?.errorReason === 'NotOwned');
+  return [changed, ...disputing].map(keyOf);
+}
+
+/** The Cluster that the Machine names; of one that names none, every one of its namespace. */
+function clustersOfMachine(clusters: Informer<Cluster>, { metadata, spec }: Machine): ObjectKey[] {
+  const { namespace = 'default' } = metadata;
+  const name = clusterNameOf({ metadata, spec });
+  return name === undefined ? clusters.list(namespace).map(keyOf) : [{ namespace, name }];
+}

@@ -1,0 +1,24 @@
+/** Wires the controller of MachineDeployments: which changes it is called for. */
+
+import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
+import type { Manager } from '../../kube/runtime/manager.ts';
+import { affectedOwners } from '../shared/claim-members.ts';
+import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
+import { newController, type SetupDependencies } from '../shared/setup.ts';
+import { MachineDeploymentReconciler } from './controller.ts';
+
+const WORKERS = 2;
+
+export function setupMachineDeploymentController(manager: Manager, setup: SetupDependencies): void {
+  const { liveStore, recorder } = setup;
+  const { deployments, sets } = setup.informers;
+  const reconciler = new MachineDeploymentReconciler({ store: liveStore, recorder });
+  const controller = newController(setup, {
+    name: 'machinedeployment',
+    concurrency: WORKERS,
+    reconcile: (key) => reconciler.reconcile(key),
+  })
+    .watch(deployments, { when: desiredStateChanged, isDesired })
+    .watch(sets, { keys: (member) => affectedOwners(MachineDeploymentKind, member, deployments.list()) });
+  manager.add(controller);
+}
