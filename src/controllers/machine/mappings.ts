@@ -13,8 +13,11 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Flow } from '../../system/fair-queue.ts';
 import { desiredStateChanged } from '../shared/predicates.ts';
 
+/** What is looked up in the informer of Machines. */
+export type Machines = Pick<Informer<Machine>, 'addIndex' | 'byIndex' | 'list'>;
+
 /** Indexes Machines by what they refer to, for the functions below. */
-export function indexMachines(machines: Informer<Machine>): void {
+export function indexMachines(machines: Machines): void {
   machines.addIndex('cluster', clusterKeys);
   machines.addIndex('secret', secretKeys);
   machines.addIndex('host', hostIds);
@@ -35,17 +38,17 @@ function hostIds({ status }: Machine): string[] {
   return pinned ? [hostIdentity(pinned.uri)] : [];
 }
 
-export function machinesOfCluster(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+export function machinesOfCluster(machines: Machines, { metadata }: KubeObject): ObjectKey[] {
   return [metadata.name, ''].flatMap((name) =>
     machines.byIndex('cluster', `${metadata.namespace}/${name}`).map(keyOf),
   );
 }
 
-export function machinesOfSecret(machines: Informer<Machine>, { metadata }: KubeObject): ObjectKey[] {
+export function machinesOfSecret(machines: Machines, { metadata }: KubeObject): ObjectKey[] {
   return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(keyOf);
 }
 
-export function machinesOfSet(machines: Informer<Machine>, set: KubeObject): ObjectKey[] {
+export function machinesOfSet(machines: Machines, set: KubeObject): ObjectKey[] {
   return machines
     .list(set.metadata.namespace)
     .filter((machine) => isControlledBy(machine, set))
@@ -53,7 +56,7 @@ export function machinesOfSet(machines: Informer<Machine>, set: KubeObject): Obj
 }
 
 /** Names of the domains of all Machines that were put on the host. */
-export function domainsOn(machines: Informer<Machine>, uri: AllowedHost): string[] {
+export function domainsOn(machines: Machines, uri: AllowedHost): string[] {
   return machines.byIndex('host', hostIdentity(uri)).map((machine) => domainName(keyOf(machine)));
 }
 
