@@ -20,6 +20,7 @@ import type { ActuatorOptions, VerbOptions } from './options.ts';
 import type { PlanPreview } from './plan/preview.ts';
 import { APPLIED } from './state/host-journal.ts';
 import { type Restored, restoreState } from './state/restore.ts';
+import { knownState } from './state/torn-state.ts';
 
 /** Who asks for nothing is given nothing, and only looks. */
 export interface HostAsk extends Partial<Pick<PartsAsk, 'apply' | 'need'>> {
@@ -126,8 +127,7 @@ export class HostActuator {
 
   /** What of the host the state knows. */
   async made(uri: AllowedHost): Promise<MadeObjects> {
-    const { workspace } = await this.#options.workspaces.host(uri);
-    const state = await this.#options.terraform.state(workspace);
+    const state = await knownState(this.#options, await this.#options.workspaces.host(uri));
     const all = (wanted: string) =>
       (state?.resources ?? []).flatMap(({ type, attributes }) => (type === wanted ? [attributes] : []));
     return {

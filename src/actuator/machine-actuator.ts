@@ -29,12 +29,16 @@ import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import { requireVisiblePools } from './host/volume-pools.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from './options.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
-import { pendingVerb, withPendingOperation } from './state/machine-journal.ts';
+import { pendingVerb, withPendingOperation, withStateAtRisk } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { isIncomplete, recoveredState, recoverState } from './state/recover-machine.ts';
 import { type Restored, restoreState } from './state/restore.ts';
 import { type StateHandle, seedDirectory } from './state/state-home.ts';
+import { knownState, restoreLast, setTornAside } from './state/torn-state.ts';
 import { changeMachine, replaced } from './update-machine.ts';
+
+/** Operations that go on where a run broke off. */
+const RECOVERING: readonly string[] = ['plan', 'create', 'update', 'delete'];
 
 /** Time enough for a look of somebody else. */
 const FORGET_LOCK_MS = 5_000;
@@ -100,7 +104,7 @@ export class Actuator {
 
   /** True if Terraform has, or had at its last run, anything of this machine. */
   async hasState(machine: ObjectKey): Promise<boolean> {
-    const state = await this.#options.terraform.state(this.#options.workspaces.machine(machine).workspace);
+    const state = await knownState(this.#options, this.#options.workspaces.machine(machine));
     return (state?.resources.length ?? 0) > 0;
   }
 
@@ -200,7 +204,8 @@ export class Actuator {
       if (state?.resources.length) {
         // Destroying needs no image, no user data, nothing that may be gone by now.
         const config = emptyStack(machine.uri, home.backend);
-        await terraform.destroy(home.workspace, config, { providerKey: machine.uri, lock, ...options });
+        const run = { providerKey: machine.uri, lock, ...options };
+        await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
       }
       const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
       requireVisiblePools(machine, facts, state);
@@ -292,6 +297,9 @@ export class Actuator {
         await home.prepare({ ...options, isNew: operation === 'create' });
         const { uri } = machine;
         const run = { providerKey: uri, lock, ...options };
+        // A person who restores a state, and who removes a volume because the state does not know it, need the one that is there.
+        const wasTorn = RECOVERING.includes(operation) && (await setTornAside(home, options));
+        if (wasTorn && operation === 'delete') await restoreLast(this.#options, home, uri, run);
         await this.#options.terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
         return await work(home, lock);
       } finally {

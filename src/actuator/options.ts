@@ -51,6 +51,8 @@ export interface UpdateOptions extends VerbOptions {
 export type ActuatorEvent =
   | RunEvent
   | StateRecovered
+  /** A state of which a killed run wrote a part; `place`: where it lies, and stays. */
+  | { readonly type: 'state_set_aside'; readonly place: string }
   | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
   | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
   | { readonly type: 'shutdown_timeout' };

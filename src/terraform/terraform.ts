@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import { syncFile } from '../system/atomic-file.ts';
 import { LOCK_TIMEOUT_MS, Lock } from '../system/file-lock.ts';
 import { makePrivateDir, readIfThere } from '../system/private-files.ts';
 import { traced } from '../telemetry/spans.ts';
@@ -9,7 +10,7 @@ import { type ApplyResult, applyResultFrom } from './format/apply-result.ts';
 import { type Explanation, explanationsFrom } from './format/explanation.ts';
 import { type Plan, planFrom } from './format/plan.ts';
 import { type PlannedValues, plannedValuesFrom } from './format/planned-values.ts';
-import { parseState, type State } from './format/state.ts';
+import { parseState, type State, StateCorruptError } from './format/state.ts';
 import { requireImport, type TerraformBinary } from './install/terraform.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
 import type { ProviderPool } from './provider/pool.ts';
@@ -146,11 +147,23 @@ export class Terraform {
       } catch (error) {
         if (!(error instanceof TerraformError)) throw error;
         // Killed, it has left its lock in the cluster, for which a second run would only wait. The next call has that released first.
-        if (error.exitCode === null && workspace.kubernetes) throw error;
+        // And of a local state it may have written a part only, with which a second run would find nothing to remove.
+        if (error.exitCode === null && (workspace.kubernetes || !(await this.#isWhole(workspace))))
+          throw error;
         // Part of it may be gone already, which only a look tells.
         return applyResultFrom((await this.#runner.run({ ...call, args })).messages);
       }
     });
+  }
+
+  /** True if there is a state, and it can be read. */
+  async #isWhole(workspace: Workspace): Promise<boolean> {
+    try {
+      return (await this.state(workspace)) !== undefined;
+    } catch (error) {
+      if (error instanceof StateCorruptError) return false;
+      throw error;
+    }
   }
 
   /** The state as last saved; a run in progress may be ahead of it. `undefined`: there is none. */
@@ -234,6 +247,8 @@ export class Terraform {
   async #keepState({ workspace, onEvent }: Pick<Call, 'workspace' | 'onEvent'>): Promise<void> {
     if (!workspace.history) return;
     try {
+      // Terraform leaves it to the system when the file reaches the disk.
+      if (!workspace.kubernetes) await syncFile(paths.state(workspace));
       await workspace.history.keep(await this.stateText(workspace));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -86,6 +86,41 @@ test.for(both)('a %s that a killed run made, and no state knows, is known again'
   });
 });
 
+/** What a terraform has written of a state that was killed while it wrote. */
+const PARTS = { nothing: '', 'the first half': '{"version": 4, "terraform_version": "1.11.4", "ser' };
+
+/** Killed there, with a part of the state of the host or of its image. */
+async function tearAt(verb: string, point: string, folder: 'hosts' | 'images', part: string): Promise<void> {
+  await faults().arm('host', EVERYTHING, point);
+  expect((await call(verb)).exitCode).toBeUndefined();
+  expect(faults().isHit('host')).toBe(true);
+  const root = join(here().stateDir, folder);
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const dir = entries.find(({ name }) => name === 'unfinished')?.parentPath;
+  await writeFile(join(dir ?? '', 'terraform.tfstate'), part);
+}
+
+test.for(Object.entries(PARTS))(
+  'states of a host and an image of which a killed run wrote %s are put aside, and come back',
+  async ([written, part], context) => {
+    await tearAt('apply', 'create_complete libvirt_network.network_shared', 'hosts', part);
+    await tearAt('apply', 'create_complete libvirt_volume.*', 'images', part);
+    const said = await succeeded('apply', '-v');
+    expect(said).toContain('a killed run left a part of a state; it is kept aside in');
+    expect(await call('plan')).toMatchObject({ exitCode: 0 });
+    const before = await uuids();
+    await succeeded('apply');
+    expect(await uuids()).toEqual(before);
+    // The afterEach goes on with the deletion, and looks.
+    await tearAt('delete', 'delete_complete libvirt_network.network_shared', 'hosts', part);
+    record(context, {
+      fault: `${faultAt('network or image')}, or the network just gone: ${written} of the state is written`,
+      seen: 'the next call goes on',
+      outcome: 'known again, or gone',
+    });
+  },
+);
+
 test.for(both)('a %s that a killed run made by half is made anew', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);

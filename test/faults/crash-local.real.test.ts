@@ -1,12 +1,13 @@
 /** caplv and what it started are killed at each step of a machine's life, without a cluster. */
 
+import { readdir, readFile, truncate } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parseState } from '../../src/terraform/format/state.ts';
 import { readStateFile } from '../../src/terraform/workspace-state.ts';
 import type { CaplvOptions, CaplvResult } from '../e2e/caplv.ts';
 import { machine, manifest } from '../e2e/manifests.ts';
 import { useStandalone } from '../e2e/standalone.ts';
-import { useFaultPoints, type Victim } from './fault-points.ts';
+import { EVERYTHING, useFaultPoints, type Victim } from './fault-points.ts';
 import { CHANGED, faultOf, type Life, lives, RESOURCES, VOLUMES, volumeNames } from './lives.ts';
 import { record } from './record.ts';
 
@@ -101,6 +102,58 @@ describe('SIGKILL at each step', { timeout: 300_000 }, () => {
       }
     },
   );
+});
+
+/** How much of a state a terraform has written that was killed while it wrote. */
+const LENGTHS = [
+  { left: 'nothing', name: 'torn-nothing', of: () => 0 },
+  { left: 'half', name: 'torn-half', of: (size: number) => Math.floor(size / 2) },
+  { left: 'all but the last brace', name: 'torn-end', of: (size: number) => size - 2 },
+] as const;
+
+describe('SIGKILL while terraform writes a state', { timeout: 300_000 }, () => {
+  test.concurrent.for(LENGTHS)('of which $left is written', async ({ left, name, of }, context) => {
+    const spec = { ...here().image, userData: '#cloud-config\n', disks: [{ name: 'data', sizeGB: 1 }] };
+    const input = (wanted: object) => ({ input: manifest(machine(name, { ...spec, ...wanted })) });
+    const apply = ['apply', '-f', '-'];
+    const remove = ['delete', 'machine', name, '--now', '--ignore-not-found'];
+    /** Struck there, with a part of the state; what comes next goes on. */
+    const torn = async (point: string, args: readonly string[], options: CaplvOptions = {}) => {
+      await faults().arm(name, EVERYTHING, point);
+      expect((await call(args, options).result).exitCode).toBeUndefined();
+      expect(faults().isHit(name)).toBe(true);
+      const file = here().workspaceFile(name, 'terraform.tfstate');
+      await truncate(file, of((await readFile(file)).length));
+      const next = await call(args, options).result;
+      succeeded(next);
+      return next;
+    };
+    const uuid = () => here().virsh('domuuid', `default.${name}`);
+
+    await torn('create_complete libvirt_volume.seed', apply, input({}));
+    expect(await facts(name)).toEqual(WHOLE);
+    const first = await uuid();
+
+    await torn('update_complete libvirt_domain.machine', apply, input({ autostart: true }));
+    expect(await facts(name)).toEqual(WHOLE);
+    expect(await uuid()).toBe(first);
+    // What is there is what terraform finds, too.
+    expect(await call(['plan', '-f', '-'], input({ autostart: true })).result).toMatchObject({ exitCode: 0 });
+    // Nothing of a state is ever thrown away.
+    const aside = (await readdir(here().workspaceFile(name, '.'))).filter((file) =>
+      file.includes('.corrupt'),
+    );
+    expect(aside).toHaveLength(2);
+
+    const gone = await torn('delete_complete libvirt_domain.machine', remove);
+    expect(gone.stderr).not.toContain('StateCorrupt');
+    expect(await facts(name)).toEqual(NOTHING);
+    record(context, {
+      fault: `SIGKILL of caplv, terraform and provider, create, update, delete: ${left} of the state is written`,
+      seen: 'the next call goes on',
+      outcome: 'made, changed, the same domain, gone; the broken states kept aside',
+    });
+  });
 });
 
 test('nothing is left of all that', async () => {

@@ -22,9 +22,11 @@ import {
   pendingCreates,
   recordPendingCreates,
 } from '../state/host-journal.ts';
+import { withStateAtRisk } from '../state/machine-journal.ts';
 import { hasImages, moveImages } from '../state/move-images.ts';
 import { completeHostState, type HostRecovery, knowsAll, restoreHostState } from '../state/recover-host.ts';
 import type { StateHandle } from '../state/state-home.ts';
+import { isTorn, knownState, setTornAside } from '../state/torn-state.ts';
 import { fullPool } from './full-pool.ts';
 import { lockedHome } from './locked-home.ts';
 
@@ -51,7 +53,7 @@ export class BaseImages {
     options: VerbOptions,
   ): Promise<boolean> {
     const home = this.#options.workspaces.image(uri, image);
-    if (await this.#isThere(uri, image, facts.volumes, home)) return false;
+    if (!(await isTorn(home)) && (await this.#isThere(uri, image, facts.volumes, home))) return false;
     await this.#moveIn(uri, options);
     await lockedHome(this.#options, home, 'image', options, (lock) =>
       this.#make(image, { uri, home, run: { providerKey: uri, lock, ownProvider: true, ...options } }),
@@ -133,6 +135,7 @@ export class BaseImages {
     const { uri, home, run } = recovery;
     const { terraform, synthesizer, libvirt } = this.#options;
     const wanted = only(uri, image);
+    await setTornAside(home, run);
     const details = [{ pool: image.pool, name: image.volume }];
     const { volumes } = await libvirt(uri).facts({ details });
     if (await this.#isThere(uri, image, volumes, home)) return;
@@ -152,7 +155,8 @@ export class BaseImages {
         begun,
       );
       const explainHang = () => fullPool(libvirt(uri), [image.pool]);
-      await terraform.apply(home.workspace, config, { ...run, ...(plan && { plan }), explainHang });
+      const applying = { ...run, ...(plan && { plan }), explainHang };
+      await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, config, applying));
     }
     await keepMaking(home, () => false);
     await home.notes.write(APPLIED, image.volume);
@@ -172,19 +176,21 @@ export class BaseImages {
       if (await isWanted()) return;
       const run = { providerKey: uri, lock, ...options };
       const config = emptyStack(uri, home.backend);
+      await setTornAside(home, run);
       await terraform.saveErroredState(home.workspace, config, run);
       await restoreHostState(this.#options, { uri, home, run });
       const nothing = { uri, networks: [], pools: [], images: [] };
       await completeHostState(this.#options, { uri, home, run }, nothing, await pendingCreates(home));
       const state = await terraform.state(home.workspace);
-      if (state?.resources.length) await terraform.destroy(home.workspace, config, run);
+      if (state?.resources.length)
+        await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
       await home.discard();
     });
   }
 
   /** What a state, or the note of a broken run, says that it is about. */
   async #imagesIn(home: StateHandle): Promise<ImageName[]> {
-    const state = await this.#options.terraform.state(home.workspace);
+    const state = await knownState(this.#options, home);
     const known = (state?.resources ?? []).map(({ attributes }) => ({
       pool: String(attributes['pool']),
       volume: String(attributes['name']),

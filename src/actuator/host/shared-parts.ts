@@ -23,6 +23,7 @@ import {
   pendingCreates,
   recordPendingCreates,
 } from '../state/host-journal.ts';
+import { withStateAtRisk } from '../state/machine-journal.ts';
 import { moveImages } from '../state/move-images.ts';
 import {
   completeHostState,
@@ -32,6 +33,7 @@ import {
   standingObjects,
 } from '../state/recover-host.ts';
 import type { StateHandle } from '../state/state-home.ts';
+import { isTorn, setTornAside } from '../state/torn-state.ts';
 import {
   addressesOf,
   appliedAfter,
@@ -85,7 +87,7 @@ export class SharedParts {
     // First: it tells how the host is written elsewhere, and its state may lie under that.
     const wanted = await evaluate();
     const home = await this.#options.workspaces.host(uri);
-    if (await this.#isSettled(wanted, ask, facts, home)) return false;
+    if (!(await isTorn(home)) && (await this.#isSettled(wanted, ask, facts, home))) return false;
     await lockedHome(this.#options, home, 'host', options, async (lock: Lock) => {
       const run = { providerKey: uri, lock, ...options };
       try {
@@ -103,6 +105,7 @@ export class SharedParts {
     const { terraform, libvirt } = this.#options;
     const evaluate = async () => complete(await work.evaluate());
     const before = await work.evaluate();
+    await setTornAside(home, run);
     // Somebody else may have done it while we waited.
     if (await this.#isSettled(before, ask, () => libvirt(uri).facts(), home)) return;
     complete(before);
@@ -167,7 +170,7 @@ export class SharedParts {
     await this.#guard(wanted, plan, { home, run, options });
     await recordPendingCreates(home, config, plan, begun);
     try {
-      await terraform.apply(home.workspace, stack, { ...run, plan });
+      await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, stack, { ...run, plan }));
       return undefined;
     } catch (error) {
       const addresses =

@@ -6,27 +6,44 @@
 import type { State } from '../../terraform/format/state.ts';
 import type { StateHandle } from './state-home.ts';
 
-export type ChangingVerb = 'create' | 'update';
+export type ChangingVerb = 'create' | 'update' | 'delete';
 
 const NOTE = 'unfinished';
 
 /** Runs `work` under the note. It stays when `work` fails, or the process dies. */
 export async function withPendingOperation<T>(
-  { notes }: StateHandle,
+  home: StateHandle,
   verb: ChangingVerb,
   work: () => Promise<T>,
 ): Promise<T> {
   // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
-  if (verb === 'create' || (await notes.read(NOTE)) !== 'create') await notes.write(NOTE, verb);
+  if (verb === 'create' || (await pendingVerb(home)) !== 'create') await notePending(home, verb);
   const result = await work();
-  await notes.remove(NOTE);
+  await clearPendingOperation(home);
   return result;
+}
+
+/**
+ * Runs `work` under the note where the state is a file, of which a killed terraform may leave a part; the note then says that it is no
+ * more than that. A Secret is replaced as a whole.
+ */
+export async function withStateAtRisk<T>(
+  home: StateHandle,
+  verb: ChangingVerb,
+  work: () => Promise<T>,
+): Promise<T> {
+  return home.backend.kind === 'implicit' ? withPendingOperation(home, verb, work) : work();
+}
+
+/** What has begun, whatever was noted before. */
+export async function notePending({ notes }: StateHandle, verb: ChangingVerb): Promise<void> {
+  await notes.write(NOTE, verb);
 }
 
 /** What broke off, if anything did. */
 export async function pendingVerb({ notes }: StateHandle): Promise<ChangingVerb | undefined> {
   const text = await notes.read(NOTE);
-  return text === 'create' || text === 'update' ? text : undefined;
+  return text === 'create' || text === 'update' || text === 'delete' ? text : undefined;
 }
 
 /**

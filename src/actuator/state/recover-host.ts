@@ -28,6 +28,7 @@ import { type FoundObject, includes, pendingCreates, resolvePendingCreates } fro
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
 import type { StateHandle } from './state-home.ts';
+import { knownState } from './torn-state.ts';
 
 /** One host whose state is in question, under its lock. */
 export interface HostRecovery {
@@ -118,7 +119,7 @@ export async function refuseForeignObjects(
   let foreign = await findExisting(libvirt(uri), unproven, []);
   const kept = await home.history.list();
   const states = [
-    () => terraform.state(home.workspace),
+    () => knownState({ terraform }, home),
     ...kept.map((one) => async () => parseState(await home.history.read(one))),
   ];
   for (const read of states) {

@@ -58,6 +58,11 @@ function describe(event: ActuatorEvent, style: Style): string {
       return style('yellow', `warning: ${event.diagnostic.summary}`);
     case 'state_recovered':
       return `brought the lost Terraform state ${recoveredFrom(event)}`;
+    case 'state_set_aside':
+      return style(
+        'yellow',
+        `warning: a killed run left a part of a state; it is kept aside in ${event.place}`,
+      );
     case 'state_not_kept':
       return style('yellow', `warning: the state could not be added to its history: ${event.reason}`);
     case 'state_superseded':

@@ -34,6 +34,8 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
         reason: 'StateRecovered',
         message: `brought the lost Terraform state ${recoveredFrom(event)}`,
       };
+    case 'state_set_aside':
+      return { type: 'Warning', reason: 'StateSetAside', message: `${SET_ASIDE} ${event.place}` };
     case 'state_not_kept':
       return { type: 'Warning', reason: 'StateNotKept', message: event.reason };
     case 'state_superseded':
@@ -53,6 +55,7 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
   }
 }
 
+const SET_ASIDE = 'a killed run left a part of a Terraform state; it is kept aside in';
 const SUPERSEDED =
   'a state that could not be saved earlier is older than the one that there is by now; see caplv state history';
 

@@ -91,7 +91,7 @@ function rawState(text: string, place: string): RawState {
     raw = JSON.parse(text);
   } catch {
     // Without what the parser says: it quotes the text, and that holds secrets.
-    throw new StateCorruptError(place, `it is not JSON (${text.length} characters)`);
+    throw new StateCorruptError(place, `it is not JSON (${text.length} characters)`, { isCut: true });
   }
   if (isDeeperThan(raw, STATE_DEPTH))
     throw new StateCorruptError(place, `it has more than ${STATE_DEPTH} objects within each other`);
@@ -112,12 +112,16 @@ function shown(version: unknown): string {
 
 /** A state that nobody can read. Nothing is done with it, so that nothing is lost. */
 export class StateCorruptError extends TerminalError {
-  constructor(place: string, why: string) {
+  /** It is no JSON, as what is left of a write that broke off. */
+  readonly isCut: boolean;
+
+  constructor(place: string, why: string, { isCut = false }: { readonly isCut?: boolean } = {}) {
     super({
       code: 'StateCorrupt',
       message: `the Terraform state in ${place} cannot be read: ${why}`,
       fix: 'caplv state history NAME (of a host: its libvirt URI) lists the serials that were kept, caplv state restore NAME SERIAL restores one',
     });
+    this.isCut = isCut;
   }
 }
 
