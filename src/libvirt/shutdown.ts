@@ -52,7 +52,7 @@ export async function shutdownDomain(
   // Events only end the pauses early; the answers of libvirt decide.
   let wake = () => {};
   const listening = listen(virsh, name, stop, () => wake());
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   try {
     for (let requests = 1; ; requests++) {
       const woken = new Promise<void>((resolve) => {
@@ -61,7 +61,7 @@ export async function shutdownDomain(
       const { off, error } = await request(virsh, found.uuid, signal);
       if (off) return 'off';
       if (requests === 1) askAgent(virsh, found.uuid, stop);
-      const elapsedMs = Date.now() - startedAt;
+      const elapsedMs = performance.now() - startedAt;
       onProgress?.({ requests, elapsedMs, error });
       if (elapsedMs >= timeoutMs) return 'timeout';
       const pause = Math.min(REPEAT_MS, timeoutMs - elapsedMs);

@@ -19,6 +19,23 @@ export function parseDuration(text: string, name: string): number {
   );
 }
 
+/** Beyond 2^31 - 1 milliseconds (24.8 days) a timer fires at once; jitter makes an interval a fifth longer. */
+const LONGEST_HOURS = 480;
+
+/**
+ * Milliseconds of a time to wait, or of an interval, as a flag gives it: from `leastMs` to 20 days. Throws TerminalError
+ * InvalidConfiguration with the flag.
+ */
+export function parseWait(text: string, flag: string, leastMs = 0): number {
+  const ms = parseDuration(text, flag);
+  if (ms >= leastMs && ms <= LONGEST_HOURS * 3_600_000) return ms;
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    message: `${flag}: "${text}" is too ${ms < leastMs ? 'short' : 'long'}`,
+    fix: `from ${leastMs / 1_000}s to ${LONGEST_HOURS}h`,
+  });
+}
+
 /** Two units at most, as kubectl prints ages: `5s`, `3m20s`, `4h`, `12d`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, parseDuration } from '../../src/system/duration.ts';
+import { formatDuration, parseDuration, parseWait } from '../../src/system/duration.ts';
 
 it.each([
   ['90s', 90_000],
@@ -15,6 +15,23 @@ it.each(['', '5', 'm', '5 m', '-5m', '5d'])('%j is refused with examples', (text
   expect(() => parseDuration(text, '--wait')).toThrow(
     expect.objectContaining({ code: 'InvalidConfiguration' }),
   );
+});
+
+it.each([
+  ['0s', 1_000, 'too short'],
+  ['999ms', 1_000, 'too short'],
+  ['480h1s', 0, 'too long'],
+  // At 2^31 milliseconds a timer fires at once, and again, and again.
+  ['597h', 0, 'too long'],
+  ['999999999999h', 0, 'too long'],
+])('an interval of %s, with at least %d ms, is refused', (text, least, why) => {
+  expect(() => parseWait(text, '--sweep-interval', least)).toThrow(
+    expect.objectContaining({ code: 'InvalidConfiguration', message: expect.stringContaining(why) }),
+  );
+});
+
+it('the longest interval fits into a timer, with its jitter', () => {
+  expect(parseWait('480h', '--sweep-interval') * 1.2).toBeLessThan(2 ** 31);
 });
 
 it.each([

@@ -101,12 +101,12 @@ export class StaleLocks {
    */
   async untilFree(key: ObjectKey, workspace: string, options: LockWait, seen?: Lease): Promise<void> {
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, onEvent } = options;
-    const deadline = Date.now() + lockTimeoutMs;
+    const deadline = performance.now() + lockTimeoutMs;
     let announced: string | undefined;
     for (let lease = seen; ; lease = undefined) {
       const holder = await this.releaseIfStale(key, workspace, lease);
       if (holder === undefined) return;
-      if (Date.now() >= deadline) throw stateLocked(holder);
+      if (performance.now() >= deadline) throw stateLocked(holder);
       if (announced !== holder.id) onEvent?.({ type: 'waiting', holder });
       announced = holder.id;
       await delay(LOCK_POLL_MS);

@@ -8,7 +8,7 @@ import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../../controllers/shar
 import { TerminalError } from '../../errors.ts';
 import { SHUTDOWN_TIMEOUT_MS } from '../../kube/runtime/manager.ts';
 import { shutdownSignal } from '../../kube/runtime/signals.ts';
-import { parseDuration } from '../../system/duration.ts';
+import { parseWait } from '../../system/duration.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { collectProcessMetrics } from '../../telemetry/process-metrics.ts';
@@ -32,6 +32,8 @@ const DEFAULT_CONCURRENCY = 16;
 /** After all work has ended, or has not: for the lease, the last events and the providers. */
 const CLOSE_MS = 30_000;
 const DEFAULT_SWEEP = '5m';
+/** Shorter intervals would be nothing but work. */
+const LEAST_INTERVAL_MS = 1_000;
 
 export async function controller(flags: ControllerFlags): Promise<number> {
   const config = configOf(flags, flags.local ? 'own' : 'cluster');
@@ -42,7 +44,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
     flags.planInterval === undefined
       ? DEFAULT_PERIODIC_PLANS.intervalMs
       : intervalOf(flags.planInterval, '--plan-interval');
-  const sweepMs = parseDuration(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval');
+  const sweepMs = parseWait(flags.sweepInterval ?? DEFAULT_SWEEP, '--sweep-interval', LEAST_INTERVAL_MS);
   const log = createLogger({ level: config.verbose ? 'debug' : 'info', format: logFormatOf(flags) });
   logProcessWarnings(log);
   const metrics = new Metrics();
@@ -97,12 +99,13 @@ function repairLimitsOf({ repairLimit, repairWindow }: ControllerFlags): RepairL
     throw refused('--repair-limit', repairLimit, 'from 0% (always at least one machine) to 100% (no limit)');
   return {
     share: repairLimit === undefined ? share : Number.parseInt(repairLimit, 10) / 100,
-    windowMs: repairWindow === undefined ? windowMs : parseDuration(repairWindow, '--repair-window'),
+    windowMs:
+      repairWindow === undefined ? windowMs : parseWait(repairWindow, '--repair-window', LEAST_INTERVAL_MS),
   };
 }
 
 function intervalOf(text: string, flag: string): number {
-  return text === '0' ? 0 : parseDuration(text, flag);
+  return text === '0' ? 0 : parseWait(text, flag, LEAST_INTERVAL_MS);
 }
 
 function refused(flag: string, value: string, fix: string): TerminalError {

@@ -6,7 +6,7 @@ import type { ObjectKey } from '../../apimachinery/object.ts';
 import { GIVE_UP_ANNOTATION } from '../../controllers/shared/give-up.ts';
 import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
-import { parseDuration } from '../../system/duration.ts';
+import { parseWait } from '../../system/duration.ts';
 import type { ClusterFlags } from './cluster-session.ts';
 import { notFound, requireKind } from './errors.ts';
 import { keyOf, kindOf, sortByKind } from './manifests.ts';
@@ -43,7 +43,7 @@ export async function giveUp(store: Store, targets: readonly Target[]): Promise<
 }
 
 export function timeoutOf({ timeout }: Pick<DeleteFlags, 'timeout'>): number {
-  return timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout, '--timeout');
+  return timeout === undefined ? DEFAULT_TIMEOUT_MS : parseWait(timeout, '--timeout');
 }
 
 export async function targetsOf(

@@ -7,7 +7,7 @@ import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import { UnreadableObjectError } from '../../store/unreadable-object.ts';
-import { parseDuration } from '../../system/duration.ts';
+import { parseWait } from '../../system/duration.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from './cluster-session.ts';
 
@@ -28,7 +28,7 @@ export const DEFAULT_WAIT_MS = 5 * 60_000;
 /** Milliseconds; undefined: without waiting. */
 export function waitOf({ wait }: Pick<ApplyFlags, 'wait'>): number | undefined {
   if (wait === undefined) return undefined;
-  return wait === true ? DEFAULT_WAIT_MS : parseDuration(wait, '--wait');
+  return wait === true ? DEFAULT_WAIT_MS : parseWait(wait, '--wait');
 }
 
 /** What others refer to comes first. */

@@ -28,7 +28,7 @@ const TRIES = 3;
 
 /** Throws TerminalError errors, TransientError ones that do not pass, WaitTimeout, Interrupted. */
 export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): Promise<void> {
-  const deadline = Date.now() + options.timeoutMs;
+  const deadline = performance.now() + options.timeoutMs;
   let failures = 0;
   for (;;) {
     if (options.signal.aborted) throw interrupted(key);
@@ -45,7 +45,7 @@ export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): 
       if (error.code !== 'Conflict') options.onRetry(error);
       pause = Math.min(error.retryAfterMs, pause);
     }
-    if (Date.now() + pause > deadline) throw waitTimeout(key, options, await options.missing?.());
+    if (performance.now() + pause > deadline) throw waitTimeout(key, options, await options.missing?.());
     await delay(pause, undefined, { signal: options.signal }).catch(() => {});
   }
 }

@@ -47,7 +47,7 @@ export async function applyMachine(
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved);
 
-  const started = Date.now();
+  const started = performance.now();
   const options = {
     ...repair,
     allowReplace: allowReplace || (repair.allowReplace ?? false),
@@ -84,7 +84,7 @@ export async function applyMachine(
     throw error;
   }
   const verb = exists ? 'Updated' : 'Created';
-  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
   parts.recorder.event(scope.machine, {
     type: 'Normal',
     reason: verb,

@@ -42,7 +42,7 @@ async function removeFromHost(
   { uri }: Pinned,
 ): Promise<void> {
   const { actuator, recorder, resolver } = parts;
-  const started = Date.now();
+  const started = performance.now();
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
   await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
@@ -60,7 +60,7 @@ async function removeFromHost(
       throw told;
     });
   });
-  const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+  const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
 }
 

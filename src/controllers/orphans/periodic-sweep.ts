@@ -40,7 +40,7 @@ export class OrphanSweeps {
   readonly #fixed: Counter;
   /** Hosts that were in use since the start: the last machine of a host may be the orphan. */
   readonly #hosts = new Set<AllowedHost>();
-  /** Machines that were removed, by host, with the time. */
+  /** Machines that were removed, by host, with the time (performance.now()). */
   readonly #removed = new Map<string, number[]>();
   /** What was to be adopted at the last sweep, and why it was not as far as that was told; by host. */
   readonly #adopting = new Map<string, Map<string, string | undefined>>();
@@ -131,7 +131,7 @@ export class OrphanSweeps {
       const whose = orphan.machine && !isSeedOfLiving(orphan) ? machineOf(orphan) : idOf(orphan);
       if (done.has(whose)) continue;
       done.add(whose);
-      if (costsAMachine(orphan)) recent.push(Date.now());
+      if (costsAMachine(orphan)) recent.push(performance.now());
       const before = this.#adopting.get(host);
       if (orphan.action === 'adopt') {
         const isTried = before?.has(whose) ?? false;
@@ -170,7 +170,7 @@ export class OrphanSweeps {
   }
 
   #recentlyRemoved(uri: string): number[] {
-    const since = Date.now() - DEFAULT_REPAIR_LIMITS.windowMs;
+    const since = performance.now() - DEFAULT_REPAIR_LIMITS.windowMs;
     return (this.#removed.get(uri) ?? []).filter((at) => at > since);
   }
 

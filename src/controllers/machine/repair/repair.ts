@@ -85,7 +85,7 @@ export class MachineRepair {
   ): Promise<T> {
     const { metrics, recorder } = this.#options;
     const { kind } = drift;
-    const started = Date.now();
+    const started = performance.now();
     let row: RepairRow | undefined;
     // Before anything is changed. A plan that a person approved is that person's.
     const review = async (plan: Plan, isApproved: boolean) => {
@@ -102,7 +102,7 @@ export class MachineRepair {
       const result = await repair({ allowReplace, replaceDomain: drift.replacesDomain ?? false, review });
       // Nothing to review: no state, or Terraform sees no difference and so will not mend it the next time, either.
       if (!row) await this.#count(scope, kind === 'lost');
-      const took = `${((Date.now() - started) / 1_000).toFixed(1)} s`;
+      const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
       metrics.repairs.inc({ kind, result: 'done' });
       recorder.event(scope.machine, {
         type: 'Normal',
