@@ -12,6 +12,7 @@ import { CaplvError } from '../errors.ts';
 import { LibvirtConnections } from '../libvirt/connections.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
+import { printable } from '../telemetry/printable.ts';
 
 /**
  * A stack for each Machine of a cluster (of one namespace) that its controller has made, on the same state and under the same
@@ -39,7 +40,7 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
         new MachineStack(app, name, seeded, withConfig(backend, resolve(kubeconfig)));
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
-        process.stderr.write(`machine/${name} is left out: ${error.message}\n`);
+        process.stderr.write(printable(`machine/${name} is left out: ${error.message}\n`));
       }
     }
   } finally {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { printable } from './printable.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -33,7 +34,7 @@ export function createLogger(options: LogOptions, bound: LogValues = {}): Logger
   const format = options.format === 'json' ? jsonLine : prettyLine;
   const log = (level: LogLevel) => (message: string, values?: LogValues) => {
     if (SEVERITY[level] < SEVERITY[options.level]) return;
-    write(format(level, message, flatten({ ...bound, ...values }, options.level === 'debug')));
+    write(printable(format(level, message, flatten({ ...bound, ...values }, options.level === 'debug'))));
   };
   return {
     debug: log('debug'),

@@ -1,6 +1,7 @@
 /** What a command says: data on stdout, messages on stderr, colour only where it is wanted. */
 
 import { styleText } from 'node:util';
+import { printable } from '../../telemetry/printable.ts';
 
 export interface Streams {
   /** Data: the one thing that a pipe reads. */
@@ -12,6 +13,15 @@ export interface Streams {
   readonly style: Style;
 }
 
+/** Of `style`, until the text is written: characters that Unicode keeps for such use, and that no text has. */
+const MARKS = [
+  ['bold', '\ufdd0', '\ufdd1'],
+  ['dim', '\ufdd2', '\ufdd3'],
+  ['green', '\ufdd4', '\ufdd5'],
+  ['yellow', '\ufdd6', '\ufdd7'],
+  ['red', '\ufdd8', '\ufdd9'],
+] as const;
+
 export type Style = (format: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string) => string;
 
 export function openTerminal(options: { readonly color: boolean; readonly verbose: boolean }): Streams {
@@ -19,12 +29,28 @@ export function openTerminal(options: { readonly color: boolean; readonly verbos
     options.color &&
     !process.env['NO_COLOR'] &&
     (process.stderr.isTTY || Boolean(process.env['FORCE_COLOR']));
+  const say = (message: string) => void process.stderr.write(`${shown(message, colored)}\n`);
   return {
-    out: (text) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
-    say: (message) => void process.stderr.write(`${message}\n`),
+    out: (text) => void process.stdout.write(shown(text.endsWith('\n') ? text : `${text}\n`, colored)),
+    say,
     detail: (message) => {
-      if (options.verbose) process.stderr.write(`${message}\n`);
+      if (options.verbose) say(message);
     },
-    style: (format, text) => (colored ? styleText(format, text, { validateStream: false }) : text),
+    style,
   };
+}
+
+function style(format: Parameters<Style>[0], text: string): string {
+  const [, begin = '', end = ''] = MARKS.find(([name]) => name === format) ?? [];
+  return `${begin}${text}${end}`;
+}
+
+/** Returns the text as a terminal may have it: the only commands in it are our own colours. */
+function shown(text: string, colored: boolean): string {
+  let shown = printable(text);
+  for (const [format, begin, end] of MARKS) {
+    const [on = '', off = ''] = colored ? styleText(format, '|', { validateStream: false }).split('|') : [];
+    shown = shown.replaceAll(begin, on).replaceAll(end, off);
+  }
+  return shown;
 }
