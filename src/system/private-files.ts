@@ -26,18 +26,22 @@ export async function makePrivateDir(dir: string): Promise<void> {
   }
 }
 
+const BY_SETTINGS =
+  ': --state-dir (CAPLV_STATE_DIR), TMPDIR for temporary files, XDG_CACHE_HOME for the cache';
+
 /**
  * Refuses a directory in which another user could place or exchange files: one that belongs to somebody else, that others may
  * write to, or that is a symbolic link. In a shared directory, as /tmp, anybody can have made it before us.
+ * @param named how another directory is named, for the fix
  * @throws TerminalError StateDirNotWritable
  */
-export async function requireOwnDirectory(dir: string): Promise<void> {
+export async function requireOwnDirectory(dir: string, named = BY_SETTINGS): Promise<void> {
   const found = await lstat(dir);
   const refuse = (why: string, fix: string) => {
     throw new TerminalError({
       code: 'StateDirNotWritable',
       message: `${dir} ${why}: caplv keeps states and user data only where nobody else can exchange them`,
-      fix: `${fix}, or name another directory: --state-dir (CAPLV_STATE_DIR), TMPDIR for temporary files, XDG_CACHE_HOME for the cache`,
+      fix: `${fix}, or name another directory${named}`,
     });
   };
   if (found.isSymbolicLink())

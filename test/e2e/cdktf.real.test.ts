@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
@@ -111,6 +111,26 @@ describe('export', () => {
       '-input=false',
     ]);
     expect(exitCode).toBe(0);
+  });
+
+  test('writes into no directory of another user, and through no link', async () => {
+    const place = (name: string) => join(here().directory, name);
+    await mkdir(place('theirs'), { mode: 0o755 });
+    await chown(place('theirs'), 4711, 4711);
+    await mkdir(place('open'));
+    await chmod(place('open'), 0o777);
+    await mkdir(place('victim'), { mode: 0o700 });
+    await symlink(place('victim'), place('link'));
+    for (const [name, why] of [
+      ['theirs', 'belongs to user 4711'],
+      ['open', 'can be written to by other users'],
+      ['link', 'is a symbolic link'],
+    ] as const) {
+      const { exitCode, stderr } = await here().caplv.run(['export', 'machine', 'node', place(name)]);
+      expect(exitCode).not.toBe(0);
+      expect(stderr).toContain(`${place(name)} ${why}`);
+      expect(await readdir(place(name))).toEqual([]);
+    }
   });
 
   test('refuses a directory with something in it, and a machine that is not made', async () => {

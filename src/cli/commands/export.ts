@@ -1,6 +1,6 @@
 /** `caplv export`: a machine as a plain Terraform directory, configuration and state, that needs no caplv any more. */
 
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { writeSeed } from '../../../stacks/seed-file.ts';
@@ -9,6 +9,8 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';
 import { TerminalError } from '../../errors.ts';
+import { createAtomically } from '../../system/atomic-file.ts';
+import { requireOwnDirectory } from '../../system/private-files.ts';
 import { CONFINED } from '../../terraform/process.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { Streams } from '../output/streams.ts';
@@ -40,9 +42,9 @@ async function write(engine: Engine, key: ObjectKey, directory: string, terminal
   const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
   const sized = await askActualSize(intent, engine.libvirt(intent.uri));
   const stack = await engine.synthesizer.machine(await writeSeed(sized, target), { kind: 'implicit' });
-  await writeFile(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`, { mode: 0o600 });
+  await createAtomically(join(target, 'main.tf.json'), `${JSON.stringify(stack, null, 2)}\n`);
   const state = await engine.terraform.stateText(workspace);
-  await writeFile(join(target, 'terraform.tfstate'), state, { mode: 0o600 });
+  await createAtomically(join(target, 'terraform.tfstate'), state);
   const init = await execa('/bin/sh', ['-c', CONFINED, 'terraform', 'init', '-input=false', '-no-color'], {
     cwd: target,
     reject: false,
@@ -58,6 +60,8 @@ async function write(engine: Engine, key: ObjectKey, directory: string, terminal
 
 async function makeEmpty(target: string): Promise<void> {
   await mkdir(target, { recursive: true, mode: 0o700 });
+  // In one of another user, or that others may write to, a link could lead what is written to any file of ours.
+  await requireOwnDirectory(target, '');
   if ((await readdir(target)).length === 0) return;
   throw new TerminalError({
     code: 'InvalidConfiguration',
