@@ -65,7 +65,7 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
   let restarted = 0;
 
   metrics.onCollect(() => {
-    for (const gauge of [phases, ready, up, domains, unreadable]) gauge.clear();
+    for (const gauge of [phases, ready, up, domains, unreadable, running, waiting]) gauge.clear();
     for (const [phase, count] of tally(machines(), ({ status }) => status?.phase ?? 'Pending')) {
       phases.set(count, { phase });
     }

@@ -56,6 +56,13 @@ export class Metrics {
   }
 }
 
+/** Series of one metric. Hosts and objects have names that others choose, as many as they like. */
+const MOST_SERIES = 1_000;
+/** In the place of each label of all that come after those. */
+const OTHERS = '(others)';
+/** Characters of a label; a URI of a host may be long. */
+const LONGEST_LABEL = 256;
+
 abstract class Family {
   protected readonly name: string;
   private readonly help: string;
@@ -72,8 +79,16 @@ abstract class Family {
   }
 
   /** `a="1",b="2"`, in the order of declaration: the identity of a series. */
-  protected series(labels: Labels): string {
-    return this.labelNames.map((name) => `${name}="${escapeLabel(labels[name] ?? '')}"`).join(',');
+  protected series(labels: Labels, known: ReadonlyMap<string, unknown>): string {
+    const series = this.named((name) => labels[name] ?? '');
+    return known.has(series) || known.size < MOST_SERIES ? series : this.named(() => OTHERS);
+  }
+
+  /** The identity of the series that these labels have if there are not too many. */
+  protected named(value: (name: string) => string): string {
+    return this.labelNames
+      .map((name) => `${name}="${escapeLabel(value(name).slice(0, LONGEST_LABEL))}"`)
+      .join(',');
   }
 }
 
@@ -81,8 +96,14 @@ export class Counter extends Family {
   private readonly values = new Map<string, number>();
 
   inc(labels: Labels = {}, amount = 1): void {
-    const series = this.series(labels);
+    const series = this.series(labels, this.values);
     this.values.set(series, (this.values.get(series) ?? 0) + amount);
+  }
+
+  /** Forgets all series but these: for one whose labels name objects, when some of those are gone. */
+  retain(present: readonly Labels[]): void {
+    const kept = new Set(present.map((labels) => this.named((name) => labels[name] ?? '')));
+    for (const series of this.values.keys()) if (!kept.has(series)) this.values.delete(series);
   }
 
   expose(): string {
@@ -94,7 +115,7 @@ export class Gauge extends Family {
   private readonly values = new Map<string, number>();
 
   set(value: number, labels: Labels = {}): void {
-    this.values.set(this.series(labels), value);
+    this.values.set(this.series(labels, this.values), value);
   }
 
   /** Forgets all values: for one whose labels come and go, before it is set anew. */
@@ -117,7 +138,7 @@ export class Histogram extends Family {
   }
 
   observe(value: number, labels: Labels = {}): void {
-    const series = this.series(labels);
+    const series = this.series(labels, this.values);
     let entry = this.values.get(series);
     if (!entry) {
       entry = { counts: this.buckets.map(() => 0), sum: 0, count: 0 };

@@ -22,6 +22,8 @@ export class HealthCheckMetrics {
     );
     metrics.onCollect(() => {
       held.clear();
+      const present = checks().map(({ metadata: { namespace = 'default', name } }) => ({ namespace, name }));
+      this.remediations.retain(present);
       for (const { metadata, status } of checks()) {
         const condition = findCondition({ status }, 'RemediationAllowed');
         if (condition?.status !== 'False') continue;
