@@ -49,6 +49,15 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     }
   });
 
+  test('what holds user data lies in memory, and on no disk of the node', async () => {
+    const { containers, volumes } = lab.deployment.spec.template.spec;
+    const inMemory = volumes.filter(({ emptyDir }) => emptyDir?.medium === 'Memory').map(({ name }) => name);
+    const mount = containers[0].volumeMounts.find(({ name }) => inMemory.includes(name));
+    const directories = await first.list(mount?.mountPath ?? '');
+    expect(directories.filter((name) => name.startsWith('caplv-'))).not.toEqual([]);
+    expect((await first.list('/tmp')).filter((name) => name.startsWith('caplv-'))).toEqual([]);
+  });
+
   test('a machine comes, finds its Node, and is replaced', async () => {
     await lab.apply(cluster(), bootstrap(), machineDeployment(128), healthCheck());
     await available();

@@ -17,13 +17,14 @@ interface PodSpec {
   readonly containers: readonly [
     {
       readonly args: readonly string[];
+      readonly env?: readonly { readonly name: string; readonly value: string }[];
       readonly resources: { readonly limits: { readonly memory: string } };
       readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
     },
   ];
   readonly volumes: readonly {
     readonly name: string;
-    readonly emptyDir?: { readonly sizeLimit: string };
+    readonly emptyDir?: { readonly medium?: 'Memory'; readonly sizeLimit: string };
     readonly secret?: { readonly secretName: string };
   }[];
 }

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { vi } from 'vitest';
@@ -66,6 +66,7 @@ export class Pod {
       KUBERNETES_SERVICE_HOST: host,
       KUBERNETES_SERVICE_PORT: serverPort,
       ...options.env,
+      ...Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, value])),
     };
     // Pods share a network here, so each takes what port is free.
     const args = container.args.map((arg) => arg.replace(/^--listen=.*/, '--listen=127.0.0.1:0'));
@@ -115,6 +116,12 @@ export class Pod {
     await this.#ended;
     await rm(this.#directory, { recursive: true, force: true });
     return this.#process.exitCode;
+  }
+
+  /** Names of what is in a directory of its file system. */
+  async list(directory: string): Promise<string[]> {
+    const [first] = await childrenOf(this.#process.pid ?? 0);
+    return readdir(join(`/proc/${first}/root`, directory));
   }
 
   /** Resident memory of all its processes in bytes. Pages that they share count for each: what a limit sees is less. */
