@@ -178,7 +178,7 @@ it('stacks are pure: no file, clock or process but in the seed file and the work
 
 it('only the policy makes a host that may be opened: no other file of src calls allowHost', () => {
   const callers = files.filter((file) => readFileSync(join(root, file), 'utf8').includes('allowHost('));
-  expect(callers.sort()).toEqual(['src/intent/host-list.ts', 'src/system/allowed-host.ts']);
+  expect(callers.sort()).toEqual(['src/intent/policy/host-list.ts', 'src/system/allowed-host.ts']);
   const casts = files.filter((file) =>
     /\bas (unknown as )?AllowedHost\b/.test(readFileSync(join(root, file), 'utf8')),
   );

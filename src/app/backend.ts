@@ -7,16 +7,19 @@ import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import type { WorkloadNodes } from '../controllers/node/controller.ts';
 import type { ClusterView } from '../controllers/orphans/classify.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
+import type { ServerList } from '../intent/policy/server-list.ts';
 import { EventRecorder } from '../kube/runtime/events.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
 import { LeaderElection } from '../kube/runtime/leader-election.ts';
 import { installationId } from '../store/installation.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
+import type { ConnectGuard } from '../system/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { connectCluster } from './cluster-connection.ts';
 import { processName } from './leader-identity.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import { WatchedNodes } from './workload-nodes.ts';
 
 export interface Backend {
@@ -49,6 +52,8 @@ export interface ClusterBackendOptions extends BackendOptions {
   readonly kubeconfig: string | undefined;
   /** Of the leader's lease and the states of hosts. */
   readonly namespace: string | undefined;
+  /** API servers of workload clusters that Secrets may name. */
+  readonly servers: ServerList;
 }
 
 const NAME = 'caplv-controller';
@@ -70,7 +75,10 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   // The last ones are written when the lease was given back: they say what was done.
   const eventStore = new KubernetesStore(client, { log, metrics });
   const events = new EventRecorder({ store: eventStore, controller: NAME, log });
-  const nodes = new WatchedNodes({ client, log, metrics });
+  const serviceHost = process.env['KUBERNETES_SERVICE_HOST'];
+  const own = new OwnAddresses({ client, server: cluster.server, serviceHost, log });
+  const guard: ConnectGuard = async (target) => options.servers.describeRefusal(target, await own.list());
+  const nodes = new WatchedNodes({ client, log, metrics, guard });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
   };

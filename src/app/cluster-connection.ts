@@ -34,6 +34,8 @@ export interface ClusterConnectionOptions {
 
 export interface ClusterConnection {
   readonly client: Client;
+  /** Of `client`. */
+  readonly server: URL;
   readonly store: KubernetesStore;
   /** Has `check` called before each write to objects, states and their locks from here on; `client` is not asked. */
   readonly guardWrites: (check: () => void) => void;
@@ -77,6 +79,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     paths.length === 0 ? { KUBE_IN_CLUSTER_CONFIG: 'true' } : { KUBE_CONFIG_PATHS: paths.join(delimiter) };
   return {
     client,
+    server: connection.server,
     isGone,
     store: new KubernetesStore(writer, { log, metrics }),
     guardWrites: (check) => {

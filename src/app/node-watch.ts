@@ -7,9 +7,10 @@ import { ApiError } from '../kube/client/api-error.ts';
 import type { Client } from '../kube/client/client.ts';
 import { Informer } from '../kube/runtime/informer.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
+import { ConnectionRefusedByGuard } from '../system/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type Node, NodeKind, readNode, workloadNode } from './workload-node.ts';
+import { type Node, NodeKind, OBJECT_NAME, readNode, workloadNode } from './workload-node.ts';
 
 /** Milliseconds until the first list, and the watch after it, must have come. */
 export const START_MS = 30_000;
@@ -107,7 +108,9 @@ export class NodeWatch {
   }
 
   #reportSkipped(object: KubeObject, problem: string): void {
-    const name = String((object as Partial<KubeObject>)?.metadata?.name).slice(0, 253);
+    // What is no name of an object is a text of the server.
+    const { name: said } = (object as Partial<KubeObject>)?.metadata ?? {};
+    const name = typeof said === 'string' && OBJECT_NAME.test(said) ? said : '(no name)';
     if (this.#skipped.size >= NAMED_NODES || this.#skipped.has(name)) return;
     this.#skipped.add(name);
     this.#options.log.warn('Left out a Node that cannot be read', {
@@ -125,8 +128,12 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
+const NO_LIST = 'its API server answers with what is no list of Nodes';
+
 /** Without any text of the server: it may name whatever it was asked for. */
 export function unreadable(place: string, cause: unknown): TransientError {
+  if (cause instanceof ApiError && cause.cause instanceof ConnectionRefusedByGuard)
+    return refusedServer(place, cause.cause);
   return new TransientError({
     code: 'NodesUnreadable',
     message: `the Nodes of ${place} cannot be read: ${reasonOf(cause)}`,
@@ -136,13 +143,24 @@ export function unreadable(place: string, cause: unknown): TransientError {
   });
 }
 
+/** The address that a name resolved to is the operator's to know, and no tenant's: it is in the log alone. */
+function refusedServer(place: string, { target, reason }: ConnectionRefusedByGuard): TransientError {
+  const { host, port } = target;
+  return new TransientError({
+    code: 'NotAllowed',
+    message: `the Nodes of ${place} cannot be read: the controller may not connect to ${host}, port ${port}: ${reason}`,
+    fix: 'use an API server that is allowed, or have it allowed: --allow (CAPLV_ALLOW) with workload:ADDRESS[:PORT]',
+    retryAfterMs: RETRY_MS,
+  });
+}
+
 function reasonOf(error: unknown): string {
   if (error instanceof ApiError && error.code > 0) return `its API server answers with status ${error.code}`;
+  if (error instanceof ApiError && error.reason === 'Unreadable') return NO_LIST;
   if (error instanceof ApiError && error.reason !== 'Unreachable') return error.message;
   const cause = error instanceof ApiError ? error.cause : error;
   const { name, code, message } = (cause ?? {}) as NodeJS.ErrnoException;
   if (name === 'TimeoutError') return 'its API server does not answer in time';
-  if (name === 'SyntaxError' || name === 'TypeError')
-    return 'its API server answers with what is no list of Nodes';
+  if (name === 'TypeError') return NO_LIST;
   return `no answer from its API server: ${code ?? message}`;
 }

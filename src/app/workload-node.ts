@@ -27,12 +27,21 @@ export const NODE_FIELD_CHARACTERS = 1_024;
 /** Addresses, and conditions, of one Node. */
 export const NODE_LIST_ITEMS = 100;
 
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/names */
+export const OBJECT_NAME = /^[a-z0-9.-]{1,253}$/;
+const OBJECT_UID = /^[A-Za-z0-9-]{1,128}$/;
+
 const text = z.string().max(NODE_FIELD_CHARACTERS);
 
 const schema = z.object({
   apiVersion: text.default('v1'),
   kind: text.default('Node'),
-  metadata: z.object({ name: text.min(1), uid: text.optional(), resourceVersion: text.optional() }),
+  // Both are copied into the status of a Machine.
+  metadata: z.object({
+    name: z.string().regex(OBJECT_NAME),
+    uid: z.string().regex(OBJECT_UID).optional(),
+    resourceVersion: text.optional(),
+  }),
   spec: z.object({ providerID: text.optional() }).default({}),
   status: z
     .object({

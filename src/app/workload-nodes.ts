@@ -12,6 +12,7 @@ import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 
 import { WORKLOAD_SERVER_LIMITS } from '../kube/client/limits.ts';
+import type { ConnectGuard } from '../system/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 import { Metrics } from '../telemetry/metrics.ts';
@@ -53,6 +54,8 @@ export interface WatchedNodesOptions {
   readonly client: Client;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Why the controller does not connect there, for servers that a kubeconfig names; see `ServerList`. */
+  readonly guard: ConnectGuard;
   /** Default `PATIENCE_MS`. */
   readonly patienceMs?: number;
   /** Default `START_MS`. */
@@ -185,16 +188,28 @@ export class WatchedNodes implements WorkloadNodes {
     return watched;
   }
 
+  /** Tells the operator once each time that a cluster is tried. */
+  #guardOf(secret: string): ConnectGuard {
+    const { guard, log } = this.#options;
+    return async (target) => {
+      const reason = await guard(target);
+      if (reason !== undefined)
+        log.warn('Refused to connect to an API server', { secret, ...target, reason });
+      return reason;
+    };
+  }
+
   #clientFor({ kubeconfig, secret }: Place): Client {
     const refused = this.#refused.get(kubeconfig);
     if (refused) throw refused;
     try {
-      return new Client(connectionFromText(kubeconfig, secret), new Metrics(), WORKLOAD_SERVER_LIMITS);
+      const connection = connectionFromText(kubeconfig, secret, this.#guardOf(secret));
+      return new Client(connection, new Metrics(), WORKLOAD_SERVER_LIMITS);
     } catch (cause) {
       const error = new TransientError({
         code: 'InvalidConfiguration',
         message: (cause as Error).message,
-        fix: 'put a kubeconfig with a certificate or a token into the key `value`',
+        fix: 'put a kubeconfig with an https:// server, its CA, and a certificate or a token into the key `value`',
         retryAfterMs: REFUSED_MS,
       });
       this.#refused.set(kubeconfig, error);

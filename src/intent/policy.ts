@@ -8,7 +8,8 @@ import { posix, resolve } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import { type AddressScope, widestScope } from '../system/address-scope.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
-import { HostList } from './host-list.ts';
+import { HostList } from './policy/host-list.ts';
+import { ServerList } from './policy/server-list.ts';
 
 /** For people who work on their own machine. */
 export const EVERYTHING = 'everything';
@@ -20,7 +21,7 @@ export const CLUSTER_MAX_IMAGE_GB = 128;
 const KEYWORDS = [EVERYTHING, 'terraform', 'bridge'] as const;
 const FORMS =
   'everything, terraform, bridge, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], disk:POOL/[NAME], ' +
-  'pool:/DIRECTORY, host:URI';
+  'pool:/DIRECTORY, host:URI, workload:HOST|CIDR[:PORT]';
 
 export interface PolicyOptions {
   /** What is allowed, as `--allow` takes it: forms divided by commas. */
@@ -37,9 +38,11 @@ export class Policy {
   readonly maxImageBytes: number;
   /** Which libvirt hosts may be opened. */
   readonly hosts: HostList;
+  /** Which API servers of workload clusters may be connected to. */
+  readonly servers: ServerList;
   readonly #entries: readonly string[];
 
-  /** Throws TerminalError InvalidConfiguration for a form that is not known, and for a libvirt URI that cannot be used. */
+  /** Throws TerminalError InvalidConfiguration for a form that is not known, and for a libvirt URI or server that cannot be used. */
   constructor({ allow, maxImageGB, libvirtUri = DEFAULT_LIBVIRT_URI }: PolicyOptions) {
     this.#entries = allow
       .split(',')
@@ -48,6 +51,7 @@ export class Policy {
     this.maxImageBytes = maxImageGB === undefined ? Number.POSITIVE_INFINITY : maxImageGB * 1024 ** 3;
     for (const entry of this.#entries) requireForm(entry);
     this.hosts = new HostList({ main: libvirtUri, listed: this.#of('host'), isOpen: this.everything });
+    this.servers = new ServerList(this.#of('workload'), this.everything);
   }
 
   /** The host for manifests that name none. */
@@ -143,7 +147,9 @@ export function notAllowed(path: string, what: string, entry: string): TerminalE
 function requireForm(entry: string): void {
   const isKnown =
     (KEYWORDS as readonly string[]).includes(entry) ||
-    /^(https?:\/\/\S*|\/.*|volume:[^/]+\/.*|disk:[^/]+\/.*|pool:\/.*|host:\S+:\/\/\S+)$/.test(entry);
+    /^(https?:\/\/\S*|\/.*|volume:[^/]+\/.*|disk:[^/]+\/.*|pool:\/.*|host:\S+:\/\/\S+|workload:\S+)$/.test(
+      entry,
+    );
   if (isKnown) return;
   throw new TerminalError({
     code: 'InvalidConfiguration',

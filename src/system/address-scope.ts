@@ -51,8 +51,8 @@ export function widestScope(scopes: readonly AddressScope[]): AddressScope | und
   return ORDER.findLast((scope) => scopes.includes(scope));
 }
 
-/** Of `::ffff:a.b.c.d` and of NAT64's `64:ff9b::a.b.c.d` (RFC 6052). */
-function embeddedIPv4(address: string): string | undefined {
+/** The IPv4 address in the IPv6 addresses `::ffff:a.b.c.d` and `64:ff9b::a.b.c.d` (NAT64, RFC 6052). */
+export function embeddedIPv4(address: string): string | undefined {
   const { address: canonical } = new SocketAddress({ address, family: 'ipv6' });
   const [, high = '', low = ''] =
     /^(?:::ffff:|64:ff9b::)([\da-f]{1,4}):([\da-f]{1,4})$/.exec(canonical) ?? [];

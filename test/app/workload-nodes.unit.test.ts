@@ -2,7 +2,10 @@ import { afterEach, expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { NODE_LIST_ITEMS } from '../../src/app/workload-node.ts';
 import { WatchedNodes, type WatchedNodesOptions } from '../../src/app/workload-nodes.ts';
+import { ServerList } from '../../src/intent/policy/server-list.ts';
 import { Client } from '../../src/kube/client/client.ts';
+import type { ConnectGuard, ConnectTarget } from '../../src/system/guarded-agent.ts';
+import { IpRange } from '../../src/system/ip-range.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FakeServer, pour } from '../kube/fake-server.ts';
 import { capturedLog } from '../telemetry/log-lines.ts';
@@ -55,13 +58,17 @@ async function nodesOf(
   const metrics = new Metrics();
   const { log, lines } = capturedLog();
   const nodes = keep(
-    new WatchedNodes({ client, log, metrics, patienceMs: 200, startMs: 500, readMs: 100, ...options }),
+    new WatchedNodes({
+      ...{ client, log, metrics, guard: async () => undefined },
+      ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
+      ...options,
+    }),
   );
   return { nodes, metrics, lines };
 }
 
 async function cluster(answer: Parameters<typeof FakeServer.start>[0]): Promise<FakeServer> {
-  return keep(await FakeServer.start(answer));
+  return keep(await FakeServer.startSecure(answer));
 }
 
 const healthy = (url: URL, response: Parameters<Parameters<typeof FakeServer.start>[0]>[1]) => {
@@ -152,6 +159,91 @@ it('a kubeconfig that is none is read once, whoever asks', async () => {
   const [first, second] = await Promise.allSettled([nodes.of(machine('c')), nodes.read(machine('c'))]);
   expect(first).toMatchObject({ reason: { code: 'InvalidConfiguration' } });
   expect((second as PromiseRejectedResult).reason).toBe((first as PromiseRejectedResult).reason);
+});
+
+it('a server where the controller may not connect is asked nothing, however often its name resolves otherwise', async () => {
+  const server = await cluster(healthy);
+  const asked: ConnectTarget[] = [];
+  const guard: ConnectGuard = async (target) => {
+    asked.push(target);
+    const own = [{ range: IpRange.of('192.0.2.0/24'), what: 'for documentation' }];
+    return new ServerList([], false).describeRefusal(target, own);
+  };
+  const named = server.kubeconfigWith({ server: `https://localhost:${server.port}` });
+  // A server of two slashes is another one to who resolves a path.
+  const twisted = server.kubeconfigWith({ server: `https://192.0.2.1//127.0.0.1:${server.port}` });
+  const { nodes, lines } = await nodesOf({ plain: server.kubeconfig, named, twisted }, { guard });
+  const refused = (host: string) => ({
+    code: 'NotAllowed',
+    message: expect.stringContaining(
+      `may not connect to ${host}, port ${server.port}: it is a loopback address`,
+    ),
+    fix: expect.stringContaining('workload:'),
+  });
+  await expect(nodes.of(machine('plain'))).rejects.toMatchObject(refused('127.0.0.1'));
+  await expect(nodes.of(machine('named'))).rejects.toMatchObject(refused('localhost'));
+  await expect(nodes.of(machine('twisted'))).rejects.toThrow('may not connect to 192.0.2.1, port 443');
+  expect(asked).toContainEqual({ host: '192.0.2.1', address: '192.0.2.1', port: 443 });
+  expect(server.requests).toEqual([]);
+  expect(lines.find(({ message }) => message === 'Refused to connect to an API server')).toMatchObject({
+    secret: 'Secret plain/plain-kubeconfig',
+    address: '127.0.0.1',
+  });
+});
+
+it('a redirect is an answer like any other that is no success: nothing is asked where it leads', async () => {
+  const elsewhere = await cluster(healthy);
+  const redirecting = await cluster((_, response) =>
+    response.writeHead(307, { location: `${elsewhere.url}/api/v1/nodes` }).end(),
+  );
+  const { nodes } = await nodesOf({ c: redirecting.kubeconfig });
+  await expect(nodes.of(machine('c'))).rejects.toThrow('its API server answers with status 307');
+  expect(elsewhere.requests).toEqual([]);
+});
+
+it('no text of a server is in an error or a log line, whatever it answers and whenever', async () => {
+  const secret = 'text-of-another-server';
+  const status = {
+    kind: 'Status',
+    message: secret,
+    reason: secret,
+    code: secret,
+    details: { causes: [{ message: secret }] },
+  };
+  const forbidden = await cluster((_, response) =>
+    response.writeHead(403, secret).end(JSON.stringify(status)),
+  );
+  const plain = await cluster((_, response) => response.writeHead(500).end(secret));
+  const page = await cluster((_, response) => response.end(`<html>${secret}</html>`));
+  let watches = 0;
+  const events = [
+    `{"type":"ERROR","object":${JSON.stringify(status)}}`,
+    `{"type":"ERROR","object":{"code":0,"reason":"${secret}","message":"${secret}"}}`,
+    secret,
+    JSON.stringify({ type: 'ADDED', object: { metadata: { name: `${secret} \n` } } }),
+  ];
+  const watched = await cluster((url, response) => {
+    if (!url.searchParams.has('watch')) {
+      response.end(JSON.stringify({ metadata: { resourceVersion: secret }, items: [] }));
+      return;
+    }
+    response.end(`${events[watches % events.length]}\n`);
+    watches += 1;
+  });
+  const { nodes, lines } = await nodesOf(
+    {
+      ...{ forbidden: forbidden.kubeconfig, plain: plain.kubeconfig },
+      ...{ page: page.kubeconfig, watched: watched.kubeconfig },
+    },
+    { patienceMs: 20_000, startMs: 20_000 },
+  );
+  await expect(nodes.of(machine('forbidden'))).rejects.toThrow(/ its API server answers with status 403$/);
+  await expect(nodes.of(machine('plain'))).rejects.toThrow(/ its API server answers with status 500$/);
+  await expect(nodes.of(machine('page'))).rejects.toThrow(/ no list of Nodes$/);
+  await nodes.of(machine('watched'));
+  await expect.poll(() => watches, { timeout: 10_000 }).toBeGreaterThan(events.length);
+  expect(lines.map(({ message }) => message)).toContain('Watch cannot be resumed, listing again');
+  expect(JSON.stringify(lines)).not.toContain(secret);
 });
 
 function many(count: number) {

@@ -102,7 +102,7 @@ it('Nodes of another cluster are read with its kubeconfig; while they cannot be,
 it('an API server that no longer answers, and a host that says nothing, hold up nobody else', async () => {
   // Answers the first list of Nodes, and nothing after that.
   let lists = 0;
-  const silent = await FakeServer.start((_, response) => {
+  const silent = await FakeServer.startSecure((_, response) => {
     lists += 1;
     if (lists === 1) response.end('{"metadata":{"resourceVersion":"1"},"items":[]}');
   });

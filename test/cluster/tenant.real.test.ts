@@ -7,10 +7,12 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { SecretKind } from '../../src/api/kinds/secret.ts';
+import { FakeServer } from '../kube/fake-server.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
 const soon = { timeout: 60_000, interval: 100 };
+const OFTEN = ['--sweep-interval', '5s'];
 const TOKEN = 'planted-in-a-file-of-the-controller';
 
 let lab: ClusterLab;
@@ -32,7 +34,7 @@ beforeAll(async () => {
   await symlink(token, join(images, 'link'));
   server = await serveLies();
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  controller = await ControllerProcess.start(settings(), ['--sweep-interval', '5s']);
+  controller = await ControllerProcess.start(settings(), OFTEN);
   await lab.kubectl('create', 'namespace', 'other');
   await lab.apply(machine('victim', {}, 'other'));
   await vi.waitUntil(async () => (await ready('victim', 'other')) === 'True AsSpecified', soon);
@@ -277,6 +279,84 @@ describe('a command on the cluster', () => {
     const { stderr, stdout } = await lab.caplvWith(env, 'plan', '-f', file);
     expect(stderr).toContain('[NotAllowed]');
     expect(stdout + stderr).not.toContain(TOKEN);
+  });
+});
+
+describe('the API server that a <cluster>-kubeconfig names', () => {
+  const SECRET = 'text-of-a-server-of-the-inside';
+  const reason = (name: string) => readyOf(name, 'reason');
+
+  function readyOf(check: string, field: 'reason' | 'message'): Promise<string> {
+    const path = `jsonpath={.status.conditions[?(@.type=="Ready")].${field}}`;
+    return lab.kubectl('get', 'machinehealthcheck', check, '-o', path);
+  }
+
+  /** A cluster with that kubeconfig, a Machine of it, and a check that asks for its Nodes. */
+  async function asks(name: string, kubeconfig: string): Promise<void> {
+    const of = { apiVersion: 'cluster-api.k8s.io/v1alpha1', metadata: { name, namespace: 'default' } };
+    const { spec } = machine(name, { running: false }) as { spec: object };
+    await lab.apply(
+      cluster(name, {}),
+      {
+        ...{ apiVersion: 'v1', kind: 'Secret' },
+        metadata: { name: `${name}-kubeconfig`, namespace: 'default' },
+        stringData: { value: kubeconfig },
+      },
+      {
+        ...of,
+        kind: 'Machine',
+        metadata: { ...of.metadata, labels: { name } },
+        spec: { ...spec, clusterName: name },
+      },
+      { ...of, kind: 'MachineHealthCheck', spec: { selector: { matchLabels: { name } } } },
+    );
+  }
+
+  it('is asked by https only, and not where the controller itself is; where it may be is for the operator to say', async () => {
+    const answer: Parameters<typeof FakeServer.start>[0] = (_, response) =>
+      response
+        .writeHead(403, SECRET)
+        .end(JSON.stringify({ kind: 'Status', message: SECRET, reason: SECRET }));
+    const plain = await FakeServer.start(answer);
+    const secure = await FakeServer.startSecure(answer);
+    const redirecting = await FakeServer.startSecure((_, response) =>
+      response.writeHead(302, { location: secure.url }).end(SECRET),
+    );
+    const checks = {
+      plain: plain.kubeconfig,
+      unproven: secure.kubeconfigWith({ 'insecure-skip-tls-verify': true }),
+      address: secure.kubeconfig,
+      named: secure.kubeconfigWith({ server: `https://localhost:${secure.port}` }),
+      own: await readFile(lab.kube.kubeconfig, 'utf8'),
+      redirected: redirecting.kubeconfig,
+    };
+    for (const [name, kubeconfig] of Object.entries(checks)) await asks(name, kubeconfig);
+    for (const name of ['plain', 'unproven'])
+      await expect.poll(() => reason(name), soon).toBe('InvalidConfiguration');
+    for (const name of ['address', 'named', 'own', 'redirected'])
+      await expect.poll(() => reason(name), soon).toBe('NotAllowed');
+    expect(await readyOf('named', 'message')).toContain('localhost');
+    expect([plain, secure, redirecting].flatMap(({ requests }) => requests)).toEqual([]);
+
+    const { lines } = controller;
+    expect(await controller.stop()).toEqual([0, null]);
+    const allowed = `${settings()['CAPLV_ALLOW']},workload:127.0.0.0/8`;
+    controller = await ControllerProcess.start({ ...settings(), CAPLV_ALLOW: allowed }, OFTEN);
+    await expect.poll(() => reason('own'), soon).not.toMatch(/NotAllowed|NodesUnreadable/);
+    for (const name of ['address', 'named', 'redirected'])
+      await expect.poll(() => reason(name), soon).toBe('NodesUnreadable');
+    expect(await readyOf('named', 'message')).toContain('answers with status 403');
+    expect(await readyOf('redirected', 'message')).toContain('answers with status 302');
+    expect(await reason('plain')).toBe('InvalidConfiguration');
+    expect(plain.requests).toEqual([]);
+    expect(await lab.kubectl('get', 'machines,machinehealthchecks,events', '-o', 'json')).not.toContain(
+      SECRET,
+    );
+    expect(JSON.stringify([...lines, ...controller.lines])).not.toContain(SECRET);
+    expect(await controller.fetch('/metrics')).not.toContain(SECRET);
+    for (const server of [plain, secure, redirecting]) server.close();
+    await lab.kubectl('delete', 'machinehealthchecks,machines,clusters', '--all', '--wait=true');
+    await lab.kubectl('delete', 'secrets', ...Object.keys(checks).map((name) => `${name}-kubeconfig`));
   });
 });
 

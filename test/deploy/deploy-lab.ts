@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -135,6 +135,11 @@ export class DeployLab {
       input: input ? JSON.stringify(input) : '',
     });
     return stdout;
+  }
+
+  /** Of the administrator. */
+  kubeconfig(): Promise<string> {
+    return readFile(this.#kube.kubeconfig, 'utf8');
   }
 
   /** Names of the Machines of namespace default. */

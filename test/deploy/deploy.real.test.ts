@@ -59,8 +59,12 @@ describe('two pods, from the image, as their ServiceAccount', () => {
   });
 
   test('a machine comes, finds its Node, and is replaced', async () => {
-    await lab.apply(cluster(), bootstrap(), machineDeployment(128), healthCheck());
+    // By the pod's own rules its cluster is no workload cluster that a Secret may name.
+    await lab.apply(await ownKubeconfig(), cluster(), bootstrap(), machineDeployment(128), healthCheck());
     await available();
+    const reason = '{.status.conditions[?(@.type=="Ready")].reason}';
+    await lab.kubectl('wait', `--for=jsonpath=${reason}=NotAllowed`, 'machinehealthcheck/web', WAIT);
+    await lab.kubectl('delete', 'secret/site-kubeconfig');
     const [before = ''] = await lab.machines();
     const providerID = await lab.kubectl('get', 'machine', before, '--output=jsonpath={.spec.providerID}');
     await lab.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'web-node' }, spec: { providerID } });
@@ -183,6 +187,12 @@ async function leaveLock(machine: string, pod: string): Promise<void> {
 function cluster(): object {
   const network = { name: 'site', mode: 'nat', addresses: ['10.17.9.0/24'] };
   return object('Cluster', 'site', { providerSpec: { network } });
+}
+
+async function ownKubeconfig(): Promise<object> {
+  const value = await lab.kubeconfig();
+  const metadata = { name: 'site-kubeconfig', namespace: 'default' };
+  return { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { value } };
 }
 
 function bootstrap(): object {

@@ -92,7 +92,9 @@ it('a kubeconfig is a connection, or an error that says where it stands', () => 
   fc.assert(
     fc.property(text, (kubeconfig) => {
       try {
-        expect(connectionFromText(kubeconfig, 'Secret a/b').server).toBeInstanceOf(URL);
+        expect(connectionFromText(kubeconfig, 'Secret a/b', async () => undefined).server).toBeInstanceOf(
+          URL,
+        );
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
       }

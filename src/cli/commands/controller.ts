@@ -55,7 +55,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   try {
     const backend = flags.local
       ? await localBackend(config.stateDir, shared)
-      : await clusterBackend({ kubeconfig, namespace, ...shared });
+      : await clusterBackend({ kubeconfig, namespace, servers: config.policy.servers, ...shared });
     try {
       const options = {
         config,

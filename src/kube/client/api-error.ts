@@ -49,19 +49,24 @@ export class ApiError extends Error {
     this.fix = FIXES[details.reason];
   }
 
-  /** From an answer that is no success. `body` is its text, which is a `Status` unless something in between answered. */
-  static fromResponse(request: string, code: number, body: string, retryAfter?: string): ApiError {
+  /**
+   * From an answer that is no success. `body` is its text, which is a `Status` unless something in between answered. `quotes`: see
+   * `ResponseLimits.quotesServer`.
+   */
+  static fromResponse(request: string, { code, body, retryAfter, quotes }: FailedResponse): ApiError {
     const status = parseStatus(body);
     const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds);
-    return ApiError.fromStatus(
-      request,
-      { ...status, code },
-      Number.isFinite(seconds) ? seconds * 1000 : undefined,
-    );
+    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : undefined;
+    return ApiError.fromStatus(request, { ...status, code }, { retryAfterMs, quotes });
   }
 
   /** From a `Status`, for example one that a watch delivers as its last event. */
-  static fromStatus(request: string, status: ApiStatus, retryAfterMs?: number): ApiError {
+  static fromStatus(
+    request: string,
+    said: ApiStatus,
+    { retryAfterMs, quotes }: { readonly retryAfterMs?: number | undefined; readonly quotes: boolean },
+  ): ApiError {
+    const status = quotes ? said : withoutText(said);
     const code = status.code ?? 500;
     const reason = status.reason || REASONS[code] || `Http${code}`;
     const causes = status.details?.causes;
@@ -74,15 +79,29 @@ export class ApiError extends Error {
     });
   }
 
-  /** No answer: refused, reset, timed out or not trusted. */
-  static unreachable(request: string, server: string, cause: unknown): ApiError {
-    const why = cause instanceof Error ? cause.message || cause.name : String(cause);
+  /** No answer: refused, reset, timed out or not trusted. A certificate, or what is no HTTP, is text of the server too. */
+  static unreachable(request: string, server: string, cause: unknown, quotes = true): ApiError {
+    const { code, message, name } =
+      cause instanceof Error ? (cause as NodeJS.ErrnoException) : toError(cause);
+    const why = quotes || !code ? message || name : code;
     return new ApiError({
       code: 0,
       reason: 'Unreachable',
       message: `${request}: no answer from ${server}: ${why}`,
       cause,
     });
+  }
+
+  /** The connection is one that the operator does not allow: nothing was asked. `why`: the end of a sentence. */
+  static notAllowed(request: string, why: string, cause: unknown): ApiError {
+    const message = `${request}: its server may not be connected to: ${why}`;
+    return new ApiError({ code: 0, reason: 'NotAllowed', message, cause });
+  }
+
+  /** An answer that is not JSON. Nothing of it is quoted. */
+  static unreadable(request: string, cause: unknown): ApiError {
+    const message = `${request}: the API server answers with what is not JSON`;
+    return new ApiError({ code: 0, reason: 'Unreadable', message, cause });
   }
 
   /** More than what is read of an API server; see `ResponseLimits`. */
@@ -96,18 +115,39 @@ export class ApiError extends Error {
 
   /** The place in time, or the kind, is no longer or not yet known to the server: list anew. */
   get needsRelist(): boolean {
-    return (
-      this.code === 410 ||
-      this.code === 404 ||
-      this.causes.some((cause) => cause.reason === 'ResourceVersionTooLarge')
-    );
+    return this.code === 410 || this.code === 404 || this.causes.some((cause) => cause.reason === TOO_NEW);
   }
+}
+
+export interface FailedResponse {
+  readonly code: number;
+  readonly body: string;
+  readonly retryAfter?: string | undefined;
+  readonly quotes: boolean;
+}
+
+/** Keeps what is known to Kubernetes, and no word of the server's own. */
+function withoutText({ code, details }: ApiStatus): ApiStatus {
+  const causes = Array.isArray(details?.causes) ? details.causes : [];
+  const known = causes.filter((one) => one?.reason === TOO_NEW).map(() => ({ reason: TOO_NEW }));
+  return { ...(isStatusCode(code) && { code }), details: { causes: known } };
+}
+
+function isStatusCode(code: unknown): code is number {
+  return Number.isInteger(code) && Number(code) >= 100 && Number(code) <= 599;
+}
+
+function toError(cause: unknown): NodeJS.ErrnoException {
+  return new Error(String(cause));
 }
 
 /** True for an ApiError with that reason. */
 export function hasReason(error: unknown, reason: string): error is ApiError {
   return error instanceof ApiError && error.reason === reason;
 }
+
+/** The server has not seen that resourceVersion yet. */
+const TOO_NEW = 'ResourceVersionTooLarge';
 
 const REASONS: Record<number, string> = {
   400: 'BadRequest',

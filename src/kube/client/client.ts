@@ -242,7 +242,12 @@ export class Client {
 
   private async call<T>(request: ApiRequest): Promise<T> {
     if (request.method !== 'GET') this.mayWrite();
-    return JSON.parse(await this.transport.send(request)) as T;
+    const text = await this.transport.send(request);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw ApiError.unreadable(`${request.method} ${request.path}`, error);
+    }
   }
 
   private async applyTo<T extends KubeObject>(

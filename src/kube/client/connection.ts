@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
+import type { ConnectGuard } from '../../system/guarded-agent.ts';
 import { type ExecConfig, ExecCredentialSource } from './exec-credential.ts';
 
 /** How to reach one API server as one user. */
@@ -10,6 +11,8 @@ export interface Connection {
   readonly namespace: string;
   /** TLS options and headers that authenticate a request. Asked for at each request: tokens rotate. */
   requestOptions(): Promise<RequestOptions>;
+  /** Held against each address that is connected to; absent: the server is the operator's own choice. */
+  readonly guard?: ConnectGuard;
 }
 
 /** `clusters[].cluster` of a kubeconfig. */

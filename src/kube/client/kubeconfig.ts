@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { Composer, Parser } from 'yaml';
 import { TerminalError } from '../../errors.ts';
+import type { ConnectGuard } from '../../system/guarded-agent.ts';
 import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 
 export interface ConnectionChoice {
@@ -57,9 +58,10 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
 
 /**
  * From the text of a kubeconfig, `where` it was found. Credentials must stand in it: one that names files or programs of
- * this machine is refused, since whoever wrote the text may not be allowed to use those.
+ * this machine is refused, since whoever wrote the text may not be allowed to use those. So is one that does not prove its server.
+ * @param guard held against each address that is connected to
  */
-export function connectionFromText(text: string, where: string): Connection {
+export function connectionFromText(text: string, where: string, guard: ConnectGuard): Connection {
   if (Buffer.byteLength(text) > KUBECONFIG_BYTES)
     throw new Error(`${where}: a kubeconfig of more than ${KUBECONFIG_BYTES} bytes`);
   const { cluster, user, namespace } = choose([parseKubeconfig(text, where)], {}, where);
@@ -76,7 +78,14 @@ export function connectionFromText(text: string, where: string): Connection {
     if (used[field] !== undefined && typeof used[field] !== 'string')
       throw new Error(`${where}: ${field} must be a string`);
   }
-  return connectionOf(cluster, user, namespace);
+  if (cluster['insecure-skip-tls-verify'])
+    throw new Error(
+      `${where}: insecure-skip-tls-verify must not be set; put the CA into certificate-authority-data`,
+    );
+  const connection = connectionOf(cluster, user, namespace);
+  if (connection.server.protocol !== 'https:')
+    throw new Error(`${where}: its server must be an https:// URL`);
+  return { ...connection, guard };
 }
 
 /** Fields of cluster, user and context that a connection is made of. */

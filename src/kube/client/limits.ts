@@ -10,6 +10,8 @@ export interface ResponseLimits {
   readonly requestMs: number;
   /** Bytes a second that a watch may bring in the long run; what comes faster waits in the connection. */
   readonly watchBytesPerSecond: number;
+  /** Whether messages of errors, which end up in statuses, events and logs, may hold text of the server. */
+  readonly quotesServer: boolean;
 }
 
 const MIB = 2 ** 20;
@@ -21,6 +23,7 @@ export const OWN_SERVER_LIMITS: ResponseLimits = {
   items: 1_000_000,
   requestMs: 10 * 60_000,
   watchBytesPerSecond: 1024 * MIB,
+  quotesServer: true,
 };
 
 /** For the API server of a workload cluster, which whoever writes its kubeconfig chooses. A Node has 20 KiB, mostly names of images. */
@@ -30,6 +33,7 @@ export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
   items: 10_000,
   requestMs: 20_000,
   watchBytesPerSecond: 2 * MIB,
+  quotesServer: false,
 };
 
 /** Bytes that are read of an answer that is an error; the rest is left unread. */

@@ -3,6 +3,7 @@ import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
+import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/guarded-agent.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';
@@ -47,8 +48,7 @@ export class Transport {
   constructor(connection: Connection, metrics: Metrics, limits: ResponseLimits) {
     this.connection = connection;
     this.limits = limits;
-    const Agent = connection.server.protocol === 'http:' ? http.Agent : https.Agent;
-    this.agent = new Agent({ keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS });
+    this.agent = agentOf(connection);
     this.requests = metrics.counter(
       'rest_client_requests_total',
       'Requests to the API server by method and HTTP status (0: no answer).',
@@ -93,12 +93,12 @@ export class Transport {
       const code = response.statusCode ?? 0;
       this.requests.inc({ method, code: String(code) });
       if (code >= 200 && code < 300) return response;
-      throw ApiError.fromResponse(
-        describe(request),
-        code,
-        await readStart(response),
-        response.headers['retry-after'],
-      );
+      const { 'retry-after': retryAfter } = response.headers;
+      const quotes = this.limits.quotesServer;
+      throw ApiError.fromResponse(describe(request), {
+        ...{ code, retryAfter, quotes },
+        body: await readStart(response),
+      });
     } catch (error) {
       if (error instanceof ApiError) throw error;
       request.signal?.throwIfAborted();
@@ -135,7 +135,10 @@ export class Transport {
       },
     };
     return new Promise((resolve, reject) => {
-      const url = new URL(server.pathname.replace(/\/$/, '') + request.path, server);
+      // Set, not resolved: a path that begins with two slashes would name another server.
+      const url = new URL(server);
+      url.search = '';
+      url.pathname = server.pathname.replace(/\/$/, '') + request.path;
       for (const [name, value] of Object.entries(request.query ?? {})) {
         if (value !== undefined) url.searchParams.set(name, String(value));
       }
@@ -164,8 +167,17 @@ export class Transport {
   }
 
   private unreachable(request: ApiRequest, cause: unknown): ApiError {
-    return ApiError.unreachable(describe(request), this.connection.server.origin, cause);
+    if (cause instanceof ConnectionRefusedByGuard)
+      return ApiError.notAllowed(describe(request), cause.reason, cause);
+    const { origin } = this.connection.server;
+    return ApiError.unreachable(describe(request), origin, cause, this.limits.quotesServer);
   }
+}
+
+function agentOf({ server, guard }: Connection): http.Agent | https.Agent {
+  const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
+  if (guard) return new GuardedAgent(options, guard);
+  return server.protocol === 'http:' ? new http.Agent(options) : new https.Agent(options);
 }
 
 function describe({ method, path }: ApiRequest): string {
@@ -180,7 +192,7 @@ function retryDelay({ method }: ApiRequest, error: ApiError, attempt: number): n
 }
 
 function isRetriable(method: ApiRequest['method'], { code, reason, cause }: ApiError): boolean {
-  if (reason === 'ResponseTooLarge') return false;
+  if (reason === 'ResponseTooLarge' || reason === 'NotAllowed') return false;
   if (code === 429) return true;
   if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return true;
   // A POST whose answer was lost may have created its object: only the caller knows what a second one would mean.

@@ -23,14 +23,23 @@ export async function* watchEvents<T>(
 ): AsyncGenerator<WatchCallEvent<T>> {
   try {
     for await (const line of lines(request, response, limits)) {
-      const event = JSON.parse(line) as
-        | WatchCallEvent<T>
-        | { readonly type: 'ERROR'; readonly object: ApiStatus };
-      if (event.type === 'ERROR') throw ApiError.fromStatus(request, event.object);
+      const event = parse<T>(request, line);
+      if (event.type === 'ERROR')
+        throw ApiError.fromStatus(request, event.object ?? {}, { quotes: limits.quotesServer });
       yield event;
     }
   } finally {
     response.destroy();
+  }
+}
+
+type Line<T> = WatchCallEvent<T> | { readonly type: 'ERROR'; readonly object?: ApiStatus };
+
+function parse<T>(request: string, line: string): Line<T> {
+  try {
+    return JSON.parse(line) as Line<T>;
+  } catch (error) {
+    throw ApiError.unreadable(request, error);
   }
 }
 

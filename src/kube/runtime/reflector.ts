@@ -86,10 +86,10 @@ export async function* reflect<T extends KubeObject>(
     } catch (error) {
       if (signal.aborted) return;
       if (mustRelist(error, openedAt !== undefined)) {
-        log.info('Watch cannot be resumed, listing again', { resourceVersion, error });
+        log.info('Watch cannot be resumed, listing again', { error });
         resourceVersion = undefined;
       } else if (openedAt !== undefined) {
-        log.debug('Watch was cut, resuming', { resourceVersion, error });
+        log.debug('Watch was cut, resuming', { error });
       } else {
         log.warn('List or watch failed, trying again', { error });
       }

@@ -5,6 +5,9 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { connectionFromText, KUBECONFIG_BYTES, loadConnection } from '../../../src/kube/client/kubeconfig.ts';
 
+/** Lets every connection through. */
+const OPEN = async () => undefined;
+
 const dir = mkdtempSync(join(tmpdir(), 'caplv-kubeconfig-'));
 
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -111,23 +114,23 @@ describe('the text of a kubeconfig, as a Secret holds it', () => {
   const read = (path: string) => readFileSync(path, 'utf8');
 
   it('is a connection', () => {
-    const connection = connectionFromText(read(kubeconfig('text', { token: 'x' })), 'Secret a/b');
+    const connection = connectionFromText(read(kubeconfig('text', { token: 'x' })), 'Secret a/b', OPEN);
     expect(connection.namespace).toBe('team');
   });
 
   it('may not make us run programs or read files', () => {
     const text = read(kubeconfig('evil', { exec: { command: '/bin/evil' }, tokenFile: '/etc/shadow' }));
-    expect(() => connectionFromText(text, 'Secret a/b')).toThrow(
+    expect(() => connectionFromText(text, 'Secret a/b', OPEN)).toThrow(
       'Secret a/b: a kubeconfig must hold its credentials itself, without tokenFile, exec',
     );
   });
 });
 
 describe('a kubeconfig that somebody else wrote', () => {
-  const text = (user: unknown) =>
+  const text = (user: unknown, cluster: object = {}) =>
     stringify({
       'current-context': 'main',
-      clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443' } }],
+      clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443', ...cluster } }],
       users: [{ name: 'u', user }],
       contexts: [{ name: 'main', context: { cluster: 'c', user: 'u' } }],
     });
@@ -137,8 +140,8 @@ describe('a kubeconfig that somebody else wrote', () => {
   };
 
   it('is read up to a size', () => {
-    expect(connectionFromText(filled(KUBECONFIG_BYTES), 'Secret a/b').namespace).toBe('default');
-    expect(() => connectionFromText(filled(KUBECONFIG_BYTES + 1), 'Secret a/b')).toThrow(
+    expect(connectionFromText(filled(KUBECONFIG_BYTES), 'Secret a/b', OPEN).namespace).toBe('default');
+    expect(() => connectionFromText(filled(KUBECONFIG_BYTES + 1), 'Secret a/b', OPEN)).toThrow(
       `Secret a/b: a kubeconfig of more than ${KUBECONFIG_BYTES} bytes`,
     );
   });
@@ -155,12 +158,30 @@ describe('a kubeconfig that somebody else wrote', () => {
     ['nothing', ''],
     ['a text', 'text'],
   ])('is refused at once when it is %s', (_, odd) => {
-    expect(() => connectionFromText(odd, 'Secret a/b')).toThrow();
+    expect(() => connectionFromText(odd, 'Secret a/b', OPEN)).toThrow();
   });
+
+  it.each([
+    [{ server: 'http://10.0.0.1:6443' }, 'its server must be an https:// URL'],
+    [{ server: 'ftp://10.0.0.1' }, 'its server must be an https:// URL'],
+    [{ 'insecure-skip-tls-verify': true }, 'insecure-skip-tls-verify must not be set'],
+    [{ 'proxy-url': 'http://10.0.0.2:3128' }, 'without proxy-url'],
+    [{ 'certificate-authority': '/etc/ssl/ca.crt' }, 'without certificate-authority'],
+  ])('is refused with %j: it must prove its server, by what stands in it', (cluster, message) => {
+    expect(() => connectionFromText(text({ token: 't' }, cluster), 'Secret a/b', OPEN)).toThrow(message);
+  });
+
+  it.each(['client-certificate', 'client-key', 'tokenFile', 'exec', 'auth-provider'])(
+    'is refused when its user names %s of this machine',
+    (field) => {
+      const user = { token: 't', [field]: { command: '/bin/true' } };
+      expect(() => connectionFromText(text(user), 'Secret a/b', OPEN)).toThrow(`without ${field}`);
+    },
+  );
 
   it('is refused when a credential is no text, whatever could be made of it', () => {
     const user = { 'client-certificate-data': { length: 2_000_000_000 } };
-    expect(() => connectionFromText(text(user), 'Secret a/b')).toThrow(
+    expect(() => connectionFromText(text(user), 'Secret a/b', OPEN)).toThrow(
       'Secret a/b: client-certificate-data must be a string',
     );
   });

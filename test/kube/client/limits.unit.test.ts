@@ -11,6 +11,7 @@ const LIMITS: ResponseLimits = {
   items: 100,
   requestMs: 60_000,
   watchBytesPerSecond: 1e9,
+  quotesServer: true,
 };
 
 const open: { close(): void }[] = [];

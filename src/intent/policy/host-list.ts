@@ -1,8 +1,14 @@
 /** The libvirt hosts that an operator allows, and the spellings by which manifests may name them. */
 
-import { TerminalError } from '../errors.ts';
-import { formatHostURI, type HostURI, hostIdentity, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
-import { type AllowedHost, allowHost } from '../system/allowed-host.ts';
+import { TerminalError } from '../../errors.ts';
+import {
+  formatHostURI,
+  type HostURI,
+  hostIdentity,
+  isProblem,
+  parseHostURI,
+} from '../../libvirt/host-uri.ts';
+import { type AllowedHost, allowHost } from '../../system/allowed-host.ts';
 
 export interface HostListOptions {
   /** libvirt URI of the host for manifests that name none. */

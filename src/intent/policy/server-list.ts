@@ -1,0 +1,108 @@
+/** Where the controller may connect because a manifest names a server: API servers of workload clusters. */
+
+import { TerminalError } from '../../errors.ts';
+import type { ConnectTarget } from '../../system/guarded-agent.ts';
+import { IpRange } from '../../system/ip-range.ts';
+
+/** Addresses that only the operator's explicit word opens. */
+export interface ReservedRange {
+  readonly range: IpRange;
+  /** Absent: every port. */
+  readonly port?: number | undefined;
+  /** For messages: `a loopback address`. */
+  readonly what: string;
+}
+
+/** One `workload:` of `--allow`. */
+interface Entry {
+  /** A name, or `.example.com` for all below it. */
+  readonly host?: string;
+  readonly range?: IpRange;
+  /** Absent: every port. */
+  readonly port?: number;
+}
+
+/** https://www.iana.org/assignments/iana-ipv4-special-registry, and where clouds serve the credentials of a machine. */
+const RESERVED: readonly ReservedRange[] = [
+  ...reserved('an unspecified address', '0.0.0.0/8', '::/128'),
+  ...reserved('a loopback address', '127.0.0.0/8', '::1/128'),
+  ...reserved('a link-local address', '169.254.0.0/16', 'fe80::/10'),
+  ...reserved('a multicast address', '224.0.0.0/4', 'ff00::/8'),
+  ...reserved('a reserved address', '240.0.0.0/4', '192.0.0.0/24'),
+  // 6to4, Teredo, and addresses of the first drafts: each may lead to any IPv4 address.
+  ...reserved('an address of a tunnel', '2002::/16', '2001::/32', '::/96'),
+  ...reserved(
+    'the metadata service of a cloud',
+    '100.100.100.200',
+    '168.63.129.16',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+  ),
+];
+
+export class ServerList {
+  readonly #entries: readonly Entry[];
+  readonly #isOpen: boolean;
+
+  /**
+   * @param entries HOST, *.HOST, an address or a CIDR, each with or without :PORT; none: every address but reserved ones
+   * @param isOpen true: manifests are as good as the operator's own word
+   * @throws TerminalError InvalidConfiguration for an entry that cannot be read
+   */
+  constructor(entries: readonly string[], isOpen: boolean) {
+    this.#entries = entries.map(entryOf);
+    this.#isOpen = isOpen;
+  }
+
+  /**
+   * Returns why the controller does not connect there, as the end of a sentence; undefined: it may.
+   * @param own addresses of the controller's own machine and cluster
+   */
+  describeRefusal(target: ConnectTarget, own: readonly ReservedRange[] = []): string | undefined {
+    if (this.#isOpen) return undefined;
+    const all = [...RESERVED, ...own];
+    const reservedAs = reservationOf(all, target);
+    const matching = this.#entries.filter((entry) => matches(entry, target));
+    // A wide range is no word for what is reserved in it.
+    const isExplicit = matching.some(({ range }) => range && all.some((one) => range.isWithin(one.range)));
+    if (isExplicit) return undefined;
+    if (reservedAs) return `it is ${reservedAs.what}`;
+    return this.#entries.length > 0 && matching.length === 0 ? 'the operator has listed others' : undefined;
+  }
+}
+
+function reserved(what: string, ...ranges: readonly string[]): ReservedRange[] {
+  return ranges.map((range) => ({ range: IpRange.of(range), what }));
+}
+
+function reservationOf(all: readonly ReservedRange[], { address, port }: ConnectTarget) {
+  return all.find((one) => (one.port === undefined || one.port === port) && one.range.has(address));
+}
+
+function matches(entry: Entry, { host, address, port }: ConnectTarget): boolean {
+  if (entry.port !== undefined && entry.port !== port) return false;
+  if (entry.range) return entry.range.has(address);
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return entry.host?.startsWith('.') ? name.endsWith(entry.host) : name === entry.host;
+}
+
+const NAME = /^(\*\.)?(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*$/;
+
+function entryOf(text: string): Entry {
+  // Of an address with colons the port stands behind brackets.
+  const [, bracketed, bare = text, digits] = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const place = (bracketed ?? bare).toLowerCase();
+  const port = digits === undefined ? {} : { port: Number(digits) };
+  const range = IpRange.parse(place);
+  const isPort = digits === undefined || (Number(digits) > 0 && Number(digits) < 65_536);
+  if (range && isPort) return { range, ...port };
+  // A name whose last part is a number is an address that is misspelt.
+  if (bracketed === undefined && isPort && NAME.test(place) && !/(^|\.)\d+$/.test(place))
+    return { host: place.replace(/^\*/, ''), ...port };
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    path: '--allow',
+    message: `"workload:${text}" cannot be used`,
+    fix: 'use workload:HOST, workload:*.HOST, workload:ADDRESS or workload:CIDR, with or without :PORT; IPv6 with a port as [ADDRESS]:PORT',
+  });
+}
