@@ -139,6 +139,16 @@ export class HostActuator {
     };
   }
 
+  /** Ranges of all networks of the host, active or not, by name; see `NetworkDetails`. */
+  async networkRanges(uri: AllowedHost): Promise<ReadonlyMap<string, readonly string[]>> {
+    return classified(async () => {
+      const libvirt = this.#options.libvirt(uri);
+      const names = (await libvirt.facts()).networks.map(({ name }) => name);
+      const { networks } = await libvirt.facts({ networks: names });
+      return new Map(networks.map(({ name, details }) => [name, details?.ranges ?? []]));
+    });
+  }
+
   /** Removes an image that no state knows. The caller has proven that it is ours, and that no disk stands on it. */
   async removeImage(uri: AllowedHost, image: VolumeKey): Promise<void> {
     await classified(() => this.#images.removeUnknown(uri, image));

@@ -14,6 +14,7 @@ import {
 } from '../controllers/machine/addresses/fixed-addresses.ts';
 import { refuseSharedMac } from '../controllers/machine/addresses/mac-conflict.ts';
 import { domainElsewhere, otherHostsWithDomain } from '../controllers/machine/moved-domain.ts';
+import { newUse } from '../controllers/machine/prepare-host.ts';
 import type { MachineResolver } from '../controllers/machine/resolver.ts';
 import { HostResources } from '../controllers/shared/shared-hosts.ts';
 import { factsWith, hostIntent } from '../intent/host-intent.ts';
@@ -31,6 +32,7 @@ export class ManifestPlanner {
   readonly #engine: Engine;
   /** One for all machines: it remembers where it put those that are not there yet. */
   readonly #resolver: MachineResolver;
+  readonly #hosts: HostResources;
   readonly #clusters: ClusterReconciler;
 
   constructor(
@@ -42,9 +44,10 @@ export class ManifestPlanner {
     this.store = new OverlayStore(engine.store, objects);
     this.#engine = engine;
     this.#resolver = openResolver(config, this.store, engine.libvirt);
+    this.#hosts = new HostResources({ store: this.store, actuator: engine.hostActuator, policy });
     this.#clusters = new ClusterReconciler({
       store: this.store,
-      hosts: new HostResources({ store: this.store, actuator: engine.hostActuator, policy }),
+      hosts: this.#hosts,
       recorder: { event: () => {} },
       allowReplace: false,
       policy,
@@ -63,6 +66,8 @@ export class ManifestPlanner {
     const { hosts } = await otherHostsWithDomain({ actuator, resolver: this.#resolver }, placed);
     if (hosts[0] !== undefined) throw domainElsewhere(placed, hosts[0]);
     const { intent, pinned } = await this.#resolver.resolve(placed, await this.#resolver.seed(placed));
+    const use = newUse(placed, intent);
+    if (use) await this.#hosts.requireUsable(intent.uri, use);
     const image = imageOf(pinned);
     // Networks and pools that the Cluster will make are there by the time the machine needs them.
     const images = image ? [{ ...image, uri: intent.uri }] : [];

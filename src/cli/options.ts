@@ -36,7 +36,7 @@ export function withGlobalFlags(program: Command): Command {
     flag('--terraform-runs-per-host <n>', 'of them on one libvirt host (as many)'),
     flag(
       '--allow <what>',
-      'what manifests may name, see SECURITY.md (everything; for a cluster: https:// and --libvirt-uri)',
+      'what manifests may name: URLs, directories, hosts, networks, pools, …; see SECURITY.md (everything; for a cluster: https:// and --libvirt-uri)',
     ),
     flag('--max-image-gb <n>', 'largest image, in GB (no limit; for a cluster: 128)'),
     flag('-v, --verbose', 'say more'),

@@ -1,41 +1,50 @@
-/** Several Clusters may manage one network or pool of a host, as long as they manage it alike: it is the oldest one's. */
+/**
+ * Several Clusters may manage one network or pool of a host, as long as they manage it alike. It belongs to the Cluster that has it
+ * by its status, so that no change of another one takes it away; of several, and where none has it yet, to the oldest.
+ */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ErrorDetails } from '../errors.ts';
 import { managedNetwork, managedPool } from './host-intent.ts';
 import { type Site, siteLabel } from './site.ts';
 
-/** A site, and the Cluster whose it is. */
-export interface ClusterSite {
-  /** NAMESPACE/NAME */
-  readonly cluster: string;
-  readonly site: Site;
-}
-
 const SHARED = ['network', 'pool'] as const;
 type Shared = (typeof SHARED)[number];
+
+/** A site, and the Cluster whose it is. */
+export interface ClusterSite {
+  readonly namespace: string;
+  readonly name: string;
+  /** RFC 3339, of its creation. */
+  readonly createdAt: string;
+  readonly site: Site;
+  /** Names of what it has there, by its status. */
+  readonly held: { readonly [what in Shared]?: string | undefined };
+}
 
 /** What speaks against a site: NotOwned, with the field of the site as its path. */
 export type HostConflict = ErrorDetails & { readonly path: Shared };
 
-/** `older`: sites of older Clusters on the same host. Undefined: none manages a network or pool of this name otherwise. */
-export function findConflict(site: Site, older: readonly ClusterSite[]): HostConflict | undefined {
+/** `others`: sites of other Clusters on the same host. Undefined: none has a network or pool of this name with other values. */
+export function findConflict(own: ClusterSite, others: readonly ClusterSite[]): HostConflict | undefined {
+  const { site } = own;
   for (const path of SHARED) {
-    const other = winnerOver(path, site, older);
+    const other = winnerOver(path, own, others);
     if (!other) continue;
     return {
       code: 'NotOwned',
       path,
-      message: `the ${path} "${site[path].name}" of ${siteLabel(site)} is managed by the Cluster ${other.cluster}, with other values`,
+      message: `the ${path} "${site[path].name}" of ${siteLabel(site)} is managed by the Cluster ${other.namespace}/${other.name}, with other values`,
       fix: `give yours another name or the same values; or give its name alone, to use that ${path} for as long as it is there`,
     };
   }
   return undefined;
 }
 
-/** The site without what an older one manages otherwise: that is only named. */
-export function withoutConflicts(site: Site, older: readonly ClusterSite[]): Site {
-  const isMine = (what: Shared) => winnerOver(what, site, older) === undefined;
+/** The site without what another Cluster has with other values: that is only named. */
+export function withoutConflicts(own: ClusterSite, others: readonly ClusterSite[]): Site {
+  const { site } = own;
+  const isMine = (what: Shared) => winnerOver(what, own, others) === undefined;
   return {
     ...site,
     network: isMine('network') ? site.network : { name: site.network.name },
@@ -43,12 +52,33 @@ export function withoutConflicts(site: Site, older: readonly ClusterSite[]): Sit
   };
 }
 
-/** The oldest that manages it, if it does so otherwise. Who only names it is content with it as it is. */
-function winnerOver(what: Shared, site: Site, older: readonly ClusterSite[]): ClusterSite | undefined {
-  const mine = managed(what, site);
+/** Returns the site of the Cluster to which the network or pool belongs; undefined: no Cluster manages it. */
+export function ownerOf(what: Shared, name: string, sites: readonly ClusterSite[]): ClusterSite | undefined {
+  return sites
+    .filter(({ site }) => managed(what, site)?.name === name)
+    .reduce<ClusterSite | undefined>(
+      (first, one) => (first && precedes(what, first, one) ? first : one),
+      undefined,
+    );
+}
+
+/** Its owner, if that has it otherwise. Who only names it is content with it as it is. */
+function winnerOver(what: Shared, own: ClusterSite, others: readonly ClusterSite[]): ClusterSite | undefined {
+  const mine = managed(what, own.site);
   if (mine === undefined) return undefined;
-  const oldest = older.find((one) => one.site[what].name === mine.name && managed(what, one.site));
-  return oldest && !isDeepStrictEqual(managed(what, oldest.site), mine) ? oldest : undefined;
+  const owner = ownerOf(what, mine.name, [own, ...others]);
+  return owner && owner !== own && !isDeepStrictEqual(managed(what, owner.site), mine) ? owner : undefined;
+}
+
+function precedes(what: Shared, one: ClusterSite, other: ClusterSite): boolean {
+  const [a, b] = [one, other].map((each) => [
+    each.held[what] === each.site[what].name ? 0 : 1,
+    each.createdAt,
+    // Of one moment by their names, so that the same one is always the older.
+    `${each.namespace}/${each.name}`,
+  ]) as [unknown[], unknown[]];
+  const at = a.findIndex((value, index) => value !== b[index]);
+  return at === -1 || (a[at] as string) < (b[at] as string);
 }
 
 function managed(what: Shared, site: Site): { readonly name: string } | undefined {

@@ -2,11 +2,14 @@
 
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
+import type { NetworkIntent } from '../../stacks/intent.ts';
+import type { ClusterNetwork, LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
-import { TerminalError } from '../errors.ts';
+import { TerminalError, TransientError } from '../errors.ts';
 import { formatHostURI, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import { isSameRange, overlap } from '../system/cidr.ts';
+import { type ClusterSite, ownerOf } from './host-disputes.ts';
 import { parseImageURI } from './image.ts';
 import { readVolumeName } from './names.ts';
 import { notAllowed, type Policy } from './policy.ts';
@@ -39,8 +42,9 @@ export async function requireAllowedMachine(
   }
   for (const [index, nic] of (spec.interfaces ?? []).entries()) {
     const field = nic.bridge === undefined ? 'macvtap' : 'bridge';
-    if (nic[field] === undefined || policy.bridge) continue;
-    throw notAllowed(`${path}.interfaces[${index}].${field}`, `${nic[field]} of the host`, 'bridge');
+    const device = nic[field];
+    if (device === undefined || policy.bridge(device)) continue;
+    throw notAllowed(`${path}.interfaces[${index}].${field}`, `${device} of the host`, `bridge:${device}`);
   }
   if (!isMade) await requireAllowedImage(policy, spec.imageURI, `${path}.imageURI`);
   for (const field of ['userDataURI', 'ignitionURI'] as const) {
@@ -66,10 +70,99 @@ export function requireAllowedSite(policy: Policy, named: NamedSite, path: strin
   if (pool.path !== undefined && !policy.poolPath(pool.path)) {
     throw notAllowed(`${path}.pool.path`, `the directory ${pool.path} of the host`, `pool:${pool.path}`);
   }
-  if (network.mode === 'bridge' && !policy.bridge) {
-    throw notAllowed(`${path}.network.bridge`, `${network.bridge} of the host`, 'bridge');
-  }
+  if (pool.path !== undefined) requireAllowedMaking(policy, 'pool', pool.name, path);
+  requireAllowedNetwork(policy, network, `${path}.network`);
+  if (network.mode !== undefined) requireAllowedMaking(policy, 'network', network.name, path);
   return site;
+}
+
+/**
+ * What a Cluster makes of a network. The host's own traffic to its addresses goes to it, so they are private ones; and it is
+ * translated, or isolated, unless an operator has listed its range.
+ */
+export function requireAllowedNetwork(
+  policy: Policy,
+  {
+    mode,
+    bridge = '',
+    addresses = [],
+  }: Readonly<Pick<ClusterNetwork, 'mode' | 'bridge'>> & {
+    readonly addresses?: readonly string[] | undefined;
+  },
+  path: string,
+): void {
+  if (mode === undefined) return;
+  if (mode === 'bridge') {
+    if (policy.bridge(bridge)) return;
+    throw notAllowed(`${path}.bridge`, `${bridge} of the host`, `bridge:${bridge}`);
+  }
+  for (const [index, range] of addresses.entries()) {
+    if (policy.range(range)) continue;
+    throw notAllowed(`${path}.addresses[${index}]`, `the range ${range}`, `network:${range}`);
+  }
+  if (policy.networkMode(mode, addresses)) return;
+  throw notAllowed(`${path}.mode`, `mode ${mode} with ${addresses.join(' and ')}`, `network:${addresses[0]}`);
+}
+
+function requireAllowedMaking(policy: Policy, what: 'network' | 'pool', name: string, path: string): void {
+  if (policy.mayMake(what, name)) return;
+  throw notAllowed(
+    `${path}.${what}.name`,
+    `making the ${what} "${name}", which is for all namespaces,`,
+    `${what}:${name}`,
+  );
+}
+
+/** A network or pool that a Machine or Cluster names, with the path of the field that does. */
+export interface UsedPart {
+  readonly what: 'network' | 'pool';
+  readonly name: string;
+  readonly path: string;
+}
+
+/**
+ * Networks and pools of a host that objects of `namespace` want to use: those of its own Clusters, and those that are for all.
+ * `sites`: what Clusters manage on that host.
+ */
+export function requireUsableParts(
+  policy: Policy,
+  namespace: string,
+  parts: readonly UsedPart[],
+  sites: readonly ClusterSite[],
+): void {
+  for (const { what, name, path } of parts) {
+    if (policy.shares(what, name)) continue;
+    const owner = ownerOf(what, name, sites);
+    if (owner?.namespace === namespace) continue;
+    const whose = owner === undefined ? '' : `, which a Cluster of namespace ${owner.namespace} manages,`;
+    throw notAllowed(path, `the ${what} "${name}" of the host${whose}`, `${what}:${name}`);
+  }
+}
+
+/**
+ * `there`: ranges of all networks of the host, by name. The one of this name may be there as it is to be. Throws TransientError
+ * AddressInUse.
+ */
+export function requireFreeRanges(
+  { name, addresses }: Pick<NetworkIntent, 'name' | 'addresses'>,
+  there: ReadonlyMap<string, readonly string[]>,
+  path: string,
+): void {
+  const before = there.get(name) ?? [];
+  if (addresses.every((range) => before.some((one) => isSameRange(one, range)))) return;
+  for (const [index, range] of addresses.entries()) {
+    for (const [other, ranges] of there) {
+      const taken = other === name ? undefined : ranges.find((one) => overlap(one, range));
+      if (taken === undefined) continue;
+      throw new TransientError({
+        code: 'AddressInUse',
+        path: `${path}.network.addresses[${index}]`,
+        message: `the range ${range} overlaps ${taken} of the network "${other}" of the host`,
+        fix: 'give the network a range that no other network of the host has',
+        retryAfterMs: 30_000,
+      });
+    }
+  }
 }
 
 export function isAllowedSite(policy: Policy, site: NamedSite): boolean {

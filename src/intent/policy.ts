@@ -5,9 +5,11 @@
 
 import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
+import { isCIDR } from '../api/schema/field.ts';
 import { TerminalError } from '../errors.ts';
 import { type AddressScope, widestScope } from '../system/address-scope.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import { isWithin, PRIVATE_RANGES } from '../system/cidr.ts';
 import { HostList } from './policy/host-list.ts';
 import { ServerList } from './policy/server-list.ts';
 
@@ -20,8 +22,12 @@ export const CLUSTER_MAX_IMAGE_GB = 128;
 
 const KEYWORDS = [EVERYTHING, 'terraform', 'bridge'] as const;
 const FORMS =
-  'everything, terraform, bridge, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], disk:POOL/[NAME], ' +
-  'pool:/DIRECTORY, host:URI, workload:HOST|CIDR[:PORT]';
+  'everything, terraform, bridge, bridge:NAME, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], ' +
+  'disk:POOL/[NAME], pool:/DIRECTORY, pool:NAME, network:NAME, network:CIDR, host:URI, workload:HOST|CIDR[:PORT]';
+/** The network and the pool that libvirt makes at installation: everybody's. */
+const DEFAULT_NAME = 'default';
+/** How networks in ranges that no operator listed may reach the outside: not at all, or by the host's own address. */
+const TRANSLATED: readonly string[] = ['nat', 'none'];
 
 export interface PolicyOptions {
   /** What is allowed, as `--allow` takes it: forms divided by commas. */
@@ -68,9 +74,37 @@ export class Policy {
     return this.everything || this.#entries.includes('terraform');
   }
 
-  /** Bridges and devices of hosts. */
-  get bridge(): boolean {
-    return this.everything || this.#entries.includes('bridge');
+  /** A bridge or device of a host. */
+  bridge(name: string): boolean {
+    return this.everything || this.#entries.includes('bridge') || this.#of('bridge').includes(name);
+  }
+
+  /** A network or pool of a host, for all namespaces. */
+  shares(what: 'network' | 'pool', name: string): boolean {
+    return this.everything || name === DEFAULT_NAME || this.#of(what).includes(name);
+  }
+
+  /** A network or pool of that name, made by a Cluster: what is everybody's is no Cluster's, unless the operator says so. */
+  mayMake(what: 'network' | 'pool', name: string): boolean {
+    return this.everything || name !== DEFAULT_NAME || this.#of(what).includes(name);
+  }
+
+  /** A range (CIDR) of a network that a Cluster makes. */
+  range(range: string): boolean {
+    const listed = this.#ranges;
+    return (
+      this.everything || (listed.length > 0 ? listed : PRIVATE_RANGES).some((one) => isWithin(range, one))
+    );
+  }
+
+  /** A mode of a network with these ranges that a Cluster makes: what is routed is reached under its own addresses. */
+  networkMode(mode: string, ranges: readonly string[]): boolean {
+    if (this.everything || TRANSLATED.includes(mode)) return true;
+    return ranges.every((range) => this.#ranges.some((one) => isWithin(range, one)));
+  }
+
+  get #ranges(): readonly string[] {
+    return this.#of('network').filter((name) => name.includes('/'));
   }
 
   /** An absolute path or file: URI on this machine, wherever symbolic links lead. */
@@ -109,7 +143,8 @@ export class Policy {
 
   /** A directory of a host, for a pool. */
   poolPath(path: string): boolean {
-    return this.everything || this.#of('pool').some((directory) => isBelow(directory, posix.normalize(path)));
+    const directories = this.#of('pool').filter((entry) => entry.startsWith('/'));
+    return this.everything || directories.some((directory) => isBelow(directory, posix.normalize(path)));
   }
 
   /** The host that a manifest names by its libvirt URI; undefined: it is not allowed, or cannot be read. */
@@ -149,7 +184,9 @@ function requireForm(entry: string): void {
     (KEYWORDS as readonly string[]).includes(entry) ||
     /^(https?:\/\/\S*|\/.*|volume:[^/]+\/.*|disk:[^/]+\/.*|pool:\/.*|host:\S+:\/\/\S+|workload:\S+)$/.test(
       entry,
-    );
+    ) ||
+    /^(network|pool|bridge):[^/\s]+$/.test(entry) ||
+    (entry.startsWith('network:') && isCIDR(entry.slice('network:'.length)));
   if (isKnown) return;
   throw new TerminalError({
     code: 'InvalidConfiguration',

@@ -5,6 +5,7 @@ import { TerminalError, TransientError } from '../errors.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { MachineIntent } from './hosted-intent.ts';
+import type { UsedPart } from './policy-check.ts';
 
 /** Throws TerminalError PoolNotFound, NetworkNotFound or InsufficientCapacity with the field's path below `path`. */
 export function preflight(
@@ -13,16 +14,8 @@ export function preflight(
   facts: HostFacts,
   path: string,
 ): void {
-  const pools = new Map([
-    [intent.rootDisk.pool, `${path}.pool`],
-    ...intent.disks.flatMap((disk, index): [string, string][] =>
-      disk.kind === 'new' ? [[disk.pool, `${path}.disks[${index}].pool`]] : [],
-    ),
-  ]);
-  for (const [pool, field] of pools) requireActive('pool', pool, facts.pools, field, intent.uri);
-  for (const [index, nic] of intent.interfaces.entries()) {
-    if (nic.kind !== 'network') continue;
-    requireActive('network', nic.network, facts.networks, `${path}.interfaces[${index}].network`, intent.uri);
+  for (const { what, name, path: field } of usedParts(intent, path)) {
+    requireActive(what, name, what === 'pool' ? facts.pools : facts.networks, field, intent.uri);
   }
   const { vcpu, memoryMiB } = intent.domain;
   if (vcpu > facts.cpus) throw tooMuch(`${path}.vcpu`, `${vcpu} vCPUs`, `${facts.cpus} CPUs`, intent.uri);
@@ -30,6 +23,24 @@ export function preflight(
     const field = spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB';
     throw tooMuch(`${path}.${field}`, `${memoryMiB} MiB of memory`, `${facts.memoryMiB} MiB`, intent.uri);
   }
+}
+
+/** Pools and networks that a machine uses, with their fields below `path`. */
+export function usedParts({ rootDisk, disks, interfaces }: MachineIntent, path: string): UsedPart[] {
+  const pools = new Map([
+    [rootDisk.pool, `${path}.pool`],
+    ...disks.flatMap((disk, index): [string, string][] =>
+      disk.kind === 'new' ? [[disk.pool, `${path}.disks[${index}].pool`]] : [],
+    ),
+  ]);
+  return [
+    ...[...pools].map(([name, field]) => ({ what: 'pool', name, path: field }) as const),
+    ...interfaces.flatMap((nic, index): UsedPart[] =>
+      nic.kind === 'network'
+        ? [{ what: 'network', name: nic.network, path: `${path}.interfaces[${index}].network` }]
+        : [],
+    ),
+  ];
 }
 
 function requireActive(

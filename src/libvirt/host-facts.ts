@@ -1,5 +1,7 @@
+import { isIPv6 } from 'node:net';
 import { shortLines } from '../system/line-stream.ts';
 import { parseNames } from './domain-query.ts';
+import { prefixOf } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
@@ -59,6 +61,8 @@ export interface NetworkDetails {
   readonly mode: string;
   /** The host's own addresses in it. */
   readonly addresses: readonly string[];
+  /** What the host reaches through it, in CIDR notation: its own ranges, and its routes. */
+  readonly ranges: readonly string[];
   /** False: guests get their addresses from elsewhere, and libvirt knows no leases. */
   readonly dhcp: boolean;
 }
@@ -182,8 +186,25 @@ function parseNetwork(xml: string | undefined): NetworkDetails | undefined {
     mode:
       network.child('forward').attribute('mode') ?? (network.children('forward').length > 0 ? 'nat' : 'none'),
     addresses: ips.flatMap((ip) => ip.attribute('address') ?? []),
+    ranges: [...ips, ...network.children('route')].flatMap((one) => rangeOf(one) ?? []),
     dhcp: ips.some((ip) => ip.children('dhcp').length > 0),
   };
+}
+
+/** Reads `<ip address='10.1.0.1' netmask='255.255.255.0'/>`. A default route is no range of its own. */
+function rangeOf(element: XmlElement): string | undefined {
+  const address = element.attribute('address');
+  if (address === undefined) return undefined;
+  const netmask = element.attribute('netmask');
+  const prefix = element.attribute('prefix') ?? (netmask === undefined ? undefined : prefixOf(netmask));
+  const length = Number(prefix ?? (isIPv6(address) ? 64 : classPrefix(address)));
+  return length === 0 ? undefined : `${address}/${length}`;
+}
+
+/** Without a prefix libvirt goes by the class of the address, as before CIDR. */
+function classPrefix(address: string): number {
+  const first = Number.parseInt(address, 10);
+  return first < 128 ? 8 : first < 192 ? 16 : 24;
 }
 
 /** Reads the output of `virsh -q vol-list`: ` over lay.qcow2   /var/lib/libvirt/images/over lay.qcow2`. */

@@ -68,7 +68,7 @@ export function parseRanges(xml: string): AddressRange[] {
 }
 
 /** Counts the bits of `255.255.255.0`. */
-function prefixOf(netmask: string): number {
+export function prefixOf(netmask: string): number {
   return netmask
     .split('.')
     .reduce((bits, part) => bits + Number(part).toString(2).replaceAll('0', '').length, 0);

@@ -139,8 +139,8 @@ export class ClusterLab {
   }
 
   /** A network that is not started. */
-  defineNetwork(name: string): Promise<void> {
-    return this.#define('net-define', `<network><name>${name}</name></network>`);
+  defineNetwork(name: string, content = ''): Promise<void> {
+    return this.#define('net-define', `<network><name>${name}</name>${content}</network>`);
   }
 
   async #define(command: string, xml: string): Promise<void> {

@@ -396,3 +396,154 @@ describe('what another namespace owns stays', () => {
     expect((await lab.host()).domains).toEqual(['other.victim']);
   });
 });
+
+describe('networks and pools of a host', () => {
+  const network = (name: string, third: number, mode = 'none') => ({
+    network: { name, mode, addresses: [`10.88.${third}.0/24`] },
+  });
+  const on = (name: string, namespace: string, network: string, spec: object = {}) =>
+    machine(name, { interfaces: [{ network }], ...spec }, namespace);
+  const clusterState = async (name: string, namespace: string) => {
+    const path =
+      '{.status.conditions[?(@.type=="Ready")].reason}: {.status.conditions[?(@.type=="Ready")].message}';
+    return lab.kubectl('get', 'cluster', name, '--namespace', namespace, '-o', `jsonpath=${path}`);
+  };
+  const networks = async () =>
+    (await lab.virsh('net-list', '--all', '--name')).split('\n').map((one) => one.trim());
+  const addressOf = async (name: string) =>
+    /<ip [^>]*address='([^']+)'/.exec(await lab.virsh('net-dumpxml', name))?.[1];
+
+  beforeAll(async () => {
+    for (const namespace of ['team-a', 'team-b']) await lab.kubectl('create', 'namespace', namespace);
+    // The older one, which manages nothing at first.
+    await lab.apply(cluster('b', {}, 'team-b'));
+    await vi.waitUntil(async () => (await clusterState('b', 'team-b')).startsWith('AsSpecified'), soon);
+    // Of the host: no Cluster has made it.
+    await lab.defineNetwork('corp', "<bridge name='corp'/><ip address='10.88.64.1' prefix='20'/>");
+    await lab.virsh('net-start', 'corp');
+    await lab.apply(cluster('a', network('lan', 1), 'team-a'), on('first', 'team-a', 'lan'));
+    await vi.waitUntil(async () => (await clusterState('a', 'team-a')).startsWith('AsSpecified'), soon);
+    await vi.waitUntil(async () => (await ready('first', 'team-a')) === 'True AsSpecified', soon);
+  });
+
+  afterAll(async () => {
+    for (const namespace of ['team-a', 'team-b'])
+      await lab.kubectl('delete', 'machines,clusters', '--all', '--namespace', namespace);
+    await lab.virsh('net-destroy', 'corp');
+    await lab.virsh('net-undefine', 'corp');
+  });
+
+  it.each([
+    [
+      'routed, with a public prefix',
+      { name: 'bad', mode: 'route', addresses: ['203.0.113.0/24'] },
+      'addresses[0]',
+      'network:203.0.113.0/24',
+    ],
+    [
+      'routed, with a private one',
+      { name: 'bad', mode: 'route', addresses: ['10.88.9.0/24'] },
+      'mode',
+      'network:10.88.9.0/24',
+    ],
+    ['on a bridge of the host', { name: 'bad', mode: 'bridge', bridge: 'corp' }, 'bridge', 'bridge:corp'],
+    [
+      'by the name that is for all',
+      { name: 'default', mode: 'none', addresses: ['10.88.9.0/24'] },
+      'name',
+      'network:default',
+    ],
+  ])('a Cluster makes none that is %s', async (_, bad, field, entry) => {
+    await lab.apply(cluster('b', { network: bad }, 'team-b'));
+    await expect
+      .poll(() => clusterState('b', 'team-b'), soon)
+      .toContain(`spec.providerSpec.network.${field}`);
+    expect(await clusterState('b', 'team-b')).toMatch(/^NotAllowed/);
+    expect(await clusterState('b', 'team-b')).toContain(`with ${entry}`);
+    expect(await networks()).not.toContain('bad');
+  });
+
+  it('a Cluster makes none whose range another network of the host has', async () => {
+    await lab.apply(cluster('b', network('overlap', 70), 'team-b'));
+    await expect.poll(() => clusterState('b', 'team-b'), soon).toContain('AddressInUse');
+    expect(await clusterState('b', 'team-b')).toContain('10.88.64.1/20 of the network "corp"');
+    expect(await networks()).not.toContain('overlap');
+  });
+
+  it.each([
+    ['with the same values', { network: { name: 'lan', mode: 'none', addresses: ['10.88.1.0/24'] } }],
+    ['with other values, although its Cluster is older', network('lan', 2)],
+    ['by its name', { network: { name: 'lan' } }],
+  ])("another namespace's is not for a Cluster %s", async (_, spec) => {
+    await lab.apply(cluster('b', spec, 'team-b'));
+    await expect
+      .poll(() => clusterState('b', 'team-b'), soon)
+      .toMatch(/^NotAllowed: spec.providerSpec.network.name/);
+    expect(await clusterState('b', 'team-b')).toContain('namespace team-a');
+    await lab.kubectl(
+      'annotate',
+      'cluster',
+      'a',
+      '--namespace=team-a',
+      'cluster-api.k8s.io/look=',
+      '--overwrite',
+    );
+    await expect.poll(() => clusterState('a', 'team-a'), soon).toMatch(/^AsSpecified/);
+    expect(await addressOf('lan')).toBe('10.88.1.1');
+  });
+
+  it("a Machine does not plug into another namespace's, nor into the host's own, nor keeps a disk in such a pool", async () => {
+    await lab.apply(cluster('b', {}, 'team-b'));
+    await lab.virsh('pool-define-as', 'corp', 'dir', '--target', lab.lab.directory);
+    await lab.apply(
+      on('guest', 'team-b', 'lan'),
+      on('host', 'team-b', 'corp'),
+      machine('pool', { pool: 'corp' }, 'team-b'),
+      machine('disk', { disks: [{ name: 'a', sizeGB: 0.01, pool: 'corp' }] }, 'team-b'),
+    );
+    const fields = {
+      guest: 'interfaces[0].network',
+      host: 'interfaces[0].network',
+      pool: 'pool',
+      disk: 'disks[0].pool',
+    };
+    for (const [name, field] of Object.entries(fields)) {
+      await expect.poll(() => ready(name, 'team-b'), soon).toBe('False NotAllowed');
+      expect((await condition(name, 'team-b'))?.message).toContain(`spec.providerSpec.${field}: `);
+    }
+    await lab.virsh('pool-undefine', 'corp');
+    await lab.kubectl('delete', 'machine', 'pool', 'disk', '--namespace=team-b');
+  });
+
+  it("a Cluster that claims the host's own does not open it to Machines", async () => {
+    await lab.apply(
+      cluster('b', { network: { name: 'corp', mode: 'none', addresses: ['10.88.64.0/20'] } }, 'team-b'),
+    );
+    await expect.poll(() => clusterState('b', 'team-b'), soon).toContain('NotOwned');
+    await lab.apply(on('host', 'team-b', 'corp', { autostart: true }));
+    await expect.poll(() => ready('host', 'team-b'), soon).toBe('False NotOwned');
+    expect((await lab.host()).domains).not.toContain('team-b.host');
+  });
+
+  it('what an operator shares is for all, and machines in it stay when it no longer is', async () => {
+    await lab.apply(cluster('b', {}, 'team-b'));
+    await controller.stop();
+    const { CAPLV_ALLOW, ...env } = settings();
+    controller = await ControllerProcess.start({
+      ...env,
+      CAPLV_ALLOW: `${CAPLV_ALLOW},network:corp,network:lan`,
+    });
+    for (const name of ['guest', 'host'])
+      await expect.poll(() => ready(name, 'team-b'), soon).toBe('True AsSpecified');
+    await controller.stop();
+    controller = await ControllerProcess.start(settings());
+    await lab.virsh('undefine', 'team-b.host');
+    await expect.poll(async () => (await lab.host()).domains, soon).toContain('team-b.host');
+    await expect.poll(() => ready('host', 'team-b'), soon).toBe('True AsSpecified');
+    await lab.apply(on('guest', 'team-b', 'lan', { vcpu: 2 }));
+    await expect.poll(() => ready('guest', 'team-b'), soon).toBe('False NotAllowed');
+    expect((await lab.host()).domains).toContain('team-b.guest');
+    await lab.kubectl('delete', 'machine', 'guest', 'host', '--namespace=team-b');
+    expect((await lab.host()).domains.sort()).toEqual(['other.victim', 'team-a.first']);
+  });
+});

@@ -54,6 +54,8 @@ export interface PartsOptions extends VerbOptions {
   readonly allowReplace?: boolean;
   /** Id of a replacement (see `replacementId`) that may run. */
   readonly approvedPlan?: string | undefined;
+  /** Called under the lock with the networks and pools that are made or changed next. What it throws stops the call. */
+  readonly admit?: (made: HostIntent) => Promise<void>;
 }
 
 /** One run, under the lock of the host. */
@@ -123,6 +125,7 @@ export class SharedParts {
     await completeHostState(this.#options, work, partsOf(wanted, both(ask.apply, ask.need)), mine);
     const state = await terraform.state(home.workspace);
     const parts = partsOfRun(wanted, ask, await standingObjects(libvirt(uri), state, wanted));
+    if (!isNoPart(parts.made)) await work.options.admit?.(parts.made);
     const failure = await this.#apply(work, wanted, parts, begun, (state?.resources.length ?? 0) > 0);
     const failed = failure?.addresses ?? new Set<string>();
     const left = await terraform.state(home.workspace);

@@ -74,6 +74,8 @@ export const ClusterStatusSchema = z.strictObject({
             name: z.string().describe('Its name in the provider spec, else its URI.'),
             uri: z.string().describe('libvirt URI of the host.'),
             ready: z.boolean().describe('Whether its networks and pools exist.'),
+            network: z.string().optional().describe('Network that the cluster created there, and owns.'),
+            pool: z.string().optional().describe('Pool that the cluster created there, and owns.'),
             appliedHash: z.string().optional().describe('Hash of the host intent that was last applied.'),
             message: z.string().optional().describe('Why the host is not ready.'),
             lastUpdated: timestamp().optional().describe('When this entry last changed.'),

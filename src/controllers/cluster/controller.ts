@@ -28,7 +28,7 @@ import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import type { Recorder, Result } from '../shared/recorder.ts';
-import type { HostResources } from '../shared/shared-hosts.ts';
+import { type HostResources, siteUse } from '../shared/shared-hosts.ts';
 
 export interface ClusterReconcilerOptions {
   readonly store: Store;
@@ -73,8 +73,11 @@ export class ClusterReconciler {
       cluster,
       sites,
       (index) => sitePath(spec, index),
-      async (site) => {
-        await hosts.ensureSite(site, { ...word, onEvent: (event) => this.#tell(cluster, event) });
+      async (site, path) => {
+        await hosts.ensureSite(cluster, site, path, {
+          ...word,
+          onEvent: (event) => this.#tell(cluster, event),
+        });
       },
     );
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
@@ -91,7 +94,7 @@ export class ClusterReconciler {
       cluster,
       sitesOf(spec, policy.defaultHost),
       (index) => sitePath(spec, index),
-      async (site) => void plans.set(site.uri, await hosts.planSite(site)),
+      async (site, path) => void plans.set(site.uri, await hosts.planSite(cluster, site, path)),
     );
     for (const failure of failures.values()) throw failure;
     return plans;
@@ -102,7 +105,7 @@ export class ClusterReconciler {
     cluster: Cluster,
     sites: readonly NamedSite[],
     pathOf: (index: number) => string,
-    work: (site: Site) => Promise<void>,
+    work: (site: Site, path: string) => Promise<void>,
   ): Promise<Map<string, CaplvError>> {
     const { hosts, policy } = this.#options;
     const failures = new Map<string, CaplvError>();
@@ -110,10 +113,12 @@ export class ClusterReconciler {
       sites.map(async (named, index) => {
         try {
           clusterProviderSpec(cluster);
-          const site = requireAllowedSite(policy, named, pathOf(index));
+          const path = pathOf(index);
+          const site = requireAllowedSite(policy, named, path);
+          await hosts.requireUsable(site.uri, siteUse(cluster, site, path));
           const dispute = await hosts.findConflict(cluster, site);
-          if (dispute) throw new TerminalError({ ...dispute, path: `${pathOf(index)}.${dispute.path}` });
-          await work(site);
+          if (dispute) throw new TerminalError({ ...dispute, path: `${path}.${dispute.path}` });
+          await work(site, path);
         } catch (error) {
           if (!(error instanceof CaplvError)) throw error;
           failures.set(named.uri, error);
@@ -149,10 +154,12 @@ export class ClusterReconciler {
     for (const site of sites) {
       const { uri: named } = site;
       const uri = policy.host(named);
-      // There nothing was ever made.
-      if (uri === undefined || !isAllowedSite(policy, site)) continue;
+      if (uri === undefined) continue;
+      const here = { ...site, uri };
       try {
-        await hosts.releaseSite({ ...site, uri }, { onEvent: (event) => this.#tell(cluster, event) });
+        // Otherwise nothing was ever made there.
+        if (isAllowedSite(policy, site) || (await hosts.isMade(here)))
+          await hosts.releaseSite(here, { onEvent: (event) => this.#tell(cluster, event) });
       } catch (error) {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {
@@ -207,12 +214,14 @@ export class ClusterReconciler {
         new Date().toISOString(),
       ),
       providerStatus: {
-        hosts: sites.map(({ name, uri }) => {
+        hosts: sites.map((site) => {
+          const { name, uri } = site;
           const problem = failures.get(uri);
           return {
             name: name ?? uri,
             uri,
             ready: !problem,
+            ...heldOn(cluster, site, phase === 'Provisioned' && !problem),
             ...(problem ? { message: problem.message } : {}),
           };
         }),
@@ -224,6 +233,18 @@ export class ClusterReconciler {
     const options = { fieldManager: FIELD_MANAGER, before: cluster.status };
     await this.#options.store.applyStatus(ClusterKind, key, status, options);
   }
+}
+
+/** The names of what the Cluster has on the host of a site: `isMade`, or had before and still asks for. */
+function heldOn(
+  { status }: Cluster,
+  { uri, network, pool }: NamedSite,
+  isMade: boolean,
+): { readonly network?: string; readonly pool?: string } {
+  const before = status?.providerStatus?.hosts?.find((host) => host.uri === uri);
+  const hasNetwork = network.mode !== undefined && (isMade || before?.network === network.name);
+  const hasPool = pool.path !== undefined && (isMade || before?.pool === pool.name);
+  return { ...(hasNetwork ? { network: network.name } : {}), ...(hasPool ? { pool: pool.name } : {}) };
 }
 
 /** For writes: to this very object, and none if it is gone. */

@@ -1,16 +1,18 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/classify-error.ts';
 import { partsUsedBy, volumesOf } from '../../actuator/host/machine-location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { requireHostSupport } from '../../intent/host-support.ts';
-import { preflight } from '../../intent/preflight.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
+import { intentHash } from '../../intent/machine-intent.ts';
+import { preflight, usedParts } from '../../intent/preflight.ts';
 import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { withRecoveryHint } from '../shared/give-up.ts';
+import type { PartsUse } from '../shared/shared-hosts.ts';
 import { refuseTakenAddresses, refuseUnusableAddresses } from './addresses/fixed-addresses.ts';
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineDependencies } from './dependencies.ts';
@@ -48,6 +50,21 @@ function requireSupport(
   return classified(() => requireHostSupport(request));
 }
 
+/**
+ * What a Machine that is new, or was changed, uses of its host; undefined: one that is as it was asked for stays, whatever is allowed
+ * now. The network and pool that it was made in are its own.
+ */
+export function newUse(
+  { machine, identity, path }: PlacedMachine,
+  intent: MachineIntent,
+): PartsUse | undefined {
+  const { appliedHash, pinned } = machine.status?.providerStatus ?? {};
+  if (appliedHash === intentHash(intent)) return undefined;
+  const made = appliedHash === undefined ? undefined : pinned?.site;
+  const parts = usedParts(intent, path).filter(({ what, name }) => made?.[what] !== name);
+  return { namespace: identity.namespace, parts };
+}
+
 /** Makes what the machine uses of what machines share on the host. Returns how the host then looks. */
 export async function prepareHost(
   parts: MachineDependencies,
@@ -57,7 +74,9 @@ export async function prepareHost(
 ): Promise<HostFacts> {
   const { store, hosts, actuator } = parts;
   const { intent, pinned } = resolved;
+  const use = newUse(placed, intent);
   await scope.step('HostReady', async () => {
+    if (use) await hosts.requireUsable(placed.site.uri, use);
     await refuseTakenAddresses(store, placed, intent);
     await refuseSharedMac(store, placed, intent);
     await refuseUnusableAddresses(actuator, placed, intent);
@@ -88,7 +107,7 @@ export async function prepareHost(
     const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
     const options = { volumes: volumesOf(intent), check };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-      hosts.ensureUsed(placed.site.uri, used, { ...options, onEvent }),
+      hosts.ensureUsed(placed.site.uri, used, use, { ...options, onEvent }),
     );
     preflight(intent, placed.spec, seen, placed.path);
     return seen;

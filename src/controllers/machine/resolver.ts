@@ -19,7 +19,7 @@ import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
 import { type MachineIdentity, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
-import { isAllowedSite, requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
+import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
 import { type BootstrapSource, type SeedOptions, seedOf } from '../../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
@@ -89,8 +89,7 @@ export class MachineResolver {
   otherHosts({ cluster, site }: PlacedMachine): AllowedHost[] {
     const { policy } = this.#options;
     const sites = sitesOf(cluster && storedClusterSpec(cluster).spec, policy.defaultHost);
-    const allowed = sites.filter((one) => isAllowedSite(policy, one));
-    const hosts = allowed.flatMap(({ uri }) => policy.host(uri) ?? []);
+    const hosts = sites.flatMap(({ uri }) => policy.host(uri) ?? []);
     return [...new Set(hosts)].filter((uri) => uri !== site.uri);
   }
 
