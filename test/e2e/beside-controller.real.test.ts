@@ -1,5 +1,7 @@
 /** A person's commands and a controller over the same local store, as on a host with the systemd unit. */
 
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quoteCommand } from '../../src/libvirt/virsh-command.ts';
@@ -14,9 +16,11 @@ const NAMES = ['a', 'b'];
 
 let controller: ControllerProcess;
 
+const startController = () =>
+  ControllerProcess.start({ ...here().lab.env(), CAPLV_STATE_DIR: here().stateDir }, ['--local']);
+
 beforeAll(async () => {
-  const env = { ...here().lab.env(), CAPLV_STATE_DIR: here().stateDir };
-  controller = await ControllerProcess.start(env, ['--local']);
+  controller = await startController();
 });
 afterAll(() => controller?.stop());
 
@@ -84,6 +88,49 @@ test('of a deployment, plan names the machines that are made, replaced and delet
   expect(await names()).toEqual([expect.not.stringContaining(named(made.stdout)[0] ?? '')]);
   await here().caplv.read(['delete', 'machinedeployment', 'workers']);
   await expect.poll(names, { timeout: 60_000 }).toEqual([]);
+});
+
+test('one broken file, found at the start, costs no machine, stops no other, and is named', async () => {
+  const labels = { app: 'kept' };
+  const providerSpec = { vcpu: 1, memoryMiB: 96, running: false, ...here().image };
+  const set = {
+    apiVersion: 'cluster-api.k8s.io/v1alpha1',
+    kind: 'MachineSet',
+    metadata: { name: 'kept' },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { providerSpec } },
+    },
+  };
+  expect(await here().apply([set], ['--wait=2m'])).toMatchObject({ exitCode: 0 });
+  const uuids = () =>
+    Promise.all(['kept-0', 'kept-1'].map((name) => here().virsh('domuuid', `default.${name}`)));
+  const before = await uuids();
+  await controller.stop();
+  const file = join(here().stateDir, 'objects', 'machines', 'default', 'kept-1.json');
+  const whole = await readFile(file);
+  await truncate(file, whole.length / 2);
+
+  controller = await startController();
+  await controller.says('Object cannot be read; it is left as it is, and the others go on');
+  const ready = async () =>
+    JSON.parse(await here().caplv.read(['get', 'machineset', 'kept', '-o', 'json'])).status.conditions.find(
+      ({ type }: { type: string }) => type === 'Ready',
+    );
+  await expect
+    .poll(ready, { timeout: 60_000 })
+    .toMatchObject({ reason: 'ObjectUnreadable', message: expect.stringContaining(file) });
+  expect(await here().apply([machine('beside', { ...here().image })])).toMatchObject({ exitCode: 0 });
+  expect(await here().caplv.run(['delete', 'machine', 'beside', '--now'])).toMatchObject({ exitCode: 0 });
+  expect(await here().domains()).toEqual(['default.kept-0', 'default.kept-1']);
+  expect(await uuids()).toEqual(before);
+
+  await writeFile(file, whole);
+  await expect.poll(ready, { timeout: 60_000 }).toMatchObject({ status: 'True' });
+  expect(await uuids()).toEqual(before);
+  await here().caplv.read(['delete', 'machineset', 'kept']);
+  await expect.poll(() => here().domains(), { timeout: 60_000 }).toEqual([]);
 });
 
 test('a person at a terminal reads lines of the local controller, and a program JSON', async () => {

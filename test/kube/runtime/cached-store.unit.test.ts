@@ -59,6 +59,31 @@ it('lists at once what was written through it', async () => {
   expect(old?.status).toEqual({ phase: 'painted' });
 });
 
+it('tells versions apart that differ beyond 2^53, where numbers no longer do', async () => {
+  const versions = ['9007199254740992', '9007199254740993'] as const;
+  const at = (resourceVersion: string): Widget => {
+    const one = widget('huge');
+    return { ...one, metadata: { ...one.metadata, uid: 'u', resourceVersion } };
+  };
+  let answer = at(versions[1]);
+  const server = { get: async () => answer } as unknown as Store;
+  const heard = new Informer(server, WidgetKind, silentLogger) as unknown as Informer;
+  const fresh = new CachedStore(server, [heard]);
+  const key = { namespace: 'default', name: 'huge' };
+  const events = [{ type: 'SYNCED' }];
+  Object.assign(server, {
+    async *watch() {
+      yield* events;
+    },
+  });
+  await heard.run(new AbortController().signal);
+  await fresh.get(WidgetKind, key, { fresh: true });
+  // An answer that another has overtaken.
+  answer = at(versions[0]);
+  await fresh.get(WidgetKind, key, { fresh: true });
+  expect((await fresh.get(WidgetKind, key))?.metadata.resourceVersion).toBe(versions[1]);
+});
+
 it('no longer lists what went with the last finalizer that it took away', async () => {
   const key = { namespace: 'default', name: 'old' };
   await cached.apply(WidgetKind, { metadata: { ...key, finalizers: ['a.b/c'] } }, { fieldManager: 'mine' });
