@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaplvError, outOfResources, TerminalError } from '../errors.ts';
-import { createAtomically } from '../system/atomic-file.ts';
+import { createAtomically, syncFile } from '../system/atomic-file.ts';
 import { readIfThere, requireOwnDirectory } from '../system/private-files.ts';
 
 /** Reads the identity of `stateDir`, making directory and identity at first use. Throws TerminalError StateDirNotWritable. */
@@ -20,6 +20,7 @@ export async function installationId(stateDir: string): Promise<string> {
     if (known !== undefined) return identityIn(known, file);
     // Of two processes that start at once both read the same identity.
     await createAtomically(file, `${randomUUID()}\n`);
+    await syncFile(file);
     return identityIn(await readFile(file, 'utf8'), file);
   } catch (error) {
     throw error instanceof CaplvError ? error : notWritable(stateDir, error);

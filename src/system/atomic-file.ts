@@ -1,6 +1,6 @@
 /**
- * Files that are there whole or not at all, also after the machine lost power: a new file is on the disk before it takes the
- * name of the old one, and so is the name before the call returns.
+ * Files that are there whole or not at all, also after the machine lost power: the content is on the disk before it has its
+ * name.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -8,21 +8,25 @@ import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Replaces the file at `path`, mode 0600. Its directory must exist. Readers see the old or the new content, never a part; two
- * writers at once need a lock. Throws the error of the system call that failed; the old file is then still there.
+ * Replaces the file at `path`, mode 0600. Its directory must exist. Readers see the old or the new content, never a part; once
+ * this returns it stays the new one. Two writers at once need a lock. Throws the error of the system call that failed; the old file is then still there.
  */
 export async function writeAtomically(path: string, content: string): Promise<void> {
   const draft = `${path}.draft`;
   // Left by a process that was killed.
   await rm(draft, { force: true });
-  await publish(path, draft, content, () => rename(draft, path));
+  await publish(draft, content, () => rename(draft, path));
+  await sync(dirname(path));
 }
 
-/** Makes the file at `path`, mode 0600; returns false, and changes nothing, where there is one. Needs no lock. */
+/**
+ * Makes the file at `path`, mode 0600; returns false, and changes nothing, where there is one. Needs no lock. Power that fails may
+ * take the file, as it takes the process that a lock stands for: see `syncFile`.
+ */
 export async function createAtomically(path: string, content: string): Promise<boolean> {
   const draft = `${path}.${randomUUID()}.draft`;
   try {
-    await publish(path, draft, content, () => link(draft, path));
+    await publish(draft, content, () => link(draft, path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -48,12 +52,7 @@ export async function syncFile(path: string): Promise<void> {
   await sync(dirname(path));
 }
 
-async function publish(
-  path: string,
-  draft: string,
-  content: string,
-  giveName: () => Promise<void>,
-): Promise<void> {
+async function publish(draft: string, content: string, giveName: () => Promise<void>): Promise<void> {
   try {
     // Exclusive: whatever lies there by that name is not ours, and a symbolic link is not followed.
     const file = await open(draft, 'wx', 0o600);
@@ -67,7 +66,6 @@ async function publish(
   } finally {
     await rm(draft, { force: true });
   }
-  await sync(dirname(path));
 }
 
 async function sync(path: string): Promise<void> {
