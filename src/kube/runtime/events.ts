@@ -6,6 +6,7 @@ import { TransientError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 import { TokenBucket } from '../../system/token-bucket.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { printable } from '../../telemetry/printable.ts';
 import { ApiError } from '../client/api-error.ts';
 import { microTime } from '../client/micro-time.ts';
 
@@ -220,7 +221,8 @@ function newEvent(
 ): KubeEvent {
   const { name, namespace, uid } = object.metadata;
   const now = new Date();
-  const text = note.length > MAX_NOTE_LENGTH ? `${note.slice(0, MAX_NOTE_LENGTH - 1)}…` : note;
+  const shown = printable(note);
+  const text = shown.length > MAX_NOTE_LENGTH ? `${shown.slice(0, MAX_NOTE_LENGTH - 1)}…` : shown;
   const identity = [controller, object.kind, namespace, name, uid, type, reason, text].join('\n');
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
   return {

@@ -64,6 +64,15 @@ async function describe(name: string): Promise<string> {
 const painted = { type: 'Normal', reason: 'Painted', note: 'Painted it red in 3 s' } as const;
 const written = { type: 'Normal', reason: 'Painted', message: 'Painted it red in 3 s' };
 
+it('has no command for the terminal of those who read it', async () => {
+  const object = await created('hostile');
+  const recorder = newRecorder();
+  recorder.record(object, { ...painted, note: 'libvirt said \u001b]0;owned\u0007 and \u202egpj' });
+  await recorder.flush();
+  const message = 'libvirt said \\u001b]0;owned\\u0007 and \\u202egpj';
+  expect(await eventsOf(object)).toMatchObject([{ message }]);
+});
+
 it('is counted up when it happens again, also after a restart of the controller', async () => {
   const object = await created('counted');
   const recorder = newRecorder();
