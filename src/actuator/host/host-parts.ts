@@ -3,6 +3,7 @@
  * left out, so that nobody is refused, waits or fails for the sake of somebody else's.
  */
 
+import * as z from 'zod';
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
 import { resourceId } from '../../../stacks/resource-id.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
@@ -89,10 +90,12 @@ export function isActive({ networks, pools }: HostIntent, facts: HostFacts): boo
   );
 }
 
+const appliedSchema = z.record(z.string(), z.string());
+
+/** Reads the note of what was applied; one of another shape says nothing, so that all is applied again. */
 export function readApplied(note: string | undefined): AppliedParts {
   try {
-    const parts: unknown = JSON.parse(note ?? '{}');
-    return typeof parts === 'object' && parts !== null ? (parts as AppliedParts) : {};
+    return appliedSchema.safeParse(JSON.parse(note ?? '{}')).data ?? {};
   } catch {
     // A note of an earlier caplv, which says nothing of single parts.
     return {};

@@ -3,6 +3,7 @@
  * no place for a mark on networks and pools: the note is the proof that one which no state knows comes from a broken run of ours.
  */
 
+import * as z from 'zod';
 import {
   type ImportedObject,
   isSame,
@@ -42,9 +43,29 @@ export async function recordPendingCreates(
 }
 
 /** What is noted: of a broken run, what it was about to make. */
-export async function pendingCreates({ notes }: StateHandle): Promise<StackObject[]> {
-  const text = await notes.read(NOTE);
-  return text === undefined ? [] : JSON.parse(text);
+export async function pendingCreates({ notes }: StateHandle): Promise<readonly StackObject[]> {
+  return readPendingCreates(await notes.read(NOTE));
+}
+
+const text = z.string().min(1).max(1_024);
+const schema = z
+  .array(
+    z.strictObject({
+      type: z.enum(['libvirt_network', 'libvirt_pool', 'libvirt_volume']),
+      name: text,
+      object: text,
+      pool: text.exactOptional(),
+    }),
+  )
+  .max(10_000);
+
+/** Reads the note. One that is not of this shape proves nothing: what it may have named is removed and taken over by nobody. */
+export function readPendingCreates(note: string | undefined): readonly StackObject[] {
+  try {
+    return schema.safeParse(JSON.parse(note ?? '[]')).data ?? [];
+  } catch {
+    return [];
+  }
 }
 
 /** Forgets what is in the state by now, or gone: all but what `isKept`. */
