@@ -56,7 +56,7 @@ export function collectFleetMetrics(metrics: Metrics, { machines, hosts, provide
   const running = metrics.gauge('caplv_terraform_runs', 'Running terraform processes.', ['host']);
   const waiting = metrics.gauge(
     'caplv_terraform_runs_waiting',
-    'Queued terraform runs; hosts take turns, and so do create and destroy.',
+    'Queued terraform runs; namespaces take turns, then owners, hosts, create and destroy.',
     ['host', 'work'],
   );
   limit.set(slots.limits.total, { per: 'process' });

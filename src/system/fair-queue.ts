@@ -42,11 +42,6 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Returns how many items wait in a flow. */
-  length({ group, name }: Flow): number {
-    return this.#groups.get(group)?.get(name)?.length ?? 0;
-  }
-
   clear(): void {
     this.#groups.clear();
   }

@@ -1,4 +1,5 @@
-import { FairQueue, type Flow } from '../system/fair-queue.ts';
+import { currentFlow } from '../system/current-flow.ts';
+import { FairQueue } from '../system/fair-queue.ts';
 import { traced } from '../telemetry/spans.ts';
 
 export interface RunLimits {
@@ -20,26 +21,29 @@ export interface SlotUse {
 
 interface Waiter {
   readonly key: string;
+  readonly work: Work;
   readonly transfers: boolean;
   readonly go: () => void;
 }
 
-/** Runs in progress: all, and those that transfer an image. */
-interface Running {
+/** Runs of one key. In progress: all, and those that transfer an image. */
+interface Runs {
   all: number;
   transfers: number;
+  readonly waiting: Record<Work, number>;
 }
 
 /**
- * Hosts take turns, and so do what makes and what destroys: no host waits for another's, no deletion for creations. Runs that transfer an
- * image take as long as its server likes, so they get half of the places: of all, and of each host.
+ * Namespaces take turns, and within each the owners and hosts, and what makes and what destroys: nobody waits for all that another tenant
+ * has begun, no host for another, no deletion for creations. Runs that transfer an image take as long as its server likes, so they get half
+ * of the places: of all, and of each host.
  */
 export class RunSlots {
   readonly limits: RunLimits;
   /** By key, also of those that had a run and have none now. */
-  readonly #running = new Map<string, Running>();
+  readonly #runs = new Map<string, Runs>();
   readonly #waiting = new FairQueue<Waiter>();
-  readonly #total: Running = { all: 0, transfers: 0 };
+  readonly #total = newRuns();
 
   constructor(limits: RunLimits) {
     this.limits = limits;
@@ -47,9 +51,13 @@ export class RunSlots {
 
   /** Runs `work` when it is its turn. */
   async within<T>(key: string, verb: string, work: () => Promise<T>, { transfers = false } = {}): Promise<T> {
-    const kind = transfers ? 'transfer' : verb === 'destroy' ? 'destroy' : 'make';
+    const kind: Work = verb === 'destroy' ? 'destroy' : 'make';
     const running = this.#of(key);
-    const turn = new Promise<void>((go) => this.#waiting.add({ key, transfers, go }, flowOf(kind, key)));
+    const { group, name } = currentFlow();
+    // One that may not go yet holds up those behind it in its flow, so each host has flows of its own.
+    const flow = { group, name: JSON.stringify([name, key, kind, transfers]) };
+    running.waiting[kind] += 1;
+    const turn = new Promise<void>((go) => this.#waiting.add({ key, work: kind, transfers, go }, flow));
     this.#next();
     await traced('slot', {}, () => turn);
     try {
@@ -65,21 +73,13 @@ export class RunSlots {
 
   /** How things are, for metrics: a row for each key that has ever had a run. */
   use(): SlotUse[] {
-    const waiting = (work: Work | 'transfer', key: string) => this.#waiting.length(flowOf(work, key));
-    return [...this.#running].map(([key, { all }]) => ({
-      key,
-      running: all,
-      waiting: {
-        make: waiting('make', key) + waiting('transfer', key),
-        destroy: waiting('destroy', key),
-      },
-    }));
+    return [...this.#runs].map(([key, { all, waiting }]) => ({ key, running: all, waiting: { ...waiting } }));
   }
 
-  #of(key: string): Running {
-    const running = this.#running.get(key) ?? { all: 0, transfers: 0 };
-    this.#running.set(key, running);
-    return running;
+  #of(key: string): Runs {
+    const runs = this.#runs.get(key) ?? newRuns();
+    this.#runs.set(key, runs);
+    return runs;
   }
 
   #mayGo({ key, transfers }: Waiter): boolean {
@@ -93,6 +93,7 @@ export class RunSlots {
     while (this.#total.all < this.limits.total) {
       const waiter = this.#waiting.take((one) => this.#mayGo(one));
       if (!waiter) return;
+      this.#of(waiter.key).waiting[waiter.work] -= 1;
       for (const count of [this.#of(waiter.key), this.#total]) {
         count.all += 1;
         if (waiter.transfers) count.transfers += 1;
@@ -106,6 +107,6 @@ function half(limit: number): number {
   return Math.max(1, Math.floor(limit / 2));
 }
 
-function flowOf(work: Work | 'transfer', key: string): Flow {
-  return { group: key, name: work };
+function newRuns(): Runs {
+  return { all: 0, transfers: 0, waiting: { make: 0, destroy: 0 } };
 }

@@ -36,5 +36,5 @@ it('what may not go yet holds up no other flow of its group', () => {
   const queue = new FairQueue<string>();
   for (const item of ['a1', 'a2', 'b1']) queue.add(item, { group: 'one', name: item.charAt(0) });
   expect(queue.take((item) => item !== 'a1')).toBe('b1');
-  expect(queue.length({ group: 'one', name: 'a' })).toBe(2);
+  expect(Array.from({ length: 3 }, () => queue.take())).toEqual(['a1', 'a2', undefined]);
 });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { withinFlow } from '../../src/system/current-flow.ts';
 import { RunSlots } from '../../src/terraform/concurrency.ts';
 
 /** Runs that end when they are told to; `begun` in the order in which they got their slot. */
@@ -45,6 +46,35 @@ it('a deletion does not wait for all creations that came before it', async () =>
   }
   await settled();
   expect(begun.indexOf('d1')).toBeLessThan(begun.indexOf('c3'));
+});
+
+it("a tenant's machine on a healthy host waits for a turn and not for another tenant's burst, on whichever hosts that is", async () => {
+  const { begun, start, end } = runsOf(new RunSlots({ total: 1, perKey: 1 }));
+  const burst = Array.from({ length: 6 }, (_, i) => `burst-${i}`);
+  for (const [i, name] of burst.entries())
+    withinFlow({ group: 'busy', name: `owner-${i % 3}` }, () => void start(name, `host-${i % 2}`));
+  withinFlow({ group: 'calm', name: '' }, () => void start('calm', 'host-0'));
+  for (const name of ['burst-0', 'burst-1', 'calm']) {
+    await settled();
+    expect(begun.at(-1)).toBe(name);
+    end(name);
+  }
+});
+
+it('the owners of a namespace take turns, and so do hosts; a full host holds up no other', async () => {
+  const { begun, start, end } = runsOf(new RunSlots({ total: 2, perKey: 1 }));
+  const of = (owner: string, name: string, key: string) =>
+    withinFlow({ group: 'one', name: owner }, () => void start(name, key));
+  for (const name of ['a1', 'a2', 'a3']) of('a', name, 'first');
+  of('b', 'b1', 'first');
+  of('a', 'a4', 'second');
+  await settled();
+  expect(begun).toEqual(['a1', 'a4']);
+  for (const name of ['a1', 'a2', 'b1']) {
+    await settled();
+    expect(begun).toContain(name);
+    end(name);
+  }
 });
 
 it('a run that fails gives its slot back', async () => {

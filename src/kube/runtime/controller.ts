@@ -3,6 +3,7 @@ import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
 import { TerminalError, TransientError } from '../../errors.ts';
 import type { BackoffOptions } from '../../system/backoff.ts';
+import { withinFlow } from '../../system/current-flow.ts';
 import type { Flow } from '../../system/fair-queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -42,7 +43,7 @@ export interface ControllerOptions {
   readonly backoff?: BackoffOptions;
   /** One reconcile that takes longer, in milliseconds, fails the liveness check. Default 10 min. */
   readonly stuckAfterMs?: number;
-  /** Objects of different flows take turns, so that many of one do not hold up the others; default: all are of one. */
+  /** Objects of different flows take turns, here and at what reconciles wait for; default: all are of one. */
   readonly flowOf?: (key: ObjectKey) => Flow;
   /** False: not now, although a worker is free; see `wake`. `running`: what workers have. */
   readonly mayStart?: (key: ObjectKey, running: readonly ObjectKey[]) => boolean;
@@ -164,7 +165,10 @@ export class Controller {
     const started = performance.now();
     const outcome = await traced(`reconcile ${this.name}`, { object: item }, () => {
       tracedSince('queue', this.queue.waitedMs(item));
-      return this.reconcile(parseKey(item), { log, signal });
+      const key = parseKey(item);
+      const work = () => this.reconcile(key, { log, signal });
+      const { flowOf } = this.options;
+      return flowOf ? withinFlow(flowOf(key), work) : work();
     });
     const seconds = (performance.now() - started) / 1000;
     this.durations.observe(seconds, { controller: this.name });

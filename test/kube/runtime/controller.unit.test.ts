@@ -1,7 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { TerminalError, TransientError } from '../../../src/errors.ts';
 import { ApiError } from '../../../src/kube/client/api-error.ts';
 import { Controller, type Reconcile } from '../../../src/kube/runtime/controller.ts';
+import { currentFlow } from '../../../src/system/current-flow.ts';
+import type { Flow } from '../../../src/system/fair-queue.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { capturedLog } from '../../telemetry/log-lines.ts';
 import { metricValue } from '../../telemetry/metric-value.ts';
@@ -27,6 +30,27 @@ function start(reconcile: Reconcile, concurrency = 1, stuckAfterMs = 60_000) {
     metricValue(metrics.expose(), `controller_reconcile_total{controller="test",result="${result}"}`);
   return { controller, stop, ended, lines, results };
 }
+
+it('a reconcile runs in the flow of its object, so that tenants take turns at what it waits for too', async () => {
+  const flow = Promise.withResolvers<Flow>();
+  const { log } = capturedLog();
+  const controller = new Controller({
+    ...{ name: 'test', log, metrics: new Metrics() },
+    flowOf: ({ namespace, name }) => ({ group: namespace, name }),
+    reconcile: async () => {
+      await setImmediate();
+      flow.resolve(currentFlow());
+      return undefined;
+    },
+  });
+  const stop = new AbortController();
+  const ended = controller.run(stop.signal);
+  controller.enqueue(KEY);
+  expect(await flow.promise).toEqual({ group: 'default', name: 'a' });
+  expect(currentFlow()).toEqual({ group: '', name: '' });
+  stop.abort();
+  await ended;
+});
 
 /** Fails with these, one after the other, then succeeds and resolves `succeeded`. */
 function failing(...errors: readonly unknown[]) {
