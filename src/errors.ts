@@ -49,6 +49,8 @@ export type Missing =
   | { readonly kind: 'otherFile'; readonly path: string; readonly version: string }
   /** `url` may hold credentials: it is not for messages. `holdMs`: its server asks to be left alone for so long. */
   | { readonly kind: 'url'; readonly url: string; readonly holdMs?: number | undefined }
+  /** A lock that another holds: the path of its file. */
+  | { readonly kind: 'lock'; readonly path: string }
   /** `uri`: libvirt connection URI of the host. */
   | { readonly kind: 'volume'; readonly uri: string; readonly pool: string; readonly volume: string };
 

@@ -11,7 +11,7 @@ import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { VolumeKey } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { classified } from './classify-error.ts';
-import { BaseImages } from './host/base-images.ts';
+import { BaseImages, type ImageWait } from './host/base-images.ts';
 import { both, NO_PARTS, type PartNames, type PartsAsk, partsOf } from './host/host-parts.ts';
 import { lockedHome } from './host/locked-home.ts';
 import { planParts } from './host/plan-parts.ts';
@@ -27,7 +27,7 @@ export interface HostAsk extends Partial<Pick<PartsAsk, 'apply' | 'need'>> {
   readonly image?: ImageIntent | undefined;
 }
 
-export interface EnsureOptions extends PartsOptions {
+export interface EnsureOptions extends PartsOptions, ImageWait {
   /** Volumes that the caller wants to see. */
   readonly volumes?: readonly VolumeKey[];
   /** Sees the host as it will be, before anything is made. What it throws stops the call. */

@@ -57,6 +57,7 @@ export interface EngineOptions
       | 'lastSeen'
       | 'looking'
       | 'awaitAddress'
+      | 'defersImages'
       | 'repair'
       | 'hasIncompleteState'
     >,
@@ -125,6 +126,7 @@ export function assembleEngine(
     ...(options.lastSeen ? { lastSeen: options.lastSeen } : {}),
     ...(options.looking ? { looking: options.looking } : {}),
     ...(options.awaitAddress ? { awaitAddress: options.awaitAddress } : {}),
+    ...(options.defersImages ? { defersImages: true } : {}),
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),
     plans: options.plans ?? new PeriodicPlans(),

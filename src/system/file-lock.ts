@@ -176,5 +176,6 @@ function locked(path: string, holder: LockHolder): StateLockedError {
   return new StateLockedError(holder, {
     where: 'The workspace',
     fix: `wait for it to end; if that process no longer exists anywhere, remove ${path}`,
+    missing: { kind: 'lock', path },
   });
 }

@@ -1,6 +1,6 @@
 /** Who holds a lock, and the error of those who wait for it in vain. */
 
-import { TransientError } from '../errors.ts';
+import { type ErrorDetails, TransientError } from '../errors.ts';
 
 /** Who works in a workspace or on a state. */
 export interface LockHolder {
@@ -20,12 +20,13 @@ export class StateLockedError extends TransientError {
 
   constructor(
     holder: LockHolder,
-    details: { readonly where: string; readonly fix: string; readonly cause?: unknown },
+    details: Pick<ErrorDetails, 'missing' | 'cause'> & { readonly where: string; readonly fix: string },
   ) {
     super({
       code: 'StateLocked',
       message: `${details.where} is locked by ${holder.who} (${holder.operation}) since ${holder.since}`,
       fix: details.fix,
+      missing: details.missing,
       cause: details.cause,
     });
     this.holder = holder;

@@ -1,10 +1,13 @@
-/** What fails again and again keeps its own machine waiting, and no other on the same host. */
+/** What fails, or takes long, keeps its own machine waiting, and no other on the same host. */
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { MachineKind } from '../../src/api/kinds/machine.ts';
+import { Gate } from '../e2e/gate.ts';
 import { SlowImage } from '../faults/slow-image.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
@@ -33,7 +36,8 @@ beforeAll(async () => {
   lab = await ClusterLab.up('broken-image');
   content = await readFile(lab.lab.imagePath);
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  controller = await ControllerProcess.start(lab.env());
+  // One at a time, so that who is next can be seen.
+  controller = await ControllerProcess.start({ ...lab.env(), CAPLV_TERRAFORM_RUNS: '1' });
 });
 
 afterAll(async () => {
@@ -85,6 +89,67 @@ test.each([
   },
   300_000,
 );
+
+test('machines that wait for one image hold no worker, and all go on when it is there', async () => {
+  const slow = await SlowImage.serve(lab.lab.imagePath);
+  onTestFinished(() => slow.close());
+  const names = Array.from({ length: 6 }, (_, i) => `crowd-${i}`);
+  await lab.apply(...names.map((name) => lab.machine(name, { imageURI: slow.url })));
+  await slow.halfSent();
+  const hostReady = async (name: string) =>
+    (await lab.get(name))?.status?.conditions?.find(({ type }) => type === 'HostReady')?.message ?? '';
+  const waiting = async () => {
+    const said = await Promise.all(names.map(hostReady));
+    return said.filter((one) => /^The image default\/\S+ is locked by .+ \(image\) since /.test(one)).length;
+  };
+  await expect.poll(waiting, soon).toBe(names.length - 1);
+  await expect
+    .poll(() => controller.fetch('/metrics'), soon)
+    .toMatch(/^workqueue_running\{name="machine"\} 1$/m);
+  slow.sendRest();
+  for (const name of names) await expect.poll(() => lab.ready(name), soon).toBe('True AsSpecified');
+  const events = await lab.kubectl('get', 'events', '-o', 'jsonpath={.items[*].reason}');
+  expect(events).not.toContain('StateLocked');
+  await lab.kubectl('delete', 'machine', ...names, '--wait=true');
+}, 300_000);
+
+test("another tenant's machine takes its turn, and does not wait for all runs of a burst", async () => {
+  const gate = await Gate.make(join(lab.lab.directory, 'gate'));
+  onTestFinished(() => gate.open());
+  const burst = Array.from({ length: 10 }, (_, i) => `burst-${i}`);
+  const [first = '', ...rest] = burst;
+  await lab.apply(lab.machine(first, { terraform: gate.afterDomain() }));
+  await expect.poll(async () => (await lab.host()).domains, soon).toEqual([`default.${first}`]);
+  const runs = async () =>
+    /^caplv_terraform_runs_waiting\{.*work="make"\} (\d+)$/m.exec(await controller.fetch('/metrics'))?.[1];
+  await lab.apply(...rest.map((name) => lab.machine(name)));
+  await expect.poll(runs, soon).toBe(`${rest.length}`);
+  await lab.kubectl('create', 'namespace', 'calm');
+  await lab.apply(lab.machine('calm', {}, { namespace: 'calm' }));
+  await expect.poll(runs, soon).toBe(`${rest.length + 1}`);
+
+  await gate.open();
+  const ready = async () => {
+    const { items } = await lab.client.list(MachineKind);
+    return items.flatMap(({ metadata, status }) =>
+      status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+        ? metadata.name
+        : [],
+    );
+  };
+  let all: string[] = [];
+  await vi.waitFor(
+    async () => {
+      all = await ready();
+      expect(all).toContain('calm');
+    },
+    { ...soon, interval: 20 },
+  );
+  expect(all.length).toBeLessThan(burst.length);
+  for (const name of burst) await expect.poll(() => lab.ready(name), soon).toBe('True AsSpecified');
+  await lab.kubectl('delete', 'machine', 'calm', '--namespace=calm', '--wait=true');
+  await lab.kubectl('delete', 'machine', ...burst, '--wait=true');
+}, 300_000);
 
 test('a guest whose QEMU dies at each start is tried ever less often, and says why all the while', async () => {
   const seen: string[] = [];

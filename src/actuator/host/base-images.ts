@@ -12,6 +12,7 @@ import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
+import { StateLockedError } from '../../system/lock-holder.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import { classify } from '../classify-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
@@ -33,6 +34,11 @@ import { lockedHome } from './locked-home.ts';
 /** How long is waited for others who are at work on an image that nobody wants. */
 const BRIEF_MS = 1_000;
 
+export interface ImageWait {
+  /** Leave the wait for an image that another machine is making to whoever knows what is missing. Default: wait for it. */
+  readonly defersImage?: boolean | undefined;
+}
+
 type ImageName = Pick<ImageIntent, 'pool' | 'volume'>;
 
 export class BaseImages {
@@ -44,20 +50,24 @@ export class BaseImages {
 
   /**
    * Makes an image, unless it is there, on the host and in its state; a state that was lost comes back. Returns whether there was
-   * anything to do. Throws what terraform says of the transfer, and StateLockedError (TransientError) while another makes it.
+   * anything to do. Throws what terraform says of the transfer, and StateLockedError (TransientError) while another makes it: with
+   * `defersImage` at once, and its `missing` is the end of that transfer.
    */
   async ensure(
     uri: AllowedHost,
     image: ImageIntent,
     facts: HostFacts,
-    options: VerbOptions,
+    { defersImage = false, ...options }: VerbOptions & ImageWait,
   ): Promise<boolean> {
     const home = this.#options.workspaces.image(uri, image);
     if (!(await isTorn(home)) && (await this.#isThere(uri, image, facts.volumes, home))) return false;
     await this.#moveIn(uri, options);
-    await lockedHome(this.#options, home, 'image', options, (lock) =>
+    const wait = defersImage ? { ...options, lockTimeoutMs: 0 } : options;
+    await lockedHome(this.#options, home, 'image', wait, (lock) =>
       this.#make(image, { uri, home, run: { providerKey: uri, lock, ownProvider: true, ...options } }),
-    );
+    ).catch((error: unknown) => {
+      throw imageLocked(error, image);
+    });
     return true;
   }
 
@@ -198,6 +208,17 @@ export class BaseImages {
     const begun = (await pendingCreates(home)).map(({ pool = '', object }) => ({ pool, volume: object }));
     return [...known, ...begun];
   }
+}
+
+/** In words of the image; what is locked by a terraform of elsewhere stays as it is. */
+function imageLocked(error: unknown, { pool, volume }: ImageName): unknown {
+  if (!(error instanceof StateLockedError) || error.missing === undefined) return error;
+  return new StateLockedError(error.holder, {
+    where: `The image ${pool}/${volume}`,
+    fix: 'nothing to do: the machine continues when that has ended',
+    missing: error.missing,
+    cause: error,
+  });
 }
 
 function created({ type, name }: StackObject): ResourceChange {

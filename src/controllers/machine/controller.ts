@@ -215,8 +215,8 @@ export class MachineReconciler {
   async #reportFailure(scope: MachineScope, error: unknown): Promise<void> {
     if (!(error instanceof CaplvError)) return;
     scope.summarize();
-    // A Conflict is no fault, and the next try, which follows at once, goes by what is so now.
-    if (error.code !== 'Conflict') {
+    // A Conflict is no fault, and the next try, which follows at once, goes by what is so now. Nor is the wait for another machine's work.
+    if (error.code !== 'Conflict' && error.missing?.kind !== 'lock') {
       const { code, message } = error;
       this.#parts.recorder.event(scope.machine, { type: 'Warning', reason: code, message });
     }

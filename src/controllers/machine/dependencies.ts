@@ -45,6 +45,11 @@ export interface MachineDependencies {
    * reconcile itself is repeated until there is one.
    */
   readonly awaitAddress?: (key: ObjectKey, guest: Guest | undefined) => void;
+  /**
+   * Leave the wait for an image that another machine is making to whoever knows what is missing, and hold no worker. Absent: the
+   * reconcile waits, as for a person.
+   */
+  readonly defersImages?: boolean;
   /** How drift is repaired when nobody asks; absent: by a command, whose caller wants the machine as specified now. */
   readonly repair?: MachineRepair;
   readonly plans: PeriodicPlans;

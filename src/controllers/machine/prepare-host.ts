@@ -105,7 +105,7 @@ export async function prepareHost(
       }
     };
     const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
-    const options = { volumes: volumesOf(intent), check };
+    const options = { volumes: volumesOf(intent), check, defersImage: parts.defersImages };
     const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
       hosts.ensureUsed(placed.site.uri, used, use, { ...options, onEvent }),
     );

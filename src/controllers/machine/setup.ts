@@ -40,7 +40,14 @@ import { DependencyWatcher } from './waits/dependency-waits.ts';
 export type MachineHooks = Required<
   Pick<
     MachineDependencies,
-    'hasIncompleteState' | 'repair' | 'plans' | 'onProgress' | 'lastSeen' | 'looking' | 'awaitAddress'
+    | 'hasIncompleteState'
+    | 'repair'
+    | 'plans'
+    | 'onProgress'
+    | 'lastSeen'
+    | 'looking'
+    | 'awaitAddress'
+    | 'defersImages'
   >
 > & {
   /** Called when a host begins, or ceases, to answer. */
@@ -105,6 +112,7 @@ export function setupMachineController<E extends MachineEngine>(
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
     looking: (uri, domain) => hosts.looking(uri, domain),
     awaitAddress: (key, guest) => addresses.await(key, guest),
+    defersImages: true,
     onAnswer: () => controller.wake(),
   });
   const { libvirt, observers } = engine;

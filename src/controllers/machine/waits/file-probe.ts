@@ -1,4 +1,4 @@
-/** Looks whether a file or volume that was missing is there, at less cost than a reconcile. For URLs see url-lookout.ts. */
+/** Looks whether a file or volume that was missing is there, or a lock free, at less cost than a reconcile. For URLs see url-probe.ts. */
 
 import { access, constants, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { requireAllowedHost } from '../../../intent/policy-check.ts';
 import type { Libvirt } from '../../../libvirt/libvirt.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { backoffDelay } from '../../../system/backoff.ts';
+import { isLockHeld } from '../../../system/file-lock.ts';
 
 /** What nobody tells of. */
 export type PolledDependency = Exclude<Missing, { readonly kind: 'watched' }>;
@@ -17,6 +18,8 @@ type OnDisk = Exclude<PolledDependency, { readonly kind: 'url' }>;
 /** Two looks at a file take less than two seconds. */
 const FILE_MS = 700;
 const VOLUME_MS = 1_500;
+/** A lock costs one small file to look at, and a fleet may wait for it. */
+const LOCK_MS = 200;
 /** A host that does not answer may be dead: it is asked ever less often. */
 const PATIENCE = { baseMs: 1_500, maxMs: 60_000 };
 
@@ -48,6 +51,7 @@ export async function waitUntilPresent(
 }
 
 function intervalMs(missing: OnDisk): number {
+  if (missing.kind === 'lock') return LOCK_MS;
   return isFile(missing) ? FILE_MS : VOLUME_MS;
 }
 
@@ -64,6 +68,8 @@ async function look(missing: OnDisk, { policy, libvirt }: OpenHosts): Promise<st
       const seen = await lookAtFile(missing.path);
       return seen === missing.version ? undefined : seen;
     }
+    case 'lock':
+      return (await isLockHeld(missing.path)) ? undefined : 'free';
     case 'volume':
       return (
         await libvirt(requireAllowedHost(policy, missing.uri, 'uri')).volume(missing.pool, missing.volume)

@@ -6,6 +6,7 @@ import { DependencyWatcher } from '../../../../src/controllers/machine/waits/dep
 import { type Missing, TerminalError, TransientError } from '../../../../src/errors.ts';
 import { UNLIMITED } from '../../../../src/intent/policy.ts';
 import type { Libvirt } from '../../../../src/libvirt/libvirt.ts';
+import { Lock } from '../../../../src/system/file-lock.ts';
 import { capturedLog } from '../../../telemetry/log-lines.ts';
 import { scratchDir } from '../../../terraform/scratch.ts';
 import { key } from '../../world.ts';
@@ -63,6 +64,18 @@ it('takes a directory for no file', async () => {
   await rm(file, { recursive: true });
   await writeFile(file, '');
   await vi.waitFor(() => expect(appeared).toEqual(['a']), soon);
+});
+
+it('wakes all that wait for a lock when it is let go, and for one that is free at once', async () => {
+  const lock = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 });
+  const busy = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 }).catch((error) => error);
+  expect(busy).toMatchObject({ code: 'StateLocked', missing: { kind: 'lock', path: file } });
+  for (const name of ['a', 'b'])
+    expect(await waiting.reconcile(key(name), context, () => Promise.reject(busy))).toEqual({});
+  await lock.release();
+  await vi.waitFor(() => expect(appeared).toEqual(['a', 'b']), soon);
+  await lack('c', { kind: 'lock', path: file });
+  await vi.waitFor(() => expect(appeared).toEqual(['a', 'b', 'c']), soon);
 });
 
 it('forgets what lacks something else by now, or nothing', async () => {
