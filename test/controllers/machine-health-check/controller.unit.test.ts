@@ -164,6 +164,7 @@ it('deletes an unhealthy machine, and only that; its set makes another', async (
   expect(await condition('Ready')).toBe(
     `MachinesUnhealthy: ${first}: Node Ready is Unknown for more than 5m; replaced`,
   );
+  watched = [await check()];
   const of = 'namespace="default",name="check"';
   expect(metricValue(metrics.expose(), `caplv_health_check_remediations_total{${of}}`)).toBe(1);
   await world.remove(first);
