@@ -28,8 +28,6 @@ export interface Call {
   /** For messages, for example `plan`. */
   readonly verb: string;
   readonly args: readonly string[];
-  /** It transfers an image. */
-  readonly transfers?: boolean;
   readonly providerKey: AllowedHost;
   /** How long terraform may wait for its state lock. */
   readonly lockTimeoutMs: number;
@@ -40,7 +38,7 @@ export interface Call {
    */
   readonly explainHang?: ((address: string) => Promise<Error | undefined>) | undefined;
   /**
-   * For what may take as long as it likes, as a transfer does: a warm provider of its own, which ends with the run, and a turn among
+   * For what takes as long as a server likes, as a transfer does: a warm provider of its own, which ends with the run, and a turn among
    * its like. Provider 0.8.3 makes nothing else in a pool while it uploads a volume there.
    */
   readonly ownProvider: boolean;
@@ -116,16 +114,16 @@ export class Runner {
   async #withRetries(call: Call, provider: string, slots: RunSlots): Promise<RunOutcome> {
     let before: Error | undefined;
     for (let retries = 0; ; retries++) {
+      const attempt = async () => {
+        const host = await this.#host(provider);
+        const wasConnected = host?.connected ?? false;
+        await this.#initIfNeeded(call, host);
+        return { host, wasConnected, ...(await this.#once(call, host)) };
+      };
       const { host, wasConnected, outcome, hungAt } = await slots.within(
         call.providerKey,
         call.verb,
-        async () => {
-          const host = await this.#host(provider);
-          const wasConnected = host?.connected ?? false;
-          await this.#initIfNeeded(call, host);
-          return { host, wasConnected, ...(await this.#once(call, host)) };
-        },
-        { transfers: call.transfers ?? false },
+        attempt,
       );
       if (outcome.exitCode === 0) return outcome;
       const lost = host && lostProvider(host, wasConnected, outcome);
@@ -291,8 +289,8 @@ function isConflict(error: Error): boolean {
   return error instanceof TransientError && error.code === 'Conflict';
 }
 
-/** A transfer costs memory (60 MiB for terraform, 30 for its provider), and little else. */
-const TRANSFERS: RunLimits = { total: 32, perKey: 8 };
+/** Beside all others. A transfer costs memory (60 MiB for terraform, 30 for its provider), and little else. */
+const TRANSFERS: RunLimits = { total: 16, perKey: 4 };
 
 /** Time for an answer that takes milliseconds, or a second on a slow link. */
 const PROVIDER_TIMEOUT_MS = 20_000;

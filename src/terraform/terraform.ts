@@ -17,7 +17,6 @@ import type { ProviderPool } from './provider/pool.ts';
 import type { RunEvent } from './run-events.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
 import { isStateMismatch, TerraformError } from './terraform-error.ts';
-import { transfersContent } from './transfers.ts';
 import { paths, type Workspace, writeConfig } from './workspace.ts';
 import { readStateFile } from './workspace-state.ts';
 
@@ -113,7 +112,6 @@ export class Terraform {
       try {
         const outcome = await this.#runner.run({
           ...call,
-          transfers: transfersContent(config, options.plan),
           args: ['apply', ...FLAGS, ...lockFlags(options), ...what],
         });
         return applyResultFrom(outcome.messages);

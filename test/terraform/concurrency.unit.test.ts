@@ -84,30 +84,3 @@ it('a run that fails gives its slot back', async () => {
   );
   expect(await slots.within('a', 'apply', async () => 'next')).toBe('next');
 });
-
-it.each([
-  ['all places', { total: 4, perKey: 4 }, ['t1', 't2']],
-  ['the places of a host', { total: 8, perKey: 2 }, ['t1', 't4']],
-])(
-  'runs that transfer an image from a slow server leave half of %s to others',
-  async (_, limits, running) => {
-    const slots = new RunSlots(limits);
-    const { begun, start } = runsOf(slots);
-    const transfers: string[] = [];
-    const transfer = (name: string, key: string) => {
-      const work = () => {
-        transfers.push(name);
-        return new Promise<void>(() => {});
-      };
-      return slots.within(key, 'apply', work, { transfers: true });
-    };
-    for (const name of ['t1', 't2', 't3']) void transfer(name, 'a');
-    void transfer('t4', 'b');
-    void start('m1', 'a');
-    void start('m2', 'b');
-    await settled();
-    expect([transfers, begun]).toEqual([running, ['m1', 'm2']]);
-    const waiting = slots.use().map((one) => one.waiting.make);
-    expect(waiting.reduce((sum, one) => sum + one)).toBe(2);
-  },
-);

@@ -6,7 +6,7 @@ import { findProvider } from '../../src/terraform/install/provider.ts';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
-import { Terraform } from '../../src/terraform/terraform.ts';
+import { Terraform, type TerraformOptions } from '../../src/terraform/terraform.ts';
 import { SlowImage } from '../faults/slow-image.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
@@ -15,7 +15,7 @@ const host = useLab('terraform-restart');
 
 /** A terraform whose provider is connected to libvirt, and a workspace with one volume. */
 async function connected(
-  timeouts: { readonly providerTimeoutMs?: number; readonly providerStallMs?: number } = {},
+  given: Partial<Pick<TerraformOptions, 'limits' | 'providerTimeoutMs' | 'providerStallMs'>> = {},
 ) {
   const binary = await findTerraform();
   const providers = new ProviderPool(() => findProvider({ terraform: binary }));
@@ -24,7 +24,7 @@ async function connected(
     providerMode: 'warm',
     providers,
     limits: { total: 8, perKey: 8 },
-    ...timeouts,
+    ...given,
   });
   const dir = await scratchDir();
   const workspace = { dir: join(dir, 'w') };
@@ -118,7 +118,10 @@ test('a libvirtd that no longer answers does not hold a run for ever, and is pic
 
 /** A volume whose image comes to half, from a server that then waits, and the workspace in which it is to be made. */
 async function stalledUpload(stallMs = 1_000) {
-  const { config: _, ...rest } = await connected({ providerStallMs: stallMs });
+  const { config: _, ...rest } = await connected({
+    providerStallMs: stallMs,
+    limits: { total: 1, perKey: 1 },
+  });
   const content = join(rest.dir, 'image.raw');
   await writeFile(content, randomBytes(4 * 1024 ** 2));
   const image = await SlowImage.serve(content);
@@ -167,7 +170,7 @@ test('an upload by a saved plan in which nothing moves any more ends with that, 
   await terraform.close();
 });
 
-test('a slow upload with a provider of its own leaves its pool free for others', {
+test('a slow upload with a provider of its own leaves its pool free for others, and their places', {
   timeout: 60_000,
 }, async () => {
   const { terraform, workspace, options, image, other, config } = await stalledUpload(30_000);
