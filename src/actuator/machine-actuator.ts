@@ -95,6 +95,8 @@ export class Actuator {
 
   /** For a caller who is about to create or update with this very intent: synthesises while he makes its host ready. */
   presynthesize(intent: MachineIntent): void {
+    // Its configuration names an offer of the relay, which does not stand yet.
+    if (intent.seed?.kind === 'iso') return;
     const home = this.#options.workspaces.machine(intent);
     const config = this.#synth(seededMachine(intent, seedDirectory(home)), home);
     // Told to whoever creates or updates.
@@ -131,7 +133,7 @@ export class Actuator {
       await refuseForeignState(this.#options, intent, state);
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
       const sized = await askActualSize(intent, this.#options.libvirt(intent.uri));
-      return this.#withConfig(sized, home, async (config, seeded) => {
+      return this.#withConfig(sized, home, 'preview', async (config, seeded) => {
         const recovered = isIncomplete(seeded, state)
           ? await recoveredState(
               this.#options,
@@ -154,7 +156,7 @@ export class Actuator {
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, async (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, 'apply', async (config, seeded) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
         const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
@@ -176,7 +178,7 @@ export class Actuator {
    */
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, 'apply', (config, seeded) => {
         const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
         return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
       }),
@@ -263,17 +265,28 @@ export class Actuator {
     });
   }
 
-  /** The stack of a machine, with the seed on disk for as long as Terraform may read it. */
+  /**
+   * The stack of a machine, with the seed on disk for as long as Terraform may read it. One that its author has made is offered by the
+   * relay, if anything of the configuration is to be applied.
+   */
   async #withConfig<T>(
     intent: MachineIntent,
     home: StateHandle,
+    purpose: 'preview' | 'apply',
     work: (config: object, seeded: SeededMachine) => Promise<T>,
   ): Promise<T> {
     const directory = seedDirectory(home);
     try {
       const seeded = await writeSeed(intent, directory);
-      const config = await (this.#foreseen.get(intent) ?? this.#synth(seeded, home));
-      return await work(config, seeded);
+      const { seed } = intent;
+      if (purpose === 'preview' || seed?.kind !== 'iso') {
+        const config = await (this.#foreseen.get(intent) ?? this.#synth(seeded, home));
+        return await work(config, seeded);
+      }
+      return await this.#options.relay.offer({ kind: 'seed', source: seed.source }, async ({ url }) => {
+        const offered = { ...seeded, seed: { ...seed, source: url } };
+        return work(await this.#synth(offered, home), seeded);
+      });
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

@@ -1,6 +1,7 @@
 /** What the verbs of the actuator are given, and what they tell while they run. */
 
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
+import type { Policy } from '../intent/policy.ts';
 import type { ReservedAddress } from '../intent/reservations.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
@@ -8,6 +9,7 @@ import type { AllowedHost } from '../system/allowed-host.ts';
 import type { Plan } from '../terraform/format/plan.ts';
 import type { RunEvent } from '../terraform/run-events.ts';
 import type { Terraform } from '../terraform/terraform.ts';
+import type { SourceRelay } from './host/source-relay.ts';
 import type { StateBackends } from './state/state-home.ts';
 
 export interface ActuatorOptions {
@@ -16,6 +18,10 @@ export interface ActuatorOptions {
   readonly workspaces: StateBackends;
   /** The observer of a host; the same object for the same URI. */
   readonly libvirt: (uri: AllowedHost) => Libvirt;
+  /** What manifests may name. */
+  readonly policy: Policy;
+  /** What the provider gets volumes' content from. */
+  readonly relay: SourceRelay;
   /** States are written by nobody but us, or hold Terraform of the manifest's own. */
   readonly trustsStates: boolean;
 }
@@ -54,6 +60,13 @@ export type ActuatorEvent =
   /** A state of which a killed run wrote a part; `place`: where it lies, and stays. */
   | { readonly type: 'state_set_aside'; readonly place: string }
   | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
+  /** A base image is on its host, whole. */
+  | {
+      readonly type: 'image_transferred';
+      readonly volume: string;
+      readonly bytes: number;
+      readonly sha256: string;
+    }
   | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
   | { readonly type: 'shutdown_timeout' };
 

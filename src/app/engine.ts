@@ -1,6 +1,7 @@
 /** Puts the parts together: the same controllers for one call over the local store and for a process that stays in a cluster. */
 
 import { Synthesizer } from '../../stacks/synthesizer.ts';
+import { SourceRelay } from '../actuator/host/source-relay.ts';
 import { HostActuator } from '../actuator/host-actuator.ts';
 import { Actuator } from '../actuator/machine-actuator.ts';
 import { LocalStateBackends } from '../actuator/state/local.ts';
@@ -107,12 +108,13 @@ export function assembleEngine(
   const libvirt = options.libvirt ?? observers.of;
   const synthesizer = new Synthesizer();
   const { terraform, providers } = openTerraform(config, options);
-  const trustsStates = config.policy.terraform;
-  const parts = { terraform, synthesizer, workspaces, libvirt, trustsStates };
+  const { policy } = config;
+  const relay = new SourceRelay(policy);
+  const trustsStates = policy.terraform;
+  const parts = { terraform, synthesizer, workspaces, libvirt, policy, relay, trustsStates };
   const actuator = new Actuator(parts);
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);
-  const { policy } = config;
   const hosts = new HostResources({ store, actuator: hostActuator, policy });
   const shared = { store, hosts, recorder: options.recorder, allowReplace: options.allowReplace ?? false };
   const machines = new MachineReconciler({

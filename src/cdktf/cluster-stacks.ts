@@ -8,7 +8,7 @@ import { MachineKind } from '../api/kinds/machine.ts';
 import { connectCluster } from '../app/cluster-connection.ts';
 import type { Config } from '../app/config.ts';
 import { openResolver } from '../app/engine.ts';
-import { CaplvError } from '../errors.ts';
+import { CaplvError, TerminalError } from '../errors.ts';
 import { LibvirtConnections } from '../libvirt/connections.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -33,6 +33,7 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
       try {
         const placed = await resolver.place(machine);
         const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
+        if (intent.seed?.kind === 'iso' && !config.policy.everything) throw seedNotAllowed();
         const sized = await askActualSize(intent, libvirt(intent.uri));
         const seeded = await writeSeed(sized, resolve(app.outdir, 'seeds', name));
         const { backend } = workspaces.machine({ namespace, name });
@@ -46,6 +47,16 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
   } finally {
     await close();
   }
+}
+
+/** Terraform alone would follow wherever the server of a seed leads, and open whatever file is named. */
+function seedNotAllowed(): TerminalError {
+  return new TerminalError({
+    code: 'NotAllowed',
+    path: 'spec.providerSpec.userDataURI',
+    message: 'its seed is a file or URL that only the controller reads, under its policy',
+    fix: 'change the Machine with kubectl, or allow everything: CAPLV_ALLOW=everything',
+  });
 }
 
 function withConfig<B extends object>(backend: B, configPath: string): B & { readonly configPath: string } {

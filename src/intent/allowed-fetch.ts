@@ -37,7 +37,6 @@ const FAILURES: Readonly<Record<string, string>> = {
 };
 
 export interface FetchOptions {
-  readonly method?: 'GET' | 'HEAD';
   readonly headers?: Readonly<Record<string, string>>;
   readonly stop?: AbortSignal;
   /** How names are resolved. Default: by the system. */
@@ -98,7 +97,7 @@ async function allowedRequest(
   policy: Policy,
   url: string,
   path: string,
-  { method = 'GET', headers = {}, stop, resolve, keeps }: AllowedRequest,
+  { headers = {}, stop, resolve, keeps }: AllowedRequest,
 ): Promise<IncomingMessage> {
   let at = url;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
@@ -107,7 +106,7 @@ async function allowedRequest(
     const mayConnect = (address: string) => isWithin(scope, addressScope(address));
     const { protocol } = new URL(at);
     const agent = keeps && resolve === undefined && AGENTS[scope][protocol === 'https:' ? 'https' : 'http'];
-    const request = { method, headers, signal: stop, mayConnect, resolve, agent };
+    const request = { headers, signal: stop, mayConnect, resolve, agent };
     const response = await httpRequest(new URL(at), request).catch((error: unknown) => {
       throw isAddressRefused(error) ? addressNotAllowed(at, scope, path) : error;
     });

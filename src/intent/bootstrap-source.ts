@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { CaplvError, outOfResources, TerminalError, TransientError } from '../errors.ts';
 import { allowedFetch, fetchFailure, isBusy, retryAfterMs, statusText } from './allowed-fetch.ts';
 import { MAX_USER_DATA_BYTES, textOf } from './bootstrap-text.ts';
+import { lengthOf, requireLength } from './image.ts';
 import { shortHash } from './names.ts';
 import type { Policy } from './policy.ts';
-import { requireLength } from './remote-length.ts';
 
 /** ISO 9660: the volume descriptor follows 16 sectors of 2 KiB. */
 const ISO_MAGIC_OFFSET = 32_769;
@@ -81,10 +81,11 @@ async function readFileBytes(file: string, path: string): Promise<Buffer> {
   });
 }
 
+/** Throws for a URL that the controller could not pass on to the host. */
 export async function requireFetchable(url: string, path: string, policy: Policy): Promise<void> {
-  await (await fetchAllowed(url, path, policy)).body?.cancel();
-  const codes = { refused: 'InvalidConfiguration', unreachable: 'UserDataNotFound' } as const;
-  await requireLength({ url, path, policy, codes });
+  const response = await fetchAllowed(url, path, policy, { range: 'bytes=0-0' });
+  await response.body?.cancel();
+  requireLength(lengthOf(response), { url, path, code: 'InvalidConfiguration' });
 }
 
 /** One byte more than is taken, at most: then it is known to be too much. */
@@ -110,9 +111,14 @@ async function fetchBytes(url: string, path: string, policy: Policy): Promise<Bu
   return Buffer.concat(chunks).subarray(0, MAX_USER_DATA_BYTES + 1);
 }
 
-async function fetchAllowed(url: string, path: string, policy: Policy): Promise<Response> {
+async function fetchAllowed(
+  url: string,
+  path: string,
+  policy: Policy,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   const { host } = new URL(url);
-  const response = await allowedFetch(policy, url, path).catch((error: Error) => {
+  const response = await allowedFetch(policy, url, path, { headers }).catch((error: Error) => {
     if (error instanceof CaplvError) throw error;
     throw new TransientError({
       code: 'UserDataNotFound',

@@ -1,12 +1,18 @@
 /**
  * Looks at an image before anything is imported: that it is there, is a disk image, and how large the disk in it is.
- * Formats: qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html) and raw with a partition table.
  */
 
 import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { CaplvError, outOfResources, TerminalError, TransientError } from '../errors.ts';
+import {
+  CaplvError,
+  type ErrorCode,
+  type Missing,
+  outOfResources,
+  TerminalError,
+  TransientError,
+} from '../errors.ts';
 import {
   allowedFetch,
   fetchFailure,
@@ -15,9 +21,9 @@ import {
   statusText,
   withoutCredentials,
 } from './allowed-fetch.ts';
+import { HEADER_BYTES, requireImage } from './image-header.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
-import { requireLength } from './remote-length.ts';
 
 /** An `imageURI`, read. */
 export type ImageURI =
@@ -32,10 +38,6 @@ export interface ImageFacts {
   readonly virtualSizeBytes: number | undefined;
 }
 
-const HEADER_BYTES = 512;
-/** Of a qcow2 header: the disk's content lies in another file. */
-const EXTERNAL_DATA = 1n << 2n;
-
 /** Splits an `imageURI` that the schema has accepted. */
 export function parseImageURI(uri: string): ImageURI {
   const volume = /^volume:([^/]+)\/(.+)$/.exec(uri);
@@ -48,52 +50,14 @@ export async function inspectImage(source: string, path: string, policy: Policy)
   const { header, key, sizeBytes, version } = /^https?:/.test(source)
     ? await readRemote(source, path, policy)
     : await readLocal(source, path);
-  if (header.length >= 32 && header.subarray(0, 4).equals(Buffer.from('QFI\xfb', 'latin1'))) {
-    refuseOtherFiles(header, source, path);
-    const virtualSizeBytes = Number(header.readBigUInt64BE(24));
-    refuseLarge(Math.max(virtualSizeBytes, sizeBytes ?? 0), policy, path);
-    return { key, virtualSizeBytes };
-  }
-  refuseLarge(sizeBytes ?? 0, policy, path);
-  // A boot sector signature: an MBR, or the protective MBR of a GPT.
-  if (header.length >= HEADER_BYTES && header[510] === 0x55 && header[511] === 0xaa) {
-    return { key, virtualSizeBytes: sizeBytes };
-  }
-  throw new TerminalError({
-    code: 'ImageInvalid',
-    path,
-    message: `${shown(source)} is not a disk image: neither qcow2 nor raw with a partition table`,
-    fix: 'name a qcow2 or raw disk image; convert others with: qemu-img convert -O qcow2 INPUT OUTPUT',
-    ...(version === undefined ? {} : { missing: { kind: 'otherFile', path: source, version } }),
-  });
+  const missing: Missing | undefined =
+    version === undefined ? undefined : { kind: 'otherFile', path: source, version };
+  const virtualSizeBytes = requireImage(header, sizeBytes, { shown: shown(source), path, policy, missing });
+  return { key, virtualSizeBytes };
 }
 
-/** A guest would read the file that the header names, with the rights of QEMU: any of the host, or another guest's disk. */
-function refuseOtherFiles(header: Buffer, source: string, path: string): void {
-  const backing = header.readBigUInt64BE(8) !== 0n;
-  const external =
-    header.readUInt32BE(4) >= 3 && header.length >= 80 && (header.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n;
-  if (!backing && !external) return;
-  throw new TerminalError({
-    code: 'ImageInvalid',
-    path,
-    message: `${shown(source)} is an overlay: it names ${backing ? 'a backing file' : 'an external data file'} of its host`,
-    fix: 'make one file of it: qemu-img convert -O qcow2 INPUT OUTPUT',
-  });
-}
-
-function refuseLarge(bytes: number, { maxImageBytes }: Policy, path: string): void {
-  if (bytes <= maxImageBytes) return;
-  const GB = 1024 ** 3;
-  throw new TerminalError({
-    code: 'NotAllowed',
-    path,
-    message: `the image has ${(bytes / GB).toFixed(1)} GB, and at most ${maxImageBytes / GB} GB are allowed`,
-    fix: 'use a smaller image, or have more allowed: --max-image-gb (CAPLV_MAX_IMAGE_GB)',
-  });
-}
-
-function shown(source: string): string {
+/** A path or URL, without what may be secret in it. */
+export function shown(source: string): string {
   return /^https?:/.test(source) ? withoutCredentials(source) : source;
 }
 
@@ -125,19 +89,24 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
       await handle.close();
     }
   } catch (error) {
-    const exhausted = outOfResources(error);
-    if (exhausted) throw exhausted;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : message;
-    throw new TerminalError({
-      code: 'ImageNotFound',
-      path,
-      message: `cannot read the image ${file}: ${why}`,
-      fix: 'correct the path, or make the file readable for you; it is read on the machine where caplv runs',
-      missing: { kind: 'file', path: file },
-      cause: error,
-    });
+    throw unreadable(file, path, error);
   }
+}
+
+/** The error for an image that cannot be read from a file. */
+export function unreadable(file: string, path: string, error: unknown): CaplvError {
+  const exhausted = outOfResources(error);
+  if (exhausted) return exhausted;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : message;
+  return new TerminalError({
+    code: 'ImageNotFound',
+    path,
+    message: `cannot read the image ${file}: ${why}`,
+    fix: 'correct the path, or make the file readable for you; it is read on the machine where caplv runs',
+    missing: { kind: 'file', path: file },
+    cause: error,
+  });
 }
 
 async function readRemote(url: string, path: string, policy: Policy): Promise<ImageHeader> {
@@ -167,14 +136,30 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
     throw unreachable(url, path, error);
   }
   const { headers } = response;
-  const total =
-    headers.get('content-range')?.split('/')[1] ??
-    (response.status === 200 ? headers.get('content-length') : null);
-  const version = headers.get('etag') ?? `${headers.get('last-modified')}\0${total}`;
-  const known = total && total !== '*' ? Number(total) : undefined;
-  const codes = { refused: 'ImageInvalid', unreachable: 'ImageNotFound' } as const;
-  const sizeBytes = await requireLength({ url, known, path, policy, codes });
+  const total = lengthOf(response);
+  const version = headers.get('etag') ?? `${headers.get('last-modified')}\0${total ?? null}`;
+  const sizeBytes = requireLength(total, { url, path, code: 'ImageInvalid' });
   return { header, key: longHash(`${url}\0${version}`), sizeBytes };
+}
+
+/** The length of what was asked for, or of what a part of was asked for, as the server names it. */
+export function lengthOf({ headers, status }: Pick<Response, 'headers' | 'status'>): string | undefined {
+  const part = headers.get('content-range')?.split('/')[1];
+  return part ?? (status === 200 ? (headers.get('content-length') ?? undefined) : undefined);
+}
+
+/** The bytes that a server says that it will send. @throws TerminalError with `code`: Terraform makes a volume of that size first */
+export function requireLength(
+  text: string | undefined,
+  { url, path, code }: { readonly url: string; readonly path: string; readonly code: ErrorCode },
+): number {
+  if (text && /^[1-9]\d{0,15}$/.test(text)) return Number(text);
+  throw new TerminalError({
+    code,
+    path,
+    message: `${withoutCredentials(url)} does not say how long the file is`,
+    fix: 'use a server that sends a Content-Length, or a file',
+  });
 }
 
 function unreachable(url: string, path: string, error: unknown): TransientError {

@@ -52,7 +52,6 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
     const file = localPath(source.userDataURI);
     const iso = file ?? source.userDataURI;
-    // The provider fetches it, and follows wherever it is sent.
     if (file === undefined) await requireFetchable(iso, `${path}.userDataURI`, policy);
     // The volume's name stands for its content: another ISO is another volume.
     return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
@@ -96,16 +95,23 @@ function metaData(machine: MachineIdentity): string {
   return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': machine.name })}\n`;
 }
 
+/** An object: of any other text the provider asks first whether there is a file of that name. */
 function requireJson(content: string, path: string): void {
+  if (isJsonObject(content)) return;
+  // The parser's message quotes the text, which is secret.
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    path,
+    message: 'the Ignition configuration is no JSON object',
+    fix: 'convert Butane YAML with: butane --strict config.bu',
+  });
+}
+
+function isJsonObject(content: string): boolean {
   try {
-    JSON.parse(content);
+    const value: unknown = JSON.parse(content);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
   } catch {
-    // The parser's message quotes the text, which is secret.
-    throw new TerminalError({
-      code: 'InvalidConfiguration',
-      path,
-      message: 'the Ignition configuration is not JSON',
-      fix: 'convert Butane YAML with: butane --strict config.bu',
-    });
+    return false;
   }
 }

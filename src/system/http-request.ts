@@ -3,7 +3,6 @@ import { request as requestHttps } from 'node:https';
 import { checkedLookup, type Resolve, requireAddress } from './checked-lookup.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD';
   readonly headers: Readonly<Record<string, string>>;
   /** Asked of each address before a connection to it is opened. */
   readonly mayConnect: (address: string) => boolean;
@@ -16,7 +15,7 @@ export interface HttpRequest {
 }
 
 /**
- * Makes one request, and follows no redirect. Returns the answer with its body unread, which the caller reads or destroys.
+ * Makes one GET request, and follows no redirect. Returns the answer with its body unread, which the caller reads or destroys.
  * @throws errors of Node, see `isAddressRefused` for one of them, and for a URL with a user or password
  */
 export async function httpRequest(url: URL, options: HttpRequest): Promise<IncomingMessage> {
@@ -33,11 +32,11 @@ export async function httpRequest(url: URL, options: HttpRequest): Promise<Incom
   }
 }
 
-function send(url: URL, { method, headers, mayConnect, resolve, agent, signal }: HttpRequest) {
+function send(url: URL, { headers, mayConnect, resolve, agent, signal }: HttpRequest) {
   signal.throwIfAborted();
   const { promise, resolve: answered, reject } = Promise.withResolvers<IncomingMessage>();
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
-  const sent = request(url, { method, headers, agent, lookup: checkedLookup(mayConnect, resolve) });
+  const sent = request(url, { headers, agent, lookup: checkedLookup(mayConnect, resolve) });
   let stoppable: { readonly destroy: (reason: Error) => unknown } = sent;
   const abort = () => stoppable.destroy(signal.reason);
   const forget = () => signal.removeEventListener('abort', abort);

@@ -85,31 +85,26 @@ describe('an image', () => {
     });
   });
 
-  test.each([
-    ['says no length', 200, {}, /does not say how long the file is \[ImageInvalid\]/],
-    ['knows no HEAD', 405, {}, /answers GET, and HEAD with 405 Method Not Allowed \[ImageInvalid\]/],
-    ['says another length at HEAD', 200, { 'content-length': 5 }, /names 5 bytes at HEAD.* \[ImageInvalid\]/],
-  ])(
-    'whose server %s: nothing is made, since the provider could not fetch it',
-    async (_, status, headers, stderr) => {
-      const image = await readFile(here().lab.imagePath);
-      const origin = await serve((request, response) => {
-        if (request.method === 'HEAD') return response.writeHead(status, headers).end();
-        const range = { 'content-range': `bytes 0-511/${image.length}` };
-        return response.writeHead(206, range).end(image.subarray(0, 512));
-      });
-      await expectFailure([bad({ imageURI: `${origin}/disk.qcow2?token=hidden` })], { exitCode: 1, stderr });
-      expect(await here().volumes()).toEqual([]);
-      expect(JSON.stringify((await here().machine('bad'))?.status?.conditions)).not.toContain('token=hidden');
-    },
-  );
+  test('whose server says no length: nothing is made, since a volume has a size', async () => {
+    const image = await readFile(here().lab.imagePath);
+    const origin = await serve((_, response) => response.writeHead(206).end(image.subarray(0, 512)));
+    await expectFailure([bad({ imageURI: `${origin}/disk.qcow2?token=hidden` })], {
+      exitCode: 1,
+      stderr: /does not say how long the file is \[ImageInvalid\]/,
+    });
+    expect(await here().volumes()).toEqual([]);
+    expect(JSON.stringify((await here().machine('bad'))?.status?.conditions)).not.toContain('token=hidden');
+  });
 
-  test('of which the download breaks off: it is fetched anew, and whole', async () => {
+  test('of which the download breaks off: it is fetched again, and whole, also from a server that knows no HEAD', async () => {
     const image = await readFile(here().lab.imagePath);
     let downloads = 0;
     const origin = await serve((request, response) => {
-      if (request.headers.range) return response.writeHead(206).end(image.subarray(0, 512));
-      if (request.method === 'HEAD') return response.writeHead(200, { 'content-length': image.length }).end();
+      if (request.method === 'HEAD') return response.writeHead(405).end();
+      if (request.headers.range) {
+        const part = { 'content-range': `bytes 0-511/${image.length}` };
+        return response.writeHead(206, part).end(image.subarray(0, 512));
+      }
       response.writeHead(200, { 'content-length': image.length });
       downloads += 1;
       if (downloads > 2) return response.end(image);

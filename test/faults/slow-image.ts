@@ -21,8 +21,7 @@ export class SlowImage {
       });
       if (range || request.method === 'HEAD') return response.end(request.method === 'HEAD' ? '' : body);
       response.write(body.subarray(0, body.length / 2));
-      // Others look at it only, and go.
-      if (request.headers['user-agent']?.startsWith('Go-http-client')) this.#half.resolve();
+      this.#half.resolve();
       await this.#rest.promise;
       return response.end(body.subarray(body.length / 2));
     });
@@ -38,7 +37,7 @@ export class SlowImage {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/guest.qcow2`;
   }
 
-  /** Half of the image has been sent to the provider, and the rest waits. */
+  /** Half of the image has been sent to who asked for all of it, and the rest waits. */
   halfSent(): Promise<void> {
     return this.#half.promise;
   }

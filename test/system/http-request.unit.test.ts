@@ -30,7 +30,6 @@ async function listen(server: Server, port: number, address: string): Promise<Ad
 
 function ask(host: string, port: number, resolve?: Resolve) {
   return httpRequest(new URL(`http://${host}:${port}/`), {
-    method: 'GET',
     headers: {},
     mayConnect: (address) => address === GOOD,
     resolve,

@@ -6,7 +6,7 @@
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
 import type { ImageIntent } from '../../../stacks/intent.ts';
-import { CaplvError } from '../../errors.ts';
+import { CaplvError, type ErrorCode, TerminalError } from '../../errors.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
@@ -38,6 +38,9 @@ export interface ImageWait {
   /** Leave the wait for an image that another machine is making to whoever knows what is missing. Default: wait for it. */
   readonly defersImage?: boolean | undefined;
 }
+
+/** The note of the content that was transferred last, in hexadecimal digits. */
+const SHA256 = 'sha256';
 
 type ImageName = Pick<ImageIntent, 'pool' | 'volume'>;
 
@@ -164,12 +167,42 @@ export class BaseImages {
         plan ?? { changes: objectsOfHost(wanted).map(created) },
         begun,
       );
-      const explainHang = () => fullPool(libvirt(uri), [image.pool]);
-      const applying = { ...run, ...(plan && { plan }), explainHang };
-      await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, config, applying));
+      await this.#transfer(image, recovery, isNew);
     }
     await keepMaking(home, () => false);
     await home.notes.write(APPLIED, image.volume);
+  }
+
+  /** Fills the volume, over the relay. What is refused on its way, or by how libvirt reads it then, leaves nothing behind. */
+  async #transfer(image: ImageIntent, recovery: HostRecovery, isNew: boolean): Promise<void> {
+    const { uri, home, run } = recovery;
+    const { terraform, synthesizer, libvirt, relay } = this.#options;
+    try {
+      await relay.offer({ kind: 'image', source: image.source }, async (offer) => {
+        const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
+        // A saved plan holds the source that it was made with.
+        const plan = isNew ? undefined : await terraform.plan(home.workspace, config, { ...run, save: true });
+        const explainHang = async () => offer.failure ?? fullPool(libvirt(uri), [image.pool]);
+        const applying = { ...run, ...(plan && { plan }), explainHang };
+        await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, config, applying));
+        if (!offer.transfer) return;
+        await home.notes.write(SHA256, offer.transfer.sha256);
+        run.onEvent?.({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
+      });
+    } catch (error) {
+      if (isRefusal(error)) await this.#undo(image, recovery, isNew);
+      throw error;
+    }
+  }
+
+  /** Removes what a transfer made. `isNew`: no state knew the image before, so that no disk stands on it. */
+  async #undo(image: ImageIntent, { uri, home, run }: HostRecovery, isNew: boolean): Promise<void> {
+    const { terraform, libvirt } = this.#options;
+    const state = await terraform.state(home.workspace);
+    if (state?.resources.length) await terraform.destroy(home.workspace, emptyStack(uri, home.backend), run);
+    // Of an upload that failed the provider may have forgotten the volume.
+    if (isNew) await libvirt(uri).removeVolume(image.pool, image.volume);
+    await home.discard();
   }
 
   async #remove(
@@ -220,6 +253,13 @@ function imageLocked(error: unknown, { pool, volume }: ImageName): unknown {
     cause: error,
   });
 }
+
+/** The content will not do, however often it is fetched. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof TerminalError && REFUSALS.has(error.code);
+}
+
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['ImageInvalid', 'ImageNotFound', 'NotAllowed']);
 
 function created({ type, name }: StackObject): ResourceChange {
   return { address: `${type}.${name}`, type, name, action: 'create' };

@@ -72,6 +72,8 @@ function describe(event: ActuatorEvent, style: Style): string {
       );
     case 'leftovers_removed':
       return `removed what an interrupted run left: ${event.names.join(', ')}`;
+    case 'image_transferred':
+      return `transferred ${event.volume}: ${event.bytes} bytes, sha256:${event.sha256}`;
     case 'shutdown_requested':
       return `asked the guest to shut down (at most ${seconds(event.timeoutMs)})`;
     case 'shutdown_timeout':

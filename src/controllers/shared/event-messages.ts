@@ -42,6 +42,12 @@ export function describeEvent(event: ActuatorEvent): Told | undefined {
       return { type: 'Warning', reason: 'StateSuperseded', message: SUPERSEDED };
     case 'leftovers_removed':
       return { type: 'Normal', reason: 'LeftoversRemoved', message: event.names.join(', ') };
+    case 'image_transferred':
+      return {
+        type: 'Normal',
+        reason: 'ImageTransferred',
+        message: `${event.volume}: ${event.bytes} bytes, sha256:${event.sha256}`,
+      };
     case 'shutdown_requested':
       return {
         type: 'Normal',

@@ -1,0 +1,251 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { CaplvError, type ErrorCode, TerminalError, TransientError } from '../../errors.ts';
+import { fetchFailure, isBusy, openAllowed, retryAfterMs, statusText } from '../../intent/allowed-fetch.ts';
+import { requireLength, shown, unreadable } from '../../intent/image.ts';
+import { HEADER_BYTES, requireImage } from '../../intent/image-header.ts';
+import { notAllowed, type Policy } from '../../intent/policy.ts';
+import type { Resolve } from '../../system/checked-lookup.ts';
+
+/** What a volume is filled from, as its author wrote it. */
+export interface VolumeSource {
+  /** An image is held against its formats, a seed may be anything. */
+  readonly kind: 'image' | 'seed';
+  /** Absolute path or http(s) URL. */
+  readonly source: string;
+}
+
+/** What passed, whole. */
+export interface Transfer {
+  readonly bytes: number;
+  /** In hexadecimal digits. */
+  readonly sha256: string;
+}
+
+interface Opened {
+  readonly bytes: number;
+  readonly stream: Readable;
+}
+
+const FIELDS = { image: 'spec.providerSpec.imageURI', seed: 'spec.providerSpec.userDataURI' } as const;
+const NOT_FOUND = { image: 'ImageNotFound', seed: 'UserDataNotFound' } as const satisfies Record<
+  string,
+  ErrorCode
+>;
+const REFUSED = {
+  image: 'ImageInvalid',
+  seed: 'InvalidConfiguration',
+} as const satisfies Record<string, ErrorCode>;
+const RETRY_MS = 15_000;
+
+/** A file or URL that is opened under the policy, each time, and whose bytes are checked, counted and hashed as they pass. */
+export class RelayedSource {
+  readonly #source: VolumeSource;
+  readonly #policy: Policy;
+  readonly #resolve: Resolve | undefined;
+  #bytes: number | undefined;
+
+  constructor(source: VolumeSource, policy: Policy, resolve?: Resolve) {
+    this.#source = source;
+    this.#policy = policy;
+    this.#resolve = resolve;
+  }
+
+  /** The last part of its path: provider 0.8.3 reads the format off the suffix. */
+  get name(): string {
+    const { source } = this.#source;
+    const path = /^https?:/.test(source) ? new URL(source).pathname : source;
+    return (
+      path
+        .split('/')
+        .at(-1)
+        ?.replace(/[^\w.-]+/g, '_') || 'volume'
+    );
+  }
+
+  /**
+   * Returns how many bytes it has, having looked at the first of them.
+   * @throws as `open`
+   */
+  async size(stop: AbortSignal): Promise<number> {
+    const { bytes, stream } = await this.#open(stop, { range: `bytes=0-${HEADER_BYTES - 1}` });
+    const header: Buffer[] = [];
+    let count = 0;
+    for await (const chunk of this.#read(stream)) {
+      header.push(chunk);
+      count += chunk.length;
+      if (count >= HEADER_BYTES) break; // leaving the loop ends the request
+    }
+    this.#requireFormat(Buffer.concat(header), bytes);
+    return bytes;
+  }
+
+  /**
+   * Opens it and returns how many bytes it has, and those, as they come; always as many as at the first time. They end with an error where
+   * they are not what is allowed, or not so many.
+   * @throws TerminalError NotAllowed, ImageInvalid, InvalidConfiguration; both classes ImageNotFound and UserDataNotFound
+   */
+  async open(stop: AbortSignal): Promise<{
+    readonly bytes: number;
+    readonly content: AsyncGenerator<Buffer, Transfer, undefined>;
+  }> {
+    const opened = await this.#open(stop, {});
+    return { bytes: opened.bytes, content: this.#checked(opened) };
+  }
+
+  async #open(stop: AbortSignal, headers: Readonly<Record<string, string>>): Promise<Opened> {
+    const { source } = this.#source;
+    const opened = /^https?:/.test(source)
+      ? await this.#openUrl(stop, headers)
+      : await this.#openFile(source);
+    try {
+      this.#requireSize(opened.bytes);
+      return opened;
+    } catch (error) {
+      opened.stream.destroy();
+      throw error;
+    }
+  }
+
+  async #openUrl(stop: AbortSignal, asked: Readonly<Record<string, string>>): Promise<Opened> {
+    const { source: url, kind } = this.#source;
+    const path = FIELDS[kind];
+    // Uncompressed: a server that packs what it sends does not know its length.
+    const headers = { ...asked, 'accept-encoding': 'identity' };
+    const options = { headers, stop, resolve: this.#resolve };
+    const message = await openAllowed(this.#policy, url, path, options).catch((error: unknown) => {
+      throw error instanceof CaplvError ? error : this.#unreachable(error);
+    });
+    try {
+      const { statusCode: status = 0 } = message;
+      const isPart = status === 206 && asked['range'] !== undefined;
+      if (status !== 200 && !isPart) throw this.#answered(status, message.headers['retry-after']);
+      const length = isPart
+        ? message.headers['content-range']?.split('/')[1]
+        : message.headers['content-length'];
+      return { bytes: requireLength(length, { url, path, code: REFUSED[kind] }), stream: message };
+    } catch (error) {
+      message.destroy();
+      throw error;
+    }
+  }
+
+  /** The file that was opened is the one that is held against the policy, wherever links lead by then. */
+  async #openFile(file: string): Promise<Opened> {
+    const path = FIELDS[this.#source.kind];
+    const handle = await open(file).catch((error: unknown) => {
+      throw unreadable(file, path, error);
+    });
+    try {
+      if (!(await this.#policy.file(`/proc/self/fd/${handle.fd}`))) {
+        throw notAllowed(path, `the file ${file} of the machine where caplv runs`, file);
+      }
+      const info = await handle.stat();
+      if (!info.isFile() || info.size === 0)
+        throw unreadable(file, path, new Error('it is no file with content'));
+      return {
+        bytes: info.size,
+        stream: handle.createReadStream({ highWaterMark: READ_BYTES, end: info.size - 1 }),
+      };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  #requireSize(bytes: number): void {
+    const { kind, source } = this.#source;
+    this.#bytes ??= bytes;
+    if (bytes !== this.#bytes) throw this.#changed(`has ${bytes} bytes, and had ${this.#bytes} before`);
+    const { maxImageBytes } = this.#policy;
+    if (bytes <= maxImageBytes) return;
+    throw new TerminalError({
+      code: 'NotAllowed',
+      path: FIELDS[kind],
+      message: `${shown(source)} has ${bytes} bytes, and at most ${maxImageBytes} are allowed`,
+      fix: 'use a smaller one, or have more allowed: --max-image-gb (CAPLV_MAX_IMAGE_GB)',
+    });
+  }
+
+  async *#checked({ bytes, stream }: Opened): AsyncGenerator<Buffer, Transfer> {
+    const hash = createHash('sha256');
+    let header: Buffer[] | undefined = [];
+    let count = 0;
+    try {
+      for await (const chunk of this.#read(stream)) {
+        count += chunk.length;
+        if (count > bytes) throw this.#changed(`sends more than the ${bytes} bytes that it has`);
+        hash.update(chunk);
+        header?.push(chunk);
+        if (header === undefined) yield chunk;
+        else if (count >= HEADER_BYTES || count === bytes) {
+          const first = Buffer.concat(header);
+          header = undefined;
+          this.#requireFormat(first, bytes);
+          yield first;
+        }
+      }
+    } finally {
+      stream.destroy();
+    }
+    if (count < bytes) throw this.#changed(`sends ${count} of the ${bytes} bytes that it has`);
+    return { bytes, sha256: hash.digest('hex') };
+  }
+
+  /** As they come; of an error that is the source's own. */
+  async *#read(stream: Readable): AsyncGenerator<Buffer> {
+    try {
+      yield* stream;
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+  }
+
+  #requireFormat(header: Buffer, bytes: number): void {
+    const { kind, source } = this.#source;
+    if (kind === 'seed') return;
+    requireImage(header.subarray(0, HEADER_BYTES), bytes, {
+      shown: shown(source),
+      path: FIELDS.image,
+      policy: this.#policy,
+    });
+  }
+
+  #answered(status: number, retryAfter: string | undefined): CaplvError {
+    const { kind, source } = this.#source;
+    const headers = new Headers(retryAfter === undefined ? {} : { 'retry-after': retryAfter });
+    const details = {
+      code: NOT_FOUND[kind],
+      path: FIELDS[kind],
+      message: `${shown(source)} answers ${statusText({ status })}`,
+      fix: 'check the URL',
+    };
+    if (!isBusy({ status })) return new TerminalError(details);
+    return new TransientError({ ...details, retryAfterMs: retryAfterMs({ headers }) ?? RETRY_MS });
+  }
+
+  #unreachable(error: unknown): TransientError {
+    const { kind, source } = this.#source;
+    return new TransientError({
+      code: NOT_FOUND[kind],
+      path: FIELDS[kind],
+      message: `cannot read all of ${shown(source)}: ${fetchFailure(error)}`,
+      fix: 'see how it answers, and that the machine where caplv runs can reach it: curl -o /dev/null URL',
+      retryAfterMs: RETRY_MS,
+    });
+  }
+
+  #changed(what: string): TransientError {
+    const { kind, source } = this.#source;
+    return new TransientError({
+      code: NOT_FOUND[kind],
+      path: FIELDS[kind],
+      message: `${shown(source)} ${what}`,
+      fix: 'nothing to do if it was being replaced: it is fetched again',
+      retryAfterMs: RETRY_MS,
+    });
+  }
+}
+
+const READ_BYTES = 1024 ** 2;

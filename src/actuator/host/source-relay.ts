@@ -1,0 +1,147 @@
+/**
+ * Gives the provider what volumes are filled from: on 127.0.0.1, at a path that only it is told, for as long as a run lasts. The provider
+ * would follow any redirect, and open whatever a name leads to by then; here each byte has passed the policy, on its way and without a
+ * file in between.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { shown } from '../../intent/image.ts';
+import type { Policy } from '../../intent/policy.ts';
+import type { Resolve } from '../../system/checked-lookup.ts';
+import { RelayedSource, type Transfer, type VolumeSource } from './relayed-source.ts';
+
+/** What one run fetches. */
+export interface Offer {
+  /** Where the provider finds it. */
+  readonly url: string;
+  /** Why it was not given whole, the last time; undefined: it was, or nothing was asked for. */
+  readonly failure: Error | undefined;
+  /** What was given, whole. */
+  readonly transfer: Transfer | undefined;
+}
+
+interface OpenOffer {
+  readonly source: RelayedSource;
+  readonly stop: AbortController;
+  failure: Error | undefined;
+  transfer: Transfer | undefined;
+}
+
+const HOST = '127.0.0.1';
+const TOKEN_BYTES = 32;
+
+export class SourceRelay {
+  readonly #policy: Policy;
+  readonly #resolve: Resolve | undefined;
+  readonly #offers = new Map<string, OpenOffer>();
+  #server: Promise<Server> | undefined;
+
+  constructor(policy: Policy, { resolve }: { readonly resolve?: Resolve } = {}) {
+    this.#policy = policy;
+    this.#resolve = resolve;
+  }
+
+  /**
+   * Offers a source while `work` runs. Where that fails, and the source could not be given, the reason for this is thrown: terraform
+   * knows only that the connection was closed.
+   * @throws what `RelayedSource.open` throws, and what `work` does
+   */
+  async offer<T>(source: VolumeSource, work: (offer: Offer) => Promise<T>): Promise<T> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const open: OpenOffer = {
+      source: new RelayedSource(source, this.#policy, this.#resolve),
+      stop: new AbortController(),
+      failure: undefined,
+      transfer: undefined,
+    };
+    this.#offers.set(token, open);
+    let url: string | undefined;
+    try {
+      const { port } = (await this.#listening()).address() as AddressInfo;
+      url = `http://${HOST}:${port}/${token}/${open.source.name}`;
+      return await work({
+        url,
+        get failure() {
+          return open.failure;
+        },
+        get transfer() {
+          return open.transfer;
+        },
+      });
+    } catch (error) {
+      // The provider names what it was given, which says nothing to people.
+      if (url && error instanceof Error) error.message = error.message.replaceAll(url, shown(source.source));
+      throw open.failure ?? error;
+    } finally {
+      this.#offers.delete(token);
+      open.stop.abort();
+      if (this.#offers.size === 0) await this.#close();
+    }
+  }
+
+  #listening(): Promise<Server> {
+    this.#server ??= listen((request, response) => this.#answer(request, response));
+    return this.#server;
+  }
+
+  async #close(): Promise<void> {
+    const closing = this.#server;
+    this.#server = undefined;
+    const server = await closing?.catch(() => undefined);
+    server?.close();
+    server?.closeAllConnections();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const offer = this.#offers.get(request.url?.split('/')[1] ?? '');
+    const { method } = request;
+    if (!offer || (method !== 'GET' && method !== 'HEAD')) return void response.writeHead(404).end();
+    try {
+      await give(offer, method, response);
+    } catch (error) {
+      // Of one who has gone, since the run was ended, nothing is to be said.
+      if (!response.closed) offer.failure = error as Error;
+      if (response.headersSent) response.destroy();
+      // Asked again for whatever is 500 or above, it would answer the same.
+      else response.writeHead(404).end();
+    }
+  }
+}
+
+async function give(offer: OpenOffer, method: 'GET' | 'HEAD', response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const stop = AbortSignal.any([gone.signal, offer.stop.signal]);
+  const headersOf = (bytes: number) => ({
+    'content-length': bytes,
+    'content-type': 'application/octet-stream',
+  });
+  if (method === 'HEAD') return void response.writeHead(200, headersOf(await offer.source.size(stop))).end();
+  const { bytes, content } = await offer.source.open(stop);
+  try {
+    let step = await content.next();
+    response.writeHead(200, headersOf(bytes));
+    for (; !step.done; step = await content.next()) {
+      if (!response.write(step.value)) await once(response, 'drain', { signal: stop });
+    }
+    offer.transfer = step.value;
+    offer.failure = undefined;
+    response.end();
+  } finally {
+    await content.return(NOTHING);
+  }
+}
+
+const NOTHING: Transfer = { bytes: 0, sha256: '' };
+
+async function listen(
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Promise<Server> {
+  // A run of hours may be under way before it asks.
+  const server = createServer({ requestTimeout: 0 }, (request, response) => void answer(request, response));
+  await once(server.listen(0, HOST), 'listening');
+  return server;
+}

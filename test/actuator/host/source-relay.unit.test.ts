@@ -1,0 +1,247 @@
+/** What the provider is given, and what it is not, as it asks for it: over HTTP, with HEAD and then GET. */
+
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { VolumeSource } from '../../../src/actuator/host/relayed-source.ts';
+import { type Offer, SourceRelay } from '../../../src/actuator/host/source-relay.ts';
+import { Policy, UNLIMITED } from '../../../src/intent/policy.ts';
+
+const MIB = 1024 ** 2;
+
+/** A qcow2 image of 3 MiB, over several packets. */
+function image(): Buffer {
+  const content = Buffer.alloc(3 * MIB, 'content');
+  content.fill(0, 0, 512);
+  content.write('QFI\xfb', 'latin1');
+  content.writeUInt32BE(3, 4);
+  content.writeBigUInt64BE(64n * 1024n ** 2n, 24);
+  return content;
+}
+
+function overlay(): Buffer {
+  const content = image();
+  content.writeBigUInt64BE(512n, 8);
+  return content;
+}
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Serves a part to whoever asks for one, and all to others. */
+function serving(content: Buffer, whole = content): RequestListener {
+  return ({ headers: { range } }, response) => {
+    const part = range === undefined ? undefined : content.subarray(0, 512);
+    response.writeHead(part ? 206 : 200, {
+      'content-length': (part ?? whole).length,
+      ...(part && { 'content-range': `bytes 0-511/${content.length}` }),
+    });
+    response.end(part ?? whole);
+  };
+}
+
+interface Given {
+  readonly offer: Offer;
+  readonly length: string | null;
+  readonly content: Buffer | undefined;
+}
+
+/** Asks as provider 0.8.3 does, and stops where it would. */
+async function fetchLikeProvider(offer: Offer): Promise<Given> {
+  const head = await fetch(offer.url, { method: 'HEAD' });
+  const length = head.headers.get('content-length');
+  if (!head.ok) return { offer, length: null, content: undefined };
+  const answer = await fetch(offer.url);
+  const content = answer.ok ? await answer.arrayBuffer().catch(() => undefined) : undefined;
+  return { offer, length, content: content && Buffer.from(content) };
+}
+
+const relayed = (source: string, policy: Policy, kind: VolumeSource['kind'] = 'image') =>
+  new SourceRelay(policy).offer({ kind, source }, fetchLikeProvider);
+
+describe('what is allowed', () => {
+  it('passes as it is, counted and hashed, from a URL and from a file', async () => {
+    const content = image();
+    const base = await serve(serving(content));
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-relay-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'a b.qcow2');
+    await writeFile(file, content);
+    for (const source of [`${base}/disk.qcow2`, file]) {
+      const { offer, length, content: given } = await relayed(source, UNLIMITED);
+      expect(length).toBe(String(content.length));
+      expect(given?.equals(content)).toBe(true);
+      expect(offer.failure).toBeUndefined();
+      expect(offer.transfer).toEqual({
+        bytes: content.length,
+        sha256: createHash('sha256').update(content).digest('hex'),
+      });
+      // By its suffix the provider knows a qcow2 image.
+      expect(offer.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}\/(disk|a_b)\.qcow2$/);
+    }
+  });
+
+  it('is given to nobody who does not know the path, by no other method, and to nobody afterwards', async () => {
+    const base = await serve(serving(image()));
+    const relay = new SourceRelay(UNLIMITED);
+    const url = await relay.offer({ kind: 'image', source: `${base}/a` }, async (offer) => {
+      const { origin } = new URL(offer.url);
+      expect((await fetch(`${origin}/${'x'.repeat(43)}/a`)).status).toBe(404);
+      expect((await fetch(origin)).status).toBe(404);
+      expect((await fetch(offer.url, { method: 'POST' })).status).toBe(404);
+      return offer.url;
+    });
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  it('of a run that the provider leaves in the middle is no failure of its server, which is left too', async () => {
+    const left = Promise.withResolvers<void>();
+    const base = await serve((_, response) => {
+      response.on('close', left.resolve);
+      response.writeHead(200, { 'content-length': 3 * MIB });
+      response.write(image().subarray(0, MIB));
+    });
+    await new SourceRelay(UNLIMITED).offer({ kind: 'image', source: `${base}/a` }, async (offer) => {
+      const gone = new AbortController();
+      const answer = await fetch(offer.url, { signal: gone.signal });
+      await answer.body?.getReader().read();
+      gone.abort();
+      await left.promise;
+      expect(offer.failure).toBeUndefined();
+    });
+  });
+});
+
+describe('what is refused', () => {
+  it('a redirect to elsewhere at the second request: what is there is not asked', async () => {
+    let marks = 0;
+    const mark = await serve((_, response) => {
+      marks += 1;
+      response.end('mark');
+    });
+    const honest = serving(image());
+    const base = await serve((request, response) => {
+      if (request.headers.range !== undefined) return honest(request, response);
+      return response.writeHead(302, { location: `${mark}/disk.qcow2` }).end();
+    });
+    const { offer, length, content } = await relayed(`${base}/disk.qcow2`, new Policy({ allow: base }));
+    expect([length, content]).toEqual([String(3 * MIB), undefined]);
+    expect(offer.failure).toMatchObject({ name: 'TerminalError', code: 'NotAllowed' });
+    expect(marks).toBe(0);
+  });
+
+  it('a name that leads to this machine at the second request', async () => {
+    let marks = 0;
+    const base = await serve((_, response) => {
+      marks += 1;
+      response.end();
+    });
+    const relay = new SourceRelay(new Policy({ allow: 'http://' }), {
+      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+    });
+    const source = `http://images.example.com:${new URL(base).port}/disk.qcow2`;
+    const { offer } = await relay.offer({ kind: 'image', source }, fetchLikeProvider);
+    expect(offer.failure).toMatchObject({ code: 'NotAllowed', path: 'spec.providerSpec.imageURI' });
+    expect(marks).toBe(0);
+  });
+
+  it('an overlay that is sent only to whoever asks for all: of it nothing passes', async () => {
+    const base = await serve(serving(image(), overlay()));
+    const { offer, content } = await relayed(`${base}/disk.qcow2`, UNLIMITED);
+    expect(content).toBeUndefined();
+    expect(offer.failure).toMatchObject({ name: 'TerminalError', code: 'ImageInvalid' });
+  });
+
+  it('what is larger than is allowed, or says so', async () => {
+    const base = await serve(serving(image()));
+    const policy = new Policy({ allow: 'everything', maxImageGB: 2 / 1024 });
+    for (const kind of ['image', 'seed'] as const) {
+      const { offer, length } = await relayed(`${base}/disk.qcow2`, policy, kind);
+      expect(length).toBeNull();
+      expect(offer.failure).toMatchObject({ name: 'TerminalError', code: 'NotAllowed' });
+    }
+  });
+
+  it.each([
+    [
+      'has another size at the second request',
+      serving(image(), image().subarray(0, MIB)),
+      'and had 3145728 before',
+    ],
+    [
+      'sends less than it says',
+      (request, response) => {
+        if (request.headers.range !== undefined) return serving(image())(request, response);
+        response.writeHead(200, { 'content-length': 3 * MIB });
+        return response.write(image().subarray(0, MIB), () => response.destroy());
+      },
+      'it closed the connection',
+    ],
+    ['fails', (_, response) => response.writeHead(503).end(), 'answers 503 Service Unavailable'],
+  ] as readonly (readonly [string, RequestListener, string])[])(
+    'a server that %s may be better later',
+    async (_, listener, says) => {
+      const base = await serve(listener);
+      const { offer, content } = await relayed(`${base}/disk.qcow2?token=s3cret`, UNLIMITED);
+      expect(content).toBeUndefined();
+      expect(offer.transfer).toBeUndefined();
+      expect(offer.failure).toMatchObject({
+        name: 'TransientError',
+        code: 'ImageNotFound',
+        message: expect.stringContaining(says),
+      });
+      expect(offer.failure?.message).not.toContain('s3cret');
+    },
+  );
+
+  it('a file to which a link leads by then', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-relay-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const secret = join(directory, 'secret');
+    const link = join(directory, 'allowed', 'link');
+    await writeFile(secret, image());
+    await writeFile(join(directory, 'image'), image());
+    await mkdir(join(directory, 'allowed'));
+    await rename(join(directory, 'image'), join(directory, 'allowed', 'image'));
+    await symlink('image', link);
+    const policy = new Policy({ allow: join(directory, 'allowed') });
+    expect((await relayed(link, policy)).offer.failure).toBeUndefined();
+    await symlink(secret, `${link}.new`);
+    await rename(`${link}.new`, link);
+    const { offer, content } = await relayed(link, policy);
+    expect(content).toBeUndefined();
+    expect(offer.failure).toMatchObject({ code: 'NotAllowed' });
+  });
+
+  it('is what a run that failed is said to have failed of, and not that its connection was closed', async () => {
+    const base = await serve((_, response) => response.writeHead(404).end());
+    const relay = new SourceRelay(UNLIMITED);
+    const run = relay.offer({ kind: 'seed', source: `${base}/seed.iso` }, async (offer) => {
+      await fetchLikeProvider(offer);
+      throw new Error('terraform apply failed');
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 'UserDataNotFound',
+      message: expect.stringContaining('answers 404 Not Found'),
+    });
+    const other = relay.offer(
+      { kind: 'image', source: `${base}/disk.qcow2?token=s3cret` },
+      async ({ url }) => {
+        throw new Error(`cannot upload ${url}`);
+      },
+    );
+    await expect(other).rejects.toThrow(`cannot upload ${base}/disk.qcow2`);
+  });
+});
