@@ -165,7 +165,7 @@ export class Actuator {
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
           return changeMachine(this.#options, recovery, facts, options);
         await clearLeftovers(this.#options, recovery, facts, state);
-        await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri));
+        await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri), this.#options.policy);
         await claimAddresses(this.#options, intent);
         await withPendingOperation(home, 'create', () => terraform.apply(home.workspace, config, run));
       }),

@@ -71,7 +71,8 @@ export async function changeMachine(
   }
   await update.review?.(plan, approved);
   const seen = (await update.beforeApply?.()) ?? facts;
-  if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri));
+  if (plan.changes.some(makesDomain))
+    await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri), options.policy);
   await clearLeftovers(options, recovery, seen, await terraform.state(home.workspace));
   await claimAddresses(options, intent, update.reservedBefore);
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {

@@ -10,7 +10,7 @@ import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-s
 import { TerminalError } from '../errors.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
-import type { Volume } from '../libvirt/volume.ts';
+import { formatProblem, type Volume } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import type { MachineIntent } from './hosted-intent.ts';
 import { inspectImage, parseImageURI } from './image.ts';
@@ -104,7 +104,7 @@ async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base
   if (image.kind === 'volume') {
     const volume = await libvirt.volume(image.pool, image.volume);
     if (!volume) throw volumeMissing(image.pool, image.volume, site.uri, `${path}.imageURI`);
-    refuseBacking(volume, `${image.pool}/${image.volume}`, `${path}.imageURI`, policy);
+    refuseOtherFormats(volume, `${image.pool}/${image.volume}`, `${path}.imageURI`, policy);
     requireRoom(spec, volume.capacityBytes, path);
     return { base: { pool: image.pool, volume: image.volume } };
   }
@@ -180,19 +180,20 @@ async function resolveVolumePaths({
     const [pool, volume] = [reference.slice(0, slash), reference.slice(slash + 1)];
     const found = await libvirt.volume(pool, volume);
     if (!found) throw volumeMissing(pool, volume, site.uri, `${path}.disks[${index}].volume`);
-    refuseBacking(found, reference, `${path}.disks[${index}].volume`, policy);
+    refuseOtherFormats(found, reference, `${path}.disks[${index}].volume`, policy);
     paths.set(reference, found.path);
   }
   return paths;
 }
 
-/** What a guest writes into a raw volume libvirt may take for the header of an overlay, over any file of the host. */
-function refuseBacking(volume: Volume, reference: string, path: string, policy: Policy): void {
-  if (volume.backingPath === undefined || policy.everything) return;
+/** What a guest writes into a raw volume libvirt may take for a header that names any file of the host. */
+function refuseOtherFormats(volume: Volume, reference: string, path: string, policy: Policy): void {
+  const problem = formatProblem(volume);
+  if (problem === undefined || policy.everything) return;
   throw new TerminalError({
     code: 'ImageInvalid',
     path,
-    message: `the volume ${reference} is an overlay of another file of its host`,
+    message: `the volume ${reference} ${problem}`,
     fix: 'make one file of it: qemu-img convert -O qcow2 INPUT OUTPUT',
   });
 }

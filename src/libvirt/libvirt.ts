@@ -21,7 +21,7 @@ import {
 } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
-import { findVolume, poolSpace, type Volume } from './volume.ts';
+import { findVolume, poolSpace, refreshedVolume, type Volume, volumeHeader } from './volume.ts';
 
 export interface LibvirtOptions {
   /** Connection URI, for example `qemu+ssh://root@host/system`. */
@@ -133,6 +133,16 @@ export class Libvirt {
   /** Undefined when the volume or its pool does not exist. */
   volume(pool: string, name: string, options?: RunOptions): Promise<Volume | undefined> {
     return findVolume(this.#virsh, pool, name, options);
+  }
+
+  /** A volume as its content is now, if its pool can be read. Undefined when the volume or its pool does not exist. */
+  refreshedVolume(pool: string, name: string, options?: RunOptions): Promise<Volume | undefined> {
+    return refreshedVolume(this.#virsh, { pool, name }, options);
+  }
+
+  /** The first bytes of a volume, by its key; undefined where they cannot be read, since it is no file. */
+  volumeHeader(key: string, bytes: number, options?: RunOptions): Promise<Buffer | undefined> {
+    return volumeHeader(this.#virsh, key, bytes, options);
   }
 
   /** Bytes that a pool has left, read anew from its storage. */

@@ -42,7 +42,8 @@ beforeAll(async () => {
 
 /** Of an operator who does not trust those who write manifests. */
 function settings(): NodeJS.ProcessEnv {
-  return { ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images` };
+  const volumes = 'volume:default/named.img,disk:default/named.img';
+  return { ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images,${volumes}` };
 }
 
 afterAll(async () => {
@@ -52,7 +53,10 @@ afterAll(async () => {
   await lab?.down();
 });
 
-/** `/images/liar`: an image for who asks for its start, an overlay of the host's /etc/shadow for who asks for all of it. */
+/**
+ * An image for who asks for its start. For who asks for all of it `/images/liar` is an overlay of a file, and `/images/turncoat` is at
+ * another place, which is not allowed.
+ */
 async function serveLies(): Promise<Server> {
   const overlay = join(lab.lab.directory, 'overlay.qcow2');
   await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', token, overlay, '64M']);
@@ -60,9 +64,15 @@ async function serveLies(): Promise<Server> {
   const made = createServer((request, response) => {
     asked.push(request.url ?? '');
     if (request.url === '/images/away') return void response.writeHead(302, { location: '/private' }).end();
-    const content = request.headers.range ? honest.subarray(0, 512) : lie;
-    response.writeHead(request.headers.range ? 206 : 200, { 'Content-Length': content.length });
-    response.end(request.method === 'HEAD' ? undefined : content);
+    const isPart = request.headers.range !== undefined;
+    if (request.url === '/images/turncoat' && !isPart)
+      return void response.writeHead(302, { location: '/private' }).end();
+    const content = isPart ? honest.subarray(0, 512) : lie;
+    response.writeHead(isPart ? 206 : 200, {
+      'content-length': content.length,
+      ...(isPart && { 'content-range': `bytes 0-511/${lie.length}` }),
+    });
+    response.end(content);
   });
   made.listen(0, '127.0.0.1');
   await once(made, 'listening');
@@ -150,6 +160,16 @@ describe('a Machine is refused, with the field that is at fault, that names', ()
     await lab.kubectl('delete', 'machine', name);
   });
 
+  it('a server that sends elsewhere whoever asks for all: nothing of it is left', async () => {
+    await lab.apply(machine('turncoat', { imageURI: `${origin}/images/turncoat` }));
+    await expect.poll(() => ready('turncoat'), soon).toBe('False NotAllowed');
+    expect((await condition('turncoat'))?.message).toContain('spec.providerSpec.imageURI: ');
+    expect(asked.filter((path) => path === '/images/turncoat').length).toBeGreaterThan(1);
+    expect((await lab.host()).volumes.filter((name) => name.endsWith('-turncoat'))).toEqual([]);
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    await lab.kubectl('delete', 'machine', 'turncoat');
+  });
+
   it('and nothing was asked of a server, or read of a file, that is not allowed', async () => {
     expect(asked).not.toContain('/private');
     expect(JSON.stringify(controller.lines)).not.toContain(TOKEN);
@@ -181,25 +201,66 @@ describe('an image that QEMU would take other files for', () => {
     await lab.apply(machine('liar', { imageURI: `${origin}/images/liar` }));
     await expect.poll(() => ready('liar'), soon).toBe('False ImageInvalid');
     expect((await lab.host()).domains).toEqual(['other.victim']);
+    expect((await lab.host()).volumes.filter((name) => name.endsWith('-liar'))).toEqual([]);
     await lab.kubectl('delete', 'machine', 'liar');
-    await expect
-      .poll(async () => (await lab.host()).volumes.filter((name) => name.endsWith('-liar')), soon)
-      .toEqual([]);
   });
 
-  it('is refused when a guest makes one of its raw disk', async () => {
+  /** Puts a disk image of another kind where the operator allows a volume to be used. */
+  async function nameVolume(...args: readonly string[]): Promise<() => Promise<unknown>> {
+    const file = join(lab.lab.directory, 'named.img');
+    await execa('qemu-img', ['create', '-q', ...args, file, '4M']);
+    await lab.virsh('vol-create-as', '--pool=default', '--name=named.img', '--capacity=5M', '--format=raw');
+    await lab.virsh('vol-upload', '--pool=default', '--vol=named.img', `--file=${file}`);
+    await lab.virsh('pool-refresh', 'default');
+    return () => lab.virsh('vol-delete', '--pool=default', '--vol=named.img');
+  }
+
+  const external = () => ['-f', 'qcow2', '-o', `data_file=${join(lab.lab.directory, 'external')}`];
+
+  it.each([
+    ['a volume of the format vmdk', () => ['-f', 'vmdk'], { imageURI: 'volume:default/named.img' }],
+    ['a volume with an external data file', external, { imageURI: 'volume:default/named.img' }],
+    [
+      'a disk with an external data file, which libvirt does not tell of',
+      external,
+      { disks: [{ name: 'a', volume: 'default/named.img' }] },
+    ],
+  ])('is refused as %s', async (_, args, spec) => {
+    const remove = await nameVolume(...args());
+    await lab.apply(machine('named', spec));
+    await expect.poll(() => ready('named'), soon).toBe('False ImageInvalid');
+    expect((await lab.host()).domains).toEqual(['other.victim']);
+    await lab.kubectl('delete', 'machine', 'named');
+    await remove();
+  });
+
+  it('is refused when a guest makes one of its raw disk; any other format is raw to QEMU', async () => {
     const disks = [{ name: 'data', sizeGB: 0.01, format: 'raw' }];
     await lab.apply(machine('disguised', { disks }));
     await expect.poll(() => ready('disguised'), soon).toBe('True AsSpecified');
     const raw = (await lab.host()).volumes.find((name) => name.endsWith('-disk-data.raw')) ?? '';
-    const overlay = join(lab.lab.directory, 'header.qcow2');
-    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', token, overlay, '11M']);
-    await lab.virsh('vol-upload', '--pool=default', `--vol=${raw}`, `--file=${overlay}`);
+    const writeHeader = async (...args: readonly string[]) => {
+      const file = join(lab.lab.directory, 'header');
+      await execa('qemu-img', ['create', '-q', ...args, file, '11M']);
+      await lab.virsh('vol-upload', '--pool=default', `--vol=${raw}`, `--file=${file}`);
+    };
+    await writeHeader('-f', 'qcow2', '-F', 'raw', '-b', token);
     await lab.virsh('undefine', 'default.disguised');
-    await lab.virsh('pool-refresh', 'default');
     await lab.apply(machine('disguised', { disks, autostart: true }));
     await expect.poll(() => ready('disguised'), soon).toBe('False ImageInvalid');
     expect((await lab.host()).domains).toEqual(['other.victim']);
+
+    await writeHeader('-f', 'vmdk');
+    await lab.virsh('pool-refresh', 'default');
+    expect(await lab.virsh('vol-dumpxml', '--pool=default', raw)).toContain("<format type='vmdk'/>");
+    await lab.kubectl('annotate', 'machine', 'disguised', 'example.com/look-again=');
+    await expect.poll(async () => (await lab.host()).domains, soon).toContain('default.disguised');
+    const xml = await lab.virsh('dumpxml', 'default.disguised');
+    // Libvirt probes what has no type, and QEMU what has none there.
+    const drivers = [...xml.matchAll(/<disk [\s\S]*?<\/disk>/g)].map(
+      ([disk]) => /<driver name='qemu' type='(\w+)'/.exec(disk)?.[1],
+    );
+    expect(drivers).toEqual(['qcow2', 'raw', 'raw']);
     await lab.kubectl('delete', 'machine', 'disguised');
   });
 });

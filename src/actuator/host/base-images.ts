@@ -30,6 +30,7 @@ import type { StateHandle } from '../state/state-home.ts';
 import { isTorn, knownState, setTornAside } from '../state/torn-state.ts';
 import { fullPool } from './full-pool.ts';
 import { lockedHome } from './locked-home.ts';
+import { refuseOtherFormats } from './volume-guard.ts';
 
 /** How long is waited for others who are at work on an image that nobody wants. */
 const BRIEF_MS = 1_000;
@@ -168,7 +169,7 @@ export class BaseImages {
         begun,
       );
       await this.#transfer(image, recovery, isNew);
-    }
+    } else await refuseOtherFormats(libvirt(uri), image);
     await keepMaking(home, () => false);
     await home.notes.write(APPLIED, image.volume);
   }
@@ -177,6 +178,7 @@ export class BaseImages {
   async #transfer(image: ImageIntent, recovery: HostRecovery, isNew: boolean): Promise<void> {
     const { uri, home, run } = recovery;
     const { terraform, synthesizer, libvirt, relay } = this.#options;
+    let isFilled = isNew;
     try {
       await relay.offer({ kind: 'image', source: image.source }, async (offer) => {
         const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
@@ -186,22 +188,27 @@ export class BaseImages {
         const applying = { ...run, ...(plan && { plan }), explainHang };
         await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, config, applying));
         if (!offer.transfer) return;
+        isFilled = true;
         await home.notes.write(SHA256, offer.transfer.sha256);
         run.onEvent?.({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
       });
+      await refuseOtherFormats(libvirt(uri), image);
     } catch (error) {
-      if (isRefusal(error)) await this.#undo(image, recovery, isNew);
+      if (isRefusal(error)) await this.#undo(image, recovery, isFilled);
       throw error;
     }
   }
 
-  /** Removes what a transfer made. `isNew`: no state knew the image before, so that no disk stands on it. */
-  async #undo(image: ImageIntent, { uri, home, run }: HostRecovery, isNew: boolean): Promise<void> {
+  /** Removes what a transfer made. `isFilled`: all that is there is of this transfer; else only what was half made before. */
+  async #undo(image: ImageIntent, { uri, home, run }: HostRecovery, isFilled: boolean): Promise<void> {
     const { terraform, libvirt } = this.#options;
-    const state = await terraform.state(home.workspace);
-    if (state?.resources.length) await terraform.destroy(home.workspace, emptyStack(uri, home.backend), run);
+    const resources = (await terraform.state(home.workspace))?.resources ?? [];
+    if (!isFilled && !resources.every(({ tainted }) => tainted)) return;
+    const config = emptyStack(uri, home.backend);
+    if (resources.length > 0)
+      await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
     // Of an upload that failed the provider may have forgotten the volume.
-    if (isNew) await libvirt(uri).removeVolume(image.pool, image.volume);
+    if (isFilled) await libvirt(uri).removeVolume(image.pool, image.volume);
     await home.discard();
   }
 
