@@ -14,6 +14,9 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
+/** Servers refuse those who do not say who they are. */
+const OURS = { accept: '*/*', 'user-agent': 'caplv' };
+
 /**
  * Makes one GET request, and follows no redirect. Returns the answer with its body unread, which the caller reads or destroys.
  * @throws errors of Node, see `isAddressRefused` for one of them, and for a URL with a user or password
@@ -36,7 +39,11 @@ function send(url: URL, { headers, mayConnect, resolve, agent, signal }: HttpReq
   signal.throwIfAborted();
   const { promise, resolve: answered, reject } = Promise.withResolvers<IncomingMessage>();
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
-  const sent = request(url, { headers, agent, lookup: checkedLookup(mayConnect, resolve) });
+  const sent = request(url, {
+    headers: { ...OURS, ...headers },
+    agent,
+    lookup: checkedLookup(mayConnect, resolve),
+  });
   let stoppable: { readonly destroy: (reason: Error) => unknown } = sent;
   const abort = () => stoppable.destroy(signal.reason);
   const forget = () => signal.removeEventListener('abort', abort);

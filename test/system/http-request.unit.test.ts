@@ -13,7 +13,10 @@ const BAD = '127.0.0.2';
 /** Two servers on one port, of which the second leaves a mark of each connection. */
 async function servers(): Promise<{ readonly port: number; readonly marks: () => number }> {
   let marks = 0;
-  const good = createServer((_, response) => response.end('good'));
+  const good = createServer((request, response) =>
+    // As servers do to those who do not say who they are.
+    response.writeHead(request.headers['user-agent'] ? 200 : 403).end('good'),
+  );
   const bad = createServer((_, response) => response.end('bad')).on('connection', () => {
     marks += 1;
   });
@@ -44,7 +47,8 @@ it('a name that leads elsewhere the second time is refused then: the address tha
   const { port, marks } = await servers();
   const answers = [at(GOOD), at(BAD)];
   const resolve = async () => answers.shift() ?? [];
-  expect(await text(await ask('images.example.com', port, resolve))).toBe('good');
+  const answer = await ask('images.example.com', port, resolve);
+  expect([answer.statusCode, await text(answer)]).toEqual([200, 'good']);
   const refused = await ask('images.example.com', port, resolve).catch((error: unknown) => error);
   expect(isAddressRefused(refused)).toBe(true);
   expect(marks()).toBe(0);
