@@ -96,7 +96,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     const caplv = start(object);
     await caplv.says(AT_GATE);
     caplv.interrupt();
-    await caplv.says(/letting the running operation end/);
+    await caplv.says(/waiting for the running operation to end/);
     expect(await here().domains()).toEqual([]);
     await gate.open();
     expect(await caplv.result).toMatchObject({ exitCode: 0 });
@@ -121,7 +121,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     const caplv = start(object);
     await caplv.says(AT_GATE);
     caplv.interrupt();
-    await caplv.says(/letting the running operation end/);
+    await caplv.says(/waiting for the running operation to end/);
     caplv.interrupt();
     expect(await caplv.result).toMatchObject({ exitCode: 130 });
 
