@@ -49,8 +49,41 @@ export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, default
   }));
 }
 
-/** The sites on which a machine may be put, by what its spec says. Throws TerminalError InvalidConfiguration for an unknown host. */
+/** Failure domain of a site: the one that its host names, else the host by itself. Undefined for a Cluster without named hosts. */
+export function failureDomainOf({
+  name,
+  failureDomain,
+}: Pick<NamedSite, 'name' | 'failureDomain'>): string | undefined {
+  return failureDomain ?? name;
+}
+
+/**
+ * The sites on which a machine may be put, by what its spec says. Throws TerminalError InvalidConfiguration for an unknown host or
+ * failure domain.
+ */
 export function candidateSites(
+  spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host' | 'failureDomain'>,
+  cluster: LibvirtClusterProviderSpec | undefined,
+  defaultUri: string,
+): NamedSite[] {
+  const sites = hostSites(spec, cluster, defaultUri);
+  const { failureDomain } = spec;
+  if (failureDomain === undefined) return sites;
+  const within = sites.filter((site) => failureDomainOf(site) === failureDomain);
+  if (within.length > 0) return within;
+  const names = [...new Set(sites.flatMap((site) => failureDomainOf(site) ?? []))];
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    path: 'spec.providerSpec.failureDomain',
+    message: `no host on which the machine may be placed is in the failure domain "${failureDomain}"`,
+    fix:
+      names.length > 0
+        ? `use one of ${names.join(', ')}`
+        : 'add hosts with that failureDomain to the Cluster, or leave the failure domain out',
+  });
+}
+
+function hostSites(
   spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host'>,
   cluster: LibvirtClusterProviderSpec | undefined,
   defaultUri: string,

@@ -26,6 +26,8 @@ const Fields = MachineFields.omit({
   userDataURI: true,
   ignition: true,
   ignitionURI: true,
+  // Of the Machine that owns it.
+  failureDomain: true,
 }).extend({
   providerID: text(/^[!-~]+$/, 'letters, digits and signs without spaces; the controller sets it', 512)
     .optional()

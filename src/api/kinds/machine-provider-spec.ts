@@ -93,6 +93,12 @@ export const MachineFields = z.strictObject({
   host: dnsLabel()
     .optional()
     .describe("Name of one of the cluster's hosts. Default: the controller places the machine."),
+  failureDomain: dnsLabel()
+    .optional()
+    .describe(
+      "Place the machine on one of the cluster's hosts of this failure domain, or on the host of this name that has none. Counts " +
+        'when the machine is made.',
+    ),
   pool: libvirtName()
     .optional()
     .describe("Pool for the machine's volumes. Default: the host's pool, else the pool `default`."),
