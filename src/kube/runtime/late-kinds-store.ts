@@ -1,0 +1,144 @@
+/**
+ * A store of kinds that the API server may not have yet. Their watches begin when it has them, and show nothing until then; lists are
+ * empty. A single object cannot be read: what became of it is not known.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import { formatKey, resourceName } from '../../apimachinery/object-key.ts';
+import { TransientError } from '../../errors.ts';
+import type {
+  ApplyOptions,
+  GetOptions,
+  ListOptions,
+  StatusOptions,
+  Store,
+  WatchEvent,
+  WriteOptions,
+} from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { NO_COUNTS_MS, rememberServed } from './served.ts';
+
+export interface LateKindsStoreOptions {
+  readonly store: Store;
+  /** Those that may come late; all others are taken for served. */
+  readonly kinds: readonly ResourceKind[];
+  /** Whether the API server has all of these kinds. Throws while that cannot be found out. */
+  readonly serves: (kinds: readonly ResourceKind[]) => Promise<boolean>;
+  /** For watches. */
+  readonly log?: Logger;
+}
+
+export class LateKindsStore implements Store {
+  readonly #store: Store;
+  readonly #log: Logger | undefined;
+  /** By resource. */
+  readonly #served: ReadonlyMap<string, () => Promise<boolean>>;
+
+  constructor({ store, kinds, serves, log }: LateKindsStoreOptions) {
+    this.#store = store;
+    this.#log = log;
+    this.#served = new Map(kinds.map((kind) => [resourceName(kind), rememberServed(() => serves([kind]))]));
+  }
+
+  async get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    options?: GetOptions,
+  ): Promise<T | undefined> {
+    if (await this.#serves(kind)) return this.#store.get(kind, key, options);
+    throw new TransientError({
+      code: 'NotFound',
+      message: `${kind.kind} ${formatKey(key)} cannot be read: its kind is not served`,
+      fix: `install the CustomResourceDefinition ${resourceName(kind)}`,
+      retryAfterMs: NO_COUNTS_MS,
+    });
+  }
+
+  async list<T extends KubeObject>(kind: ResourceKind<T>, options?: ListOptions): Promise<T[]> {
+    return (await this.#serves(kind)) ? this.#store.list(kind, options) : [];
+  }
+
+  watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<WatchEvent<T>> {
+    return this.#served.has(resourceName(kind))
+      ? this.#watch(kind, options)
+      : this.#store.watch(kind, options);
+  }
+
+  async *#watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncGenerator<WatchEvent<T>> {
+    const { signal } = options;
+    let isSynced = false;
+    while (!signal.aborted) {
+      const served = await this.#serves(kind).catch((error: unknown) => {
+        this.#log?.warn('Could not find out whether a kind is served, trying again', {
+          resource: resourceName(kind),
+          error,
+        });
+        return undefined;
+      });
+      if (served) break;
+      if (served === false && !isSynced) {
+        isSynced = true;
+        this.#log?.info('Kind is not served, waiting for it', { resource: resourceName(kind) });
+        yield { type: 'SYNCED' };
+      }
+      await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
+    }
+    if (signal.aborted) return;
+    for await (const event of this.#store.watch(kind, options)) {
+      if (event.type !== 'SYNCED' || !isSynced) yield event;
+    }
+  }
+
+  create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#store.create(kind, object, options);
+  }
+
+  update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#store.update(kind, object, options);
+  }
+
+  setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+    options: WriteOptions,
+  ): Promise<T | undefined> {
+    return this.#store.setFinalizers(kind, object, finalizers, options);
+  }
+
+  apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    options: ApplyOptions,
+  ): Promise<T> {
+    return this.#store.apply(kind, object, options);
+  }
+
+  applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    status: T['status'],
+    options: StatusOptions,
+  ): Promise<T> {
+    return this.#store.applyStatus(kind, key, status, options);
+  }
+
+  delete<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
+  ): Promise<void> {
+    return this.#store.delete(kind, key, preconditions);
+  }
+
+  #serves(kind: ResourceKind): Promise<boolean> {
+    return this.#served.get(resourceName(kind))?.() ?? Promise.resolve(true);
+  }
+}
