@@ -3,6 +3,7 @@
 import { LocalStateBackends } from '../actuator/state/local.ts';
 import type { SpellingsOf, StateBackends } from '../actuator/state/state-home.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
+import type { ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import type { WorkloadNodes } from '../controllers/node/controller.ts';
 import type { ClusterView } from '../controllers/orphans/classify.ts';
@@ -30,6 +31,8 @@ export interface Backend {
   readonly identify: () => Promise<string>;
   /** See `ClusterView`. */
   readonly derivesUid?: ClusterView['derivesUid'];
+  /** Whether all of these kinds are served; absent: the store keeps those of the original API alone. */
+  readonly serves?: ((kinds: readonly ResourceKind[]) => Promise<boolean>) | undefined;
   readonly workspaces: StateBackends;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
@@ -86,6 +89,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     store,
     installation: await installation(),
     identify: installation,
+    serves: cluster.serves,
     workspaces,
     recorder,
     nodes,

@@ -9,6 +9,7 @@ import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { TerminalError } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';
 import { Client } from '../kube/client/client.ts';
+import { servesAll } from '../kube/client/discovery.ts';
 import { kubeconfigPaths, loadConnection } from '../kube/client/kubeconfig.ts';
 import { OWN_SERVER_LIMITS } from '../kube/client/limits.ts';
 import { podNamed } from '../kube/client/pod.ts';
@@ -44,6 +45,8 @@ export interface ClusterConnection {
   readonly isGone: (name: string) => boolean;
   /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
   installation(): Promise<string>;
+  /** Whether the API server has all of these kinds. */
+  serves(kinds: readonly ResourceKind[]): Promise<boolean>;
   readonly workspaces: KubernetesStateBackends;
   close(): Promise<void>;
 }
@@ -87,6 +90,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     },
     namespace,
     installation: () => installationOf(client),
+    serves: (kinds) => servesAll(client, kinds),
     workspaces: new KubernetesStateBackends({
       ...{ client: writer, workDir, namespace, env, locks, keptSerials },
       spellingsOf: options.spellingsOf ?? (() => []),

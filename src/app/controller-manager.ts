@@ -1,6 +1,16 @@
 /** `caplv controller`: the controllers of all kinds over one store, until it is stopped. */
 
+import { CLUSTER_API_KINDS } from '../api/kinds/registry.ts';
 import { setupClusterController } from '../controllers/cluster/setup.ts';
+import { byApi } from '../controllers/infrastructure/by-api.ts';
+import { LibvirtClusterReconciler } from '../controllers/infrastructure/cluster-reconciler.ts';
+import { LibvirtMachineReconciler } from '../controllers/infrastructure/machine-reconciler.ts';
+import {
+  INFRASTRUCTURE_NEEDS,
+  infrastructureRecorder,
+  setupInfrastructure,
+} from '../controllers/infrastructure/setup.ts';
+import { machineViewOf } from '../controllers/machine/mappings.ts';
 import { setupMachineController } from '../controllers/machine/setup.ts';
 import { setupMachineDeploymentController } from '../controllers/machine-deployment/setup.ts';
 import { setupMachineHealthCheckController } from '../controllers/machine-health-check/setup.ts';
@@ -9,7 +19,9 @@ import { setupNodeController } from '../controllers/node/setup.ts';
 import { setupOrphanSweeps } from '../controllers/orphans/setup.ts';
 import type { RepairLimits } from '../controllers/shared/repair-budget.ts';
 import { setupDependencies } from '../controllers/shared/setup.ts';
+import { LateKindsStore } from '../kube/runtime/late-kinds-store.ts';
 import { Manager } from '../kube/runtime/manager.ts';
+import { rememberServed } from '../kube/runtime/served.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { collectProviders } from '../terraform/provider/temp-dir.ts';
@@ -30,23 +42,54 @@ export interface ControllerOptions {
   readonly planIntervalMs: number;
   /** Milliseconds between two sweeps for what is in no state. */
   readonly sweepMs: number;
+  /** Serve only those objects of the current Cluster API whose label watch-filter has this value; undefined: all. */
+  readonly watchFilter?: string | undefined;
   /** For /healthz, /readyz and /metrics; undefined: no server. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
 
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
-  const { config, backend, log, metrics, listen } = options;
-  const { store: liveStore, installation, workspaces, recorder, leaderElection, nodes } = backend;
+  const { config, backend, log, metrics, listen, watchFilter } = options;
+  const { installation, workspaces, leaderElection, nodes, serves } = backend;
+  const liveStore = serves
+    ? new LateKindsStore({ store: backend.store, kinds: CLUSTER_API_KINDS, serves, log })
+    : backend.store;
   const { policy } = config;
   const manager = new Manager({ store: liveStore, log, metrics, leaderElection, listen });
-  const shared = setupDependencies(manager, { log, metrics, recorder, liveStore });
+  const recorder = infrastructureRecorder(backend.recorder);
+  const original = setupDependencies(manager, { log, metrics, recorder, liveStore });
+  const infrastructure =
+    serves &&
+    setupInfrastructure(manager, {
+      ...original,
+      serves: rememberServed(() => serves(INFRASTRUCTURE_NEEDS)),
+      watchFilter,
+    });
+  // With the machines and clusters of both APIs, for what serves both, or has to know of both.
+  const shared = {
+    ...original,
+    store: infrastructure?.store ?? original.store,
+    machines: infrastructure?.machines ?? machineViewOf(original.informers.machines),
+  };
   const store = Object.assign(shared.store, { installation });
 
-  const { engine, hosts, budget, adopt } = setupMachineController(manager, {
+  const { engine, controller, hosts, budget, adopt } = setupMachineController(manager, {
     ...options,
     ...shared,
     policy,
+    reconcilerOf:
+      infrastructure &&
+      ((machines) =>
+        byApi(
+          machines,
+          new LibvirtMachineReconciler({
+            infrastructure: infrastructure.ownStore,
+            store,
+            machines,
+            watchFilter,
+          }),
+        )),
     openEngine: (hooks) =>
       assembleEngine(config, store, workspaces, {
         ...hooks,
@@ -56,14 +99,28 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         mayBegin: leaderElection?.requireLeading,
       }),
   });
-  setupClusterController(manager, { ...shared, reconciler: engine.clusters });
-  setupMachineSetController(manager, shared);
-  setupMachineDeploymentController(manager, shared);
-  setupMachineHealthCheckController(manager, { ...shared, budget, nodes });
-  if (nodes) setupNodeController(manager, { ...shared, nodes });
-  setupOrphanSweeps(manager, { ...options, ...backend, ...engine, ...shared, policy, adopt });
+  const clusters = infrastructure
+    ? byApi(
+        engine.clusters,
+        new LibvirtClusterReconciler({
+          infrastructure: infrastructure.ownStore,
+          store,
+          clusters: engine.clusters,
+          watchFilter,
+        }),
+      )
+    : engine.clusters;
+  const clusterController = setupClusterController(manager, { ...shared, reconciler: clusters });
+  infrastructure?.watchMachines(controller);
+  infrastructure?.watchClusters(clusterController);
+  setupMachineSetController(manager, original);
+  setupMachineDeploymentController(manager, original);
+  setupMachineHealthCheckController(manager, { ...original, budget, nodes });
+  if (nodes) setupNodeController(manager, { ...original, nodes });
+  const sweeps = { ...options, ...backend, ...engine, ...shared, recorder, policy, adopt };
+  setupOrphanSweeps(manager, { ...sweeps, liveStore: infrastructure?.liveStore ?? liveStore });
   const { providers, terraform } = engine;
-  const machines = () => shared.informers.machines.list();
+  const machines = () => shared.machines.list();
   collectFleetMetrics(metrics, { machines, hosts, providers, slots: terraform.slots });
 
   await collectProviders();

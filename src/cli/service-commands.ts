@@ -43,6 +43,12 @@ export function addServiceCommands(program: Command, finish: Finish): void {
       ),
     )
     .addOption(
+      flag(
+        '--watch-filter <value>',
+        'serve only LibvirtMachines and LibvirtClusters with the label cluster.x-k8s.io/watch-filter=<value>',
+      ),
+    )
+    .addOption(
       flag('--log-format <format>', 'json or pretty (pretty with --local on a terminal, else json)').choices([
         'json',
         'pretty',

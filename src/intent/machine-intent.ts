@@ -4,7 +4,14 @@ import type * as stacks from '../../stacks/intent.ts';
 import type { DataDiskIntent, InterfaceIntent, SeedIntent, VolumeRef } from '../../stacks/intent.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/kinds/machine-provider-spec.ts';
 import type { MachineIntent } from './hosted-intent.ts';
-import { domainName, type MachineIdentity, ownershipMark, shortHash, volumeName } from './names.ts';
+import {
+  domainName,
+  type MachineIdentity,
+  objectName,
+  ownershipMark,
+  shortHash,
+  volumeName,
+} from './names.ts';
 import type { Site } from './site.ts';
 
 /** What cannot be read off the manifest. */
@@ -118,7 +125,8 @@ export function interfacesOf(
     const isFurther = all
       .slice(0, index)
       .some((one) => networkOf(one) === networkOf(nic) && [one, nic].every(reservedAddress));
-    const hostname = isFurther ? `${machine.name.slice(0, 60)}-${index}` : machine.name;
+    const own = objectName(machine);
+    const hostname = isFurther ? `${own.slice(0, 60)}-${index}` : own;
     return interfaceIntent(nic, macs[index], hostname, site);
   });
 }

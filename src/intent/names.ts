@@ -11,6 +11,27 @@ export interface MachineIdentity extends ObjectKey {
   readonly uid: string;
 }
 
+/**
+ * How the name of a machine begins that is a LibvirtMachine of the current Cluster API, wherever machines of both APIs stand side by
+ * side: no object of Kubernetes can be called so, and so none of the one API ever has a name of the other.
+ */
+const INFRASTRUCTURE_PREFIX = 'capi~';
+
+/** True for keys of LibvirtMachines and LibvirtClusters. */
+export function isInfrastructure({ name }: { readonly name: string }): boolean {
+  return name.startsWith(INFRASTRUCTURE_PREFIX);
+}
+
+/** Key under which a LibvirtMachine or LibvirtCluster stands beside Machines or Clusters. */
+export function infrastructureKey({ namespace, name }: ObjectKey): ObjectKey {
+  return { namespace, name: INFRASTRUCTURE_PREFIX + name };
+}
+
+/** Name of the object in Kubernetes: that of a LibvirtMachine without what tells it from a Machine. Also the host name of the guest. */
+export function objectName({ name }: { readonly name: string }): string {
+  return isInfrastructure({ name }) ? name.slice(INFRASTRUCTURE_PREFIX.length) : name;
+}
+
 /** `default.kube-cp`: a namespace has no dot, so the first dot always divides. */
 export function domainName(key: ObjectKey): string {
   return `${key.namespace}.${key.name}`;

@@ -8,7 +8,7 @@ import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
 import { requireText, textOf } from './bootstrap-text.ts';
 import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
-import { type MachineIdentity, shortHash, volumeName } from './names.ts';
+import { type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
 import { renderVariables, type UserDataVariables } from './user-data.ts';
 
@@ -92,7 +92,7 @@ function networkConfigOf(source: string, { path, variables }: SeedOptions): stri
 
 /** JSON is YAML, and quoting is settled. */
 function metaData(machine: MachineIdentity): string {
-  return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': machine.name })}\n`;
+  return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': objectName(machine) })}\n`;
 }
 
 /** An object: of any other text the provider asks first whether there is a file of that name. */

@@ -7,12 +7,14 @@
 
 import { join } from 'node:path';
 import type { BackendIntent } from '../../../stacks/intent.ts';
+import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
+import { LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
-import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
+import type { ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerReference } from '../../apimachinery/owner-reference.ts';
-import { shortHash } from '../../intent/names.ts';
+import { infrastructureKey, isInfrastructure, objectName, shortHash } from '../../intent/names.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
@@ -30,10 +32,12 @@ import { StateSecret } from './state-secret.ts';
 
 /** Label of the state of a machine. */
 export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
+/** Label of the state of a LibvirtMachine. */
+const LIBVIRT_MACHINE_NAME_LABEL = `${INFRASTRUCTURE_GROUP}/machine-name`;
 /** Label of the state of a base image: the hash of its host. */
 const IMAGE_HOST_LABEL = `${GROUP}/image-host`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
-const SUFFIX = { machine: 'caplv', host: 'caplv-host' } as const;
+const SUFFIX = { machine: 'caplv', infrastructure: 'caplv-capi', host: 'caplv-host' } as const;
 
 export interface KubernetesWorkspacesOptions {
   readonly client: Client;
@@ -57,10 +61,12 @@ export class KubernetesStateBackends implements StateBackends {
   }
 
   machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StateHandle {
-    const owner = uid && { apiVersion: '', kind: MachineKind.kind, metadata: { namespace, name, uid } };
-    return this.#home(namespace, name, SUFFIX.machine, {
-      labels: { [MACHINE_NAME_LABEL]: name },
-      ...(owner ? { ownerReferences: [controllerReference(MachineKind, owner)] } : {}),
+    const kind = (isInfrastructure({ name }) ? LibvirtMachineKind : MachineKind) as ResourceKind;
+    const own = objectName({ name });
+    const owner = uid && { apiVersion: '', kind: kind.kind, metadata: { namespace, name: own, uid } };
+    return this.#home(namespace, own, isInfrastructure({ name }) ? SUFFIX.infrastructure : SUFFIX.machine, {
+      labels: { [isInfrastructure({ name }) ? LIBVIRT_MACHINE_NAME_LABEL : MACHINE_NAME_LABEL]: own },
+      ...(owner ? { ownerReferences: [controllerReference(kind, owner)] } : {}),
     });
   }
 
@@ -100,16 +106,19 @@ export class KubernetesStateBackends implements StateBackends {
   }
 
   async machineStates(): Promise<MachineState[]> {
-    const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.machine}`;
+    const labelSelector = `tfstate=true,tfstateSecretSuffix in (${SUFFIX.machine},${SUFFIX.infrastructure})`;
     const { items } = await this.#options.client.list(
       { ...SecretKind, metadataOnly: true },
       { labelSelector },
     );
     return items.flatMap(({ metadata: { namespace = '', name, labels, resourceVersion = '' } }) => {
       const workspace = labels?.['tfstateWorkspace'];
+      const suffix = labels?.['tfstateSecretSuffix'];
       // Further parts of a large state change with the first.
-      const isFirst = workspace !== undefined && name === `tfstate-${workspace}-${SUFFIX.machine}`;
-      return isFirst ? [{ key: { namespace, name: workspace }, version: resourceVersion }] : [];
+      if (workspace === undefined || name !== `tfstate-${workspace}-${suffix}`) return [];
+      const key = { namespace, name: workspace };
+      const isOfMachine = suffix === SUFFIX.machine;
+      return [{ key: isOfMachine ? key : infrastructureKey(key), version: resourceVersion }];
     });
   }
 

@@ -24,6 +24,7 @@ export interface ControllerFlags extends GlobalFlags {
   readonly repairWindow?: string;
   readonly planInterval?: string;
   readonly sweepInterval?: string;
+  readonly watchFilter?: string;
   readonly logFormat?: 'json' | 'pretty';
 }
 
@@ -67,6 +68,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
         repairs,
         planIntervalMs,
         sweepMs,
+        watchFilter: flags.watchFilter,
       };
       await runController(options, shutdownSignal(log, SHUTDOWN_TIMEOUT_MS + CLOSE_MS));
     } finally {

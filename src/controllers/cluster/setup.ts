@@ -4,6 +4,7 @@ import type { Cluster } from '../../api/kinds/cluster.ts';
 import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
+import type { Controller } from '../../kube/runtime/controller.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
@@ -11,12 +12,12 @@ import { newController, type SetupDependencies, TERRAFORM_STUCK_MS } from '../sh
 import type { ClusterReconciler } from './controller.ts';
 
 export interface ClusterSetup extends SetupDependencies {
-  readonly reconciler: ClusterReconciler;
+  readonly reconciler: Pick<ClusterReconciler, 'reconcile'>;
 }
 
 const WORKERS = 2;
 
-export function setupClusterController(manager: Manager, setup: ClusterSetup): void {
+export function setupClusterController(manager: Manager, setup: ClusterSetup): Controller {
   const { reconciler } = setup;
   const { clusters, machines } = setup.informers;
   const controller = newController(setup, {
@@ -36,6 +37,7 @@ export function setupClusterController(manager: Manager, setup: ClusterSetup): v
       keys: (gone) => clustersOfMachine(clusters, gone),
     });
   manager.add(controller);
+  return controller;
 }
 
 /** The Cluster itself, and those that a name of their own on a host has to wait for: it may have been this one's. */

@@ -16,6 +16,22 @@ import { desiredStateChanged } from '../shared/predicates.ts';
 /** What is looked up in the informer of Machines. */
 export type Machines = Pick<Informer<Machine>, 'addIndex' | 'byIndex' | 'list'>;
 
+/** Machines as watches show them, whichever API they are of. */
+export interface MachineView {
+  readonly get: (key: ObjectKey) => Machine | undefined;
+  readonly list: (namespace?: string) => Machine[];
+  /** Those that were put on the host with this identity; see `hostIdentity`. */
+  readonly onHost: (identity: string) => Machine[];
+}
+
+export function machineViewOf(machines: Informer<Machine>): MachineView {
+  return {
+    get: (key) => machines.get(key),
+    list: (namespace) => machines.list(namespace),
+    onHost: (identity) => machines.byIndex('host', identity),
+  };
+}
+
 /** Indexes Machines by what they refer to, for the functions below. */
 export function indexMachines(machines: Machines): void {
   machines.addIndex('cluster', clusterKeys);
@@ -33,7 +49,8 @@ function secretKeys({ metadata, spec }: Machine): string[] {
   return name === undefined ? [] : [`${metadata.namespace}/${name}`];
 }
 
-function hostIds({ status }: Machine): string[] {
+/** Index `host` of whatever has the status of a Machine. */
+export function hostIds({ status }: Pick<Machine, 'status'>): string[] {
   const pinned = status?.providerStatus?.pinned;
   return pinned ? [hostIdentity(pinned.uri)] : [];
 }
@@ -56,8 +73,8 @@ export function machinesOfSet(machines: Machines, set: KubeObject): ObjectKey[] 
 }
 
 /** Names of the domains of all Machines that were put on the host. */
-export function domainsOn(machines: Machines, uri: AllowedHost): string[] {
-  return machines.byIndex('host', hostIdentity(uri)).map((machine) => domainName(keyOf(machine)));
+export function domainsOn(machines: Pick<MachineView, 'onHost'>, uri: AllowedHost): string[] {
+  return machines.onHost(hostIdentity(uri)).map((machine) => domainName(keyOf(machine)));
 }
 
 /** `default.kube-cp`: see `domainName`. */

@@ -17,7 +17,7 @@ import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts'
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
-import { type MachineIdentity, providerID } from '../../intent/names.ts';
+import { isInfrastructure, type MachineIdentity, objectName, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
@@ -118,9 +118,9 @@ export class MachineResolver {
       path,
       policy: this.#options.policy,
       variables: {
-        CAPLV_MACHINE_NAME: identity.name,
+        CAPLV_MACHINE_NAME: objectName(identity),
         CAPLV_NAMESPACE: identity.namespace,
-        CAPLV_CLUSTER_NAME: cluster?.metadata.name,
+        CAPLV_CLUSTER_NAME: cluster && objectName(cluster.metadata),
         CAPLV_KUBELET_VERSION: machine.spec.versions?.kubelet,
         CAPLV_POD_CIDR: network?.pods?.cidrBlocks.join(','),
         CAPLV_SERVICE_CIDR: network?.services?.cidrBlocks.join(','),
@@ -226,6 +226,7 @@ function identityOf({ metadata: { namespace = 'default', name, uid = '' } }: Mac
 }
 
 /** Of its provider spec, as its author wrote it. */
-function pathOf({ spec }: Machine): string {
+function pathOf({ metadata, spec }: Machine): string {
+  if (isInfrastructure(metadata)) return 'spec';
   return ['spec.providerSpec', ...findProviderSpec(spec.providerSpec).path].join('.');
 }

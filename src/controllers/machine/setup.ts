@@ -55,7 +55,7 @@ export type MachineHooks = Required<
 };
 
 export interface MachineEngine {
-  readonly machines: Pick<MachineReconciler, 'reconcile'>;
+  readonly machines: MachineReconciler;
   readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly observers: Pick<LibvirtConnections, 'answers' | 'release'>;
 }
@@ -66,11 +66,14 @@ export interface MachineSetup<E extends MachineEngine> extends RepairBudgetSetup
   /** Milliseconds between two periodic plans of a machine; 0: none. */
   readonly planIntervalMs: number;
   readonly openEngine: (hooks: MachineHooks) => E;
+  /** What reconciles machines, whichever API they are of. Default: the reconciler of the engine. */
+  readonly reconcilerOf?: ((machines: MachineReconciler) => Pick<MachineReconciler, 'reconcile'>) | undefined;
 }
 
 /** What the controller of Machines shares with the others. */
 export interface MachineController<E extends MachineEngine> {
   readonly engine: E;
+  readonly controller: Controller;
   readonly hosts: HostWatches;
   readonly budget: RepairBudget;
   /** Has the Machine reconciled, since its state lacks something: that brings it back. */
@@ -85,8 +88,9 @@ export function setupMachineController<E extends MachineEngine>(
   setup: MachineSetup<E>,
 ): MachineController<E> {
   const { log, metrics, recorder, policy, concurrency, planIntervalMs } = setup;
-  const { machines, clusters } = setup.informers;
-  indexMachines(machines);
+  const { clusters } = setup.informers;
+  const { machines } = setup;
+  indexMachines(setup.informers.machines);
   /** Uids of Machines that a sweep found to be in no state, or not whole. */
   const incomplete = new Set<string>();
   const budget = newRepairBudget(setup, (uri, domain) => hosts.has(uri, domain));
@@ -116,6 +120,7 @@ export function setupMachineController<E extends MachineEngine>(
     onAnswer: () => controller.wake(),
   });
   const { libvirt, observers } = engine;
+  const reconciler = setup.reconcilerOf?.(engine.machines) ?? engine.machines;
 
   const hosts = new HostWatches({
     libvirt,
@@ -149,7 +154,7 @@ export function setupMachineController<E extends MachineEngine>(
   const controller: Controller = newController(setup, {
     name: 'machine',
     concurrency: concurrency + PLANS_AT_ONCE,
-    reconcile: (key, context) => waiting.reconcile(key, context, () => engine.machines.reconcile(key)),
+    reconcile: (key, context) => waiting.reconcile(key, context, () => reconciler.reconcile(key)),
     flowOf: (key) => {
       const machine = machines.get(key);
       return machine ? flowOfMachine(machine) : flowOfNamespace(key);
@@ -164,7 +169,7 @@ export function setupMachineController<E extends MachineEngine>(
     incomplete.add(uid);
     if (machines.get(key)) controller.notify(key);
   };
-  return { engine, hosts, budget, adopt };
+  return { engine, controller, hosts, budget, adopt };
 }
 
 function watchObjects(controller: Controller, { machines, clusters, sets, secrets }: Informers): void {

@@ -1,6 +1,7 @@
 /** What libvirt shows of a machine, put into its status: phase, addresses and the conditions about them. */
 
 import type { CaplvError } from '../../errors.ts';
+import { objectName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { guestAddresses, missingAddresses } from './addresses/report.ts';
@@ -25,7 +26,7 @@ export function recordObservation(
     if (wasMade) recordDifference(scope, placed, observed, isApplied);
     return;
   }
-  const { name } = scope.key;
+  const name = objectName(scope.key);
   const isRunning = observed.state === 'running';
   const known = isRunning
     ? guestAddresses(placed, observed)

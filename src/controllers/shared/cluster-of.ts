@@ -6,6 +6,7 @@
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
 import { type Machine, settledCluster } from '../../api/kinds/machine.ts';
 import { TerminalError, TransientError } from '../../errors.ts';
+import { isInfrastructure } from '../../intent/names.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Throws TransientError NotFound while a named Cluster is missing, TerminalError where the choice is not clear. */
@@ -29,7 +30,9 @@ export async function clusterOf(
       retryAfterMs: 30_000,
     });
   }
-  const [only, ...others] = await store.list(ClusterKind, { namespace });
+  if (isInfrastructure(machine.metadata)) return undefined;
+  const all = await store.list(ClusterKind, { namespace });
+  const [only, ...others] = all.filter(({ metadata }) => !isInfrastructure(metadata));
   if (others.length === 0) return only;
   const names = [only, ...others].map((cluster) => cluster?.metadata.name).join(', ');
   throw new TerminalError({

@@ -30,6 +30,11 @@ export const REASONS = {
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
   WaitingForApproval:
     'The annotation cluster-api.k8s.io/plan-only holds changes back until their plan is approved.',
+  WaitingForOwner: 'No object of the current Cluster API refers to it yet.',
+  WaitingForCluster: 'The Cluster of the Machine that owns it is missing.',
+  WaitingForClusterInfrastructure:
+    'The Cluster does not say that its LibvirtCluster is provisioned, or has none.',
+  WaitingForBootstrapData: 'The bootstrap provider has not named the Secret of the Machine yet.',
   Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
   Deleting: 'The guest is being shut down, and all resources of the machine are being deleted.',
 } as const;

@@ -124,7 +124,7 @@ export class RepairBudget {
     const { namespace = 'default' } = machine.metadata;
     const owner = controllerOf(machine);
     const [set, cluster] = await Promise.all([
-      owner?.kind === MachineSetKind.kind
+      owner?.kind === MachineSetKind.kind && owner.apiVersion.startsWith(`${MachineSetKind.group}/`)
         ? store.get(MachineSetKind, { namespace, name: owner.name })
         : undefined,
       clusterOf(store, machine).catch(withoutCluster),

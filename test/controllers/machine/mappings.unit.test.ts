@@ -79,7 +79,8 @@ it('a host is asked for the domains of its Machines, in whatever spelling they n
     machine('there', { uri: 'qemu+ssh://other/system' }),
     machine('nowhere'),
   );
-  expect(domainsOn(cache, allowHost(uri)).sort()).toEqual(['default.here', 'default.keyed']);
+  const onHost = (identity: string) => cache.byIndex('host', identity);
+  expect(domainsOn({ onHost }, allowHost(uri)).sort()).toEqual(['default.here', 'default.keyed']);
   expect(machineOfDomain('default.a.b')).toEqual({ namespace: 'default', name: 'a.b' });
 });
 

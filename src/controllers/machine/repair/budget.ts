@@ -8,15 +8,18 @@ import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { pastRemediations } from '../../machine-health-check/remediation.ts';
 import { isHeldByBudget, RepairBudget, type RepairLimits } from '../../shared/repair-budget.ts';
 import type { SetupDependencies } from '../../shared/setup.ts';
+import type { MachineView } from '../mappings.ts';
 
 export interface RepairBudgetSetup extends SetupDependencies {
+  /** Of both APIs, should both be served. */
+  readonly machines: MachineView;
   readonly policy: Policy;
   readonly repairs: RepairLimits;
 }
 
 /** Counts what MachineHealthChecks replaced, too, and keeps a metric of the Machines that it holds. `hasDomain`: see `HostWatches.has`. */
 export function newRepairBudget(
-  { store, repairs, policy, metrics, informers: { machines, checks } }: RepairBudgetSetup,
+  { store, repairs, policy, metrics, machines, informers: { checks } }: RepairBudgetSetup,
   hasDomain: (uri: AllowedHost, domain: string) => boolean | undefined,
 ): RepairBudget {
   const held = metrics.gauge(

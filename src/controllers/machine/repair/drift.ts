@@ -3,6 +3,7 @@
 import type { InterfaceIntent } from '../../../../stacks/intent.ts';
 import { memoryMiB } from '../../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf } from '../../../intent/machine-intent.ts';
+import { objectName } from '../../../intent/names.ts';
 import { wantedReservations } from '../../../intent/reservations.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
 import type { PlacedMachine } from '../scope/placed-machine.ts';
@@ -45,7 +46,7 @@ function lostReservations(
   { interfaces }: DomainObservation,
 ): string[] {
   const nics = interfacesOf(identity, spec, site, machine.status?.providerStatus?.pinned?.macs);
-  return wantedReservations({ name: identity.name, interfaces: nics }).flatMap(
+  return wantedReservations({ name: objectName(identity), interfaces: nics }).flatMap(
     ({ index, network, address }) => {
       const found = interfaces[index];
       if (found?.network !== network || found.reserved?.includes(address)) return [];

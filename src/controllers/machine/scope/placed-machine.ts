@@ -3,7 +3,7 @@ import type { Cluster } from '../../../api/kinds/cluster.ts';
 import type { Machine } from '../../../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf, poolOf } from '../../../intent/machine-intent.ts';
-import type { MachineIdentity } from '../../../intent/names.ts';
+import { type MachineIdentity, objectName } from '../../../intent/names.ts';
 import { reservedAddresses } from '../../../intent/reservations.ts';
 import type { Site } from '../../../intent/site.ts';
 
@@ -22,7 +22,7 @@ export interface PlacedMachine {
 export function locationOf({ machine, identity, site, spec }: PlacedMachine): MachineLocation {
   const pools = [poolOf(spec, site), ...(spec.disks ?? []).flatMap((disk) => disk.pool ?? [])];
   const pinned = machine.status?.providerStatus?.pinned;
-  const { name } = identity;
+  const name = objectName(identity);
   const interfaces = interfacesOf(identity, spec, site, pinned?.macs);
   const reservations = pinned?.reservations ?? reservedAddresses({ name, interfaces });
   return { ...identity, uri: site.uri, pools, reservations };

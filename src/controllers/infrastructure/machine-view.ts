@@ -1,0 +1,25 @@
+/** Machines of both APIs as watches show them: of LibvirtMachines what they themselves say, without what owns them. */
+
+import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
+import type { Machine } from '../../api/kinds/machine.ts';
+import { isInfrastructure, objectName } from '../../intent/names.ts';
+import type { Informer } from '../../kube/runtime/informer.ts';
+import { hostIds, type MachineView } from '../machine/mappings.ts';
+import { asMachine } from './machine-projection.ts';
+
+export function withLibvirtMachines(machines: MachineView, others: Informer<LibvirtMachine>): MachineView {
+  others.addIndex('host', hostIds);
+  return {
+    get: (key) => {
+      if (!isInfrastructure(key)) return machines.get(key);
+      const one = others.get({ ...key, name: objectName(key) });
+      return one && asMachine(one);
+    },
+    list: (namespace) => [...machines.list(namespace), ...others.list(namespace).map(shown)],
+    onHost: (id) => [...machines.onHost(id), ...others.byIndex('host', id).map(shown)],
+  };
+}
+
+function shown(one: LibvirtMachine): Machine {
+  return asMachine(one);
+}

@@ -1,0 +1,69 @@
+/** Finds what a LibvirtMachine or LibvirtCluster belongs to in the current Cluster API. */
+
+import {
+  CONTRACT_CLUSTER_LABEL,
+  CONTRACT_GROUP,
+  CONTRACT_PAUSED_ANNOTATION,
+  type ContractCluster,
+  ContractClusterKind,
+  type ContractMachine,
+  ContractMachineKind,
+  infrastructureNameOf,
+} from '../../api/infrastructure/contract.ts';
+import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
+import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
+import type { KubeObject, OwnerReference } from '../../apimachinery/object.ts';
+import { keyOf } from '../../apimachinery/object-key.ts';
+import type { Store } from '../../store/store.ts';
+
+export interface MachineOwners {
+  /** Machine of Cluster API; undefined: none owns it yet, or no longer. */
+  readonly machine: ContractMachine | undefined;
+  /** Cluster of Cluster API that the Machine belongs to. */
+  readonly cluster: ContractCluster | undefined;
+  /** The LibvirtCluster of that Cluster. */
+  readonly infrastructure: LibvirtCluster | undefined;
+}
+
+export async function ownersOfMachine(
+  store: Pick<Store, 'get'>,
+  one: LibvirtMachine,
+): Promise<MachineOwners> {
+  const { namespace } = keyOf(one);
+  const reference = ownerReference(one, 'Machine');
+  const found = reference && (await store.get(ContractMachineKind, { namespace, name: reference.name }));
+  // One of the same name that was made anew is another one.
+  const machine = found?.metadata.uid === reference?.uid ? found : undefined;
+  const name = machine?.spec.clusterName ?? one.metadata.labels?.[CONTRACT_CLUSTER_LABEL];
+  const cluster = name === undefined ? undefined : await store.get(ContractClusterKind, { namespace, name });
+  const infrastructureName = cluster && infrastructureNameOf(cluster, LibvirtClusterKind);
+  const infrastructure =
+    infrastructureName === undefined
+      ? undefined
+      : await store.get(LibvirtClusterKind, { namespace, name: infrastructureName });
+  return { machine, cluster, infrastructure };
+}
+
+export async function ownerOfCluster(
+  store: Pick<Store, 'get'>,
+  one: LibvirtCluster,
+): Promise<ContractCluster | undefined> {
+  const reference = ownerReference(one, 'Cluster');
+  if (!reference) return undefined;
+  const found = await store.get(ContractClusterKind, { ...keyOf(one), name: reference.name });
+  return found?.metadata.uid === reference.uid ? found : undefined;
+}
+
+/** True if no work is to be done on the object: the Cluster is paused, or the object itself. */
+export function isPaused(one: KubeObject, cluster: ContractCluster | undefined): boolean {
+  return (
+    cluster?.spec.paused === true || one.metadata.annotations?.[CONTRACT_PAUSED_ANNOTATION] !== undefined
+  );
+}
+
+/** Of any version of the group: the API server stores the references that it was given. */
+function ownerReference({ metadata }: KubeObject, kind: string): OwnerReference | undefined {
+  return metadata.ownerReferences?.find(
+    (one) => one.kind === kind && one.apiVersion.split('/')[0] === CONTRACT_GROUP,
+  );
+}

@@ -1,0 +1,208 @@
+/**
+ * A store in which LibvirtMachines stand among the Machines, and LibvirtClusters among the Clusters, under keys of their own (see
+ * `infrastructureKey`). So whatever looks at all machines of a host (placement, budgets, orphans) sees those of both APIs, and the
+ * phases of a reconcile serve both. What is written to one of them is written to the LibvirtMachine or LibvirtCluster.
+ */
+
+import { BLOCK_MOVE_ANNOTATION } from '../../api/infrastructure/contract.ts';
+import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
+import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
+import { ClusterKind, type ClusterStatus } from '../../api/kinds/cluster.ts';
+import { MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import { keyOf, resourceName } from '../../apimachinery/object-key.ts';
+import { TransientError } from '../../errors.ts';
+import { isInfrastructure, objectName } from '../../intent/names.ts';
+import type {
+  ApplyOptions,
+  GetOptions,
+  ListOptions,
+  StatusOptions,
+  Store,
+  WatchEvent,
+  WriteOptions,
+} from '../../store/store.ts';
+import { asCluster, libvirtClusterStatus } from './cluster-projection.ts';
+import { asMachine, libvirtMachineStatus } from './machine-projection.ts';
+import { ownerOfCluster, ownersOfMachine } from './owners.ts';
+
+export interface ProjectedStoreOptions {
+  /** Of the original API's kinds, and of all others. */
+  readonly store: Store;
+  /** Of the kinds of the current Cluster API. Default: the same. */
+  readonly infrastructure?: Store;
+  /** Whether the API server has those kinds. Throws while that cannot be found out. */
+  readonly serves: () => Promise<boolean>;
+}
+
+/** How objects of one kind of the original API are shown, and written, that are of the current one. */
+interface Projection {
+  readonly kind: ResourceKind;
+  show(object: KubeObject): Promise<KubeObject>;
+  status(object: KubeObject, written: unknown): Promise<unknown>;
+}
+
+export class ProjectedStore implements Store {
+  readonly #store: Store;
+  readonly #infrastructure: Store;
+  readonly #serves: () => Promise<boolean>;
+  readonly #projections: ReadonlyMap<string, Projection>;
+
+  constructor({ store, infrastructure = store, serves }: ProjectedStoreOptions) {
+    this.#store = store;
+    this.#infrastructure = infrastructure;
+    this.#serves = serves;
+    this.#projections = new Map<string, Projection>([
+      [
+        resourceName(MachineKind),
+        {
+          kind: LibvirtMachineKind as ResourceKind,
+          show: async (one) =>
+            asMachine(one as LibvirtMachine, await ownersOfMachine(infrastructure, one as LibvirtMachine)),
+          status: async (one, written) => {
+            const owners = await ownersOfMachine(infrastructure, one as LibvirtMachine);
+            const now = new Date().toISOString();
+            return libvirtMachineStatus(one as LibvirtMachine, written as MachineStatus, owners, now);
+          },
+        },
+      ],
+      [
+        resourceName(ClusterKind),
+        {
+          kind: LibvirtClusterKind as ResourceKind,
+          show: async (one) =>
+            asCluster(one as LibvirtCluster, await ownerOfCluster(infrastructure, one as LibvirtCluster)),
+          status: async (one, written) => {
+            const owner = await ownerOfCluster(infrastructure, one as LibvirtCluster);
+            const now = new Date().toISOString();
+            return libvirtClusterStatus(one as LibvirtCluster, written as ClusterStatus, owner, now);
+          },
+        },
+      ],
+    ]);
+  }
+
+  /** Throws TransientError NotFound for an object of the current Cluster API while its kind is not served: what became of it is not known. */
+  async get<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    options?: GetOptions,
+  ): Promise<T | undefined> {
+    const projection = this.#projectionOf(kind, key);
+    if (!projection) return this.#store.get(kind, key, options);
+    const one = await this.#read(projection, key, options);
+    return one && ((await projection.show(one)) as T);
+  }
+
+  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+    const projection = this.#projections.get(resourceName(kind));
+    const own = await this.#store.list(kind, options);
+    if (!projection || !(await this.#serves())) return own;
+    const others = await this.#infrastructure.list(projection.kind, options);
+    return [...own, ...((await Promise.all(others.map((one) => projection.show(one)))) as T[])];
+  }
+
+  /** Of the original API's objects alone: those of the current one are watched as what they are. */
+  watch<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    options: ListOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<WatchEvent<T>> {
+    return this.#store.watch(kind, options);
+  }
+
+  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#store.create(kind, object, options);
+  }
+
+  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
+    return this.#store.update(kind, object, options);
+  }
+
+  async setFinalizers<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    finalizers: readonly string[],
+    options: WriteOptions,
+  ): Promise<T | undefined> {
+    const projection = this.#projectionOf(kind, object.metadata);
+    if (!projection) return this.#store.setFinalizers(kind, object, finalizers, options);
+    const { uid, resourceVersion } = object.metadata;
+    const metadata = { ...objectKey(keyOf(object)), uid, resourceVersion } as ObjectMeta;
+    const named = { ...object, metadata } as KubeObject;
+    const now = await this.#infrastructure.setFinalizers(projection.kind, named, finalizers, options);
+    return now && ((await projection.show(now)) as T);
+  }
+
+  async apply<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: Partial<T> & { metadata: ObjectMeta },
+    options: ApplyOptions,
+  ): Promise<T> {
+    const projection = this.#projectionOf(kind, object.metadata);
+    if (!projection) return this.#store.apply(kind, object, options);
+    const { namespace = 'default', name } = object.metadata;
+    const metadata = {
+      ...object.metadata,
+      ...objectKey({ namespace, name }),
+      // States, and what is known of a host, do not move with the objects; without them nothing may be made or removed elsewhere.
+      annotations: { ...object.metadata.annotations, [BLOCK_MOVE_ANNOTATION]: '' },
+    };
+    const applied = await this.#infrastructure.apply(
+      projection.kind,
+      { ...object, metadata } as never,
+      options,
+    );
+    return (await projection.show(applied)) as T;
+  }
+
+  async applyStatus<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    status: T['status'],
+    { before, ...options }: StatusOptions,
+  ): Promise<T> {
+    const projection = this.#projectionOf(kind, key);
+    if (!projection) return this.#store.applyStatus(kind, key, status, { before, ...options });
+    const one = await this.#read(projection, key);
+    if (!one) throw notServed(projection.kind, key, 'is gone');
+    const applied = await this.#infrastructure.applyStatus(
+      projection.kind,
+      objectKey(key),
+      await projection.status(one, status),
+      { ...options, ...(before !== undefined && { before: one.status }) },
+    );
+    return (await projection.show(applied)) as T;
+  }
+
+  async delete<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
+  ): Promise<void> {
+    const projection = this.#projectionOf(kind, key);
+    if (!projection) return this.#store.delete(kind, key, preconditions);
+    return this.#infrastructure.delete(projection.kind, objectKey(key), preconditions);
+  }
+
+  #projectionOf(kind: ResourceKind, key: { readonly name: string }): Projection | undefined {
+    return isInfrastructure(key) ? this.#projections.get(resourceName(kind)) : undefined;
+  }
+
+  async #read({ kind }: Projection, key: ObjectKey, options?: GetOptions): Promise<KubeObject | undefined> {
+    if (!(await this.#serves())) throw notServed(kind, key, 'cannot be read: its kind is not served');
+    return this.#infrastructure.get(kind, objectKey(key), options);
+  }
+}
+
+function objectKey({ namespace, name }: ObjectKey): ObjectKey {
+  return { namespace, name: objectName({ name }) };
+}
+
+function notServed(kind: ResourceKind, key: ObjectKey, what: string): TransientError {
+  return new TransientError({
+    code: 'NotFound',
+    message: `${kind.kind} ${key.namespace}/${objectName(key)} ${what}`,
+    fix: `install the CustomResourceDefinition ${resourceName(kind)} again, should it be gone`,
+    retryAfterMs: 10_000,
+  });
+}

@@ -1,0 +1,219 @@
+/**
+ * Wires the controllers of LibvirtMachines and LibvirtClusters: which changes they are called for. Their kinds may come after the
+ * start of the process; the watches begin when they are there.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CONTRACT_CLUSTER_LABEL,
+  type ContractCluster,
+  ContractClusterKind,
+  type ContractMachine,
+  ContractMachineKind,
+  infrastructureNameOf,
+} from '../../api/infrastructure/contract.ts';
+import { INFRASTRUCTURE_API_VERSION } from '../../api/infrastructure/group.ts';
+import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
+import {
+  type LibvirtMachine,
+  LibvirtMachineKind,
+  type LibvirtMachineTemplate,
+  LibvirtMachineTemplateKind,
+} from '../../api/infrastructure/libvirt-machine.ts';
+import type { Secret } from '../../api/kinds/secret.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
+import { keyOf } from '../../apimachinery/object-key.ts';
+import { infrastructureKey, isInfrastructure, objectName } from '../../intent/names.ts';
+import type { Controller } from '../../kube/runtime/controller.ts';
+import { Informer } from '../../kube/runtime/informer.ts';
+import type { Manager } from '../../kube/runtime/manager.ts';
+import type { Store } from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { type MachineView, machineViewOf } from '../machine/mappings.ts';
+import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import { cached, type Informers, newController } from '../shared/setup.ts';
+import { withLibvirtMachines } from './machine-view.ts';
+import { ProjectedStore } from './projected-store.ts';
+import { LibvirtMachineTemplateReconciler } from './template-reconciler.ts';
+
+/** The kinds that have to be served before the current Cluster API can be. */
+export const INFRASTRUCTURE_NEEDS: readonly ResourceKind[] = [
+  LibvirtMachineKind,
+  LibvirtMachineTemplateKind,
+  LibvirtClusterKind,
+  ContractMachineKind,
+  ContractClusterKind,
+] as readonly ResourceKind[];
+
+export interface InfrastructureSetup {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** The store itself: what it answers is so now. */
+  readonly liveStore: Store;
+  /** With Machines and Clusters as watches show them. */
+  readonly store: Store;
+  readonly informers: Informers;
+  /** Whether the API server has the kinds; see `INFRASTRUCTURE_NEEDS`. */
+  readonly serves: () => Promise<boolean>;
+  /** See LibvirtMachineReconcilerOptions. */
+  readonly watchFilter: string | undefined;
+}
+
+export interface Infrastructure {
+  /** Machines and Clusters of both APIs, as watches show them. */
+  readonly store: Store;
+  /** The same as they are now. */
+  readonly liveStore: Store;
+  /** LibvirtMachines, LibvirtClusters and what owns them. */
+  readonly ownStore: Store;
+  /** Machines of both APIs. */
+  readonly machines: MachineView;
+  readonly watchMachines: (controller: Controller) => void;
+  readonly watchClusters: (controller: Controller) => void;
+}
+
+/** Between two questions whether the kinds are served now, in milliseconds. */
+const ASK_AGAIN_MS = 5_000;
+/** Each object is reconciled this often although nothing happened: cheap. */
+const RESYNC_MS = 10 * 60_000;
+
+export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup): Infrastructure {
+  const { log, liveStore, serves, informers } = setup;
+  const resync = { resyncMs: RESYNC_MS };
+  const machines = new Informer(liveStore, LibvirtMachineKind, log, resync);
+  const clusters = new Informer(liveStore, LibvirtClusterKind, log, resync);
+  const owners = new Informer(liveStore, ContractMachineKind, log);
+  const ownerClusters = new Informer(liveStore, ContractClusterKind, log);
+  machines.addIndex('cluster', clusterKeys);
+  owners.addIndex('secret', secretKeys);
+  const templates = new Informer(liveStore, LibvirtMachineTemplateKind, log);
+  const all = [machines, clusters, owners, ownerClusters];
+  manager.add({
+    name: 'infrastructure',
+    run: (signal) => watchWhenServed([...all, templates] as never, setup, signal),
+  });
+  setupTemplates(manager, setup, templates);
+
+  const ownStore = cached(liveStore, ...all);
+  const ofCluster = ({ metadata }: KubeObject): ObjectKey[] =>
+    machines.byIndex('cluster', `${metadata.namespace}/${metadata.name}`).map(projectedKey);
+  return {
+    ownStore,
+    store: new ProjectedStore({ store: setup.store, infrastructure: ownStore, serves }),
+    liveStore: new ProjectedStore({ store: liveStore, serves }),
+    machines: withLibvirtMachines(machineViewOf(informers.machines), machines),
+    watchMachines: (controller) => {
+      controller
+        .watch(machines, { when: desiredStateChanged, isDesired, keys: (one) => [projectedKey(one)] })
+        .watch(owners, { when: desiredStateChanged, isDesired, keys: machinesOfOwner })
+        .watch(ownerClusters, { isDesired, keys: ofCluster })
+        .watch(clusters, {
+          when: desiredStateChanged,
+          isDesired,
+          keys: (one) => clustersOf(ownerClusters, one).flatMap(ofCluster),
+        })
+        .watch(informers.secrets, {
+          isDesired: ({ type }) => type !== 'RESYNC',
+          keys: (secret) => machinesOfSecret(owners, secret),
+        });
+    },
+    watchClusters: (controller) => {
+      controller
+        .watch(clusters, {
+          when: desiredStateChanged,
+          isDesired,
+          keys: (changed) => [changed, ...clusters.list().filter(isDisputing)].map(projectedKey),
+        })
+        .watch(ownerClusters, { isDesired, keys: clusterOfOwner })
+        .watch(machines, {
+          when: ({ type }) => type === 'DELETED',
+          isDesired,
+          keys: (gone) => clusters.list(gone.metadata.namespace).map(projectedKey),
+        });
+    },
+  };
+}
+
+function setupTemplates(
+  manager: Manager,
+  setup: InfrastructureSetup,
+  templates: Informer<LibvirtMachineTemplate>,
+): void {
+  const { liveStore, watchFilter } = setup;
+  const reconciler = new LibvirtMachineTemplateReconciler({ store: liveStore, watchFilter });
+  const name = 'libvirtmachinetemplate';
+  const controller = newController(setup, { name, reconcile: (key) => reconciler.reconcile(key) });
+  manager.add(controller.watch(templates, { when: desiredStateChanged, isDesired }));
+}
+
+/** Resolves when `signal` aborts and the watches have ended. */
+async function watchWhenServed(
+  informers: readonly Informer[],
+  { log, serves }: Pick<InfrastructureSetup, 'log' | 'serves'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const isServed = await serves().catch((error: unknown) => {
+      log.warn('Could not find out whether the kinds of the current Cluster API are served', { error });
+      return false;
+    });
+    if (isServed) break;
+    await sleep(ASK_AGAIN_MS, undefined, { signal }).catch(() => {});
+  }
+  if (signal.aborted) return;
+  log.info('Serving the current Cluster API', { apiVersion: INFRASTRUCTURE_API_VERSION });
+  await Promise.all(informers.map((informer) => informer.run(signal)));
+}
+
+/** Names the object as Kubernetes does in what is told of it. */
+export function infrastructureRecorder(recorder: Recorder): Recorder {
+  return {
+    event: (object, event) => {
+      if (!isInfrastructure(object.metadata)) return recorder.event(object, event);
+      const metadata = { ...object.metadata, name: objectName(object.metadata) };
+      const kind = `Libvirt${object.kind}`;
+      recorder.event({ ...object, apiVersion: INFRASTRUCTURE_API_VERSION, kind, metadata }, event);
+    },
+  };
+}
+
+function projectedKey(object: KubeObject): ObjectKey {
+  return infrastructureKey(keyOf(object));
+}
+
+function clusterKeys({ metadata }: LibvirtMachine): string[] {
+  const name = metadata.labels?.[CONTRACT_CLUSTER_LABEL];
+  return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+}
+
+function secretKeys({ metadata, spec }: ContractMachine): string[] {
+  const name = spec.bootstrap?.dataSecretName;
+  return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+}
+
+function machinesOfOwner(owner: ContractMachine): ObjectKey[] {
+  const name = infrastructureNameOf(owner, LibvirtMachineKind);
+  return name === undefined ? [] : [infrastructureKey({ ...keyOf(owner), name })];
+}
+
+function machinesOfSecret(owners: Informer<ContractMachine>, { metadata }: Secret): ObjectKey[] {
+  return owners.byIndex('secret', `${metadata.namespace}/${metadata.name}`).flatMap(machinesOfOwner);
+}
+
+function clusterOfOwner(owner: ContractCluster): ObjectKey[] {
+  const name = infrastructureNameOf(owner, LibvirtClusterKind);
+  return name === undefined ? [] : [infrastructureKey({ ...keyOf(owner), name })];
+}
+
+function clustersOf(owners: Informer<ContractCluster>, { metadata }: LibvirtCluster): ContractCluster[] {
+  return owners
+    .list(metadata.namespace)
+    .filter((one) => infrastructureNameOf(one, LibvirtClusterKind) === metadata.name);
+}
+
+/** Waits for a name of its own on a host, which another one may have let go. */
+function isDisputing({ status }: LibvirtCluster): boolean {
+  return status?.conditions?.some(({ type, reason }) => type === 'Ready' && reason === 'NotOwned') ?? false;
+}
