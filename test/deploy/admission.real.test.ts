@@ -76,6 +76,7 @@ const STATES = [
   ['secret', 'tfstate-web-caplv.1b9d6bcd.7'],
   ['secret', 'tfstate-web-caplv.corrupt'],
   ['secret', 'tfstate-0123456789-caplv-host'],
+  ['secret', 'tfstate-web-caplv-capi'],
   ['lease', 'lock-tfstate-web-caplv'],
 ] as const;
 
