@@ -242,7 +242,14 @@ it('a Machine of the original API of the same name stands beside a LibvirtMachin
   await expect.poll(() => ready('twin'), soon).toMatch(/^True/);
   await expect.poll(() => lab.ready('twin'), soon).toMatch(/^True/);
   expect(await domains()).toEqual(['default.capi~twin', 'default.twin']);
-  expect((await lab.caplv('orphans', '--kubeconfig', lab.kube.kubeconfig)).stdout).not.toContain('twin');
+  const caplv = async (...args: string[]) =>
+    (await lab.caplv(...args, '--kubeconfig', lab.kube.kubeconfig)).stdout;
+  expect(await caplv('orphans')).not.toContain('twin');
+  expect(await caplv('describe', 'libvirtmachine', 'twin')).toMatch(/^Domain: +default\.capi~twin /m);
+  expect(await caplv('describe', 'machine', 'twin')).toMatch(/^Domain: +default\.twin /m);
+  expect(await caplv('state', 'list', 'libvirtmachine/twin')).toContain('libvirt_domain.machine');
+  expect(await caplv('state', 'history', 'libvirtmachine/twin')).toContain('SERIAL');
+  expect(await caplv('console', 'libvirtmachine/twin', '--print')).toContain('capi~twin');
   await lab.kubectl('delete', 'machines.cluster-api.k8s.io', 'twin');
   await expect.poll(() => domains(), soon).toEqual(['default.capi~twin']);
   expect(await ready('twin')).toMatch(/^True/);

@@ -36,6 +36,23 @@ describe('where a machine goes', () => {
     );
   });
 
+  it('a failure domain is a group of hosts, or a host by itself; an unknown one is refused with those that there are', () => {
+    const [rack1 = {}, rack2 = {}] = twoHosts.hosts;
+    const zones = { ...twoHosts, hosts: [{ ...rack1, failureDomain: 'zone-a' }, rack2] } as typeof twoHosts;
+    const placesIn = (failureDomain: string) =>
+      candidateSites({ failureDomain }, zones, DEFAULT).map(({ name }) => name);
+    expect([placesIn('zone-a'), placesIn('rack2')]).toEqual([['rack1'], ['rack2']]);
+    expect(() => placesIn('rack1')).toThrow(
+      expect.objectContaining({
+        code: 'InvalidConfiguration',
+        fix: expect.stringContaining('zone-a, rack2'),
+      }),
+    );
+    expect(() => candidateSites({ failureDomain: 'zone-a', host: 'rack2' }, zones, DEFAULT)).toThrow(
+      'no host on which the machine may be placed is in the failure domain "zone-a"',
+    );
+  });
+
   it('a machine that exists stays on its host, even when the Cluster has lost it', () => {
     expect(siteAt('qemu+ssh://root@rack9/system', sitesOf(twoHosts, DEFAULT)).uri).toBe(
       'qemu+ssh://root@rack9/system',

@@ -9,6 +9,7 @@ import { quoteCommand } from '../../libvirt/virsh-command.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
+import { machineKey } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 
 export interface ConsoleFlags extends ClusterFlags {
@@ -17,8 +18,8 @@ export interface ConsoleFlags extends ClusterFlags {
 }
 
 export async function openConsole(name: string, flags: ConsoleFlags): Promise<number> {
-  return withSession(flags, async ({ store, config, terminal }) => {
-    const key = { namespace: config.namespace, name };
+  return withSession(flags, async ({ bothApis: store, config, terminal }) => {
+    const key = machineKey(config.namespace, name);
     const machine = await store.get(MachineKind, key);
     if (!machine) throw notFound(MachineKind, name, config.namespace);
     const pinned = machine.status?.providerStatus?.pinned;

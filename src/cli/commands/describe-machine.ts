@@ -3,6 +3,7 @@
 import { type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { redact } from '../../api/manifest/redact.ts';
+import { objectName } from '../../intent/names.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
 import { EXIT } from '../output/exit-code.ts';
@@ -10,13 +11,14 @@ import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
 import type { DescribeFlags } from '../session/describe-request.ts';
 import { notFound } from '../session/errors.ts';
+import { machineKey } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 import { stateText } from '../session/state-subject.ts';
 
 export async function describeMachine(name: string, flags: DescribeFlags): Promise<number> {
   return withSession(flags, async (session) => {
-    const { store, workspaces, config, terminal } = session;
-    const key = { namespace: config.namespace, name };
+    const { bothApis: store, workspaces, config, terminal } = session;
+    const key = machineKey(config.namespace, name);
     const known = await store.get(MachineKind, key);
     if (known) await session.refresh([known]);
     const machine = known && (await store.get(MachineKind, key));
@@ -46,7 +48,7 @@ function description(machine: Machine, resources: readonly StateResource[], dir:
   const wanted = storedMachineSpec(machine);
   const operation = status.lastOperation;
   const lines = [
-    ['Name:', metadata.name],
+    ['Name:', objectName(metadata)],
     ['Namespace:', metadata.namespace],
     [
       'Age:',

@@ -17,10 +17,11 @@ import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { type EngineSession, withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
+import { machineKey } from '../session/machine-name.ts';
 
 export async function exportMachine(name: string, directory: string, flags: ClusterFlags): Promise<number> {
   const work = ({ engine, config, terminal }: EngineSession) =>
-    write(engine, { namespace: config.namespace, name }, directory, terminal);
+    write(engine, machineKey(config.namespace, name), directory, terminal);
   return withEngine(flags, work);
 }
 

@@ -18,6 +18,7 @@ import { formatTable } from '../output/table.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { withEngine } from '../session/engine-session.ts';
 import { notFound } from '../session/errors.ts';
+import { machineKey } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 import { findHome, isHost } from '../session/state-subject.ts';
 
@@ -64,7 +65,7 @@ export async function restoreState(name: string, serial: string, flags: ClusterF
   const work = ({ config: { namespace, policy }, ...tools }: Tools & { readonly config: Config }) =>
     isHost(name)
       ? restoreHost(tools, policy.hosts.named(name, 'MACHINE|URI'), number)
-      : restoreMachine(tools, { namespace, name }, number);
+      : restoreMachine(tools, machineKey(namespace, name), number);
   return withEngine(flags, work);
 }
 

@@ -6,16 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LocalStateBackends } from '../../actuator/state/local.ts';
 import type { StateBackends } from '../../actuator/state/state-home.ts';
-import { CLUSTER_API_KINDS } from '../../api/kinds/registry.ts';
 import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { assembleEngine, type Engine, type EngineOptions } from '../../app/engine.ts';
-import { ProjectedStore } from '../../controllers/infrastructure/projected-store.ts';
-import { INFRASTRUCTURE_NEEDS, infrastructureRecorder } from '../../controllers/infrastructure/setup.ts';
-import { LateKindsStore } from '../../kube/runtime/late-kinds-store.ts';
-import { rememberServed } from '../../kube/runtime/served.ts';
+import { infrastructureRecorder } from '../../controllers/infrastructure/setup.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { terminalRecorder } from '../output/progress.ts';
+import { storeOfBothApis } from './both-apis.ts';
 import { type ClusterContext, type ClusterFlags, withCluster } from './cluster-session.ts';
 
 export interface ClusterEngineContext extends ClusterContext {
@@ -52,11 +49,8 @@ export async function withClusterEngine(
     };
     const installation = await cluster.installation();
     const { store: own } = cluster;
-    const serves = rememberServed(() => cluster.serves(INFRASTRUCTURE_NEEDS));
-    const original = new LateKindsStore({ store: own, kinds: CLUSTER_API_KINDS, serves: cluster.serves });
-    const projected = new ProjectedStore({ store: original, serves });
     const preview: OverlayBase['preview'] = (...request) => own.preview(...request);
-    const store = Object.assign(projected, { installation, uidOf: newUid, preview });
+    const store = Object.assign(storeOfBothApis(cluster), { installation, uidOf: newUid, preview });
     const engine = assembleEngine(config, store, workspaces, {
       ...options,
       recorder: infrastructureRecorder(terminalRecorder(terminal)),

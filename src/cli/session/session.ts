@@ -17,6 +17,8 @@ export interface Session extends Work {
   readonly config: Config;
   readonly terminal: Streams;
   readonly store: Store;
+  /** The same with the machines and clusters of the current Cluster API, see `machineKey`. */
+  readonly bothApis: Pick<Store, 'get'>;
   readonly workspaces: StateBackends;
 }
 
@@ -33,15 +35,19 @@ export async function withSession(
       (context) => {
         const { config, terminal, engine } = context;
         const { store, workspaces } = engine;
-        return work(Object.assign(new LocalWork(context), { config, terminal, store, workspaces }));
+        return work(
+          Object.assign(new LocalWork(context), { config, terminal, store, bothApis: store, workspaces }),
+        );
       },
       options,
     );
   }
   ClusterWork.refuseFlags(options);
-  return withCluster({ ...flags, kubeconfig }, (context) => {
+  return withCluster({ ...flags, kubeconfig }, async (context) => {
     const { config, terminal, cluster } = context;
     const { store, workspaces } = cluster;
-    return work(Object.assign(new ClusterWork(context), { config, terminal, store, workspaces }));
+    const { storeOfBothApis } = await import('./both-apis.ts');
+    const shown = { config, terminal, store, bothApis: storeOfBothApis(cluster), workspaces };
+    return work(Object.assign(new ClusterWork(context), shown));
   });
 }

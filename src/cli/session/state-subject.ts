@@ -4,6 +4,7 @@ import type { StateBackends, StateHandle } from '../../actuator/state/state-home
 import type { Config } from '../../app/config.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { paths } from '../../terraform/workspace.ts';
+import { machineKey } from './machine-name.ts';
 
 /** No name of a Machine looks like a URI. */
 export function isHost(subject: string): boolean {
@@ -16,7 +17,7 @@ export async function findHome(
   subject: string,
   { namespace, policy }: Subject,
 ): Promise<StateHandle> {
-  if (!isHost(subject)) return workspaces.machine({ namespace, name: subject });
+  if (!isHost(subject)) return workspaces.machine(machineKey(namespace, subject));
   return workspaces.host(policy.hosts.named(subject, 'MACHINE|URI'));
 }
 

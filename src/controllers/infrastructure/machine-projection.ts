@@ -21,7 +21,8 @@ export function asMachine(one: LibvirtMachine, owners: MachineOwners = NONE): Ma
   const { providerID, repair, ...spec } = one.spec;
   const dataSecretName = machine?.spec.bootstrap?.dataSecretName;
   const failureDomain = machine?.spec.failureDomain;
-  const { annotations, ...metadata } = one.metadata;
+  // Without labels, by which a MachineSet of the original API could select it.
+  const { annotations, labels: _, ...metadata } = one.metadata;
   return {
     apiVersion: API_VERSION,
     kind: 'Machine',

@@ -81,6 +81,14 @@ describe('a LibvirtMachine is shown as a Machine', () => {
     expect(machineProviderSpec(shown)).toMatchObject({ vcpu: 2, failureDomain: 'zone-a', running: true });
   });
 
+  it('without labels, so that no MachineSet of the original API selects it', () => {
+    const one = libvirtMachine();
+    const labels = { set: 'workers' };
+    expect(
+      asMachine({ ...one, metadata: { ...one.metadata, labels } }, owners()).metadata.labels,
+    ).toBeUndefined();
+  });
+
   it.each([
     ['the Cluster is paused', {}, owners({ cluster: cluster({ paused: true }) })],
     ['it is paused itself', { 'cluster.x-k8s.io/paused': '' }, owners()],
