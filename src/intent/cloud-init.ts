@@ -3,8 +3,8 @@
  * https://cloudinit.readthedocs.io/en/latest/explanation/format.html
  */
 
-import { parseDocument } from 'yaml';
 import { TerminalError } from '../errors.ts';
+import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../system/yaml-document.ts';
 
 /** How user data begins, whatever its case, after white space. The second part is for readers other than cloud-init. */
 const HEADERS: readonly string[] = [
@@ -52,11 +52,8 @@ export function requireNetworkConfig(text: string, path: string): void {
       message,
       fix: 'give a mapping with version: 1 and config, or version: 2 and ethernets, as cloud-init has it',
     });
-  // Messages of the parser quote the text, which may hold the password of a network.
-  const document = parseDocument(text, { uniqueKeys: false, logLevel: 'silent' });
-  const [error] = document.errors;
-  if (error) throw refusal(`this is not YAML (line ${error.linePos?.[0].line ?? '?'})`);
-  const value = mapping(document.toJS());
+  if (Buffer.byteLength(text) > YAML_BYTES) throw refusal(`this has more than ${YAML_BYTES} bytes`);
+  const value = mapping(yamlOf(text, refusal));
   if (!value) throw refusal('this is not a mapping, and cloud-init would ignore it');
   const config = mapping(value['network']) ?? value;
   const { version, config: entries } = config;
@@ -64,6 +61,16 @@ export function requireNetworkConfig(text: string, path: string): void {
   if (version !== 1 && version !== 2) throw refusal('this has no version, and cloud-init would ignore it');
   if (version === 1 && !Array.isArray(entries))
     throw refusal('version 1 has a list under config, and here is none');
+}
+
+/** Messages of the parser quote the text, which may hold the password of a network. */
+function yamlOf(text: string, refusal: (message: string) => TerminalError): unknown {
+  try {
+    return parseYamlDocument(text).value;
+  } catch (error) {
+    if (error instanceof UnreadableYaml) throw refusal(`this is not YAML (line ${error.line ?? '?'})`);
+    throw error;
+  }
 }
 
 function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UNLIMITED } from '../../src/intent/policy.ts';
 import { type BootstrapSource, seedOf } from '../../src/intent/seed.ts';
+import { YAML_BYTES } from '../../src/system/yaml-document.ts';
 import { seedIso } from '../../stacks/seed-iso.ts';
 
 const machine = { namespace: 'default', name: 'kube-cp', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
@@ -188,6 +189,26 @@ it.each([
     await expect(seed({ networkConfig })).rejects.not.toThrow('s3cret');
   },
 );
+
+it('networkConfig is read up to a size, as its reader takes the square of it in time', async () => {
+  const filled = (bytes: number) => 'version: 2 #'.padEnd(bytes, 'x');
+  await expect(seed({ networkConfig: filled(YAML_BYTES) })).resolves.toHaveProperty('networkConfig');
+  await expect(seed({ networkConfig: filled(YAML_BYTES + 1) })).rejects.toEqual(
+    refused('spec.providerSpec.networkConfig', `more than ${YAML_BYTES} bytes`),
+  );
+});
+
+it.each([
+  ['brackets without an end', '['.repeat(20_000)],
+  ['an alias without an anchor', 'version: 2\na: *s3cret'],
+  ['more aliases than text', `a: &a [x]\nb:\n${'- *a\n'.repeat(5_000)}`],
+  ['two documents', 'version: 2\n---\nversion: 2\n'],
+])('networkConfig of %s is refused by its field', async (_, networkConfig) => {
+  await expect(seed({ networkConfig })).rejects.toEqual(
+    refused('spec.providerSpec.networkConfig', 'not YAML'),
+  );
+  await expect(seed({ networkConfig })).rejects.not.toThrow('s3cret');
+});
 
 it('Ignition has its variables filled in, as the documentation says', async () => {
   const ignition = '{"a": "${CAPLV_MACHINE_NAME}"}';

@@ -74,7 +74,7 @@ export const MachineFields = z.strictObject({
   networkConfig: secretText()
     .optional()
     .describe(
-      'cloud-init network configuration (YAML text, version 1 or 2), inline. ${CAPLV_…} variables are filled in.',
+      'cloud-init network configuration (YAML text, version 1 or 2, at most 32 KiB), inline. ${CAPLV_…} variables are filled in.',
     ),
   ignition: secretText()
     .optional()

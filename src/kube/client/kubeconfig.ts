@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { Composer, Parser } from 'yaml';
 import { TerminalError } from '../../errors.ts';
 import type { ConnectGuard } from '../../system/guarded-agent.ts';
+import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../../system/yaml-document.ts';
 import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 
 export interface ConnectionChoice {
@@ -26,8 +26,8 @@ interface KubeconfigFile {
   readonly contexts?: readonly { readonly name: string; readonly context: ContextConfig }[];
 }
 
-/** Of a kubeconfig that somebody else wrote. With a bundle of certificates it has half of this. */
-export const KUBECONFIG_BYTES = 32 * 1024;
+/** Of a kubeconfig that somebody else wrote. */
+export const KUBECONFIG_BYTES = YAML_BYTES;
 
 /** Names that a message lists at most. */
 const SHOWN = 10;
@@ -194,26 +194,14 @@ function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/**
- * Reads one document, up to its first error. Measured on 32 KiB that were made to be slow: 0.6 s; `parse` of the same library goes on after
- * errors and compares each key with each other one, and takes 10 s for 95 KB.
- */
 function parseYaml(text: string, where: string): unknown {
-  const composer = new Composer({ uniqueKeys: false, logLevel: 'error' });
-  const documents = [];
-  for (const token of new Parser().parse(text)) {
-    if (token.type === 'error') throw notYaml(where, token.message);
-    documents.push(...composer.next(token));
-  }
-  documents.push(...composer.end());
-  const [document, another] = documents;
-  const [error] = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
-  if (error) throw notYaml(where, error.message);
-  if (another) throw unusable(where, 'more than one YAML document', FIX.file);
   try {
-    return document?.toJS();
+    const { value, warning } = parseYamlDocument(text);
+    if (warning) throw warning;
+    return value;
   } catch (error) {
-    throw notYaml(where, (error as Error).message);
+    if (error instanceof UnreadableYaml) throw notYaml(where, error.message);
+    throw error;
   }
 }
 
