@@ -11,18 +11,18 @@ const TURN_MS = 50;
  * to read the XML of a thousand takes half a second. Kept until the next time.
  */
 export class DomainXmlCache {
-  #last: ReadonlyMap<string, DomainDefinition> = new Map();
+  #last: ReadonlyMap<string, DomainDefinition | UnreadableXml> = new Map();
 
   /** Reads the output of `virsh dumpxml` for each domain of a host. One that cannot be read is UnreadableXml. */
   async read(documents: readonly string[]): Promise<(DomainDefinition | UnreadableXml)[]> {
     const last = this.#last;
-    const now = new Map<string, DomainDefinition>();
+    const now = new Map<string, DomainDefinition | UnreadableXml>();
     const all: (DomainDefinition | UnreadableXml)[] = [];
     let turn = performance.now();
     for (const xml of documents) {
       const key = createHash('sha1').update(xml).digest('base64');
       const definition = last.get(key) ?? parsed(xml);
-      if (!(definition instanceof UnreadableXml)) now.set(key, definition);
+      now.set(key, definition);
       all.push(definition);
       if (performance.now() - turn < TURN_MS) continue;
       await setImmediate();

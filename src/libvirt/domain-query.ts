@@ -3,11 +3,11 @@ import { type DomainAddress, parseAddresses } from './addresses.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import type { DomainXmlCache } from './domain-cache.ts';
 import { leasedAddresses, parseLeases } from './leases.ts';
-import { LibvirtError } from './libvirt-error.ts';
+import type { LibvirtError } from './libvirt-error.ts';
 import { parseReservations, type Reservation, withReservations } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
-import { type Command, quoteCommand } from './virsh-command.ts';
-import { copyDetached, UnreadableXml } from './xml.ts';
+import type { Command } from './virsh-command.ts';
+import { copyDetached, readXml, UnreadableXml, unreadable } from './xml.ts';
 
 export interface DomainId {
   readonly uuid: string;
@@ -133,18 +133,25 @@ export async function observeDomains(
     return one ? { ...one, name } : [];
   });
   const read = await definitions.read(there.map(({ xml }) => xml));
+  const autostarted = new Set(parseNames(autostart.text));
+  const defined = new Set(parseNames(persistent.text));
+  const leasesOf = Map.groupBy(leases, ({ mac }) => mac);
   return there.flatMap(({ name, state }, i) => {
     const definition = read[i];
     if (definition === undefined || definition instanceof UnreadableXml) {
-      const error = unreadableDomain(virsh, name, definition);
+      const error = unreadable(virsh, dumpOf(name), `domain ${name}`, definition);
       if (!options.onUnreadable) throw error;
       options.onUnreadable(error, name);
       return [];
     }
     const domain = assemble(definition, state, {
-      autostart: (uuid) => autostart.text.includes(uuid),
-      persistent: (uuid) => persistent.text.includes(uuid),
-      addresses: (macs) => leasedAddresses(leases, macs),
+      autostart: (uuid) => autostarted.has(uuid),
+      persistent: (uuid) => defined.has(uuid),
+      addresses: (macs) =>
+        leasedAddresses(
+          [...new Set(macs)].flatMap((mac) => leasesOf.get(mac) ?? []),
+          macs,
+        ),
     });
     const interfaces = withReservations(domain.interfaces, reservations);
     return interfaces === domain.interfaces ? domain : { ...domain, interfaces };
@@ -170,23 +177,11 @@ function reservationsIn(
 }
 
 function readDomain(virsh: Virsh, name: string, xml: string): DomainDefinition {
-  try {
-    return parseDomain(xml);
-  } catch (error) {
-    throw unreadableDomain(virsh, name, error);
-  }
+  return readXml(virsh, dumpOf(name), `domain ${name}`, () => parseDomain(xml));
 }
 
-function unreadableDomain({ uri }: Virsh, name: string, cause: unknown): LibvirtError {
-  const command = quoteCommand(['dumpxml', `--domain=${name}`]);
-  return new LibvirtError({
-    code: 'other',
-    uri,
-    command,
-    message: `libvirt at ${uri}: the definition of domain ${name} cannot be read: ${(cause as Error | undefined)?.message}`,
-    fix: "see virsh dumpxml of that domain, and remove what is not libvirt's own from it",
-    cause,
-  });
+function dumpOf(name: string): Command {
+  return ['dumpxml', `--domain=${name}`];
 }
 
 /** Reads the output of a `--name` list: a name a line, padded with blanks. */

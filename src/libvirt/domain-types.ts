@@ -1,5 +1,5 @@
 import type { Answer, Virsh } from './virsh.ts';
-import { XmlElement } from './xml.ts';
+import { readXml, XmlElement } from './xml.ts';
 
 /** What kinds of domain a host can run. */
 export interface DomainTypes {
@@ -30,7 +30,8 @@ export async function domainTypes(virsh: Virsh): Promise<DomainTypes> {
   })) as [Answer, Answer];
   if (host.error) throw host.error;
   // Drivers other than QEMU have no domain capabilities.
-  return parseDomainTypes(host.text, domain.error ? '' : domain.text);
+  const read = () => parseDomainTypes(host.text, domain.error ? '' : domain.text);
+  return readXml(virsh, ['capabilities'], 'what the host can run', read);
 }
 
 /** Reads the outputs of `virsh capabilities` and `virsh domcapabilities`. */

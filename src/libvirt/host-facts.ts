@@ -1,11 +1,11 @@
 import { isIPv6 } from 'node:net';
 import { shortLines } from '../system/line-stream.ts';
 import { parseNames } from './domain-query.ts';
-import { prefixOf } from './reservations.ts';
+import { networkDump, prefixOf } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
-import { XmlElement } from './xml.ts';
+import { readXml, XmlElement } from './xml.ts';
 
 /** What one must know of a host before machines are put on it. */
 export interface HostFacts {
@@ -93,9 +93,9 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
   const answers = await virsh.batch(
     [
       ...HOST,
-      ...pools.map((pool): Command => ['pool-dumpxml', `--pool=${pool}`]),
+      ...pools.map(poolDump),
       ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
-      ...networks.map((network): Command => ['net-dumpxml', `--network=${network}`]),
+      ...networks.map(networkDump),
       ...details.map(volumeCommand),
     ],
     options,
@@ -111,7 +111,7 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
   const last = next + 2 * pools.length + networks.length;
   const networkXml = byKey(networks, answers.slice(next + 2 * pools.length, last));
   const volumeDetails = [...byKey(details, answers.slice(last))].flatMap(
-    ([key, xml]) => volumeFrom(key, xml) ?? [],
+    ([key, xml]) => volumeFrom(virsh, key, xml) ?? [],
   );
 
   return {
@@ -122,15 +122,17 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
     libvirtVersion:
       field(version, 'Running against daemon') || field(version, 'Using library').replace('libvirt ', ''),
     qemuVersion: /^Running hypervisor: QEMU (\S+)/m.exec(version)?.[1],
-    pools: parseNames(allPools).map((name) => ({
-      name,
-      active: parseNames(activePools).includes(name),
-      details: parsePool(poolXml.get(name)),
+    pools: withActive(allPools, activePools).map((pool) => ({
+      ...pool,
+      details: readXml(virsh, poolDump(pool.name), `pool ${pool.name}`, () =>
+        parsePool(poolXml.get(pool.name)),
+      ),
     })),
-    networks: parseNames(allNetworks).map((name) => ({
-      name,
-      active: parseNames(activeNetworks).includes(name),
-      details: parseNetwork(networkXml.get(name)),
+    networks: withActive(allNetworks, activeNetworks).map((network) => ({
+      ...network,
+      details: readXml(virsh, networkDump(network.name), `network ${network.name}`, () =>
+        parseNetwork(networkXml.get(network.name)),
+      ),
     })),
     volumes: [
       ...[...volumeLists].flatMap(([pool, text]) => parseVolumeList(pool, text)),
@@ -153,6 +155,16 @@ const HOST: readonly Command[] = [
   ['net-list', '--name'],
   ['list', '--all', '--name'],
 ];
+
+function poolDump(pool: string): Command {
+  return ['pool-dumpxml', `--pool=${pool}`];
+}
+
+/** The outputs of two `--name` lists as one. */
+function withActive(all: string, active: string): { readonly name: string; readonly active: boolean }[] {
+  const activeNames = new Set(parseNames(active));
+  return parseNames(all).map((name) => ({ name, active: activeNames.has(name) }));
+}
 
 /** Answers without an error, by what they were asked about. */
 function byKey<K>(keys: readonly K[], answers: readonly Answer[]): Map<K, string> {

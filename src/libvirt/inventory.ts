@@ -70,8 +70,15 @@ export async function hostInventory(
   };
 }
 
-/** Each once, from several definitions of one network. */
+/** Each once, from several definitions of one network; of one that cannot be read, none: nothing of it is taken for left behind. */
 function reservationsIn(definitions: readonly (string | undefined)[]): Reservation[] {
-  const all = definitions.flatMap((xml) => (xml === undefined ? [] : parseReservations(xml)));
+  const all = definitions.flatMap((xml) => {
+    try {
+      return xml === undefined ? [] : parseReservations(xml);
+    } catch (error) {
+      if (error instanceof UnreadableXml) return [];
+      throw error;
+    }
+  });
   return [...new Map(all.map((one) => [`${one.name} ${one.ip}`, one])).values()];
 }

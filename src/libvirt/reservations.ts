@@ -3,7 +3,7 @@
 import type { DomainInterface } from './domain.ts';
 import type { Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
-import { XmlElement } from './xml.ts';
+import { readXml, XmlElement } from './xml.ts';
 
 export interface Reservation {
   readonly mac: string | undefined;
@@ -96,6 +96,10 @@ function reservedFor(
   return first.filter((ip) => others.every((one) => one.includes(ip)));
 }
 
+export function networkDump(network: string): Command {
+  return ['net-dumpxml', `--network=${network}`];
+}
+
 /** Returns networks by name, without those that do not exist. Throws LibvirtError. */
 export async function networkAddresses(
   virsh: Virsh,
@@ -104,7 +108,7 @@ export async function networkAddresses(
   const answers = await virsh.batch([
     ['net-list', '--name'],
     ...networks.flatMap((network): Command[] => [
-      ['net-dumpxml', `--network=${network}`],
+      networkDump(network),
       ['net-dumpxml', `--network=${network}`, '--inactive'],
     ]),
   ]);
@@ -117,11 +121,12 @@ export async function networkAddresses(
     if (now?.error?.code === 'notFound') continue;
     if (now?.error) throw now.error;
     const xml = now?.text ?? '';
-    found.set(network, {
+    const read = () => ({
       ranges: parseRanges(xml),
       live: names.has(network) ? parseReservations(xml) : undefined,
       stored: later && !later.error ? parseReservations(later.text) : undefined,
     });
+    found.set(network, readXml(virsh, networkDump(network), `network ${network}`, read));
   }
   return found;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
-import { XmlElement } from './xml.ts';
+import { readXml, XmlElement } from './xml.ts';
 
 export interface Volume {
   readonly pool: string;
@@ -31,7 +31,7 @@ export async function findVolume(
   const [answer] = await virsh.batch([volumeCommand({ pool, name })], options);
   if (answer === undefined || answer.error?.code === 'notFound') return undefined;
   if (answer.error) throw answer.error;
-  return volumeFrom({ pool, name }, answer.text);
+  return volumeFrom(virsh, { pool, name }, answer.text);
 }
 
 export interface VolumeKey {
@@ -43,9 +43,10 @@ export function volumeCommand({ pool, name }: VolumeKey): Command {
   return ['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`];
 }
 
-/** Undefined for another one: virsh goes on to look for a key or path of that name. */
-export function volumeFrom({ pool, name }: VolumeKey, xml: string): Volume | undefined {
-  const volume = parseVolume(pool, xml);
+/** Undefined for another one: virsh goes on to look for a key or path of that name. Throws LibvirtError for what cannot be read. */
+export function volumeFrom(virsh: Virsh, key: VolumeKey, xml: string): Volume | undefined {
+  const { pool, name } = key;
+  const volume = readXml(virsh, volumeCommand(key), `volume ${pool}/${name}`, () => parseVolume(pool, xml));
   return volume.name === name ? volume : undefined;
 }
 
@@ -93,7 +94,7 @@ export async function refreshedVolume(
   if (refreshed.error && !BUSY.test(refreshed.error.message)) throw refreshed.error;
   if (answer.error?.code === 'notFound') return undefined;
   if (answer.error) throw answer.error;
-  return volumeFrom(key, answer.text);
+  return volumeFrom(virsh, key, answer.text);
 }
 
 /** Reads the pool anew, and then runs `command`; again and again for a while if the pool is busy. */

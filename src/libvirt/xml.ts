@@ -1,4 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
+import { LibvirtError } from './libvirt-error.ts';
+import type { Virsh } from './virsh.ts';
+import { type Command, quoteCommand } from './virsh-command.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -74,6 +77,27 @@ export class XmlElement {
   get text(): string | undefined {
     return (this.#node['#text'] as string | undefined) || undefined;
   }
+}
+
+/** Reads what `command` of virsh printed. `what` it describes: `domain NAME`. Throws LibvirtError for what cannot be read. */
+export function readXml<T>(virsh: Virsh, command: Command, what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UnreadableXml) throw unreadable(virsh, command, what, error);
+    throw error;
+  }
+}
+
+export function unreadable({ uri }: Virsh, command: Command, what: string, cause: unknown): LibvirtError {
+  return new LibvirtError({
+    code: 'other',
+    uri,
+    command: quoteCommand(command),
+    message: `libvirt at ${uri}: the definition of ${what} cannot be read: ${(cause as Error | undefined)?.message}`,
+    fix: `see virsh ${quoteCommand(command)}, and remove what is not libvirt's own from it`,
+    cause,
+  });
 }
 
 /**
