@@ -13,6 +13,12 @@ import type { ActuatorOptions } from '../options.ts';
 
 const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 'libvirt_ignition'];
 
+/** Terraform and OpenTofu install and start whatever provider a state names: only ours, and the one that is part of them. */
+const OWN_PROVIDER =
+  /^provider\["(registry\.(terraform\.io|opentofu\.org)\/dmacvicar\/libvirt|terraform\.io\/builtin\/terraform)"\]$/;
+/** Of one that a message shows. */
+const PROVIDER_CHARACTERS = 200;
+
 /** Throws TerminalError NotOwned for a state that names what is not the machine's. */
 export async function refuseForeignState(
   { trustsStates, libvirt }: ActuatorOptions,
@@ -20,14 +26,20 @@ export async function refuseForeignState(
   state: State | undefined,
 ): Promise<void> {
   if (trustsStates) return;
+  const foreign = state?.providers.find((provider) => !OWN_PROVIDER.test(provider));
+  if (foreign !== undefined) throw notOwned(machine, foreign.slice(0, PROVIDER_CHARACTERS));
   for (const resource of state?.resources ?? []) {
     if (await isOwn(machine, resource, libvirt(machine.uri))) continue;
-    throw new TerminalError({
-      code: 'NotOwned',
-      message: `the Terraform state of ${machine.name} names ${resource.address}, which is not this Machine's`,
-      fix: 'the state was changed outside of caplv: restore an earlier one (caplv state history, caplv state restore)',
-    });
+    throw notOwned(machine, resource.address);
   }
+}
+
+function notOwned({ name }: MachineIdentity, what: string): TerminalError {
+  return new TerminalError({
+    code: 'NotOwned',
+    message: `the Terraform state of ${name} names ${what}, which is not this Machine's`,
+    fix: 'the state was changed outside of caplv: restore an earlier one (caplv state history, caplv state restore)',
+  });
 }
 
 async function isOwn(
@@ -38,9 +50,9 @@ async function isOwn(
   if (type === 'terraform_data') return true;
   const id = String(attributes['id'] ?? '');
   if (VOLUMES.includes(type)) {
-    // Of a volume in a directory the id is its path; elsewhere a UUID, which cannot be guessed.
+    // Of a volume in a directory the id is its path, of one in Ceph or Gluster POOL/NAME; elsewhere a UUID, which cannot be guessed.
     const [key = ''] = id.split(';');
-    const name = key.startsWith('/') ? basename(key) : String(attributes['name'] ?? '');
+    const name = key.includes('/') ? basename(key) : String(attributes['name'] ?? '');
     return isVolumeOf(machine, name);
   }
   return type === 'libvirt_domain' && (await isOwnDomain(machine, id, libvirt));

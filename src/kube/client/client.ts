@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { apiVersionOf } from '../../apimachinery/object-key.ts';
 import type { ListOptions } from '../../store/store.ts';
+import { jsonExcess } from '../../system/json-bounds.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { ApiError, hasReason } from './api-error.ts';
 import type { Connection } from './connection.ts';
@@ -114,14 +115,17 @@ export class Client {
         limit = Math.ceil(limit / SMALLER);
         continue;
       }
+      const tooMany = () =>
+        ApiError.tooLarge(`GET ${path}`, `a list of more than ${this.limits.items} objects`);
+      // Also of those that nothing is kept of: each takes time.
+      if (items.length + (page.items?.length ?? 0) > this.limits.items) throw tooMany();
       // Lists of built-in kinds leave out the type of their items.
       for (const item of page.items ?? []) {
         const typed = { ...item, apiVersion: apiVersionOf(kind), kind: kind.kind };
         const kept = kind.pick ? kind.pick(typed) : typed;
         if (kept) items.push(kept);
       }
-      if (Math.max(items.length, pages) > this.limits.items)
-        throw ApiError.tooLarge(`GET ${path}`, `a list of more than ${this.limits.items} objects`);
+      if (pages > this.limits.items) throw tooMany();
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
       pages += 1;
@@ -243,6 +247,9 @@ export class Client {
   private async call<T>(request: ApiRequest): Promise<T> {
     if (request.method !== 'GET') this.mayWrite();
     const text = await this.transport.send(request);
+    const { bodyValues: values } = this.limits;
+    if (Number.isFinite(values) && jsonExcess(text, { depth: Number.POSITIVE_INFINITY, values }))
+      throw ApiError.tooLarge(`${request.method} ${request.path}`, `an answer of more than ${values} values`);
     try {
       return JSON.parse(text) as T;
     } catch (error) {

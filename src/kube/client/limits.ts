@@ -4,6 +4,8 @@ export interface ResponseLimits {
   readonly bodyBytes: number;
   /** Bytes of one line of a watch: an event with its object. */
   readonly lineBytes: number;
+  /** Values in the JSON of one answer; see `jsonExcess`. */
+  readonly bodyValues: number;
   /** Objects of one list, and of what a watch adds to it. */
   readonly items: number;
   /** Milliseconds for one request with its repetitions, and for all pages of a list. */
@@ -19,6 +21,7 @@ const MIB = 2 ** 20;
 /** For the API server that the objects are in. An object of etcd has at most 1.5 MiB, and JSON may take more than what etcd stores. */
 export const OWN_SERVER_LIMITS: ResponseLimits = {
   bodyBytes: 64 * MIB,
+  bodyValues: Number.POSITIVE_INFINITY,
   lineBytes: 8 * MIB,
   items: 1_000_000,
   requestMs: 10 * 60_000,
@@ -26,9 +29,10 @@ export const OWN_SERVER_LIMITS: ResponseLimits = {
   quotesServer: true,
 };
 
-/** For the API server of a workload cluster, which whoever writes its kubeconfig chooses. A Node has 20 KiB, mostly names of images. */
+/** For the API server of a workload cluster, which whoever writes its kubeconfig chooses. A Node has 20 KiB and 500 values, mostly names of images. */
 export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
   bodyBytes: 16 * MIB,
+  bodyValues: 1_000_000,
   lineBytes: MIB,
   items: 10_000,
   requestMs: 20_000,

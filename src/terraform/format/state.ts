@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { TerminalError } from '../../errors.ts';
-import { isDeeperThan } from '../../system/depth.ts';
+import { jsonExcess } from '../../system/json-bounds.ts';
 
 /** What Terraform knows of a stack. Attributes hold user data: never log them. */
 export interface State {
@@ -8,6 +8,8 @@ export interface State {
   readonly lineage: string;
   readonly resources: readonly StateResource[];
   readonly outputs: Readonly<Record<string, StateOutput>>;
+  /** As the resources name them, each once: `provider["registry.terraform.io/dmacvicar/libvirt"]`. `terraform init` installs them. */
+  readonly providers: readonly string[];
 }
 
 export interface StateResource {
@@ -38,6 +40,7 @@ const schema = z.object({
       mode: z.enum(['managed', 'data']),
       type: z.string(),
       name: z.string(),
+      provider: z.string().optional(),
       instances: z.array(
         z.object({
           index_key: z.union([z.string(), z.number()]).optional(),
@@ -55,6 +58,8 @@ type RawState = z.infer<typeof schema>;
 export const STATE_BYTES = 16 * 2 ** 20;
 /** Objects and lists within each other. Attributes of the provider go to about ten. */
 export const STATE_DEPTH = 50;
+/** Values in a state. That of a machine has about 200, that of a host 30 for each image, network and pool. */
+export const STATE_VALUES = 200_000;
 
 /** Terraform and OpenTofu have written this one since 2018. */
 const VERSION = 4;
@@ -70,6 +75,7 @@ export function parseState(text: string, place = 'memory'): State | undefined {
   return {
     serial: raw.serial,
     lineage: raw.lineage,
+    providers: [...new Set(raw.resources.flatMap(({ provider }) => provider ?? []))],
     resources: raw.resources.filter(({ mode }) => mode === 'managed').flatMap(instances),
     outputs: Object.fromEntries(
       Object.entries(raw.outputs).map(([name, { value, sensitive }]) => [
@@ -86,6 +92,10 @@ function rawState(text: string, place: string): RawState {
       place,
       `it has ${text.length} characters, and at most ${STATE_BYTES} are read`,
     );
+  const excess = jsonExcess(text, { depth: STATE_DEPTH, values: STATE_VALUES });
+  if (excess === 'depth')
+    throw new StateCorruptError(place, `it has more than ${STATE_DEPTH} objects within each other`);
+  if (excess === 'values') throw new StateCorruptError(place, `it has more than ${STATE_VALUES} values`);
   let raw: unknown;
   try {
     raw = JSON.parse(text);
@@ -93,8 +103,6 @@ function rawState(text: string, place: string): RawState {
     // Without what the parser says: it quotes the text, and that holds secrets.
     throw new StateCorruptError(place, `it is not JSON (${text.length} characters)`, { isCut: true });
   }
-  if (isDeeperThan(raw, STATE_DEPTH))
-    throw new StateCorruptError(place, `it has more than ${STATE_DEPTH} objects within each other`);
   const version = (raw as Partial<RawState> | null)?.version;
   if (version !== VERSION) {
     throw new StateCorruptError(place, `its format has version ${shown(version)}, and not ${VERSION}`);

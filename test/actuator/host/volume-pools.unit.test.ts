@@ -10,6 +10,7 @@ const knowing = (pool: string): State => ({
   serial: 1,
   lineage: 'x',
   outputs: {},
+  providers: [],
   resources: [
     {
       address: 'libvirt_volume.root',

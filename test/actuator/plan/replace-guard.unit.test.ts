@@ -30,6 +30,7 @@ const state = {
   serial: 1,
   lineage: 'x',
   outputs: {},
+  providers: [],
   resources: Object.entries(VOLUMES).map(([address, role]) => ({
     address,
     type: 'libvirt_volume',

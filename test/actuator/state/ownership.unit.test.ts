@@ -56,6 +56,18 @@ const CASES: readonly [string, string, object, boolean][] = [
     { id: `/pool/${volumeName(other, 'seed.iso')};1` },
     false,
   ],
+  [
+    'a disk of another tenant in Ceph under a false name',
+    'libvirt_volume',
+    { id: `rbd/${volumeName(other, 'root.qcow2')}`, name: `${volumeName(own, 'root.qcow2')}` },
+    false,
+  ],
+  [
+    'its own disk in a volume group',
+    'libvirt_volume',
+    { id: 'a2b1-UUID', name: volumeName(own, 'root.qcow2') },
+    true,
+  ],
   ['a network', 'libvirt_network', { id: 'network-uuid' }, false],
   ['data of terraform alone', 'terraform_data', { id: 'x' }, true],
 ];
@@ -71,5 +83,39 @@ describe.each(CASES)('the state of a machine that names %s', (_what, type, attri
 
   it('is used where only the user who runs caplv can write states', async () => {
     await expect(check(true)).resolves.toBeUndefined();
+  });
+});
+
+describe('the provider that a state names, which terraform would install and start', () => {
+  const named = (provider: string, mode: string) => {
+    const resource = { mode, type: 'terraform_data', name: 'x', provider, instances: [] };
+    return parseState(
+      JSON.stringify({ version: 4, serial: 1, lineage: 'a', outputs: {}, resources: [resource] }),
+    );
+  };
+
+  it.each([
+    'provider["registry.terraform.io/dmacvicar/libvirt"]',
+    'provider["registry.opentofu.org/dmacvicar/libvirt"]',
+    'provider["terraform.io/builtin/terraform"]',
+  ])('%s is one of ours', async (provider) => {
+    await expect(refuseForeignState(options(), machine, named(provider, 'managed'))).resolves.toBeUndefined();
+  });
+
+  it.each([
+    'provider["registry.terraform.io/somebody/libvirt"]',
+    'provider["example.com/dmacvicar/libvirt"]',
+    'provider["registry.terraform.io/dmacvicar/libvirt"].x["example.com/a/b"]',
+    'module.m.provider["registry.terraform.io/dmacvicar/libvirt"]',
+    '',
+  ])('%s is refused, also where nothing but data is read with it', async (provider) => {
+    for (const mode of ['managed', 'data']) {
+      await expect(refuseForeignState(options(), machine, named(provider, mode))).rejects.toMatchObject({
+        code: 'NotOwned',
+      });
+      await expect(
+        refuseForeignState(options(true), machine, named(provider, mode)),
+      ).resolves.toBeUndefined();
+    }
   });
 });

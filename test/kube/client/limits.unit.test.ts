@@ -7,6 +7,7 @@ import { WidgetKind } from '../widget.ts';
 
 const LIMITS: ResponseLimits = {
   bodyBytes: 2_000,
+  bodyValues: 1_500,
   lineBytes: 1_000,
   items: 100,
   requestMs: 60_000,
@@ -44,6 +45,17 @@ describe('an answer', () => {
     const get = () => client.get(WidgetKind, { namespace: 'default', name: 'a' });
     expect(await get()).toMatchObject(widget('a'));
     bytes += 1;
+    await expect(get()).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
+  });
+
+  it('has as many values as the limit says, and not one more', async () => {
+    // Beside the zeros the object, its name, its list and what is not counted exactly: a name and its value are one.
+    let zeros = LIMITS.bodyValues / 2;
+    const answer = () => JSON.stringify({ ...widget('a'), zeros: Array(zeros).fill(0) });
+    const { client } = await against((_, response) => response.end(answer()), { bodyBytes: 100_000 });
+    const get = () => client.get(WidgetKind, { namespace: 'default', name: 'a' });
+    expect(await get()).toMatchObject(widget('a'));
+    zeros = LIMITS.bodyValues + 1;
     await expect(get()).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
   });
 
@@ -102,6 +114,22 @@ describe('a list', () => {
     expect((await client.list(WidgetKind)).items).toHaveLength(LIMITS.items);
     count += 1;
     await expect(client.list(WidgetKind)).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
+  });
+
+  it('counts also objects of which nothing is kept', async () => {
+    let picked = 0;
+    const kind = {
+      ...WidgetKind,
+      pick: () => {
+        picked += 1;
+        return undefined;
+      },
+    };
+    const items = Array.from({ length: LIMITS.items + 1 }, () => ({}));
+    const page = JSON.stringify({ metadata: { resourceVersion: '1' }, items });
+    const { client } = await against((_, response) => response.end(page));
+    await expect(client.list(kind)).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
+    expect(picked).toBe(0);
   });
 
   it('of pages without an end or an object is left', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { parseState, STATE_BYTES, STATE_DEPTH } from '../../../src/terraform/format/state.ts';
+import { parseState, STATE_BYTES, STATE_DEPTH, STATE_VALUES } from '../../../src/terraform/format/state.ts';
 
 const STATE = {
   version: 4,
@@ -65,6 +65,7 @@ describe('a state that somebody changed by hand, or made up', () => {
       `more than ${STATE_DEPTH} objects within each other`,
     );
     expect(() => parseState(nested(100_000))).toThrow('within each other');
+    expect(() => parseState(`[${'0,'.repeat(STATE_VALUES)}0]`)).toThrow(`more than ${STATE_VALUES} values`);
   });
 
   it.each([
