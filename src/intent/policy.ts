@@ -110,6 +110,7 @@ export class Policy {
   /** An absolute path or file: URI on this machine, wherever symbolic links lead. */
   async file(path: string): Promise<boolean> {
     if (this.everything) return true;
+    if (path.length > PATH_CHARACTERS) return false;
     const real = await realpath(path).catch(() => resolve(path));
     for (const entry of this.#entries) {
       if (!entry.startsWith('/')) continue;
@@ -143,8 +144,10 @@ export class Policy {
 
   /** A directory of a host, for a pool. */
   poolPath(path: string): boolean {
+    if (this.everything) return true;
+    if (path.length > PATH_CHARACTERS) return false;
     const directories = this.#of('pool').filter((entry) => entry.startsWith('/'));
-    return this.everything || directories.some((directory) => isBelow(directory, posix.normalize(path)));
+    return directories.some((directory) => isBelow(directory, posix.normalize(path)));
   }
 
   /** The host that a manifest names by its libvirt URI; undefined: it is not allowed, or cannot be read. */
@@ -195,6 +198,9 @@ function requireForm(entry: string): void {
     fix: `use one or more of ${FORMS}`,
   });
 }
+
+/** Characters of a path that Linux takes; to normalize a longer one takes the square of its length. */
+const PATH_CHARACTERS = 4_096;
 
 function isBelow(directory: string, path: string): boolean {
   const root = directory.replace(/\/+$/, '');

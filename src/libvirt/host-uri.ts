@@ -35,7 +35,11 @@ const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
 const FILE = /^\/[A-Za-z0-9_.,:@~/-]*$/;
 
-const isFile = (value: string) => FILE.test(value) && posix.normalize(value) === value;
+/** Characters of a path that Linux takes; to normalize a longer one takes the square of its length. */
+const PATH_CHARACTERS = 4_096;
+
+const isFile = (value: string) =>
+  value.length <= PATH_CHARACTERS && FILE.test(value) && posix.normalize(value) === value;
 const oneOf =
   (...values: readonly string[]) =>
   (value: string) =>

@@ -145,6 +145,8 @@ describe('volumes and pools', () => {
     expect(allowed.disk('data', 'two.qcow2')).toBe(false);
     expect(allowed.poolPath('/srv/caplv/a')).toBe(true);
     expect(allowed.poolPath('/srv/caplv/../../etc')).toBe(false);
+    expect(allowed.poolPath('/srv/caplv/'.padEnd(4_096, 'a'))).toBe(true);
+    expect(allowed.poolPath('/srv/caplv/'.padEnd(4_097, 'a'))).toBe(false);
   });
 });
 

@@ -69,6 +69,15 @@ describe('what is accepted', () => {
     expect(textOf(spelling)).toBe(text);
   });
 
+  it('has paths as long as Linux takes them', () => {
+    const uri = (length: number) => `qemu+ssh://rack1/system?keyfile=${'/k'.padEnd(length, 'k')}`;
+    expect(isProblem(parseHostURI(uri(4_096)))).toBe(false);
+    expect(parseHostURI(uri(4_097))).toHaveProperty(
+      'message',
+      'the value of the parameter keyfile cannot be used',
+    );
+  });
+
   it('is one host whatever says how to reach it', () => {
     expect(hostIdentity('qemu+ssh://root@RACK1/system?keyfile=/k')).toBe('qemu+ssh://root@rack1/system');
     expect(hostIdentity('qemu:///system?socket=/a')).not.toBe(hostIdentity('qemu:///system?socket=/b'));

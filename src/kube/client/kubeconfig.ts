@@ -29,8 +29,9 @@ interface KubeconfigFile {
 /** Of a kubeconfig that somebody else wrote. */
 export const KUBECONFIG_BYTES = YAML_BYTES;
 
-/** Names that a message lists at most. */
+/** Names that a message lists at most, and characters of each: somebody else may have written them. */
 const SHOWN = 10;
+const SHOWN_CHARACTERS = 100;
 
 const FIX = {
   file: 'name the kubeconfig of a cluster, as kubectl uses it, that you may read',
@@ -221,15 +222,19 @@ function find<E extends { readonly name: string }>(
   if (!entry)
     throw unusable(
       where,
-      `no ${what} named ${name}; there are: ${
+      `no ${what} named ${shown(name)}; there are: ${
         entries
-          .map((e) => e.name)
+          .map((e) => shown(e.name))
           .slice(0, SHOWN)
           .join(', ') || 'none'
       }`,
       FIX.context,
     );
   return entry;
+}
+
+function shown(name: string): string {
+  return String(name).slice(0, SHOWN_CHARACTERS);
 }
 
 function inClusterConnection(): Connection {

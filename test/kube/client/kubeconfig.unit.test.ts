@@ -139,6 +139,14 @@ describe('a kubeconfig that somebody else wrote', () => {
     return `${bare}#${'x'.repeat(bytes - bare.length - 1)}`;
   };
 
+  it('has names of which a message shows the beginning', () => {
+    const named = `current-context: ${'n'.repeat(9_000)}\ncontexts:\n- {name: ${'o'.repeat(9_000)}, context: {}}\n`;
+    expect(() => connectionFromText(named, 'Secret a/b', OPEN)).toThrow(
+      `Secret a/b: no context named ${'n'.repeat(100)}; there are: ${'o'.repeat(100)}`,
+    );
+    expect(() => connectionFromText(named, 'Secret a/b', OPEN)).not.toThrow('n'.repeat(101));
+  });
+
   it('is read up to a size', () => {
     expect(connectionFromText(filled(KUBECONFIG_BYTES), 'Secret a/b', OPEN).namespace).toBe('default');
     expect(() => connectionFromText(filled(KUBECONFIG_BYTES + 1), 'Secret a/b', OPEN)).toThrow(
