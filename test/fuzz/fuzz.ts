@@ -27,9 +27,9 @@ for (const reader of READERS.filter(({ name }) => part === undefined || name.inc
   const runs = Number(process.env['CAPLV_FUZZ_RUNS'] ?? reader.runs);
   const result = await runCampaign(reader, { runs, seed });
   results.push(result);
-  const { name, read, refused, slowestMs, problems } = result;
+  const { name, read, refused, longestBlockMs, problems } = result;
   console.info(
-    `${name}: ${read} read, ${refused} refused, the slowest ${Math.round(slowestMs)} ms, ${problems.length} problems`,
+    `${name}: ${read} read, ${refused} refused, the longest block ${Math.round(longestBlockMs)} ms, ${problems.length} problems`,
   );
   for (const problem of problems.slice(0, 200)) console.info(problem);
 }

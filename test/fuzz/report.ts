@@ -11,8 +11,8 @@ export interface Campaign {
 export function reportText({ seed, results, unhandled }: Campaign): string {
   const problems = [...results.flatMap((one) => one.problems), ...unhandled];
   const rows = results.map(
-    ({ name, runs, read, refused, slowestMs, longestBlockMs, problems }) =>
-      `| ${name} | ${[runs, read, refused, Math.round(slowestMs), Math.round(longestBlockMs), problems.length].join(' | ')} |`,
+    ({ name, runs, read, refused, longestBlockMs, problems }) =>
+      `| ${name} | ${[runs, read, refused, Math.round(longestBlockMs), problems.length].join(' | ')} |`,
   );
   return `# Campaign of made-up input
 
@@ -20,12 +20,10 @@ Written by \`npm run fuzz\` with seed ${seed}. Each input is read as the control
 does not expect, something opened or read that the policy refuses, an error that nobody gets, or more than ${BLOCKED_MS} ms of the thread in
 which all other work waits.
 
-| Reader | Inputs | Read | Refused | Slowest input, ms of the thread | Longest wait of others, ms by the clock | Problems |
-|---|---|---|---|---|---|---|
+| Reader | Inputs | Read | Refused | Longest block, ms of the thread | Problems |
+|---|---|---|---|---|---|
 ${rows.join('\n')}
 
 ${problems.length === 0 ? 'No problem was found.' : problems.map((problem) => `- ${problem.replaceAll(/\s+/g, ' ')}`).join('\n')}
-
-The clock counts what other programs of the machine took meanwhile, the thread does not.
 `;
 }
