@@ -290,7 +290,7 @@ function isConflict(error: Error): boolean {
 }
 
 /** Beside all others. A transfer costs memory (60 MiB for terraform, 30 for its provider), and little else. */
-const TRANSFERS: RunLimits = { total: 16, perKey: 4 };
+const TRANSFERS: RunLimits = { total: 16, perKey: 4, leavesLast: true };
 
 /** Time for an answer that takes milliseconds, or a second on a slow link. */
 const PROVIDER_TIMEOUT_MS = 20_000;

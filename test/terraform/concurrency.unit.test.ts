@@ -77,6 +77,31 @@ it('the owners of a namespace take turns, and so do hosts; a full host holds up 
   }
 });
 
+it("one tenant's slow image servers leave a place for another's image, on each host and in all", async () => {
+  const { begun, start, end } = runsOf(new RunSlots({ total: 6, perKey: 3, leavesLast: true }));
+  const transfer = (group: string, name: string, key: string) =>
+    withinFlow({ group, name: '' }, () => void start(name, key));
+  for (const name of ['s1', 's2', 's3']) transfer('slow', name, 'a');
+  for (const name of ['s4', 's5', 's6']) transfer('slow', name, 'b');
+  for (const name of ['s7', 's8']) transfer('slow', name, 'c');
+  await settled();
+  expect(begun).toEqual(['s1', 's2', 's4', 's5', 's7']);
+  transfer('other', 'o1', 'a');
+  await settled();
+  expect(begun.slice(5)).toEqual(['o1']);
+  end('s1');
+  end('s4');
+  await settled();
+  expect(begun.slice(6)).toEqual(['s6']);
+});
+
+it('runs of no namespace take all places', async () => {
+  const { begun, start } = runsOf(new RunSlots({ total: 2, perKey: 2, leavesLast: true }));
+  for (const name of ['a1', 'a2']) void start(name, 'a');
+  await settled();
+  expect(begun).toEqual(['a1', 'a2']);
+});
+
 it('a run that fails gives its slot back', async () => {
   const slots = new RunSlots({ total: 1, perKey: 1 });
   await expect(slots.within('a', 'apply', () => Promise.reject(new Error('failed')))).rejects.toThrow(
