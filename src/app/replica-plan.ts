@@ -10,6 +10,7 @@ import { type MachineDeployment, MachineDeploymentKind } from '../api/kinds/mach
 import { type MachineSet, MachineSetKind } from '../api/kinds/machine-set.ts';
 import { PAUSED_ANNOTATION } from '../api/schema/group.ts';
 import { setCondition } from '../apimachinery/conditions.ts';
+import { isMapping } from '../apimachinery/mapping.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
 import { controllerOf, isControlledBy } from '../apimachinery/owner-reference.ts';
@@ -203,10 +204,6 @@ function changedFields(before: unknown, after: unknown, path = 'spec'): string[]
   if (!isMapping(before) || !isMapping(after)) return [path];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return names.flatMap((name) => changedFields(before[name], after[name], `${path}.${name}`));
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function find(machines: readonly Machine[], wanted: Machine): Machine | undefined {

@@ -3,6 +3,7 @@
  * https://cloudinit.readthedocs.io/en/latest/explanation/format.html
  */
 
+import { isMapping } from '../apimachinery/mapping.ts';
 import { TerminalError } from '../errors.ts';
 import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../system/yaml-document.ts';
 
@@ -74,6 +75,5 @@ function yamlOf(text: string, refusal: (message: string) => TerminalError): unkn
 }
 
 function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isMapping ? (value as Record<string, unknown>) : undefined;
+  return isMapping(value) ? value : undefined;
 }

@@ -1,6 +1,7 @@
 /** LibvirtMachineProviderSpec: what a Machine wants of libvirt. Sizes in GB count as libvirt counts: 1 GB = 1024 MiB. */
 
 import { z } from 'zod';
+import { isMapping } from '../../apimachinery/mapping.ts';
 import {
   CONTROLS,
   dnsLabel,
@@ -284,8 +285,7 @@ function allDifferent(names: readonly string[]): boolean {
 
 function isJSONObject(json: string): boolean {
   try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isMapping(JSON.parse(json));
   } catch {
     return false;
   }

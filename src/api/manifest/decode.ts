@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { z } from 'zod';
+import { isMapping } from '../../apimachinery/mapping.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import type { ApiKind } from '../kinds/kind.ts';
 import { ACCEPTED_KINDS, findKind, KINDS } from '../kinds/registry.ts';
@@ -127,8 +128,4 @@ function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
 
 function labelOf({ kind, metadata }: KubeObject): string {
   return typeof metadata?.name === 'string' ? inLine(`${kind} ${metadata.namespace}/${metadata.name}`) : kind;
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import { isMapping } from '../../apimachinery/mapping.ts';
 
 /** A provider spec as written: any of the four shapes. */
 export type ProviderSpec = Record<string, unknown>;
@@ -35,7 +36,7 @@ export function findProviderSpec(written: ProviderSpec): FoundProviderSpec {
   const misplaced: FoundProviderSpec['misplaced'][number][] = [];
   for (const wrapper of ['value', 'spec']) {
     const inner = spec[wrapper];
-    if (!isObject(inner)) continue;
+    if (!isMapping(inner)) continue;
     for (const key of Object.keys(spec)) {
       const allowed = wrapper === 'spec' ? ENVELOPE.includes(key) : key === wrapper;
       if (!allowed) misplaced.push({ path: [...path, key], inside: wrapper });
@@ -64,8 +65,4 @@ export function providerSpecField(inner: z.ZodObject) {
     }
   });
   return field.register(providerSpecs, { inner });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

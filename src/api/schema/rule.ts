@@ -1,6 +1,7 @@
 /** Rules that a single field's type cannot express. Declared once: zod checks them here, CEL in the API server. */
 
 import type { z } from 'zod';
+import { isMapping } from '../../apimachinery/mapping.ts';
 
 export interface Rule<T> {
   /** Fields that the rule reads. While one of them is wrong in itself the rule is silent; the first is named in the error. */
@@ -24,7 +25,7 @@ export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z
       path: fields.slice(0, 1),
       params: { fix },
       when: ({ value, issues }) =>
-        (fields.length === 0 || isObject(value)) &&
+        (fields.length === 0 || isMapping(value)) &&
         !issues.some(
           (issue) => fields.length === 0 || (fields as readonly unknown[]).includes(issue.path?.[0]),
         ),
@@ -37,8 +38,4 @@ export function withRules<S extends z.ZodType>(schema: S, rules: readonly Rule<z
       message: `${message}; ${fix}`,
     })),
   }) as S;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { isMapping } from '../../apimachinery/mapping.ts';
 import { TerminalError } from '../../errors.ts';
 import type { ConnectGuard } from '../../system/guarded-agent.ts';
 import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../../system/yaml-document.ts';
@@ -189,10 +190,6 @@ function isListOf(value: unknown, list: string): boolean {
     Array.isArray(value) &&
     value.every((one) => isMapping(one) && typeof one['name'] === 'string' && isMapping(one[field]))
   );
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseYaml(text: string, where: string): unknown {
