@@ -97,6 +97,11 @@ export class TransientError extends CaplvError {
 /** Will fail again until someone changes the object, the host or the installation. */
 export class TerminalError extends CaplvError {}
 
+/** Returns what an error says, or the text of what was thrown that is none. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What the machine of caplv itself has run out of, by the error of the system call that was refused. */
 const EXHAUSTED: Readonly<Record<string, string>> = {
   EMFILE: 'file descriptors (of this process)',

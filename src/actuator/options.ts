@@ -80,8 +80,3 @@ export interface StateRecovered {
   /** What had to be brought in one by one. */
   readonly objects: readonly string[];
 }
-
-/** In words: `of qemu:///system back from serial 3`. */
-export function recoveredFrom({ host, from, objects }: StateRecovered): string {
-  return [...(host === undefined ? [] : ['of', host]), 'back from', from, ...objects].join(' ');
-}

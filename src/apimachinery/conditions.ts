@@ -20,7 +20,15 @@ interface WithConditions {
 
 /** Finds the condition of this type. */
 export function findCondition(object: WithConditions | undefined, type: string): Condition | undefined {
-  return object?.status?.conditions?.find((condition) => condition.type === type);
+  return conditionOf(object?.status?.conditions, type);
+}
+
+/** Finds the condition of this type in a list. */
+export function conditionOf(
+  conditions: readonly Condition[] | undefined,
+  type: string,
+): Condition | undefined {
+  return conditions?.find((condition) => condition.type === type);
 }
 
 /** Tells whether the condition of this type is there and True. */
@@ -36,7 +44,7 @@ export function setCondition(
   next: Omit<Condition, 'lastTransitionTime'>,
   now: string,
 ): Condition[] {
-  const before = conditions?.find(({ type }) => type === next.type);
+  const before = conditionOf(conditions, next.type);
   const lastTransitionTime = before?.status === next.status ? before.lastTransitionTime : now;
   const others = (conditions ?? []).filter(({ type }) => type !== next.type);
   return [...others, { ...next, lastTransitionTime }].sort((a, b) => (a.type < b.type ? -1 : 1));

@@ -8,7 +8,7 @@ import { admit } from '../api/kinds/admission.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../api/kinds/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../api/kinds/machine-set.ts';
-import { PAUSED_ANNOTATION } from '../api/schema/group.ts';
+import { isPaused, PAUSED_ANNOTATION } from '../api/schema/paused.ts';
 import { setCondition } from '../apimachinery/conditions.ts';
 import { isMapping } from '../apimachinery/mapping.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
@@ -178,14 +178,12 @@ function isOlder(
   return current === undefined || !isControlledBy(machine, current);
 }
 
-function notesOf({ metadata }: KubeObject, older: readonly Machine[], sets: readonly MachineSet[]): string[] {
+function notesOf(object: KubeObject, older: readonly Machine[], sets: readonly MachineSet[]): string[] {
   const frozen = sets
     .flatMap(({ status }) => status?.conditions ?? [])
     .find(({ reason }) => reason === 'TooManyMachines');
   return [
-    ...(metadata.annotations?.[PAUSED_ANNOTATION] === undefined
-      ? []
-      : [`the annotation ${PAUSED_ANNOTATION} stops all work on it`]),
+    ...(isPaused(object) ? [`the annotation ${PAUSED_ANNOTATION} stops all work on it`] : []),
     ...(older.length > 0
       ? [`machines that keep an earlier template: ${older.map((one) => one.metadata.name).join(', ')}`]
       : []),

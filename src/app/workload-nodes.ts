@@ -7,7 +7,7 @@
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import { SecretKind, secretValue } from '../api/kinds/secret.ts';
 import type { WorkloadNode, WorkloadNodes } from '../controllers/node/controller.ts';
-import { TransientError } from '../errors.ts';
+import { messageOf, TransientError } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 
@@ -208,7 +208,7 @@ export class WatchedNodes implements WorkloadNodes {
     } catch (cause) {
       const error = new TransientError({
         code: 'InvalidConfiguration',
-        message: (cause as Error).message,
+        message: messageOf(cause),
         fix: 'put a kubeconfig with an https:// server, its CA, and a certificate or a token into the key `value`',
         retryAfterMs: REFUSED_MS,
       });

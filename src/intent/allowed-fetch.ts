@@ -5,6 +5,7 @@ import { Agent as SecureAgent } from 'node:https';
 import { Readable } from 'node:stream';
 import { type AddressScope, addressScope, isWithin } from '../system/address-scope.ts';
 import { isAddressRefused, type Resolve } from '../system/checked-lookup.ts';
+import { formatSeconds } from '../system/duration.ts';
 import { httpRequest } from '../system/http-request.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
@@ -13,7 +14,7 @@ const TIMEOUT_MS = 15_000;
 const TOO_MANY_REDIRECTS = 'TOO_MANY_REDIRECTS';
 
 const CERTIFICATE = 'its certificate is not signed by a trusted authority';
-const SLOW = `it gave no answer within ${TIMEOUT_MS / 1_000} s`;
+const SLOW = `it gave no answer within ${formatSeconds(TIMEOUT_MS)}`;
 /** By the code of the system call or of TLS, or by the name of the error. */
 const FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',

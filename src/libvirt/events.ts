@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatSeconds } from '../system/duration.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Virsh } from './virsh.ts';
 import { type Command, virshCommand } from './virsh-command.ts';
@@ -80,7 +81,7 @@ function noConnection(uri: string): LibvirtError {
     code: 'unreachable',
     uri,
     command: COMMAND.join(' '),
-    message: `libvirt at ${uri} took no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`,
+    message: `libvirt at ${uri} took no connection within ${formatSeconds(CONNECT_TIMEOUT_MS)}`,
     fix: `Check that the host is up and that no firewall drops the connection: ${virshCommand(uri, 'version')}`,
   });
 }

@@ -1,3 +1,4 @@
+import { formatSeconds } from '../system/duration.ts';
 import { OUTPUT_CHARACTERS, type SubprocessResult } from '../system/subprocess.ts';
 import { redactText, redactUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
@@ -52,7 +53,7 @@ export function virshFailure(
     return new LibvirtError({ code: 'unreachable', uri, command, message, fix });
   }
   if (!result.timedOut) return LibvirtError.fromStderr(uri, command, stderr);
-  const within = `within ${timeoutMs / 1000} s`;
+  const within = `within ${formatSeconds(timeoutMs)}`;
   const check = virshCommand(uri, 'version');
   const explanation =
     reached === undefined

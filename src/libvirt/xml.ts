@@ -1,4 +1,5 @@
 import { XMLParser } from 'fast-xml-parser';
+import { messageOf } from '../errors.ts';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Virsh } from './virsh.ts';
 import { type Command, quoteCommand } from './virsh-command.ts';
@@ -55,7 +56,7 @@ export class XmlElement {
       return new XmlElement(parser.parse(document) as Node).child(name);
     } catch (error) {
       // The parser's own words may repeat the document.
-      throw new UnreadableXml((error as Error).message.slice(0, 200));
+      throw new UnreadableXml(messageOf(error).slice(0, 200));
     }
   }
 

@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CaplvError, outOfResources, TerminalError } from '../errors.ts';
+import { CaplvError, messageOf, outOfResources, TerminalError } from '../errors.ts';
 import { createAtomically, syncFile } from '../system/atomic-file.ts';
 import { readIfThere, requireOwnDirectory } from '../system/private-files.ts';
 
@@ -43,7 +43,7 @@ export function notWritable(stateDir: string, error: unknown): CaplvError {
   if (exhausted) return exhausted;
   return new TerminalError({
     code: 'StateDirNotWritable',
-    message: `cannot use the state directory ${stateDir}: ${(error as Error).message}`,
+    message: `cannot use the state directory ${stateDir}: ${messageOf(error)}`,
     fix: 'make it writable for you, or name another with --state-dir (CAPLV_STATE_DIR)',
     cause: error,
   });

@@ -36,6 +36,12 @@ export function parseWait(text: string, flag: string, leastMs = 0): number {
   });
 }
 
+/** Seconds for people, with a tenth below ten seconds: `0.4 s`, `2 s`, `75 s`. */
+export function formatSeconds(ms: number): string {
+  const digits = ms < 10_000 && ms % 1_000 !== 0 ? 1 : 0;
+  return `${(ms / 1_000).toFixed(digits)} s`;
+}
+
 /** Two units at most, as kubectl prints ages: `5s`, `3m20s`, `4h`, `12d`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));

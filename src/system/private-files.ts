@@ -1,7 +1,7 @@
 /** Files and directories that only the user who runs caplv can read. */
 
 import { chmod, lstat, mkdir, readFile } from 'node:fs/promises';
-import { CaplvError, outOfResources, TerminalError } from '../errors.ts';
+import { CaplvError, messageOf, outOfResources, TerminalError } from '../errors.ts';
 
 /**
  * Makes a directory that only we can read, or gives one that is ours that mode.
@@ -18,7 +18,7 @@ export async function makePrivateDir(dir: string): Promise<void> {
       outOfResources(cause) ??
       new TerminalError({
         code: 'StateDirNotWritable',
-        message: `The directory ${dir} cannot be made or is not ours: ${(cause as Error).message}`,
+        message: `The directory ${dir} cannot be made or is not ours: ${messageOf(cause)}`,
         fix: 'name another directory with --state-dir, or make this one writable for the user that runs caplv',
         cause,
       })

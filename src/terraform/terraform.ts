@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { syncFile } from '../system/atomic-file.ts';
 import { LOCK_TIMEOUT_MS, Lock } from '../system/file-lock.ts';
@@ -249,8 +250,7 @@ export class Terraform {
       if (!workspace.kubernetes) await syncFile(paths.state(workspace));
       await workspace.history.keep(await this.stateText(workspace));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      onEvent({ type: 'state_not_kept', reason });
+      onEvent({ type: 'state_not_kept', reason: messageOf(error) });
     }
   }
 

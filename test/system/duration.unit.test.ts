@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, parseDuration, parseWait } from '../../src/system/duration.ts';
+import { formatDuration, formatSeconds, parseDuration, parseWait } from '../../src/system/duration.ts';
 
 it.each([
   ['90s', 90_000],
@@ -43,4 +43,14 @@ it.each([
   [12 * 86_400_000, '12d'],
 ])('an age of %d ms reads %s', (ms, text) => {
   expect(formatDuration(ms)).toBe(text);
+});
+
+it.each([
+  [0, '0 s'],
+  [420, '0.4 s'],
+  [3_000, '3 s'],
+  [9_440, '9.4 s'],
+  [75_400, '75 s'],
+])('%d ms last %s', (ms, text) => {
+  expect(formatSeconds(ms)).toBe(text);
 });

@@ -4,6 +4,7 @@ import { TransientError } from '../../errors.ts';
 import { domainName, isOwnedBy, type MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import type { ActuatorOptions, UpdateOptions, VerbOptions } from '../options.ts';
 
 export type HostedMachine = MachineIdentity & { readonly uri: AllowedHost };
@@ -47,7 +48,7 @@ export async function stopGuest(
   if ((await shutDown(options, machine, timeoutMs, update)) === 'off') return;
   throw new TransientError({
     code: 'LibvirtError',
-    message: `the guest did not shut down within ${timeoutMs / 1_000} s`,
+    message: `the guest did not shut down within ${formatSeconds(timeoutMs)}`,
     fix: `shut it down from inside, or power it off: virsh destroy ${domainName(machine)}`,
     retryAfterMs: 30_000,
   });

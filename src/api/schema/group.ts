@@ -25,8 +25,5 @@ export function canonicalApiVersion(apiVersion: string): string {
   return ACCEPTED_API_VERSIONS.includes(apiVersion) ? API_VERSION : apiVersion;
 }
 
-/** Annotation that stops all work on an object while it is there. */
-export const PAUSED_ANNOTATION = 'cluster-api.k8s.io/paused';
-
 /** Annotation of a Machine that keeps MachineHealthChecks away from it. */
 export const SKIP_REMEDIATION_ANNOTATION = 'cluster-api.k8s.io/skip-remediation';

@@ -6,7 +6,7 @@ import { clusterNameOf, MachineKind, settledCluster } from '../../api/kinds/mach
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
-import type { Condition } from '../../apimachinery/conditions.ts';
+import { type Condition, conditionOf } from '../../apimachinery/conditions.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
@@ -107,7 +107,7 @@ function show(terminal: Streams, tree: Node, { output }: DescribeFlags): number 
 
 /** `first` stands before the node itself, `rest` before what is below it. */
 function rowsOf(node: Node, first: string, rest: string): string[][] {
-  const ready = node.conditions.find(({ type }) => type === 'Ready');
+  const ready = conditionOf(node.conditions, 'Ready');
   const since = ready && formatDuration(Date.now() - Date.parse(ready.lastTransitionTime));
   return [
     [

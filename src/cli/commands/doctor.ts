@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { execa } from 'execa';
 import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
-import { CaplvError } from '../../errors.ts';
+import { CaplvError, messageOf } from '../../errors.ts';
 import { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
 import { requireOwnDirectory } from '../../system/private-files.ts';
@@ -58,7 +58,7 @@ async function stateDirectory({ stateDir }: Config): Promise<Check> {
     return {
       name,
       result: 'failed',
-      message: (error as Error).message,
+      message: messageOf(error),
       fix: (error instanceof CaplvError && error.fix) || 'name another one with --state-dir',
     };
   }

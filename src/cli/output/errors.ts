@@ -1,7 +1,7 @@
 /** How an error looks on the terminal: what is wrong, where, and the fix; a stack only for our own mistakes, with -v. */
 
 import { ManifestError } from '../../api/manifest/error.ts';
-import { CaplvError } from '../../errors.ts';
+import { CaplvError, messageOf } from '../../errors.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Streams } from './streams.ts';
 
@@ -18,7 +18,7 @@ export function reportError(terminal: Streams, error: unknown, subject?: string)
     terminal.say(`${prefix}${error.message} [${error.reason}]`);
     if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
   } else {
-    terminal.say(`${prefix}${error instanceof Error ? error.message : String(error)}`);
+    terminal.say(`${prefix}${messageOf(error)}`);
     terminal.say('  This is a bug in caplv. Please report it with the output of the same command with -v.');
     if (error instanceof Error && error.stack) terminal.detail(error.stack);
   }

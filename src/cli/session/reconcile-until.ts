@@ -2,8 +2,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import type { Result } from '../../controllers/shared/recorder.ts';
 import { TerminalError, TransientError } from '../../errors.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import { traced } from '../../telemetry/spans.ts';
 
 export interface ConvergeOptions {
@@ -69,7 +70,7 @@ function waitTimeout(
   };
   return new TerminalError({
     code: 'WaitTimeout',
-    message: `${what} within ${Math.round(timeoutMs / 1_000)} s${missing ? `: ${missing}` : ''}`,
+    message: `${what} within ${formatSeconds(timeoutMs)}${missing ? `: ${missing}` : ''}`,
     fix,
   });
 }

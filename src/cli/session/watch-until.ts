@@ -3,6 +3,7 @@
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { TerminalError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
+import { formatSeconds } from '../../system/duration.ts';
 
 export interface AwaitOptions<T extends KubeObject> {
   /** Undefined: the object is gone. Throw to give up. */
@@ -47,7 +48,7 @@ export async function waitForObject<T extends KubeObject>(
   }
   throw new TerminalError({
     code: 'WaitTimeout',
-    message: `${key.name} ${what} within ${Math.round(timeoutMs / 1_000)} s`,
+    message: `${key.name} ${what} within ${formatSeconds(timeoutMs)}`,
     fix: `see why: caplv describe ${kind.kind.toLowerCase()} ${key.name} --namespace ${key.namespace}`,
   });
 }

@@ -1,7 +1,7 @@
 /** The Cluster controller: networks and pools of its hosts, and a deletion that waits for its machines. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
+import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import {
@@ -19,6 +19,7 @@ import { CaplvError, TerminalError } from '../../errors.ts';
 import type { Policy } from '../../intent/policy.ts';
 import { isAllowedSite, requireAllowedSite, sitePath } from '../../intent/policy-check.ts';
 import { type NamedSite, type Site, sitesOf } from '../../intent/site.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
@@ -26,8 +27,9 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import { FIELD_MANAGER } from '../machine/scope/scope.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
 import type { Reason } from '../shared/conditions.ts';
+import { describeEvent } from '../shared/event-messages.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
-import type { Recorder, Result } from '../shared/recorder.ts';
+import type { Recorder } from '../shared/recorder.ts';
 import { type HostResources, siteUse } from '../shared/shared-hosts.ts';
 
 export interface ClusterReconcilerOptions {
@@ -130,8 +132,8 @@ export class ClusterReconciler {
 
   #tell(cluster: Cluster, event: ActuatorEvent): void {
     if (event.type !== 'state_recovered') return;
-    const message = `brought the lost Terraform state ${recoveredFrom(event)}`;
-    this.#options.recorder.event(cluster, { type: 'Warning', reason: 'StateRecovered', message });
+    const described = describeEvent(event);
+    if (described) this.#options.recorder.event(cluster, described);
   }
 
   async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {

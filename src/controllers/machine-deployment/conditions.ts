@@ -1,7 +1,7 @@
 /** Conditions of a MachineDeployment: Ready as of our other kinds; Available, Progressing and ReplicaFailure as of Kubernetes' Deployments. */
 
 import type { MachineDeployment, MachineDeploymentStatus } from '../../api/kinds/machine-deployment.ts';
-import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
+import { type Condition, conditionOf, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { CaplvError } from '../../errors.ts';
 import { describeUnavailable } from '../shared/availability.ts';
 import type { ReplicaConditionType, ReplicaReason } from '../shared/replica-reasons.ts';
@@ -71,7 +71,7 @@ export function deadlineIn(
   conditions: readonly Condition[],
   nowMs: number,
 ): number | undefined {
-  const condition = conditions.find(({ type }) => type === 'Progressing');
+  const condition = conditionOf(conditions, 'Progressing');
   if (condition?.status !== 'True' || condition.reason === 'NewMachineSetAvailable') return undefined;
   const at = Date.parse(condition.lastTransitionTime) + spec.progressDeadlineSeconds * 1_000;
   return Math.max(0, at - nowMs);

@@ -9,16 +9,19 @@ import { admit } from '../../api/kinds/admission.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../../api/kinds/machine-set.ts';
-import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import type { Condition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import { nextAvailableIn } from '../shared/availability.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from '../shared/cascading-deletion.ts';
 import { claimMembers } from '../shared/claim-members.ts';
-import type { Recorder, Result } from '../shared/recorder.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import { requeueSoonest } from '../shared/requeue.ts';
 import { deadlineIn, deploymentConditions, withNotReady, withReplicaFailure } from './conditions.ts';
 import { refuseDataLoss } from './data-guard.ts';
 import { resizeSets } from './resize.ts';
@@ -55,7 +58,7 @@ export class MachineDeploymentReconciler {
   async reconcile(key: ObjectKey): Promise<Result> {
     const stored = await this.#store.get(MachineDeploymentKind, key);
     if (!stored) return {};
-    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+    if (isPaused(stored)) {
       await this.#saveNotReady(stored, 'Paused', '');
       return {};
     }
@@ -129,11 +132,10 @@ export class MachineDeploymentReconciler {
       await this.#store.applyStatus(MachineDeploymentKind, keyOf(deployment), status, options);
     }
     const machines = [sets.current, ...sets.old].flatMap((one) => one?.machines ?? []);
-    const waits = [
+    return requeueSoonest(
       nextAvailableIn(machines, deployment.spec.minReadySeconds, nowMs),
       deadlineIn(deployment, conditions, nowMs),
-    ].filter((wait) => wait !== undefined);
-    return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {};
+    );
   }
 
   async #forget(deployment: MachineDeployment, old: readonly SetWithMachines[]): Promise<void> {

@@ -17,12 +17,15 @@ import {
   type MachineHealthCheckStatus,
 } from '../../api/kinds/machine-health-check.ts';
 import { selects } from '../../api/kinds/machine-template.ts';
-import { PAUSED_ANNOTATION, SKIP_REMEDIATION_ANNOTATION } from '../../api/schema/group.ts';
+import { SKIP_REMEDIATION_ANNOTATION } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { WorkloadNode, WorkloadNodes } from '../node/controller.ts';
-import type { Recorder, Result } from '../shared/recorder.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import { requeueSoonest } from '../shared/requeue.ts';
 import { healthOf } from './health.ts';
 import type { HealthCheckMetrics } from './metrics.ts';
 import { decideRemediation, type RemediationDependencies } from './remediation.ts';
@@ -49,7 +52,7 @@ export class MachineHealthCheckReconciler {
   async reconcile(key: ObjectKey): Promise<Result> {
     const stored = await this.#options.store.get(MachineHealthCheckKind, key);
     if (!stored || stored.metadata.deletionTimestamp) return {};
-    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+    if (isPaused(stored)) {
       await this.#save(
         stored,
         withHealthCondition(stored, stored.status ?? {}, 'Ready', 'Paused', '', Date.now()),
@@ -76,7 +79,7 @@ export class MachineHealthCheckReconciler {
     const waits = checked.flatMap(({ health }) =>
       health.state === 'waiting' ? (health.lookInMs ?? []) : health.state === 'unhealthy' ? HELD_MS : [],
     );
-    return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {};
+    return requeueSoonest(...waits);
   }
 
   async #targets({ metadata, spec }: MachineHealthCheck): Promise<Machine[]> {
@@ -86,8 +89,6 @@ export class MachineHealthCheckReconciler {
       store.list(ClusterKind, { namespace, onUnreadable: () => {} }),
       store.list(MachineKind, { namespace, onUnreadable: () => {} }),
     ]);
-    const isPaused = ({ annotations }: MachineHealthCheck['metadata']) =>
-      annotations?.[PAUSED_ANNOTATION] !== undefined;
     return machines.filter((machine) => {
       const settled = settledCluster(machine);
       const named = settled?.name;
@@ -97,7 +98,7 @@ export class MachineHealthCheckReconciler {
         spec.clusterName === undefined || spec.clusterName === (named ?? cluster?.metadata.name);
       if (!isMeant || !selects(spec.selector, machine.metadata.labels)) return false;
       const isLeftAlone = machine.metadata.annotations?.[SKIP_REMEDIATION_ANNOTATION] !== undefined;
-      return !isLeftAlone && !isPaused(machine.metadata) && !(cluster && isPaused(cluster.metadata));
+      return !isLeftAlone && !isPaused(machine) && !(cluster && isPaused(cluster));
     });
   }
 

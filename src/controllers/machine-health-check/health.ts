@@ -2,6 +2,7 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineHealthCheckSpec } from '../../api/kinds/machine-health-check.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
 import { formatDuration, parseDuration } from '../../system/duration.ts';
 import { nodeOf, type WorkloadNode } from '../node/controller.ts';
 
@@ -98,8 +99,6 @@ function worse(one: Health, other: Health): Health {
   return rank(other) > rank(one) ? other : one;
 }
 
-function isOff({ status }: Machine): boolean {
-  return (status?.conditions ?? []).some(
-    ({ type, reason }) => type === 'AddressesReady' && reason === 'NotStarted',
-  );
+function isOff(machine: Machine): boolean {
+  return findCondition(machine, 'AddressesReady')?.reason === 'NotStarted';
 }

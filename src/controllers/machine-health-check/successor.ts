@@ -4,7 +4,7 @@ import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
 import { selects } from '../../api/kinds/machine-template.ts';
-import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import { controllerOf, isControlledBy } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../machine-set/controller.ts';
@@ -20,7 +20,7 @@ export async function whyNoSuccessor(store: Store, machine: Machine): Promise<st
   if (!set || !isControlledBy(machine, set)) return `${name} is gone`;
   const { annotations = {}, deletionTimestamp } = set.metadata;
   if (deletionTimestamp) return `${name} is being deleted`;
-  if (annotations[PAUSED_ANNOTATION] !== undefined) return `${name} is paused`;
+  if (isPaused(set)) return `${name} is paused`;
   if (!selects(set.spec.selector, labels)) return `${name} no longer selects it`;
   const members = (await store.list(MachineKind, { namespace })).filter((one) => isControlledBy(one, set));
   if (members.length > (set.spec.replicas ?? 1))
@@ -38,9 +38,6 @@ async function whyNoneOfDeployment(
   const deployment =
     name === undefined ? undefined : await store.get(MachineDeploymentKind, { namespace, name });
   if (!deployment) return 'its MachineSet must not create another';
-  const { annotations = {}, deletionTimestamp } = deployment.metadata;
-  if (deletionTimestamp) return `MachineDeployment ${name} is being deleted`;
-  return annotations[PAUSED_ANNOTATION] !== undefined || deployment.spec.paused
-    ? `MachineDeployment ${name} is paused`
-    : undefined;
+  if (deployment.metadata.deletionTimestamp) return `MachineDeployment ${name} is being deleted`;
+  return isPaused(deployment) || deployment.spec.paused ? `MachineDeployment ${name} is paused` : undefined;
 }

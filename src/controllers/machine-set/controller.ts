@@ -14,16 +14,19 @@ import { isDeepStrictEqual } from 'node:util';
 import { admit } from '../../api/kinds/admission.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { type MachineSet, MachineSetKind, type MachineSetStatus } from '../../api/kinds/machine-set.ts';
-import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import { nextAvailableIn } from '../shared/availability.ts';
 import { deleteMember, deleteWithMembers, type Ownership } from '../shared/cascading-deletion.ts';
 import { claimMembers } from '../shared/claim-members.ts';
-import type { Recorder, Result } from '../shared/recorder.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import { requeueSoonest } from '../shared/requeue.ts';
 import { machinesToDelete } from './deletion-order.ts';
 import { NEXT_MACHINE_ANNOTATION, newMachineNames, nextOrdinal } from './ordinals.ts';
 import { freezeReason } from './runaway-guard.ts';
@@ -84,7 +87,7 @@ export class MachineSetReconciler {
 
   /** Undefined: by what is known there may be more to do than to count. */
   async #count(known: MachineSet): Promise<Result | undefined> {
-    if (known.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) return undefined;
+    if (isPaused(known)) return undefined;
     const machines = await this.#machinesOfNamespace(known, this.#known);
     if (known.metadata.deletionTimestamp) {
       const left = machines.filter((one) => isControlledBy(one, known));
@@ -96,7 +99,7 @@ export class MachineSetReconciler {
   }
 
   async #reconcileStored(stored: MachineSet): Promise<Result> {
-    if (stored.metadata.annotations?.[PAUSED_ANNOTATION] !== undefined) {
+    if (isPaused(stored)) {
       await this.#save(stored, withReady(stored, withoutError(stored), 'Paused', '', Date.now()));
       return {};
     }
@@ -194,8 +197,7 @@ export class MachineSetReconciler {
     const now = Date.now();
     const askedReplicas = set.spec.replicas;
     await this.#save(stored, { ...machineSetStatus(set, machines, now), askedReplicas });
-    const wait = nextAvailableIn(machines, set.spec.minReadySeconds, now);
-    return wait === undefined ? {} : { requeueAfterMs: wait };
+    return requeueSoonest(nextAvailableIn(machines, set.spec.minReadySeconds, now));
   }
 
   async #reportFailure(key: ObjectKey, failure: CaplvError): Promise<void> {

@@ -10,6 +10,7 @@ import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { leaseVersion } from '../../libvirt/leases.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import { approvedDisks } from '../shared/named-disks.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
@@ -84,7 +85,7 @@ export async function applyMachine(
     throw error;
   }
   const verb = exists ? 'Updated' : 'Created';
-  const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
+  const took = formatSeconds(performance.now() - started);
   parts.recorder.event(scope.machine, {
     type: 'Normal',
     reason: verb,

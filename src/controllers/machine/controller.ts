@@ -5,13 +5,14 @@
 
 import type { UpdateOptions } from '../../actuator/options.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
-import { FINALIZER, PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
-import type { Result } from '../shared/recorder.ts';
 import { withObservedMacs } from './addresses/observed-macs.ts';
 import { applyMachine } from './apply.ts';
 import { isObservable } from './ask-hosts.ts';
@@ -222,10 +223,6 @@ export class MachineReconciler {
     }
     await scope.save();
   }
-}
-
-function isPaused({ metadata }: Machine): boolean {
-  return metadata.annotations?.[PAUSED_ANNOTATION] !== undefined;
 }
 
 /** What was asked for, in a few words for an event; undefined: nothing that was not applied. */

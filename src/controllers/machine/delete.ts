@@ -3,6 +3,7 @@
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { tellingOfLocks } from './lock-condition.ts';
@@ -60,7 +61,7 @@ async function removeFromHost(
       throw told;
     });
   });
-  const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
+  const took = formatSeconds(performance.now() - started);
   recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
 }
 

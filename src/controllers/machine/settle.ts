@@ -1,9 +1,10 @@
 /** The end of a Machine's reconcile: what was seen is written down, and when to look again is said. */
 
 import { domainName } from '../../intent/names.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { howToApprove } from '../shared/approval.ts';
-import type { Result } from '../shared/recorder.ts';
+import { requeueSoonest } from '../shared/requeue.ts';
 import type { MachineDependencies } from './dependencies.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
@@ -40,6 +41,5 @@ export async function finishReconcile(
   const guest = guestWithoutAddress(scope, placed, observed);
   awaitAddress?.(scope.key, guest);
   const pollMs = guest && !awaitAddress ? addressPollMs(guest) : undefined;
-  const again = [requeueAfterMs, pollMs].filter((ms) => ms !== undefined);
-  return again.length > 0 ? { requeueAfterMs: Math.min(...again) } : {};
+  return requeueSoonest(requeueAfterMs, pollMs);
 }

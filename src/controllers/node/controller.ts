@@ -3,8 +3,9 @@
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
-import type { Recorder, Result } from '../shared/recorder.ts';
+import type { Recorder } from '../shared/recorder.ts';
 
 /** Of a Kubernetes Node, what is needed here. */
 export interface WorkloadNode {

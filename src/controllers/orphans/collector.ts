@@ -8,7 +8,8 @@ import type { HostActuator } from '../../actuator/host-actuator.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
 import type { StateBackends, StateHandle } from '../../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
-import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { isPaused } from '../../api/schema/paused.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError, TerminalError } from '../../errors.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
@@ -123,7 +124,7 @@ export class OrphanSweep {
   /** Why a Machine is not ready, in its own words; undefined: it is, or is not there. */
   async notReady({ namespace, name }: MachineIdentity): Promise<string | undefined> {
     const machine = await this.#options.store.get(MachineKind, { namespace, name });
-    const ready = machine?.status?.conditions?.find(({ type }) => type === 'Ready');
+    const ready = findCondition(machine, 'Ready');
     if (!ready || ready.status === 'True') return undefined;
     return [ready.reason, ready.message].filter(Boolean).join(': ');
   }
@@ -206,12 +207,12 @@ function unknown({ key, uid }: UnreadableObjectError): ExistingMachine {
   return { ...key, uid, uri: undefined, isSettled: false };
 }
 
-function living({ metadata, status }: Machine): ExistingMachine {
-  const { namespace = 'default', name, uid = '', deletionTimestamp, annotations } = metadata;
+function living(machine: Machine): ExistingMachine {
+  const { metadata, status } = machine;
+  const { namespace = 'default', name, uid = '', deletionTimestamp } = metadata;
   const { pinned, appliedHash } = status?.providerStatus ?? {};
   const image = pinned && imageOf(pinned);
-  const isBusy =
-    status?.lastOperation?.state === 'Processing' || annotations?.[PAUSED_ANNOTATION] !== undefined;
+  const isBusy = status?.lastOperation?.state === 'Processing' || isPaused(machine);
   return {
     namespace,
     name,

@@ -1,12 +1,8 @@
-/** Steps of an operation as events of the Machine, each with how long it took. */
+/** Steps of an operation as events of an object: each with a type, and a reason for programs. */
 
-import { type ActuatorEvent, recoveredFrom } from '../../actuator/options.ts';
-
-interface Told {
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly message: string;
-}
+import { eventText } from '../../actuator/event-text.ts';
+import type { ActuatorEvent } from '../../actuator/options.ts';
+import type { ObjectEvent } from './recorder.ts';
 
 const DONE: Readonly<Record<string, string>> = {
   create: 'Made',
@@ -16,55 +12,38 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 /** Undefined for what only someone who waits wants to know. */
-export function describeEvent(event: ActuatorEvent): Told | undefined {
+export function describeEvent(event: ActuatorEvent): ObjectEvent | undefined {
+  const reason = reasonOf(event);
+  return reason && { type: reason[0], reason: reason[1], message: eventText(event) };
+}
+
+function reasonOf(event: ActuatorEvent): readonly [ObjectEvent['type'], string] | undefined {
   switch (event.type) {
-    case 'completed': {
+    case 'completed':
       // terraform_data only remembers what a replacement depends on.
       if (event.address.startsWith('terraform_data.')) return undefined;
-      const message = `${event.address} in ${seconds(event.elapsedMs)}`;
-      return { type: 'Normal', reason: DONE[event.action] ?? 'Done', message };
-    }
+      return ['Normal', DONE[event.action] ?? 'Done'];
     case 'failed':
-      return { type: 'Warning', reason: 'Failed', message: `${event.action} of ${event.address}` };
+      return ['Warning', 'Failed'];
     case 'warning':
-      return { type: 'Warning', reason: 'TerraformWarning', message: event.diagnostic.summary };
+      return ['Warning', 'TerraformWarning'];
     case 'state_recovered':
-      return {
-        type: 'Warning',
-        reason: 'StateRecovered',
-        message: `brought the lost Terraform state ${recoveredFrom(event)}`,
-      };
+      return ['Warning', 'StateRecovered'];
     case 'state_set_aside':
-      return { type: 'Warning', reason: 'StateSetAside', message: `${SET_ASIDE} ${event.place}` };
+      return ['Warning', 'StateSetAside'];
     case 'state_not_kept':
-      return { type: 'Warning', reason: 'StateNotKept', message: event.reason };
+      return ['Warning', 'StateNotKept'];
     case 'state_superseded':
-      return { type: 'Warning', reason: 'StateSuperseded', message: SUPERSEDED };
+      return ['Warning', 'StateSuperseded'];
     case 'leftovers_removed':
-      return { type: 'Normal', reason: 'LeftoversRemoved', message: event.names.join(', ') };
+      return ['Normal', 'LeftoversRemoved'];
     case 'image_transferred':
-      return {
-        type: 'Normal',
-        reason: 'ImageTransferred',
-        message: `${event.volume}: ${event.bytes} bytes, sha256:${event.sha256}`,
-      };
+      return ['Normal', 'ImageTransferred'];
     case 'shutdown_requested':
-      return {
-        type: 'Normal',
-        reason: 'ShuttingDown',
-        message: `asked the guest to shut down, at most ${seconds(event.timeoutMs)}`,
-      };
+      return ['Normal', 'ShuttingDown'];
     case 'shutdown_timeout':
-      return { type: 'Warning', reason: 'ShutdownTimeout', message: 'the guest did not shut down in time' };
+      return ['Warning', 'ShutdownTimeout'];
     default:
       return undefined;
   }
-}
-
-const SET_ASIDE = 'a killed run left a part of a Terraform state; it is kept aside in';
-const SUPERSEDED =
-  'a state that could not be saved earlier is older than the one that there is by now; see caplv state history';
-
-function seconds(ms: number): string {
-  return `${(ms / 1_000).toFixed(1)} s`;
 }

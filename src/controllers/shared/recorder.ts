@@ -2,15 +2,14 @@
 
 import type { KubeObject } from '../../apimachinery/object.ts';
 
-export interface Recorder {
-  /** `reason` is one word for programs, `message` a sentence for people. Holds no secrets. */
-  event(
-    object: KubeObject,
-    event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string },
-  ): void;
+export interface ObjectEvent {
+  readonly type: 'Normal' | 'Warning';
+  /** One word for programs. */
+  readonly reason: string;
+  /** A sentence for people. Holds no secrets. */
+  readonly message: string;
 }
 
-/** What the queue does next: nothing until something changes, or another look after a while. */
-export interface Result {
-  readonly requeueAfterMs?: number;
+export interface Recorder {
+  event(object: KubeObject, event: ObjectEvent): void;
 }

@@ -9,6 +9,7 @@
 
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
 import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import { CaplvError } from '../../errors.ts';
 import { hostIdentity } from '../../libvirt/host-uri.ts';
@@ -139,9 +140,9 @@ export function mostRepairs(machines: number, { share }: Pick<RepairLimits, 'sha
 }
 
 /** True while the budget holds the machine: it stays held until its drift is gone or a person says so. */
-export function isHeldByBudget({ metadata, status }: Pick<Machine, 'metadata' | 'status'>): boolean {
-  if (metadata.deletionTimestamp) return false;
-  return (status?.conditions ?? []).some(({ type, reason }) => type === HELD.type && reason === HELD.reason);
+export function isHeldByBudget(machine: Pick<Machine, 'metadata' | 'status'>): boolean {
+  if (machine.metadata.deletionTimestamp) return false;
+  return findCondition(machine, HELD.type)?.reason === HELD.reason;
 }
 
 /** A missing Cluster, or one too many, has said no word. */

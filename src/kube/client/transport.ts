@@ -3,6 +3,7 @@ import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/guarded-agent.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
@@ -145,7 +146,7 @@ export class Transport {
       const send = server.protocol === 'http:' ? http.request : https.request;
       const sent = send(url, options).once('response', resolve).once('error', reject);
       // A connection that died unnoticed would swallow the request for a quarter of an hour.
-      const late = () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`));
+      const late = () => sent.destroy(new Error(`no answer within ${formatSeconds(TIMEOUT_MS)}`));
       const timer = setTimeout(late, TIMEOUT_MS);
       for (const event of ['response', 'close']) sent.once(event, () => clearTimeout(timer));
       sent.end(payload);

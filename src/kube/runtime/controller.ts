@@ -4,6 +4,7 @@ import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';
 import { TerminalError, TransientError } from '../../errors.ts';
 import type { BackoffOptions } from '../../system/backoff.ts';
 import { withinFlow } from '../../system/current-flow.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import type { Flow } from '../../system/fair-queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -111,7 +112,7 @@ export class Controller {
   readonly checkLiveness = (): string | undefined => {
     const { oldest } = this.queue;
     if (oldest === undefined || oldest.ms < (this.options.stuckAfterMs ?? STUCK_AFTER_MS)) return undefined;
-    return `${oldest.item} is being reconciled for ${Math.round(oldest.ms / 1000)} s`;
+    return `${oldest.item} is being reconciled for ${formatSeconds(oldest.ms)}`;
   };
 
   /** Reconcile when objects of this informer change. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError } from '../../errors.ts';
 import { abortable } from '../../system/abortable.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { hasReason } from '../client/api-error.ts';
@@ -117,7 +118,7 @@ export class LeaderElection {
           if (error instanceof LeadershipLost) throw error;
           this.log.warn('Lease was not renewed', { error });
           if (performance.now() - this.observedAt >= renewDeadlineMs) {
-            throw this.lost(`not renewed for ${renewDeadlineMs / 1000} s`, error);
+            throw this.lost(`not renewed for ${formatSeconds(renewDeadlineMs)}`, error);
           }
         }
       }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { resourceName } from '../../apimachinery/object-key.ts';
 import type { Store } from '../../store/store.ts';
+import { formatSeconds } from '../../system/duration.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { type HealthCheck, HealthServer } from './health-server.ts';
@@ -124,7 +125,8 @@ export class Manager {
     const timer = new AbortController();
     const late = sleep(timeoutMs, 'late', { signal: timer.signal });
     const winner = await Promise.race([working, late]).finally(() => timer.abort());
-    if (winner === 'late') throw new Error(`work did not end within ${timeoutMs / 1000} s of the shutdown`);
+    if (winner === 'late')
+      throw new Error(`work did not end within ${formatSeconds(timeoutMs)} of the shutdown`);
   }
 
   private healthServer(): HealthServer | undefined {

@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { TerminalError } from '../../errors.ts';
+import { messageOf, TerminalError } from '../../errors.ts';
 import { providerEnvironment } from '../environment.ts';
 import { giveTo, makeProviderDir } from './temp-dir.ts';
 
@@ -93,7 +93,7 @@ export class ProviderProcess {
       await rm(dir, { recursive: true, force: true });
       throw new TerminalError({
         code: 'ProviderNotFound',
-        message: `${executable} cannot be started as a Terraform provider: ${(cause as Error).message}`,
+        message: `${executable} cannot be started as a Terraform provider: ${messageOf(cause)}`,
         fix: 'name the executable of the dmacvicar/libvirt provider for this machine',
         cause,
       });

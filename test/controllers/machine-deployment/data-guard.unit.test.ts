@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Pinned } from '../../../src/api/kinds/machine.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
-import { PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
+import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';
 import { APPROVE_DISKS_ANNOTATION, unapprovedDisks } from '../../../src/controllers/shared/named-disks.ts';
 import { template, World } from '../world.ts';
 

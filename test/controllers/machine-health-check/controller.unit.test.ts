@@ -7,11 +7,8 @@ import {
   MachineHealthCheckKind,
 } from '../../../src/api/kinds/machine-health-check.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
-import {
-  API_VERSION,
-  PAUSED_ANNOTATION,
-  SKIP_REMEDIATION_ANNOTATION,
-} from '../../../src/api/schema/group.ts';
+import { API_VERSION, SKIP_REMEDIATION_ANNOTATION } from '../../../src/api/schema/group.ts';
+import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';
 import { MachineHealthCheckReconciler } from '../../../src/controllers/machine-health-check/controller.ts';
 import { HealthCheckMetrics } from '../../../src/controllers/machine-health-check/metrics.ts';
 import { pastRemediations } from '../../../src/controllers/machine-health-check/remediation.ts';

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
-import { FINALIZER, PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
+import { FINALIZER } from '../../../src/api/schema/group.ts';
+import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';
 import { controllerOf } from '../../../src/apimachinery/owner-reference.ts';
 import { type Known, MachineSetReconciler } from '../../../src/controllers/machine-set/controller.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
-import { PAUSED_ANNOTATION } from '../../../src/api/schema/group.ts';
+import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';
 import type { ObjectKey, ResourceKind } from '../../../src/apimachinery/object.ts';
 import { MachineReconciler } from '../../../src/controllers/machine/controller.ts';
 import type { MachineDependencies } from '../../../src/controllers/machine/dependencies.ts';

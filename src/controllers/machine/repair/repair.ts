@@ -8,6 +8,7 @@ import { destructiveChanges } from '../../../actuator/plan/replace-guard.ts';
 import { TerminalError } from '../../../errors.ts';
 import { domainName } from '../../../intent/names.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
+import { formatSeconds } from '../../../system/duration.ts';
 import type { Plan } from '../../../terraform/format/plan.ts';
 import type { Recorder } from '../../shared/recorder.ts';
 import type { RepairBudget } from '../../shared/repair-budget.ts';
@@ -102,7 +103,7 @@ export class MachineRepair {
       const result = await repair({ allowReplace, replaceDomain: drift.replacesDomain ?? false, review });
       // Nothing to review: no state, or Terraform sees no difference and so will not mend it the next time, either.
       if (!row) await this.#count(scope, kind === 'lost');
-      const took = `${((performance.now() - started) / 1_000).toFixed(1)} s`;
+      const took = formatSeconds(performance.now() - started);
       metrics.repairs.inc({ kind, result: 'done' });
       recorder.event(scope.machine, {
         type: 'Normal',

@@ -9,7 +9,12 @@ import {
   type Pinned,
 } from '../../../api/kinds/machine.ts';
 import { FINALIZER } from '../../../api/schema/group.ts';
-import { type Condition, findCondition, setCondition } from '../../../apimachinery/conditions.ts';
+import {
+  type Condition,
+  conditionOf,
+  findCondition,
+  setCondition,
+} from '../../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../../apimachinery/object.ts';
 import {
   type CaplvError,
@@ -114,9 +119,9 @@ export class MachineScope {
   /** Ready follows from the others: the first that is not True is the reason. */
   summarize(): void {
     const conditions = this.status.conditions ?? [];
-    const blocking = DOMAIN_CONDITIONS.map((type) =>
-      conditions.find((condition) => condition.type === type),
-    ).find((condition) => condition && condition.status !== 'True');
+    const blocking = DOMAIN_CONDITIONS.map((type) => conditionOf(conditions, type)).find(
+      (condition) => condition && condition.status !== 'True',
+    );
     if (blocking) this.setCondition('Ready', 'False', blocking.reason as Reason, blocking.message);
     else this.setCondition('Ready', 'True', 'AsSpecified');
   }

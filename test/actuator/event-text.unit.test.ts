@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { eventText } from '../../src/actuator/event-text.ts';
+import type { ActuatorEvent } from '../../src/actuator/options.ts';
+import { describeEvent } from '../../src/controllers/shared/event-messages.ts';
+
+const domain = { address: 'libvirt_domain.machine', action: 'create' } as const;
+
+it.each<[ActuatorEvent, string]>([
+  [{ type: 'started', ...domain }, 'creating libvirt_domain.machine'],
+  [{ type: 'progress', ...domain, elapsedMs: 20_400 }, 'still creating libvirt_domain.machine (20 s)'],
+  [{ type: 'completed', ...domain, elapsedMs: 420 }, 'created libvirt_domain.machine in 0.4 s'],
+  [{ type: 'failed', ...domain, elapsedMs: 1 }, 'failed: create libvirt_domain.machine'],
+  [
+    { type: 'state_recovered', host: 'qemu:///system', from: 'import', objects: ['network lan'] },
+    'brought the lost Terraform state of qemu:///system back from import network lan',
+  ],
+  [{ type: 'leftovers_removed', names: ['a', 'b'] }, 'removed what an interrupted run left: a, b'],
+  [{ type: 'shutdown_requested', timeoutMs: 90_000 }, 'asked the guest to shut down, at most 90 s'],
+])('says %j in a sentence', (event, expected) => {
+  expect(eventText(event)).toBe(expected);
+});
+
+it.each<[ActuatorEvent, string | undefined]>([
+  [{ type: 'started', ...domain }, undefined],
+  [{ type: 'completed', ...domain, elapsedMs: 420 }, 'Normal Made'],
+  [{ type: 'completed', address: 'terraform_data.host', action: 'create', elapsedMs: 1 }, undefined],
+  [{ type: 'failed', ...domain, elapsedMs: 1 }, 'Warning Failed'],
+  [{ type: 'state_not_kept', reason: 'no space' }, 'Warning StateNotKept'],
+  [{ type: 'shutdown_timeout' }, 'Warning ShutdownTimeout'],
+])('records %j as an event of a reason that programs know', (event, expected) => {
+  const described = describeEvent(event);
+  expect(described && `${described.type} ${described.reason}`).toBe(expected);
+  expect(described?.message).toBe(described && eventText(event));
+});
