@@ -9,6 +9,18 @@ import { objectMetadata } from '../schema/metadata.ts';
 import { withRules } from '../schema/rule.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { LabelSelectorSchema, MachineTemplateSchema, TEMPLATE_RULES } from './machine-template.ts';
+import {
+  AVAILABLE_COLUMN,
+  AVAILABLE_REPLICAS,
+  CURRENT_COLUMN,
+  DESIRED_COLUMN,
+  MIN_READY_SECONDS,
+  READY_COLUMN,
+  READY_REPLICAS,
+  replicaColumn,
+  SCALE,
+  SELECTOR_TEXT,
+} from './replicas.ts';
 
 const StrategySchema = withRules(
   z.strictObject({
@@ -63,12 +75,7 @@ export const MachineDeploymentSpecSchema = withRules(
     strategy: StrategySchema.optional().describe(
       'How old machines are replaced by new ones. Default: RollingUpdate.',
     ),
-    minReadySeconds: z
-      .int()
-      .min(0)
-      .max(86_400)
-      .default(0)
-      .describe('How long a machine must be ready, in seconds, before it counts as available.'),
+    minReadySeconds: MIN_READY_SECONDS,
     revisionHistoryLimit: z
       .int()
       .min(0)
@@ -94,10 +101,10 @@ export const MachineDeploymentStatusSchema = z.strictObject({
   observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   replicas: z.int().min(0).default(0).describe('Machines that exist.'),
   updatedReplicas: z.int().min(0).optional().describe('Machines created from the current template.'),
-  readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
-  availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),
+  readyReplicas: READY_REPLICAS,
+  availableReplicas: AVAILABLE_REPLICAS,
   unavailableReplicas: z.int().min(0).optional().describe('Machines that are not available yet.'),
-  selector: z.string().optional().describe('The selector as text, for the scale subresource.'),
+  selector: SELECTOR_TEXT,
   conditions: ConditionsSchema.optional(),
 });
 
@@ -134,37 +141,13 @@ export const MachineDeploymentKind: ApiKind<MachineDeployment> = {
   shortNames: ['md'],
   namespaced: true,
   schema: MachineDeploymentSchema,
-  scale: {
-    specReplicasPath: '.spec.replicas',
-    statusReplicasPath: '.status.replicas',
-    labelSelectorPath: '.status.selector',
-  },
+  scale: SCALE,
   columns: [
-    {
-      name: 'Desired',
-      type: 'integer',
-      jsonPath: '.spec.replicas',
-      description: 'Desired number of machines.',
-    },
-    { name: 'Current', type: 'integer', jsonPath: '.status.replicas', description: 'Machines that exist.' },
-    {
-      name: 'Updated',
-      type: 'integer',
-      jsonPath: '.status.updatedReplicas',
-      description: 'Machines created from the current template.',
-    },
-    {
-      name: 'Ready',
-      type: 'integer',
-      jsonPath: '.status.readyReplicas',
-      description: 'Machines that are ready.',
-    },
-    {
-      name: 'Available',
-      type: 'integer',
-      jsonPath: '.status.availableReplicas',
-      description: 'Machines that have been ready for long enough.',
-    },
+    DESIRED_COLUMN,
+    CURRENT_COLUMN,
+    replicaColumn('Updated', '.status.updatedReplicas', 'Machines created from the current template.'),
+    READY_COLUMN,
+    AVAILABLE_COLUMN,
     AGE_COLUMN,
   ],
 };

@@ -8,16 +8,22 @@ import { objectMetadata } from '../schema/metadata.ts';
 import { withRules } from '../schema/rule.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { LabelSelectorSchema, MachineTemplateSchema, TEMPLATE_RULES } from './machine-template.ts';
+import {
+  AVAILABLE_COLUMN,
+  AVAILABLE_REPLICAS,
+  CURRENT_COLUMN,
+  DESIRED_COLUMN,
+  MIN_READY_SECONDS,
+  READY_COLUMN,
+  READY_REPLICAS,
+  SCALE,
+  SELECTOR_TEXT,
+} from './replicas.ts';
 
 export const MachineSetSpecSchema = withRules(
   z.strictObject({
     replicas: z.int().min(0).max(10_000).default(1).describe('Desired number of machines.'),
-    minReadySeconds: z
-      .int()
-      .min(0)
-      .max(86_400)
-      .default(0)
-      .describe('How long a machine must be ready, in seconds, before it counts as available.'),
+    minReadySeconds: MIN_READY_SECONDS,
     deletePolicy: z
       .enum(['Random', 'Newest', 'Oldest'])
       .default('Random')
@@ -42,9 +48,9 @@ export const MachineSetStatusSchema = z.strictObject({
     .optional()
     .describe('Last spec.replicas that was reached. Many more machines than that freeze the set.'),
   fullyLabeledReplicas: z.int().min(0).optional().describe("Machines whose labels are the template's."),
-  readyReplicas: z.int().min(0).optional().describe('Machines that are ready.'),
-  availableReplicas: z.int().min(0).optional().describe('Machines that have been ready for minReadySeconds.'),
-  selector: z.string().optional().describe('The selector as text, for the scale subresource.'),
+  readyReplicas: READY_REPLICAS,
+  availableReplicas: AVAILABLE_REPLICAS,
+  selector: SELECTOR_TEXT,
   observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
   conditions: ConditionsSchema.optional(),
   errorReason: z.string().optional().describe('Code of the error that needs a change by a person.'),
@@ -80,31 +86,6 @@ export const MachineSetKind: ApiKind<MachineSet> = {
   shortNames: ['ms'],
   namespaced: true,
   schema: MachineSetSchema,
-  scale: {
-    specReplicasPath: '.spec.replicas',
-    statusReplicasPath: '.status.replicas',
-    labelSelectorPath: '.status.selector',
-  },
-  columns: [
-    {
-      name: 'Desired',
-      type: 'integer',
-      jsonPath: '.spec.replicas',
-      description: 'Desired number of machines.',
-    },
-    { name: 'Current', type: 'integer', jsonPath: '.status.replicas', description: 'Machines that exist.' },
-    {
-      name: 'Ready',
-      type: 'integer',
-      jsonPath: '.status.readyReplicas',
-      description: 'Machines that are ready.',
-    },
-    {
-      name: 'Available',
-      type: 'integer',
-      jsonPath: '.status.availableReplicas',
-      description: 'Machines that have been ready for long enough.',
-    },
-    AGE_COLUMN,
-  ],
+  scale: SCALE,
+  columns: [DESIRED_COLUMN, CURRENT_COLUMN, READY_COLUMN, AVAILABLE_COLUMN, AGE_COLUMN],
 };
