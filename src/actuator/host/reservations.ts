@@ -3,6 +3,7 @@
  * and never takes one back (0.8.3). So each is claimed before the provider runs, by an add that libvirt refuses if it is taken.
  */
 
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { TerminalError } from '../../errors.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { isOwnedBy, type MachineIdentity, readMark } from '../../intent/names.ts';
@@ -120,5 +121,5 @@ function describeOther(
   other: { readonly namespace: string; readonly name: string },
 ): string {
   const isNamesake = other.namespace === namespace && other.name === name;
-  return `Machine "${other.namespace}/${other.name}"${isNamesake ? ' of another installation' : ''}`;
+  return `Machine "${formatKey(other)}"${isNamesake ? ' of another installation' : ''}`;
 }

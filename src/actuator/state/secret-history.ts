@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { parseState } from '../../terraform/format/state.ts';
@@ -78,9 +79,9 @@ export class SecretHistory implements StateHistory {
       numbers.map((number) => this.#client.get(SecretKind, this.#part(kept, number))),
     );
     const zipped = secrets.map((secret) => Buffer.from(secret?.data?.['state'] ?? '', 'base64'));
-    const { namespace, name } = this.#part(kept, 0);
-    const text = unzipped(Buffer.concat(zipped), `Secret ${namespace}/${name}`);
-    parseState(text, `Secret ${namespace}/${name}`);
+    const place = `Secret ${formatKey(this.#part(kept, 0))}`;
+    const text = unzipped(Buffer.concat(zipped), place);
+    parseState(text, place);
     return text;
   }
 

@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
@@ -44,7 +45,7 @@ export class StateSecret {
   /** The text of the state; empty: there is none. Throws Terminal StateCorruptError. */
   async state(): Promise<string> {
     const parts: Buffer[] = [];
-    const place = `Secret ${this.key.namespace}/${this.key.name}`;
+    const place = `Secret ${formatKey(this.key)}`;
     for (;;) {
       if (parts.length > STATE_PARTS)
         throw new StateCorruptError(place, `it has more than ${STATE_PARTS} parts`);

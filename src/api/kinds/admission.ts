@@ -1,6 +1,7 @@
 /** What an API server does with our CRDs before it stores an object; for stores that have no API server. */
 
 import type { KubeObject } from '../../apimachinery/object.ts';
+import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 import { TerminalError } from '../../errors.ts';
 import { canonicalApiVersion } from '../schema/group.ts';
 import { fieldProblems, formatPath, formatProblem } from '../schema/problem.ts';
@@ -23,10 +24,9 @@ export function admit<T extends KubeObject>(object: T): T {
   const { status, ...written } = { ...object, apiVersion: canonicalApiVersion(object.apiVersion) };
   const problems = fieldProblems(kind.schema, written);
   if (problems.length > 0) {
-    const { namespace, name } = object.metadata;
     throw new TerminalError({
       code: 'InvalidConfiguration',
-      message: `${object.kind} ${namespace}/${name}: ${problems.map(formatProblem).join('\n')}`,
+      message: `${object.kind} ${formatKey(keyOf(object))}: ${problems.map(formatProblem).join('\n')}`,
       path: formatPath(problems[0]?.path ?? []),
     });
   }

@@ -1,5 +1,6 @@
 /** Objects of one call that cannot exist side by side. */
 
+import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 import type { Machine } from '../kinds/machine.ts';
 import { formatPath } from '../schema/problem.ts';
 import { findProviderSpec } from '../schema/provider-spec.ts';
@@ -9,8 +10,7 @@ import type { Manifest } from './manifest.ts';
 /** Two objects of one kind, namespace and name; one fixed MAC address in two machines. */
 export function manifestConflicts(manifests: readonly Manifest[]): ManifestProblem[] {
   const names = manifests.map((manifest) => {
-    const { kind, metadata } = manifest.object;
-    const object = `${kind} ${metadata.namespace}/${metadata.name}`;
+    const object = `${manifest.object.kind} ${formatKey(keyOf(manifest.object))}`;
     return { manifest, object, key: object, path: ['metadata', 'name'] as PropertyKey[] };
   });
   return [

@@ -1,5 +1,6 @@
 /** `caplv orphans`: what is on the hosts by our names and marks and in no Terraform state, and what is to become of it. */
 
+import { formatKey } from '../../apimachinery/object-key.ts';
 import type { Engine } from '../../app/engine.ts';
 import type { Orphan } from '../../controllers/orphans/classify.ts';
 import {
@@ -127,5 +128,5 @@ function show(orphans: readonly Orphan[], terminal: Streams, { output, fix }: Or
 }
 
 function asData({ machine, ownerExists: _, ...orphan }: Orphan) {
-  return { ...orphan, ...(machine && { machine: `${machine.namespace}/${machine.name}`, uid: machine.uid }) };
+  return { ...orphan, ...(machine && { machine: formatKey(machine), uid: machine.uid }) };
 }

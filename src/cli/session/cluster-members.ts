@@ -6,6 +6,7 @@ import { isOfCluster, type Machine, MachineKind, settledCluster } from '../../ap
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import type { Store } from '../../store/store.ts';
 import type { Streams } from '../output/streams.ts';
 import type { DeleteFlags, Target } from './delete-targets.ts';
@@ -84,5 +85,5 @@ function targetOf(kind: ApiKind, { namespace = 'default', name }: ObjectMeta): T
 }
 
 function nameOf({ kind, key }: Target): string {
-  return `${kind.kind} ${key.namespace}/${key.name}`;
+  return `${kind.kind} ${formatKey(key)}`;
 }

@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { TerminalError, TransientError } from '../../errors.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
 import { formatSeconds } from '../../system/duration.ts';
@@ -35,7 +36,7 @@ export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): 
     if (options.signal.aborted) throw interrupted(key);
     let pause = LONGEST_PAUSE_MS;
     try {
-      const { requeueAfterMs } = await traced('reconcile', { object: `${key.namespace}/${key.name}` }, () =>
+      const { requeueAfterMs } = await traced('reconcile', { object: formatKey(key) }, () =>
         options.reconcile(key),
       );
       if (await options.isDone()) return;

@@ -1,6 +1,7 @@
 /** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
 import type { Pinned } from '../../api/kinds/machine.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
 import { formatSeconds } from '../../system/duration.ts';
@@ -95,9 +96,8 @@ async function giveUp(
   const names = `domain ${domainName(scope.identity)}, volumes ${volumeName(scope.identity, '*')}`;
   const message = `what may be left on ${uri}: ${names}; it was given up because: ${error.message}`;
   recorder.event(scope.machine, { type: 'Warning', reason: 'GivenUp', message });
-  const { namespace, name } = scope.key;
   log?.warn('Abandoned what a Machine has on its host', {
-    machine: `${namespace}/${name}`,
+    machine: formatKey(scope.key),
     host: uri,
     names,
     error,

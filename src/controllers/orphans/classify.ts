@@ -4,6 +4,7 @@
  */
 
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import {
   domainName,
   imagePrefix,
@@ -129,7 +130,7 @@ async function classifyExisting(
   machine: ExistingMachine,
   known: ClusterView,
 ): Promise<Orphan[]> {
-  const state = known.states.get(`${machine.namespace}/${machine.name}`);
+  const state = known.states.get(formatKey(machine));
   if (!machine.isSettled || state === 'corrupt') return [];
   if (machine.uri === undefined || hostIdentity(machine.uri) !== hostIdentity(known.uri))
     return ofAnotherHost(group, machine, state, known);

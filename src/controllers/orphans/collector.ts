@@ -11,6 +11,7 @@ import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { isPaused } from '../../api/schema/paused.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { CaplvError, TerminalError } from '../../errors.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
@@ -156,7 +157,7 @@ export class OrphanSweep {
     const { workspaces } = this.#options;
     const states = new Map<string, KnownState>();
     for (const { key, version } of await workspaces.machineStates()) {
-      const id = `${key.namespace}/${key.name}`;
+      const id = formatKey(key);
       const before = this.#states.get(id);
       const known =
         before?.version === version ? before.known : await this.#readState(workspaces.machine(key));

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
 import { abortable } from '../../system/abortable.ts';
 import { formatSeconds } from '../../system/duration.ts';
@@ -63,7 +64,7 @@ export class LeaderElection {
       isGone: () => false,
       ...options,
     };
-    this.log = options.log.with({ lease: `${options.namespace}/${options.name}`, identity: this.identity });
+    this.log = options.log.with({ lease: formatKey(options), identity: this.identity });
     this.isLeader = options.metrics.gauge('leader_election_master_status', 'Whether this process leads.', [
       'name',
     ]);
@@ -86,7 +87,7 @@ export class LeaderElection {
     if (this.isLeading) return;
     throw new TransientError({
       code: 'Interrupted',
-      message: `this process does not hold the lease ${this.options.namespace}/${this.options.name} any more, and begins nothing`,
+      message: `this process does not hold the lease ${formatKey(this.options)} any more, and begins nothing`,
       fix: 'nothing: the process that leads now does it',
     });
   };
@@ -214,7 +215,7 @@ export class LeaderElection {
   }
 
   private lost(why: string, cause?: unknown): LeadershipLost {
-    return new LeadershipLost(`${this.options.namespace}/${this.options.name}`, why, cause);
+    return new LeadershipLost(formatKey(this.options), why, cause);
   }
 }
 

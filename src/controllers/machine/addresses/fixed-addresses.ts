@@ -3,6 +3,7 @@
 import { reservationError } from '../../../actuator/host/reservations.ts';
 import type { Actuator } from '../../../actuator/machine-actuator.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
+import { formatKey, keyOf } from '../../../apimachinery/object-key.ts';
 import { TerminalError, TransientError } from '../../../errors.ts';
 import type { MachineIntent } from '../../../intent/hosted-intent.ts';
 import { unusableProblem, type WantedReservation, wantedReservations } from '../../../intent/reservations.ts';
@@ -72,12 +73,12 @@ function takenBy(
   isAddress: boolean,
   path: string,
 ): TerminalError | TransientError {
-  const { namespace = 'default', name, deletionTimestamp } = other.metadata;
+  const { deletionTimestamp } = other.metadata;
   const [field, what] = isAddress ? ['addresses[0]', wanted.address] : ['hostname', wanted.hostname];
   const details = {
     code: 'AddressInUse',
     path: `${path}.interfaces[${wanted.index}].${field}`,
-    message: `${what} in network "${wanted.network}" is reserved for Machine "${namespace}/${name}"`,
+    message: `${what} in network "${wanted.network}" is reserved for Machine "${formatKey(keyOf(other))}"`,
     fix: isAddress
       ? 'use another address, or delete that Machine first'
       : 'give this interface another hostname',

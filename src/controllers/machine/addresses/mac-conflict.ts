@@ -3,6 +3,7 @@
 import type { MachineIntent } from '../../../../stacks/intent.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
 import { findProviderSpec } from '../../../api/schema/provider-spec.ts';
+import { formatKey, keyOf } from '../../../apimachinery/object-key.ts';
 import { TerminalError } from '../../../errors.ts';
 import { hostIdentity } from '../../../libvirt/host-uri.ts';
 import type { Store } from '../../../store/store.ts';
@@ -26,11 +27,10 @@ export async function refuseSharedMac(
     const taken = macsOf(other);
     for (const { mac, index } of mine) {
       if (!taken.has(mac)) continue;
-      const { namespace = 'default', name } = other.metadata;
       throw new TerminalError({
         code: 'InvalidConfiguration',
         path: `${path}.interfaces[${index}].mac`,
-        message: `${mac} is the address of Machine "${namespace}/${name}" on the same host`,
+        message: `${mac} is the address of Machine "${formatKey(keyOf(other))}" on the same host`,
         fix: 'use another address, or leave mac out and one is assigned',
       });
     }

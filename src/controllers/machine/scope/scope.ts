@@ -16,6 +16,7 @@ import {
   setCondition,
 } from '../../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../../apimachinery/object.ts';
+import { formatKey } from '../../../apimachinery/object-key.ts';
 import {
   type CaplvError,
   ERROR_CODES,
@@ -277,10 +278,10 @@ function isConflict(error: unknown): boolean {
   return error instanceof TransientError && error.code === 'Conflict';
 }
 
-function atWorkElsewhere({ namespace, name }: ObjectKey): TransientError {
+function atWorkElsewhere(key: ObjectKey): TransientError {
   return new TransientError({
     code: 'Conflict',
-    message: `Machine ${namespace}/${name}: another process is reconciling it, too`,
+    message: `Machine ${formatKey(key)}: another process is reconciling it, too`,
     fix: 'nothing to do: the next attempt continues from there',
     retryAfterMs: 100,
   });
