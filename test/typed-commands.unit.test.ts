@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { main } from '../src/cli/program.ts';
 import { inlineCommands, shellBlocks } from './typed-commands.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -79,11 +79,18 @@ it('npx is for programs of packages: npx caplv takes a second where caplv takes 
   expect(commands.filter(({ command }) => command.startsWith('npx caplv'))).toEqual([]);
 });
 
+/** In this process: each command would be one of its own, which takes longer to start than to print its help. */
 async function caplvHelp(path: readonly string[]): Promise<string> {
-  const { exitCode, stdout } = await execa(process.execPath, [join(ROOT, 'src/bin.ts'), ...path, '--help'], {
-    reject: false,
+  const printed: string[] = [];
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed.push(String(text));
+    return true;
   });
-  expect(exitCode, `caplv ${path.join(' ')}`).toBe(0);
-  expect(stdout).toMatch(new RegExp(`^Usage: caplv ${path[0]}\\b`));
-  return stdout;
+  try {
+    expect(await main([...path, '--help']), `caplv ${path.join(' ')}`).toBe(0);
+  } finally {
+    stdout.mockRestore();
+  }
+  expect(printed.join('')).toMatch(new RegExp(`^Usage: caplv ${path[0]}\\b`));
+  return printed.join('');
 }

@@ -2,6 +2,7 @@
 
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { scratchDir } from '../terraform/scratch.ts';
 
 /** Reads a batch, as src/libvirt/virsh.ts writes it, and appends it to `calls`. */
@@ -31,8 +32,8 @@ export class StandInVirsh {
     this.program = join(directory, 'virsh');
   }
 
-  static async make(): Promise<StandInVirsh> {
-    const made = new StandInVirsh(await scratchDir());
+  static async make(finished = onTestFinished): Promise<StandInVirsh> {
+    const made = new StandInVirsh(await scratchDir(finished));
     for (const name of ['leases', 'addresses']) await mkdir(join(made.#directory, name));
     await writeFile(made.program, PROGRAM);
     await chmod(made.program, 0o755);

@@ -12,7 +12,7 @@ import { MachineSetReconciler } from '../../src/controllers/machine-set/controll
 import { TransientError } from '../../src/errors.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { scratchDir } from '../terraform/scratch.ts';
+import { memoryDir } from '../terraform/scratch.ts';
 
 export const NAMESPACE = 'default';
 const LABELS = { app: 'workers' };
@@ -44,7 +44,7 @@ export class World {
   }
 
   static async open(): Promise<World> {
-    return new World(await LocalStore.open(await scratchDir()));
+    return new World(await LocalStore.open(await memoryDir()));
   }
 
   /** As another process, or as one whose store fails, has them. */

@@ -13,6 +13,8 @@ export default defineProject({
     root: join(import.meta.dirname, '../..'),
     include: ['test/stacks/*.unit.test.ts'],
     execArgv: ['--import', join(import.meta.dirname, 'cdktn-hook.ts')],
+    isolate: false,
+    maxWorkers: 4,
     env: { CAPLV_TEST_CDK: 'cdktn' },
   },
 });

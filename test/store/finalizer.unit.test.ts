@@ -5,7 +5,7 @@ import type { KubeObject } from '../../src/apimachinery/object.ts';
 import { addFinalizer, removeFinalizer } from '../../src/store/finalizer.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import { WidgetKind, widget } from '../kube/widget.ts';
-import { scratchDir } from '../terraform/scratch.ts';
+import { memoryDir } from '../terraform/scratch.ts';
 
 const KEY = { namespace: 'default', name: 'thing' };
 const MINE = 'test.caplv.dev/mine';
@@ -14,7 +14,7 @@ const CONTROLLER = { fieldManager: 'controller' };
 let store: LocalStore;
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
 });
 
 async function claimed(): Promise<KubeObject> {

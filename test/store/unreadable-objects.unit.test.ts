@@ -7,7 +7,7 @@ import { Informer } from '../../src/kube/runtime/informer.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
 import { UnreadableObjectError } from '../../src/store/unreadable-object.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
-import { scratchDir } from '../terraform/scratch.ts';
+import { memoryDir } from '../terraform/scratch.ts';
 
 interface Note extends KubeObject {
   spec?: { text: string };
@@ -28,7 +28,7 @@ let store: LocalStore;
 const fileOf = (name: string) => join(store.stateDir, 'objects', 'notes', 'default', `${name}.json`);
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
   await apply('broken', 'a');
   await apply('whole', 'a');
 });

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import { LocalStore } from '../../src/store/local-store.ts';
-import { scratchDir } from '../terraform/scratch.ts';
+import { memoryDir } from '../terraform/scratch.ts';
 
 interface Thing extends KubeObject {
   spec: { size?: number; colors?: string[]; inner?: Record<string, number> };
@@ -23,7 +23,7 @@ const CONTROLLER = { fieldManager: 'controller' };
 let store: LocalStore;
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
 });
 
 const thing = (spec: Thing['spec']): Thing => ({

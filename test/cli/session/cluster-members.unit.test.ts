@@ -9,7 +9,7 @@ import type { KubeObject, ResourceKind } from '../../../src/apimachinery/object.
 import type { Streams } from '../../../src/cli/output/streams.ts';
 import { sayWaits, withMembers } from '../../../src/cli/session/cluster-members.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
-import { scratchDir } from '../../terraform/scratch.ts';
+import { memoryDir } from '../../terraform/scratch.ts';
 
 const one = { kind: ClusterKind, key: { namespace: 'default', name: 'one' } };
 let store: LocalStore;
@@ -25,7 +25,7 @@ async function put(kind: ResourceKind, name: string, spec: object, namespace = '
 }
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
   for (const name of ['one', 'two']) await put(ClusterKind, name, {});
   for (const clusterName of ['one', 'two']) {
     await put(MachineKind, `machine-${clusterName}`, { clusterName });

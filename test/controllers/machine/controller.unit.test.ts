@@ -8,7 +8,7 @@ import { MachineResolver } from '../../../src/controllers/machine/resolver.ts';
 import { UNLIMITED } from '../../../src/intent/policy.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import type { GetOptions } from '../../../src/store/store.ts';
-import { scratchDir } from '../../terraform/scratch.ts';
+import { memoryDir } from '../../terraform/scratch.ts';
 
 const KEY = { namespace: 'default', name: 'web' };
 const PERSON = { fieldManager: 'caplv' };
@@ -17,7 +17,7 @@ let store: LocalStore;
 let old: Machine;
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
   old = await store.apply(MachineKind, { metadata: KEY, spec: { providerSpec: {} } as never }, PERSON);
 });
 

@@ -3,7 +3,7 @@ import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';
 import { mostRepairs, type PastRepair, RepairBudget } from '../../../src/controllers/shared/repair-budget.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
-import { scratchDir } from '../../terraform/scratch.ts';
+import { memoryDir } from '../../terraform/scratch.ts';
 
 const MINUTE = 60_000;
 const HOST = 'qemu+ssh://root@rack1/system';
@@ -14,7 +14,7 @@ const lost = new Set<string>();
 let elsewhere: PastRepair[];
 
 beforeEach(async () => {
-  store = await LocalStore.open(await scratchDir());
+  store = await LocalStore.open(await memoryDir());
   now = Date.parse('2026-01-01T12:00:00Z');
   lost.clear();
   elsewhere = [];

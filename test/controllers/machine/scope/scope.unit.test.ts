@@ -3,14 +3,14 @@ import { type Machine, MachineKind } from '../../../../src/api/kinds/machine.ts'
 import { MachineScope } from '../../../../src/controllers/machine/scope/scope.ts';
 import { TransientError } from '../../../../src/errors.ts';
 import { LocalStore } from '../../../../src/store/local-store.ts';
-import { scratchDir } from '../../../terraform/scratch.ts';
+import { memoryDir } from '../../../terraform/scratch.ts';
 
 const KEY = { namespace: 'default', name: 'web' };
 const PERSON = { fieldManager: 'caplv' };
 const pinned = (uri: string) => ({ uri, imageVolume: 'caplv-1.qcow2' }) as never;
 
 async function stored(): Promise<{ store: LocalStore; machine: Machine }> {
-  const store = await LocalStore.open(await scratchDir());
+  const store = await LocalStore.open(await memoryDir());
   const machine = await store.apply(
     MachineKind,
     { metadata: KEY, spec: { providerSpec: {} } as never },

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, type TestContext, vi } from 'vitest';
 import { DependencyWatcher } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
 import { type Missing, TerminalError, TransientError } from '../../../../src/errors.ts';
 import { UNLIMITED } from '../../../../src/intent/policy.ts';
@@ -17,27 +17,35 @@ const context = { log, signal: stop.signal };
 const noHosts = () => ({}) as Libvirt;
 const soon = { timeout: 10_000, interval: 20 };
 
-let file: string;
-let appeared: string[];
-let waiting: DependencyWatcher;
+/** Machines that lack a file, and who looks out for it: of each test its own, since they wait side by side. */
+class Lacking {
+  readonly file: string;
+  readonly appeared: string[] = [];
+  readonly waiting: DependencyWatcher;
 
-beforeEach(async () => {
-  file = join(await scratchDir(), 'image.qcow2');
-  appeared = [];
-  waiting = new DependencyWatcher({
-    libvirt: noHosts,
-    policy: UNLIMITED,
-    onAppearance: ({ name }) => appeared.push(name),
-  });
-});
+  private constructor(file: string) {
+    this.file = file;
+    this.waiting = new DependencyWatcher({
+      libvirt: noHosts,
+      policy: UNLIMITED,
+      onAppearance: ({ name }) => this.appeared.push(name),
+    });
+  }
 
-afterEach(() => waiting.run(AbortSignal.abort()));
+  static async begin({ onTestFinished }: TestContext): Promise<Lacking> {
+    const lacking = new Lacking(join(await scratchDir(onTestFinished), 'image.qcow2'));
+    onTestFinished(() => lacking.waiting.run(AbortSignal.abort()));
+    return lacking;
+  }
 
-const lacking = (missing: Missing) => () =>
-  Promise.reject(new TerminalError({ code: 'ImageNotFound', message: 'there is no image', missing }));
-const lack = (name: string, missing: Missing) => waiting.reconcile(key(name), context, lacking(missing));
+  readonly lack = (name: string, missing: Missing) =>
+    this.waiting.reconcile(key(name), context, () =>
+      Promise.reject(new TerminalError({ code: 'ImageNotFound', message: 'there is no image', missing })),
+    );
+}
 
-it('wakes all that wait for a file when it is there, and nobody before', async () => {
+it.concurrent('wakes all that wait for a file when it is there, and nobody before', async (test) => {
+  const { file, appeared, lack } = await Lacking.begin(test);
   expect(await lack('a', { kind: 'file', path: file })).toEqual({});
   await lack('b', { kind: 'file', path: file });
   await lack('c', { kind: 'file', path: `${file}.other` });
@@ -45,7 +53,8 @@ it('wakes all that wait for a file when it is there, and nobody before', async (
   await vi.waitFor(() => expect(appeared).toEqual(['a', 'b']), soon);
 });
 
-it('waits until a file that is still being copied has ceased to grow', async () => {
+it.concurrent('waits until a file that is still being copied has ceased to grow', async (test) => {
+  const { file, appeared, lack } = await Lacking.begin(test);
   await lack('a', { kind: 'file', path: file });
   for (let part = 0; part < 20; part += 1) {
     await appendFile(file, 'part');
@@ -56,7 +65,8 @@ it('waits until a file that is still being copied has ceased to grow', async () 
   expect((await stat(file)).size).toBe(80);
 });
 
-it('takes a directory for no file', async () => {
+it.concurrent('takes a directory for no file', async (test) => {
+  const { file, appeared, lack } = await Lacking.begin(test);
   await mkdir(file);
   await lack('a', { kind: 'file', path: file });
   await sleep(1_600);
@@ -66,7 +76,8 @@ it('takes a directory for no file', async () => {
   await vi.waitFor(() => expect(appeared).toEqual(['a']), soon);
 });
 
-it('wakes all that wait for a lock when it is let go, and for one that is free at once', async () => {
+it.concurrent('wakes all that wait for a lock when it is let go, and for one that is free at once', async (test) => {
+  const { file, appeared, waiting, lack } = await Lacking.begin(test);
   const lock = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 });
   const busy = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 }).catch((error) => error);
   expect(busy).toMatchObject({ code: 'StateLocked', missing: { kind: 'lock', path: file } });
@@ -78,7 +89,8 @@ it('wakes all that wait for a lock when it is let go, and for one that is free a
   await vi.waitFor(() => expect(appeared).toEqual(['a', 'b', 'c']), soon);
 });
 
-it('forgets what lacks something else by now, or nothing', async () => {
+it.concurrent('forgets what lacks something else by now, or nothing', async (test) => {
+  const { file, appeared, waiting, lack } = await Lacking.begin(test);
   await lack('a', { kind: 'file', path: file });
   await lack('b', { kind: 'file', path: file });
   await lack('c', { kind: 'file', path: file });
@@ -88,13 +100,15 @@ it('forgets what lacks something else by now, or nothing', async () => {
   await vi.waitFor(() => expect(appeared).toEqual(['c']), soon);
 });
 
-it('leaves to the watches what is an object, and to the queue what is another failure', async () => {
+it.concurrent('leaves to the watches what is an object, and to the queue what is another failure', async (test) => {
+  const { waiting, lack } = await Lacking.begin(test);
   expect(await lack('a', { kind: 'watched' })).toEqual({});
   const failure = new TransientError({ code: 'LibvirtUnreachable', message: 'no answer' });
   await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
 });
 
-it('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async () => {
+it.concurrent('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async (test) => {
+  const { waiting } = await Lacking.begin(test);
   for (const code of ['PoolNotFound', 'NetworkNotFound'] as const) {
     const failure = new TerminalError({ code, message: 'it is not there' });
     const result = await waiting.reconcile(key('a'), context, () => Promise.reject(failure));
