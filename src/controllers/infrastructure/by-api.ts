@@ -2,7 +2,7 @@
 
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { isInfrastructure } from '../../intent/names.ts';
-import type { Result } from '../shared/recorder.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 
 interface Reconciler {
   reconcile(key: ObjectKey): Promise<Result>;

@@ -1,6 +1,6 @@
 /** Conditions and pauses of the current Cluster API, to and from what the original API has for them. Pure. */
 
-import { PAUSED_ANNOTATION } from '../../api/schema/group.ts';
+import { PAUSED_ANNOTATION } from '../../api/schema/paused.ts';
 import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
 
 /** Condition that says that a person is needed: the original API says so in errorReason and errorMessage. */

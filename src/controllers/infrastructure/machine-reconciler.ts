@@ -7,11 +7,11 @@ import { WATCH_FILTER_LABEL } from '../../api/infrastructure/contract.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { objectName } from '../../intent/names.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import type { MachineReconciler } from '../machine/controller.ts';
 import { MachineScope } from '../machine/scope/scope.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
-import type { Result } from '../shared/recorder.ts';
 import { asMachine } from './machine-projection.ts';
 import { isPaused, type MachineOwners, ownersOfMachine } from './owners.ts';
 

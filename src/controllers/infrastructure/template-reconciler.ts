@@ -7,9 +7,9 @@ import {
 } from '../../api/infrastructure/libvirt-machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import { FIELD_MANAGER } from '../machine/scope/scope.ts';
-import type { Result } from '../shared/recorder.ts';
 import { isServed } from './machine-reconciler.ts';
 
 export interface TemplateReconcilerOptions {
