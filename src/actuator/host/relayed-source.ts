@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { CaplvError, type ErrorCode, TerminalError, TransientError } from '../../errors.ts';
 import { fetchFailure, isBusy, openAllowed, retryAfterMs, statusText } from '../../intent/allowed-fetch.ts';
@@ -134,7 +134,8 @@ export class RelayedSource {
   /** The file that was opened is the one that is held against the policy, wherever links lead by then. */
   async #openFile(file: string): Promise<Opened> {
     const path = FIELDS[this.#source.kind];
-    const handle = await open(file).catch((error: unknown) => {
+    // A pipe would be waited for.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
       throw unreadable(file, path, error);
     });
     try {

@@ -7,6 +7,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { VolumeSource } from '../../../src/actuator/host/relayed-source.ts';
 import { type Offer, SourceRelay } from '../../../src/actuator/host/source-relay.ts';
@@ -223,6 +224,18 @@ describe('what is refused', () => {
     const { offer, content } = await relayed(link, policy);
     expect(content).toBeUndefined();
     expect(offer.failure).toMatchObject({ code: 'NotAllowed' });
+  });
+
+  it('a pipe, a directory or an empty file in the place of an image, without waiting for it', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-relay-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const pipe = join(directory, 'pipe');
+    await execa('mkfifo', [pipe]);
+    await writeFile(join(directory, 'empty'), '');
+    for (const source of [pipe, directory, join(directory, 'empty')]) {
+      const { offer } = await relayed(source, UNLIMITED);
+      expect(offer.failure).toMatchObject({ name: 'TerminalError', code: 'ImageNotFound' });
+    }
   });
 
   it('is what a run that failed is said to have failed of, and not that its connection was closed', async () => {
