@@ -30,6 +30,7 @@ import type { StateHandle } from '../state/state-home.ts';
 import { isTorn, knownState, setTornAside } from '../state/torn-state.ts';
 import { fullPool } from './full-pool.ts';
 import { lockedHome } from './locked-home.ts';
+import { findOverlay } from './overlays.ts';
 import { refuseOtherFormats } from './volume-guard.ts';
 
 /** How long is waited for others who are at work on an image that nobody wants. */
@@ -75,7 +76,10 @@ export class BaseImages {
     return true;
   }
 
-  /** Removes an image unless `isWanted`, which is asked again under its lock. Makes nothing, and looks at no other one. */
+  /**
+   * Removes an image unless `isWanted`, which is asked again under its lock, or a disk on the host stands on it. Makes nothing, and looks at
+   * no other image.
+   */
   async release(
     uri: AllowedHost,
     image: ImageName,
@@ -231,6 +235,9 @@ export class BaseImages {
       await restoreHostState(this.#options, { uri, home, run });
       const nothing = { uri, networks: [], pools: [], images: [] };
       await completeHostState(this.#options, { uri, home, run }, nothing, await pendingCreates(home));
+      const bases = (await this.#imagesIn(home)).map(({ pool, volume }) => ({ pool, name: volume }));
+      // Of a machine that is not known here: of another cluster, or of a namespace that is no longer watched. A later call removes it.
+      if (await findOverlay(this.#options.libvirt(uri), bases)) return;
       const state = await terraform.state(home.workspace);
       if (state?.resources.length)
         await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
