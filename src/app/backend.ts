@@ -21,6 +21,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { connectCluster } from './cluster-connection.ts';
 import { processName } from './leader-identity.ts';
 import { OwnAddresses } from './own-addresses.ts';
+import { WatchedNamespaces } from './watched-namespaces.ts';
 import { WatchedNodes } from './workload-nodes.ts';
 
 export interface Backend {
@@ -36,6 +37,8 @@ export interface Backend {
   readonly workspaces: StateBackends;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
+  /** Called once, when this process leads, and before any work. What it throws ends the process. */
+  readonly begin?: () => Promise<void>;
   /** Absent: nobody knows of any. */
   readonly nodes?: WorkloadNodes;
   /** Call it when all work has ended. */
@@ -57,6 +60,7 @@ export interface ClusterBackendOptions extends BackendOptions {
   readonly namespace: string | undefined;
   /** API servers of workload clusters that Secrets may name. */
   readonly servers: ServerList;
+  readonly watchNamespaces: readonly string[] | undefined;
 }
 
 const NAME = 'caplv-controller';
@@ -65,6 +69,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const { log, metrics } = options;
   const cluster = await connectCluster(options);
   const { client, store, namespace, installation, workspaces, isGone, close } = cluster;
+  const watched = new WatchedNamespaces({ client, namespace, lease: NAME, watched: options.watchNamespaces });
   const leaderElection = new LeaderElection({
     client,
     namespace,
@@ -94,6 +99,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     recorder,
     nodes,
     leaderElection,
+    begin: () => watched.begin(),
     close: async () => {
       nodes.close();
       await events.flush();

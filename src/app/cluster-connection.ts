@@ -25,6 +25,8 @@ export interface ClusterConnectionOptions {
   readonly kubeconfig: string | undefined;
   /** For leases and the states of hosts; default: that of the kubeconfig's context, or of the pod. */
   readonly namespace: string | undefined;
+  /** The only namespaces whose objects are read; undefined: all. */
+  readonly watchNamespaces: readonly string[] | undefined;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** How many serials of each state are kept. */
@@ -60,7 +62,7 @@ const NamespaceKind: ResourceKind<KubeObject> = {
 };
 
 export async function connectCluster(options: ClusterConnectionOptions): Promise<ClusterConnection> {
-  const { kubeconfig, log, metrics, keptSerials = KEPT_SERIALS } = options;
+  const { kubeconfig, log, metrics, keptSerials = KEPT_SERIALS, watchNamespaces } = options;
   const connection = await loadConnection(kubeconfig === undefined ? {} : { kubeconfig });
   const namespace = options.namespace ?? connection.namespace;
   const client = new Client(connection, metrics);
@@ -84,7 +86,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     client,
     server: connection.server,
     isGone,
-    store: new KubernetesStore(writer, { log, metrics }),
+    store: new KubernetesStore(writer, { log, metrics, namespaces: watchNamespaces }),
     guardWrites: (check) => {
       mayWrite = check;
     },
@@ -92,7 +94,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     installation: () => installationOf(client),
     serves: (kinds) => servesAll(client, kinds),
     workspaces: new KubernetesStateBackends({
-      ...{ client: writer, workDir, namespace, env, locks, keptSerials },
+      ...{ client: writer, workDir, namespace, env, locks, keptSerials, watched: watchNamespaces },
       spellingsOf: options.spellingsOf ?? (() => []),
     }),
     close: async () => {

@@ -14,6 +14,8 @@ export interface Config {
   /** Absolute path; holds objects, Terraform states and locks. */
   readonly stateDir: string;
   readonly namespace: string;
+  /** Of a cluster: the only namespaces whose objects are read; undefined: all. */
+  readonly watchNamespaces: readonly string[] | undefined;
   readonly providerMode: 'warm' | 'fork';
   /** Explicit path of terraform or tofu. */
   readonly terraform: string | undefined;
@@ -31,6 +33,7 @@ export interface GlobalFlags {
   readonly libvirtUri?: string;
   readonly stateDir?: string;
   readonly namespace?: string;
+  readonly watchNamespaces?: string;
   readonly providerMode?: 'warm' | 'fork';
   readonly terraform?: string;
   readonly stateHistory?: string;
@@ -62,6 +65,7 @@ export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own
     libvirtUri: policy.defaultHost,
     stateDir: resolve(flags.stateDir ?? defaultStateDir()),
     namespace: flags.namespace ?? 'default',
+    watchNamespaces: namespacesOf(flags.watchNamespaces),
     providerMode: flags.providerMode ?? 'warm',
     terraform: flags.terraform,
     keptSerials: countOf('--state-history', flags.stateHistory, 0) ?? KEPT_SERIALS,
@@ -74,6 +78,21 @@ export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own
 function limitsOf({ terraformRuns, terraformRunsPerHost }: GlobalFlags): RunLimits {
   const total = countOf('--terraform-runs', terraformRuns) ?? DEFAULT_RUNS;
   return { total, perKey: countOf('--terraform-runs-per-host', terraformRunsPerHost) ?? total };
+}
+
+/** Names divided by commas; none is no list. Throws TerminalError InvalidConfiguration. */
+function namespacesOf(text = ''): readonly string[] | undefined {
+  const names = [...new Set(text.split(',').map((name) => name.trim()))].filter(Boolean);
+  for (const name of names) {
+    if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) continue;
+    throw new TerminalError({
+      code: 'InvalidConfiguration',
+      path: '--watch-namespaces',
+      message: `invalid namespace "${name}"`,
+      fix: 'names divided by commas, for example team-a,team-b; or leave it out, for all namespaces',
+    });
+  }
+  return names.length > 0 ? names : undefined;
 }
 
 /** A whole number from `least` to 999. Throws TerminalError InvalidConfiguration with the flag as path. */

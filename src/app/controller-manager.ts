@@ -16,6 +16,7 @@ import { setupMachineDeploymentController } from '../controllers/machine-deploym
 import { setupMachineHealthCheckController } from '../controllers/machine-health-check/setup.ts';
 import { setupMachineSetController } from '../controllers/machine-set/setup.ts';
 import { setupNodeController } from '../controllers/node/setup.ts';
+import { isIn } from '../controllers/orphans/collector.ts';
 import { setupOrphanSweeps } from '../controllers/orphans/setup.ts';
 import type { RepairLimits } from '../controllers/shared/repair-budget.ts';
 import { setupDependencies } from '../controllers/shared/setup.ts';
@@ -51,12 +52,12 @@ export interface ControllerOptions {
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
   const { config, backend, log, metrics, listen, watchFilter } = options;
-  const { installation, workspaces, leaderElection, nodes, serves } = backend;
+  const { installation, workspaces, leaderElection, begin, nodes, serves } = backend;
   const liveStore = serves
     ? new LateKindsStore({ store: backend.store, kinds: CLUSTER_API_KINDS, serves, log })
     : backend.store;
   const { policy } = config;
-  const manager = new Manager({ store: liveStore, log, metrics, leaderElection, listen });
+  const manager = new Manager({ store: liveStore, log, metrics, leaderElection, begin, listen });
   const recorder = infrastructureRecorder(backend.recorder);
   const original = setupDependencies(manager, { log, metrics, recorder, liveStore });
   const infrastructure =
@@ -117,7 +118,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   setupMachineDeploymentController(manager, original);
   setupMachineHealthCheckController(manager, { ...original, budget, nodes });
   if (nodes) setupNodeController(manager, { ...original, nodes });
-  const sweeps = { ...options, ...backend, ...engine, ...shared, recorder, policy, adopt };
+  const isWatched = isIn(config.watchNamespaces);
+  const sweeps = { ...options, ...backend, ...engine, ...shared, recorder, policy, adopt, isWatched };
   setupOrphanSweeps(manager, { ...sweeps, liveStore: infrastructure?.liveStore ?? liveStore });
   const { providers, terraform } = engine;
   const machines = () => shared.machines.list();

@@ -21,7 +21,15 @@ import { printable } from '../telemetry/printable.ts';
 export async function addClusterMachines(app: App, config: Config, kubeconfig: string): Promise<void> {
   const { namespace } = config;
   const { spellingsOf } = config.policy.hosts;
-  const options = { kubeconfig, namespace, log: silentLogger, metrics: new Metrics(), spellingsOf };
+  const watchNamespaces = [namespace];
+  const options = {
+    kubeconfig,
+    namespace,
+    watchNamespaces,
+    log: silentLogger,
+    metrics: new Metrics(),
+    spellingsOf,
+  };
   const { store: objects, workspaces, installation, close } = await connectCluster(options);
   try {
     const store = Object.assign(objects, { installation: await installation() });

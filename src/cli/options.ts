@@ -26,6 +26,10 @@ export function withGlobalFlags(program: Command): Command {
     flag('--libvirt-uri <uri>', 'host for manifests that name none (qemu:///system)'),
     flag('--state-dir <dir>', `objects and Terraform states (${defaultStateDir()})`),
     flag('-n, --namespace <name>', 'namespace (default)'),
+    flag(
+      '--watch-namespaces <names>',
+      'of a cluster: only objects in these namespaces, divided by commas (all)',
+    ),
     flag('--provider-mode <mode>', 'warm: one provider process per host; fork: one per run (warm)').choices([
       'warm',
       'fork',

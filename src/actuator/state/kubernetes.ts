@@ -10,7 +10,7 @@ import type { BackendIntent } from '../../../stacks/intent.ts';
 import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
 import { LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
-import { SecretKind } from '../../api/kinds/secret.ts';
+import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerReference } from '../../apimachinery/owner-reference.ts';
@@ -45,6 +45,8 @@ export interface KubernetesWorkspacesOptions {
   readonly workDir: string;
   /** Namespace of the states of hosts. */
   readonly namespace: string;
+  /** Namespaces of the states of machines; undefined: all. */
+  readonly watched?: readonly string[] | undefined;
   /** How Terraform reaches the API server: `KUBE_CONFIG_PATH`, or `KUBE_IN_CLUSTER_CONFIG`. */
   readonly env: Readonly<Record<string, string>>;
   readonly locks: StaleLocks;
@@ -80,8 +82,9 @@ export class KubernetesStateBackends implements StateBackends {
   async namespaceOfHost(host: AllowedHost): Promise<string | undefined> {
     const workspaces = [host, ...this.#options.spellingsOf(host)].map((uri) => shortHash(uri));
     const labelSelector = `tfstate=true,tfstateSecretSuffix=${SUFFIX.host},tfstateWorkspace in (${workspaces.join(',')})`;
-    const secrets = await this.#options.client.list({ ...SecretKind, metadataOnly: true }, { labelSelector });
-    return secrets.items[0]?.metadata.namespace;
+    const { watched, namespace } = this.#options;
+    const [secret] = await this.#list(labelSelector, watched && [...new Set([...watched, namespace])]);
+    return secret?.metadata.namespace;
   }
 
   /** With the suffix of a host: one backend, and so one `init`, for both. */
@@ -107,11 +110,8 @@ export class KubernetesStateBackends implements StateBackends {
 
   async machineStates(): Promise<MachineState[]> {
     const labelSelector = `tfstate=true,tfstateSecretSuffix in (${SUFFIX.machine},${SUFFIX.infrastructure})`;
-    const { items } = await this.#options.client.list(
-      { ...SecretKind, metadataOnly: true },
-      { labelSelector },
-    );
-    return items.flatMap(({ metadata: { namespace = '', name, labels, resourceVersion = '' } }) => {
+    const secrets = await this.#list(labelSelector, this.#options.watched);
+    return secrets.flatMap(({ metadata: { namespace = '', name, labels, resourceVersion = '' } }) => {
       const workspace = labels?.['tfstateWorkspace'];
       const suffix = labels?.['tfstateSecretSuffix'];
       // Further parts of a large state change with the first.
@@ -120,6 +120,16 @@ export class KubernetesStateBackends implements StateBackends {
       const isOfMachine = suffix === SUFFIX.machine;
       return [{ key: isOfMachine ? key : infrastructureKey(key), version: resourceVersion }];
     });
+  }
+
+  /** Secrets without their data. */
+  async #list(labelSelector: string, namespaces: readonly string[] | undefined): Promise<Secret[]> {
+    const { client } = this.#options;
+    const scopes = namespaces?.map((namespace) => ({ namespace })) ?? [{}];
+    const lists = await Promise.all(
+      scopes.map((scope) => client.list({ ...SecretKind, metadataOnly: true }, { ...scope, labelSelector })),
+    );
+    return lists.flatMap(({ items }) => items);
   }
 
   #home(

@@ -56,7 +56,11 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   try {
     const backend = flags.local
       ? await localBackend(config.stateDir, shared)
-      : await clusterBackend({ kubeconfig, namespace, servers: config.policy.servers, ...shared });
+      : await clusterBackend({
+          ...{ kubeconfig, namespace, servers: config.policy.servers },
+          watchNamespaces: config.watchNamespaces,
+          ...shared,
+        });
     try {
       const options = {
         config,

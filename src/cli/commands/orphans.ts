@@ -5,6 +5,7 @@ import type { Engine } from '../../app/engine.ts';
 import type { Orphan } from '../../controllers/orphans/classify.ts';
 import {
   type HostObservation,
+  isIn,
   OrphanSweep,
   type OrphanSweepOptions,
 } from '../../controllers/orphans/collector.ts';
@@ -36,7 +37,9 @@ export async function orphans(flags: OrphansFlags): Promise<number> {
         await engine.machines.reconcile(key);
       };
       const { store } = engine;
-      const sweep = new OrphanSweep({ ...engine, ...ownership, installation: store.installation, adopt });
+      const isWatched = isIn(config.watchNamespaces);
+      const { installation } = store;
+      const sweep = new OrphanSweep({ ...engine, ...ownership, installation, isWatched, adopt });
       return work({ sweep, store, policy: config.policy, terminal, flags });
     },
     { hasIncompleteState },

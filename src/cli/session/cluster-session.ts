@@ -34,8 +34,9 @@ export async function withCluster(
     // The Machines of a cluster were written by others: they may name what its operator allows.
     const settings = configOf(flags, 'cluster');
     const { spellingsOf } = settings.policy.hosts;
-    const { keptSerials } = settings;
-    const options = { kubeconfig, namespace, log, metrics: new Metrics(), keptSerials, spellingsOf };
+    const { keptSerials, watchNamespaces } = settings;
+    const shared = { log, metrics: new Metrics(), keptSerials, spellingsOf };
+    const options = { kubeconfig, namespace, watchNamespaces, ...shared };
     const cluster = await connectCluster(options);
     try {
       const config = { ...settings, namespace: cluster.namespace };

@@ -52,6 +52,8 @@ export interface ClusterView {
   readonly uri: string;
   readonly installation: string;
   readonly machines: readonly ExistingMachine[];
+  /** False: the Machines of that namespace are not among them, and nothing can be said of what it has on the host. */
+  readonly isWatched: (namespace: string) => boolean;
   /** By `namespace/name`. */
   readonly states: ReadonlyMap<string, KnownState>;
   /** State of what machines share on this host. */
@@ -82,6 +84,7 @@ export async function findOrphans(inventory: HostInventory, known: ClusterView):
   const orphans: Orphan[] = [];
   for (const group of groupsIn(inventory)) {
     const { key, uidStart } = group;
+    if (!known.isWatched(key.namespace)) continue;
     const isNamesake = (one: ExistingMachine) => one.namespace === key.namespace && one.name === key.name;
     const namesake = known.machines.find(isNamesake);
     if (namesake?.uid.startsWith(uidStart)) orphans.push(...(await classifyExisting(group, namesake, known)));

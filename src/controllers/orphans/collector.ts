@@ -35,6 +35,8 @@ export interface OrphanSweepOptions {
   readonly identify: () => Promise<string>;
   /** See `ClusterView`. */
   readonly derivesUid?: (key: ObjectKey, uidStart: string) => boolean;
+  /** See `ClusterView`. */
+  readonly isWatched: (namespace: string) => boolean;
   readonly workspaces: StateBackends;
   readonly terraform: Terraform;
   readonly actuator: Actuator;
@@ -52,6 +54,11 @@ export interface HostObservation {
   readonly inventory: HostInventory;
 }
 
+/** `namespaces`: undefined for all. */
+export function isIn(namespaces: readonly string[] | undefined): (namespace: string) => boolean {
+  return (namespace) => namespaces === undefined || namespaces.includes(namespace);
+}
+
 /** Guests that nobody asks for any more get this long. */
 const SHUTDOWN_MS = 60_000;
 
@@ -66,7 +73,7 @@ export class OrphanSweep {
 
   /** Changes nothing. Throws TransientError LibvirtUnreachable, and TerminalError InvalidConfiguration for a store that is another one now. */
   async look(uri: AllowedHost): Promise<HostObservation> {
-    const { store, installation, workspaces, derivesUid } = this.#options;
+    const { store, installation, workspaces, derivesUid, isWatched } = this.#options;
     await this.#confirmIdentity();
     const libvirt = this.#options.libvirt(uri);
     return classified(async () => {
@@ -82,6 +89,7 @@ export class OrphanSweep {
       const orphans = await findOrphans(inventory, {
         uri,
         installation,
+        isWatched,
         machines,
         states,
         host,

@@ -14,18 +14,28 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { ApiError, hasReason } from '../client/api-error.ts';
 import type { Client } from '../client/client.ts';
 import { leftFields } from './left-fields.ts';
+import { mergeWatches } from './merged-watch.ts';
 import { reflect } from './reflector.ts';
+
+export interface KubernetesStoreOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** What is meant by all namespaces; undefined: all of them. */
+  readonly namespaces?: readonly string[] | undefined;
+}
 
 /** Objects of an API server. Errors besides those of `Store`: `ApiError`, to be tried again later. */
 export class KubernetesStore implements Store {
   private readonly client: Client;
   private readonly log: Logger;
   private readonly metrics: Metrics;
+  private readonly namespaces: readonly string[] | undefined;
 
-  constructor(client: Client, { log, metrics }: { readonly log: Logger; readonly metrics: Metrics }) {
+  constructor(client: Client, { log, metrics, namespaces }: KubernetesStoreOptions) {
     this.client = client;
     this.log = log;
     this.metrics = metrics;
+    this.namespaces = namespaces;
   }
 
   async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
@@ -33,14 +43,28 @@ export class KubernetesStore implements Store {
   }
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
-    return (await this.client.list(kind, options)).items;
+    const lists = await Promise.all(
+      this.scopes(kind, options).map((namespace) => this.client.list(kind, { ...options, ...namespace })),
+    );
+    return lists.flatMap(({ items }) => items);
   }
 
   watch<T extends KubeObject>(
     kind: ResourceKind<T>,
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
-    return reflect(this.client, kind, { ...options, log: this.log, metrics: this.metrics });
+    const { log, metrics } = this;
+    const watches = this.scopes(kind, options).map((namespace) =>
+      reflect(this.client, kind, { ...options, ...namespace, log, metrics }),
+    );
+    const [only] = watches;
+    return only && watches.length === 1 ? only : mergeWatches(watches);
+  }
+
+  /** What to ask for, one request each, where all namespaces are meant. */
+  private scopes(kind: ResourceKind, { namespace }: ListOptions): readonly Pick<ListOptions, 'namespace'>[] {
+    if (namespace || !kind.namespaced || !this.namespaces) return [namespace ? { namespace } : {}];
+    return this.namespaces.map((one) => ({ namespace: one }));
   }
 
   async create<T extends KubeObject>(

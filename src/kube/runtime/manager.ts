@@ -24,6 +24,8 @@ export interface ManagerOptions {
   readonly metrics: Metrics;
   /** Without it this process leads always. */
   readonly leaderElection?: LeaderElection | undefined;
+  /** Called once this process leads, before any work. What it throws ends `run`. */
+  readonly begin?: (() => Promise<void>) | undefined;
   /** For /healthz, /readyz and /metrics; without it there is no server. */
   readonly listen?: { readonly host: string; readonly port: number } | undefined;
   /** Running work gets this many milliseconds to end. Default five minutes: a terraform run must not be cut. */
@@ -96,6 +98,7 @@ export class Manager {
       if (leaderElection) await untilAborted(work.signal, leaderElection.acquire(work.signal));
       if (!work.signal.aborted) {
         leaderElection?.hold(lease.signal).catch(fail);
+        await this.options.begin?.();
         drained = false;
         // Ends when `work` is aborted. The lease is held and the caches are kept up until the last piece of work is done.
         await this.work(work.signal, fail);

@@ -40,6 +40,7 @@ async function actions(inventory: HostInventory, known: Partial<ClusterView>): P
     uri: URI,
     installation: HERE,
     machines: [],
+    isWatched: () => true,
     states: new Map(),
     host: nothing,
     hasDomain: async () => undefined,
@@ -102,6 +103,12 @@ describe('what a Machine that lives has on its host', () => {
 describe('what a Machine that is gone has left', () => {
   const gone = 'its Machine is gone';
   const unproven = 'nothing proves that this installation created it';
+
+  it('is left alone in a namespace whose Machines are not watched, and may well exist', async () => {
+    const all = host([domain(ownershipMark(web, HERE))], [ROOT, SEED]);
+    const known = { isWatched: (namespace: string) => namespace !== web.namespace };
+    expect(await actions(all, known)).toEqual([]);
+  });
 
   it('goes when its mark names this installation, and no other way', async () => {
     const marked = (installation: string | undefined) =>

@@ -1,0 +1,56 @@
+import type { WatchEvent } from '../../store/store.ts';
+
+/** Events that wait for their reader. Beyond, the watches are not read on. */
+const MOST_WAITING = 1_000;
+
+/**
+ * Several watches of one kind as one: their events as they come, and SYNCED when each of them has delivered what existed. Ends when all
+ * have ended; throws what the first one throws.
+ */
+export async function* mergeWatches<T>(
+  watches: readonly AsyncIterable<WatchEvent<T>>[],
+): AsyncGenerator<WatchEvent<T>> {
+  const waiting: WatchEvent<T>[] = [];
+  let arrival = Promise.withResolvers<void>();
+  let room = Promise.withResolvers<void>();
+  let isLeft = false;
+  let running = watches.length;
+  let unsynced = watches.length;
+  let failure: { readonly error: unknown } | undefined;
+
+  const read = async (watch: AsyncIterable<WatchEvent<T>>) => {
+    try {
+      for await (const event of watch) {
+        if (isLeft) return;
+        waiting.push(event);
+        arrival.resolve();
+        if (waiting.length >= MOST_WAITING) await room.promise;
+      }
+    } catch (error) {
+      failure ??= { error };
+    } finally {
+      running--;
+      arrival.resolve();
+    }
+  };
+  for (const watch of watches) void read(watch);
+
+  try {
+    for (;;) {
+      arrival = Promise.withResolvers<void>();
+      for (const event of waiting.splice(0)) {
+        if (event.type !== 'SYNCED') yield event;
+        else if (--unsynced === 0) yield event;
+      }
+      room.resolve();
+      room = Promise.withResolvers<void>();
+      if (waiting.length > 0) continue;
+      if (failure) throw failure.error;
+      if (running === 0) return;
+      await arrival.promise;
+    }
+  } finally {
+    isLeft = true;
+    room.resolve();
+  }
+}
