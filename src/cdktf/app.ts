@@ -21,6 +21,7 @@ const {
   CAPLV_LIBVIRT_URI: libvirtUri,
   CAPLV_STATE_DIR: stateDir,
   CAPLV_NAMESPACE: namespace,
+  CAPLV_WATCH_NAMESPACES: watchNamespaces,
   CAPLV_ALLOW: allow,
   CAPLV_KUBECONFIG: kubeconfig,
   CAPLV_MANIFESTS: manifests = join(import.meta.dirname, '../..', 'deploy', 'examples', 'kube-cp.yaml'),
@@ -30,6 +31,7 @@ const flags = {
   ...(libvirtUri === undefined ? {} : { libvirtUri }),
   ...(stateDir === undefined ? {} : { stateDir }),
   ...(namespace === undefined ? {} : { namespace }),
+  ...(watchNamespaces === undefined ? {} : { watchNamespaces }),
   ...(allow === undefined ? {} : { allow }),
 };
 const config = configOf(flags, kubeconfig === undefined ? 'own' : 'cluster');

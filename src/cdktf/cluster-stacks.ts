@@ -8,7 +8,10 @@ import { MachineKind } from '../api/kinds/machine.ts';
 import { connectCluster } from '../app/cluster-connection.ts';
 import type { Config } from '../app/config.ts';
 import { openResolver } from '../app/engine.ts';
+import { newUse } from '../controllers/machine/prepare-host.ts';
+import { HostClaims } from '../controllers/shared/host-claims.ts';
 import { CaplvError, TerminalError } from '../errors.ts';
+import { requireUsableParts } from '../intent/policy-check.ts';
 import { LibvirtConnections } from '../libvirt/connections.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -19,9 +22,8 @@ import { printable } from '../telemetry/printable.ts';
  * lock. What the machine needs on its host the controller has made too.
  */
 export async function addClusterMachines(app: App, config: Config, kubeconfig: string): Promise<void> {
-  const { namespace } = config;
+  const { namespace, watchNamespaces } = config;
   const { spellingsOf } = config.policy.hosts;
-  const watchNamespaces = [namespace];
   const options = {
     kubeconfig,
     namespace,
@@ -35,6 +37,9 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
     const store = Object.assign(objects, { installation: await installation() });
     const libvirt = new LibvirtConnections().of;
     const resolver = openResolver(config, store, libvirt);
+    // Without their states, what is no longer allowed counts as not made.
+    const made = async () => ({ networks: [], pools: [] });
+    const claims = new HostClaims({ store, policy: config.policy, made });
     for (const machine of await store.list(MachineKind, { namespace })) {
       const { name } = machine.metadata;
       if (machine.status?.providerStatus?.appliedHash === undefined) continue;
@@ -42,6 +47,9 @@ export async function addClusterMachines(app: App, config: Config, kubeconfig: s
         const placed = await resolver.place(machine);
         const { intent } = await resolver.resolve(placed, await resolver.seed(placed));
         if (intent.seed?.kind === 'iso' && !config.policy.everything) throw seedNotAllowed();
+        // Of a change that its controller has refused nothing is made here either.
+        const use = newUse(placed, intent);
+        if (use) requireUsableParts(config.policy, use.namespace, use.parts, await claims.on(intent.uri));
         const sized = await askActualSize(intent, libvirt(intent.uri));
         const seeded = await writeSeed(sized, resolve(app.outdir, 'seeds', name));
         const { backend } = workspaces.machine({ namespace, name });
