@@ -25,6 +25,19 @@ export class ApiObjects {
     await this.#run(['apply', '--server-side', '--force-conflicts', '--filename=-'], input);
   }
 
+  /** As `kubectl apply` of that text. */
+  async applyText(yaml: string): Promise<void> {
+    await this.#run(['apply', '--server-side', '--filename=-'], yaml);
+  }
+
+  /** Asks whether it would take that text, with its schemas and admission; returns a line for each object. */
+  async dryRun(yaml: string): Promise<string[]> {
+    return (await this.#run(['apply', '--server-side', '--dry-run=server', '--filename=-'], yaml)).split(
+      '\n',
+    );
+  }
+
+  /** `path` may be a directory. */
   async applyFile(path: string): Promise<void> {
     await this.#run(['apply', '--server-side', `--filename=${path}`]);
     await this.#run(['wait', '--for=condition=Established', '--all', 'customresourcedefinitions']);

@@ -29,6 +29,19 @@ export class CapiWorld {
     options: Pick<CapiLabOptions, 'ipam' | 'infrastructure'> = {},
   ): Promise<CapiWorld> {
     const dir = await mkdtemp(join(tmpdir(), 'caplv-capi-'));
+    try {
+      return await CapiWorld.#start(dir, cluster, options);
+    } catch (error) {
+      await CapiWorld.#remove(dir);
+      throw error;
+    }
+  }
+
+  static async #start(
+    dir: string,
+    cluster: string,
+    options: Pick<CapiLabOptions, 'ipam' | 'infrastructure'>,
+  ): Promise<CapiWorld> {
     const [kube, workload] = await Promise.all([
       KubeLab.up({ dir: join(dir, 'management'), controllerManager: true }),
       KubeLab.up({ dir: join(dir, 'workload') }),
@@ -40,8 +53,12 @@ export class CapiWorld {
   }
 
   async down(): Promise<void> {
-    await this.capi.down();
-    await Promise.all(['management', 'workload'].map((name) => KubeLab.down(join(this.#dir, name))));
-    await rm(this.#dir, { recursive: true, force: true });
+    await CapiWorld.#remove(this.#dir);
+  }
+
+  static async #remove(dir: string): Promise<void> {
+    await CapiLab.down(join(dir, 'capi'));
+    await Promise.all(['management', 'workload'].map((name) => KubeLab.down(join(dir, name))));
+    await rm(dir, { recursive: true, force: true });
   }
 }

@@ -8,7 +8,7 @@ const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io/v1alpha1';
 let world: CapiWorld;
 
 beforeAll(async () => {
-  world = await CapiWorld.up('one');
+  world = await CapiWorld.up('one', { ipam: true });
 });
 
 afterAll(() => world.down());
@@ -64,7 +64,7 @@ it("Cluster API's managers make Machines of a MachineDeployment in the lab, run 
 
   await provideMachine(name);
   await expect.poll(phases, poll).toEqual(['Running']);
-  expect(await world.capi.clusterctl('describe', 'cluster', 'one')).toMatch(/Machine/);
+  expect(await world.capi.clusterctl(['describe', 'cluster', 'one'])).toMatch(/Machine/);
 
   await objects.patch('machinedeployments', 'md', { spec: { replicas: 0 } });
   await expect.poll(() => objects.list('machines'), poll).toEqual([]);
@@ -72,4 +72,25 @@ it("Cluster API's managers make Machines of a MachineDeployment in the lab, run 
   await objects.delete('clusters', 'one');
   await expect.poll(() => objects.list('clusters'), poll).toEqual([]);
   expect(await objects.list('standinmachines')).toEqual([]);
+});
+
+it('the in-cluster IPAM provider answers a claim with an address of its pool', async () => {
+  const { objects } = world;
+  await objects.apply(
+    {
+      apiVersion: 'ipam.cluster.x-k8s.io/v1alpha2',
+      kind: 'InClusterIPPool',
+      metadata: { name: 'pool', namespace: 'default' },
+      spec: { addresses: ['10.17.3.10-10.17.3.10'], prefix: 24, gateway: '10.17.3.1' },
+    },
+    {
+      apiVersion: 'ipam.cluster.x-k8s.io/v1beta2',
+      kind: 'IPAddressClaim',
+      metadata: { name: 'claim', namespace: 'default' },
+      spec: { poolRef: { apiGroup: 'ipam.cluster.x-k8s.io', kind: 'InClusterIPPool', name: 'pool' } },
+    },
+  );
+  await expect
+    .poll(async () => (await objects.list('ipaddresses')).map(({ spec }) => spec), poll)
+    .toMatchObject([{ address: '10.17.3.10', prefix: 24, gateway: '10.17.3.1' }]);
 });

@@ -65,7 +65,11 @@ export class WorkloadCluster {
     const status = {
       addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
       nodeInfo: nodeInfo(),
-      conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: '' }],
+      conditions: [
+        { type: 'Ready', status: 'True' },
+        // Without these Cluster API does not know whether the Node is healthy, and no Machine becomes available.
+        ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({ type, status: 'False' })),
+      ],
     };
     await this.objects.patch('nodes', name, { status }, 'status');
   }

@@ -105,10 +105,13 @@ export class CapiLab {
     return join(CapiLab.binDirectory(this.dir), 'clusterctl');
   }
 
-  /** Runs clusterctl on the lab's API server, and returns what it prints. */
-  async clusterctl(...args: readonly string[]): Promise<string> {
+  /** Runs clusterctl on the lab's API server with these variables of a template, and returns what it prints. */
+  async clusterctl(
+    args: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const { stdout } = await execa(this.clusterctlPath, args, {
-      env: { KUBECONFIG: this.kube.kubeconfig },
+      env: { ...variables, KUBECONFIG: this.kube.kubeconfig },
       stdin: 'ignore',
     });
     return stdout;
@@ -166,12 +169,12 @@ export class CapiLab {
   private async init(): Promise<void> {
     const { infrastructure, ipam, progress } = this.options;
     progress?.('installing Cluster API');
-    await this.clusterctl(
+    await this.clusterctl([
       'init',
       ...['--core=cluster-api', '--bootstrap=kubeadm', '--control-plane=kubeadm'],
       ...(ipam ? ['--ipam=in-cluster'] : []),
       ...(infrastructure ? ['--infrastructure=libvirt'] : []),
-    );
+    ]);
     // Not before: clusterctl applies its objects with a Service in them, and an API server refuses a webhook with both.
     for (const { label } of this.providers) {
       const port = await freePort();

@@ -52,8 +52,7 @@ async function build(
   const work = await mkdtemp(join(tmpdir(), 'caplv-capi-build-'));
   try {
     const go = execa({ cwd: work, env: { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod', CGO_ENABLED: '0' } });
-    const { stdout } = await go`go mod download -json ${module}@v${version}`;
-    const source = JSON.parse(stdout) as { readonly Dir: string; readonly GoMod: string };
+    const source = await downloadModule(module, version);
     const { stdout: goVersion } = await go`go mod edit -json ${source.GoMod}`;
     await writeFile(
       join(work, 'go.mod'),
@@ -79,6 +78,16 @@ async function build(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Fetches a Go module; returns the directory of its source, and its go.mod. */
+export async function downloadModule(
+  module: string,
+  version: string,
+): Promise<{ readonly Dir: string; readonly GoMod: string }> {
+  // Outside of any module of ours.
+  const { stdout } = await execa({ cwd: tmpdir() })`go mod download -json ${module}@v${version}`;
+  return JSON.parse(stdout) as { Dir: string; GoMod: string };
 }
 
 /** Cluster API requires its own API module at v0.0.0 and replaces it by a path, which only works in its repository. */
