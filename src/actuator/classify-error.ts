@@ -5,7 +5,7 @@
 
 import { CaplvError, type ErrorCode, outOfResources, TerminalError, TransientError } from '../errors.ts';
 import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
-import { STATE_MISMATCH, TerraformError } from '../terraform/terraform-error.ts';
+import { STATE_MISMATCH, TerraformError } from '../terraform/run/terraform-error.ts';
 
 interface Failure {
   readonly matches: RegExp;

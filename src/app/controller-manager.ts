@@ -10,7 +10,6 @@ import {
   infrastructureRecorder,
   setupInfrastructure,
 } from '../controllers/infrastructure/setup.ts';
-import { machineViewOf } from '../controllers/machine/mappings.ts';
 import { setupMachineController } from '../controllers/machine/setup.ts';
 import { setupMachineDeploymentController } from '../controllers/machine-deployment/setup.ts';
 import { setupMachineHealthCheckController } from '../controllers/machine-health-check/setup.ts';
@@ -18,6 +17,7 @@ import { setupMachineSetController } from '../controllers/machine-set/setup.ts';
 import { setupNodeController } from '../controllers/node/setup.ts';
 import { isIn } from '../controllers/orphans/collector.ts';
 import { setupOrphanSweeps } from '../controllers/orphans/setup.ts';
+import { machineViewOf } from '../controllers/shared/machine-view.ts';
 import type { RepairLimits } from '../controllers/shared/repair-budget.ts';
 import { setupDependencies } from '../controllers/shared/setup.ts';
 import { LateKindsStore } from '../kube/runtime/late-kinds-store.ts';

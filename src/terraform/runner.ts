@@ -6,19 +6,19 @@ import { Lock } from '../system/file-lock.ts';
 import type { LockHolder } from '../system/lock-holder.ts';
 import { traced, tracedSince } from '../telemetry/spans.ts';
 import { type RunLimits, RunSlots } from './concurrency.ts';
-import { type Environment, terraformEnvironment } from './environment.ts';
 import { appliedChanges } from './format/apply-result.ts';
 import { holderFromLockInfo } from './format/lock-info.ts';
 import { initLock, needsInit } from './init.ts';
 import type { TerraformBinary } from './install/terraform.ts';
-import { CONFINED, type RunOutcome, type RunRequest, run } from './process.ts';
 import { ForkedProvider } from './provider/forked.ts';
 import { lostProvider } from './provider/loss.ts';
 import type { ProviderPool } from './provider/pool.ts';
 import type { ProviderProcess } from './provider/process.ts';
 import { CONNECTED, Watchdog } from './provider/watchdog.ts';
+import { type Environment, terraformEnvironment } from './run/environment.ts';
+import { CONFINED, type RunOutcome, type RunRequest, run } from './run/process.ts';
+import { failureOf, TerraformError } from './run/terraform-error.ts';
 import { type RunEvent, RunEvents } from './run-events.ts';
-import { failureOf, TerraformError } from './terraform-error.ts';
 import { paths, type Workspace } from './workspace.ts';
 
 /** One use of terraform in a workspace that is locked and has its configuration. */

@@ -15,9 +15,9 @@ import { parseState, type State, StateCorruptError } from './format/state.ts';
 import { requireImport, type TerraformBinary } from './install/terraform.ts';
 import { newPlanFile, takePlanFile } from './plan-file.ts';
 import type { ProviderPool } from './provider/pool.ts';
+import { isStateMismatch, TerraformError } from './run/terraform-error.ts';
 import type { RunEvent } from './run-events.ts';
 import { type Call, Runner, type RunnerOptions } from './runner.ts';
-import { isStateMismatch, TerraformError } from './terraform-error.ts';
 import { paths, type Workspace, writeConfig } from './workspace.ts';
 import { readStateFile } from './workspace-state.ts';
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { classified } from '../../src/actuator/classify-error.ts';
 import { TerminalError } from '../../src/errors.ts';
 import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
-import { TerraformError } from '../../src/terraform/terraform-error.ts';
+import { TerraformError } from '../../src/terraform/run/terraform-error.ts';
 
 const outcome = (error: unknown) =>
   classified(() => Promise.reject(error)).then(

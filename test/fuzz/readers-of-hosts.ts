@@ -22,7 +22,7 @@ import type { Command } from '../../src/libvirt/virsh-command.ts';
 import { parseVolume } from '../../src/libvirt/volume.ts';
 import { UnreadableXml } from '../../src/libvirt/xml.ts';
 import { linesOf } from '../../src/system/line-stream.ts';
-import { TerraformError } from '../../src/terraform/terraform-error.ts';
+import { TerraformError } from '../../src/terraform/run/terraform-error.ts';
 import { fixture } from '../libvirt/fixture.ts';
 import { tableText } from './inputs/table.ts';
 import { xmlText } from './inputs/xml.ts';

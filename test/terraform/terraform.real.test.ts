@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { TerraformError } from '../../src/terraform/run/terraform-error.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
-import { TerraformError } from '../../src/terraform/terraform-error.ts';
 import { heldUp, providerOnly, realTerraform, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir, setEnv } from './scratch.ts';
 

@@ -11,7 +11,7 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import { StateCorruptError } from '../../terraform/format/state.ts';
-import { TerraformError } from '../../terraform/terraform-error.ts';
+import { TerraformError } from '../../terraform/run/terraform-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../options.ts';
 import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
 import { reportOf } from '../plan/report.ts';

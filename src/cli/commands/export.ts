@@ -11,7 +11,7 @@ import type { Engine } from '../../app/engine.ts';
 import { TerminalError } from '../../errors.ts';
 import { createAtomically } from '../../system/atomic-file.ts';
 import { requireOwnDirectory } from '../../system/private-files.ts';
-import { CONFINED } from '../../terraform/process.ts';
+import { CONFINED } from '../../terraform/run/process.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';

@@ -4,7 +4,7 @@ import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts
 import type { Machine } from '../../api/kinds/machine.ts';
 import { isInfrastructure, objectName } from '../../intent/names.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
-import { hostIds, type MachineView } from '../machine/mappings.ts';
+import { hostIds, type MachineView } from '../shared/machine-view.ts';
 import { asMachine } from './machine-projection.ts';
 
 export function withLibvirtMachines(machines: MachineView, others: Informer<LibvirtMachine>): MachineView {

@@ -30,7 +30,7 @@ import type { Manager } from '../../kube/runtime/manager.ts';
 import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type MachineView, machineViewOf } from '../machine/mappings.ts';
+import { type MachineView, machineViewOf } from '../shared/machine-view.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { cached, type Informers, newController } from '../shared/setup.ts';

@@ -11,26 +11,11 @@ import type { Change, Informer } from '../../kube/runtime/informer.ts';
 import { hostIdentity } from '../../libvirt/host-uri.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Flow } from '../../system/fair-queue.ts';
+import { hostIds, type MachineView } from '../shared/machine-view.ts';
 import { desiredStateChanged } from '../shared/predicates.ts';
 
 /** What is looked up in the informer of Machines. */
 export type Machines = Pick<Informer<Machine>, 'addIndex' | 'byIndex' | 'list'>;
-
-/** Machines as watches show them, whichever API they are of. */
-export interface MachineView {
-  readonly get: (key: ObjectKey) => Machine | undefined;
-  readonly list: (namespace?: string) => Machine[];
-  /** Those that were put on the host with this identity; see `hostIdentity`. */
-  readonly onHost: (identity: string) => Machine[];
-}
-
-export function machineViewOf(machines: Informer<Machine>): MachineView {
-  return {
-    get: (key) => machines.get(key),
-    list: (namespace) => machines.list(namespace),
-    onHost: (identity) => machines.byIndex('host', identity),
-  };
-}
 
 /** Indexes Machines by what they refer to, for the functions below. */
 export function indexMachines(machines: Machines): void {
@@ -47,12 +32,6 @@ function clusterKeys({ metadata, spec }: Machine): string[] {
 function secretKeys({ metadata, spec }: Machine): string[] {
   const name = spec.bootstrap?.dataSecretName;
   return name === undefined ? [] : [`${metadata.namespace}/${name}`];
-}
-
-/** Index `host` of whatever has the status of a Machine. */
-export function hostIds({ status }: Pick<Machine, 'status'>): string[] {
-  const pinned = status?.providerStatus?.pinned;
-  return pinned ? [hostIdentity(pinned.uri)] : [];
 }
 
 export function machinesOfCluster(machines: Machines, { metadata }: KubeObject): ObjectKey[] {

@@ -6,9 +6,9 @@ import { dirname, join } from 'node:path';
 import { TerminalError } from '../../errors.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
-import { terraformEnvironment } from '../environment.ts';
-import { run } from '../process.ts';
-import { TerraformError } from '../terraform-error.ts';
+import { terraformEnvironment } from '../run/environment.ts';
+import { run } from '../run/process.ts';
+import { TerraformError } from '../run/terraform-error.ts';
 import { readCliConfig } from './cli-config.ts';
 import type { TerraformBinary } from './terraform.ts';
 

@@ -5,7 +5,7 @@ import { TerminalError } from '../../errors.ts';
 import { writeAtomically } from '../../system/atomic-file.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
-import { terraformEnvironment } from '../environment.ts';
+import { terraformEnvironment } from '../run/environment.ts';
 
 export interface TerraformBinary {
   /** Absolute. */

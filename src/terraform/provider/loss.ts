@@ -1,4 +1,4 @@
-import type { RunOutcome } from '../process.ts';
+import type { RunOutcome } from '../run/process.ts';
 import type { ProviderProcess } from './process.ts';
 
 /** The process was gone: go-plugin's words, and gRPC's. */

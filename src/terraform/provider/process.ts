@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { messageOf, TerminalError } from '../../errors.ts';
-import { providerEnvironment } from '../environment.ts';
+import { providerEnvironment } from '../run/environment.ts';
 import { giveTo, makeProviderDir } from './temp-dir.ts';
 
 /** Both registries' addresses: terraform and tofu each look for their own. */

@@ -6,9 +6,9 @@ import { domainName } from '../../../intent/names.ts';
 import type { Policy } from '../../../intent/policy.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
 import { pastRemediations } from '../../machine-health-check/remediation.ts';
+import type { MachineView } from '../../shared/machine-view.ts';
 import { isHeldByBudget, RepairBudget, type RepairLimits } from '../../shared/repair-budget.ts';
 import type { SetupDependencies } from '../../shared/setup.ts';
-import type { MachineView } from '../mappings.ts';
 
 export interface RepairBudgetSetup extends SetupDependencies {
   /** Of both APIs, should both be served. */

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { scratchDir } from './scratch.ts';
+import { scratchDir } from '../scratch.ts';
 
 test('a run for which there are not enough file descriptors keeps none', async () => {
   const output = join(await scratchDir(), 'output');
   const program = `
     import { closeSync, openSync, readdirSync } from 'node:fs';
-    import { run } from '${new URL('../../src/terraform/process.ts', import.meta.url).href}';
+    import { run } from '${new URL('../../../src/terraform/run/process.ts', import.meta.url).href}';
 
     const count = () => readdirSync('/proc/self/fd').length;
     const before = count();

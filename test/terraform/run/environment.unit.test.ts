@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { providerEnvironment, terraformEnvironment } from '../../src/terraform/environment.ts';
-import { setEnv } from './scratch.ts';
+import { providerEnvironment, terraformEnvironment } from '../../../src/terraform/run/environment.ts';
+import { setEnv } from '../scratch.ts';
 
 test("the user's shell cannot lead a run elsewhere, nor make it log user data", () => {
   setEnv({

@@ -1,8 +1,8 @@
-import { TransientError } from '../errors.ts';
-import { type AppliedChange, appliedChanges } from './format/apply-result.ts';
-import { holderFromDiagnostics, stateLocked } from './format/lock-info.ts';
-import type { Diagnostic } from './format/messages.ts';
-import { readable } from './format/readable.ts';
+import { TransientError } from '../../errors.ts';
+import { type AppliedChange, appliedChanges } from '../format/apply-result.ts';
+import { holderFromDiagnostics, stateLocked } from '../format/lock-info.ts';
+import type { Diagnostic } from '../format/messages.ts';
+import { readable } from '../format/readable.ts';
 import type { RunOutcome } from './process.ts';
 
 /** A run of terraform failed. What that means is for the caller to say: see the table in the actuator. */

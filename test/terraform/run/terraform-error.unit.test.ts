@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Message } from '../../src/terraform/format/messages.ts';
-import { failureOf, TerraformError } from '../../src/terraform/terraform-error.ts';
+import type { Message } from '../../../src/terraform/format/messages.ts';
+import { failureOf, TerraformError } from '../../../src/terraform/run/terraform-error.ts';
 
 function failed(...diagnostics: { summary: string; detail: string; address?: string }[]) {
   const messages = diagnostics.map(

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { follow } from '../system/tail.ts';
-import { type Message, parseMessage } from './format/messages.ts';
+import { follow } from '../../system/tail.ts';
+import { type Message, parseMessage } from '../format/messages.ts';
 
 export interface RunRequest {
   /** Path of terraform. */
