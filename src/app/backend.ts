@@ -69,7 +69,13 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const { log, metrics } = options;
   const cluster = await connectCluster(options);
   const { client, store, namespace, installation, workspaces, isGone, close } = cluster;
-  const watched = new WatchedNamespaces({ client, namespace, lease: NAME, watched: options.watchNamespaces });
+  const watched = new WatchedNamespaces({
+    client,
+    namespace,
+    lease: NAME,
+    watched: options.watchNamespaces,
+    serves: cluster.serves,
+  });
   const leaderElection = new LeaderElection({
     client,
     namespace,

@@ -34,6 +34,8 @@ export interface WatchedNamespacesOptions {
   readonly lease: string;
   /** Undefined: all namespaces. */
   readonly watched: readonly string[] | undefined;
+  /** Whether the API server has these kinds. */
+  readonly serves: (kinds: readonly ResourceKind[]) => Promise<boolean>;
 }
 
 export class WatchedNamespaces {
@@ -71,16 +73,17 @@ export class WatchedNamespaces {
   /** `namespace`: undefined for all of them. */
   async #requireEmpty(namespace: string | undefined, watched: readonly string[]): Promise<void> {
     for (const kind of KINDS) {
+      if (!(await this.#options.serves([kind]))) continue;
       const items = await this.#list(kind, namespace);
       const left = items?.find(({ metadata }) => !watched.includes(metadata.namespace ?? ''));
       if (items !== undefined && left === undefined) continue;
-      const where = namespace === undefined ? 'other namespaces' : `namespaces of before (${namespace})`;
+      const where = namespace === undefined ? 'namespaces that were watched' : `namespace ${namespace}`;
       throw new TerminalError({
         code: 'InvalidConfiguration',
         path: '--watch-namespaces',
         message: left
-          ? `--watch-namespaces: ${where} were watched, and still have ${kind.kind} ${left.metadata.namespace}/${left.metadata.name}`
-          : `--watch-namespaces: ${where} were watched, and ${kind.plural} there cannot be read any more`,
+          ? `--watch-namespaces leaves out ${where}, where there is still ${kind.kind} ${left.metadata.namespace}/${left.metadata.name}`
+          : `--watch-namespaces leaves out ${where}, where ${kind.plural} cannot be read any more`,
         fix:
           'watch it until its Machines and Clusters are deleted; or, if their networks and pools on hosts may be removed, annotate the ' +
           `Lease ${this.#options.namespace}/${this.#options.lease}: ${WATCHED_ANNOTATION}=${watched.join(',')}`,
@@ -88,13 +91,12 @@ export class WatchedNamespaces {
     }
   }
 
-  /** Undefined: it may not be read. None of a kind that the API server does not have. */
+  /** Undefined: it may not be read. */
   async #list(kind: ResourceKind, namespace: string | undefined): Promise<readonly KubeObject[] | undefined> {
     try {
       return (await this.#options.client.list(kind, namespace === undefined ? {} : { namespace })).items;
     } catch (error) {
       if (hasReason(error, 'Forbidden')) return undefined;
-      if (hasReason(error, 'NotFound')) return [];
       throw error;
     }
   }

@@ -63,7 +63,7 @@ describe('a controller that is bound in two namespaces', () => {
   it('does not begin where it would give up what machines of another namespace have on hosts', async () => {
     const refused = ControllerProcess.begin(env(), ['--namespace', 'caplv-system', ...WATCH]);
     expect(await refused.says('Controller failed')).toMatchObject({
-      error: expect.stringMatching(/^--watch-namespaces: .* cannot be read any more$/),
+      error: expect.stringMatching(/^--watch-namespaces leaves out .* cannot be read any more$/),
       errorFix: expect.stringContaining('caplv.cluster-api.k8s.io/watched-namespaces=team-a,team-b'),
     });
     expect(await refused.exited).toEqual([3, null]);
