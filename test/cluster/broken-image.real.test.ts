@@ -36,9 +36,13 @@ beforeAll(async () => {
   lab = await ClusterLab.up('broken-image');
   content = await readFile(lab.lab.imagePath);
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  // One at a time, so that who is next can be seen.
-  controller = await ControllerProcess.start({ ...lab.env(), CAPLV_TERRAFORM_RUNS: '1' });
+  controller = await startController();
 });
+
+/** One run at a time, so that who is next can be seen. */
+function startController(): Promise<ControllerProcess> {
+  return ControllerProcess.start({ ...lab.env(), CAPLV_TERRAFORM_RUNS: '1' });
+}
 
 afterAll(async () => {
   await controller?.stop();
@@ -149,6 +153,23 @@ test("another tenant's machine takes its turn, and does not wait for all runs of
   for (const name of burst) await expect.poll(() => lab.ready(name), soon).toBe('True AsSpecified');
   await lab.kubectl('delete', 'machine', 'calm', '--namespace=calm', '--wait=true');
   await lab.kubectl('delete', 'machine', ...burst, '--wait=true');
+}, 300_000);
+
+test('a controller that is killed in the middle of an upload: the next one has the image whole', async () => {
+  const slow = await SlowImage.serve(lab.lab.imagePath);
+  onTestFinished(() => slow.close());
+  await lab.apply(lab.machine('killed', { imageURI: slow.url }));
+  await slow.halfSent();
+  await controller.kill();
+  slow.sendRest();
+  controller = await startController();
+  await expect.poll(() => lab.ready('killed'), { ...soon, timeout: 200_000 }).toBe('True AsSpecified');
+  const [volume = ''] = (await lab.host()).volumes.filter((name) => name.startsWith('caplv-image-'));
+  const copy = join(lab.lab.directory, 'copy.qcow2');
+  await lab.virsh('vol-download', '--pool=default', `--vol=${volume}`, `--file=${copy}`);
+  expect((await readFile(copy)).equals(content)).toBe(true);
+  await lab.kubectl('delete', 'machine', 'killed');
+  expect(await lab.host()).toMatchObject({ domains: [], volumes: [] });
 }, 300_000);
 
 test('a guest whose QEMU dies at each start is tried ever less often, and says why all the while', async () => {
