@@ -29,8 +29,13 @@ export function requireText(value: string | Uint8Array, path: string): string {
   });
 }
 
+/** True for gzip. */
+export function isPacked(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
 function unpacked(bytes: Uint8Array, path: string): Uint8Array {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  if (!isPacked(bytes)) return bytes;
   try {
     return gunzipSync(bytes, { maxOutputLength: MAX_USER_DATA_BYTES });
   } catch (error) {

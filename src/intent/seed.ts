@@ -6,7 +6,7 @@
 import type { SeedIntent } from '../../stacks/intent.ts';
 import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
-import { requireText, textOf } from './bootstrap-text.ts';
+import { isPacked, requireText, textOf } from './bootstrap-text.ts';
 import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
 import { type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
@@ -34,6 +34,8 @@ export interface SeedOptions {
   readonly dataPath?: string;
   /** The data is of a format that neither cloud-init nor Ignition reads: it may begin with anything. */
   readonly isForeign?: boolean;
+  /** Passed on as it is: no variable is filled in, and what is packed stays packed where the guest can read that. */
+  readonly isVerbatim?: boolean;
 }
 
 /** Throws TerminalError UserDataNotFound or InvalidConfiguration, TransientError UserDataNotFound for a server that fails. */
@@ -45,7 +47,7 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
       source.ignition ?? (await readBytes(source.ignitionURI ?? '', field, policy)),
       field,
     );
-    const content = renderVariables(text, options.variables, field);
+    const content = options.isVerbatim ? text : renderVariables(text, options.variables, field);
     requireJson(content, field);
     return { kind: 'ignition', volume: volumeName(machine, `seed-${shortHash(content)}.ign`), pool, content };
   }
@@ -70,15 +72,18 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
 
 type UserData = Pick<Extract<SeedIntent, { kind: 'cloudinit' }>, 'userData' | 'userDataEncoding'>;
 
-/** Text, with its variables filled in. What is no text is passed on as it is, if it comes from a Secret. */
+/** Text, with its variables filled in unless it is verbatim. What is no text is passed on as it is, if it comes from a Secret. */
 async function userDataOf(source: BootstrapSource, options: SeedOptions): Promise<UserData> {
-  const { path, policy, variables, dataPath, isForeign = false } = options;
+  const { path, policy, variables, dataPath, isForeign = false, isVerbatim = false } = options;
   const { userData, userDataURI } = source;
   const field = userDataURI === undefined ? (dataPath ?? `${path}.userData`) : `${path}.userDataURI`;
   const content = userData ?? (userDataURI ? await readBytes(userDataURI, field, policy) : '#cloud-config\n');
-  const isBytes = userData instanceof Uint8Array && textOf(userData, field) === undefined;
+  const decoded = userData instanceof Uint8Array ? textOf(userData, field) : undefined;
+  const isBytes =
+    userData instanceof Uint8Array && (decoded === undefined || (isVerbatim && isPacked(userData)));
   const bytes = isBytes ? Buffer.from(userData) : undefined;
-  const text = bytes?.toString('latin1') ?? renderVariables(requireText(content, field), variables, field);
+  const render = (text: string) => (isVerbatim ? text : renderVariables(text, variables, field));
+  const text = bytes ? (decoded ?? bytes.toString('latin1')) : render(requireText(content, field));
   if (!isForeign) requireHeader(text, field);
   return bytes ? { userData: bytes.toString('base64'), userDataEncoding: 'base64' } : { userData: text };
 }

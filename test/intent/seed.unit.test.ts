@@ -79,7 +79,7 @@ it('missing and binary user data are refused with the field', async () => {
 });
 
 /** As a Secret gives it. */
-const fromSecret = (source: BootstrapSource, isForeign = false) =>
+const fromSecret = (source: BootstrapSource, isForeign = false, isVerbatim = false) =>
   seedOf(source, {
     machine,
     pool: 'default',
@@ -87,6 +87,7 @@ const fromSecret = (source: BootstrapSource, isForeign = false) =>
     path: 'spec.providerSpec',
     dataPath: 'spec.bootstrap.dataSecretName',
     isForeign,
+    isVerbatim,
     policy: UNLIMITED,
   });
 const refused = (path: string, message: string) =>
@@ -123,6 +124,22 @@ describe('bytes of a Secret', () => {
     await expect(fromSecret({ userData: bomb })).rejects.toEqual(refused(path, 'more than 16 MiB'));
     await expect(fromSecret({ userData: Buffer.of(0xff, 0xfe) })).rejects.toEqual(refused(path, 'no header'));
     await expect(fromSecret({ ignition: Buffer.of(0xff) })).rejects.toEqual(refused(path, 'UTF-8'));
+  });
+
+  it('of the current Cluster API are passed on as they are: nothing is filled in, and gzip stays gzip', async () => {
+    const verbatim = (source: BootstrapSource) => fromSecret(source, false, true);
+    expect(await verbatim({ userData: Buffer.from(text) })).toEqual(
+      expect.objectContaining({ userData: text }),
+    );
+    const packed = gzipSync(text);
+    expect(await verbatim({ userData: packed })).toMatchObject({
+      userData: packed.toString('base64'),
+      userDataEncoding: 'base64',
+    });
+    const ignition = '{"hostname": "${CAPLV_MACHINE_NAME}"}';
+    expect(await verbatim({ ignition: Buffer.from(ignition) })).toMatchObject({ content: ignition });
+    const path = 'spec.bootstrap.dataSecretName';
+    await expect(verbatim({ userData: gzipSync('echo hello') })).rejects.toEqual(refused(path, 'no header'));
   });
 
   it('of another format are passed on without a look', async () => {

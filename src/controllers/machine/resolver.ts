@@ -196,7 +196,9 @@ export class MachineResolver {
     machine,
     identity,
     spec,
-  }: PlacedMachine): Promise<{ source: BootstrapSource } & Pick<SeedOptions, 'dataPath' | 'isForeign'>> {
+  }: PlacedMachine): Promise<
+    { source: BootstrapSource } & Pick<SeedOptions, 'dataPath' | 'isForeign' | 'isVerbatim'>
+  > {
     const name = machine.spec.bootstrap?.dataSecretName;
     if (name === undefined) return { source: spec };
     const dataPath = 'spec.bootstrap.dataSecretName';
@@ -215,9 +217,11 @@ export class MachineResolver {
       });
     }
     const format = (secret && secretValue(secret, 'format')) ?? 'cloud-config';
-    if (format === 'ignition') return { source: { ignition: data }, dataPath };
+    // What a bootstrap provider of the current Cluster API makes has nothing of ours in it.
+    const isVerbatim = isInfrastructure(identity);
+    if (format === 'ignition') return { source: { ignition: data }, dataPath, isVerbatim };
     const isForeign = format !== 'cloud-config';
-    return { source: { userData: data, networkConfig: spec.networkConfig }, dataPath, isForeign };
+    return { source: { userData: data, networkConfig: spec.networkConfig }, dataPath, isForeign, isVerbatim };
   }
 }
 
