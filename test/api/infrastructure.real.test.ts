@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { INFRASTRUCTURE_KINDS } from '../../src/api/infrastructure/registry.ts';
+import { CLUSTER_API_KINDS } from '../../src/api/kinds/registry.ts';
 import type { Client } from '../../src/kube/client/client.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 
@@ -17,8 +18,8 @@ let client: Client;
 beforeAll(async () => {
   lab = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-infrastructure-')) });
   client = await lab.client();
-  await kubectl('apply', '--kustomize', join(DEPLOY, 'crds'));
-  await kubectl('apply', '--kustomize', join(DEPLOY, 'admission'));
+  await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'crds'));
+  await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'admission'));
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
 }, 900_000);
 
@@ -54,6 +55,20 @@ test('the API server takes the schemas as they are, with the labels by which Clu
 
 test.each(INFRASTRUCTURE_KINDS)('kubectl explains the spec of a $kind', async ({ singular }) => {
   expect(await kubectl('explain', `${singular}.spec`)).toMatch(/^DESCRIPTION:\n {4}[A-Z]/m);
+});
+
+test('one overlay installs both APIs: the API server takes it, and the controller is bound to the roles of both', async () => {
+  const built = await kubectl('kustomize', join(DEPLOY, '../both'));
+  for (const { plural, group } of [...CLUSTER_API_KINDS, ...INFRASTRUCTURE_KINDS])
+    expect(built).toContain(`name: ${plural}.${group}`);
+  await kubectl('create', 'namespace', 'caplv-system');
+  await kubectl('apply', '--server-side', '--dry-run=server', '--kustomize', join(DEPLOY, '../both'));
+  await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'rbac'));
+  const subject = '--as=system:serviceaccount:caplv-system:caplv-controller';
+  const may = (verb: string, what: string) =>
+    kubectl('auth', 'can-i', verb, what, '-A', subject).catch(() => 'no');
+  expect(await may('patch', 'libvirtmachines.infrastructure.cluster.x-k8s.io')).toBe('yes');
+  expect(await may('delete', 'libvirtmachines.infrastructure.cluster.x-k8s.io')).toBe('no');
 });
 
 describe('a LibvirtMachine that is there', () => {

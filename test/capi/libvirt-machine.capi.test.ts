@@ -26,14 +26,18 @@ beforeAll(async () => {
   await lab.kubectl('create', 'namespace', 'caplv-system');
   for (const folder of ['rbac', 'infrastructure/rbac'])
     await lab.kubectl('apply', '-k', join(DEPLOY, folder));
-  const kubeconfig = await lab.kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
-  const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig };
   // Nor are those of the original API there yet.
   await lab.kubectl('delete', '--filename', join(DEPLOY, 'crds'));
-  controller = await ControllerProcess.start(env, ['--sweep-interval', '5s', '--namespace', 'caplv-system']);
+  controller = await startController();
   await lab.kubectl('apply', '-k', join(DEPLOY, 'infrastructure/crds'));
   capi = await CapiLab.up({ kube: lab.kube, dir: await mkdtemp(join(tmpdir(), 'caplv-capi-')) });
 }, 900_000);
+
+async function startController(): Promise<ControllerProcess> {
+  const kubeconfig = await lab.kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
+  const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig };
+  return ControllerProcess.start(env, ['--sweep-interval', '5s', '--namespace', 'caplv-system']);
+}
 
 afterAll(async () => {
   await controller?.stop();
@@ -304,6 +308,21 @@ it('what is missing is named by a condition, and the machine is made when it is 
   await lab.apply(bootstrapSecret('later'));
   await expect.poll(() => ready('waits'), soon).toMatch(/^True/);
   expect(await condition('libvirtmachine', 'waits', 'Paused')).toMatch(/^False/);
+});
+
+it('a controller that is killed while it makes a machine goes on with it, also while the core manager is away', async () => {
+  await lab.apply(...machine('survives', 'fuji', { machine: { failureDomain: 'rack1' } }));
+  const pinned = () =>
+    lab.kubectl('get', 'libvirtmachine', 'survives', '-o', 'jsonpath={.status.providerStatus.pinned.uri}');
+  await expect.poll(pinned, { ...soon, interval: 20 }).not.toBe('');
+  await controller.kill();
+  await capi.stop('cluster-api');
+  controller = await startController();
+  await expect.poll(() => ready('survives'), soon).toMatch(/^True/);
+  expect(await domains()).toContain('default.capi~survives');
+  await capi.start('cluster-api');
+  const phase = async () => (await read('machine.cluster.x-k8s.io', 'survives'))?.status?.phase;
+  await expect.poll(phase, soon).toBe('Provisioned');
 });
 
 it('a LibvirtCluster that another system manages is not touched', async () => {
