@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import {
   CONTRACT_CLUSTER_LABEL,
   type ContractCluster,
@@ -25,7 +26,7 @@ import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/obj
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { infrastructureKey, isInfrastructure, objectName } from '../../intent/names.ts';
 import type { Controller } from '../../kube/runtime/controller.ts';
-import { Informer } from '../../kube/runtime/informer.ts';
+import { type Change, Informer } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
 import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -107,8 +108,8 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
     watchMachines: (controller) => {
       controller
         .watch(machines, { when: desiredStateChanged, isDesired, keys: (one) => [projectedKey(one)] })
-        .watch(owners, { when: desiredStateChanged, isDesired, keys: machinesOfOwner })
-        .watch(ownerClusters, { isDesired, keys: ofCluster })
+        .watch(owners, { when: contractChanged, isDesired, keys: machinesOfOwner })
+        .watch(ownerClusters, { when: contractChanged, isDesired, keys: ofCluster })
         .watch(clusters, {
           when: desiredStateChanged,
           isDesired,
@@ -126,7 +127,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
           isDesired,
           keys: (changed) => [changed, ...clusters.list().filter(isDisputing)].map(projectedKey),
         })
-        .watch(ownerClusters, { isDesired, keys: clusterOfOwner })
+        .watch(ownerClusters, { when: contractChanged, isDesired, keys: clusterOfOwner })
         .watch(machines, {
           when: ({ type }) => type === 'DELETED',
           isDesired,
@@ -177,6 +178,20 @@ export function infrastructureRecorder(recorder: Recorder): Recorder {
       recorder.event({ ...object, apiVersion: INFRASTRUCTURE_API_VERSION, kind, metadata }, event);
     },
   };
+}
+
+/** True for changes of what is read of an object of Cluster API: its status changes often, and says little to us. */
+export function contractChanged({
+  type,
+  object,
+  before,
+}: Change<ContractMachine | ContractCluster>): boolean {
+  return type !== 'MODIFIED' || !before || !isDeepStrictEqual(contentOf(object), contentOf(before));
+}
+
+function contentOf({ metadata, ...content }: KubeObject): unknown {
+  const { resourceVersion: _, generation: __, ...named } = metadata;
+  return [named, content];
 }
 
 function projectedKey(object: KubeObject): ObjectKey {
