@@ -108,7 +108,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     const { exitCode, stderr } = await here().apply([make('second')]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/has a network "fujisan" that .* no Terraform state tracks.* \[NotOwned\]/);
-    expect(stderr).toMatch(/fix: .*nothing of the network but its name .*net-undefine fujisan/);
+    expect(stderr).toMatch(/fix: .*only the name of the network .*net-undefine fujisan/);
 
     const used = cluster('fujisan', { network: { name: 'fujisan' }, pool: { name: 'fujisan' } });
     await apply(used);
