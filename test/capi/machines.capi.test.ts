@@ -56,7 +56,7 @@ async function runningMachines(): Promise<number> {
 const scale = (replicas: number) =>
   world.objects.patch('machinedeployments.cluster.x-k8s.io', 'md', { spec: { replicas } });
 
-const template = (name: string) => ({
+const template = (name: string, spec: object = {}) => ({
   apiVersion: INFRASTRUCTURE,
   kind: 'LibvirtMachineTemplate',
   metadata: { name, namespace: 'default' },
@@ -68,6 +68,7 @@ const template = (name: string) => ({
         imageURI: lab.imagePath,
         running: false,
         shutdownTimeoutSeconds: 0,
+        ...spec,
       },
     },
   },
@@ -107,4 +108,31 @@ it('a MachineDeployment of Cluster API grows to virtual machines and shrinks aga
   await scale(1);
   await expect.poll(async () => (await domains()).length, poll).toBe(1);
   await expect.poll(async () => (await objects.list('libvirtmachines')).length, poll).toBe(1);
+});
+
+it('another template rolls the machines, and the deletion of the Cluster leaves nothing on the host', async () => {
+  const { objects } = world;
+  const [before] = await domains();
+  await objects.apply(template('md-2', { memoryMiB: 160 }));
+  const infrastructureRef = {
+    apiGroup: 'infrastructure.cluster.x-k8s.io',
+    kind: 'LibvirtMachineTemplate',
+    name: 'md-2',
+  };
+  await objects.patch('machinedeployments.cluster.x-k8s.io', 'md', {
+    spec: { template: { spec: { infrastructureRef } } },
+  });
+  await expect
+    .poll(async () => {
+      await runningMachines();
+      const now = await domains();
+      return now.length === 1 && now[0] !== before;
+    }, poll)
+    .toBe(true);
+
+  await objects.delete('clusters.cluster.x-k8s.io', 'one');
+  await expect.poll(() => objects.list('clusters.cluster.x-k8s.io'), poll).toEqual([]);
+  expect(await domains()).toEqual([]);
+  expect(await objects.list('libvirtmachines')).toEqual([]);
+  expect(await objects.list('libvirtclusters')).toEqual([]);
 });
