@@ -59,10 +59,15 @@ const schema = z.object({
 
 /** Returns the fields of a Node that are needed; what cannot be read is an error that names the field. */
 export function readNode(object: unknown): { readonly node: Node } | { readonly problem: string } {
-  const { data, error } = schema.safeParse(object);
-  if (data) return { node: data as Node };
-  const [issue] = error.issues;
-  return { problem: `${issue?.path.join('.')}: ${issue?.message}` };
+  try {
+    const { data, error } = schema.safeParse(object);
+    if (data) return { node: data as Node };
+    const [issue] = error.issues;
+    return { problem: `${issue?.path.join('.')}: ${issue?.message}` };
+  } catch {
+    // zod compares the `length` of what is no text before it says so, and JSON can have one that is no number.
+    return { problem: ': a field is no text' };
+  }
 }
 
 export function workloadNode({ metadata, spec, status }: Node): WorkloadNode {

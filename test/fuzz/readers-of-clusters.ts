@@ -1,5 +1,6 @@
 /** What API servers, kubeconfigs and the Secrets of states say. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -99,6 +100,8 @@ const EVENTS = [
   { type: 'BOOKMARK', object: { metadata: { resourceVersion: '9' } } },
   { type: 'ERROR', object: { code: 410, reason: 'Expired', message: 'too old' } },
 ];
+/** Milliseconds that a watch may take to begin. */
+const WATCHED_MS = 1_000;
 const LOCK = {
   ID: 'a',
   Operation: 'OperationTypeApply',
@@ -201,7 +204,8 @@ export const CLUSTER_READERS: readonly Reader[] = [
         });
         try {
           await watch.start();
-          await watched.promise;
+          // Some lists name no place from which to watch.
+          await Promise.race([watched.promise, sleep(WATCHED_MS)]);
           require(watch.list().every(isNode), 'a Node that is none');
         } finally {
           watch.stop();

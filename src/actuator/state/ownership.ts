@@ -16,8 +16,8 @@ const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 
 /** Terraform and OpenTofu install and start whatever provider a state names: only ours, and the one that is part of them. */
 const OWN_PROVIDER =
   /^provider\["(registry\.(terraform\.io|opentofu\.org)\/dmacvicar\/libvirt|terraform\.io\/builtin\/terraform)"\]$/;
-/** Of one that a message shows. */
-const PROVIDER_CHARACTERS = 200;
+/** Characters of a name in a message. */
+const SHOWN_CHARACTERS = 200;
 
 /** Throws TerminalError NotOwned for a state that names what is not the machine's. */
 export async function refuseForeignState(
@@ -27,7 +27,7 @@ export async function refuseForeignState(
 ): Promise<void> {
   if (trustsStates) return;
   const foreign = state?.providers.find((provider) => !OWN_PROVIDER.test(provider));
-  if (foreign !== undefined) throw notOwned(machine, foreign.slice(0, PROVIDER_CHARACTERS));
+  if (foreign !== undefined) throw notOwned(machine, foreign);
   for (const resource of state?.resources ?? []) {
     if (await isOwn(machine, resource, libvirt(machine.uri))) continue;
     throw notOwned(machine, resource.address);
@@ -37,7 +37,7 @@ export async function refuseForeignState(
 function notOwned({ name }: MachineIdentity, what: string): TerminalError {
   return new TerminalError({
     code: 'NotOwned',
-    message: `the Terraform state of ${name} names ${what}, which is not this Machine's`,
+    message: `the Terraform state of ${name} names ${what.slice(0, SHOWN_CHARACTERS)}, which is not this Machine's`,
     fix: 'the state was changed outside of caplv: restore an earlier one (caplv state history, caplv state restore)',
   });
 }

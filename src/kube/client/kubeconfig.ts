@@ -206,7 +206,7 @@ function parseYaml(text: string, where: string): unknown {
 /** Without the lines around the error, which may hold credentials. */
 function notYaml(where: string, message: string): TerminalError {
   const [first = ''] = message.split('\n');
-  return unusable(where, `not YAML: ${first.replace(/:$/, '')}`, FIX.file);
+  return unusable(where, `not YAML: ${shown(first.replace(/:$/, ''))}`, FIX.file);
 }
 
 function find<E extends { readonly name: string }>(

@@ -52,6 +52,9 @@ const schema = z.object({
   ),
 });
 
+/** Characters of a name in a message. */
+const SHOWN_CHARACTERS = 200;
+
 type RawState = z.infer<typeof schema>;
 
 /** Bytes of a state. One of a machine has 30 KiB and its user data. */
@@ -111,7 +114,8 @@ function rawState(text: string, place: string): RawState {
   if (data) return data;
   const [issue] = error.issues;
   // Without the value, which may be secret.
-  throw new StateCorruptError(place, `its field ${issue?.path.join('.')} is missing or has a wrong value`);
+  const field = issue?.path.join('.').slice(0, SHOWN_CHARACTERS);
+  throw new StateCorruptError(place, `its field ${field} is missing or has a wrong value`);
 }
 
 function shown(version: unknown): string {

@@ -86,6 +86,13 @@ describe.each(CASES)('the state of a machine that names %s', (_what, type, attri
   });
 });
 
+it('a name of any length is shown from its beginning', async () => {
+  const state = stateWith('t'.repeat(9_000), {});
+  await expect(refuseForeignState(options(), machine, state)).rejects.toThrow(
+    `names ${'t'.repeat(200)}, which`,
+  );
+});
+
 describe('the provider that a state names, which terraform would install and start', () => {
   const named = (provider: string, mode: string) => {
     const resource = { mode, type: 'terraform_data', name: 'x', provider, instances: [] };

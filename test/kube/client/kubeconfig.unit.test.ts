@@ -145,6 +145,8 @@ describe('a kubeconfig that somebody else wrote', () => {
       `Secret a/b: no context named ${'n'.repeat(100)}; there are: ${'o'.repeat(100)}`,
     );
     expect(() => connectionFromText(named, 'Secret a/b', OPEN)).not.toThrow('n'.repeat(101));
+    // The parser's words quote the text.
+    expect(() => connectionFromText('>'.repeat(9_000), 'Secret a/b', OPEN)).not.toThrow('>'.repeat(101));
   });
 
   it('is read up to a size', () => {

@@ -86,6 +86,12 @@ describe('a state that somebody changed by hand, or made up', () => {
     );
   });
 
+  it('is corrupt with a message that shows the beginning of a name', () => {
+    const text = JSON.stringify({ ...STATE, outputs: { ['n'.repeat(9_000)]: null } });
+    expect(() => parseState(text)).toThrow(`outputs.${'n'.repeat(100)}`);
+    expect(() => parseState(text)).not.toThrow('n'.repeat(201));
+  });
+
   it.each(['null', '7', '[]', '{"version":{"secret":1}}'])('is corrupt when it is %s', (text) => {
     expect(() => parseState(text)).toThrow('its format has version none, and not 4');
   });
