@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePrivateDir } from '../system/private-files.ts';
 import type { ProviderProcess } from './provider/process.ts';
@@ -22,6 +22,17 @@ export async function needsInit(workspace: Workspace, host: ProviderProcess | un
 export async function initLock(workspace: Workspace): Promise<string> {
   await makePrivateDir(paths.dataDir(workspace));
   return join(paths.dataDir(workspace), 'caplv-init.lock');
+}
+
+/**
+ * Holds the `init` of a provider that Terraform starts to the hashes of the lock file that CAPLV_PROVIDER_LOCK names, if any. Returns what
+ * to add to its arguments.
+ */
+export async function lockProvider(workspace: Workspace): Promise<string[]> {
+  const lockFile = process.env.CAPLV_PROVIDER_LOCK;
+  if (!lockFile) return [];
+  await copyFile(lockFile, join(workspace.dir, '.terraform.lock.hcl'));
+  return ['-lockfile=readonly'];
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import { traced, tracedSince } from '../telemetry/spans.ts';
 import { type RunLimits, RunSlots } from './concurrency.ts';
 import { appliedChanges } from './format/apply-result.ts';
 import { holderFromLockInfo } from './format/lock-info.ts';
-import { initLock, needsInit } from './init.ts';
+import { initLock, lockProvider, needsInit } from './init.ts';
 import type { TerraformBinary } from './install/terraform.ts';
 import { ForkedProvider } from './provider/forked.ts';
 import { lostProvider } from './provider/loss.ts';
@@ -237,7 +237,9 @@ export class Runner {
       // In the machine's own workspace, of which the Secret exists by now: `init` would make the Secret of any other.
       const env = this.#environment(call.workspace, host);
       const { pluginDir } = this.#options;
-      const args = ['init', '-input=false', '-no-color', ...(pluginDir ? [`-plugin-dir=${pluginDir}`] : [])];
+      const locked = host === undefined ? await lockProvider(call.workspace) : [];
+      const from = pluginDir ? [`-plugin-dir=${pluginDir}`] : [];
+      const args = ['init', '-input=false', '-no-color', ...from, ...locked];
       const outcome = await this.#run('init', {
         ...(await this.#request(call, env)),
         ...(host && { lifeline: host.lifeline }),

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { findProvider } from '../../src/terraform/install/provider.ts';
+import { packageHash } from '../../src/terraform/install/provider-lock.ts';
+import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import { TerraformError } from '../../src/terraform/run/terraform-error.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { heldUp, providerOnly, realTerraform, uniqueName, useLab, volumeStack } from './real-terraform.ts';
@@ -99,6 +102,29 @@ describe.each(['warm', 'fork'] as const)('%s provider', { timeout: 60_000 }, (mo
       expect([entry.name, bits & 0o077]).toEqual([entry.name, 0]);
     }
     await terraform.destroy(workspace, providerOnly(host()), options);
+  });
+
+  test('a provider is started only if the lock file has its hash', async () => {
+    const lockFile = join(await scratchDir(), '.terraform.lock.hcl');
+    setEnv({ CAPLV_PROVIDER_LOCK: lockFile });
+    const lock = (hash: string) =>
+      writeFile(
+        lockFile,
+        `provider "registry.terraform.io/dmacvicar/libvirt" {\n  version = "0.8.3"\n  hashes = [\n    "${hash}",\n  ]\n}\n`,
+      );
+    const planned = async () => {
+      const terraform = await realTerraform(mode);
+      return terraform.plan({ dir: await scratchDir() }, volumeStack(host(), { name: uniqueName() }), {
+        providerKey: host().uri,
+      });
+    };
+    await lock('h1:4R2L9SlbXt5VVZtQ0vPe1s65UygQT3aKTWpsGKqTnvM=');
+    await expect(planned()).rejects.toThrow(/lock file/);
+    setEnv({ CAPLV_PROVIDER_LOCK: undefined });
+    const provider = await findProvider({ terraform: await findTerraform() });
+    await lock(await packageHash(dirname(provider)));
+    setEnv({ CAPLV_PROVIDER_LOCK: lockFile });
+    await expect(planned()).resolves.toMatchObject({ changes: [{ action: 'create' }] });
   });
 
   test('a failure names resource and cause', async () => {

@@ -10,6 +10,7 @@ import { terraformEnvironment } from '../run/environment.ts';
 import { run } from '../run/process.ts';
 import { TerraformError } from '../run/terraform-error.ts';
 import { readCliConfig } from './cli-config.ts';
+import { requireLocked } from './provider-lock.ts';
 import type { TerraformBinary } from './terraform.ts';
 
 /** The version that the stacks are written for; 0.9 is another provider in all but name. */
@@ -21,13 +22,20 @@ const HOSTS = ['registry.terraform.io', 'registry.opentofu.org'];
  * Finds the executable of the libvirt provider: the named one, else an unpacked one in the filesystem mirrors and the plugin
  * cache that Terraform's own configuration names, in the directories where Terraform looks by default, or in our cache; else
  * lets `terraform init` fetch it into our cache, once, from wherever the configuration says (packed and network mirrors, the
- * public registry).
+ * public registry). CAPLV_PROVIDER_LOCK names a `.terraform.lock.hcl` that must have its hash.
  * @throws TerminalError ProviderNotFound
  */
 export async function findProvider(options: {
   readonly path?: string;
   readonly terraform: TerraformBinary;
 }): Promise<string> {
+  const found = await locate(options);
+  const lockFile = process.env.CAPLV_PROVIDER_LOCK;
+  if (lockFile) await requireLocked(found, lockFile, { name: NAME, version: VERSION });
+  return found;
+}
+
+async function locate(options: Parameters<typeof findProvider>[0]): Promise<string> {
   if (options.path !== undefined) return checkExecutable(options.path);
   const cache = join(cacheDir(), 'providers');
   for (const mirror of [...(await mirrors()), cache]) {
