@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { HEALTH_REASONS } from '../src/controllers/machine-health-check/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
@@ -15,3 +15,10 @@ it.each(Object.entries(HEALTH_REASONS))(
     expect(page).toContain(`| \`${reason}\` | ${meaning}`);
   },
 );
+
+const securityTests = readFileSync(new URL('../docs/security-tests.md', import.meta.url), 'utf8');
+const named = [...securityTests.matchAll(/`(test\/[^`]+)`/g)].map(([, file = '']) => file);
+
+it.each([...new Set(named)])('who repeats a security test finds %s', (file) => {
+  expect(existsSync(new URL(`../${file}`, import.meta.url))).toBe(true);
+});
