@@ -69,6 +69,30 @@ afterEach(async () => {
   expect(await here().stateFiles()).toEqual([]);
 });
 
+test('a Cluster whose file is broken keeps its network, pool and image, whatever others ask for', async () => {
+  await apply(fujisan(), make('first'));
+  const before = await ids();
+  const file = join(here().stateDir, 'objects', 'clusters', 'default', 'fujisan.json');
+  await truncate(file, 0);
+  const network = { name: 'other', mode: 'nat', addresses: ['10.17.5.0/24'], bridge: 'other0' };
+  const other = cluster('other', { network });
+
+  // A run for the other would remove what no Cluster that can be read names.
+  const refused = await here().apply([other]);
+  expect(refused.exitCode).not.toBe(0);
+  expect(refused.stderr).toContain(`its file ${file} is empty [ObjectUnreadable]`);
+  expect(await ids()).toEqual(before);
+
+  expect(await apply(fujisan())).toContain('that file is kept beside the new one');
+  expect(await ids()).toEqual(before);
+  await apply(other);
+  expect(await here().virsh('net-list', '--name')).toContain('other');
+  expect(await ids()).toEqual(before);
+  await deleted(fujisan(), other, make('first'));
+  for (const kept of await here().stateFiles())
+    if (kept.includes('.unreadable-')) await rm(join(here().stateDir, kept));
+});
+
 describe('the state of a host with a network and a pool of a Cluster', () => {
   const losses: readonly (readonly [string, () => Promise<unknown>])[] = [
     ['deleted', async () => rm(await state())],
