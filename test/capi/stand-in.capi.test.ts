@@ -91,6 +91,6 @@ it('the in-cluster IPAM provider answers a claim with an address of its pool', a
     },
   );
   await expect
-    .poll(async () => (await objects.list('ipaddresses')).map(({ spec }) => spec), poll)
+    .poll(async () => (await objects.list('ipaddresses.ipam.cluster.x-k8s.io')).map(({ spec }) => spec), poll)
     .toMatchObject([{ address: '10.17.3.10', prefix: 24, gateway: '10.17.3.1' }]);
 });
