@@ -1,6 +1,7 @@
 /** What libvirt hosts, their virsh and the Terraform provider say. */
 
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { classify } from '../../src/actuator/classify-error.ts';
 import { CaplvError } from '../../src/errors.ts';
@@ -169,14 +170,18 @@ export const HOST_READERS: readonly Reader[] = [
     }),
     async read(texts) {
       const says = () => virshSaying(texts);
-      const outcomes = await Promise.all([
-        refusedBy([LibvirtError], () =>
-          observeDomains(says(), new DomainXmlCache(), { onUnreadable: () => undefined }),
-        ),
-        refusedBy([LibvirtError], () => hostInventory(says(), new DomainXmlCache())),
-        refusedBy([LibvirtError], () => hostFacts(says(), { volumesOf: ['default'], networks: ['default'] })),
-        refusedBy([LibvirtError], () => networkAddresses(says(), ['default'])),
-      ]);
+      const readers = [
+        () => observeDomains(says(), new DomainXmlCache(), { onUnreadable: () => undefined }),
+        () => hostInventory(says(), new DomainXmlCache()),
+        () => hostFacts(says(), { volumesOf: ['default'], networks: ['default'] }),
+        () => networkAddresses(says(), ['default']),
+      ];
+      const outcomes: string[] = [];
+      for (const read of readers) {
+        // Each is a question of its own to a host.
+        await setImmediate();
+        outcomes.push(await refusedBy([LibvirtError], read));
+      }
       return outcomes.includes('read') ? 'read' : 'refused';
     },
   }),

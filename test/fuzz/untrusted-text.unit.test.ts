@@ -10,7 +10,7 @@ import { READERS } from './readers.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 const SEED = 1;
-const RUNS = 30;
+const RUNS = 15;
 
 it.each(READERS.map((reader) => [reader.name, reader] as const))('%s', async (_, reader) => {
   const { problems, read, refused } = await runCampaign(reader, { runs: RUNS, seed: SEED });
