@@ -15,7 +15,7 @@ import { LeaderElection } from '../kube/runtime/leader-election.ts';
 import { installationId } from '../store/installation.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { Store } from '../store/store.ts';
-import type { ConnectGuard } from '../system/guarded-agent.ts';
+import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { connectCluster } from './cluster-connection.ts';

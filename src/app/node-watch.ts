@@ -7,7 +7,7 @@ import { ApiError } from '../kube/client/api-error.ts';
 import type { Client } from '../kube/client/client.ts';
 import { Informer } from '../kube/runtime/informer.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
-import { ConnectionRefusedByGuard } from '../system/guarded-agent.ts';
+import { ConnectionRefusedByGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Node, NodeKind, OBJECT_NAME, readNode, workloadNode } from './workload-node.ts';

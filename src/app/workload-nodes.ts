@@ -12,7 +12,7 @@ import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 
 import { WORKLOAD_SERVER_LIMITS } from '../kube/client/limits.ts';
-import type { ConnectGuard } from '../system/guarded-agent.ts';
+import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 import { Metrics } from '../telemetry/metrics.ts';

@@ -3,10 +3,10 @@
 import { Agent, type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import { Readable } from 'node:stream';
-import { type AddressScope, addressScope, isWithin } from '../system/address-scope.ts';
-import { isAddressRefused, type Resolve } from '../system/checked-lookup.ts';
 import { formatSeconds } from '../system/duration.ts';
-import { httpRequest } from '../system/http-request.ts';
+import { type AddressScope, addressScope, isWithin } from '../system/network/address-scope.ts';
+import { isAddressRefused, type Resolve } from '../system/network/checked-lookup.ts';
+import { httpRequest } from '../system/network/http-request.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
 const MAX_REDIRECTS = 5;

@@ -8,7 +8,7 @@ import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-s
 import { TerminalError, TransientError } from '../errors.ts';
 import { formatHostURI, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
-import { isSameRange, overlap } from '../system/cidr.ts';
+import { isSameRange, overlap } from '../system/network/cidr.ts';
 import { type ClusterSite, ownerOf } from './host-disputes.ts';
 import { parseImageURI } from './image.ts';
 import { readVolumeName } from './names.ts';

@@ -7,9 +7,9 @@ import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
 import { isCIDR } from '../api/schema/field.ts';
 import { TerminalError } from '../errors.ts';
-import { type AddressScope, widestScope } from '../system/address-scope.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
-import { isWithin, PRIVATE_RANGES } from '../system/cidr.ts';
+import { type AddressScope, widestScope } from '../system/network/address-scope.ts';
+import { isWithin, PRIVATE_RANGES } from '../system/network/cidr.ts';
 import { HostList } from './policy/host-list.ts';
 import { ServerList } from './policy/server-list.ts';
 

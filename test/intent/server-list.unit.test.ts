@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ReservedRange, ServerList } from '../../src/intent/policy/server-list.ts';
 import { Policy, UNLIMITED } from '../../src/intent/policy.ts';
-import { IpRange } from '../../src/system/ip-range.ts';
+import { IpRange } from '../../src/system/network/ip-range.ts';
 
 const OWN: readonly ReservedRange[] = [
   { range: IpRange.of('10.96.0.0/12'), what: 'in the range of Services' },

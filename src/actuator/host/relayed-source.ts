@@ -6,7 +6,7 @@ import { fetchFailure, isBusy, openAllowed, retryAfterMs, statusText } from '../
 import { requireLength, shown, unreadable } from '../../intent/image.ts';
 import { HEADER_BYTES, requireImage } from '../../intent/image-header.ts';
 import { notAllowed, type Policy } from '../../intent/policy.ts';
-import type { Resolve } from '../../system/checked-lookup.ts';
+import type { Resolve } from '../../system/network/checked-lookup.ts';
 
 /** What a volume is filled from, as its author wrote it. */
 export interface VolumeSource {

@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { shown } from '../../intent/image.ts';
 import type { Policy } from '../../intent/policy.ts';
-import type { Resolve } from '../../system/checked-lookup.ts';
+import type { Resolve } from '../../system/network/checked-lookup.ts';
 import { RelayedSource, type Transfer, type VolumeSource } from './relayed-source.ts';
 
 /** What one run fetches. */

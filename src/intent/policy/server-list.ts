@@ -1,8 +1,8 @@
 /** Where the controller may connect because a manifest names a server: API servers of workload clusters. */
 
 import { TerminalError } from '../../errors.ts';
-import type { ConnectTarget } from '../../system/guarded-agent.ts';
-import { IpRange } from '../../system/ip-range.ts';
+import type { ConnectTarget } from '../../system/network/guarded-agent.ts';
+import { IpRange } from '../../system/network/ip-range.ts';
 
 /** Addresses that only the operator's explicit word opens. */
 export interface ReservedRange {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import type { ConnectGuard } from '../../system/guarded-agent.ts';
+import type { ConnectGuard } from '../../system/network/guarded-agent.ts';
 import { type ExecConfig, ExecCredentialSource } from './exec-credential.ts';
 
 /** How to reach one API server as one user. */

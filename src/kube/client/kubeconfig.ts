@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { isMapping } from '../../apimachinery/mapping.ts';
 import { TerminalError } from '../../errors.ts';
-import type { ConnectGuard } from '../../system/guarded-agent.ts';
+import type { ConnectGuard } from '../../system/network/guarded-agent.ts';
 import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../../system/yaml-document.ts';
 import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
 import { formatSeconds } from '../../system/duration.ts';
-import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/guarded-agent.ts';
+import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/network/guarded-agent.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
-import { isAddressRefused, type Resolve } from '../../src/system/checked-lookup.ts';
-import { httpRequest } from '../../src/system/http-request.ts';
+import { isAddressRefused, type Resolve } from '../../../src/system/network/checked-lookup.ts';
+import { httpRequest } from '../../../src/system/network/http-request.ts';
 
 const GOOD = '127.0.0.1';
 /** Outside of what is allowed: a server there counts who connects. */

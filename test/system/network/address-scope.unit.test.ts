@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressScope, isWithin, widestScope } from '../../src/system/address-scope.ts';
+import { addressScope, isWithin, widestScope } from '../../../src/system/network/address-scope.ts';
 
 it.each([
   ['public', ['93.184.216.34', '2606:2800:21f::1', '::ffff:8.8.8.8', '64:ff9b::808:808', '172.32.0.1']],

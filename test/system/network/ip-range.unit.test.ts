@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { canonicalAddress, IpRange } from '../../src/system/ip-range.ts';
+import { canonicalAddress, IpRange } from '../../../src/system/network/ip-range.ts';
 
 it.each([
   ['10.0.0.0/8', '10.255.0.1'],

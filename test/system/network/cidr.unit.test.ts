@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSameRange, isWithin, overlap, PRIVATE_RANGES } from '../../src/system/cidr.ts';
+import { isSameRange, isWithin, overlap, PRIVATE_RANGES } from '../../../src/system/network/cidr.ts';
 
 describe('a range', () => {
   it.each([
