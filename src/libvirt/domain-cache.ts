@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
+import { Turn } from '../system/turn.ts';
 import { type DomainDefinition, parseDomain } from './domain.ts';
 import { UnreadableXml } from './xml.ts';
 
-/** Milliseconds of reading after which others get their turn. */
-const TURN_MS = 50;
-
 /**
- * DomainXmlCache of the domains of a host, for those who read all of them again and again: most have not changed since the last time, and
- * to read the XML of a thousand takes half a second. Kept until the next time.
+ * Keeps the definitions of the domains of a host until the next time, for readers that read all of them again and again: most have not
+ * changed, and to read the XML of a thousand takes half a second.
  */
 export class DomainXmlCache {
   #last: ReadonlyMap<string, DomainDefinition | UnreadableXml> = new Map();
@@ -18,15 +15,13 @@ export class DomainXmlCache {
     const last = this.#last;
     const now = new Map<string, DomainDefinition | UnreadableXml>();
     const all: (DomainDefinition | UnreadableXml)[] = [];
-    let turn = performance.now();
+    const turn = new Turn();
     for (const xml of documents) {
       const key = createHash('sha1').update(xml).digest('base64');
       const definition = last.get(key) ?? parsed(xml);
       now.set(key, definition);
       all.push(definition);
-      if (performance.now() - turn < TURN_MS) continue;
-      await setImmediate();
-      turn = performance.now();
+      await turn.yieldIfLong();
     }
     this.#last = now;
     return all;

@@ -1,8 +1,9 @@
 import { shortLines } from '../system/line-stream.ts';
+import { Turn } from '../system/turn.ts';
 import { type DomainAddress, parseAddresses } from './addresses.ts';
 import { type DomainDefinition, type DomainObservation, parseDomain, parseState } from './domain.ts';
 import type { DomainXmlCache } from './domain-cache.ts';
-import { leasedAddresses, parseLeases } from './leases.ts';
+import { type Lease, leasedAddresses, parseLeases } from './leases.ts';
 import type { LibvirtError } from './libvirt-error.ts';
 import { parseReservations, type Reservation, withReservations } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
@@ -126,8 +127,13 @@ export async function observeDomains(
     ],
     options,
   );
-  const leases = answers.splice(0, names.length).flatMap(({ text }) => parseLeases(text));
-  const reservations = reservationsIn(names, answers.splice(0, 2 * names.length));
+  const turn = new Turn();
+  const leases: Lease[][] = [];
+  for (const { text } of answers.splice(0, names.length)) {
+    leases.push(parseLeases(text));
+    await turn.yieldIfLong();
+  }
+  const reservations = await reservationsIn(names, answers.splice(0, 2 * names.length), turn);
   const there = domains.flatMap(({ name }, i) => {
     const one = found(answers[2 * i], answers[2 * i + 1]);
     return one ? { ...one, name } : [];
@@ -135,7 +141,7 @@ export async function observeDomains(
   const read = await definitions.read(there.map(({ xml }) => xml));
   const autostarted = new Set(parseNames(autostart.text));
   const defined = new Set(parseNames(persistent.text));
-  const leasesOf = Map.groupBy(leases, ({ mac }) => mac);
+  const leasesOf = Map.groupBy(leases.flat(), ({ mac }) => mac);
   return there.flatMap(({ name, state }, i) => {
     const definition = read[i];
     if (definition === undefined || definition instanceof UnreadableXml) {
@@ -159,10 +165,11 @@ export async function observeDomains(
 }
 
 /** By network, from its definition as it runs and as it is stored; of one that cannot be read, nothing. */
-function reservationsIn(
+async function reservationsIn(
   names: readonly string[],
   answers: readonly Answer[],
-): Map<string, { live: Reservation[] | undefined; stored: Reservation[] | undefined }> {
+  turn: Turn,
+): Promise<Map<string, { live: Reservation[] | undefined; stored: Reservation[] | undefined }>> {
   const entries = (answer: Answer | undefined) => {
     try {
       return answer && !answer.error ? parseReservations(answer.text) : undefined;
@@ -171,9 +178,14 @@ function reservationsIn(
       throw error;
     }
   };
-  return new Map(
-    names.map((name, i) => [name, { live: entries(answers[2 * i]), stored: entries(answers[2 * i + 1]) }]),
-  );
+  const networks = new Map<string, { live: Reservation[] | undefined; stored: Reservation[] | undefined }>();
+  for (const [i, name] of names.entries()) {
+    const live = entries(answers[2 * i]);
+    await turn.yieldIfLong();
+    networks.set(name, { live, stored: entries(answers[2 * i + 1]) });
+    await turn.yieldIfLong();
+  }
+  return networks;
 }
 
 function readDomain(virsh: Virsh, name: string, xml: string): DomainDefinition {

@@ -1,5 +1,6 @@
 /** All on a host that somebody could have left behind: domains, volumes, and reservations of addresses. */
 
+import { Turn } from '../system/turn.ts';
 import type { DomainDefinition } from './domain.ts';
 import type { DomainXmlCache } from './domain-cache.ts';
 import { parseDomainList, parseNames } from './domain-query.ts';
@@ -60,25 +61,38 @@ export async function hostInventory(
   const live = texts(networks.length);
   const stored = texts(networks.length);
   const read = await definitions.read(there.map(({ xml }) => xml));
+  const turn = new Turn();
+  const volumes: VolumeFacts[][] = [];
+  for (const [index, pool] of pools.entries()) {
+    volumes.push(parseVolumeList(pool, volumeLists[index] ?? ''));
+    await turn.yieldIfLong();
+  }
+  const reservations: NetworkReservation[][] = [];
+  for (const [index, network] of networks.entries()) {
+    const entries = await reservationsIn([live[index], stored[index]], turn);
+    reservations.push(entries.map((one) => ({ ...one, network })));
+  }
   return {
     domains: read.flatMap((one) => (one instanceof UnreadableXml ? [] : one)),
     unreadable: there.flatMap(({ name }, i) => (read[i] instanceof UnreadableXml ? name : [])),
-    volumes: pools.flatMap((pool, index) => parseVolumeList(pool, volumeLists[index] ?? '')),
-    reservations: networks.flatMap((network, index) =>
-      reservationsIn([live[index], stored[index]]).map((one) => ({ ...one, network })),
-    ),
+    volumes: volumes.flat(),
+    reservations: reservations.flat(),
   };
 }
 
 /** Each once, from several definitions of one network; of one that cannot be read, none: nothing of it is taken for left behind. */
-function reservationsIn(definitions: readonly (string | undefined)[]): Reservation[] {
-  const all = definitions.flatMap((xml) => {
+async function reservationsIn(
+  definitions: readonly (string | undefined)[],
+  turn: Turn,
+): Promise<Reservation[]> {
+  const all: Reservation[] = [];
+  for (const xml of definitions) {
     try {
-      return xml === undefined ? [] : parseReservations(xml);
+      if (xml !== undefined) all.push(...parseReservations(xml));
     } catch (error) {
-      if (error instanceof UnreadableXml) return [];
-      throw error;
+      if (!(error instanceof UnreadableXml)) throw error;
     }
-  });
+    await turn.yieldIfLong();
+  }
   return [...new Map(all.map((one) => [`${one.name} ${one.ip}`, one])).values()];
 }

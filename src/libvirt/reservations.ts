@@ -1,5 +1,6 @@
 /** Fixed addresses that a libvirt network keeps for guests: `<dhcp><host mac='…' name='…' ip='…'/>`. */
 
+import { Turn } from '../system/turn.ts';
 import type { DomainInterface } from './domain.ts';
 import type { Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
@@ -116,6 +117,7 @@ export async function networkAddresses(
   if (active?.error) throw active.error;
   const names = new Set(active?.text.split('\n').map((line) => line.trim()));
   const found = new Map<string, NetworkAddresses>();
+  const turn = new Turn();
   for (const [index, network] of networks.entries()) {
     const [now, later] = [answers[1 + 2 * index], answers[2 + 2 * index]];
     if (now?.error?.code === 'notFound') continue;
@@ -127,6 +129,7 @@ export async function networkAddresses(
       stored: later && !later.error ? parseReservations(later.text) : undefined,
     });
     found.set(network, readXml(virsh, networkDump(network), `network ${network}`, read));
+    await turn.yieldIfLong();
   }
   return found;
 }

@@ -1,0 +1,16 @@
+/** A loop over much input lets other work run: a host that says much holds up no other host. */
+
+import { expect, it } from 'vitest';
+import { Turn } from '../../src/system/turn.ts';
+
+it('other work waits for no loop that has taken long', async () => {
+  let others = 0;
+  setImmediate(() => {
+    others += 1;
+  });
+  const turn = new Turn();
+  const end = performance.now() + 60;
+  while (performance.now() < end);
+  await turn.yieldIfLong();
+  expect(others).toBe(1);
+});
