@@ -5,7 +5,7 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { execa } from 'execa';
+import { billOfMaterials } from './release/bill-of-materials.ts';
 import { CHECKSUMS, checksums } from './release/checksums.ts';
 import { renderComponents } from './release/components.ts';
 
@@ -42,20 +42,4 @@ try {
   await rm(draft, { recursive: true, force: true });
   console.error(`release: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
-}
-
-/** Lists the npm packages that run in production (CycloneDX, by npm). */
-async function billOfMaterials(): Promise<string> {
-  const sbom = await execa(
-    'npm',
-    ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--omit=dev'],
-    {
-      cwd: ROOT,
-      stdin: 'ignore',
-    },
-  );
-  const bill = JSON.parse(sbom.stdout) as { metadata: { component: { name: string } } };
-  // Npm calls it after the directory of the checkout.
-  bill.metadata.component.name = name;
-  return `${JSON.stringify(bill, null, 2)}\n`;
 }
