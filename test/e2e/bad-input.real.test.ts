@@ -194,7 +194,7 @@ describe('a host', () => {
     await expectFailure([bad({ pool: 'nowhere' })], {
       exitCode: 1,
       stderr:
-        /spec\.providerSpec\.pool: qemu.* has no pool "nowhere" \[PoolNotFound\]\n {2}fix: use one that is there \(default\)/,
+        /spec\.providerSpec\.pool: qemu.* has no pool "nowhere" \[PoolNotFound\]\n {2}fix: use an existing one \(default\)/,
     });
     expect(await here().apply([bad({})])).toMatchObject({ exitCode: 0 });
     expect(await here().domains()).toEqual(['default.bad']);
