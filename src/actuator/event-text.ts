@@ -1,7 +1,7 @@
 /** Says what happens while a verb of the actuator runs, in a sentence for people: for progress, events and logs. */
 
 import { formatSeconds } from '../system/duration.ts';
-import type { ActuatorEvent, StateRecovered } from './options.ts';
+import type { ActuatorEvent, StateRecovered } from './context/options.ts';
 
 /** Words for what Terraform does. */
 const DOING: Readonly<Record<string, string>> = {

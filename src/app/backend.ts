@@ -1,7 +1,7 @@
 /** Where a controller keeps objects and states, and tells what it did: a cluster, or a directory of this machine. */
 
+import type { SpellingsOf, StateBackends } from '../actuator/context/state-home.ts';
 import { LocalStateBackends } from '../actuator/state/local.ts';
-import type { SpellingsOf, StateBackends } from '../actuator/state/state-home.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import type { ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';

@@ -2,9 +2,9 @@
 
 import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { StaleLocks } from '../actuator/context/stale-leases.ts';
+import type { SpellingsOf } from '../actuator/context/state-home.ts';
 import { KubernetesStateBackends } from '../actuator/state/kubernetes.ts';
-import { StaleLocks } from '../actuator/state/stale-leases.ts';
-import type { SpellingsOf } from '../actuator/state/state-home.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { TerminalError } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';

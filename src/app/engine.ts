@@ -1,11 +1,11 @@
 /** Puts the parts together: the same controllers for one call over the local store and for a process that stays in a cluster. */
 
 import { Synthesizer } from '../../stacks/synthesizer.ts';
-import { SourceRelay } from '../actuator/host/source-relay.ts';
+import { SourceRelay } from '../actuator/context/source-relay.ts';
+import type { StateBackends } from '../actuator/context/state-home.ts';
 import { HostActuator } from '../actuator/host-actuator.ts';
 import { Actuator } from '../actuator/machine-actuator.ts';
 import { LocalStateBackends } from '../actuator/state/local.ts';
-import type { StateBackends } from '../actuator/state/state-home.ts';
 import { ClusterReconciler } from '../controllers/cluster/controller.ts';
 import { MachineReconciler } from '../controllers/machine/controller.ts';
 import type { MachineDependencies } from '../controllers/machine/dependencies.ts';

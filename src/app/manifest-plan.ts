@@ -1,6 +1,6 @@
 /** Plans what manifests would change, each kind by what its controller decides. Changes nothing, in the store or on a host. */
 
-import { classified } from '../actuator/classify-error.ts';
+import { classified } from '../actuator/context/classify-error.ts';
 import type { PlanPreview } from '../actuator/plan/preview.ts';
 import { type Cluster, ClusterKind } from '../api/kinds/cluster.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';

@@ -13,3 +13,11 @@ export interface HostIntent extends stacks.HostIntent {
   /** Why more may be wanted than what is in here: a Cluster or a Machine that cannot be read. Nothing is removed then. */
   readonly incomplete?: CaplvError;
 }
+
+/** Names of networks and pools of a host. */
+export interface PartNames {
+  readonly networks: readonly string[];
+  readonly pools: readonly string[];
+}
+
+export const NO_PARTS: PartNames = { networks: [], pools: [] };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { ActuatorEvent } from '../../src/actuator/context/options.ts';
 import { eventText } from '../../src/actuator/event-text.ts';
-import type { ActuatorEvent } from '../../src/actuator/options.ts';
 import { describeEvent } from '../../src/controllers/shared/event-messages.ts';
 
 const domain = { address: 'libvirt_domain.machine', action: 'create' } as const;

@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StaleLocks } from '../../src/actuator/state/stale-leases.ts';
+import { StaleLocks } from '../../src/actuator/context/stale-leases.ts';
 import { Client } from '../../src/kube/client/client.ts';
 import { loadConnection } from '../../src/kube/client/kubeconfig.ts';
 import { type Lease, LeaseKind } from '../../src/kube/client/lease.ts';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import type { ActuatorOptions } from '../../src/actuator/options.ts';
+import type { ActuatorOptions } from '../../src/actuator/context/options.ts';
 import { refuseForeignState } from '../../src/actuator/state/ownership.ts';
 import { unzipped } from '../../src/actuator/state/state-secret.ts';
 import { NodeWatch } from '../../src/app/node-watch.ts';

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { classify } from '../../src/actuator/classify-error.ts';
+import { classify } from '../../src/actuator/context/classify-error.ts';
 import { CaplvError } from '../../src/errors.ts';
 import { readMark, readVolumeName } from '../../src/intent/names.ts';
 import { isReachable, parseAddresses } from '../../src/libvirt/addresses.ts';

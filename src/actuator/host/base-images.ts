@@ -14,8 +14,9 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Lock } from '../../system/file-lock.ts';
 import { StateLockedError } from '../../system/lock-holder.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
-import { classify } from '../classify-error.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import { classify } from '../context/classify-error.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import {
   APPLIED,
   isUnused,
@@ -26,7 +27,6 @@ import {
 import { withStateAtRisk } from '../state/machine-journal.ts';
 import { hasImages, moveImages } from '../state/move-images.ts';
 import { completeHostState, type HostRecovery, knowsAll, restoreHostState } from '../state/recover-host.ts';
-import type { StateHandle } from '../state/state-home.ts';
 import { isTorn, knownState, setTornAside } from '../state/torn-state.ts';
 import { fullPool } from './full-pool.ts';
 import { lockedHome } from './locked-home.ts';

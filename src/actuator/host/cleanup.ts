@@ -4,11 +4,11 @@ import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { diskOfVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import { findLeftovers, isEmpty, notOwned, removeLeftovers } from '../machine/leftovers.ts';
+import { poolsOf } from '../machine/location.ts';
 import { hasWholeDomain, mayRemoveUntracked } from '../state/machine-journal.ts';
 import type { Recovery } from '../state/recover-machine.ts';
-import { findLeftovers, isEmpty, notOwned, removeLeftovers } from './leftovers.ts';
-import { poolsOf } from './machine-location.ts';
 
 export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Promise<HostFacts> {
   return libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });

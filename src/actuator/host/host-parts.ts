@@ -6,16 +6,9 @@
 import * as z from 'zod';
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
 import { resourceId } from '../../../stacks/resource-id.ts';
-import type { HostIntent } from '../../intent/hosted-intent.ts';
+import type { HostIntent, PartNames } from '../../intent/hosted-intent.ts';
 import { shortHash } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
-
-export interface PartNames {
-  readonly networks: readonly string[];
-  readonly pools: readonly string[];
-}
-
-export const NO_PARTS: PartNames = { networks: [], pools: [] };
 
 export interface PartsAsk {
   /** Is brought to what the intent says: by the Cluster that manages it. */

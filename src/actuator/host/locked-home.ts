@@ -1,7 +1,7 @@
 import type { Lock } from '../../system/file-lock.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
-import type { LockWait } from '../state/stale-leases.ts';
-import type { StateHandle } from '../state/state-home.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { LockWait } from '../context/stale-leases.ts';
+import type { StateHandle } from '../context/state-home.ts';
 
 /** Runs `work` under the lock of a state that machines share, also between processes, with its place made ready. */
 export async function lockedHome<T>(

@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
+import { NO_PARTS, type PartNames } from '../../intent/hosted-intent.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState } from '../../terraform/format/state.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
 import { type PlanPreview, previewAside } from '../plan/preview.ts';
 import { isImage } from '../state/move-images.ts';
 import { refuseForeignObjects, standingObjects } from '../state/recover-host.ts';
-import { isNoPart, NO_PARTS, type PartNames, partsOf, partsOfRun } from './host-parts.ts';
+import { isNoPart, partsOf, partsOfRun } from './host-parts.ts';
 
 const NOTHING_TO_DO: PlanPreview = { plan: { action: 'none', changes: [], drift: [] }, explanations: [] };
 

@@ -18,8 +18,8 @@ import {
 } from '../../intent/reservations.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
-import type { ActuatorOptions } from '../options.ts';
-import type { HostedMachine } from './guest.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { HostedMachine } from '../machine/guest.ts';
 
 /** Returns what stands in the way of the fixed addresses of a machine, as far as its networks are there. Changes nothing. */
 export async function findReservationProblems(

@@ -12,7 +12,8 @@ import type { Lock } from '../../system/file-lock.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import { StateCorruptError } from '../../terraform/format/state.ts';
 import { TerraformError } from '../../terraform/run/terraform-error.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
 import { reportOf } from '../plan/report.ts';
 import {
@@ -32,7 +33,6 @@ import {
   restoreHostState,
   standingObjects,
 } from '../state/recover-host.ts';
-import type { StateHandle } from '../state/state-home.ts';
 import { isTorn, setTornAside } from '../state/torn-state.ts';
 import {
   addressesOf,

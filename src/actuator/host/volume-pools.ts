@@ -7,7 +7,7 @@ import { TransientError } from '../../errors.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { virshCommand } from '../../libvirt/virsh-command.ts';
 import type { State } from '../../terraform/format/state.ts';
-import { type MachineLocation, poolsIn } from './machine-location.ts';
+import { type MachineLocation, poolsIn } from '../machine/location.ts';
 
 /**
  * `uri`: as it may be shown. A pool in the state has to be there and active. One that only the specification names may be missing: nothing was ever made in

@@ -7,10 +7,10 @@ import type { Explanation } from '../../terraform/format/explanation.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths, type Workspace } from '../../terraform/workspace.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { pendingVerb } from '../state/machine-journal.ts';
 import type { Recovered } from '../state/recover-machine.ts';
-import type { StateHandle } from '../state/state-home.ts';
 import { type PlanEffect, planEffect } from './effect.ts';
 
 export interface PlanPreview {

@@ -14,8 +14,8 @@ import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
-import type { ActuatorOptions } from '../options.ts';
-import type { StateHandle } from './state-home.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 
 /** The note of what was applied last, beside a state of a host. Absent, what is there is in doubt. */
 export const APPLIED = 'applied';

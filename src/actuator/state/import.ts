@@ -10,9 +10,9 @@ import type { ImportedState } from '../../terraform/format/imported-state.ts';
 import type { PlannedValues } from '../../terraform/format/planned-values.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { importAside } from './scratch-import.ts';
-import type { StateHandle } from './state-home.ts';
 
 /** Volumes are complete after the first plan, the domain, which names the seed by its id, after the second. */
 const ROUNDS = 4;

@@ -19,15 +19,15 @@ import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { removeWorkspace } from '../../terraform/workspace.ts';
-import { SecretHistory } from './secret-history.ts';
-import { lockInfoOf, type StaleLocks } from './stale-leases.ts';
+import { lockInfoOf, type StaleLocks } from '../context/stale-leases.ts';
 import {
   firstUsed,
   type MachineState,
   type SpellingsOf,
   type StateBackends,
   type StateHandle,
-} from './state-home.ts';
+} from '../context/state-home.ts';
+import { SecretHistory } from './secret-history.ts';
 import { StateSecret } from './state-secret.ts';
 
 /** Label of the state of a machine. */

@@ -17,7 +17,7 @@ import {
   type SpellingsOf,
   type StateBackends,
   type StateHandle,
-} from './state-home.ts';
+} from '../context/state-home.ts';
 
 const STATE = 'terraform.tfstate';
 

@@ -4,7 +4,7 @@
  */
 
 import type { State } from '../../terraform/format/state.ts';
-import type { StateHandle } from './state-home.ts';
+import type { StateHandle } from '../context/state-home.ts';
 
 export type ChangingVerb = 'create' | 'update' | 'delete';
 

@@ -3,11 +3,11 @@
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { StateCorruptError, type StateResource } from '../../terraform/format/state.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { APPLIED } from './host-journal.ts';
 import type { HostRecovery } from './recover-host.ts';
 import { nextSerial } from './recover-machine.ts';
-import type { StateHandle } from './state-home.ts';
 
 /** True for a resource that is a base image, in a state of what machines share. */
 export function isImage({ type }: Pick<StateResource, 'type'>): boolean {

@@ -8,8 +8,8 @@ import { TerminalError } from '../../errors.ts';
 import { domainName, isOwnedBy, isVolumeOf, type MachineIdentity } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { State, StateResource } from '../../terraform/format/state.ts';
-import type { HostedMachine } from '../host/guest.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { HostedMachine } from '../machine/guest.ts';
 
 const VOLUMES: readonly string[] = ['libvirt_volume', 'libvirt_cloudinit_disk', 'libvirt_ignition'];
 

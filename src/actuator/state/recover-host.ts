@@ -23,11 +23,11 @@ import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { type FoundObject, includes, pendingCreates, resolvePendingCreates } from './host-journal.ts';
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
-import type { StateHandle } from './state-home.ts';
 import { knownState } from './torn-state.ts';
 
 /** One host whose state is in question, under its lock. */

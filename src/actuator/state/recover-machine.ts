@@ -13,12 +13,12 @@ import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
-import { notOwned } from '../host/leftovers.ts';
-import { poolsOf } from '../host/machine-location.ts';
-import type { ActuatorOptions, VerbOptions } from '../options.ts';
+import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
+import { notOwned } from '../machine/leftovers.ts';
+import { poolsOf } from '../machine/location.ts';
 import { importState } from './import.ts';
 import { mayRemoveUntracked } from './machine-journal.ts';
-import type { StateHandle } from './state-home.ts';
 
 /** One machine whose state is in question, under its lock. */
 export interface Recovery {

@@ -7,9 +7,9 @@ import type { Lock } from '../../system/file-lock.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
-import type { ActuatorOptions } from '../options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { nextSerial } from './recover-machine.ts';
-import type { StateHandle } from './state-home.ts';
 
 export interface Restored {
   /** What the state now says it is. */

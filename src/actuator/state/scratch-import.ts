@@ -10,7 +10,7 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths, type Workspace } from '../../terraform/workspace.ts';
-import type { StateHandle } from './state-home.ts';
+import type { StateHandle } from '../context/state-home.ts';
 
 /** `finish` gets what was imported, and the directory, which goes when it is done. */
 export async function importAside(

@@ -9,7 +9,7 @@ import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
 import { STATE_BYTES, StateCorruptError } from '../../terraform/format/state.ts';
-import type { Notes } from './state-home.ts';
+import type { Notes } from '../context/state-home.ts';
 
 /** Annotation of the Secret, with the name of a note. */
 const NOTE_PREFIX = `caplv.${GROUP}/`;

@@ -10,10 +10,10 @@ import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
-import type { VerbOptions } from '../options.ts';
+import type { VerbOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
 import { hasWholeDomain, notePending, pendingVerb } from './machine-journal.ts';
 import { nextSerial } from './recover-machine.ts';
-import type { StateHandle } from './state-home.ts';
 
 interface Parts {
   readonly terraform: Terraform;

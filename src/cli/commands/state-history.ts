@@ -1,7 +1,7 @@
 /** `caplv state history` and `caplv state restore`: earlier serials of the Terraform state of a machine or host. */
 
+import type { StateHandle } from '../../actuator/context/state-home.ts';
 import type { Restored } from '../../actuator/state/restore.ts';
-import type { StateHandle } from '../../actuator/state/state-home.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Config } from '../../app/config.ts';

@@ -1,7 +1,7 @@
 /** Progress of long work as lines on stderr: what is done to which machine, and how long each step took. */
 
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import { eventText } from '../../actuator/event-text.ts';
-import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { Recorder } from '../../controllers/shared/recorder.ts';
 import type { Streams, Style } from './streams.ts';
 

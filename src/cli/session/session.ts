@@ -3,7 +3,7 @@
  * places for them, the local store, where the command itself does the work, and a cluster, where a controller does.
  */
 
-import type { StateBackends } from '../../actuator/state/state-home.ts';
+import type { StateBackends } from '../../actuator/context/state-home.ts';
 import type { Config } from '../../app/config.ts';
 import type { Store } from '../../store/store.ts';
 import type { Streams } from '../output/streams.ts';

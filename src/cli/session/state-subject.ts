@@ -1,6 +1,6 @@
 /** Whose Terraform state a `caplv state` command is about: a Machine by its name, or a host by its libvirt URI. */
 
-import type { StateBackends, StateHandle } from '../../actuator/state/state-home.ts';
+import type { StateBackends, StateHandle } from '../../actuator/context/state-home.ts';
 import type { Config } from '../../app/config.ts';
 import { readIfThere } from '../../system/private-files.ts';
 import { paths } from '../../terraform/workspace.ts';

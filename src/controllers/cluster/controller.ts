@@ -1,7 +1,7 @@
 /** The Cluster controller: networks and pools of its hosts, and a deletion that waits for its machines. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { ActuatorEvent } from '../../actuator/options.ts';
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import {

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { MachineIntent } from '../../../stacks/intent.ts';
-import type { ActuatorEvent, UpdateOptions } from '../../actuator/options.ts';
+import type { ActuatorEvent, UpdateOptions } from '../../actuator/context/options.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
 import { intentHash } from '../../intent/machine-intent.ts';

@@ -3,7 +3,7 @@
  * should be, and may be repeated at any time, by any process.
  */
 
-import type { UpdateOptions } from '../../actuator/options.ts';
+import type { UpdateOptions } from '../../actuator/context/options.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
 import { isPaused } from '../../api/schema/paused.ts';

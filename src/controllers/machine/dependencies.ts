@@ -1,5 +1,5 @@
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
-import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';

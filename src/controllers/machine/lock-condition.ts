@@ -1,6 +1,6 @@
 /** While a Machine's work waits for somebody else's lock, its condition says for whose, and since when he has it. */
 
-import type { ActuatorEvent } from '../../actuator/options.ts';
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import type { Condition } from '../../apimachinery/conditions.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';

@@ -3,7 +3,7 @@
  * hosts are asked before, so that nobody waits for those of others.
  */
 
-import { classified } from '../../actuator/classify-error.ts';
+import { classified } from '../../actuator/context/classify-error.ts';
 import { clusterNameOf, type Machine, MachineKind, storedMachineSpec } from '../../api/kinds/machine.ts';
 import { memoryMiB } from '../../api/kinds/machine-provider-spec.ts';
 import { CaplvError } from '../../errors.ts';

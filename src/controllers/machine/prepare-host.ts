@@ -1,7 +1,7 @@
 /** What a Machine needs on its host before it can be made: networks, pools, its image, and nothing in its way. */
 
-import { classified } from '../../actuator/classify-error.ts';
-import { partsUsedBy, volumesOf } from '../../actuator/host/machine-location.ts';
+import { classified } from '../../actuator/context/classify-error.ts';
+import { partsUsedBy, volumesOf } from '../../actuator/machine/location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { requireHostSupport } from '../../intent/host-support.ts';

@@ -4,7 +4,7 @@
  */
 
 import type { SeedIntent } from '../../../stacks/intent.ts';
-import { classified } from '../../actuator/classify-error.ts';
+import { classified } from '../../actuator/context/classify-error.ts';
 import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import {
   type Machine,

@@ -3,10 +3,10 @@
  * Machine if that lives, away if not. What is in doubt is told, and left alone.
  */
 
-import { classified } from '../../actuator/classify-error.ts';
+import { classified } from '../../actuator/context/classify-error.ts';
+import type { StateBackends, StateHandle } from '../../actuator/context/state-home.ts';
 import type { HostActuator } from '../../actuator/host-actuator.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
-import type { StateBackends, StateHandle } from '../../actuator/state/state-home.ts';
 import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { isPaused } from '../../api/schema/paused.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';

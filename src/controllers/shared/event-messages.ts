@@ -1,7 +1,7 @@
 /** Steps of an operation as events of an object: each with a type, and a reason for programs. */
 
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import { eventText } from '../../actuator/event-text.ts';
-import type { ActuatorEvent } from '../../actuator/options.ts';
 import type { ObjectEvent } from './recorder.ts';
 
 const DONE: Readonly<Record<string, string>> = {

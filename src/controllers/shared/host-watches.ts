@@ -4,7 +4,7 @@
  */
 
 import { once } from 'node:events';
-import { classify } from '../../actuator/classify-error.ts';
+import { classify } from '../../actuator/context/classify-error.ts';
 import { TransientError } from '../../errors.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import { HostWatch } from '../../libvirt/host-watch.ts';

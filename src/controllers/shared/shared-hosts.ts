@@ -1,16 +1,16 @@
 /** Keeps what machines share on a host in step with the Clusters and Machines of the store. */
 
 import type { ImageIntent } from '../../../stacks/intent.ts';
-import { type PartNames, partsOf } from '../../actuator/host/host-parts.ts';
+import type { VerbOptions } from '../../actuator/context/options.ts';
+import { partsOf } from '../../actuator/host/host-parts.ts';
 import type { EnsureOptions, HostActuator } from '../../actuator/host-actuator.ts';
-import type { VerbOptions } from '../../actuator/options.ts';
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import type { Cluster } from '../../api/kinds/cluster.ts';
 import { isOfCluster, type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { findConflict, type HostConflict, withoutConflicts } from '../../intent/host-disputes.ts';
 import { hostIntent, managedNetwork, managedPool } from '../../intent/host-intent.ts';
-import type { HostIntent } from '../../intent/hosted-intent.ts';
+import type { HostIntent, PartNames } from '../../intent/hosted-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import {
   requireAllowedNetwork,

@@ -6,13 +6,12 @@ import {
   appliedAfter,
   hashesOf,
   isActive,
-  NO_PARTS,
   type PartsAsk,
   partsOfRun,
   readApplied,
   replacementId,
 } from '../../../src/actuator/host/host-parts.ts';
-import type { HostIntent } from '../../../src/intent/hosted-intent.ts';
+import { type HostIntent, NO_PARTS } from '../../../src/intent/hosted-intent.ts';
 import type { HostFacts } from '../../../src/libvirt/host-facts.ts';
 import type { StackObject } from '../../../stacks/import-stack.ts';
 import { hostAt } from '../../lab/host-uri.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ActuatorOptions } from '../../../src/actuator/options.ts';
+import type { ActuatorOptions } from '../../../src/actuator/context/options.ts';
 import { refuseForeignState } from '../../../src/actuator/state/ownership.ts';
 import { domainName, volumeName } from '../../../src/intent/names.ts';
 import { parseState } from '../../../src/terraform/format/state.ts';

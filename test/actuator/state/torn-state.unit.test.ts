@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { StateHandle } from '../../../src/actuator/context/state-home.ts';
 import { LocalStateBackends } from '../../../src/actuator/state/local.ts';
 import { mayRemoveUntracked } from '../../../src/actuator/state/machine-journal.ts';
-import type { StateHandle } from '../../../src/actuator/state/state-home.ts';
 import { isTorn, setTornAside } from '../../../src/actuator/state/torn-state.ts';
 import { scratchDir } from '../../terraform/scratch.ts';
 

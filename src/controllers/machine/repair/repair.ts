@@ -3,7 +3,7 @@
  * not hold, and not at all while the budget says that too many machines of a host or set are lost at once.
  */
 
-import type { UpdateOptions } from '../../../actuator/options.ts';
+import type { UpdateOptions } from '../../../actuator/context/options.ts';
 import { destructiveChanges } from '../../../actuator/plan/replace-guard.ts';
 import { TerminalError } from '../../../errors.ts';
 import { domainName } from '../../../intent/names.ts';

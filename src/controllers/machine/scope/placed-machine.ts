@@ -1,4 +1,4 @@
-import type { MachineLocation } from '../../../actuator/host/machine-location.ts';
+import type { MachineLocation } from '../../../actuator/machine/location.ts';
 import type { Cluster } from '../../../api/kinds/cluster.ts';
 import type { Machine } from '../../../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../../../api/kinds/machine-provider-spec.ts';

@@ -1,16 +1,16 @@
 /** What the verbs of the actuator are given, and what they tell while they run. */
 
-import type { Synthesizer } from '../../stacks/synthesizer.ts';
-import type { Policy } from '../intent/policy.ts';
-import type { ReservedAddress } from '../intent/reservations.ts';
-import type { HostFacts } from '../libvirt/host-facts.ts';
-import type { Libvirt } from '../libvirt/libvirt.ts';
-import type { AllowedHost } from '../system/allowed-host.ts';
-import type { Plan } from '../terraform/format/plan.ts';
-import type { RunEvent } from '../terraform/run-events.ts';
-import type { Terraform } from '../terraform/terraform.ts';
-import type { SourceRelay } from './host/source-relay.ts';
-import type { StateBackends } from './state/state-home.ts';
+import type { Synthesizer } from '../../../stacks/synthesizer.ts';
+import type { Policy } from '../../intent/policy.ts';
+import type { ReservedAddress } from '../../intent/reservations.ts';
+import type { HostFacts } from '../../libvirt/host-facts.ts';
+import type { Libvirt } from '../../libvirt/libvirt.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
+import type { Plan } from '../../terraform/format/plan.ts';
+import type { RunEvent } from '../../terraform/run-events.ts';
+import type { Terraform } from '../../terraform/terraform.ts';
+import type { SourceRelay } from './source-relay.ts';
+import type { StateBackends } from './state-home.ts';
 
 export interface ActuatorOptions {
   readonly terraform: Terraform;

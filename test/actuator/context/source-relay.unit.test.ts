@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { VolumeSource } from '../../../src/actuator/host/relayed-source.ts';
-import { type Offer, SourceRelay } from '../../../src/actuator/host/source-relay.ts';
+import type { VolumeSource } from '../../../src/actuator/context/relayed-source.ts';
+import { type Offer, SourceRelay } from '../../../src/actuator/context/source-relay.ts';
 import { Policy, UNLIMITED } from '../../../src/intent/policy.ts';
 
 const MIB = 1024 ** 2;

@@ -2,12 +2,12 @@
 
 import type { MachineIntent } from '../../../stacks/intent.ts';
 import { seedVolume } from '../../../stacks/seed-file.ts';
+import type { PartNames } from '../../intent/hosted-intent.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { ReservedAddress } from '../../intent/reservations.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { State } from '../../terraform/format/state.ts';
-import type { PartNames } from './host-parts.ts';
 
 /** Where a machine lives: what the verbs need when there is no intent, as for delete. */
 export interface MachineLocation extends MachineIdentity {

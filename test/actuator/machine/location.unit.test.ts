@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { poolsIn, poolsOf, volumesOf } from '../../../src/actuator/host/machine-location.ts';
+import { poolsIn, poolsOf, volumesOf } from '../../../src/actuator/machine/location.ts';
 import { parseState } from '../../../src/terraform/format/state.ts';
 import type { MachineIntent } from '../../../stacks/intent.ts';
 import { minimalMachine } from '../../stacks/intents.ts';

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { classified } from '../../src/actuator/classify-error.ts';
-import { TerminalError } from '../../src/errors.ts';
-import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
-import { TerraformError } from '../../src/terraform/run/terraform-error.ts';
+import { classified } from '../../../src/actuator/context/classify-error.ts';
+import { TerminalError } from '../../../src/errors.ts';
+import { LibvirtError } from '../../../src/libvirt/libvirt-error.ts';
+import { TerraformError } from '../../../src/terraform/run/terraform-error.ts';
 
 const outcome = (error: unknown) =>
   classified(() => Promise.reject(error)).then(

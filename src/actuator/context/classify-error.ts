@@ -3,9 +3,9 @@
  * Texts are those of libvirt 9–11, Terraform 1.11 and the provider 0.8.3; the first row that matches decides.
  */
 
-import { CaplvError, type ErrorCode, outOfResources, TerminalError, TransientError } from '../errors.ts';
-import { LibvirtError, type LibvirtErrorCode } from '../libvirt/libvirt-error.ts';
-import { STATE_MISMATCH, TerraformError } from '../terraform/run/terraform-error.ts';
+import { CaplvError, type ErrorCode, outOfResources, TerminalError, TransientError } from '../../errors.ts';
+import { LibvirtError, type LibvirtErrorCode } from '../../libvirt/libvirt-error.ts';
+import { STATE_MISMATCH, TerraformError } from '../../terraform/run/terraform-error.ts';
 
 interface Failure {
   readonly matches: RegExp;

@@ -5,7 +5,7 @@ import { domainName, isOwnedBy, type MachineIdentity } from '../../intent/names.
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { formatSeconds } from '../../system/duration.ts';
-import type { ActuatorOptions, UpdateOptions, VerbOptions } from '../options.ts';
+import type { ActuatorOptions, UpdateOptions, VerbOptions } from '../context/options.ts';
 
 export type HostedMachine = MachineIdentity & { readonly uri: AllowedHost };
 
