@@ -61,7 +61,7 @@ export function requireImage(
       fix: 'convert it: qemu-img convert -O qcow2 INPUT OUTPUT',
     });
   }
-  if (isQcow2(header) && header.length >= 32) {
+  if (isWholeQcow2(header)) {
     const file = otherFile(header);
     if (file !== undefined) {
       throw new TerminalError({
@@ -89,12 +89,21 @@ export function requireImage(
 
 /** What else a qcow2 header makes QEMU open: a file of any host, or another guest's disk. Undefined: nothing, or it is none. */
 export function otherFile(header: Buffer): string | undefined {
-  if (!isQcow2(header) || header.length < 32) return undefined;
+  if (!isWholeQcow2(header)) return undefined;
   if (header.readBigUInt64BE(8) !== 0n) return 'a backing file';
-  const hasFeatures = header.readUInt32BE(4) >= 3 && header.length >= 80;
-  return hasFeatures && (header.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n
+  return hasFeatures(header) && (header.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n
     ? 'an external data file'
     : undefined;
+}
+
+/** False for a header that is cut off: what it would name is not known. */
+function isWholeQcow2(header: Buffer): boolean {
+  return isQcow2(header) && header.length >= 72 && (!hasFeatures(header) || header.length >= 104);
+}
+
+/** Version 2 has a header of 72 bytes; later ones of at least 104, with feature bits. */
+function hasFeatures(header: Buffer): boolean {
+  return header.readUInt32BE(4) >= 3;
 }
 
 export function isQcow2(header: Buffer): boolean {

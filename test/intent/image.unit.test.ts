@@ -113,6 +113,14 @@ describe('an image file', () => {
     }
   });
 
+  it('of a qcow2 header that is cut off is refused: what it names is not known', async () => {
+    const whole = qcow2(1n);
+    for (const length of [32, 71, 79, 103]) {
+      const path = await file('x', whole.subarray(0, length));
+      await expect(inspectImage(path, PATH, UNLIMITED)).rejects.toMatchObject({ code: 'ImageInvalid' });
+    }
+  });
+
   it('that is missing or a directory is refused with its path', async () => {
     const missing = join(dir, 'missing.qcow2');
     await expect(inspectImage(missing, PATH, UNLIMITED)).rejects.toMatchObject({
