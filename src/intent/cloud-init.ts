@@ -41,19 +41,20 @@ export function requireHeader(userData: string, path: string): void {
   });
 }
 
+const FORMS = 'give a mapping with version: 1 and config, or version: 2 and ethernets, as cloud-init has it';
+
 /**
  * Reads a network configuration as cloud-init does.
  * @throws TerminalError InvalidConfiguration with `path` for one that is not a mapping of version 1 or 2
  */
 export function requireNetworkConfig(text: string, path: string): void {
-  const refusal = (message: string) =>
-    new TerminalError({
-      code: 'InvalidConfiguration',
-      path,
-      message,
-      fix: 'give a mapping with version: 1 and config, or version: 2 and ethernets, as cloud-init has it',
-    });
-  if (Buffer.byteLength(text) > YAML_BYTES) throw refusal(`this has more than ${YAML_BYTES} bytes`);
+  const refusal = (message: string, fix = FORMS) =>
+    new TerminalError({ code: 'InvalidConfiguration', path, message, fix });
+  if (Buffer.byteLength(text) > YAML_BYTES)
+    throw refusal(
+      `this has more than ${YAML_BYTES} bytes`,
+      'leave out comments, or write the rest by user data',
+    );
   const value = mapping(yamlOf(text, refusal));
   if (!value) throw refusal('this is not a mapping, and cloud-init would ignore it');
   const config = mapping(value['network']) ?? value;

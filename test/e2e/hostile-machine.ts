@@ -86,9 +86,9 @@ export function userDataOf(texts: readonly string[]): string {
   return `#cloud-config\n${texts.join('\n').replaceAll('\0', '')}`;
 }
 
-/** In quotes: as it stands, most of it is no YAML, and is refused. */
+/** In quotes: as it stands, most of it is no YAML, and is refused. Without texts that are longer than a network configuration may be. */
 export function networkConfigOf(texts: readonly string[]): string {
-  return JSON.stringify({ version: 2, texts });
+  return JSON.stringify({ version: 2, texts: texts.filter(({ length }) => length < 10_000) });
 }
 
 /** An empty volume of the pool `default` with that name. */
