@@ -69,6 +69,9 @@ class TurnMeter {
 }
 
 function shown(input: unknown): string {
-  const text = typeof input === 'string' ? input : JSON.stringify(input);
+  const text =
+    typeof input === 'string'
+      ? input
+      : JSON.stringify(input, (_, value) => (typeof value === 'bigint' ? `${value}` : value));
   return `${JSON.stringify(text?.slice(0, SHOWN_CHARACTERS))} (${text?.length} characters)`;
 }
