@@ -235,9 +235,15 @@ export class Client {
     await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body });
   }
 
-  /** The text of any path that has no verb above, for example `/readyz`. */
-  async raw(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
-    return this.transport.send({ method, path, body });
+  /** Returns the text of any path that has no verb above, with its query, for example `/readyz?verbose`. */
+  async raw(method: 'GET' | 'POST', pathAndQuery: string, body?: unknown): Promise<string> {
+    const [path = '', ...query] = pathAndQuery.split('?');
+    return this.transport.send({
+      method,
+      path,
+      query: Object.fromEntries(new URLSearchParams(query.join('?'))),
+      body,
+    });
   }
 
   close(): void {
