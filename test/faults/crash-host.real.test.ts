@@ -106,7 +106,7 @@ test.for(Object.entries(PARTS))(
     await tearAt('apply', 'create_complete libvirt_network.network_shared', 'hosts', part);
     await tearAt('apply', 'create_complete libvirt_volume.*', 'images', part);
     const said = await succeeded('apply', '-v');
-    expect(said).toContain('a killed run left a part of a state; it is kept aside in');
+    expect(said).toContain('a killed run left a part of a Terraform state; it is kept aside in');
     expect(await call('plan')).toMatchObject({ exitCode: 0 });
     const before = await uuids();
     await succeeded('apply');
