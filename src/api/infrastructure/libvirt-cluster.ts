@@ -129,7 +129,9 @@ export const LibvirtClusterKind: ApiKind<LibvirtCluster> = {
       kind: z.literal('LibvirtCluster'),
       metadata: objectMetadata(63),
       spec: LibvirtClusterSpecSchema.describe('Hosts, network and pool of the machines.'),
-      status: LibvirtClusterStatusSchema.optional().describe('How the hosts are: written by the controller.'),
+      status: LibvirtClusterStatusSchema.optional().describe(
+        'Observed state of the hosts, written by the controller.',
+      ),
     })
     .describe('A LibvirtCluster is what the machines of a Cluster share: hosts, networks, pools.'),
   columns: [
@@ -145,7 +147,7 @@ export const LibvirtClusterKind: ApiKind<LibvirtCluster> = {
       jsonPath: '.status.initialization.provisioned',
       description: 'True once its hosts were ready.',
     },
-    readyColumn('True: its hosts are ready.'),
+    readyColumn('True if its hosts are ready.'),
     readyReasonColumn,
     {
       name: 'Endpoint',

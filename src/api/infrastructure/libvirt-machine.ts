@@ -114,7 +114,7 @@ export const LibvirtMachineKind: ApiKind<LibvirtMachine> = {
       metadata: objectMetadata(63),
       spec: LibvirtMachineSpecSchema.describe('What the machine should be.'),
       status: LibvirtMachineStatusSchema.optional().describe(
-        'How the machine is: written by the controller.',
+        'Observed state of the machine, written by the controller.',
       ),
     })
     .describe('A LibvirtMachine is the virtual machine of a Machine of the current Cluster API.'),
@@ -135,7 +135,7 @@ export const LibvirtMachineKind: ApiKind<LibvirtMachine> = {
       jsonPath: '.status.initialization.provisioned',
       description: 'True once the virtual machine was made.',
     },
-    readyColumn('True: it runs as specified.'),
+    readyColumn('True if the machine runs as specified.'),
     readyReasonColumn,
     column('Address', '.status.addresses[?(@.type=="InternalIP")].address', 'Address of the guest.'),
     column('Host', '.status.providerStatus.host', 'Host it runs on.'),
@@ -191,7 +191,7 @@ export const LibvirtMachineTemplateKind: ApiKind<LibvirtMachineTemplate> = {
       metadata: objectMetadata(253),
       spec: LibvirtMachineTemplateSpecSchema.describe('What machines are cloned from; it does not change.'),
       status: LibvirtMachineTemplateStatusSchema.optional().describe(
-        'What machines of it have: written by the controller.',
+        'Resources of machines of this template, written by the controller.',
       ),
     })
     .describe('A LibvirtMachineTemplate is what LibvirtMachines are cloned from.'),

@@ -16,7 +16,7 @@ const NetworkSchema = withRules(
       .describe(
         'If set, the network is created, and deleted with the cluster. nat: to the outside by address translation; none: isolated; ' +
           'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge. Several Clusters may manage ' +
-          'one network if they give the same values; otherwise the oldest Cluster manages it.',
+          'one network if they give the same values; otherwise the Cluster that created it manages it.',
       ),
     addresses: z
       .array(cidr('10.17.3.0/24'))

@@ -20,7 +20,7 @@ import { tellingOfLocks } from './lock-condition.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
-/** A host on which an older Cluster manages a network or pool otherwise than the Machine's own. */
+/** A host on which another Cluster has a network or pool with other values than the Machine's own. */
 export class DisputedHost extends TransientError {}
 
 /**

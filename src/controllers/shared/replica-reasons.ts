@@ -30,7 +30,7 @@ export const REPLICA_REASONS = {
   NewMachineSetAvailable: 'All machines have the current template and are available.',
   ProgressDeadlineExceeded:
     'The rollout made no progress for progressDeadlineSeconds; the message names the obstacle.',
-  DeploymentPaused: 'spec.paused is If true, changes of the template do not start a rollout.',
+  DeploymentPaused: 'spec.paused is true: changes of the template do not start a rollout.',
   DeploymentResumed: 'spec.paused is no longer true; the rollout continues.',
 } as const;
 
