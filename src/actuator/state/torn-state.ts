@@ -12,7 +12,7 @@ import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
 import type { VerbOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
-import { hasWholeDomain, notePending, pendingVerb } from './machine-journal.ts';
+import { type ChangingVerb, hasWholeDomain, notePending, pendingVerb } from './machine-journal.ts';
 import { nextSerial } from './recover-machine.ts';
 
 interface Parts {
@@ -21,11 +21,18 @@ interface Parts {
 
 /** True for a local state of which a run that broke off left a part. Without the lock: perhaps only for a moment. */
 export async function isTorn(home: StateHandle): Promise<boolean> {
-  if (home.backend.kind !== 'implicit') return false;
+  return (await tornBy(home)) !== undefined;
+}
+
+/** The operation whose run left a part of a state. The note of it is asked for first: it is rarely there, and a state may be large. */
+async function tornBy(home: StateHandle): Promise<ChangingVerb | undefined> {
+  if (home.backend.kind !== 'implicit') return undefined;
+  const verb = await pendingVerb(home);
+  if (verb === undefined) return undefined;
   const text = await readFile(paths.state(home.workspace), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  return text !== undefined && isPart(text) && (await pendingVerb(home)) !== undefined;
+  return text !== undefined && isPart(text) ? verb : undefined;
 }
 
 function isPart(text: string): boolean {
@@ -43,10 +50,10 @@ function isPart(text: string): boolean {
  * from the serials that were kept, or by import. Returns whether it was torn.
  */
 export async function setTornAside(home: StateHandle, { onEvent }: VerbOptions): Promise<boolean> {
-  if (!(await isTorn(home))) return false;
+  const verb = await tornBy(home);
+  if (verb === undefined) return false;
   // A create that came to its end has made a guest that is in use: nothing of it may be removed as half-made.
-  if ((await pendingVerb(home)) === 'create' && hasWholeDomain(await lastKept(home)))
-    await notePending(home, 'update');
+  if (verb === 'create' && hasWholeDomain(await lastKept(home))) await notePending(home, 'update');
   await home.setCorruptAside();
   onEvent?.({ type: 'state_set_aside', place: home.place });
   return true;
