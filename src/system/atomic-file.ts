@@ -1,6 +1,6 @@
 /**
- * Files that are there whole or not at all, also after the machine lost power: the content is on the disk before it has its
- * name.
+ * Files that are there whole or not at all; all but those of `writeWhole` also after the machine lost power: the content is on the
+ * disk before it has its name.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -12,11 +12,13 @@ import { dirname } from 'node:path';
  * this returns it stays the new one. Two writers at once need a lock. Throws the error of the system call that failed; the old file is then still there.
  */
 export async function writeAtomically(path: string, content: string): Promise<void> {
-  const draft = `${path}.draft`;
-  // Left by a process that was killed.
-  await rm(draft, { force: true });
-  await publish(draft, content, () => rename(draft, path));
+  await replaceFile(path, content, { durable: true });
   await sync(dirname(path));
+}
+
+/** As `writeAtomically`, but power that fails may take the content: for what is made again when it is needed. */
+export async function writeWhole(path: string, content: string): Promise<void> {
+  await replaceFile(path, content, { durable: false });
 }
 
 /**
@@ -26,7 +28,7 @@ export async function writeAtomically(path: string, content: string): Promise<vo
 export async function createAtomically(path: string, content: string): Promise<boolean> {
   const draft = `${path}.${randomUUID()}.draft`;
   try {
-    await publish(draft, content, () => link(draft, path));
+    await publish(draft, content, { durable: true }, () => link(draft, path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -52,13 +54,30 @@ export async function syncFile(path: string): Promise<void> {
   await sync(dirname(path));
 }
 
-async function publish(draft: string, content: string, giveName: () => Promise<void>): Promise<void> {
+interface Durability {
+  /** The content is on the disk before it has its name. */
+  readonly durable: boolean;
+}
+
+async function replaceFile(path: string, content: string, durability: Durability): Promise<void> {
+  const draft = `${path}.draft`;
+  // Left by a process that was killed.
+  await rm(draft, { force: true });
+  await publish(draft, content, durability, () => rename(draft, path));
+}
+
+async function publish(
+  draft: string,
+  content: string,
+  { durable }: Durability,
+  giveName: () => Promise<void>,
+): Promise<void> {
   try {
     // Exclusive: whatever lies there by that name is not ours, and a symbolic link is not followed.
     const file = await open(draft, 'wx', 0o600);
     try {
       await file.writeFile(content);
-      await file.sync();
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }

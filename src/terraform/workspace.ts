@@ -1,6 +1,6 @@
 import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { writeAtomically } from '../system/atomic-file.ts';
+import { writeWhole } from '../system/atomic-file.ts';
 import { readIfThere } from '../system/private-files.ts';
 import type { StateHistory } from './state-history.ts';
 
@@ -66,7 +66,7 @@ export async function writeConfig(workspace: Workspace, config: object): Promise
   const text = `${JSON.stringify(config, null, 2)}\n`;
   await removeOtherConfigs(workspace.dir);
   if ((await readIfThere(path)) === text) return;
-  await writeAtomically(path, text);
+  await writeWhole(path, text);
 }
 
 async function removeOtherConfigs(dir: string): Promise<void> {

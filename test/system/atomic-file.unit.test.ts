@@ -2,7 +2,13 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAtomically, removeDurably, syncFile, writeAtomically } from '../../src/system/atomic-file.ts';
+import {
+  createAtomically,
+  removeDurably,
+  syncFile,
+  writeAtomically,
+  writeWhole,
+} from '../../src/system/atomic-file.ts';
 
 let dir: string;
 let file: string;
@@ -12,13 +18,16 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-it('replaces a file as a whole, readable by its owner only, and leaves no draft', async () => {
-  await writeAtomically(file, 'old');
-  await writeAtomically(file, 'new');
-  expect(await readFile(file, 'utf8')).toBe('new');
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
-  expect(await readdir(dir)).toEqual(['state']);
-});
+it.each([writeAtomically, writeWhole])(
+  '%o replaces a file as a whole, readable by its owner only, and leaves no draft',
+  async (write) => {
+    await write(file, 'old');
+    await write(file, 'new');
+    expect(await readFile(file, 'utf8')).toBe('new');
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readdir(dir)).toEqual(['state']);
+  },
+);
 
 it('the old file stays when the new one cannot be written', async () => {
   await writeAtomically(file, 'old');
@@ -27,14 +36,17 @@ it('the old file stays when the new one cannot be written', async () => {
   expect(await readFile(file, 'utf8')).toBe('old');
 });
 
-it('a link that somebody laid where the draft goes is not followed', async () => {
-  const victim = join(dir, 'victim');
-  await writeFile(victim, 'untouched');
-  await symlink(victim, `${file}.draft`);
-  await writeAtomically(file, 'new');
-  expect(await readFile(victim, 'utf8')).toBe('untouched');
-  expect(await readFile(file, 'utf8')).toBe('new');
-});
+it.each([writeAtomically, writeWhole])(
+  'a link that somebody laid where the draft goes is not followed by %o',
+  async (write) => {
+    const victim = join(dir, 'victim');
+    await writeFile(victim, 'untouched');
+    await symlink(victim, `${file}.draft`);
+    await write(file, 'new');
+    expect(await readFile(victim, 'utf8')).toBe('untouched');
+    expect(await readFile(file, 'utf8')).toBe('new');
+  },
+);
 
 it('of many who create a file at once one does, and its content is whole', async () => {
   const made = await Promise.all(Array.from({ length: 20 }, (_, n) => createAtomically(file, `${n}`)));

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, readFile, realpath, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { TerminalError } from '../../errors.ts';
-import { writeAtomically } from '../../system/atomic-file.ts';
+import { writeWhole } from '../../system/atomic-file.ts';
 import { cacheDir } from '../../system/cache-dir.ts';
 import { makePrivateDir } from '../../system/private-files.ts';
 import { terraformEnvironment } from '../run/environment.ts';
@@ -159,7 +159,7 @@ async function readCache(path: string): Promise<Known | undefined> {
 async function writeCache(path: string, known: Known): Promise<void> {
   try {
     await makePrivateDir(cacheDir());
-    await writeAtomically(path, JSON.stringify(known));
+    await writeWhole(path, JSON.stringify(known));
   } catch {
     // Next time it is asked again.
   }

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { writeAtomically } from '../../system/atomic-file.ts';
+import { writeWhole } from '../../system/atomic-file.ts';
 import {
   type HostedProcess,
   identify,
@@ -37,7 +37,7 @@ export async function giveTo(pid: number, dir: string): Promise<void> {
     ...identify(pid),
     starter: { pid: starter, ...(starterTime !== undefined && { startTime: starterTime }) },
   };
-  await writeAtomically(join(dir, OWNER), JSON.stringify(owner));
+  await writeWhole(join(dir, OWNER), JSON.stringify(owner));
 }
 
 /** Removes what providers left that are gone, and ends those that nobody will. */
