@@ -1,7 +1,8 @@
 /**
  * A store in which LibvirtMachines stand among the Machines, and LibvirtClusters among the Clusters, under keys of their own (see
  * `infrastructureKey`). So whatever looks at all machines of a host (placement, budgets, orphans) sees those of both APIs, and the
- * phases of a reconcile serve both. What is written to one of them is written to the LibvirtMachine or LibvirtCluster.
+ * phases of a reconcile serve both. What is written to one of them is written to the LibvirtMachine or LibvirtCluster. Watches show those of
+ * the original API alone: those of the current one are watched as what they are.
  */
 
 import { BLOCK_MOVE_ANNOTATION } from '../../api/infrastructure/contract.ts';
@@ -13,13 +14,13 @@ import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apim
 import { keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
 import { isInfrastructure, objectName } from '../../intent/names.ts';
+import { ForwardingStore } from '../../kube/runtime/forwarding-store.ts';
 import type {
   ApplyOptions,
   GetOptions,
   ListOptions,
   StatusOptions,
   Store,
-  WatchEvent,
   WriteOptions,
 } from '../../store/store.ts';
 import { asCluster, libvirtClusterStatus } from './cluster-projection.ts';
@@ -42,14 +43,13 @@ interface Projection {
   status(object: KubeObject, written: unknown): Promise<unknown>;
 }
 
-export class ProjectedStore implements Store {
-  readonly #store: Store;
+export class ProjectedStore extends ForwardingStore {
   readonly #infrastructure: Store;
   readonly #serves: () => Promise<boolean>;
   readonly #projections: ReadonlyMap<string, Projection>;
 
   constructor({ store, infrastructure = store, serves }: ProjectedStoreOptions) {
-    this.#store = store;
+    super(store);
     this.#infrastructure = infrastructure;
     this.#serves = serves;
     this.#projections = new Map<string, Projection>([
@@ -83,49 +83,33 @@ export class ProjectedStore implements Store {
   }
 
   /** Throws TransientError NotFound for an object of the current Cluster API while its kind is not served: what became of it is not known. */
-  async get<T extends KubeObject>(
+  override async get<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     options?: GetOptions,
   ): Promise<T | undefined> {
     const projection = this.#projectionOf(kind, key);
-    if (!projection) return this.#store.get(kind, key, options);
+    if (!projection) return super.get(kind, key, options);
     const one = await this.#read(projection, key, options);
     return one && ((await projection.show(one)) as T);
   }
 
-  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+  override async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const projection = this.#projections.get(resourceName(kind));
-    const own = await this.#store.list(kind, options);
+    const own = await super.list(kind, options);
     if (!projection || !(await this.#serves())) return own;
     const others = await this.#infrastructure.list(projection.kind, options);
     return [...own, ...((await Promise.all(others.map((one) => projection.show(one)))) as T[])];
   }
 
-  /** Of the original API's objects alone: those of the current one are watched as what they are. */
-  watch<T extends KubeObject>(
-    kind: ResourceKind<T>,
-    options: ListOptions & { readonly signal: AbortSignal },
-  ): AsyncIterable<WatchEvent<T>> {
-    return this.#store.watch(kind, options);
-  }
-
-  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#store.create(kind, object, options);
-  }
-
-  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#store.update(kind, object, options);
-  }
-
-  async setFinalizers<T extends KubeObject>(
+  override async setFinalizers<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: T,
     finalizers: readonly string[],
     options: WriteOptions,
   ): Promise<T | undefined> {
     const projection = this.#projectionOf(kind, object.metadata);
-    if (!projection) return this.#store.setFinalizers(kind, object, finalizers, options);
+    if (!projection) return super.setFinalizers(kind, object, finalizers, options);
     const { uid, resourceVersion } = object.metadata;
     const metadata = { ...objectKey(keyOf(object)), uid, resourceVersion } as ObjectMeta;
     const named = { ...object, metadata } as KubeObject;
@@ -133,13 +117,13 @@ export class ProjectedStore implements Store {
     return now && ((await projection.show(now)) as T);
   }
 
-  async apply<T extends KubeObject>(
+  override async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },
     options: ApplyOptions,
   ): Promise<T> {
     const projection = this.#projectionOf(kind, object.metadata);
-    if (!projection) return this.#store.apply(kind, object, options);
+    if (!projection) return super.apply(kind, object, options);
     const { namespace = 'default', name } = object.metadata;
     const metadata = {
       ...object.metadata,
@@ -155,14 +139,14 @@ export class ProjectedStore implements Store {
     return (await projection.show(applied)) as T;
   }
 
-  async applyStatus<T extends KubeObject>(
+  override async applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
     { before, ...options }: StatusOptions,
   ): Promise<T> {
     const projection = this.#projectionOf(kind, key);
-    if (!projection) return this.#store.applyStatus(kind, key, status, { before, ...options });
+    if (!projection) return super.applyStatus(kind, key, status, { before, ...options });
     const one = await this.#read(projection, key);
     if (!one) throw notServed(projection.kind, key, 'is gone');
     const applied = await this.#infrastructure.applyStatus(
@@ -174,13 +158,13 @@ export class ProjectedStore implements Store {
     return (await projection.show(applied)) as T;
   }
 
-  async delete<T extends KubeObject>(
+  override async delete<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
   ): Promise<void> {
     const projection = this.#projectionOf(kind, key);
-    if (!projection) return this.#store.delete(kind, key, preconditions);
+    if (!projection) return super.delete(kind, key, preconditions);
     return this.#infrastructure.delete(projection.kind, objectKey(key), preconditions);
   }
 

@@ -13,13 +13,12 @@ import type {
   ListOptions,
   StatusOptions,
   Store,
-  WatchEvent,
   WriteOptions,
 } from '../../store/store.ts';
+import { ForwardingStore } from './forwarding-store.ts';
 import type { Informer } from './informer.ts';
 
-export class CachedStore implements Store {
-  readonly #store: Store;
+export class CachedStore extends ForwardingStore {
   readonly #informers: ReadonlyMap<string, Informer>;
   /** What was written and is newer than what the informer knows, by resource and key. Some of it went with that write. */
   readonly #written = new Map<string, KubeObject>();
@@ -27,7 +26,7 @@ export class CachedStore implements Store {
   readonly #doubts = new Map<string, object>();
 
   constructor(store: Store, informers: readonly Informer[]) {
-    this.#store = store;
+    super(store);
     this.#informers = new Map(informers.map((informer) => [resourceName(informer.kind), informer]));
     for (const informer of informers) {
       informer.addHandler(({ type, object }) => {
@@ -42,13 +41,13 @@ export class CachedStore implements Store {
     }
   }
 
-  async get<T extends KubeObject>(
+  override async get<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     { fresh = false }: GetOptions = {},
   ): Promise<T | undefined> {
     const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
-    if (!informer) return this.#store.get(kind, key);
+    if (!informer) return this.store.get(kind, key);
     const id = nameOf(kind, key);
     const doubt = this.#doubts.get(id);
     if (!fresh && informer.hasSynced && !doubt) {
@@ -56,7 +55,7 @@ export class CachedStore implements Store {
       // Of what is not there the informer may not have heard yet.
       if (known && !isGone(known)) return known;
     }
-    const object = await this.#store.get(kind, key);
+    const object = await this.store.get(kind, key);
     if (object) this.#remember(kind, object);
     // Made and removed while the informer did not listen: it will never hear of it.
     else if (!informer.get(key)) this.#written.delete(id);
@@ -66,9 +65,9 @@ export class CachedStore implements Store {
     return object;
   }
 
-  async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
+  override async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const informer = this.#informers.get(resourceName(kind)) as Informer<T> | undefined;
-    if (!informer?.hasSynced) return this.#store.list(kind, options);
+    if (!informer?.hasSynced) return this.store.list(kind, options);
     const unreadable = informer.unreadable(options.namespace);
     if (!options.onUnreadable && unreadable[0]) throw unreadable[0];
     options.onUnreadable?.(unreadable);
@@ -86,22 +85,23 @@ export class CachedStore implements Store {
     return [...now, ...unheardOf].filter((object) => !isGone(object) && matches(object.metadata.labels));
   }
 
-  watch<T extends KubeObject>(
+  override async create<T extends KubeObject>(
     kind: ResourceKind<T>,
-    options: ListOptions & { readonly signal: AbortSignal },
-  ): AsyncIterable<WatchEvent<T>> {
-    return this.#store.watch(kind, options);
+    object: T,
+    options: WriteOptions,
+  ): Promise<T> {
+    return this.#write(kind, keyOf(object), () => this.store.create(kind, object, options));
   }
 
-  async create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#write(kind, keyOf(object), () => this.#store.create(kind, object, options));
+  override async update<T extends KubeObject>(
+    kind: ResourceKind<T>,
+    object: T,
+    options: WriteOptions,
+  ): Promise<T> {
+    return this.#write(kind, keyOf(object), () => this.store.update(kind, object, options));
   }
 
-  async update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#write(kind, keyOf(object), () => this.#store.update(kind, object, options));
-  }
-
-  async setFinalizers<T extends KubeObject>(
+  override async setFinalizers<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: T,
     finalizers: readonly string[],
@@ -109,7 +109,7 @@ export class CachedStore implements Store {
   ): Promise<T | undefined> {
     const key = keyOf(object);
     try {
-      const now = await this.#store.setFinalizers(kind, object, finalizers, options);
+      const now = await this.store.setFinalizers(kind, object, finalizers, options);
       if (now) return this.#remember(kind, now);
     } catch (error) {
       this.#doubt(kind, key);
@@ -119,30 +119,30 @@ export class CachedStore implements Store {
     return undefined;
   }
 
-  async apply<T extends KubeObject>(
+  override async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },
     options: ApplyOptions,
   ): Promise<T> {
-    return this.#write(kind, keyOf(object), () => this.#store.apply(kind, object, options));
+    return this.#write(kind, keyOf(object), () => this.store.apply(kind, object, options));
   }
 
-  async applyStatus<T extends KubeObject>(
+  override async applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     status: T['status'],
     options: StatusOptions,
   ): Promise<T> {
-    return this.#write(kind, key, () => this.#store.applyStatus(kind, key, status, options));
+    return this.#write(kind, key, () => this.store.applyStatus(kind, key, status, options));
   }
 
-  async delete<T extends KubeObject>(
+  override async delete<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
   ): Promise<void> {
     try {
-      await this.#store.delete(kind, key, preconditions);
+      await this.store.delete(kind, key, preconditions);
     } finally {
       this.#doubt(kind, key);
     }

@@ -4,19 +4,12 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, resourceName } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
-import type {
-  ApplyOptions,
-  GetOptions,
-  ListOptions,
-  StatusOptions,
-  Store,
-  WatchEvent,
-  WriteOptions,
-} from '../../store/store.ts';
+import type { GetOptions, ListOptions, Store, WatchEvent } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { ForwardingStore } from './forwarding-store.ts';
 import { NO_COUNTS_MS, rememberServed } from './served.ts';
 
 export interface LateKindsStoreOptions {
@@ -29,24 +22,23 @@ export interface LateKindsStoreOptions {
   readonly log?: Logger;
 }
 
-export class LateKindsStore implements Store {
-  readonly #store: Store;
+export class LateKindsStore extends ForwardingStore {
   readonly #log: Logger | undefined;
   /** By resource. */
   readonly #served: ReadonlyMap<string, () => Promise<boolean>>;
 
   constructor({ store, kinds, serves, log }: LateKindsStoreOptions) {
-    this.#store = store;
+    super(store);
     this.#log = log;
     this.#served = new Map(kinds.map((kind) => [resourceName(kind), rememberServed(() => serves([kind]))]));
   }
 
-  async get<T extends KubeObject>(
+  override async get<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
     options?: GetOptions,
   ): Promise<T | undefined> {
-    if (await this.#serves(kind)) return this.#store.get(kind, key, options);
+    if (await this.#serves(kind)) return super.get(kind, key, options);
     throw new TransientError({
       code: 'NotFound',
       message: `${kind.kind} ${formatKey(key)} cannot be read: its kind is not served`,
@@ -55,17 +47,15 @@ export class LateKindsStore implements Store {
     });
   }
 
-  async list<T extends KubeObject>(kind: ResourceKind<T>, options?: ListOptions): Promise<T[]> {
-    return (await this.#serves(kind)) ? this.#store.list(kind, options) : [];
+  override async list<T extends KubeObject>(kind: ResourceKind<T>, options?: ListOptions): Promise<T[]> {
+    return (await this.#serves(kind)) ? super.list(kind, options) : [];
   }
 
-  watch<T extends KubeObject>(
+  override watch<T extends KubeObject>(
     kind: ResourceKind<T>,
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
-    return this.#served.has(resourceName(kind))
-      ? this.#watch(kind, options)
-      : this.#store.watch(kind, options);
+    return this.#served.has(resourceName(kind)) ? this.#watch(kind, options) : super.watch(kind, options);
   }
 
   async *#watch<T extends KubeObject>(
@@ -91,51 +81,9 @@ export class LateKindsStore implements Store {
       await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
     }
     if (signal.aborted) return;
-    for await (const event of this.#store.watch(kind, options)) {
+    for await (const event of super.watch(kind, options)) {
       if (event.type !== 'SYNCED' || !isSynced) yield event;
     }
-  }
-
-  create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#store.create(kind, object, options);
-  }
-
-  update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T> {
-    return this.#store.update(kind, object, options);
-  }
-
-  setFinalizers<T extends KubeObject>(
-    kind: ResourceKind<T>,
-    object: T,
-    finalizers: readonly string[],
-    options: WriteOptions,
-  ): Promise<T | undefined> {
-    return this.#store.setFinalizers(kind, object, finalizers, options);
-  }
-
-  apply<T extends KubeObject>(
-    kind: ResourceKind<T>,
-    object: Partial<T> & { metadata: ObjectMeta },
-    options: ApplyOptions,
-  ): Promise<T> {
-    return this.#store.apply(kind, object, options);
-  }
-
-  applyStatus<T extends KubeObject>(
-    kind: ResourceKind<T>,
-    key: ObjectKey,
-    status: T['status'],
-    options: StatusOptions,
-  ): Promise<T> {
-    return this.#store.applyStatus(kind, key, status, options);
-  }
-
-  delete<T extends KubeObject>(
-    kind: ResourceKind<T>,
-    key: ObjectKey,
-    preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
-  ): Promise<void> {
-    return this.#store.delete(kind, key, preconditions);
   }
 
   #serves(kind: ResourceKind): Promise<boolean> {
