@@ -7,7 +7,8 @@ import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import type { ReservedRange } from '../intent/policy/server-list.ts';
 import { ApiError } from '../kube/client/api-error.ts';
 import type { Client } from '../kube/client/client.ts';
-import { canonicalAddress, IpRange } from '../system/network/ip-range.ts';
+import { canonicalAddress } from '../system/network/address-scope.ts';
+import { IpRange } from '../system/network/ip-range.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 interface ServiceCIDR extends KubeObject {

@@ -4,7 +4,7 @@ import { Agent, type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import { Readable } from 'node:stream';
 import { formatSeconds } from '../system/duration.ts';
-import { type AddressScope, addressScope, isWithin } from '../system/network/address-scope.ts';
+import { type AddressScope, addressScope, includesScope } from '../system/network/address-scope.ts';
 import { isAddressRefused, type Resolve } from '../system/network/checked-lookup.ts';
 import { httpRequest } from '../system/network/http-request.ts';
 import { notAllowed, type Policy } from './policy.ts';
@@ -104,7 +104,7 @@ async function allowedRequest(
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const scope = policy.addressesOf(at);
     if (scope === undefined) throw notAllowed(path, `a redirect to ${originOf(at)}`, originOf(at));
-    const mayConnect = (address: string) => isWithin(scope, addressScope(address));
+    const mayConnect = (address: string) => includesScope(scope, addressScope(address));
     const { protocol } = new URL(at);
     const agent = keeps && resolve === undefined && AGENTS[scope][protocol === 'https:' ? 'https' : 'http'];
     const request = { headers, signal: stop, mayConnect, resolve, agent };

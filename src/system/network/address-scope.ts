@@ -11,30 +11,33 @@ export type AddressScope = 'public' | 'private' | 'local';
 /** From the one that fewest addresses are of, as far as what may be opened goes. */
 const ORDER: readonly AddressScope[] = ['public', 'private', 'local'];
 
-const PRIVATE = listOf(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'], ['fc00::/7']);
-const PUBLIC_IPV6 = listOf([], ['2000::/3']);
-const LOCAL = listOf(
-  [
-    '0.0.0.0/8',
-    '127.0.0.0/8',
-    '169.254.0.0/16',
-    '192.0.0.0/24',
-    '192.0.2.0/24',
-    '192.88.99.0/24',
-    '198.18.0.0/15',
-    '198.51.100.0/24',
-    '203.0.113.0/24',
-    '224.0.0.0/3',
-  ],
+/** Ranges that belong to whoever uses them: RFC 1918, and unique local addresses (RFC 4193). */
+export const PRIVATE_RANGES = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'] as const;
+/** And those of carriers (RFC 6598). */
+const PRIVATE = listOf([...PRIVATE_RANGES, '100.64.0.0/10']);
+const PUBLIC_IPV6 = listOf(['2000::/3']);
+const LOCAL = listOf([
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/3',
   // Documentation, and tunnels (6to4, Teredo) that lead to any IPv4 address.
-  ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
-);
+  '2001::/23',
+  '2001:db8::/32',
+  '2002::/16',
+  '3fff::/20',
+]);
 
 /** The scope of an address as text; of what is no address `local`. A mapped or translated IPv4 address counts as that. */
 export function addressScope(address: string): AddressScope {
-  const [plain = ''] = address.split('%');
-  if (isIP(plain) === 0) return 'local';
-  const own = isIPv4(plain) ? plain : (embeddedIPv4(plain) ?? plain);
+  const own = canonicalAddress(address);
+  if (isIP(own) === 0) return 'local';
   const family = isIPv4(own) ? 'ipv4' : 'ipv6';
   if (LOCAL.check(own, family)) return 'local';
   if (PRIVATE.check(own, family)) return 'private';
@@ -42,7 +45,7 @@ export function addressScope(address: string): AddressScope {
 }
 
 /** True if `scope` is among the addresses that `allowed` stands for: `private` for public ones too, `local` for all. */
-export function isWithin(allowed: AddressScope, scope: AddressScope): boolean {
+export function includesScope(allowed: AddressScope, scope: AddressScope): boolean {
   return ORDER.indexOf(scope) <= ORDER.indexOf(allowed);
 }
 
@@ -51,8 +54,14 @@ export function widestScope(scopes: readonly AddressScope[]): AddressScope | und
   return ORDER.findLast((scope) => scopes.includes(scope));
 }
 
+/** Returns the address without its zone; of an IPv4 address that is mapped into IPv6, or translated (NAT64), the IPv4 address. */
+export function canonicalAddress(address: string): string {
+  const [plain = ''] = address.split('%');
+  return (isIP(plain) === 6 && embeddedIPv4(plain)) || plain;
+}
+
 /** The IPv4 address in the IPv6 addresses `::ffff:a.b.c.d` and `64:ff9b::a.b.c.d` (NAT64, RFC 6052). */
-export function embeddedIPv4(address: string): string | undefined {
+function embeddedIPv4(address: string): string | undefined {
   const { address: canonical } = new SocketAddress({ address, family: 'ipv6' });
   const [, high = '', low = ''] =
     /^(?:::ffff:|64:ff9b::)([\da-f]{1,4}):([\da-f]{1,4})$/.exec(canonical) ?? [];
@@ -64,13 +73,11 @@ export function embeddedIPv4(address: string): string | undefined {
   return bytes.join('.');
 }
 
-function listOf(ipv4: readonly string[], ipv6: readonly string[]): BlockList {
+function listOf(ranges: readonly string[]): BlockList {
   const list = new BlockList();
-  const add = (subnet: string, family: 'ipv4' | 'ipv6') => {
-    const [network = '', prefix] = subnet.split('/');
-    list.addSubnet(network, Number(prefix), family);
-  };
-  for (const subnet of ipv4) add(subnet, 'ipv4');
-  for (const subnet of ipv6) add(subnet, 'ipv6');
+  for (const range of ranges) {
+    const [network = '', prefix] = range.split('/');
+    list.addSubnet(network, Number(prefix), isIPv4(network) ? 'ipv4' : 'ipv6');
+  }
   return list;
 }

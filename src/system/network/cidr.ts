@@ -2,9 +2,6 @@
 
 import { IpRange } from './ip-range.ts';
 
-/** Ranges that belong to whoever uses them: RFC 1918, and unique local addresses (RFC 4193). */
-export const PRIVATE_RANGES = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'] as const;
-
 /** Returns whether all of `inner` lies in `outer`. */
 export function isWithin(inner: string, outer: string): boolean {
   const [small, large] = [IpRange.parse(inner), IpRange.parse(outer)];

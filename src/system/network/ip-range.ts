@@ -1,7 +1,7 @@
 /** Ranges of IP addresses as operators write them: `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`. */
 
 import { BlockList, isIP } from 'node:net';
-import { embeddedIPv4 } from './address-scope.ts';
+import { canonicalAddress } from './address-scope.ts';
 
 const BITS = { 4: 32, 6: 128 } as const;
 
@@ -47,10 +47,4 @@ export class IpRange {
   isWithin(other: IpRange): boolean {
     return this.#family === other.#family && this.#prefix >= other.#prefix && other.has(this.#address);
   }
-}
-
-/** Returns the address without its zone; of an IPv4 address that is mapped into IPv6, or translated (NAT64), the IPv4 address. */
-export function canonicalAddress(address: string): string {
-  const [plain = ''] = address.split('%');
-  return (isIP(plain) === 6 && embeddedIPv4(plain)) || plain;
 }

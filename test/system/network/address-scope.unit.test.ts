@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressScope, isWithin, widestScope } from '../../../src/system/network/address-scope.ts';
+import { addressScope, includesScope, widestScope } from '../../../src/system/network/address-scope.ts';
 
 it.each([
   ['public', ['93.184.216.34', '2606:2800:21f::1', '::ffff:8.8.8.8', '64:ff9b::808:808', '172.32.0.1']],
@@ -38,10 +38,10 @@ it.each([
 });
 
 it('a scope stands for what is below it', () => {
-  expect(isWithin('public', 'private')).toBe(false);
-  expect(isWithin('private', 'public')).toBe(true);
-  expect(isWithin('private', 'local')).toBe(false);
-  expect(isWithin('local', 'local')).toBe(true);
+  expect(includesScope('public', 'private')).toBe(false);
+  expect(includesScope('private', 'public')).toBe(true);
+  expect(includesScope('private', 'local')).toBe(false);
+  expect(includesScope('local', 'local')).toBe(true);
   expect(widestScope(['public', 'local', 'private'])).toBe('local');
   expect(widestScope([])).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isSameRange, isWithin, overlap, PRIVATE_RANGES } from '../../../src/system/network/cidr.ts';
+import { PRIVATE_RANGES } from '../../../src/system/network/address-scope.ts';
+import { isSameRange, isWithin, overlap } from '../../../src/system/network/cidr.ts';
 
 describe('a range', () => {
   it.each([

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { canonicalAddress, IpRange } from '../../../src/system/network/ip-range.ts';
+import { canonicalAddress } from '../../../src/system/network/address-scope.ts';
+import { IpRange } from '../../../src/system/network/ip-range.ts';
 
 it.each([
   ['10.0.0.0/8', '10.255.0.1'],
