@@ -27,6 +27,11 @@ export function infrastructureKey({ namespace, name }: ObjectKey): ObjectKey {
   return { namespace, name: INFRASTRUCTURE_PREFIX + name };
 }
 
+/** Key of the object in Kubernetes: the inverse of `infrastructureKey`. */
+export function objectKey({ namespace, name }: ObjectKey): ObjectKey {
+  return { namespace, name: objectName({ name }) };
+}
+
 /** Name of the object in Kubernetes: that of a LibvirtMachine without what tells it from a Machine. Also the host name of the guest. */
 export function objectName({ name }: { readonly name: string }): string {
   return isInfrastructure({ name }) ? name.slice(INFRASTRUCTURE_PREFIX.length) : name;

@@ -8,10 +8,10 @@ import { MACHINE_RULES, MachineFields } from '../kinds/machine-provider-spec.ts'
 import { MachineSpecSchema } from '../kinds/machine-spec.ts';
 import { text } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
-import { withRules } from '../schema/rule.ts';
+import { type Rule, withRules } from '../schema/rule.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
 import { readyColumn, readyReasonColumn } from './ready-columns.ts';
-import { type SpecRule, unchanged } from './transition-rule.ts';
+import { unchanged } from './transition-rule.ts';
 
 /** Fields that Terraform changes in place, or that Terraform is not asked about. All others make another machine. */
 const MUTABLE = ['autostart', 'running', 'shutdownTimeoutSeconds', 'repair', 'providerID'] as const;
@@ -37,7 +37,7 @@ const Fields = MachineFields.omit({
 
 const rules = MACHINE_RULES.filter(
   ({ fields }) => !fields.some((name) => GUEST_CONFIGURATION.includes(name)),
-) as unknown as readonly SpecRule<z.output<typeof Fields>>[];
+) as unknown as readonly Rule<z.output<typeof Fields>>[];
 
 /** Without rules about changes: what a template holds may be tried out by a dry run, and is guarded by an admission policy. */
 const TemplateSpecSchema = withRules(Fields.omit({ providerID: true }), rules as never);

@@ -2,8 +2,6 @@
 
 import type { Rule } from '../schema/rule.ts';
 
-export type SpecRule<T> = Rule<T>;
-
 /** Refuses a change of one field of a spec. `instead`: what to do to have it otherwise. */
 export function unchanged<T>(field: keyof T & string, instead: string): Rule<T> {
   const [now, then] = [`self.${field}`, `oldSelf.${field}`];

@@ -12,7 +12,7 @@ import { API_VERSION } from '../../api/schema/group.ts';
 import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { infrastructureKey } from '../../intent/names.ts';
-import { contractConditions, splitConditions, withPause } from './contract-conditions.ts';
+import { contractConditions, originalConditions, withPause } from './contract-conditions.ts';
 import { isPaused } from './owners.ts';
 
 /** Hosts, network and pool of a LibvirtCluster. */
@@ -42,12 +42,7 @@ export function asCluster(one: LibvirtCluster, owner?: ContractCluster): Cluster
 
 function clusterStatus(status: LibvirtClusterStatus): ClusterStatus {
   const { initialization: _, failureDomains: __, conditions, ...same } = status;
-  const { kept, failed } = splitConditions(conditions);
-  return {
-    ...same,
-    ...(kept.length > 0 && { conditions: kept }),
-    ...(failed && { errorReason: failed.reason, errorMessage: failed.message }),
-  };
+  return { ...same, ...originalConditions(conditions) };
 }
 
 /** `now`: RFC 3339. */

@@ -5,7 +5,7 @@ import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructur
 import { ClusterKind, type ClusterStatus } from '../../api/kinds/cluster.ts';
 import { setCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
-import { objectName } from '../../intent/names.ts';
+import { objectKey } from '../../intent/names.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import type { ClusterReconciler } from '../cluster/controller.ts';
@@ -35,7 +35,7 @@ export class LibvirtClusterReconciler {
   /** `key`: see `infrastructureKey`. Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const { infrastructure, clusters, watchFilter } = this.#options;
-    const one = await infrastructure.get(LibvirtClusterKind, { ...key, name: objectName(key) });
+    const one = await infrastructure.get(LibvirtClusterKind, objectKey(key));
     // What another system manages is not touched, nor is its status.
     if (!one || !isServed(one, watchFilter) || one.metadata.labels?.[MANAGED_BY_LABEL] !== undefined)
       return {};

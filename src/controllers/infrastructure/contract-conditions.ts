@@ -16,14 +16,17 @@ export function withPause(
   return Object.keys(all).length > 0 ? { annotations: all } : {};
 }
 
-/** The conditions of the original API, and the one that stands for its errorReason. */
-export function splitConditions(conditions: readonly Condition[] = []): {
-  readonly kept: Condition[];
-  readonly failed: Condition | undefined;
+/** What a status of the original API has for these conditions. */
+export function originalConditions(conditions: readonly Condition[] = []): {
+  readonly conditions?: Condition[];
+  readonly errorReason?: string;
+  readonly errorMessage?: string;
 } {
+  const kept = conditions.filter(({ type }) => type !== TERMINAL && type !== 'Paused');
+  const failed = conditions.find(({ type, status }) => type === TERMINAL && status === 'True');
   return {
-    kept: conditions.filter(({ type }) => type !== TERMINAL && type !== 'Paused'),
-    failed: conditions.find(({ type, status }) => type === TERMINAL && status === 'True'),
+    ...(kept.length > 0 && { conditions: kept }),
+    ...(failed && { errorReason: failed.reason, errorMessage: failed.message }),
   };
 }
 

@@ -10,7 +10,7 @@ import { keyOf } from '../../apimachinery/object-key.ts';
 import { infrastructureKey } from '../../intent/names.ts';
 import { failureDomainOf, sitesOf } from '../../intent/site.ts';
 import { clusterSpecOf } from './cluster-projection.ts';
-import { contractConditions, splitConditions, withPause } from './contract-conditions.ts';
+import { contractConditions, originalConditions, withPause } from './contract-conditions.ts';
 import { isPaused, type MachineOwners } from './owners.ts';
 
 const NONE: MachineOwners = { machine: undefined, cluster: undefined, infrastructure: undefined };
@@ -47,12 +47,7 @@ export function asMachine(one: LibvirtMachine, owners: MachineOwners = NONE): Ma
 
 function machineStatus(status: LibvirtMachineStatus): MachineStatus {
   const { initialization: _, failureDomain: __, conditions, ...same } = status;
-  const { kept, failed } = splitConditions(conditions);
-  return {
-    ...same,
-    ...(kept.length > 0 && { conditions: kept }),
-    ...(failed && { errorReason: failed.reason, errorMessage: failed.message }),
-  };
+  return { ...same, ...originalConditions(conditions) };
 }
 
 /** `now`: RFC 3339. */

@@ -6,7 +6,7 @@
 import { WATCH_FILTER_LABEL } from '../../api/infrastructure/contract.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
-import { objectName } from '../../intent/names.ts';
+import { objectKey } from '../../intent/names.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
 import type { MachineReconciler } from '../machine/controller.ts';
@@ -44,7 +44,7 @@ export class LibvirtMachineReconciler {
   /** `key`: see `infrastructureKey`. Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const { infrastructure, machines, watchFilter } = this.#options;
-    const one = await infrastructure.get(LibvirtMachineKind, { ...key, name: objectName(key) });
+    const one = await infrastructure.get(LibvirtMachineKind, objectKey(key));
     if (!one || !isServed(one, watchFilter)) return {};
     const owners = await ownersOfMachine(infrastructure, one);
     const isLeft = one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster);

@@ -2,7 +2,7 @@
 
 import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
-import { isInfrastructure, objectName } from '../../intent/names.ts';
+import { isInfrastructure, objectKey } from '../../intent/names.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
 import { hostIds, type MachineView } from '../shared/machine-view.ts';
 import { asMachine } from './machine-projection.ts';
@@ -12,7 +12,7 @@ export function withLibvirtMachines(machines: MachineView, others: Informer<Libv
   return {
     get: (key) => {
       if (!isInfrastructure(key)) return machines.get(key);
-      const one = others.get({ ...key, name: objectName(key) });
+      const one = others.get(objectKey(key));
       return one && asMachine(one);
     },
     list: (namespace) => [...machines.list(namespace), ...others.list(namespace).map(shown)],

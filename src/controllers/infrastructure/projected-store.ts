@@ -13,7 +13,7 @@ import { MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
-import { isInfrastructure, objectName } from '../../intent/names.ts';
+import { isInfrastructure, objectKey, objectName } from '../../intent/names.ts';
 import { ForwardingStore } from '../../kube/runtime/forwarding-store.ts';
 import type {
   ApplyOptions,
@@ -176,10 +176,6 @@ export class ProjectedStore extends ForwardingStore {
     if (!(await this.#serves())) throw notServed(kind, key, 'cannot be read: its kind is not served');
     return this.#infrastructure.get(kind, objectKey(key), options);
   }
-}
-
-function objectKey({ namespace, name }: ObjectKey): ObjectKey {
-  return { namespace, name: objectName({ name }) };
 }
 
 function notServed(kind: ResourceKind, key: ObjectKey, what: string): TransientError {

@@ -28,13 +28,15 @@ import { infrastructureKey, isInfrastructure, objectName } from '../../intent/na
 import type { Controller } from '../../kube/runtime/controller.ts';
 import { type Change, Informer } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
+import { NO_COUNTS_MS } from '../../kube/runtime/served.ts';
 import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { secretKeys } from '../machine/mappings.ts';
 import { type MachineView, machineViewOf } from '../shared/machine-view.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import type { Recorder } from '../shared/recorder.ts';
-import { cached, type Informers, newController } from '../shared/setup.ts';
+import { cached, type Informers, newController, RESYNC_MS } from '../shared/setup.ts';
 import { withLibvirtMachines } from './machine-view.ts';
 import { ProjectedStore } from './projected-store.ts';
 import { LibvirtMachineTemplateReconciler } from './template-reconciler.ts';
@@ -74,11 +76,6 @@ export interface Infrastructure {
   readonly watchMachines: (controller: Controller) => void;
   readonly watchClusters: (controller: Controller) => void;
 }
-
-/** Between two questions whether the kinds are served now, in milliseconds. */
-const ASK_AGAIN_MS = 5_000;
-/** Each object is reconciled this often although nothing happened: cheap. */
-const RESYNC_MS = 10 * 60_000;
 
 export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup): Infrastructure {
   const { log, liveStore, serves, informers } = setup;
@@ -161,7 +158,7 @@ async function watchWhenServed(
       return false;
     });
     if (isServed) break;
-    await sleep(ASK_AGAIN_MS, undefined, { signal }).catch(() => {});
+    await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
   }
   if (signal.aborted) return;
   log.info('Serving the current Cluster API', { apiVersion: INFRASTRUCTURE_API_VERSION });
@@ -200,11 +197,6 @@ function projectedKey(object: KubeObject): ObjectKey {
 
 function clusterKeys({ metadata }: LibvirtMachine): string[] {
   const name = metadata.labels?.[CONTRACT_CLUSTER_LABEL];
-  return name === undefined ? [] : [`${metadata.namespace}/${name}`];
-}
-
-function secretKeys({ metadata, spec }: ContractMachine): string[] {
-  const name = spec.bootstrap?.dataSecretName;
   return name === undefined ? [] : [`${metadata.namespace}/${name}`];
 }
 

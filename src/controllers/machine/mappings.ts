@@ -29,7 +29,11 @@ function clusterKeys({ metadata, spec }: Machine): string[] {
   return [`${metadata.namespace}/${clusterNameOf({ metadata, spec }) ?? ''}`];
 }
 
-function secretKeys({ metadata, spec }: Machine): string[] {
+/** Index `secret` of what names a bootstrap Secret: Machines of either API. */
+export function secretKeys({
+  metadata,
+  spec,
+}: Pick<KubeObject, 'metadata'> & { readonly spec: Pick<Machine['spec'], 'bootstrap'> }): string[] {
   const name = spec.bootstrap?.dataSecretName;
   return name === undefined ? [] : [`${metadata.namespace}/${name}`];
 }

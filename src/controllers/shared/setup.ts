@@ -46,7 +46,7 @@ export interface SetupDependencies extends SetupOptions {
 /** A run of terraform may upload a large image; one that makes no progress is ended by its watchdog much earlier. */
 export const TERRAFORM_STUCK_MS = 6 * 3_600_000;
 /** Each object is reconciled this often although nothing happened: cheap. */
-const RESYNC_MS = 10 * 60_000;
+export const RESYNC_MS = 10 * 60_000;
 
 /** Begins the watches of all kinds, and adds what is read of them. */
 export function setupDependencies(manager: Manager, options: SetupOptions): SetupDependencies {
