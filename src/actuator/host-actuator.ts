@@ -6,8 +6,7 @@
 
 import type { ImageIntent, PoolIntent } from '../../stacks/intent.ts';
 import { factsWith } from '../intent/host-intent.ts';
-import type { HostIntent } from '../intent/hosted-intent.ts';
-import { NO_PARTS, type PartNames } from '../intent/hosted-intent.ts';
+import { type HostIntent, NO_PARTS, type PartNames } from '../intent/hosted-intent.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { VolumeKey } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';

@@ -4,6 +4,7 @@
  */
 
 import type { SeedIntent } from '../../stacks/intent.ts';
+import { isMapping } from '../apimachinery/mapping.ts';
 import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
 import { isPacked, requireText, textOf } from './bootstrap-text.ts';
@@ -114,8 +115,7 @@ function requireJson(content: string, path: string): void {
 
 function isJsonObject(content: string): boolean {
   try {
-    const value: unknown = JSON.parse(content);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isMapping(JSON.parse(content));
   } catch {
     return false;
   }

@@ -38,6 +38,15 @@ const LIBVIRT_MACHINE_NAME_LABEL = `${INFRASTRUCTURE_GROUP}/machine-name`;
 const IMAGE_HOST_LABEL = `${GROUP}/image-host`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
 const SUFFIX = { machine: 'caplv', infrastructure: 'caplv-capi', host: 'caplv-host' } as const;
+/** What the states of machines belong to, by the API of the machine. */
+const OWNERS = {
+  machine: { kind: MachineKind as ResourceKind, suffix: SUFFIX.machine, label: MACHINE_NAME_LABEL },
+  infrastructure: {
+    kind: LibvirtMachineKind as ResourceKind,
+    suffix: SUFFIX.infrastructure,
+    label: LIBVIRT_MACHINE_NAME_LABEL,
+  },
+} as const;
 
 export interface KubernetesWorkspacesOptions {
   readonly client: Client;
@@ -63,11 +72,11 @@ export class KubernetesStateBackends implements StateBackends {
   }
 
   machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StateHandle {
-    const kind = (isInfrastructure({ name }) ? LibvirtMachineKind : MachineKind) as ResourceKind;
+    const { kind, suffix, label } = OWNERS[isInfrastructure({ name }) ? 'infrastructure' : 'machine'];
     const own = objectName({ name });
     const owner = uid && { apiVersion: '', kind: kind.kind, metadata: { namespace, name: own, uid } };
-    return this.#home(namespace, own, isInfrastructure({ name }) ? SUFFIX.infrastructure : SUFFIX.machine, {
-      labels: { [isInfrastructure({ name }) ? LIBVIRT_MACHINE_NAME_LABEL : MACHINE_NAME_LABEL]: own },
+    return this.#home(namespace, own, suffix, {
+      labels: { [label]: own },
       ...(owner ? { ownerReferences: [controllerReference(kind, owner)] } : {}),
     });
   }
