@@ -5,11 +5,11 @@ import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
 import { ClusterStatusSchema } from '../kinds/cluster.ts';
 import { CLUSTER_RULES, ClusterFields } from '../kinds/cluster-provider-spec.ts';
 import { AGE_COLUMN, type ApiKind } from '../kinds/kind.ts';
+import { readyColumn, readyReasonColumn } from '../kinds/ready-columns.ts';
 import { dnsLabel } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
-import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 
 const Fields = ClusterFields.omit({ apiVersion: true, kind: true }).extend({
   controlPlaneEndpoint: z

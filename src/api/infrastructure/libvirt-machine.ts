@@ -6,11 +6,11 @@ import { AGE_COLUMN, type ApiKind, type Column } from '../kinds/kind.ts';
 import { MachineStatusSchema } from '../kinds/machine.ts';
 import { MACHINE_RULES, MachineFields } from '../kinds/machine-provider-spec.ts';
 import { MachineSpecSchema } from '../kinds/machine-spec.ts';
+import { readyColumn, readyReasonColumn } from '../kinds/ready-columns.ts';
 import { text } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
-import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 import { unchanged } from './transition-rule.ts';
 
 /** Fields that Terraform changes in place, or that Terraform is not asked about. All others make another machine. */

@@ -14,6 +14,7 @@ import {
 import { readProviderSpec, type StoredSpec, storedProviderSpec } from './decode-provider-spec.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { PlanSchema } from './plan.ts';
+import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 
 function networkRanges(example: string) {
   return z.strictObject({
@@ -112,8 +113,6 @@ export const ClusterSchema = z
   })
   .describe('A Cluster describes what its machines share: hosts, networks, pools.');
 
-const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
-
 export const ClusterKind: ApiKind<Cluster> = {
   group: GROUP,
   version: VERSION,
@@ -130,13 +129,8 @@ export const ClusterKind: ApiKind<Cluster> = {
       jsonPath: '.status.phase',
       description: 'Lifecycle phase of the cluster.',
     },
-    {
-      name: 'Ready',
-      type: 'string',
-      jsonPath: condition('status'),
-      description: 'True if its hosts are ready.',
-    },
-    { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
+    readyColumn('True if its hosts are ready.'),
+    readyReasonColumn,
     {
       name: 'Endpoint',
       type: 'string',

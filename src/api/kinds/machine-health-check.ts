@@ -10,6 +10,7 @@ import { objectMetadata } from '../schema/metadata.ts';
 import { withRules } from '../schema/rule.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { LabelSelectorSchema, selectorText } from './machine-template.ts';
+import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 
 const UnhealthyConditionSchema = z.strictObject({
   type: z.string().min(1).max(316).describe('Type of the condition, for example Ready.'),
@@ -105,8 +106,6 @@ export const MachineHealthCheckSchema = z
   })
   .describe('A MachineHealthCheck replaces machines that are unhealthy for too long.');
 
-const condition = (type: string, field: string) => `.status.conditions[?(@.type=="${type}")].${field}`;
-
 export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
   group: GROUP,
   version: VERSION,
@@ -135,22 +134,12 @@ export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
       jsonPath: '.spec.maxUnhealthy',
       description: 'How many more machines may become unhealthy before replacement stops.',
     },
-    {
-      name: 'Ready',
-      type: 'string',
-      jsonPath: condition('Ready', 'status'),
-      description: 'True if all of them are healthy.',
-    },
-    {
-      name: 'Reason',
-      type: 'string',
-      jsonPath: condition('Ready', 'reason'),
-      description: 'Why it is not ready.',
-    },
+    readyColumn('True if all of them are healthy.'),
+    readyReasonColumn,
     {
       name: 'Remediation',
       type: 'string',
-      jsonPath: condition('RemediationAllowed', 'reason'),
+      jsonPath: '.status.conditions[?(@.type=="RemediationAllowed")].reason',
       description: 'Whether unhealthy machines are replaced, and if not, why.',
       wide: true,
     },

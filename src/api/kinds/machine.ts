@@ -15,6 +15,7 @@ import {
 import { type MachineSpec, MachineSpecSchema } from './machine-spec.ts';
 import { MACHINE } from './names.ts';
 import { PlanSchema } from './plan.ts';
+import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 
 const PinnedSchema = z.strictObject({
   uri: z.string().describe('libvirt URI of the host.'),
@@ -193,8 +194,6 @@ export const MachineSchema = z
   })
   .describe('A Machine is one virtual machine that is, or becomes, a node.');
 
-const condition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
-
 export const MachineKind: ApiKind<Machine> = {
   ...(MACHINE as typeof MACHINE & ResourceKind<Machine>),
   schema: MachineSchema,
@@ -205,13 +204,8 @@ export const MachineKind: ApiKind<Machine> = {
       jsonPath: '.status.phase',
       description: 'Lifecycle phase of the machine.',
     },
-    {
-      name: 'Ready',
-      type: 'string',
-      jsonPath: condition('status'),
-      description: 'True if the machine runs as specified.',
-    },
-    { name: 'Reason', type: 'string', jsonPath: condition('reason'), description: 'Why it is not ready.' },
+    readyColumn('True if the machine runs as specified.'),
+    readyReasonColumn,
     {
       name: 'Address',
       type: 'string',

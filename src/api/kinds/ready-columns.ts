@@ -1,6 +1,6 @@
 /** Columns of `kubectl get` that all kinds with a condition Ready have. */
 
-import type { Column } from '../kinds/kind.ts';
+import type { Column } from './kind.ts';
 
 export function readyColumn(description: string): Column {
   return {
