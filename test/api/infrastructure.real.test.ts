@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { INFRASTRUCTURE_KINDS } from '../../src/api/infrastructure/registry.ts';
 import { CLUSTER_API_KINDS } from '../../src/api/kinds/registry.ts';
 import type { Client } from '../../src/kube/client/client.ts';
@@ -21,6 +21,7 @@ beforeAll(async () => {
   await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'crds'));
   await kubectl('apply', '--server-side', '--kustomize', join(DEPLOY, 'admission'));
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
+  await vi.waitFor(published, { timeout: 60_000, interval: 200 });
 }, 900_000);
 
 afterAll(async () => {
@@ -158,6 +159,13 @@ describe('a LibvirtCluster', () => {
 
 async function make(kind: string, name: string, spec: Record<string, unknown>): Promise<void> {
   await kubectlWith({ apiVersion: API, kind, metadata: { name }, spec }, 'create', '--filename', '-');
+}
+
+/** Resolves once `kubectl explain` can answer: the API server publishes schemas some time after a CRD is established. */
+async function published(): Promise<void> {
+  const document = await client.raw('GET', `/openapi/v3/apis/${API}`);
+  for (const { plural } of INFRASTRUCTURE_KINDS)
+    expect(document).toContain(`/namespaces/{namespace}/${plural}`);
 }
 
 async function apply(object: Record<string, unknown>, ...flags: string[]): Promise<void> {
