@@ -3,8 +3,7 @@ import type {
   DomainGraphics,
   DomainNetworkInterface,
 } from '@cdktf/provider-libvirt/lib/domain';
-import type { DomainIntent, InterfaceIntent } from './intent.ts';
-import type { SeededMachine } from './seed-file.ts';
+import type { DomainIntent, InterfaceIntent, MachineIntent } from './intent.ts';
 
 export const serialConsole: DomainConsole = { type: 'pty', targetType: 'serial', targetPort: '0' };
 
@@ -38,7 +37,7 @@ export function networkInterface(nic: InterfaceIntent): DomainNetworkInterface {
  * What provider 0.8.3 plans as a change in place and then does not do. A change of this object replaces the domain; so does
  * a new key in it, for every machine there is.
  */
-export function replaceTriggers({ domain, disks, interfaces }: SeededMachine): Record<string, unknown> {
+export function replaceTriggers({ domain, disks, interfaces }: MachineIntent): Record<string, unknown> {
   return {
     cpu_mode: domain.cpuMode,
     machine: domain.machine,
@@ -55,7 +54,7 @@ export function replaceTriggers({ domain, disks, interfaces }: SeededMachine): R
  * mode `host-model` spelled out, and fixed addresses as those that the guest has at the moment (none before it boots). And the
  * ownership mark: earlier versions wrote another, and a change of it would replace the domain.
  */
-export function ignoredChanges({ domain, interfaces }: SeededMachine): string[] {
+export function ignoredChanges({ domain, interfaces }: MachineIntent): string[] {
   const fixed = interfaces.flatMap((nic, index) =>
     nic.kind === 'network' && nic.addresses?.length ? [`network_interface[${index}].addresses`] : [],
   );

@@ -1,9 +1,8 @@
 import { backendBlock } from './backend-block.ts';
-import type { HostIntent } from './intent.ts';
+import type { HostIntent, MachineIntent } from './intent.ts';
 import { canonical, type JsonObject } from './json.ts';
 import { literal } from './literal.ts';
 import { resourceId } from './resource-id.ts';
-import type { SeededMachine } from './seed-file.ts';
 
 /** A libvirt object that the stack of a machine or a host declares. */
 export interface StackObject {
@@ -34,15 +33,20 @@ export function isSame(
   return one.type === other.type && one.name === other.name;
 }
 
+/** A machine, whatever its seed is made of. */
+type MachineObjects = Pick<MachineIntent, 'domain' | 'rootDisk' | 'disks'> & {
+  readonly seed?: { readonly kind: string; readonly volume: string; readonly pool: string };
+};
+
 /** All that a machine's stack makes in libvirt; a test holds it against the stack. */
-export function objectsOf({ domain, rootDisk, disks, seed }: SeededMachine): StackObject[] {
+export function objectsOf({ domain, rootDisk, disks, seed }: MachineObjects): StackObject[] {
   const volume = (name: string, { volume: object, pool }: { volume: string; pool: string }) =>
     ({ type: 'libvirt_volume', name, object, pool }) as const;
   return [
     { type: 'libvirt_domain', name: 'machine', object: domain.name },
     volume('root', rootDisk),
     ...disks.flatMap((disk) => (disk.kind === 'new' ? volume(resourceId('disk', disk.name), disk) : [])),
-    ...(seed ? [seed.kind === 'iso' ? volume('seed', seed) : ignition(seed)] : []),
+    ...(seed ? [seed.kind === 'ignition' ? ignition(seed) : volume('seed', seed)] : []),
   ];
 }
 

@@ -78,17 +78,7 @@ export type DataDiskIntent =
 
 /** What the guest reads at its first boot. Contents are secret. */
 export type SeedIntent =
-  | {
-      readonly kind: 'cloudinit';
-      readonly volume: string;
-      readonly pool: string;
-      readonly userData: string;
-      /** Of `userData`; absent: it is text. */
-      readonly userDataEncoding?: 'base64';
-      readonly metaData: string;
-      readonly networkConfig?: string;
-    }
-  /** A ready seed ISO, uploaded as it is. `source` is a local path or http(s) URL. */
+  /** A seed ISO, uploaded as it is. `source` is a local path or http(s) URL. */
   | { readonly kind: 'iso'; readonly volume: string; readonly pool: string; readonly source: string }
   | { readonly kind: 'ignition'; readonly volume: string; readonly pool: string; readonly content: string };
 

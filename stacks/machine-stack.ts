@@ -10,7 +10,7 @@ import {
   replaceTriggers,
   serialConsole,
 } from './domain-devices.ts';
-import type { BackendIntent, RootDiskIntent } from './intent.ts';
+import type { BackendIntent, MachineIntent, RootDiskIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
 import { literal } from './literal.ts';
@@ -18,7 +18,6 @@ import { PRIVATE_VOLUME } from './private-volume.ts';
 import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
 import { seedCdromStylesheet } from './seed-cdrom.ts';
-import type { SeededMachine } from './seed-file.ts';
 import { volumeSource } from './volume-source.ts';
 
 export interface MachineStackOptions {
@@ -48,7 +47,7 @@ export class MachineStack extends LibvirtStack {
   constructor(
     scope: Construct,
     id: string,
-    intent: SeededMachine,
+    intent: MachineIntent,
     backend: BackendIntent,
     options: MachineStackOptions = {},
   ) {
@@ -87,7 +86,7 @@ export class MachineStack extends LibvirtStack {
   }
 
   /** New volumes, and the keys of existing ones. */
-  private dataDisks(machine: SeededMachine): (Volume | string)[] {
+  private dataDisks(machine: MachineIntent): (Volume | string)[] {
     return machine.disks.map((disk) => {
       if (disk.kind === 'existing') return disk.volumeKey;
       return new Volume(this, resourceId('disk', disk.name), {
@@ -101,7 +100,7 @@ export class MachineStack extends LibvirtStack {
     });
   }
 
-  private seed({ seed }: SeededMachine): Seed | undefined {
+  private seed({ seed }: MachineIntent): Seed | undefined {
     if (!seed) return undefined;
     const place = { name: literal(seed.volume), pool: literal(seed.pool) };
     if (seed.kind === 'ignition') {
@@ -127,7 +126,7 @@ export class MachineStack extends LibvirtStack {
   }
 
   private domain(
-    machine: SeededMachine,
+    machine: MachineIntent,
     seed: Seed | undefined,
     disks: readonly (Volume | string)[],
   ): Domain {

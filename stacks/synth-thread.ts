@@ -1,11 +1,10 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { BackendIntent, HostIntent } from './intent.ts';
+import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
-import type { SeededMachine } from './seed-file.ts';
 
 export type SynthJob =
-  | { readonly kind: 'machine'; readonly intent: SeededMachine; readonly backend: BackendIntent }
+  | { readonly kind: 'machine'; readonly intent: MachineIntent; readonly backend: BackendIntent }
   | { readonly kind: 'host'; readonly intent: HostIntent; readonly backend: BackendIntent };
 
 export interface SynthRequest {

@@ -1,12 +1,11 @@
 import { RootConstruct } from 'constructs';
 import { HostStack } from './host-stack.ts';
-import type { BackendIntent, HostIntent } from './intent.ts';
+import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
 import { canonical, type JsonObject } from './json.ts';
 import { MachineStack } from './machine-stack.ts';
-import type { SeededMachine } from './seed-file.ts';
 
 /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the secrets of an Ignition seed. */
-export function synthMachine(intent: SeededMachine, backend: BackendIntent): JsonObject {
+export function synthMachine(intent: MachineIntent, backend: BackendIntent): JsonObject {
   // Not an App: that would make a directory.
   return canonical(new MachineStack(new RootConstruct(), 'machine', intent, backend).toTerraform());
 }

@@ -1,6 +1,5 @@
-import type { BackendIntent, HostIntent } from './intent.ts';
+import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
-import type { SeededMachine } from './seed-file.ts';
 import { type SynthJob, SynthThread } from './synth-thread.ts';
 
 /**
@@ -17,7 +16,7 @@ export class Synthesizer {
   }
 
   /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the secrets of an Ignition seed. */
-  machine(intent: SeededMachine, backend: BackendIntent): Promise<JsonObject> {
+  machine(intent: MachineIntent, backend: BackendIntent): Promise<JsonObject> {
     return this.request({ kind: 'machine', intent, backend });
   }
 

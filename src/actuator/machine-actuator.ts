@@ -5,7 +5,7 @@
 
 import { rm } from 'node:fs/promises';
 import { emptyStack } from '../../stacks/empty-stack.ts';
-import { type SeededMachine, seededMachine, writeSeed } from '../../stacks/seed-file.ts';
+import type * as stacks from '../../stacks/intent.ts';
 import type { ObjectKey } from '../apimachinery/object.ts';
 import { CaplvError } from '../errors.ts';
 import type { MachineIntent } from '../intent/hosted-intent.ts';
@@ -19,16 +19,17 @@ import { withReservations } from '../libvirt/reservations.ts';
 import type { Lock } from '../system/file-lock.ts';
 import { traced } from '../telemetry/spans.ts';
 import { classified } from './context/classify-error.ts';
-import type { ActuatorOptions, UpdateOptions, VerbOptions } from './context/options.ts';
+import type { ActuatorOptions, EarlyStack, UpdateOptions, VerbOptions } from './context/options.ts';
 import { type StateHandle, seedDirectory } from './context/state-home.ts';
 import { clearLeftovers, factsOf } from './host/cleanup.ts';
-import { askActualSize, atActualSize } from './host/disk-sizes.ts';
 import { claimAddresses, findReservationProblems, releaseAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
 import { requireVisiblePools } from './host/volume-pools.ts';
+import { askActualSize, atActualSize } from './machine/disk-sizes.ts';
 import { type HostedMachine, ownDomain, shutDown } from './machine/guest.ts';
 import { findLeftovers, removeLeftovers } from './machine/leftovers.ts';
 import { type MachineLocation, poolsIn } from './machine/location.ts';
+import { withSeedFile, writeSeed } from './machine/seed-file.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
 import { pendingVerb, withPendingOperation, withStateAtRisk } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
@@ -45,7 +46,6 @@ const FORGET_LOCK_MS = 5_000;
 
 export class Actuator {
   readonly #options: ActuatorOptions;
-  readonly #foreseen = new WeakMap<MachineIntent, Promise<object>>();
 
   constructor(options: ActuatorOptions) {
     this.#options = options;
@@ -93,15 +93,15 @@ export class Actuator {
     this.#options.synthesizer.warm();
   }
 
-  /** For a caller who is about to create or update with this very intent: synthesises while he makes its host ready. */
-  presynthesize(intent: MachineIntent): void {
+  /** Synthesises for a caller who is about to create or update, while the host is made ready: give what it returns to those. */
+  presynthesize(intent: MachineIntent): EarlyStack | undefined {
     // Its configuration names an offer of the relay, which does not stand yet.
-    if (intent.seed?.kind === 'iso') return;
+    if (intent.seed?.kind === 'iso') return undefined;
     const home = this.#options.workspaces.machine(intent);
-    const config = this.#synth(seededMachine(intent, seedDirectory(home)), home);
-    // Told to whoever creates or updates.
+    const config = this.#synth(withSeedFile(intent, seedDirectory(home)), home);
+    // Create or update throws it.
     config.catch(() => {});
-    this.#foreseen.set(intent, config);
+    return { intent, config };
   }
 
   /** True if Terraform has, or had at its last run, anything of this machine. */
@@ -133,17 +133,17 @@ export class Actuator {
       await refuseForeignState(this.#options, intent, state);
       const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
       const sized = await askActualSize(intent, this.#options.libvirt(intent.uri));
-      return this.#withConfig(sized, home, 'preview', async (config, seeded) => {
-        const recovered = isIncomplete(seeded, state)
+      return this.#withConfig(sized, home, { isPreview: true }, async (config, machine) => {
+        const recovered = isIncomplete(sized, state)
           ? await recoveredState(
               this.#options,
-              { intent, seeded, home, run },
+              { intent, home, run },
               await factsOf(this.#options, intent),
               state,
             )
           : undefined;
         if (!recovered) return previewPlan(this.#options, home, config, run);
-        const aside = await this.#options.synthesizer.machine(seeded, { kind: 'implicit' });
+        const aside = await this.#options.synthesizer.machine(machine, { kind: 'implicit' });
         return previewRecovered(this.#options, home, aside, recovered, run);
       });
     });
@@ -156,11 +156,11 @@ export class Actuator {
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'create', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, 'apply', async (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, options, async (config) => {
         const { terraform } = this.#options;
         const state = await terraform.state(home.workspace);
         const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
-        const recovery = { intent, seeded, home, config, run };
+        const recovery = { intent, home, config, run };
         // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
         if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
           return changeMachine(this.#options, recovery, facts, options);
@@ -178,9 +178,9 @@ export class Actuator {
    */
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
     await this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, 'apply', (config, seeded) => {
+      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, options, (config) => {
         const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
-        return changeMachine(this.#options, { intent, seeded, home, config, run }, facts, options);
+        return changeMachine(this.#options, { intent, home, config, run }, facts, options);
       }),
     );
   }
@@ -272,28 +272,29 @@ export class Actuator {
   async #withConfig<T>(
     intent: MachineIntent,
     home: StateHandle,
-    purpose: 'preview' | 'apply',
-    work: (config: object, seeded: SeededMachine) => Promise<T>,
+    { isPreview = false, stack }: { readonly isPreview?: boolean; readonly stack?: EarlyStack | undefined },
+    work: (config: object, machine: stacks.MachineIntent) => Promise<T>,
   ): Promise<T> {
     const directory = seedDirectory(home);
     try {
-      const seeded = await writeSeed(intent, directory);
+      const machine = await writeSeed(intent, directory);
       const { seed } = intent;
-      if (purpose === 'preview' || seed?.kind !== 'iso') {
-        const config = await (this.#foreseen.get(intent) ?? this.#synth(seeded, home));
-        return await work(config, seeded);
+      if (isPreview || seed?.kind !== 'iso') {
+        // Disks that are larger by now make another intent.
+        const early = stack?.intent === intent ? stack.config : undefined;
+        return await work(await (early ?? this.#synth(machine, home)), machine);
       }
       return await this.#options.relay.offer({ kind: 'seed', source: seed.source }, async ({ url }) => {
-        const offered = { ...seeded, seed: { ...seed, source: url } };
-        return work(await this.#synth(offered, home), seeded);
+        const offered = { ...machine, seed: { ...seed, source: url } };
+        return work(await this.#synth(offered, home), machine);
       });
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
   }
 
-  #synth(seeded: SeededMachine, { backend }: StateHandle): Promise<object> {
-    return traced('synth', {}, () => this.#options.synthesizer.machine(seeded, backend));
+  #synth(machine: stacks.MachineIntent, { backend }: StateHandle): Promise<object> {
+    return traced('synth', {}, () => this.#options.synthesizer.machine(machine, backend));
   }
 
   /** One verb at a time a machine, also between processes; failures leave classified. */

@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import type { App } from 'cdktf';
 import { MachineStack, type MachineStackOptions } from '../../stacks/machine-stack.ts';
-import { writeSeed } from '../../stacks/seed-file.ts';
 import { seedDirectory } from '../actuator/context/state-home.ts';
-import { askActualSize } from '../actuator/host/disk-sizes.ts';
+import { askActualSize } from '../actuator/machine/disk-sizes.ts';
+import { writeSeed } from '../actuator/machine/seed-file.ts';
 import { LocalStateBackends } from '../actuator/state/local.ts';
 import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import { loadManifests } from '../api/manifest/load.ts';

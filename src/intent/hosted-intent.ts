@@ -3,10 +3,15 @@
 import type * as stacks from '../../stacks/intent.ts';
 import type { CaplvError } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import type { CloudInitSeed } from './seed/cloud-init-seed.ts';
 
-export interface MachineIntent extends stacks.MachineIntent {
+export interface MachineIntent extends Omit<stacks.MachineIntent, 'seed'> {
   readonly uri: AllowedHost;
+  readonly seed?: SeedIntent;
 }
+
+/** What the guest reads at its first boot; of cloud-init's text the ISO is built here. Contents are secret. */
+export type SeedIntent = stacks.SeedIntent | CloudInitSeed;
 
 export interface HostIntent extends stacks.HostIntent {
   readonly uri: AllowedHost;

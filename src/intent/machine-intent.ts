@@ -1,9 +1,8 @@
 /** Turns a Machine and all that was found out about it into the intent that a stack is made of. Pure. */
 
-import type * as stacks from '../../stacks/intent.ts';
-import type { DataDiskIntent, InterfaceIntent, SeedIntent, VolumeRef } from '../../stacks/intent.ts';
+import type { DataDiskIntent, InterfaceIntent, VolumeRef } from '../../stacks/intent.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/kinds/machine-provider-spec.ts';
-import type { MachineIntent } from './hosted-intent.ts';
+import type { MachineIntent, SeedIntent } from './hosted-intent.ts';
 import {
   domainName,
   type MachineIdentity,
@@ -80,7 +79,7 @@ export function poolOf(spec: Pick<LibvirtMachineProviderSpec, 'pool'>, site: Sit
  * Changes exactly when what was asked for does, so not with the MAC addresses that were assigned. Holds nothing that can be read
  * back.
  */
-export function intentHash(intent: stacks.MachineIntent): string {
+export function intentHash(intent: MachineIntent): string {
   return shortHash(JSON.stringify(intent, (key, value) => (key === 'assignedMac' ? undefined : value)));
 }
 

@@ -4,9 +4,10 @@
  * reservation belongs to one interface of one machine, and is written only if nothing of another's is in its way. Pure.
  */
 
-import type { InterfaceIntent, MachineIntent } from '../../stacks/intent.ts';
+import type { InterfaceIntent } from '../../stacks/intent.ts';
 import type { NetworkAddresses, NewReservation, Reservation } from '../libvirt/reservations.ts';
 import { describeUnusable, findRange, type Ipv4Range } from './address-range.ts';
+import type { MachineIntent } from './hosted-intent.ts';
 
 /** A fixed address of a machine. */
 export interface ReservedAddress {

@@ -4,7 +4,7 @@
  * image, domain type and firmware when the file behind the URI, or the host, changes.
  */
 
-import type { ImageIntent, SeedIntent } from '../../stacks/intent.ts';
+import type { ImageIntent } from '../../stacks/intent.ts';
 import type { Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError } from '../errors.ts';
@@ -12,7 +12,7 @@ import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import { formatProblem, type Volume } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
-import type { MachineIntent } from './hosted-intent.ts';
+import type { MachineIntent, SeedIntent } from './hosted-intent.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { assignMacs } from './mac.ts';
 import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';

@@ -3,14 +3,16 @@
  * NoCloud: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
  */
 
-import type { SeedIntent } from '../../stacks/intent.ts';
 import { isMapping } from '../apimachinery/mapping.ts';
 import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
 import { isPacked, requireText, textOf } from './bootstrap-text.ts';
 import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
+import type { SeedIntent } from './hosted-intent.ts';
 import { type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
+import { CloudInitSeed } from './seed/cloud-init-seed.ts';
+import type { SeedFiles } from './seed/seed-iso.ts';
 import { renderVariables, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
@@ -59,19 +61,16 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     // The volume's name stands for its content: another ISO is another volume.
     return { kind: 'iso', volume: volumeName(machine, `seed-${await isoKey(iso)}.iso`), pool, source: iso };
   }
-  return {
-    kind: 'cloudinit',
-    volume: volumeName(machine, 'seed.iso'),
-    pool,
+  return new CloudInitSeed(volumeName(machine, 'seed.iso'), pool, {
     ...(await userDataOf(source, options)),
     metaData: metaData(machine),
     ...(source.networkConfig === undefined
       ? {}
       : { networkConfig: networkConfigOf(source.networkConfig, options) }),
-  };
+  });
 }
 
-type UserData = Pick<Extract<SeedIntent, { kind: 'cloudinit' }>, 'userData' | 'userDataEncoding'>;
+type UserData = Pick<SeedFiles, 'userData' | 'userDataEncoding'>;
 
 /** Text, with its variables filled in unless it is verbatim. What is no text is passed on as it is, if it comes from a Secret. */
 async function userDataOf(source: BootstrapSource, options: SeedOptions): Promise<UserData> {

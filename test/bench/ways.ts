@@ -3,11 +3,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { writeSeed } from '../../src/actuator/machine/seed-file.ts';
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { configOf } from '../../src/app/config.ts';
 import { type LocalEngine, openEngine } from '../../src/app/engine.ts';
 import type { BackendIntent } from '../../stacks/intent.ts';
-import { writeSeed } from '../../stacks/seed-file.ts';
 import { hostAt } from '../lab/host-uri.ts';
 
 /** A libvirt host with the image on it, and a place for files. */

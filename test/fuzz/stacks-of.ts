@@ -1,5 +1,6 @@
 /** From a manifest to Terraform JSON, by the way that `caplv apply` takes, on hosts that have whatever is asked for. */
 
+import { writeSeed } from '../../src/actuator/machine/seed-file.ts';
 import { admit } from '../../src/api/kinds/admission.ts';
 import { type Cluster, clusterProviderSpec } from '../../src/api/kinds/cluster.ts';
 import { type Machine, machineProviderSpec } from '../../src/api/kinds/machine.ts';
@@ -16,7 +17,6 @@ import { seedOf } from '../../src/intent/seed.ts';
 import { candidateSites, sitesOf } from '../../src/intent/site.ts';
 import type { Libvirt } from '../../src/libvirt/libvirt.ts';
 import type { JsonObject } from '../../stacks/json.ts';
-import { writeSeed } from '../../stacks/seed-file.ts';
 import type { Synthesizer } from '../../stacks/synthesizer.ts';
 
 const URI = 'qemu:///system';

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UNLIMITED } from '../../src/intent/policy.ts';
-import { type BootstrapSource, seedOf } from '../../src/intent/seed.ts';
+import { CloudInitSeed } from '../../src/intent/seed/cloud-init-seed.ts';
+import type { SeedFiles } from '../../src/intent/seed/seed-iso.ts';
+import { type BootstrapSource, type SeedOptions, seedOf } from '../../src/intent/seed.ts';
 import { YAML_BYTES } from '../../src/system/yaml-document.ts';
-import { seedIso } from '../../stacks/seed-iso.ts';
 
 const machine = { namespace: 'default', name: 'kube-cp', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
 const variables = {
@@ -22,8 +23,17 @@ const variables = {
   CAPLV_SERVICE_DOMAIN: undefined,
   CAPLV_PROVIDER_ID: 'libvirt:///x',
 };
-const seed = (source: BootstrapSource) =>
-  seedOf(source, { machine, pool: 'default', variables, path: 'spec.providerSpec', policy: UNLIMITED });
+const seed = (source: BootstrapSource) => made(source, {});
+
+/** The seed as it is, and the text that its ISO is made of. */
+async function made(source: BootstrapSource, options: Partial<SeedOptions>) {
+  const path = 'spec.providerSpec';
+  const all = { machine, pool: 'default', variables, path, policy: UNLIMITED, ...options };
+  const one = await seedOf(source, all);
+  return one instanceof CloudInitSeed
+    ? { ...(one.toJSON() as SeedFiles), seed: one, volume: one.volume }
+    : one;
+}
 
 let dir: string;
 beforeEach(async () => {
@@ -32,9 +42,9 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 it('a machine without user data still gets its host name and instance id', async () => {
-  const made = await seed({});
-  expect(made).toMatchObject({ kind: 'cloudinit', userData: '#cloud-config\n' });
-  expect(JSON.parse(made.kind === 'cloudinit' ? made.metaData : '')).toEqual({
+  const plain = await seed({});
+  expect(plain).toMatchObject({ kind: 'cloudinit', userData: '#cloud-config\n' });
+  expect(JSON.parse('metaData' in plain ? plain.metaData : '')).toEqual({
     'instance-id': machine.uid,
     'local-hostname': 'kube-cp',
   });
@@ -80,16 +90,7 @@ it('missing and binary user data are refused with the field', async () => {
 
 /** As a Secret gives it. */
 const fromSecret = (source: BootstrapSource, isForeign = false, isVerbatim = false) =>
-  seedOf(source, {
-    machine,
-    pool: 'default',
-    variables,
-    path: 'spec.providerSpec',
-    dataPath: 'spec.bootstrap.dataSecretName',
-    isForeign,
-    isVerbatim,
-    policy: UNLIMITED,
-  });
+  made(source, { dataPath: 'spec.bootstrap.dataSecretName', isForeign, isVerbatim });
 const refused = (path: string, message: string) =>
   expect.objectContaining({
     name: 'TerminalError',
@@ -111,9 +112,9 @@ describe('bytes of a Secret', () => {
 
   it('that are no text reach the guest as they are: a mangled seed would make a machine that counts as ready', async () => {
     const userData = Buffer.from('MIME-Version: 1.0\n\n\xff\xfe\x00', 'latin1');
-    const made = await fromSecret({ userData });
-    expect(made).toMatchObject({ userData: userData.toString('base64'), userDataEncoding: 'base64' });
-    expect(seedIso(made as Extract<typeof made, { kind: 'cloudinit' }>).includes(userData)).toBe(true);
+    const raw = await fromSecret({ userData });
+    expect(raw).toMatchObject({ userData: userData.toString('base64'), userDataEncoding: 'base64' });
+    expect('seed' in raw && Buffer.from(raw.seed.content).includes(userData)).toBe(true);
   });
 
   it('are refused where they can be neither', async () => {

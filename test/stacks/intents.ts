@@ -1,10 +1,13 @@
-import type { HostIntent } from '../../stacks/intent.ts';
-import type { SeededMachine } from '../../stacks/seed-file.ts';
+import { type AllowedHost, allowHost } from '../../src/system/allowed-host.ts';
+import type { HostIntent, MachineIntent } from '../../stacks/intent.ts';
 
-const uri = 'qemu:///system';
+const uri = allowHost('qemu:///system');
+
+/** Both of what an actuator and of what a stack is given. */
+type Machine = MachineIntent & { readonly uri: AllowedHost };
 
 /** All that a machine must have, and nothing else. */
-export const minimalMachine: SeededMachine = {
+export const minimalMachine: Machine = {
   namespace: 'default',
   name: 'small',
   uid: '5e6a1f2c-0000-4000-8000-000000000001',
@@ -30,7 +33,7 @@ export const awkward =
   'a: "${file("/etc/passwd")} %{ if true }yes%{ endif } $${x} ${TfToken[TOKEN.7]}"\nb: \'\\n\\"\'\n';
 
 /** With a secret in its Terraform JSON. */
-export const ignitionMachine: SeededMachine = {
+export const ignitionMachine: Machine = {
   ...minimalMachine,
   seed: {
     kind: 'ignition',
@@ -41,7 +44,7 @@ export const ignitionMachine: SeededMachine = {
 };
 
 /** Each feature once. */
-export const richMachine: SeededMachine = {
+export const richMachine: Machine = {
   namespace: 'prod',
   name: 'kube-cp',
   uid: '5e6a1f2c-0000-4000-8000-000000000002',

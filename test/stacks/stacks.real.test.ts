@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { InterfaceIntent, MachineIntent } from '../../stacks/intent.ts';
+import { writeSeed } from '../../src/actuator/machine/seed-file.ts';
+import type { MachineIntent } from '../../src/intent/hosted-intent.ts';
+import { CloudInitSeed } from '../../src/intent/seed/cloud-init-seed.ts';
+import type { InterfaceIntent } from '../../stacks/intent.ts';
 import type { JsonObject } from '../../stacks/json.ts';
-import { writeSeed } from '../../stacks/seed-file.ts';
 import { synthHost, synthMachine } from '../../stacks/synth.ts';
 import { GuestConsole } from '../lab/guest-console.ts';
 import { Lab } from '../lab/lab.ts';
@@ -53,13 +55,7 @@ async function stack(name: string, changes: Changes): Promise<JsonObject> {
 }
 
 function cloudinit(name: string, userData: string): MachineIntent['seed'] {
-  return {
-    kind: 'cloudinit',
-    volume: `${name}.seed`,
-    pool: 'default',
-    userData,
-    metaData: 'instance-id: i\n',
-  };
+  return new CloudInitSeed(`${name}.seed`, 'default', { userData, metaData: 'instance-id: i\n' });
 }
 
 /** What the guest says on its console once it has its addresses. */

@@ -1,6 +1,7 @@
 /** What the verbs of the actuator are given, and what they tell while they run. */
 
 import type { Synthesizer } from '../../../stacks/synthesizer.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { ReservedAddress } from '../../intent/reservations.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
@@ -30,7 +31,15 @@ export interface VerbOptions {
   readonly onEvent?: (event: ActuatorEvent) => void;
 }
 
+/** A stack that is synthesised before it is needed, see `Actuator.presynthesize`. */
+export interface EarlyStack {
+  readonly intent: MachineIntent;
+  readonly config: Promise<object>;
+}
+
 export interface UpdateOptions extends VerbOptions {
+  /** The stack of this very intent; absent: it is synthesised now. */
+  readonly stack?: EarlyStack | undefined;
   /** Let the plan replace a domain, and make again a disk that is gone. Default: refused. */
   readonly allowReplace?: boolean;
   /** Names of disks that the plan may replace or delete with what is on them, and their domain with them. Default: none. */

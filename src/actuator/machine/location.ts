@@ -1,8 +1,6 @@
 /** Where a machine and what belongs to it lie on its host. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
-import { seedVolume } from '../../../stacks/seed-file.ts';
-import type { PartNames } from '../../intent/hosted-intent.ts';
+import type { MachineIntent, PartNames } from '../../intent/hosted-intent.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { ReservedAddress } from '../../intent/reservations.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
@@ -34,7 +32,7 @@ export function volumesOf({ rootDisk, disks, seed }: MachineIntent): VolumeKey[]
     { pool: rootDisk.base.pool, name: rootDisk.base.volume },
     { pool: rootDisk.pool, name: rootDisk.volume },
     ...disks.flatMap((disk) => (disk.kind === 'new' ? [{ pool: disk.pool, name: disk.volume }] : [])),
-    ...(seed ? [{ pool: seed.pool, name: seedVolume(seed) }] : []),
+    ...(seed ? [{ pool: seed.pool, name: seed.volume }] : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** A plan in words, without values of attributes, and the id by which a person approves it. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import { shortHash } from '../../intent/names.ts';
 import type { Plan } from '../../terraform/format/plan.ts';

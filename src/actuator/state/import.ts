@@ -2,7 +2,6 @@
 
 import { writeFile } from 'node:fs/promises';
 import { type ImportedObject, NEVER_READ, NEVER_READ_WITHIN } from '../../../stacks/import-stack.ts';
-import type { SeededMachine } from '../../../stacks/seed-file.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { domainName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
@@ -11,28 +10,30 @@ import type { PlannedValues } from '../../terraform/format/planned-values.ts';
 import type { RunOptions } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
 import type { ActuatorOptions } from '../context/options.ts';
-import type { StateHandle } from '../context/state-home.ts';
+import { type StateHandle, seedDirectory } from '../context/state-home.ts';
+import { askActualSize } from '../machine/disk-sizes.ts';
+import { withSeedFile } from '../machine/seed-file.ts';
 import { importAside } from './scratch-import.ts';
 
 /** Volumes are complete after the first plan, the domain, which names the seed by its id, after the second. */
 const ROUNDS = 4;
 
-/** `objects`: what is there of the machine; `intent` and `seeded`: what it is to be. The state has a lineage of its own. */
+/** `objects`: what is there of the machine; `intent`: what it is to be. The state has a lineage of its own. */
 export async function importState(
   { terraform, synthesizer, libvirt }: Pick<ActuatorOptions, 'terraform' | 'synthesizer' | 'libvirt'>,
   home: StateHandle,
   intent: MachineIntent,
-  seeded: SeededMachine,
   objects: readonly ImportedObject[],
   run: RunOptions,
 ): Promise<ImportedState> {
   const importable = objects.filter(({ type }) => type !== 'libvirt_ignition');
   return importAside(terraform, home, intent.uri, importable, run, async (imported, scratch) => {
     const path = paths.state(scratch);
-    let state = withIgnition(imported, seeded, objects);
+    let state = withIgnition(imported, intent, objects);
     await writeFile(path, state.text, { mode: 0o600 });
     const fill = await fillOf(libvirt(intent.uri), intent);
-    const config = await synthesizer.machine(seeded, { kind: 'implicit' });
+    const sized = await askActualSize(intent, libvirt(intent.uri));
+    const config = await synthesizer.machine(withSeedFile(sized, seedDirectory(home)), { kind: 'implicit' });
     for (let round = 0; round < ROUNDS; round += 1) {
       const plan = await terraform.plan(scratch, config, { ...run, save: true });
       const planned = await terraform.plannedValues(scratch, plan, run);
@@ -48,7 +49,7 @@ export async function importState(
 /** The provider cannot import an Ignition volume, but reads nothing of it either: what it would say is known. */
 function withIgnition(
   state: ImportedState,
-  { seed }: SeededMachine,
+  { seed }: MachineIntent,
   objects: readonly ImportedObject[],
 ): ImportedState {
   const volume = objects.find(({ type }) => type === 'libvirt_ignition');

@@ -4,7 +4,6 @@
  */
 
 import { type ImportedObject, objectsOf } from '../../../stacks/import-stack.ts';
-import type { SeededMachine } from '../../../stacks/seed-file.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { domainName, isOwnedBy } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
@@ -23,7 +22,6 @@ import { mayRemoveUntracked } from './machine-journal.ts';
 /** One machine whose state is in question, under its lock. */
 export interface Recovery {
   readonly intent: MachineIntent;
-  readonly seeded: SeededMachine;
   readonly home: StateHandle;
   /** A stack with the backend of the state. */
   readonly config: object;
@@ -59,16 +57,16 @@ export async function recoverState(
  */
 export async function recoveredState(
   options: ActuatorOptions,
-  { intent, seeded, home, run }: Omit<Recovery, 'config'>,
+  { intent, home, run }: Omit<Recovery, 'config'>,
   facts: HostFacts,
   state: State | undefined,
 ): Promise<Recovered | undefined> {
   const libvirt = options.libvirt(intent.uri);
-  if ((await missing(seeded, intent, facts, libvirt, state)).length === 0) return undefined;
+  if ((await missing(intent, facts, libvirt, state)).length === 0) return undefined;
   if (await mayRemoveUntracked(home, state)) return undefined;
   // Looked at again: the facts are from before the lock.
   const now = await libvirt.facts({ volumesOf: poolsOf(intent) });
-  const there = await missing(seeded, intent, now, libvirt, undefined);
+  const there = await missing(intent, now, libvirt, undefined);
   let lacking = there.filter((one) => !knows(state, one));
   if (lacking.length === 0) return undefined;
   let text = await options.terraform.stateText(home.workspace);
@@ -84,7 +82,7 @@ export async function recoveredState(
     }
   }
   if (lacking.length === 0) return { text, sources };
-  const imported = await importState(options, home, intent, seeded, there, run);
+  const imported = await importState(options, home, intent, there, run);
   const before = parseState(text);
   const whole = before ? imported.addedTo(text) : imported;
   const lineage = before?.lineage ?? kept[0]?.lineage;
@@ -94,8 +92,8 @@ export async function recoveredState(
 }
 
 /** True if an object that the stack declares is in no state; then the host has to be looked at. */
-export function isIncomplete(seeded: SeededMachine, state: State | undefined): boolean {
-  return objectsOf(seeded).some((declared) => !knows(state, declared));
+export function isIncomplete(intent: MachineIntent, state: State | undefined): boolean {
+  return objectsOf(intent).some((declared) => !knows(state, declared));
 }
 
 /** Above all that were ever seen, so that nothing takes the new state for an older one. */
@@ -105,14 +103,13 @@ export function nextSerial(state: State | undefined, kept: readonly KeptState[])
 
 /** Objects of the machine that are on the host, and that `state` does not know. */
 async function missing(
-  seeded: SeededMachine,
   intent: MachineIntent,
   facts: HostFacts,
   libvirt: Libvirt,
   state: State | undefined,
 ): Promise<ImportedObject[]> {
   const found: ImportedObject[] = [];
-  for (const declared of objectsOf(seeded)) {
+  for (const declared of objectsOf(intent)) {
     if (knows(state, declared)) continue;
     if (declared.type === 'libvirt_domain') {
       if (!facts.domains.includes(declared.object)) continue;

@@ -3,8 +3,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { writeSeed } from '../../../stacks/seed-file.ts';
-import { askActualSize } from '../../actuator/host/disk-sizes.ts';
+import { askActualSize } from '../../actuator/machine/disk-sizes.ts';
+import { writeSeed } from '../../actuator/machine/seed-file.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Engine } from '../../app/engine.ts';

@@ -1,10 +1,10 @@
 /** Makes a Machine true on its host: one create, or a guarded update. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import type { ActuatorEvent, UpdateOptions } from '../../actuator/context/options.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
@@ -43,7 +43,7 @@ export async function applyMachine(
   // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
   const made = exists ? scope.providerStatus.pinned : undefined;
   await requireNoConflict(parts, scope, placed);
-  actuator.presynthesize(intent);
+  const stack = actuator.presynthesize(intent);
   const before = leaseVersions(parts, placed, intent);
   const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
   const beforeApply = () => prepareHost(parts, scope, placed, resolved);
@@ -51,6 +51,7 @@ export async function applyMachine(
   const started = performance.now();
   const options = {
     ...repair,
+    stack,
     allowReplace: allowReplace || (repair.allowReplace ?? false),
     allowReplaceDisks: parts.allowReplaceDisks?.(scope.key) ?? [],
     approvedPlan: approvedPlan(scope.machine),

@@ -3,7 +3,6 @@
  * Reads only, so that plan, apply and the cdktf app all come to the same intent.
  */
 
-import type { SeedIntent } from '../../../stacks/intent.ts';
 import { classified } from '../../actuator/context/classify-error.ts';
 import { type Cluster, clusterProviderSpec, storedClusterSpec } from '../../api/kinds/cluster.ts';
 import {
@@ -16,6 +15,7 @@ import { type LibvirtMachineProviderSpec, memoryMiB } from '../../api/kinds/mach
 import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts';
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
+import type { SeedIntent } from '../../intent/hosted-intent.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
 import { isInfrastructure, type MachineIdentity, objectName, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { poolsIn, poolsOf, volumesOf } from '../../../src/actuator/machine/location.ts';
+import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';
 import { parseState } from '../../../src/terraform/format/state.ts';
-import type { MachineIntent } from '../../../stacks/intent.ts';
 import { minimalMachine } from '../../stacks/intents.ts';
 
 const data = { kind: 'new', volume: 'default.small.data', pool: 'fast', sizeBytes: 2 ** 30 } as const;

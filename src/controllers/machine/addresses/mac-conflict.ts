@@ -1,10 +1,10 @@
 /** MAC addresses are unique on a host: two guests with one address get each other's packets. */
 
-import type { MachineIntent } from '../../../../stacks/intent.ts';
 import { type Machine, MachineKind } from '../../../api/kinds/machine.ts';
 import { findProviderSpec } from '../../../api/schema/provider-spec.ts';
 import { formatKey, keyOf } from '../../../apimachinery/object-key.ts';
 import { TerminalError } from '../../../errors.ts';
+import type { MachineIntent } from '../../../intent/hosted-intent.ts';
 import { hostIdentity } from '../../../libvirt/host-uri.ts';
 import type { Store } from '../../../store/store.ts';
 import type { PlacedMachine } from '../scope/placed-machine.ts';

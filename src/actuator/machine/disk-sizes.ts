@@ -1,11 +1,11 @@
 /** Disks that are larger than asked for stay as they are: nothing can make them smaller, and their data is worth more than the space. */
 
-import type { MachineIntent } from '../../../stacks/intent.ts';
+import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Volume, VolumeKey } from '../../libvirt/volume.ts';
 
 /** The intent with the sizes that its disks have, where those are larger. `volumes`: that are there; others do not matter. */
-export function atActualSize<T extends MachineIntent>(intent: T, volumes: readonly Volume[]): T {
+export function atActualSize(intent: MachineIntent, volumes: readonly Volume[]): MachineIntent {
   const largest = <T extends { readonly sizeBytes?: number }>(disk: T, { pool, name }: VolumeKey): T => {
     const capacity = volumes.find((one) => one.pool === pool && one.name === name)?.capacityBytes ?? 0;
     return disk.sizeBytes !== undefined && capacity > disk.sizeBytes
@@ -19,7 +19,7 @@ export function atActualSize<T extends MachineIntent>(intent: T, volumes: readon
 }
 
 /** As `atActualSize`, with the volumes as libvirt has them now. Asks nothing for a machine whose disks are as large as its image. */
-export async function askActualSize<T extends MachineIntent>(intent: T, libvirt: Libvirt): Promise<T> {
+export async function askActualSize(intent: MachineIntent, libvirt: Libvirt): Promise<MachineIntent> {
   const details = [
     ...(intent.rootDisk.sizeBytes === undefined ? [] : [keyOf(intent.rootDisk)]),
     ...intent.disks.flatMap((disk) => (disk.kind === 'new' ? [keyOf(disk)] : [])),

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { atActualSize } from '../../../src/actuator/host/disk-sizes.ts';
-import type { MachineIntent } from '../../../stacks/intent.ts';
+import { atActualSize } from '../../../src/actuator/machine/disk-sizes.ts';
+import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';
 import { minimalMachine } from '../../stacks/intents.ts';
 
 const GB = 1024 ** 3;
