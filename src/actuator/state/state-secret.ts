@@ -18,6 +18,9 @@ export const PART_BYTES = 1_048_576;
 /** Secrets of one state. Compressed it is smaller than what may be in it. */
 export const STATE_PARTS = STATE_BYTES / PART_BYTES;
 
+/** States that can be set aside under one name. Each is a Secret, or several. */
+export const ASIDES = 16;
+
 export class StateSecret {
   readonly key: ObjectKey;
   readonly leaseKey: ObjectKey;
@@ -57,21 +60,33 @@ export class StateSecret {
     return unzipped(Buffer.concat(parts), place);
   }
 
-  /** Empties the Secret, and leaves what was in it in others. For a state that Terraform itself cannot read. */
+  /**
+   * Empties the Secret, and leaves what was in it in others: `NAME.corrupt`, then `NAME.corrupt-2` and so on. What was put aside before
+   * stays. For a state that Terraform itself cannot read.
+   */
   async setAside(): Promise<void> {
+    const nth = await this.#freeAside();
     for (let index = 0; index <= STATE_PARTS; index += 1) {
       const part = this.#part(index);
       const { data, metadata } = (await this.#client.get(SecretKind, part)) ?? {};
       if (!metadata) return;
-      if (data) await this.#copy(asideOf(part), data, metadata);
+      if (data) await this.#copy(asideOf(part, nth), data, metadata);
       if (index > 0) await remove(this.#client, SecretKind, part);
       else await this.#client.patch(SecretKind, part, { data: null });
     }
   }
 
+  async #freeAside(): Promise<number> {
+    for (let nth = 1; nth <= ASIDES; nth += 1)
+      if (!(await this.#client.get(SecretKind, asideOf(this.key, nth)))) return nth;
+    throw new StateCorruptError(
+      `Secret ${formatKey(this.key)}`,
+      `${ASIDES} states are set aside as ${asideOf(this.key, 1).name} and so on: remove those that nobody needs`,
+    );
+  }
+
   async #copy(to: ObjectKey, data: Record<string, string>, { ownerReferences }: ObjectMeta): Promise<void> {
     const metadata = { ...to, ...(ownerReferences && { ownerReferences }) };
-    await remove(this.#client, SecretKind, to);
     await this.#client.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, data });
   }
 
@@ -99,20 +114,28 @@ export class StateSecret {
     return one(this.#client, LeaseKind, lease);
   }
 
+  /** The last Secret goes first, so that a removal that breaks off finds the rest again. */
   async remove(): Promise<void> {
-    for (let index = 1; await this.#has(this.#part(index), index); index += 1) {
-      await remove(this.#client, SecretKind, this.#part(index));
+    const parts = await this.#there(1, (index) => this.#part(index));
+    const asides: ObjectKey[] = [];
+    for (let nth = 1; nth <= ASIDES; nth += 1) {
+      const found = await this.#there(0, (index) => asideOf(this.#part(index), nth));
+      if (found.length === 0) break;
+      asides.push(...found);
     }
-    for (let index = 0; await this.#has(asideOf(this.#part(index)), index); index += 1) {
-      await remove(this.#client, SecretKind, asideOf(this.#part(index)));
-    }
+    for (const key of [...parts, ...asides].reverse()) await remove(this.#client, SecretKind, key);
     await remove(this.#client, SecretKind, this.key);
     await remove(this.#client, LeaseKind, this.leaseKey);
   }
 
-  /** False beyond the parts that a state has: what else is named so is somebody else's. */
-  async #has(key: ObjectKey, index: number): Promise<boolean> {
-    return index <= STATE_PARTS && (await this.#client.get(SecretKind, key)) !== undefined;
+  /** Keys of the parts from `first` to the last that is there. Beyond the parts that a state has, a Secret of such a name is of others. */
+  async #there(first: number, keyOf: (index: number) => ObjectKey): Promise<ObjectKey[]> {
+    const keys: ObjectKey[] = [];
+    for (let index = first; index <= STATE_PARTS; index += 1) {
+      if (!(await this.#client.get(SecretKind, keyOf(index)))) break;
+      keys.push(keyOf(index));
+    }
+    return keys;
   }
 
   #part(index: number): ObjectKey {
@@ -140,8 +163,8 @@ async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T
   return client.patch(kind, { namespace, name }, { metadata: { labels, ownerReferences } });
 }
 
-function asideOf({ namespace, name }: ObjectKey): ObjectKey {
-  return { namespace, name: `${name}.corrupt` };
+function asideOf({ namespace, name }: ObjectKey, nth: number): ObjectKey {
+  return { namespace, name: nth === 1 ? `${name}.corrupt` : `${name}.corrupt-${nth}` };
 }
 
 /** @throws Terminal StateCorruptError */

@@ -1,7 +1,14 @@
+import { json } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SecretHistory } from '../../../src/actuator/state/secret-history.ts';
-import { PART_BYTES, STATE_PARTS, StateSecret, unzipped } from '../../../src/actuator/state/state-secret.ts';
+import {
+  ASIDES,
+  PART_BYTES,
+  STATE_PARTS,
+  StateSecret,
+  unzipped,
+} from '../../../src/actuator/state/state-secret.ts';
 import { Client } from '../../../src/kube/client/client.ts';
 import { STATE_BYTES } from '../../../src/terraform/format/state.ts';
 import { FakeServer } from '../../kube/fake-server.ts';
@@ -51,6 +58,59 @@ describe('the parts of a state', () => {
     await new StateSecret(client, key).remove();
     expect(server.requests.some((path) => path.endsWith(`-part-${STATE_PARTS}`))).toBe(true);
     expect(server.requests.some((path) => path.endsWith(`-part-${STATE_PARTS + 1}`))).toBe(false);
+  });
+});
+
+describe('a state that cannot be read', () => {
+  const key = { namespace: 'a', name: 'tfstate-web-caplv' };
+
+  /** A server of these Secrets, which makes and deletes them; `names` are there at the moment. */
+  async function serverOf(...there: string[]) {
+    const names = new Set(there);
+    const server = await FakeServer.start(async ({ pathname }, response, request) => {
+      const name = /secrets\/(.*)$/.exec(pathname)?.[1];
+      if (request.method === 'POST')
+        names.add(((await json(request)) as { metadata: { name: string } }).metadata.name);
+      const found = name === undefined || names.has(name);
+      if (request.method === 'DELETE' && name !== undefined) names.delete(name);
+      response
+        .writeHead(found ? 200 : 404)
+        .end(JSON.stringify(found ? { metadata: { name }, data: { tfstate: 'YQ==' } } : {}));
+    });
+    const client = new Client(server.connection);
+    open.push(client, server);
+    return { names, state: new StateSecret(client, key) };
+  }
+
+  it('is set aside under a name that is free, and what was set aside before stays', async () => {
+    const { names, state } = await serverOf(key.name, `${key.name}.corrupt`, `${key.name}.corrupt-2`);
+    await state.setAside();
+    expect([...names]).toEqual([
+      key.name,
+      `${key.name}.corrupt`,
+      `${key.name}.corrupt-2`,
+      `${key.name}.corrupt-3`,
+    ]);
+  });
+
+  it('stays where it is when no name is free', async () => {
+    const taken = Array.from({ length: ASIDES - 1 }, (_, index) => `${key.name}.corrupt-${index + 2}`);
+    const { names, state } = await serverOf(key.name, `${key.name}.corrupt`, ...taken);
+    await expect(state.setAside()).rejects.toThrow(`${ASIDES} states are set aside`);
+    expect(names.size).toBe(ASIDES + 1);
+  });
+
+  it('goes with its machine, however many were set aside', async () => {
+    const part = `${key.name}-part-1`;
+    const { names, state } = await serverOf(
+      key.name,
+      part,
+      `${key.name}.corrupt`,
+      `${part}.corrupt`,
+      `${key.name}.corrupt-2`,
+    );
+    await state.remove();
+    expect([...names]).toEqual([]);
   });
 });
 
