@@ -1,10 +1,12 @@
 /**
  * The embedded store: a directory with one JSON file an object, so that one command turns a manifest into a machine with
  * no API server. Safe for several processes at once: every change happens under one lock and replaces the file at once.
+ * Reads are synchronous: some kilobytes from the page cache take 6 µs so, and 160 µs of CPU by way of Node's threads.
  */
 
 import { EventEmitter, on } from 'node:events';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
@@ -49,12 +51,11 @@ export class LocalStore implements Store {
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const matches = parseLabelSelector(options.labelSelector ?? '');
-    const namespaces =
-      options.namespace === undefined ? await entries(this.#kindDir(kind)) : [options.namespace];
+    const namespaces = options.namespace === undefined ? entries(this.#kindDir(kind)) : [options.namespace];
     const objects: T[] = [];
     const unreadable: UnreadableObjectError[] = [];
     for (const namespace of namespaces) {
-      for (const file of await entries(join(this.#kindDir(kind), namespace))) {
+      for (const file of entries(join(this.#kindDir(kind), namespace))) {
         if (!file.endsWith('.json')) continue;
         const key = { namespace, name: file.slice(0, -'.json'.length) };
         const object = await this.get(kind, key).catch((error: unknown) => {
@@ -218,7 +219,7 @@ export class LocalStore implements Store {
     { replaceUnreadable = false }: Pick<ApplyOptions, 'replaceUnreadable'> = {},
   ): Promise<KubeObject | undefined> {
     const file = this.#file(kind, key);
-    const lock = await this.#lock(dirname(file));
+    const lock = await this.#lock();
     try {
       const before = await this.#read(kind, key).catch(async (error: unknown) => {
         if (!(error instanceof UnreadableObjectError) || !replaceUnreadable) throw error;
@@ -234,6 +235,7 @@ export class LocalStore implements Store {
       }
       if (before && JSON.stringify(before) === JSON.stringify(after)) return before.object;
       metadata.resourceVersion = nextVersion(before?.object.metadata.resourceVersion);
+      if (!before) await this.#makeDirectory(dirname(file));
       await writeAtomically(file, `${JSON.stringify(after, null, 2)}\n`);
       return after.object;
     } finally {
@@ -241,10 +243,9 @@ export class LocalStore implements Store {
     }
   }
 
-  /** Makes `directory`, too. Throws Terminal StateDirNotWritable. */
-  async #lock(directory: string): Promise<Lock> {
+  /** Throws Terminal StateDirNotWritable. */
+  async #lock(): Promise<Lock> {
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
       return await Lock.acquire(join(this.stateDir, 'objects', '.lock'), {
         operation: 'change of an object',
         timeoutMs: 10_000,
@@ -252,6 +253,13 @@ export class LocalStore implements Store {
     } catch (error) {
       throw error instanceof CaplvError ? error : notWritable(this.stateDir, error);
     }
+  }
+
+  /** Throws Terminal StateDirNotWritable. */
+  async #makeDirectory(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw notWritable(this.stateDir, error);
+    });
   }
 
   #blank(kind: ResourceKind, key: ObjectKey): StoredObject {
@@ -277,7 +285,7 @@ export class LocalStore implements Store {
       new UnreadableObjectError(kind, { key, uid: this.uidOf(kind, key), file, why });
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = readFileSync(file, 'utf8');
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
@@ -336,9 +344,9 @@ function keyText(metadata: ObjectMeta): string {
 }
 
 /** What cannot be listed is not empty: throws but for what is no directory. */
-async function entries(directory: string): Promise<string[]> {
+function entries(directory: string): string[] {
   try {
-    return (await readdir(directory)).sort();
+    return readdirSync(directory).sort();
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw outOfResources(error) ?? notWritable(directory, error);

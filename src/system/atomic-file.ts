@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { link, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -28,17 +28,20 @@ export async function writeWhole(path: string, content: string): Promise<void> {
 export async function createAtomically(path: string, content: string): Promise<boolean> {
   const draft = `${path}.${randomUUID()}.draft`;
   try {
-    await publish(draft, content, { durable: true }, () => link(draft, path));
+    await fill(await openNew(draft), content, { durable: true });
+    await link(draft, path);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
     return false;
+  } finally {
+    await removeIfThere(draft);
   }
 }
 
 /** Removes a file, if it is there; once this returns it does not come back. */
 export async function removeDurably(path: string): Promise<void> {
-  await rm(path, { force: true });
+  await removeIfThere(path);
   await sync(dirname(path));
 }
 
@@ -61,44 +64,59 @@ interface Durability {
 
 async function replaceFile(path: string, content: string, durability: Durability): Promise<void> {
   const draft = `${path}.draft`;
-  // Left by a process that was killed.
-  await rm(draft, { force: true });
-  await publish(draft, content, durability, () => rename(draft, path));
-}
-
-async function publish(
-  draft: string,
-  content: string,
-  { durable }: Durability,
-  giveName: () => Promise<void>,
-): Promise<void> {
+  const file = await openNew(draft).catch(async (error: unknown) => {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    // Left by a process that was killed.
+    await unlink(draft);
+    return openNew(draft);
+  });
   try {
-    // Exclusive: whatever lies there by that name is not ours, and a symbolic link is not followed.
-    const file = await open(draft, 'wx', 0o600);
-    try {
-      await file.writeFile(content);
-      if (durable) await file.sync();
-    } finally {
-      await file.close();
-    }
-    await giveName();
-  } finally {
-    await rm(draft, { force: true });
+    await fill(file, content, durability);
+    await rename(draft, path);
+  } catch (error) {
+    await removeIfThere(draft);
+    throw error;
   }
 }
 
+/** Opens it for writing. Exclusive: whatever lies there by that name is not ours, and a symbolic link is not followed. */
+function openNew(draft: string): Promise<FileHandle> {
+  return open(draft, 'wx', 0o600);
+}
+
+/** Writes the content and closes the file. */
+async function fill(file: FileHandle, content: string, { durable }: Durability): Promise<void> {
+  try {
+    await file.writeFile(content);
+    if (durable) await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Removes a file. One call of the system, where `rm` of Node asks first what it is. */
+async function removeIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  });
+}
+
 async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+  const file = await open(path, 'r').catch((error: unknown) => {
     // Removed meanwhile, as after a deletion.
-    if (error.code !== 'ENOENT') throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   });
   if (!file) return;
   try {
     await file.sync();
   } catch (error) {
     // Some file systems cannot do that with a directory, and have nothing better to offer.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+    if (!hasCode(error, 'EINVAL')) throw error;
   } finally {
     await file.close();
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return (error as NodeJS.ErrnoException).code === code;
 }

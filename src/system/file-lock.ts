@@ -63,6 +63,8 @@ export class Lock {
       operation: options.operation,
       since: new Date().toISOString(),
     };
+    // Free as a rule: then nothing need be read.
+    if (await tryCreate(path, ticket)) return new Lock(path, ticket);
     const deadline = performance.now() + options.timeoutMs;
     let announced: string | undefined;
     for (;;) {
@@ -103,13 +105,14 @@ export async function isLockHeld(path: string): Promise<boolean> {
   return ticket !== undefined && !isStale(ticket);
 }
 
+/** Makes the directory of the lock, too. Returns false where there is a lock, or where its directory has just been removed. */
 async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     return await createAtomically(path, JSON.stringify(ticket));
   } catch (error) {
-    // Who held it before removes the whole directory just now, as after a deletion.
+    // Nobody has worked here yet, or who held it before removes the whole directory just now, as after a deletion.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     return false;
   }
 }

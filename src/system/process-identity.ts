@@ -26,7 +26,15 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, ...(startTime !== undefined && { startTime }) };
 }
 
+let ownIdentity: HostedProcess | undefined;
+
+/** Returns this very process. Read once from the system (six files, of which each lock would pay again), since nothing of it changes while the process runs. */
 export function thisProcess(): HostedProcess {
+  ownIdentity ??= readOwnIdentity();
+  return ownIdentity;
+}
+
+function readOwnIdentity(): HostedProcess {
   const bootId = readText('/proc/sys/kernel/random/boot_id');
   const pidNamespace = readLink('/proc/self/ns/pid');
   const machineId = machineIdOf(readText('/etc/machine-id'));
