@@ -1,6 +1,7 @@
 /** Values that somebody's parser, template engine, shell or file system takes for more than text. */
 
 import fc from 'fast-check';
+import { anyCharacter } from './inputs/characters.ts';
 
 const LONG = 200_000;
 
@@ -168,7 +169,7 @@ export const HOSTILE_VALUES: readonly unknown[] = [
 
 export const hostileText = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...HOSTILE_TEXTS) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
+  { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 40 }) },
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 40 }) },
 );
 

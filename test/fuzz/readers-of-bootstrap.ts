@@ -13,6 +13,7 @@ import { Policy } from '../../src/intent/policy.ts';
 import { seedOf } from '../../src/intent/seed.ts';
 import { hostileText } from './hostile.ts';
 import { MACHINE } from './identities.ts';
+import { zerosPacked } from './inputs/bombs.ts';
 import { pieces, yamlText } from './inputs/json.ts';
 import { type Reader, reader, refusedBy, require } from './reader.ts';
 
@@ -83,7 +84,6 @@ const header = fc
     return { bytes: bytes.subarray(0, length), backing, incompatible, magic };
   });
 
-const ZEROS = gzipSync(Buffer.alloc(256 * 2 ** 20));
 const userData = fc
   .tuple(
     pieces([
@@ -103,7 +103,7 @@ const userData = fc
   )
   .map(([text, how]) => {
     if (how === 'text') return text;
-    if (how === 'zeros') return ZEROS;
+    if (how === 'zeros') return zerosPacked();
     const zipped = gzipSync(text);
     if (how === 'cut') return zipped.subarray(0, zipped.length / 2);
     return how === 'gzip' ? zipped : Buffer.from(text, 'latin1');

@@ -19,6 +19,7 @@ import { holderFromLockInfo } from '../../src/terraform/format/lock-info.ts';
 import { parseState } from '../../src/terraform/format/state.ts';
 import { FakeServer } from '../kube/fake-server.ts';
 import { HOST, MACHINE } from './identities.ts';
+import { bracketsPacked, zerosPacked } from './inputs/bombs.ts';
 import { jsonText, yamlText } from './inputs/json.ts';
 import { type Reader, reader, refusedBy, require } from './reader.ts';
 
@@ -63,9 +64,7 @@ const STATE = {
   ],
 };
 
-/** Packed as the backend packs it, or as one would who means harm. Large ones are made once. */
-const ZEROS = gzipSync(Buffer.alloc(256 * 2 ** 20));
-const BRACKETS = gzipSync(Buffer.alloc(15 * 2 ** 20, '['));
+/** Packed as the backend packs it, or as an attacker would. */
 const packed = fc
   .tuple(
     jsonText(STATE),
@@ -73,8 +72,8 @@ const packed = fc
   )
   .map(([text, how]) => {
     if (how === 'plain') return Buffer.from(text);
-    if (how === 'zeros') return ZEROS;
-    if (how === 'brackets') return BRACKETS;
+    if (how === 'zeros') return zerosPacked();
+    if (how === 'brackets') return bracketsPacked();
     const zipped = gzipSync(text, { level: 1 });
     if (how === 'cut') return zipped.subarray(0, zipped.length / 2);
     return how === 'twice' ? Buffer.concat([zipped, zipped]) : zipped;
