@@ -58,15 +58,16 @@ export function failureDomainOf({
 }
 
 /**
- * The sites on which a machine may be put, by what its spec says. Throws TerminalError InvalidConfiguration for an unknown host or
- * failure domain.
+ * The sites on which a machine may be put, by what its spec says. `path`: of the spec, as its author wrote it. Throws TerminalError
+ * InvalidConfiguration for an unknown host or failure domain.
  */
 export function candidateSites(
   spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host' | 'failureDomain'>,
   cluster: LibvirtClusterProviderSpec | undefined,
   defaultUri: string,
+  path = 'spec.providerSpec',
 ): NamedSite[] {
-  const sites = hostSites(spec, cluster, defaultUri);
+  const sites = hostSites(spec, cluster, defaultUri, path);
   const { failureDomain } = spec;
   if (failureDomain === undefined) return sites;
   const within = sites.filter((site) => failureDomainOf(site) === failureDomain);
@@ -74,7 +75,7 @@ export function candidateSites(
   const names = [...new Set(sites.flatMap((site) => failureDomainOf(site) ?? []))];
   throw new TerminalError({
     code: 'InvalidConfiguration',
-    path: 'spec.providerSpec.failureDomain',
+    path: `${path}.failureDomain`,
     message: `no host on which the machine may be placed is in the failure domain "${failureDomain}"`,
     fix:
       names.length > 0
@@ -87,6 +88,7 @@ function hostSites(
   spec: Pick<LibvirtMachineProviderSpec, 'uri' | 'host'>,
   cluster: LibvirtClusterProviderSpec | undefined,
   defaultUri: string,
+  path: string,
 ): NamedSite[] {
   const sites = sitesOf(cluster, defaultUri);
   if (spec.uri !== undefined) return [siteAt(spec.uri, sites)];
@@ -96,7 +98,7 @@ function hostSites(
   const names = sites.flatMap((site) => site.name ?? []);
   throw new TerminalError({
     code: 'InvalidConfiguration',
-    path: 'spec.providerSpec.host',
+    path: `${path}.host`,
     message: `the Cluster has no host named "${spec.host}"`,
     fix:
       names.length > 0

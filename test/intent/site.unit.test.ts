@@ -48,6 +48,9 @@ describe('where a machine goes', () => {
         fix: expect.stringContaining('zone-a, rack2'),
       }),
     );
+    expect(() => candidateSites({ failureDomain: 'rack1' }, zones, DEFAULT, 'spec')).toThrow(
+      expect.objectContaining({ path: 'spec.failureDomain' }),
+    );
     expect(() => candidateSites({ failureDomain: 'zone-a', host: 'rack2' }, zones, DEFAULT)).toThrow(
       'no host on which the machine may be placed is in the failure domain "zone-a"',
     );

@@ -163,7 +163,7 @@ export class MachineResolver {
     if (made) return siteAt(this.hostOf(made), sitesOf(clusterSpec, policy.defaultHost), made.site);
     // The hosts of a Cluster are its own fault, and said there.
     const field = spec.uri === undefined ? 'spec.clusterName' : `${path}.uri`;
-    const candidates = candidateSites(spec, clusterSpec, policy.defaultHost).map((site) => ({
+    const candidates = candidateSites(spec, clusterSpec, policy.defaultHost, path).map((site) => ({
       ...site,
       uri: requireAllowedHost(policy, site.uri, field),
     }));
