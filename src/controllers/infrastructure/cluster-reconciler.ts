@@ -13,7 +13,7 @@ import { FIELD_MANAGER } from '../machine/scope/scope.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { asCluster } from './cluster-projection.ts';
 import { isServed } from './machine-reconciler.ts';
-import { isPaused, ownerOfCluster } from './owners.ts';
+import { isPaused, otherOwner, ownerOfCluster } from './owners.ts';
 
 export interface LibvirtClusterReconcilerOptions {
   /** Of the kinds of the current Cluster API. */
@@ -42,8 +42,7 @@ export class LibvirtClusterReconciler {
     const owner = await ownerOfCluster(infrastructure, one);
     if (isPaused(one, owner)) return this.#wait(key, one, 'Paused', '');
     if (one.metadata.deletionTimestamp || owner) return clusters.reconcile(key);
-    const message =
-      'no Cluster of cluster.x-k8s.io owns it; one whose spec.infrastructureRef names it sets the reference';
+    const message = `no Cluster of cluster.x-k8s.io owns it${otherOwner(one, 'Cluster')}; one whose spec.infrastructureRef names it sets the reference`;
     return this.#wait(key, one, 'WaitingForOwner', message);
   }
 

@@ -3,9 +3,15 @@
  * original API has.
  */
 
-import { WATCH_FILTER_LABEL } from '../../api/infrastructure/contract.ts';
+import {
+  type ContractCluster,
+  ContractClusterKind,
+  type ContractMachine,
+  WATCH_FILTER_LABEL,
+} from '../../api/infrastructure/contract.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
+import { keyOf } from '../../apimachinery/object-key.ts';
 import { objectKey } from '../../intent/names.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
@@ -13,11 +19,11 @@ import type { MachineReconciler } from '../machine/controller.ts';
 import { MachineScope } from '../machine/scope/scope.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
 import { asMachine } from './machine-projection.ts';
-import { isPaused, type MachineOwners, ownersOfMachine } from './owners.ts';
+import { isPaused, type MachineOwners, machineNaming, otherOwner, ownersOfMachine } from './owners.ts';
 
 export interface LibvirtMachineReconcilerOptions {
   /** Of the kinds of the current Cluster API. */
-  readonly infrastructure: Pick<Store, 'get'>;
+  readonly infrastructure: Pick<Store, 'get' | 'list'>;
   /** Where LibvirtMachines stand among the Machines: see `ProjectedStore`. */
   readonly store: Store;
   readonly machines: Pick<MachineReconciler, 'reconcile'>;
@@ -48,7 +54,7 @@ export class LibvirtMachineReconciler {
     if (!one || !isServed(one, watchFilter)) return {};
     const owners = await ownersOfMachine(infrastructure, one);
     const isLeft = one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster);
-    const wait = isLeft ? undefined : waitOf(one, owners);
+    const wait = isLeft ? undefined : await this.#waitOf(one, owners);
     if (!wait) return machines.reconcile(key);
     const scope = new MachineScope(this.#options.store, asMachine(one, owners));
     if (wait.claims) await scope.claim(false);
@@ -56,6 +62,14 @@ export class LibvirtMachineReconciler {
     scope.summarize();
     await scope.save();
     return {};
+  }
+
+  async #waitOf(one: LibvirtMachine, owners: MachineOwners): Promise<Wait | undefined> {
+    const { infrastructure } = this.#options;
+    const naming = owners.machine ? undefined : await machineNaming(infrastructure, one);
+    if (!naming) return waitOf(one, owners);
+    const key = { namespace: keyOf(one).namespace, name: naming.spec.clusterName ?? '' };
+    return waitOfNamed(naming, await infrastructure.get(ContractClusterKind, key));
   }
 }
 
@@ -73,16 +87,10 @@ export function waitOf(
     return {
       condition: 'HostReady',
       reason: 'WaitingForOwner',
-      message:
-        'no Machine of cluster.x-k8s.io owns it; one whose spec.infrastructureRef names it sets the reference',
+      message: `no Machine of cluster.x-k8s.io owns it${otherOwner(one, 'Machine')}; one whose spec.infrastructureRef names it sets the reference`,
     };
   const { clusterName = '' } = machine.spec;
-  if (!cluster)
-    return {
-      condition: 'HostReady',
-      reason: 'WaitingForCluster',
-      message: `there is no Cluster "${clusterName}" of cluster.x-k8s.io in its namespace`,
-    };
+  if (!cluster) return waitForCluster(clusterName);
   if (!infrastructure)
     return {
       condition: 'HostReady',
@@ -105,4 +113,22 @@ export function waitOf(
       claims: true,
     };
   return undefined;
+}
+
+/** Why the Machine that names a LibvirtMachine does not own it yet: Cluster API's manager first wants its Cluster. */
+export function waitOfNamed(naming: ContractMachine, cluster: ContractCluster | undefined): Wait {
+  if (!cluster) return waitForCluster(naming.spec.clusterName ?? '');
+  return {
+    condition: 'HostReady',
+    reason: 'WaitingForOwner',
+    message: `the Machine "${naming.metadata.name}" names it and does not own it yet; Cluster API's manager sets the reference`,
+  };
+}
+
+function waitForCluster(name: string): Wait {
+  return {
+    condition: 'HostReady',
+    reason: 'WaitingForCluster',
+    message: `there is no Cluster "${name}" of cluster.x-k8s.io in its namespace`,
+  };
 }

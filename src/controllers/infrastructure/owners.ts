@@ -11,7 +11,7 @@ import {
   infrastructureNameOf,
 } from '../../api/infrastructure/contract.ts';
 import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
-import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
+import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, OwnerReference } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import type { Store } from '../../store/store.ts';
@@ -52,6 +52,24 @@ export async function ownerOfCluster(
   if (!reference) return undefined;
   const found = await store.get(ContractClusterKind, { ...keyOf(one), name: reference.name });
   return found?.metadata.uid === reference.uid ? found : undefined;
+}
+
+/** The Machine whose `spec.infrastructureRef` names the LibvirtMachine, whether it is its owner yet or not. */
+export async function machineNaming(
+  store: Pick<Store, 'list'>,
+  one: LibvirtMachine,
+): Promise<ContractMachine | undefined> {
+  const { namespace, name } = keyOf(one);
+  const machines = await store.list(ContractMachineKind, { namespace });
+  return machines.find((machine) => infrastructureNameOf(machine, LibvirtMachineKind) === name);
+}
+
+/** Names the owner of a kind of Cluster API that cannot be the owner of such an object: ` (its owner is Cluster "fuji")`; else ``. */
+export function otherOwner({ metadata }: KubeObject, expected: string): string {
+  const other = metadata.ownerReferences?.find(
+    ({ kind, apiVersion }) => kind !== expected && apiVersion.split('/')[0] === CONTRACT_GROUP,
+  );
+  return other ? ` (its owner is ${other.kind} "${other.name}")` : '';
 }
 
 /** True if no work is to be done on the object: the Cluster is paused, or the object itself. */

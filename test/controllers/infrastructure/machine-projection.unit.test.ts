@@ -8,7 +8,7 @@ import {
   asMachine,
   libvirtMachineStatus,
 } from '../../../src/controllers/infrastructure/machine-projection.ts';
-import { isServed, waitOf } from '../../../src/controllers/infrastructure/machine-reconciler.ts';
+import { isServed, waitOf, waitOfNamed } from '../../../src/controllers/infrastructure/machine-reconciler.ts';
 import type { MachineOwners } from '../../../src/controllers/infrastructure/owners.ts';
 
 const NOW = '2026-01-01T00:00:00Z';
@@ -209,5 +209,21 @@ describe('nothing is made before the contract allows it', () => {
     const wait = waitOf(one, all);
     expect(wait?.reason).toBe(reason);
     expect(wait && (wait.claims ?? false)).toBe(claims);
+  });
+
+  it.each([
+    ['its Cluster is not there', undefined, 'WaitingForCluster'],
+    ["Cluster API's manager has not set the reference", cluster(), 'WaitingForOwner'],
+  ])('a Machine names it, and %s', (_, found, reason) => {
+    expect(waitOfNamed(machine(), found).reason).toBe(reason);
+  });
+
+  it('an owner of another kind is named, since people refer to the wrong one', () => {
+    const one = libvirtMachine();
+    const ownerReferences = [
+      { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', name: 'fuji', uid: 'u' },
+    ];
+    const owned = { ...one, metadata: { ...one.metadata, ownerReferences } };
+    expect(waitOf(owned, owners({ machine: undefined }))?.message).toContain('its owner is Cluster "fuji"');
   });
 });
