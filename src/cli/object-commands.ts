@@ -5,7 +5,7 @@ import { command, type Finish, filenames, flag, kubeconfig, output } from './opt
 
 /** Written out: the schemas of the kinds are not loaded for help. */
 const KIND_NAMES =
-  'clusters, machines, machinesets, machinedeployments or machinehealthchecks; short names too';
+  'clusters, machines, machinesets, machinedeployments or machinehealthchecks; short names too; with --kubeconfig also libvirtmachines, libvirtclusters and their templates';
 
 export function addObjectCommands(program: Command, finish: Finish): void {
   command(program, 'apply', 'create or update what the manifests describe, now')
@@ -33,11 +33,13 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     'plan',
     'show which machines, networks and pools apply would create, replace or delete; exit 0 for none, 2 for some',
   )
-    .addOption(filenames().makeOptionMandatory())
+    .argument('[kind]', 'machine or cluster; with --kubeconfig also libvirtmachine or libvirtcluster')
+    .argument('[name]', 'of an object that is there')
+    .addOption(filenames())
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
-    .action(async (_, self: Command) =>
-      finish(await (await import('./commands/plan.ts')).plan(self.optsWithGlobals())),
+    .action(async (kind, name, _, self: Command) =>
+      finish(await (await import('./commands/plan.ts')).plan(kind, name, self.optsWithGlobals())),
     );
 
   command(program, 'get', 'list objects')
@@ -72,7 +74,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     );
 
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')
-    .argument('<name>')
+    .argument('<name>', 'of a Machine; libvirtmachine/NAME for a LibvirtMachine')
     .addOption(flag('--print', 'print the virsh command in place of running it'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>

@@ -40,6 +40,13 @@ test.each([
   ['an unknown flag', ['get', 'machines', '--nope'], /unknown option '--nope'/],
   ['a flag that is missing', ['apply'], /required option '-f, --filename <file...>' not specified/],
   ['an unknown kind', ['get', 'pods'], /there is no kind "pods" .*\n {2}fix: use one of clusters, machines/],
+  [
+    'a kind of a cluster',
+    ['get', 'libvirtmachines'],
+    /--kubeconfig: a LibvirtMachine is an object of a cluster/,
+  ],
+  ['a plan of nothing', ['plan'], /plan takes either -f FILE or a kind and a name/],
+  ['a plan of a set', ['plan', 'machineset', 'one'], /there is no plan of a MachineSet by its name/],
   ['an unknown format', ['get', 'machines', '-o', 'xml'], /Allowed choices are wide, json, yaml, name/],
   ['a duration that is none', ['apply', '-f', '-', '--wait=soon'], /--wait: "soon" is not a duration/],
   ['nothing to delete', ['delete', 'machine'], /delete takes either -f FILE or a kind and names/],

@@ -4,6 +4,8 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { isMapping } from '../../apimachinery/mapping.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
+import { CONTRACT_GROUP } from '../infrastructure/contract.ts';
+import { INFRASTRUCTURE_GROUP } from '../infrastructure/group.ts';
 import type { ApiKind } from '../kinds/kind.ts';
 import { ACCEPTED_KINDS, findKind, KINDS } from '../kinds/registry.ts';
 import { API_VERSION, canonicalApiVersion } from '../schema/group.ts';
@@ -105,6 +107,16 @@ function unknownKind(apiVersion: unknown, kind: unknown): FieldProblem {
       path: [typeof kind === 'string' ? 'apiVersion' : 'kind'],
       message: 'this is not text',
       fix: `accepted are ${ACCEPTED_KINDS}`,
+    };
+  }
+  if (
+    apiVersion.startsWith(`${INFRASTRUCTURE_GROUP}/`) &&
+    /^Libvirt(Machine|Cluster)(Template)?$/.test(kind)
+  ) {
+    return {
+      path: ['apiVersion'],
+      message: `a ${kind} is an object of today's Cluster API: it needs a Machine or Cluster of ${CONTRACT_GROUP} that owns it, which managers in a cluster make, and caplv does not`,
+      fix: `apply it to a cluster with those managers: kubectl apply -f FILE (clusterctl init installs them, see docs/clusterctl.md); without such a cluster, write a Machine of ${API_VERSION}, as in deploy/examples`,
     };
   }
   if (isTodaysClusterApi(apiVersion)) {

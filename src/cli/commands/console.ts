@@ -8,8 +8,7 @@ import { requireAllowedHost } from '../../intent/policy-check.ts';
 import { quoteCommand } from '../../libvirt/virsh-command.ts';
 import { EXIT } from '../output/exit-code.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
-import { notFound } from '../session/errors.ts';
-import { machineKey } from '../session/machine-name.ts';
+import { machineKey, machineNotFound, machineSubject } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 
 export interface ConsoleFlags extends ClusterFlags {
@@ -21,13 +20,13 @@ export async function openConsole(name: string, flags: ConsoleFlags): Promise<nu
   return withSession(flags, async ({ bothApis: store, config, terminal }) => {
     const key = machineKey(config.namespace, name);
     const machine = await store.get(MachineKind, key);
-    if (!machine) throw notFound(MachineKind, name, config.namespace);
+    if (!machine) throw machineNotFound(key);
     const pinned = machine.status?.providerStatus?.pinned;
     if (pinned === undefined) {
       throw new TerminalError({
         code: 'NotFound',
-        message: `Machine "${name}" has no domain yet`,
-        fix: `caplv describe machine ${name}`,
+        message: `${machineSubject(key)} has no domain yet`,
+        fix: `caplv describe ${machineSubject(key).replace('/', ' ')}`,
       });
     }
     const uri = requireAllowedHost(config.policy, pinned.uri, 'status.providerStatus.pinned.uri');

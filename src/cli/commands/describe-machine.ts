@@ -9,9 +9,8 @@ import { parseState, type StateResource } from '../../terraform/format/state.ts'
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
-import type { DescribeFlags } from '../session/describe-request.ts';
-import { notFound } from '../session/errors.ts';
-import { machineKey } from '../session/machine-name.ts';
+import type { DescribeFlags } from '../session/cluster-session.ts';
+import { machineKey, machineNotFound } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 import { stateText } from '../session/state-subject.ts';
 
@@ -22,7 +21,7 @@ export async function describeMachine(name: string, flags: DescribeFlags): Promi
     const known = await store.get(MachineKind, key);
     if (known) await session.refresh([known]);
     const machine = known && (await store.get(MachineKind, key));
-    if (!machine) throw notFound(MachineKind, name, config.namespace);
+    if (!machine) throw machineNotFound(key);
     const home = workspaces.machine(key);
     const resources = parseState(await stateText(home))?.resources ?? [];
     if (flags.output) {

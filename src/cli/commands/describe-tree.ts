@@ -17,11 +17,12 @@ import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import type { DescribeFlags } from '../session/describe-request.ts';
+import type { DescribeFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
 import { withSession } from '../session/session.ts';
 
-interface Node {
+/** One object of a tree, and what is below it. */
+export interface Node {
   readonly kind: string;
   readonly name: string;
   readonly phase: string | undefined;
@@ -35,7 +36,7 @@ export async function describeTree(kind: ApiKind, name: string, flags: DescribeF
     const { namespace } = config;
     const broken: UnreadableObjectError[] = [];
     await session.refresh(await store.list(MachineKind, { namespace, onUnreadable: () => {} }));
-    const code = await show(terminal, await treeOf(store, kind, namespace, name, broken), flags);
+    const code = showTree(terminal, await treeOf(store, kind, namespace, name, broken), flags);
     for (const error of broken) reportError(terminal, error);
     return broken.length > 0 ? EXIT.failed : code;
   });
@@ -83,20 +84,26 @@ async function treeOf(
         return owner === undefined ? controller === undefined || !uids.has(controller) : controller === owner;
       })
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const nodeOf = (object: KubeObject, children: readonly KubeObject[]): Node => {
-    const status = object.status as Cluster['status'];
-    return {
-      kind: object.kind,
-      name: object.metadata.name,
-      phase: status?.phase,
-      conditions: status?.conditions ?? [],
-      children: children.map((child) => nodeOf(child, ownedBy(child.metadata.uid))),
-    };
-  };
-  return nodeOf(root, ownedBy(isCluster ? undefined : root.metadata.uid));
+  const withOwned = (object: KubeObject, children: readonly KubeObject[]): Node =>
+    nodeOf(
+      object,
+      children.map((child) => withOwned(child, ownedBy(child.metadata.uid))),
+    );
+  return withOwned(root, ownedBy(isCluster ? undefined : root.metadata.uid));
 }
 
-function show(terminal: Streams, tree: Node, { output }: DescribeFlags): number {
+export function nodeOf(object: KubeObject, children: readonly Node[]): Node {
+  const status = object.status as Cluster['status'];
+  return {
+    kind: object.kind,
+    name: object.metadata.name,
+    phase: status?.phase,
+    conditions: status?.conditions ?? [],
+    children,
+  };
+}
+
+export function showTree(terminal: Streams, tree: Node, { output }: DescribeFlags): number {
   terminal.out(
     output
       ? formatData(tree, output)

@@ -16,8 +16,7 @@ import { EXIT } from '../output/exit-code.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { type EngineSession, withEngine } from '../session/engine-session.ts';
-import { notFound } from '../session/errors.ts';
-import { machineKey } from '../session/machine-name.ts';
+import { machineKey, machineNotFound } from '../session/machine-name.ts';
 
 export async function exportMachine(name: string, directory: string, flags: ClusterFlags): Promise<number> {
   const work = ({ engine, config, terminal }: EngineSession) =>
@@ -26,9 +25,9 @@ export async function exportMachine(name: string, directory: string, flags: Clus
 }
 
 async function write(engine: Engine, key: ObjectKey, directory: string, terminal: Streams): Promise<number> {
-  const { namespace, name } = key;
+  const { name } = key;
   const machine = await engine.store.get(MachineKind, key);
-  if (!machine) throw notFound(MachineKind, name, namespace);
+  if (!machine) throw machineNotFound(key);
   const { workspace } = engine.workspaces.machine(key);
   if (!(await engine.actuator.hasState(key))) {
     throw new TerminalError({

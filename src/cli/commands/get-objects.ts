@@ -1,6 +1,7 @@
 /** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get-command.ts. */
 
 import type { ApiKind } from '../../api/kinds/kind.ts';
+import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
@@ -20,7 +21,7 @@ export async function get(
   flags: GetFlags,
   asked?: DomainPrefetch,
 ): Promise<number> {
-  const kind = requireKind(kindName);
+  const kind = await requireKind(kindName, flags.kubeconfig);
   return withSession(
     flags,
     async (session) => {
@@ -61,7 +62,9 @@ async function show(
   { output }: GetFlags,
 ): Promise<number> {
   if (objects.length === 0 && (output === undefined || output === 'wide')) {
-    terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: caplv apply -f FILE`);
+    const isOriginal = kind.group === GROUP;
+    const how = isOriginal ? 'caplv apply -f FILE' : 'clusterctl generate cluster NAME | kubectl apply -f -';
+    terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: ${how}`);
     return EXIT.ok;
   }
   terminal.out(await formatObjects(kind, objects, output, name !== undefined));

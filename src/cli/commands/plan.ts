@@ -1,13 +1,15 @@
 /** `caplv plan`: what `apply` would do to machines, networks and pools. Changes nothing, in the store or on a host. */
 
 import { type Cluster, ClusterKind, storedClusterSpec } from '../../api/kinds/cluster.ts';
+import type { ApiKind } from '../../api/kinds/kind.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
 import { ManifestPlanner } from '../../app/manifest-plan.ts';
 import { hasReplicas, planReplicas, type ReplicaPlan } from '../../app/replica-plan.ts';
-import { CaplvError } from '../../errors.ts';
+import { CaplvError, TerminalError } from '../../errors.ts';
 import { managedNetwork, managedPool } from '../../intent/host-intent.ts';
+import { isInfrastructure, objectName } from '../../intent/names.ts';
 import { type NamedSite, sitesOf } from '../../intent/site.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
@@ -19,15 +21,34 @@ import { formatData } from '../output/serialize.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { type EngineSession, withEngine } from '../session/engine-session.ts';
+import { notFound } from '../session/errors.ts';
+import { machineSubject } from '../session/machine-name.ts';
 import { FIELD_MANAGER, keyOf, kindOf, sortByKind } from '../session/manifests.ts';
+import { type PlanSubject, planSubject } from './plan-subject.ts';
 
 export interface PlanFlags extends ClusterFlags {
-  readonly filename: readonly string[];
+  readonly filename?: readonly string[];
   readonly output?: 'json' | 'yaml';
 }
 
-export async function plan(flags: PlanFlags): Promise<number> {
-  return withEngine(flags, (session) => planAll(session, flags));
+/** Of manifests, or of an object that is there: `kindName` and `name`. */
+export async function plan(
+  kindName: string | undefined,
+  name: string | undefined,
+  flags: PlanFlags,
+): Promise<number> {
+  const { filename } = flags;
+  if (filename !== undefined && kindName === undefined)
+    return withEngine(flags, (session) => planAll(session, { ...flags, filename }));
+  if (filename === undefined && kindName !== undefined && name !== undefined) {
+    const subject = await planSubject(kindName, name, flags);
+    return withEngine(flags, (session) => planStored(session, subject, flags));
+  }
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    message: 'plan takes either -f FILE or a kind and a name',
+    fix: 'for example: caplv plan -f deploy/examples/kube-cp.yaml, or caplv plan machine kube-cp',
+  });
 }
 
 /** One thing that is planned: as text, as data, and whether it changes anything. */
@@ -37,7 +58,10 @@ interface Planned {
   readonly isChange: boolean;
 }
 
-async function planAll(context: EngineSession, flags: PlanFlags): Promise<number> {
+async function planAll(
+  context: EngineSession,
+  flags: PlanFlags & { readonly filename: readonly string[] },
+): Promise<number> {
   const { config, terminal, engine, replacing } = context;
   const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
   const objects = await Promise.all(manifests.map(({ object }) => applied(engine.store, object)));
@@ -47,16 +71,34 @@ async function planAll(context: EngineSession, flags: PlanFlags): Promise<number
     if (object.kind === MachineKind.kind) planned.push(await planMachine(terminal, planner, object));
     if (hasReplicas(object)) planned.push(...(await planSet(context, planner, object)));
   }
+  return show(planned, terminal, flags, `Next: caplv apply with the same -f; ${replacing}`);
+}
+
+/** The plan of an object as it is stored: what its next reconcile does. */
+async function planStored(
+  context: EngineSession,
+  { view, kind, keyIn }: PlanSubject,
+  flags: PlanFlags,
+): Promise<number> {
+  const { config, terminal, engine, replacing } = context;
+  const key = keyIn(config.namespace);
+  const object = await engine.store.get(view as ApiKind, key);
+  if (!object) throw notFound(kind, objectName(key), key.namespace);
+  const planner = new ManifestPlanner(config, engine, []);
+  const planned =
+    view === ClusterKind
+      ? await planHosts(context, planner, [object])
+      : [await planMachine(terminal, planner, object)];
+  const next = flags.kubeconfig === undefined ? 'caplv apply with its manifest' : 'the controller does this';
+  return show(planned, terminal, flags, `Next: ${next}; ${replacing}`);
+}
+
+function show(planned: readonly Planned[], terminal: Streams, { output }: PlanFlags, next: string): number {
   const changed = planned.some(({ isChange }) => isChange);
-  if (flags.output)
-    terminal.out(
-      formatData(
-        planned.map(({ data }) => data),
-        flags.output,
-      ),
-    );
+  const data = planned.map((one) => one.data);
+  if (output) terminal.out(formatData(data, output));
   else for (const { text } of planned) terminal.out(text);
-  if (changed && !flags.output) terminal.say(`Next: caplv apply with the same -f; ${replacing}`);
+  if (changed && !output) terminal.say(next);
   return changed ? EXIT.changes : EXIT.ok;
 }
 
@@ -109,9 +151,11 @@ function isManaged({ network, pool }: NamedSite): boolean {
   return managedNetwork(network) !== undefined || managedPool(pool) !== undefined;
 }
 
-function noChange({ metadata: { name } }: KubeObject): Planned {
-  const data = { cluster: name, action: 'none' };
-  return { text: `cluster/${name}: no changes\n`, data, isChange: false };
+function noChange({ metadata }: KubeObject): Planned {
+  const name = objectName(metadata);
+  const noun = isInfrastructure(metadata) ? 'libvirtCluster' : 'cluster';
+  const data = { [noun]: name, action: 'none' };
+  return { text: `${noun.toLowerCase()}/${name}: no changes\n`, data, isChange: false };
 }
 
 async function planMachine(
@@ -119,10 +163,11 @@ async function planMachine(
   planner: ManifestPlanner,
   object: KubeObject,
 ): Promise<Planned> {
-  const { name } = object.metadata;
+  const { metadata } = object;
   const { host, ...preview } = await planner.machine(object);
-  const where = host === undefined ? {} : { host };
-  return resources({ subject: `machine/${name}`, host, ...preview }, { machine: name, ...where }, terminal);
+  const noun = isInfrastructure(metadata) ? 'libvirtMachine' : 'machine';
+  const data = { [noun]: objectName(metadata), ...(host === undefined ? {} : { host }) };
+  return resources({ subject: machineSubject(metadata), host, ...preview }, data, terminal);
 }
 
 /** The machines that come and go, and the resources of the first new one of each template: the others are like it. */

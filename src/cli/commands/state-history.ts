@@ -17,8 +17,7 @@ import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
 import { withEngine } from '../session/engine-session.ts';
-import { notFound } from '../session/errors.ts';
-import { machineKey } from '../session/machine-name.ts';
+import { machineKey, machineNotFound, machineSubject } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 import { findHome, isHost } from '../session/state-subject.ts';
 
@@ -40,7 +39,7 @@ export async function stateHistory(name: string, flags: HistoryFlags): Promise<n
     } else if (kept.length === 0) {
       const whose = isHost(name)
         ? `host ${redactUri(name)}`
-        : `machine "${name}" in namespace "${config.namespace}"`;
+        : `${machineSubject(machineKey(config.namespace, name))} in namespace "${config.namespace}"`;
       terminal.say(`No state of ${whose} is kept.`);
     } else {
       const rows = kept.map(({ serial, lineage, resources, keptAt }) => [
@@ -71,14 +70,14 @@ export async function restoreState(name: string, serial: string, flags: ClusterF
 
 async function restoreMachine({ engine, terminal }: Tools, key: ObjectKey, serial: number): Promise<number> {
   const machine = await engine.store.get(MachineKind, key);
-  if (!machine) throw notFound(MachineKind, key.name, key.namespace);
+  if (!machine) throw machineNotFound(key);
   const placed = await engine.resolver.place(machine);
   const restored = await engine.actuator.restoreState({ ...placed.identity, uri: placed.site.uri }, serial);
-  tell(terminal, `machine/${key.name}`, serial, restored, engine.workspaces.machine(key));
+  tell(terminal, machineSubject(key), serial, restored, engine.workspaces.machine(key));
   try {
     const { intent } = await engine.resolver.resolve(placed, await engine.resolver.seed(placed));
     terminal.out(
-      planText({ subject: `machine/${key.name}`, ...(await engine.actuator.plan(intent)) }, terminal.style),
+      planText({ subject: machineSubject(key), ...(await engine.actuator.plan(intent)) }, terminal.style),
     );
   } catch (error) {
     if (!(error instanceof CaplvError)) throw error;

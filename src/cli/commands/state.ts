@@ -1,6 +1,5 @@
 /** `caplv state`: the Terraform state of a machine or host, wherever it is kept. */
 
-import { MachineKind } from '../../api/kinds/machine.ts';
 import { SECRET_ATTRIBUTES } from '../../app/engine.ts';
 import { TerminalError } from '../../errors.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
@@ -9,7 +8,7 @@ import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import type { Streams } from '../output/streams.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
-import { notFound } from '../session/errors.ts';
+import { machineKey, machineNotFound } from '../session/machine-name.ts';
 import { withSession } from '../session/session.ts';
 import { findHomes, isHost, stateText } from '../session/state-subject.ts';
 
@@ -54,7 +53,7 @@ async function withState(
     // Of a host one for its networks and pools, and one for each base image.
     const homes = await findHomes(workspaces, name, config);
     const [first, ...more] = (await Promise.all(homes.map(stateText))).filter((text) => text !== '');
-    if (first === undefined) throw isHost(name) ? noHost(name) : notFound(MachineKind, name, namespace);
+    if (first === undefined) throw isHost(name) ? noHost(name) : machineNotFound(machineKey(namespace, name));
     work([first, ...more], terminal);
     return EXIT.ok;
   });

@@ -40,8 +40,7 @@ export function planText(
     .filter((one) => one.action === 'delete')
     .map(({ address }) => `  ! ${address} was removed outside`);
   const taken = effect && effectText(effect);
-  const names =
-    effect?.disks.map((disk) => `--allow-replace-disk ${subject.replace('machine/', '')}/${disk.name}`) ?? [];
+  const names = diskApprovals(subject, effect?.disks.map(({ name }) => name) ?? []);
   const warning = taken
     ? [
         style(
@@ -52,6 +51,13 @@ export function planText(
     : [];
   const where = host === undefined ? '' : ` on ${host}`;
   return [`${subject}: ${action}${where}`, ...lost, ...drifted, ...lines, ...warning, ''].join('\n');
+}
+
+/** What has these disks replaced: a flag of `apply`, or the annotation of what no command applies. */
+function diskApprovals(subject: string, disks: readonly string[]): string[] {
+  if (disks.length === 0) return [];
+  if (subject.startsWith('libvirtmachine/')) return [`cluster-api.k8s.io/approve-disks=${disks.join(',')}`];
+  return disks.map((disk) => `--allow-replace-disk ${subject.replace('machine/', '')}/${disk}`);
 }
 
 function attributeLines({ attributes, replacePaths }: Explanation): string[] {

@@ -12,6 +12,11 @@ export interface ClusterFlags extends GlobalFlags {
   readonly kubeconfig?: string;
 }
 
+/** Of `caplv describe`. */
+export interface DescribeFlags extends ClusterFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
 export interface ClusterContext {
   readonly config: Config;
   readonly terminal: Streams;

@@ -1,5 +1,6 @@
 /** Finds the objects that `caplv delete` names, and what it may be told about them. */
 
+import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
@@ -64,13 +65,26 @@ export async function targetsOf(
     ? sortByKind(await loadManifests(flags.filename, { namespace }))
         .reverse()
         .map(({ object }) => ({ kind: kindOf(object), key: keyOf(object) }))
-    : names.map((name) => ({ kind: requireKind(kindName ?? ''), key: { namespace, name } }));
+    : await namedTargets(kindName ?? '', names, namespace, flags);
   const found: Target[] = [];
   for (const target of wanted) {
-    if (await store.get(target.kind, target.key)) found.push(target);
+    const object = await store.get(target.kind, target.key);
+    if (object && !flags.giveUp && target.kind.group === INFRASTRUCTURE_GROUP)
+      (await import('./infrastructure.ts')).requireUnowned(target.kind, object);
+    if (object) found.push(target);
     // A file is a wish that these be gone; a name that is not there is probably a slip.
     else if (!flags.filename && !flags.ignoreNotFound)
       throw notFound(target.kind, target.key.name, namespace);
   }
   return found;
+}
+
+async function namedTargets(
+  kindName: string,
+  names: readonly string[],
+  namespace: string,
+  { kubeconfig }: DeleteFlags,
+): Promise<Target[]> {
+  const kind = await requireKind(kindName, kubeconfig);
+  return names.map((name) => ({ kind, key: { namespace, name } }));
 }

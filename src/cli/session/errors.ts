@@ -1,16 +1,24 @@
-/** Refuses kinds and names that do not exist. */
+/** Finds the kinds that commands name, and refuses kinds and names that do not exist. */
 
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import { CLUSTER_API_KINDS, findKindByName } from '../../api/kinds/registry.ts';
 import { TerminalError } from '../../errors.ts';
 
-export function requireKind(name: string): ApiKind {
+/**
+ * The kind that a person means; a name that both APIs have is the original one's. Throws TerminalError InvalidConfiguration.
+ * `kubeconfig`: of the cluster that the command works on; undefined: it works on the local store.
+ */
+export async function requireKind(name: string, kubeconfig: string | undefined): Promise<ApiKind> {
   const kind = findKindByName(name);
   if (kind && CLUSTER_API_KINDS.includes(kind)) return kind;
+  // Loaded only for those who name one: the schemas take time.
+  const { infrastructureKind } = await import('./infrastructure.ts');
+  const other = infrastructureKind(name, kubeconfig);
+  if (other) return other;
   throw new TerminalError({
     code: 'InvalidConfiguration',
     message: `there is no kind "${name}"`,
-    fix: `use one of ${CLUSTER_API_KINDS.map(({ plural }) => plural).join(', ')}`,
+    fix: `use one of ${CLUSTER_API_KINDS.map(({ plural }) => plural).join(', ')}; with --kubeconfig also libvirtmachines, libvirtclusters and their templates`,
   });
 }
 

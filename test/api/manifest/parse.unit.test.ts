@@ -180,6 +180,14 @@ describe('errors say where, what, and what would be right', () => {
       KUBE_CP.replace('cluster-api.k8s.io/v1alpha1', 'infrastructure.cluster.x-k8s.io/v1beta1'),
       'a Machine with providerSpec in place of infrastructureRef',
     ],
+    [
+      'a LibvirtMachine',
+      KUBE_CP.replace('cluster-api.k8s.io/v1alpha1', 'infrastructure.cluster.x-k8s.io/v1alpha1').replace(
+        'kind: Machine',
+        'kind: LibvirtMachine',
+      ),
+      'it needs a Machine or Cluster of cluster.x-k8s.io that owns it',
+    ],
     ['a kind almost right', KUBE_CP.replace('kind: Machine', 'kind: machine'), 'did you mean Machine?'],
     ['no metadata', KUBE_CP.replace('metadata: {name: kube-cp}', ''), 'metadata: this is missing'],
     ['a tab', 'a:\n\tb: 1', 'indent with spaces'],
