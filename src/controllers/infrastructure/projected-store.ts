@@ -14,6 +14,7 @@ import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apim
 import { keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
 import { isInfrastructure, objectKey, objectName } from '../../intent/names.ts';
+import { hasReason } from '../../kube/client/api-error.ts';
 import { ForwardingStore } from '../../kube/runtime/forwarding-store.ts';
 import type {
   ApplyOptions,
@@ -26,6 +27,9 @@ import type {
 import { asCluster, libvirtClusterStatus } from './cluster-projection.ts';
 import { asMachine, libvirtMachineStatus } from './machine-projection.ts';
 import { ownerOfCluster, ownersOfMachine } from './owners.ts';
+
+/** Of deploy/infrastructure/rbac. */
+const INFRASTRUCTURE_ROLE = 'caplv-controller-infrastructure';
 
 export interface ProjectedStoreOptions {
   /** Of the original API's kinds, and of all others. */
@@ -90,16 +94,20 @@ export class ProjectedStore extends ForwardingStore {
   ): Promise<T | undefined> {
     const projection = this.#projectionOf(kind, key);
     if (!projection) return super.get(kind, key, options);
-    const one = await this.#read(projection, key, options);
-    return one && ((await projection.show(one)) as T);
+    return readable(projection.kind, async () => {
+      const one = await this.#read(projection, key, options);
+      return one && ((await projection.show(one)) as T);
+    });
   }
 
   override async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const projection = this.#projections.get(resourceName(kind));
     const own = await super.list(kind, options);
     if (!projection || !(await this.#serves())) return own;
-    const others = await this.#infrastructure.list(projection.kind, options);
-    return [...own, ...((await Promise.all(others.map((one) => projection.show(one)))) as T[])];
+    return readable(projection.kind, async () => {
+      const others = await this.#infrastructure.list(projection.kind, options);
+      return [...own, ...((await Promise.all(others.map((one) => projection.show(one)))) as T[])];
+    });
   }
 
   override async setFinalizers<T extends KubeObject>(
@@ -175,6 +183,24 @@ export class ProjectedStore extends ForwardingStore {
   async #read({ kind }: Projection, key: ObjectKey, options?: GetOptions): Promise<KubeObject | undefined> {
     if (!(await this.#serves())) throw notServed(kind, key, 'cannot be read: its kind is not served');
     return this.#infrastructure.get(kind, objectKey(key), options);
+  }
+}
+
+/**
+ * Names the missing ClusterRole where the API server lets nobody read the kinds of the current Cluster API. No list leaves them out
+ * for that: a new machine could take the place or address of one that is not seen, and a sweep could remove what belongs to it.
+ */
+async function readable<T>({ kind }: ResourceKind, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!hasReason(error, 'Forbidden')) throw error;
+    throw new TransientError({
+      code: 'NotAllowed',
+      message: `${kind}s are served, and their ClusterRole ${INFRASTRUCTURE_ROLE} is missing or not bound: ${error.message}`,
+      fix: 'kubectl apply -k deploy/infrastructure/rbac; or, where the current Cluster API is not used, delete its CustomResourceDefinitions: kubectl delete -k deploy/infrastructure/crds',
+      retryAfterMs: 10_000,
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import type { KubeObject, ObjectKey, ResourceKind } from '../../../src/apimachin
 import { keyOf } from '../../../src/apimachinery/object-key.ts';
 import { ProjectedStore } from '../../../src/controllers/infrastructure/projected-store.ts';
 import { infrastructureKey } from '../../../src/intent/names.ts';
+import { ApiError } from '../../../src/kube/client/api-error.ts';
 import { rememberServed } from '../../../src/kube/runtime/served.ts';
 import type { Store } from '../../../src/store/store.ts';
 
@@ -55,6 +56,27 @@ it('what becomes of a LibvirtMachine is not known while its kind is not served, 
   expect(await projected.list(MachineKind)).toHaveLength(1);
   await expect(projected.get(MachineKind, infrastructureKey(KEY))).rejects.toThrow('its kind is not served');
 });
+
+it.each([['list'], ['get']] as const)(
+  'where the rights are missing, %s names the ClusterRole, and leaves nothing out',
+  async (read) => {
+    const { store } = storeOf(object('Machine'));
+    const forbidden = async ({ kind }: ResourceKind) => {
+      if (kind === 'LibvirtMachine') throw new ApiError({ code: 403, reason: 'Forbidden', message: 'no' });
+      return [object('Machine')];
+    };
+    const infrastructure = { ...store, list: forbidden, get: forbidden } as unknown as Store;
+    const projected = new ProjectedStore({ store, infrastructure, serves: async () => true });
+    const reading =
+      read === 'list' ? projected.list(MachineKind) : projected.get(MachineKind, infrastructureKey(KEY));
+    await expect(reading).rejects.toMatchObject({
+      code: 'NotAllowed',
+      message: expect.stringContaining('ClusterRole caplv-controller-infrastructure'),
+      fix: expect.stringContaining('kubectl apply -k deploy/infrastructure/rbac'),
+    });
+    expect((await projected.get(MachineKind, KEY))?.metadata.name).toBe('a');
+  },
+);
 
 it('no machine is left out where it cannot be found out whether the kind is served', async () => {
   const serves = async () => Promise.reject(new Error('no answer'));
