@@ -80,7 +80,22 @@ export type DataDiskIntent =
 export type SeedIntent =
   /** A seed ISO, uploaded as it is. `source` is a local path or http(s) URL. */
   | { readonly kind: 'iso'; readonly volume: string; readonly pool: string; readonly source: string }
-  | { readonly kind: 'ignition'; readonly volume: string; readonly pool: string; readonly content: string };
+  | {
+      readonly kind: 'ignition';
+      readonly volume: string;
+      readonly pool: string;
+      readonly content: string;
+      /** Shown to the guest in its firmware's tables; absent: it is not. A change of it replaces the domain. */
+      readonly identity?: GuestIdentity;
+    };
+
+/** Who a guest is, for guests without cloud-init's meta-data. */
+export interface GuestIdentity {
+  /** A UUID. */
+  readonly instanceId: string;
+  /** A DNS label. */
+  readonly hostname: string;
+}
 
 export type InterfaceIntent =
   | ({

@@ -10,6 +10,7 @@ import {
   replaceTriggers,
   serialConsole,
 } from './domain-devices.ts';
+import { identityStylesheet } from './identity-smbios.ts';
 import type { BackendIntent, MachineIntent, RootDiskIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
@@ -133,7 +134,7 @@ export class MachineStack extends LibvirtStack {
     const { domain, interfaces } = machine;
     const triggers = new DataResource(this, 'shape', { triggersReplace: replaceTriggers(machine) });
     const volumes = disks.filter((disk) => typeof disk !== 'string');
-    const stylesheet = seed && 'cloudinit' in seed.domain ? seedCdromStylesheet(domain.machine) : undefined;
+    const stylesheet = stylesheetOf(machine);
     return new Domain(this, 'machine', {
       name: domain.name,
       description: domain.description,
@@ -159,6 +160,13 @@ export class MachineStack extends LibvirtStack {
       },
     });
   }
+}
+
+/** What the provider has no arguments for: a machine's seed says which of these it needs. */
+function stylesheetOf({ seed, domain }: MachineIntent): string | undefined {
+  if (!seed) return undefined;
+  if (seed.kind !== 'ignition') return seedCdromStylesheet(domain.machine);
+  return seed.identity && identityStylesheet(seed.identity);
 }
 
 /** libvirt reads the format off the content: an ISO in a raw volume is read back as `iso`, and a guest may write what it likes. */

@@ -9,7 +9,7 @@ import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstr
 import { isPacked, requireText, textOf } from './bootstrap-text.ts';
 import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
 import type { SeedIntent } from './hosted-intent.ts';
-import { type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
+import { isInfrastructure, type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
 import { CloudInitSeed } from './seed/cloud-init-seed.ts';
 import type { SeedFiles } from './seed/seed-iso.ts';
@@ -52,7 +52,10 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     );
     const content = options.isVerbatim ? text : renderVariables(text, options.variables, field);
     requireJson(content, field);
-    return { kind: 'ignition', volume: volumeName(machine, `seed-${shortHash(content)}.ign`), pool, content };
+    const volume = volumeName(machine, `seed-${shortHash(content)}.ign`);
+    // What a Machine of the original API needs of its identity, variables fill in; a stylesheet would replace its domain.
+    const identity = { instanceId: machine.uid, hostname: objectName(machine) };
+    return { kind: 'ignition', volume, pool, content, ...(isInfrastructure(machine) && { identity }) };
   }
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
     const file = localPath(source.userDataURI);

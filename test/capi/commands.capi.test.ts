@@ -28,7 +28,7 @@ beforeAll(async () => {
   const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig };
   controller = await ControllerProcess.start(env, ['--namespace', 'caplv-system']);
   await lab.apply(...objects());
-  await expect.poll(() => ready('one'), soon).toMatch(/^True/);
+  await lab.kubectl('wait', '--for=condition=Ready', 'libvirtmachine/one', '--timeout=300s');
 }, 900_000);
 
 afterAll(async () => {

@@ -102,6 +102,14 @@ describe('clusterctl generate cluster', () => {
     });
   });
 
+  it('with the flavour ignition has each machine read its instance id and name off its firmware', async () => {
+    const text = await generate('flat', '--flavor=ignition');
+    expect(text.match(/^ +format: ignition$/gm)).toHaveLength(2);
+    expect(text.match(/dmi\/id\/product_serial/g)).toHaveLength(2);
+    expect(text).toContain('libvirt:///caplv-instance-id');
+    expect(text).not.toContain('ds.meta_data');
+  });
+
   it('with the flavour rke2 writes what the kinds of its providers take', async () => {
     const { Dir } = await downloadModule('github.com/rancher/cluster-api-provider-rke2', '0.21.0');
     for (const part of ['bootstrap', 'controlplane'])

@@ -138,7 +138,15 @@ describe('bytes of a Secret', () => {
       userDataEncoding: 'base64',
     });
     const ignition = '{"hostname": "${CAPLV_MACHINE_NAME}"}';
-    expect(await verbatim({ ignition: Buffer.from(ignition) })).toMatchObject({ content: ignition });
+    const original = await verbatim({ ignition: Buffer.from(ignition) });
+    expect(original).toMatchObject({ content: ignition });
+    // Its domain stays as it is: only a LibvirtMachine is shown who it is beside its content.
+    expect(original).not.toHaveProperty('identity');
+    const other = { ...machine, name: `capi~${machine.name}` };
+    const shown = await made({ ignition: Buffer.from(ignition) }, { machine: other, isVerbatim: true });
+    expect(shown).toMatchObject({
+      identity: { instanceId: machine.uid, hostname: machine.name },
+    });
     const path = 'spec.bootstrap.dataSecretName';
     await expect(verbatim({ userData: gzipSync('echo hello') })).rejects.toEqual(refused(path, 'no header'));
   });

@@ -174,6 +174,19 @@ test('no output of Terraform shows an Ignition token', async () => {
   expect(output.join('\n')).not.toContain('planted');
 });
 
+test('an Ignition guest finds its instance id and name in the tables of its firmware, and its plan has no changes', async () => {
+  const identity = { instanceId: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed', hostname: 'flatcar-1' };
+  const content = JSON.stringify({ ignition: { version: '3.4.0' } });
+  const seed = { kind: 'ignition', volume: 'ign-id', pool: 'default', content, identity } as const;
+  const directory = await TerraformDirectory.create(await stack('ign-id', { seed }));
+  await directory.apply();
+  expect(await directory.changes()).toEqual([]);
+  const xml = await virsh('dumpxml', 'ign-id');
+  expect(xml).toContain("<smbios mode='sysinfo'/>");
+  expect(xml).toContain(`<entry name='serial'>${identity.instanceId}</entry>`);
+  expect(xml).toContain(`<entry name='sku'>${identity.hostname}</entry>`);
+});
+
 test('what the machines of a host share reads back as it was asked for', async () => {
   const network = { addresses: [], dhcp: false, autostart: true };
   const directory = await TerraformDirectory.create(

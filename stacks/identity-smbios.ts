@@ -1,0 +1,33 @@
+import type { GuestIdentity } from './intent.ts';
+
+/**
+ * Shows a guest who it is in its firmware's tables, where cloud-init's meta-data are not read: its instance id as the serial number of the
+ * system (/sys/class/dmi/id/product_serial), its host name as the SKU (product_sku). s390x has no such tables, and QEMU refuses them
+ * there. Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
+ */
+export function identityStylesheet({ instanceId, hostname }: GuestIdentity): string {
+  return `\
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+  <xsl:template match="@*|node()">
+    <xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy>
+  </xsl:template>
+  <xsl:template match="/domain[not(os/type/@arch='s390x')]">
+    <xsl:copy>
+      <xsl:apply-templates select="@*|node()"/>
+      <sysinfo type="smbios">
+        <system>
+          <entry name="serial">${instanceId}</entry>
+          <entry name="sku">${hostname}</entry>
+        </system>
+      </sysinfo>
+    </xsl:copy>
+  </xsl:template>
+  <xsl:template match="/domain/os[not(type/@arch='s390x')]">
+    <xsl:copy>
+      <xsl:apply-templates select="@*|node()"/>
+      <smbios mode="sysinfo"/>
+    </xsl:copy>
+  </xsl:template>
+</xsl:stylesheet>
+`;
+}
