@@ -12,9 +12,9 @@ import type { VolumeKey } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { classified } from './context/classify-error.ts';
 import type { ActuatorOptions, VerbOptions } from './context/options.ts';
+import { withState } from './context/state-session.ts';
 import { BaseImages, type ImageWait } from './host/base-images.ts';
 import { both, type PartsAsk, partsOf } from './host/host-parts.ts';
-import { lockedHome } from './host/locked-home.ts';
 import { planParts } from './host/plan-parts.ts';
 import { type PartsOptions, SharedParts } from './host/shared-parts.ts';
 import type { PlanPreview } from './plan/preview.ts';
@@ -113,11 +113,12 @@ export class HostActuator {
   }
 
   /** Puts a serial of the history in place of the host's state, even of one that cannot be read. See state-restore.ts. */
-  async restoreState(uri: AllowedHost, serial: number, options: VerbOptions = {}): Promise<Restored> {
+  async restoreState(uri: AllowedHost, serial: number, { onEvent }: VerbOptions = {}): Promise<Restored> {
     return classified(async () => {
       const home = await this.#options.workspaces.host(uri);
-      return lockedHome(this.#options, home, 'state restore', options, async (lock) => {
-        const restored = await restoreState(this.#options, home, uri, serial, lock);
+      const request = { operation: 'state restore', onEvent };
+      return withState(this.#options, uri, home, request, async (session) => {
+        const restored = await restoreState(session, serial);
         // What was applied last may be in another serial.
         await home.notes.remove(APPLIED);
         return restored;

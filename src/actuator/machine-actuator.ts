@@ -3,9 +3,6 @@
  * machine, and makes it true through Terraform; libvirt is only read, asked to shut a guest down, and rid of leftovers.
  */
 
-import { rm } from 'node:fs/promises';
-import { emptyStack } from '../../stacks/empty-stack.ts';
-import type * as stacks from '../../stacks/intent.ts';
 import type { ObjectKey } from '../apimachinery/object.ts';
 import { CaplvError } from '../errors.ts';
 import type { MachineIntent } from '../intent/hosted-intent.ts';
@@ -16,27 +13,22 @@ import type { DomainInterface, DomainObservation } from '../libvirt/domain.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import { type Lease, leasesOf } from '../libvirt/leases.ts';
 import { withReservations } from '../libvirt/reservations.ts';
-import type { Lock } from '../system/file-lock.ts';
-import { traced } from '../telemetry/spans.ts';
 import { classified } from './context/classify-error.ts';
 import type { ActuatorOptions, EarlyStack, UpdateOptions, VerbOptions } from './context/options.ts';
-import { type StateHandle, seedDirectory } from './context/state-home.ts';
-import { clearLeftovers, factsOf } from './host/cleanup.ts';
-import { claimAddresses, findReservationProblems, releaseAddresses } from './host/reservations.ts';
-import { refuseDisguisedVolumes } from './host/volume-guard.ts';
-import { requireVisiblePools } from './host/volume-pools.ts';
-import { askActualSize, atActualSize } from './machine/disk-sizes.ts';
+import { type SessionRequest, type StateSession, withState } from './context/state-session.ts';
+import { createMachine } from './create-machine.ts';
+import { deleteMachine } from './delete-machine.ts';
+import { findReservationProblems } from './host/reservations.ts';
+import { atActualSize } from './machine/disk-sizes.ts';
 import { type HostedMachine, ownDomain, shutDown } from './machine/guest.ts';
-import { findLeftovers, removeLeftovers } from './machine/leftovers.ts';
-import { type MachineLocation, poolsIn } from './machine/location.ts';
-import { withSeedFile, writeSeed } from './machine/seed-file.ts';
-import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
-import { pendingVerb, withPendingOperation, withStateAtRisk } from './state/machine-journal.ts';
-import { refuseForeignState } from './state/ownership.ts';
-import { isIncomplete, recoveredState, recoverState } from './state/recover-machine.ts';
+import type { MachineLocation } from './machine/location.ts';
+import { beginStack, isTransferred, withSeededStack } from './machine/seeded-stack.ts';
+import type { PlanPreview } from './plan/preview.ts';
+import { planMachine } from './plan-machine.ts';
+import { pendingVerb } from './state/machine-journal.ts';
 import { type Restored, restoreState } from './state/restore.ts';
 import { knownState, restoreLast, setTornAside } from './state/torn-state.ts';
-import { changeMachine, replaced } from './update-machine.ts';
+import { type Change, changeMachine } from './update-machine.ts';
 
 /** Operations that go on where a run broke off. */
 const RECOVERING: readonly string[] = ['plan', 'create', 'update', 'delete'];
@@ -95,13 +87,7 @@ export class Actuator {
 
   /** Synthesises for a caller who is about to create or update, while the host is made ready: give what it returns to those. */
   presynthesize(intent: MachineIntent): EarlyStack | undefined {
-    // Its configuration names an offer of the relay, which does not stand yet.
-    if (intent.seed?.kind === 'iso') return undefined;
-    const home = this.#options.workspaces.machine(intent);
-    const config = this.#synth(withSeedFile(intent, seedDirectory(home)), home);
-    // Create or update throws it.
-    config.catch(() => {});
-    return { intent, config };
+    return beginStack(this.#options, this.#options.workspaces.machine(intent), intent);
   }
 
   /** True if Terraform has, or had at its last run, anything of this machine. */
@@ -112,8 +98,8 @@ export class Actuator {
 
   /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state-restore.ts. */
   async restoreState(machine: HostedMachine, serial: number, options: VerbOptions = {}): Promise<Restored> {
-    return this.#locked(machine, 'state restore', options, (home, lock) =>
-      restoreState(this.#options, home, machine.uri, serial, lock),
+    return this.#inSession(machine, { operation: 'state restore', ...options }, (session) =>
+      restoreState(session, serial),
     );
   }
 
@@ -128,25 +114,10 @@ export class Actuator {
     intent: MachineIntent,
     options: VerbOptions & Pick<UpdateOptions, 'replaceDomain'> = {},
   ): Promise<PlanPreview> {
-    return this.#locked(intent, 'plan', options, async (home, lock) => {
-      const state = await this.#options.terraform.state(home.workspace);
-      await refuseForeignState(this.#options, intent, state);
-      const run = { providerKey: intent.uri, lock, ...options, replace: replaced(options) };
-      const sized = await askActualSize(intent, this.#options.libvirt(intent.uri));
-      return this.#withConfig(sized, home, { isPreview: true }, async (config, machine) => {
-        const recovered = isIncomplete(sized, state)
-          ? await recoveredState(
-              this.#options,
-              { intent, home, run },
-              await factsOf(this.#options, intent),
-              state,
-            )
-          : undefined;
-        if (!recovered) return previewPlan(this.#options, home, config, run);
-        const aside = await this.#options.synthesizer.machine(machine, { kind: 'implicit' });
-        return previewRecovered(this.#options, home, aside, recovered, run);
-      });
-    });
+    const request = { operation: 'plan', onEvent: options.onEvent };
+    return this.#inSession(intent, request, (session) =>
+      planMachine(this.#options, session, intent, options),
+    );
   }
 
   /**
@@ -155,20 +126,8 @@ export class Actuator {
    * PoolNotFound, NetworkNotFound …, TransientError for what may pass.
    */
   async create(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
-    await this.#locked(intent, 'create', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, options, async (config) => {
-        const { terraform } = this.#options;
-        const state = await terraform.state(home.workspace);
-        const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
-        const recovery = { intent, home, config, run };
-        // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
-        if (state?.resources.length || (await recoverState(this.#options, recovery, facts, state)))
-          return changeMachine(this.#options, recovery, facts, options);
-        await clearLeftovers(this.#options, recovery, facts, state);
-        await refuseDisguisedVolumes(intent, facts, this.#options.libvirt(intent.uri), this.#options.policy);
-        await claimAddresses(this.#options, intent);
-        await withPendingOperation(home, 'create', () => terraform.apply(home.workspace, config, run));
-      }),
+    await this.#change('create', intent, facts, options, (session, change) =>
+      createMachine(this.#options, session, change, facts, options),
     );
   }
 
@@ -177,11 +136,8 @@ export class Actuator {
    * ReplaceRefused when the plan replaces or deletes its domain or a disk and that is not allowed.
    */
   async update(intent: MachineIntent, facts: HostFacts, options: UpdateOptions = {}): Promise<void> {
-    await this.#locked(intent, 'update', options, (home, lock) =>
-      this.#withConfig(atActualSize(intent, facts.volumeDetails), home, options, (config) => {
-        const run = { providerKey: intent.uri, lock, ownProvider: isTransferred(intent), ...options };
-        return changeMachine(this.#options, { intent, home, config, run }, facts, options);
-      }),
+    await this.#change('update', intent, facts, options, (session, change) =>
+      changeMachine(this.#options, session, change, facts, options),
     );
   }
 
@@ -194,28 +150,10 @@ export class Actuator {
     machine: MachineLocation,
     options: VerbOptions & { readonly shutdownTimeoutMs: number },
   ): Promise<HostFacts> {
-    return this.#locked(machine, 'delete', options, async (home, lock) => {
-      const { terraform, libvirt } = this.#options;
-      const state = await terraform.state(home.workspace);
-      // Terraform would wait for a host that is away for much longer than a look does.
-      const observed = await ownDomain(this.#options, machine);
-      await refuseForeignState(this.#options, machine, state);
-      const observer = libvirt(machine.uri);
-      requireVisiblePools(machine, await observer.facts(), state);
-      await shutDown(this.#options, machine, options.shutdownTimeoutMs, options, async () => observed);
-      if (state?.resources.length) {
-        // Destroying needs no image, no user data, nothing that may be gone by now.
-        const config = emptyStack(machine.uri, home.backend);
-        const run = { providerKey: machine.uri, lock, ...options };
-        await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
-      }
-      const facts = await observer.facts({ volumesOf: [...new Set([...machine.pools, ...poolsIn(state)])] });
-      requireVisiblePools(machine, facts, state);
-      await removeLeftovers(await findLeftovers(machine, facts, observer, undefined), observer);
-      await releaseAddresses(this.#options, machine, machine.reservations);
-      await home.discard();
-      return facts;
-    });
+    const request = { operation: 'delete', onEvent: options.onEvent };
+    return this.#inSession(machine, request, (session) =>
+      deleteMachine(this.#options, session, machine, options.shutdownTimeoutMs),
+    );
   }
 
   /**
@@ -258,72 +196,46 @@ export class Actuator {
     machine: HostedMachine,
     { pool, volume }: { readonly pool: string; readonly volume: string },
   ): Promise<void> {
-    await this.#locked(machine, 'remove a volume', {}, async (home) => {
-      const state = await this.#options.terraform.state(home.workspace);
+    await this.#inSession(machine, { operation: 'remove a volume' }, async ({ terraform }) => {
+      const state = await terraform.state();
       if (state?.resources.some(({ attributes }) => attributes['name'] === volume)) return;
       await this.#options.libvirt(machine.uri).removeVolume(pool, volume);
     });
   }
 
-  /**
-   * The stack of a machine, with the seed on disk for as long as Terraform may read it. One that its author has made is offered by the
-   * relay, if anything of the configuration is to be applied.
-   */
-  async #withConfig<T>(
+  /** Runs what makes or changes a machine, with the stack of it. */
+  #change(
+    operation: 'create' | 'update',
     intent: MachineIntent,
-    home: StateHandle,
-    { isPreview = false, stack }: { readonly isPreview?: boolean; readonly stack?: EarlyStack | undefined },
-    work: (config: object, machine: stacks.MachineIntent) => Promise<T>,
-  ): Promise<T> {
-    const directory = seedDirectory(home);
-    try {
-      const machine = await writeSeed(intent, directory);
-      const { seed } = intent;
-      if (isPreview || seed?.kind !== 'iso') {
-        // Disks that are larger by now make another intent.
-        const early = stack?.intent === intent ? stack.config : undefined;
-        return await work(await (early ?? this.#synth(machine, home)), machine);
-      }
-      return await this.#options.relay.offer({ kind: 'seed', source: seed.source }, async ({ url }) => {
-        const offered = { ...machine, seed: { ...seed, source: url } };
-        return work(await this.#synth(offered, home), machine);
-      });
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    facts: HostFacts,
+    options: UpdateOptions,
+    work: (session: StateSession, change: Change) => Promise<void>,
+  ): Promise<void> {
+    const ownProvider = isTransferred(intent);
+    const request = { operation, onEvent: options.onEvent, ownProvider, isNew: operation === 'create' };
+    const sized = atActualSize(intent, facts.volumeDetails);
+    return this.#inSession(intent, request, (session) =>
+      withSeededStack(this.#options, session.home, sized, options, (config) =>
+        work(session, { intent, config }),
+      ),
+    );
   }
 
-  #synth(machine: stacks.MachineIntent, { backend }: StateHandle): Promise<object> {
-    return traced('synth', {}, () => this.#options.synthesizer.machine(machine, backend));
-  }
-
-  /** One verb at a time a machine, also between processes; failures leave classified. */
-  #locked<T>(
+  /** One verb at a time a machine, also between processes, over a state that is whole; failures leave classified. */
+  #inSession<T>(
     machine: HostedMachine,
-    operation: string,
-    options: VerbOptions,
-    work: (home: StateHandle, lock: Lock) => Promise<T>,
+    request: SessionRequest,
+    work: (session: StateSession) => Promise<T>,
   ): Promise<T> {
     const home = this.#options.workspaces.machine(machine);
-    return classified(async () => {
-      const lock = await this.#options.terraform.lock(home.workspace, { operation, ...options });
-      try {
-        await home.prepare({ ...options, isNew: operation === 'create' });
-        const { uri } = machine;
-        const run = { providerKey: uri, lock, ...options };
+    return classified(() =>
+      withState(this.#options, machine.uri, home, request, async (session) => {
         // A person who restores a state, and who removes a volume because the state does not know it, need the one that is there.
-        const wasTorn = RECOVERING.includes(operation) && (await setTornAside(home, options));
-        if (wasTorn && operation === 'delete') await restoreLast(this.#options, home, uri, run);
-        await this.#options.terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
-        return await work(home, lock);
-      } finally {
-        await lock.release();
-      }
-    });
+        const wasTorn = RECOVERING.includes(request.operation) && (await setTornAside(session));
+        if (wasTorn && request.operation === 'delete') await restoreLast(session);
+        await session.saveErroredState();
+        return work(session);
+      }),
+    );
   }
-}
-
-/** True for a machine of which a seed comes from a server, which may be slow. Everything else is made from what is there. */
-function isTransferred({ seed }: MachineIntent): boolean {
-  return seed?.kind === 'iso' && /^https?:/.test(seed.source);
 }

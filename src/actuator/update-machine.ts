@@ -5,6 +5,7 @@ import type { MachineIntent } from '../intent/hosted-intent.ts';
 import type { HostFacts } from '../libvirt/host-facts.ts';
 import type { ResourceChange } from '../terraform/format/resource-change.ts';
 import type { ActuatorOptions, UpdateOptions } from './context/options.ts';
+import type { StateSession } from './context/state-session.ts';
 import { clearLeftovers } from './host/cleanup.ts';
 import { claimAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
@@ -21,24 +22,31 @@ import {
   withPendingOperation,
 } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
-import { type Recovery, recoverState } from './state/recover-machine.ts';
+import { recoverState } from './state/recover-machine.ts';
+
+/** What a machine is to be: the intent, and the stack of it. */
+export interface Change {
+  readonly intent: MachineIntent;
+  readonly config: object;
+}
 
 /** See `Actuator.update`. */
 export async function changeMachine(
   options: ActuatorOptions,
-  recovery: Recovery,
+  session: StateSession,
+  { intent, config }: Change,
   facts: HostFacts,
   update: UpdateOptions,
 ): Promise<void> {
-  const { terraform, libvirt } = options;
-  const { intent, home, config, run } = recovery;
-  const state = await terraform.state(home.workspace);
+  const { home, terraform } = session;
+  const libvirt = options.libvirt(intent.uri);
+  const state = await terraform.state();
   await refuseForeignState(options, intent, state);
   const broken = await interruptedOperation(home, state, facts.domains.includes(intent.domain.name));
-  await recoverState(options, recovery, facts, state);
+  await recoverState(options, session, intent, facts, state);
   if (!intent.domain.running) await stopGuest(options, intent, update);
-  const planning = { ...run, save: true, replace: replaced(update) };
-  const plan = await terraform.plan(home.workspace, config, planning).catch(async (error: unknown) => {
+  const planning = { save: true, replace: replaced(update) };
+  const plan = await terraform.plan(config, planning).catch(async (error: unknown) => {
     const volume = missingVolume(error);
     if (volume === undefined) throw error;
     await removeBroken(options, intent, volume, update);
@@ -46,7 +54,7 @@ export async function changeMachine(
   // Without its domain it can be planned; and what removing it takes was asked for.
   if (!plan) {
     const { review: _, onlyApproved: __, ...rest } = update;
-    return changeMachine(options, recovery, facts, rest);
+    return changeMachine(options, session, { intent, config }, facts, rest);
   }
   if (plan.action === 'none') {
     if (broken !== undefined) await clearPendingOperation(home);
@@ -54,7 +62,7 @@ export async function changeMachine(
     await claimAddresses(options, intent, update.reservedBefore);
     return;
   }
-  const known = await terraform.state(home.workspace);
+  const known = await terraform.state();
   const effect = planEffect(plan, known);
   const approved = update.approvedPlan === planId(intent, plan, effect);
   if (update.onlyApproved && !approved) throw planChanged();
@@ -65,23 +73,22 @@ export async function changeMachine(
       disks: [...(update.allowReplaceDisks ?? []), ...(approved ? (update.approvedDisks ?? []) : [])],
     };
     await refuseLoss(plan, effect, consent, {
-      explain: () => terraform.explain(home.workspace, plan, run),
+      explain: () => terraform.explain(plan),
       isOn: async () => (await ownDomain(options, intent))?.state === 'running',
     });
   }
   await update.review?.(plan, approved);
   const seen = (await update.beforeApply?.()) ?? facts;
-  if (plan.changes.some(makesDomain))
-    await refuseDisguisedVolumes(intent, seen, libvirt(intent.uri), options.policy);
-  await clearLeftovers(options, recovery, seen, await terraform.state(home.workspace));
+  if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt, options.policy);
+  await clearLeftovers(options, session, intent, seen, await terraform.state());
   await claimAddresses(options, intent, update.reservedBefore);
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
   }
-  await withPendingOperation(home, 'update', () => terraform.apply(home.workspace, config, { ...run, plan }));
+  await withPendingOperation(home, 'update', () => terraform.apply(config, { plan }));
   // Any change in place starts a domain that is off; its guest has not yet begun anything.
   const now = intent.domain.running ? undefined : await ownDomain(options, intent);
-  if (now?.state === 'running') await libvirt(intent.uri).powerOff(intent.domain.name);
+  if (now?.state === 'running') await libvirt.powerOff(intent.domain.name);
 }
 
 /** Addresses for `terraform plan -replace`. */

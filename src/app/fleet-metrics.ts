@@ -8,8 +8,8 @@ import { findCondition } from '../apimachinery/conditions.ts';
 import type { HostWatches } from '../controllers/shared/host-watches.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { RunSlots } from '../terraform/concurrency.ts';
+import type { EndedRun } from '../terraform/launcher.ts';
 import type { ProviderPool } from '../terraform/provider/pool.ts';
-import type { EndedRun } from '../terraform/runner.ts';
 
 export interface Fleet {
   readonly machines: () => readonly Machine[];

@@ -1,8 +1,9 @@
-/** Reads the state file of a workspace. */
+/** Reads the state of a workspace. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfThere } from '../system/private-files.ts';
-import { parseState, StateCorruptError } from './format/state.ts';
+import { parseState, type State, StateCorruptError } from './format/state.ts';
+import { paths, type Workspace } from './workspace.ts';
 
 /** Terraform truncates a state file and writes it anew, which takes it less than a millisecond. */
 const HALF_WRITTEN_RETRIES = 10;
@@ -19,4 +20,15 @@ export async function readStateFile(path: string): Promise<string> {
       await delay(5);
     }
   }
+}
+
+/** The state as it was saved, secrets and all; empty: there is none. */
+export async function readStateText({ kubernetes, ...workspace }: Workspace): Promise<string> {
+  return kubernetes ? kubernetes.readState() : readStateFile(paths.state(workspace));
+}
+
+/** The state as last saved; a run in progress may be ahead of it. `undefined`: there is none. Throws Terminal StateCorruptError. */
+export async function readState(workspace: Workspace): Promise<State | undefined> {
+  const place = workspace.kubernetes?.place ?? paths.state(workspace);
+  return parseState(await readStateText(workspace), place);
 }

@@ -21,5 +21,8 @@ const terraform = new Terraform({
 });
 const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 print({ type: 'provider', pid: (await providers.get(providerKey)).pid });
-await terraform.apply({ dir }, JSON.parse(await readFile(config, 'utf8')), { providerKey, onEvent: print });
+const options = { operation: 'apply', providerKey, onEvent: print };
+const session = await terraform.open({ dir }, options);
+await session.apply(JSON.parse(await readFile(config, 'utf8')));
+await session.release();
 // Not closed: a caplv that just ends must not leave its provider behind either.

@@ -9,6 +9,7 @@ import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
+import { OneShot } from './one-shot.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
 
@@ -40,13 +41,15 @@ test.each(['warm', 'fork'] as const)(
   async (providerMode) => {
     const binary = await findTerraform();
     const providers = new ProviderPool(() => findProvider({ terraform: binary }));
-    const terraform = new Terraform({
-      binary: async () => binary,
-      providerMode,
-      providers,
-      limits: { total: 8, perKey: 8 },
-      providerDeleteMs: 3_000,
-    });
+    const terraform = new OneShot(
+      new Terraform({
+        binary: async () => binary,
+        providerMode,
+        providers,
+        limits: { total: 8, perKey: 8 },
+        providerDeleteMs: 3_000,
+      }),
+    );
     onTestFinished(() => terraform.close());
     const dir = await scratchDir();
     const workspace = { dir: join(dir, 'w') };

@@ -8,6 +8,7 @@ import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import type { RunEvent } from '../../src/terraform/run-events.ts';
 import { Terraform, type TerraformOptions } from '../../src/terraform/terraform.ts';
 import { SlowImage } from '../faults/slow-image.ts';
+import { OneShot } from './one-shot.ts';
 import { providerOnly, uniqueName, useLab, volumeStack } from './real-terraform.ts';
 import { scratchDir } from './scratch.ts';
 
@@ -19,13 +20,15 @@ async function connected(
 ) {
   const binary = await findTerraform();
   const providers = new ProviderPool(() => findProvider({ terraform: binary }));
-  const terraform = new Terraform({
-    binary: async () => binary,
-    providerMode: 'warm',
-    providers,
-    limits: { total: 8, perKey: 8 },
-    ...given,
-  });
+  const terraform = new OneShot(
+    new Terraform({
+      binary: async () => binary,
+      providerMode: 'warm',
+      providers,
+      limits: { total: 8, perKey: 8 },
+      ...given,
+    }),
+  );
   const dir = await scratchDir();
   const workspace = { dir: join(dir, 'w') };
   const config = volumeStack(host(), { name: uniqueName() });

@@ -6,6 +6,7 @@ import { ProviderPool } from '../../src/terraform/provider/pool.ts';
 import { Terraform } from '../../src/terraform/terraform.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
+import { OneShot } from './one-shot.ts';
 
 /** A lab of the calling test file's own. The returned function gives its host. */
 export function useLab(name: string): () => LibvirtHost {
@@ -23,7 +24,7 @@ export function useLab(name: string): () => LibvirtHost {
 }
 
 /** Real terraform with the real provider; closed when the test has finished. */
-export async function realTerraform(providerMode: 'warm' | 'fork' = 'warm'): Promise<Terraform> {
+export async function realTerraform(providerMode: 'warm' | 'fork' = 'warm'): Promise<OneShot> {
   const binary = await findTerraform();
   const providers = new ProviderPool(() => findProvider({ terraform: binary }));
   const terraform = new Terraform({
@@ -34,7 +35,7 @@ export async function realTerraform(providerMode: 'warm' | 'fork' = 'warm'): Pro
     secretAttributes: ['libvirt_cloudinit_disk.user_data'],
   });
   onTestFinished(() => terraform.close());
-  return terraform;
+  return new OneShot(terraform);
 }
 
 /** Only what a stack always has: enough to destroy. */

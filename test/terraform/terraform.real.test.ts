@@ -166,17 +166,17 @@ describe('one workspace, many hands', { timeout: 60_000 }, () => {
     const terraform = await realTerraform();
     const workspace = { dir: await scratchDir() };
     const config = volumeStack(host(), { name: uniqueName() });
-    const lock = await terraform.lock(workspace, { operation: 'update' });
-    const options = { providerKey: host().uri, lock };
-    const plan = await terraform.plan(workspace, config, { ...options, save: true });
+    const options = { providerKey: host().uri };
+    const session = await terraform.terraform.open(workspace, { ...options, operation: 'update' });
+    const plan = await session.plan(config, { save: true });
     const other = terraform.plan(workspace, config, { providerKey: host().uri, lockTimeoutMs: 0 });
     await expect(other).rejects.toMatchObject({
       code: 'StateLocked',
       message: expect.stringContaining('(update)'),
     });
-    await terraform.apply(workspace, config, { ...options, plan });
-    await lock.release();
-    await terraform.destroy(workspace, providerOnly(host()), { providerKey: host().uri });
+    await session.apply(config, { plan });
+    await session.release();
+    await terraform.destroy(workspace, providerOnly(host()), options);
   });
 
   test("someone's own terraform on the same state keeps us out, and is named", async () => {

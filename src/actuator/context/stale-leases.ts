@@ -16,7 +16,7 @@ import { LOCK_TIMEOUT_MS } from '../../system/file-lock.ts';
 import type { LockHolder } from '../../system/lock-holder.ts';
 import { identify, thisProcess } from '../../system/process-identity.ts';
 import { holderFromLockInfo, parseLockInfo, stateLocked } from '../../terraform/format/lock-info.ts';
-import type { RunOptions } from '../../terraform/terraform.ts';
+import type { SessionOptions } from '../../terraform/session.ts';
 
 const LOCK_INFO = 'app.terraform.io/lock-info';
 /** On a Lease: the pod that last worked on the state, as NAMESPACE/NAME/UID. */
@@ -35,7 +35,7 @@ export interface StaleLocksOptions {
   readonly onRelease: (lease: ObjectKey, holder: string) => void;
 }
 
-export type LockWait = Pick<RunOptions, 'lockTimeoutMs' | 'onEvent'>;
+export type LockWait = Pick<SessionOptions, 'lockTimeoutMs' | 'onEvent'>;
 
 /** Rare, and each look is one request. */
 const LOCK_POLL_MS = 500;

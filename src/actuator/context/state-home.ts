@@ -42,7 +42,7 @@ export interface StateHandle {
    * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
    * `isNew`: mostly nothing was ever made here. Throws StateLockedError (TransientError).
    */
-  prepare(options: LockWait & { readonly isNew?: boolean }): Promise<void>;
+  prepare(options: LockWait & { readonly isNew?: boolean | undefined }): Promise<void>;
   /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
   setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */

@@ -3,7 +3,6 @@
  * for as long as it is transferred. So a server that is slow, or stalls, stops those machines only that need this image.
  */
 
-import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts';
 import type { ImageIntent } from '../../../stacks/intent.ts';
 import { CaplvError, type ErrorCode, TerminalError } from '../../errors.ts';
@@ -11,12 +10,12 @@ import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { Lock } from '../../system/file-lock.ts';
 import { StateLockedError } from '../../system/lock-holder.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import { classify } from '../context/classify-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import { type SessionRequest, type StateSession, withState } from '../context/state-session.ts';
 import {
   APPLIED,
   isUnused,
@@ -26,10 +25,9 @@ import {
 } from '../state/host-journal.ts';
 import { withStateAtRisk } from '../state/machine-journal.ts';
 import { hasImages, moveImages } from '../state/move-images.ts';
-import { completeHostState, type HostRecovery, knowsAll, restoreHostState } from '../state/recover-host.ts';
+import { completeHostState, knowsAll, restoreHostState } from '../state/recover-host.ts';
 import { isTorn, knownState, setTornAside } from '../state/torn-state.ts';
 import { fullPool } from './full-pool.ts';
-import { lockedHome } from './locked-home.ts';
 import { findOverlay } from './overlays.ts';
 import { refuseOtherFormats } from './volume-guard.ts';
 
@@ -62,17 +60,18 @@ export class BaseImages {
     uri: AllowedHost,
     image: ImageIntent,
     facts: HostFacts,
-    { defersImage = false, ...options }: VerbOptions & ImageWait,
+    { defersImage = false, onEvent }: VerbOptions & ImageWait,
   ): Promise<boolean> {
     const home = this.#options.workspaces.image(uri, image);
     if (!(await isTorn(home)) && (await this.#isThere(uri, image, facts.volumes, home))) return false;
-    await this.#moveIn(uri, options);
-    const wait = defersImage ? { ...options, lockTimeoutMs: 0 } : options;
-    await lockedHome(this.#options, home, 'image', wait, (lock) =>
-      this.#make(image, { uri, home, run: { providerKey: uri, lock, ownProvider: true, ...options } }),
-    ).catch((error: unknown) => {
-      throw imageLocked(error, image);
-    });
+    await this.#moveIn(uri, onEvent);
+    const wait = defersImage ? { lockTimeoutMs: 0 } : {};
+    const request = { operation: 'image', ...wait, onEvent, ownProvider: true };
+    await withState(this.#options, uri, home, request, (session) => this.#make(image, session)).catch(
+      (error: unknown) => {
+        throw imageLocked(error, image);
+      },
+    );
     return true;
   }
 
@@ -84,27 +83,28 @@ export class BaseImages {
     uri: AllowedHost,
     image: ImageName,
     isWanted: (image: ImageName) => Promise<boolean>,
-    options: VerbOptions,
+    { onEvent }: VerbOptions,
   ): Promise<void> {
     if (await isWanted(image)) return;
-    await this.#moveIn(uri, options);
-    await this.#remove(uri, this.#options.workspaces.image(uri, image), () => isWanted(image), options);
+    await this.#moveIn(uri, onEvent);
+    const home = this.#options.workspaces.image(uri, image);
+    await this.#remove(uri, home, () => isWanted(image), { onEvent });
   }
 
   /** Removes all images that nobody wants. One that cannot be removed is left to a later call. */
   async releaseUnused(
     uri: AllowedHost,
     isWanted: (image: ImageName) => Promise<boolean>,
-    options: VerbOptions,
+    { onEvent }: VerbOptions,
   ): Promise<void> {
-    await this.#moveIn(uri, options);
+    await this.#moveIn(uri, onEvent);
     for (const home of await this.#options.workspaces.images(uri)) {
       const isAnyWanted = async () => {
         const wanted = await Promise.all((await this.#imagesIn(home)).map(isWanted));
         return wanted.includes(true);
       };
       try {
-        const brief = { ...options, lockTimeoutMs: BRIEF_MS };
+        const brief = { onEvent, lockTimeoutMs: BRIEF_MS, runTimeoutMs: BRIEF_MS };
         if (!(await isAnyWanted())) await this.#remove(uri, home, isAnyWanted, brief);
       } catch (error) {
         if (!(classify(error) instanceof CaplvError)) throw error;
@@ -129,11 +129,11 @@ export class BaseImages {
   }
 
   /** An earlier caplv had all of a host in one state. */
-  async #moveIn(uri: AllowedHost, options: VerbOptions): Promise<void> {
+  async #moveIn(uri: AllowedHost, onEvent: VerbOptions['onEvent']): Promise<void> {
     const home = await this.#options.workspaces.host(uri);
     if (!(await hasImages(this.#options, home))) return;
-    await lockedHome(this.#options, home, 'host', options, async (lock) => {
-      await moveImages(this.#options, { uri, home, run: { providerKey: uri, lock, ...options } });
+    await withState(this.#options, uri, home, { operation: 'host', onEvent }, async (session) => {
+      await moveImages(this.#options, session);
       if (await isUnused(this.#options, home)) await home.discard();
     });
   }
@@ -149,22 +149,22 @@ export class BaseImages {
     return knowsAll(this.#options.terraform, home, only(uri, image));
   }
 
-  async #make(image: ImageIntent, recovery: HostRecovery): Promise<void> {
-    const { uri, home, run } = recovery;
-    const { terraform, synthesizer, libvirt } = this.#options;
+  async #make(image: ImageIntent, session: StateSession): Promise<void> {
+    const { uri, home, terraform } = session;
+    const { synthesizer, libvirt } = this.#options;
     const wanted = only(uri, image);
-    await setTornAside(home, run);
+    await setTornAside(session);
     const details = [{ pool: image.pool, name: image.volume }];
     const { volumes } = await libvirt(uri).facts({ details });
     if (await this.#isThere(uri, image, volumes, home)) return;
     const config = await synthesizer.host(wanted, home.backend);
-    await terraform.saveErroredState(home.workspace, config, run);
-    await restoreHostState(this.#options, recovery);
+    await session.saveErroredState();
+    await restoreHostState(this.#options, session);
     const begun = await pendingCreates(home);
-    await completeHostState(this.#options, recovery, wanted, begun);
+    await completeHostState(this.#options, session, wanted, begun);
     // Of an empty state nothing can be replaced: one run.
-    const isNew = !(await terraform.state(home.workspace))?.resources.length;
-    const plan = isNew ? undefined : await terraform.plan(home.workspace, config, { ...run, save: true });
+    const isNew = !(await terraform.state())?.resources.length;
+    const plan = isNew ? undefined : await terraform.plan(config, { save: true });
     if (plan?.action !== 'none') {
       await recordPendingCreates(
         home,
@@ -172,47 +172,44 @@ export class BaseImages {
         plan ?? { changes: objectsOfHost(wanted).map(created) },
         begun,
       );
-      await this.#transfer(image, recovery, isNew);
+      await this.#transfer(image, session, isNew);
     } else await refuseOtherFormats(libvirt(uri), image);
     await keepMaking(home, () => false);
     await home.notes.write(APPLIED, image.volume);
   }
 
   /** Fills the volume, over the relay. What is refused on its way, or by how libvirt reads it then, leaves nothing behind. */
-  async #transfer(image: ImageIntent, recovery: HostRecovery, isNew: boolean): Promise<void> {
-    const { uri, home, run } = recovery;
-    const { terraform, synthesizer, libvirt, relay } = this.#options;
+  async #transfer(image: ImageIntent, session: StateSession, isNew: boolean): Promise<void> {
+    const { uri, home, terraform } = session;
+    const { synthesizer, libvirt, relay } = this.#options;
     let isFilled = isNew;
     try {
       await relay.offer({ kind: 'image', source: image.source }, async (offer) => {
         const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
         // A saved plan holds the source that it was made with.
-        const plan = isNew ? undefined : await terraform.plan(home.workspace, config, { ...run, save: true });
+        const plan = isNew ? undefined : await terraform.plan(config, { save: true });
         const explainHang = async () => offer.failure ?? fullPool(libvirt(uri), [image.pool]);
-        const applying = { ...run, ...(plan && { plan }), explainHang };
-        await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, config, applying));
+        await withStateAtRisk(home, 'update', () => terraform.apply(config, { plan, explainHang }));
         if (!offer.transfer) return;
         isFilled = true;
         await home.notes.write(SHA256, offer.transfer.sha256);
-        run.onEvent?.({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
+        session.onEvent({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
       });
       await refuseOtherFormats(libvirt(uri), image);
     } catch (error) {
-      if (isRefusal(error)) await this.#undo(image, recovery, isFilled);
+      if (isRefusal(error)) await this.#undo(image, session, isFilled);
       throw error;
     }
   }
 
   /** Removes what a transfer made. `isFilled`: all that is there is of this transfer; else only what was half made before. */
-  async #undo(image: ImageIntent, { uri, home, run }: HostRecovery, isFilled: boolean): Promise<void> {
-    const { terraform, libvirt } = this.#options;
-    const resources = (await terraform.state(home.workspace))?.resources ?? [];
+  async #undo(image: ImageIntent, session: StateSession, isFilled: boolean): Promise<void> {
+    const { uri, home, terraform } = session;
+    const resources = (await terraform.state())?.resources ?? [];
     if (!isFilled && !resources.every(({ tainted }) => tainted)) return;
-    const config = emptyStack(uri, home.backend);
-    if (resources.length > 0)
-      await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
+    if (resources.length > 0) await withStateAtRisk(home, 'delete', () => session.destroy());
     // Of an upload that failed the provider may have forgotten the volume.
-    if (isFilled) await libvirt(uri).removeVolume(image.pool, image.volume);
+    if (isFilled) await this.#options.libvirt(uri).removeVolume(image.pool, image.volume);
     await home.discard();
   }
 
@@ -220,27 +217,24 @@ export class BaseImages {
     uri: AllowedHost,
     home: StateHandle,
     isWanted: () => Promise<boolean>,
-    options: VerbOptions & { readonly lockTimeoutMs?: number },
+    wait: Pick<SessionRequest, 'onEvent' | 'lockTimeoutMs' | 'runTimeoutMs'>,
   ): Promise<void> {
     if (!(await home.exists()) && (await home.history.list()).length === 0) return;
-    const { terraform } = this.#options;
-    await lockedHome(this.#options, home, 'remove an image', options, async (lock: Lock) => {
+    const request = { operation: 'remove an image', ...wait };
+    await withState(this.#options, uri, home, request, async (session) => {
       // Whoever pins it from here on waits for the lock; who has done so before is seen.
       await home.notes.remove(APPLIED);
       if (await isWanted()) return;
-      const run = { providerKey: uri, lock, ...options };
-      const config = emptyStack(uri, home.backend);
-      await setTornAside(home, run);
-      await terraform.saveErroredState(home.workspace, config, run);
-      await restoreHostState(this.#options, { uri, home, run });
+      await setTornAside(session);
+      await session.saveErroredState();
+      await restoreHostState(this.#options, session);
       const nothing = { uri, networks: [], pools: [], images: [] };
-      await completeHostState(this.#options, { uri, home, run }, nothing, await pendingCreates(home));
+      await completeHostState(this.#options, session, nothing, await pendingCreates(home));
       const bases = (await this.#imagesIn(home)).map(({ pool, volume }) => ({ pool, name: volume }));
       // Of a machine that is not known here: of another cluster, or of a namespace that is no longer watched. A later call removes it.
       if (await findOverlay(this.#options.libvirt(uri), bases)) return;
-      const state = await terraform.state(home.workspace);
-      if (state?.resources.length)
-        await withStateAtRisk(home, 'delete', () => terraform.destroy(home.workspace, config, run));
+      const state = await session.terraform.state();
+      if (state?.resources.length) await withStateAtRisk(home, 'delete', () => session.destroy());
       await home.discard();
     });
   }

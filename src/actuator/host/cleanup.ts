@@ -5,10 +5,11 @@ import { diskOfVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../context/options.ts';
+import type { StateHandle } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { findLeftovers, isEmpty, notOwned, removeLeftovers } from '../machine/leftovers.ts';
 import { poolsOf } from '../machine/location.ts';
 import { hasWholeDomain, mayRemoveUntracked } from '../state/machine-journal.ts';
-import type { Recovery } from '../state/recover-machine.ts';
 
 export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Promise<HostFacts> {
   return libvirt(intent.uri).facts({ volumesOf: poolsOf(intent) });
@@ -20,7 +21,8 @@ export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Pr
  */
 export async function clearLeftovers(
   options: ActuatorOptions,
-  { intent, home, run }: Pick<Recovery, 'intent' | 'home' | 'run'>,
+  { home, onEvent }: StateSession,
+  intent: MachineIntent,
   facts: HostFacts,
   state: State | undefined,
 ): Promise<void> {
@@ -35,7 +37,7 @@ export async function clearLeftovers(
   if (!isExplained) return;
   const removable = { ...leftovers, volumes: await neverInUse(leftovers.volumes, home) };
   const names = await removeLeftovers(removable, observer);
-  if (names.length > 0) run.onEvent?.({ type: 'leftovers_removed', names });
+  if (names.length > 0) onEvent({ type: 'leftovers_removed', names });
 }
 
 /**
@@ -44,7 +46,7 @@ export async function clearLeftovers(
  */
 async function neverInUse<T extends { readonly volume: string }>(
   volumes: readonly T[],
-  { history }: Pick<Recovery['home'], 'history'>,
+  { history }: Pick<StateHandle, 'history'>,
 ): Promise<readonly T[]> {
   if (volumes.every(({ volume }) => diskOfVolume(volume) === undefined)) return volumes;
   const used = new Set<unknown>();

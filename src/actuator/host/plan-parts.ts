@@ -41,6 +41,11 @@ export async function planParts(
   const backend = { kind: 'implicit' } as const;
   const stack = isNoPart(config) ? emptyStack(uri, backend) : await synthesizer.host(config, backend);
   const directory = await mkdtemp(join(tmpdir(), 'caplv-plan-'));
-  const preview = await previewAside(options, directory, stack, from, { providerKey: uri, ...verb });
-  return isLost ? { ...preview, recovered: [{ from: `serial ${kept.serial}`, objects: [] }] } : preview;
+  const aside = await terraform.open({ dir: directory }, { operation: 'plan', providerKey: uri, ...verb });
+  try {
+    const preview = await previewAside(aside, stack, from, []);
+    return isLost ? { ...preview, recovered: [{ from: `serial ${kept.serial}`, objects: [] }] } : preview;
+  } finally {
+    await aside.release();
+  }
 }

@@ -8,12 +8,12 @@ import { objectsOfHost } from '../../../stacks/import-stack.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { Lock } from '../../system/file-lock.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
 import { StateCorruptError } from '../../terraform/format/state.ts';
 import { TerraformError } from '../../terraform/run/terraform-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import { type StateSession, withState } from '../context/state-session.ts';
 import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
 import { reportOf } from '../plan/report.ts';
 import {
@@ -26,13 +26,7 @@ import {
 } from '../state/host-journal.ts';
 import { withStateAtRisk } from '../state/machine-journal.ts';
 import { moveImages } from '../state/move-images.ts';
-import {
-  completeHostState,
-  type HostRecovery,
-  knowsAll,
-  restoreHostState,
-  standingObjects,
-} from '../state/recover-host.ts';
+import { completeHostState, knowsAll, restoreHostState, standingObjects } from '../state/recover-host.ts';
 import { isTorn, setTornAside } from '../state/torn-state.ts';
 import {
   addressesOf,
@@ -47,7 +41,6 @@ import {
   readApplied,
   replacementId,
 } from './host-parts.ts';
-import { lockedHome } from './locked-home.ts';
 
 export interface PartsOptions extends VerbOptions {
   /** Let a plan replace a network or pool that machines may be using. Default: refused. */
@@ -58,8 +51,8 @@ export interface PartsOptions extends VerbOptions {
   readonly admit?: (made: HostIntent) => Promise<void>;
 }
 
-/** One run, under the lock of the host. */
-interface Work extends HostRecovery {
+/** What a run under the lock of the host is for. */
+interface Work {
   readonly evaluate: () => Promise<HostIntent>;
   readonly ask: PartsAsk;
   readonly options: PartsOptions;
@@ -90,10 +83,10 @@ export class SharedParts {
     const wanted = await evaluate();
     const home = await this.#options.workspaces.host(uri);
     if (!(await isTorn(home)) && (await this.#isSettled(wanted, ask, facts, home))) return false;
-    await lockedHome(this.#options, home, 'host', options, async (lock: Lock) => {
-      const run = { providerKey: uri, lock, ...options };
+    const request = { operation: 'host', onEvent: options.onEvent };
+    await withState(this.#options, uri, home, request, async (session) => {
       try {
-        await this.#bring({ uri, home, run, evaluate, ask, options });
+        await this.#bring(session, { evaluate, ask, options });
       } catch (error) {
         if (await isUnused(this.#options, home).catch(() => false)) await home.discard();
         throw error;
@@ -102,33 +95,35 @@ export class SharedParts {
     return true;
   }
 
-  async #bring(work: Work): Promise<void> {
-    const { uri, home, run, ask } = work;
-    const { terraform, libvirt } = this.#options;
+  async #bring(session: StateSession, work: Work): Promise<void> {
+    const { uri, home, terraform } = session;
+    const { libvirt } = this.#options;
+    const { ask } = work;
     const evaluate = async () => complete(await work.evaluate());
     const before = await work.evaluate();
-    await setTornAside(home, run);
+    await setTornAside(session);
     // Somebody else may have done it while we waited.
     if (await this.#isSettled(before, ask, () => libvirt(uri).facts(), home)) return;
     complete(before);
     const others = await this.#putInDoubt(before, ask, home);
-    await terraform.saveErroredState(home.workspace, emptyStack(uri, home.backend), run);
+    await session.saveErroredState();
     // Before the intent, to which it matters what was made here.
-    await restoreHostState(this.#options, work);
-    await moveImages(this.#options, work);
+    await restoreHostState(this.#options, session);
+    await moveImages(this.#options, session);
     const wanted = { ...(await evaluate()), images: [] };
     const asked = objectsOfHost(partsOf(wanted, both(ask.apply, ask.need)));
     const begun = await pendingCreates(home);
     const isOthers = (one: (typeof begun)[number]) =>
       includes(objectsOfHost(wanted), one) && !includes(asked, one);
     const mine = begun.filter((one) => !isOthers(one));
-    await completeHostState(this.#options, work, partsOf(wanted, both(ask.apply, ask.need)), mine);
-    const state = await terraform.state(home.workspace);
+    await completeHostState(this.#options, session, partsOf(wanted, both(ask.apply, ask.need)), mine);
+    const state = await terraform.state();
     const parts = partsOfRun(wanted, ask, await standingObjects(libvirt(uri), state, wanted));
     if (!isNoPart(parts.made)) await work.options.admit?.(parts.made);
-    const failure = await this.#apply(work, wanted, parts, begun, (state?.resources.length ?? 0) > 0);
+    const hasState = (state?.resources.length ?? 0) > 0;
+    const failure = await this.#apply(session, work.options, wanted, parts, begun, hasState);
     const failed = failure?.addresses ?? new Set<string>();
-    const left = await terraform.state(home.workspace);
+    const left = await terraform.state();
     const isOver = isNoPart(parts.config) && !left?.resources.length && !begun.some(isOthers);
     if (isOver) await home.discard();
     else {
@@ -156,24 +151,25 @@ export class SharedParts {
 
   /** Returns what failed, by its addresses, if terraform says so of each error; other errors are thrown. */
   async #apply(
-    { uri, home, run, options }: Work,
+    session: StateSession,
+    options: PartsOptions,
     wanted: HostIntent,
     { config }: { readonly config: HostIntent },
     begun: Parameters<typeof recordPendingCreates>[3],
     hasState: boolean,
   ): Promise<{ readonly error: TerraformError; readonly addresses: ReadonlySet<string> } | undefined> {
-    const { terraform, synthesizer } = this.#options;
+    const { uri, home, terraform } = session;
     if (isNoPart(config) && !hasState) return undefined;
     // The last machine of a host is often deleted by a command that needs cdktf for nothing else.
     const stack = isNoPart(config)
       ? emptyStack(uri, home.backend)
-      : await synthesizer.host(config, home.backend);
-    const plan = await terraform.plan(home.workspace, stack, { ...run, save: true });
+      : await this.#options.synthesizer.host(config, home.backend);
+    const plan = await terraform.plan(stack, { save: true });
     if (plan.action === 'none') return undefined;
-    await this.#guard(wanted, plan, { home, run, options });
+    await this.#guard(session, options, wanted, plan);
     await recordPendingCreates(home, config, plan, begun);
     try {
-      await withStateAtRisk(home, 'update', () => terraform.apply(home.workspace, stack, { ...run, plan }));
+      await withStateAtRisk(home, 'update', () => terraform.apply(stack, { plan }));
       return undefined;
     } catch (error) {
       const addresses =
@@ -186,9 +182,10 @@ export class SharedParts {
   }
 
   async #guard(
+    { terraform }: StateSession,
+    options: PartsOptions,
     wanted: HostIntent,
     plan: Plan,
-    { home, run, options }: Pick<Work, 'home' | 'run' | 'options'>,
   ): Promise<void> {
     const replacing = replacementsOnly(plan);
     const id = replacementId(
@@ -197,7 +194,7 @@ export class SharedParts {
     );
     if (options.allowReplace || options.approvedPlan === id) return;
     try {
-      await refuseReplacement(replacing, () => this.#options.terraform.explain(home.workspace, plan, run));
+      await refuseReplacement(replacing, () => terraform.explain(plan));
     } catch (error) {
       if (!(error instanceof ReplaceRefused)) throw error;
       throw new ReplaceRefused(error.preview, error.message, { report: reportOf(id, error.preview) });

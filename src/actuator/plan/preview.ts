@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { makePrivateDir } from '../../system/private-files.ts';
 import type { Explanation } from '../../terraform/format/explanation.ts';
 import type { Plan } from '../../terraform/format/plan.ts';
-import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
-import { paths, type Workspace } from '../../terraform/workspace.ts';
-import type { ActuatorOptions } from '../context/options.ts';
-import type { StateHandle } from '../context/state-home.ts';
+import type { TerraformSession } from '../../terraform/session.ts';
+import { paths } from '../../terraform/workspace.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { pendingVerb } from '../state/machine-journal.ts';
 import type { Recovered } from '../state/recover-machine.ts';
 import { type PlanEffect, planEffect } from './effect.ts';
@@ -23,19 +22,17 @@ export interface PlanPreview {
   readonly recovered?: Recovered['sources'];
 }
 
-type Planning = RunOptions & { readonly replace?: readonly string[] };
-
+/** `replace`: addresses of resources that are to be replaced, whatever changes of them. */
 export async function previewPlan(
-  { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StateHandle,
+  { home, terraform }: StateSession,
   config: object,
-  run: Planning,
+  replace: readonly string[],
 ): Promise<PlanPreview> {
   try {
-    return await planned(terraform, home.workspace, config, run);
+    return await planned(terraform, config, replace);
   } finally {
     // Nothing is kept of what is not there. Looking at a state in a cluster makes an empty one.
-    const isEmpty = ((await terraform.state(home.workspace))?.resources.length ?? 0) === 0;
+    const isEmpty = ((await terraform.state())?.resources.length ?? 0) === 0;
     const isOver = isEmpty && (await pendingVerb(home)) === undefined;
     // Kept serials are all that is left of a state that was lost.
     if (isOver && (await home.history.list()).length === 0) await home.discard();
@@ -44,42 +41,39 @@ export async function previewPlan(
 
 /** The same over a state as it will be, aside from the one that is there. `config`: of a stack without a backend. */
 export async function previewRecovered(
-  options: Pick<ActuatorOptions, 'terraform'>,
-  home: StateHandle,
+  { home, terraform }: StateSession,
   config: object,
   { text, sources }: Recovered,
-  run: Planning,
+  replace: readonly string[],
 ): Promise<PlanPreview> {
-  const preview = await previewAside(options, join(home.workspace.dir, 'preview'), config, text, run);
-  return { ...preview, recovered: sources };
+  const aside = terraform.aside({ dir: join(home.workspace.dir, 'preview') });
+  return { ...(await previewAside(aside, config, text, replace)), recovered: sources };
 }
 
-/** Plans over a copy of a state (empty: none) in `directory`, which is new and goes again. `config`: of a stack without a backend. */
+/** Plans over a copy of a state (empty: none) in a directory that is new, and goes again. `config`: of a stack without a backend. */
 export async function previewAside(
-  { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  directory: string,
+  aside: TerraformSession,
   config: object,
   state: string,
-  run: Planning,
+  replace: readonly string[],
 ): Promise<PlanPreview> {
-  const aside = { dir: directory };
+  const { workspace } = aside;
   try {
-    await makePrivateDir(aside.dir);
-    if (state !== '') await writeFile(paths.state(aside), state, { mode: 0o600 });
-    return await planned(terraform, aside, config, run);
+    await makePrivateDir(workspace.dir);
+    if (state !== '') await writeFile(paths.state(workspace), state, { mode: 0o600 });
+    return await planned(aside, config, replace);
   } finally {
-    await rm(aside.dir, { recursive: true, force: true });
+    await rm(workspace.dir, { recursive: true, force: true });
   }
 }
 
 async function planned(
-  terraform: Terraform,
-  workspace: Workspace,
+  terraform: TerraformSession,
   config: object,
-  run: Planning,
+  replace: readonly string[],
 ): Promise<PlanPreview> {
-  const plan = await terraform.plan(workspace, config, { ...run, save: true });
+  const plan = await terraform.plan(config, { save: true, replace });
   if (plan.action === 'none') return { plan, explanations: [] };
-  const explanations = await terraform.explain(workspace, plan, run);
-  return { plan, explanations, effect: planEffect(plan, await terraform.state(workspace)) };
+  const explanations = await terraform.explain(plan);
+  return { plan, explanations, effect: planEffect(plan, await terraform.state()) };
 }

@@ -7,10 +7,10 @@ import { domainName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { ImportedState } from '../../terraform/format/imported-state.ts';
 import type { PlannedValues } from '../../terraform/format/planned-values.ts';
-import type { RunOptions } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
 import type { ActuatorOptions } from '../context/options.ts';
-import { type StateHandle, seedDirectory } from '../context/state-home.ts';
+import { seedDirectory } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { askActualSize } from '../machine/disk-sizes.ts';
 import { withSeedFile } from '../machine/seed-file.ts';
 import { importAside } from './scratch-import.ts';
@@ -20,23 +20,24 @@ const ROUNDS = 4;
 
 /** `objects`: what is there of the machine; `intent`: what it is to be. The state has a lineage of its own. */
 export async function importState(
-  { terraform, synthesizer, libvirt }: Pick<ActuatorOptions, 'terraform' | 'synthesizer' | 'libvirt'>,
-  home: StateHandle,
+  { synthesizer, libvirt }: Pick<ActuatorOptions, 'synthesizer' | 'libvirt'>,
+  session: StateSession,
   intent: MachineIntent,
   objects: readonly ImportedObject[],
-  run: RunOptions,
 ): Promise<ImportedState> {
   const importable = objects.filter(({ type }) => type !== 'libvirt_ignition');
-  return importAside(terraform, home, intent.uri, importable, run, async (imported, scratch) => {
-    const path = paths.state(scratch);
+  return importAside(session, importable, async (imported, scratch) => {
+    const path = paths.state(scratch.workspace);
     let state = withIgnition(imported, intent, objects);
     await writeFile(path, state.text, { mode: 0o600 });
     const fill = await fillOf(libvirt(intent.uri), intent);
     const sized = await askActualSize(intent, libvirt(intent.uri));
-    const config = await synthesizer.machine(withSeedFile(sized, seedDirectory(home)), { kind: 'implicit' });
+    const config = await synthesizer.machine(withSeedFile(sized, seedDirectory(session.home)), {
+      kind: 'implicit',
+    });
     for (let round = 0; round < ROUNDS; round += 1) {
-      const plan = await terraform.plan(scratch, config, { ...run, save: true });
-      const planned = await terraform.plannedValues(scratch, plan, run);
+      const plan = await scratch.plan(config, { save: true });
+      const planned = await scratch.plannedValues(plan);
       const filled = state.filledIn(planned, fill);
       if (!filled) break;
       state = filled;

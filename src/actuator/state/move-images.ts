@@ -1,12 +1,11 @@
 /** Gives each image a state of its own that an earlier caplv kept in the one of its host. */
 
-import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { StateCorruptError, type StateResource } from '../../terraform/format/state.ts';
 import type { ActuatorOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import { type StateSession, withState } from '../context/state-session.ts';
 import { APPLIED } from './host-journal.ts';
-import type { HostRecovery } from './recover-host.ts';
 import { nextSerial } from './recover-machine.ts';
 
 /** True for a resource that is a base image, in a state of what machines share. */
@@ -27,32 +26,26 @@ export async function hasImages(
   }
 }
 
-/** Under the lock of the host. Killed half-way it goes on: an image leaves the state of its host when all have one of their own. */
-export async function moveImages(options: ActuatorOptions, recovery: HostRecovery): Promise<void> {
-  const { terraform, workspaces } = options;
-  const { uri, home, run } = recovery;
+/** In a session of the host. Killed half-way it goes on: an image leaves the state of its host when all have one of their own. */
+export async function moveImages(options: ActuatorOptions, session: StateSession): Promise<void> {
+  const { uri, home, terraform, onEvent } = session;
   if (!(await hasImages(options, home))) return;
-  const state = await terraform.state(home.workspace);
-  const text = await terraform.stateText(home.workspace);
+  const state = await terraform.state();
+  const text = await terraform.stateText();
   for (const { name, attributes } of state?.resources.filter(isImage) ?? []) {
     const volume = String(attributes['name']);
-    const own = workspaces.image(uri, { pool: String(attributes['pool']), volume });
-    const lock = await terraform.lock(own.workspace, { operation: 'image', ...run });
-    try {
-      await own.prepare(run);
-      if ((await terraform.state(own.workspace))?.resources.length) continue;
+    const own = options.workspaces.image(uri, { pool: String(attributes['pool']), volume });
+    await withState(options, uri, own, { operation: 'image', onEvent }, async (image) => {
+      if ((await image.terraform.state())?.resources.length) return;
       const alone = new ImportedState(text)
         .only((one) => isImage(one) && one.name === name)
         .withDependencies(() => []);
       const serial = nextSerial(undefined, await own.history.list());
-      const config = emptyStack(uri, own.backend);
-      await terraform.pushState(own.workspace, config, alone.numbered(serial).text, { ...run, lock });
+      await image.pushState(alone.numbered(serial).text);
       await own.notes.write(APPLIED, volume);
-    } finally {
-      await lock.release();
-    }
+    });
   }
   const rest = new ImportedState(text).only((one) => !isImage(one));
   const serial = nextSerial(state, await home.history.list());
-  await terraform.pushState(home.workspace, emptyStack(uri, home.backend), rest.numbered(serial).text, run);
+  await session.pushState(rest.numbered(serial).text);
 }

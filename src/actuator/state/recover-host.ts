@@ -5,7 +5,6 @@
  * Terraform, which uploads them anew.
  */
 
-import { emptyStack } from '../../../stacks/empty-stack.ts';
 import {
   type ImportedObject,
   isSame,
@@ -18,39 +17,32 @@ import type { HostIntent } from '../../intent/hosted-intent.ts';
 import { isImageVolume, readVolumeName } from '../../intent/names.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { virshCommand } from '../../libvirt/virsh-command.ts';
-import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
-import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
-import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { Terraform } from '../../terraform/terraform.ts';
+import type { ActuatorOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { type FoundObject, includes, pendingCreates, resolvePendingCreates } from './host-journal.ts';
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
 import { knownState } from './torn-state.ts';
 
-/** One host whose state is in question, under its lock. */
-export interface HostRecovery {
-  readonly uri: AllowedHost;
-  readonly home: StateHandle;
-  readonly run: RunOptions & VerbOptions;
-}
-
 /**
  * A state that is gone, or empty, becomes the one that was kept last, whatever of it is still wanted: only a state that knows
  * what is no longer wanted removes it.
  */
-export async function restoreHostState(options: ActuatorOptions, recovery: HostRecovery): Promise<void> {
-  const { home } = recovery;
-  const state = await options.terraform.state(home.workspace);
+export async function restoreHostState(options: ActuatorOptions, session: StateSession): Promise<void> {
+  const { home } = session;
+  const state = await session.terraform.state();
   if (state?.resources.length) return;
   const kept = await home.history.list();
   const [last] = kept;
   if (!last?.resources) return;
   const restored = new ImportedState(await home.history.read(last));
-  await push(options, recovery, restored, state, kept);
-  tell(options, recovery, `serial ${last.serial}`);
+  await push(session, restored, state, kept);
+  tell(options, session, `serial ${last.serial}`);
 }
 
 /**
@@ -60,13 +52,13 @@ export async function restoreHostState(options: ActuatorOptions, recovery: HostR
  */
 export async function completeHostState(
   options: ActuatorOptions,
-  recovery: HostRecovery,
+  session: StateSession,
   intent: HostIntent,
   begun: readonly StackObject[],
 ): Promise<void> {
-  const { terraform, libvirt } = options;
-  const { uri, home } = recovery;
-  const state = await terraform.state(home.workspace);
+  const { libvirt } = options;
+  const { uri, home, terraform } = session;
+  const state = await terraform.state();
   const wanted = objectsOfHost(intent);
   const unwanted = begun.filter((one) => !includes(wanted, one));
   // Of a network or pool that was made anew, the state may know the one that is gone.
@@ -77,7 +69,7 @@ export async function completeHostState(
   let lacking = there.filter((one) => !containsExact(state, one));
   if (lacking.length === 0) return;
   const kept = await home.history.list();
-  let text = await terraform.stateText(home.workspace);
+  let text = await terraform.stateText();
   if (text !== '') text = new ImportedState(text).only((one) => !includes(lacking, one)).text;
   const add = (more: ImportedState) => {
     text = text === '' ? more.text : more.addedTo(text).text;
@@ -89,17 +81,17 @@ export async function completeHostState(
     if (found.length === 0) continue;
     add(new ImportedState(older).only((resource) => found.some((object) => isSame(object, resource))));
     lacking = lacking.filter((object) => !found.includes(object));
-    told.push(() => tell(options, recovery, `serial ${one.serial}`, found));
+    told.push(() => tell(options, session, `serial ${one.serial}`, found));
   }
   const foreign = lacking.find((one) => one.type !== 'libvirt_volume' && !includes(begun, one));
   if (foreign) throw notOurs(libvirt(uri).uri, foreign);
   lacking = await resolvePendingCreates(libvirt(uri), lacking);
   if (lacking.length > 0) {
-    add(await importFound(options, recovery, lacking, poolsOf(intent, state, lacking)));
-    told.push(() => tell(options, recovery, 'import', lacking));
+    add(await importFound(session, lacking, poolsOf(intent, state, lacking)));
+    told.push(() => tell(options, session, 'import', lacking));
   }
   if (told.length === 0) return;
-  await push(options, recovery, new ImportedState(text), state, kept);
+  await push(session, new ImportedState(text), state, kept);
   for (const say of told) say();
 }
 
@@ -109,7 +101,7 @@ export async function completeHostState(
  */
 export async function refuseForeignObjects(
   { terraform, libvirt }: ActuatorOptions,
-  { uri, home }: Pick<HostRecovery, 'uri' | 'home'>,
+  { uri, home }: Pick<StateSession, 'uri' | 'home'>,
   intent: HostIntent,
 ): Promise<void> {
   const shared = objectsOfHost(intent).filter(({ type }) => type !== 'libvirt_volume');
@@ -203,12 +195,11 @@ async function basesAmong(libvirt: Libvirt, paths: ReadonlySet<string>): Promise
 
 /** The provider reads all of an image but its source, which is ignored. */
 async function importFound(
-  { terraform }: ActuatorOptions,
-  { uri, home, run }: HostRecovery,
+  session: StateSession,
   objects: readonly ImportedObject[],
   pools: ReadonlySet<string>,
 ): Promise<ImportedState> {
-  return importAside(terraform, home, uri, objects, run, async (imported) =>
+  return importAside(session, objects, async (imported) =>
     // Removed at once with its pool, an image would be looked for in one that is gone.
     imported.withDependencies((resource) => {
       const { pool = '' } = objects.find((one) => isSame(one, resource)) ?? {};
@@ -228,25 +219,23 @@ function poolsOf(intent: HostIntent, state: State | undefined, found: readonly S
 }
 
 async function push(
-  { terraform }: ActuatorOptions,
-  { uri, home, run }: HostRecovery,
+  session: StateSession,
   wanted: ImportedState,
   state: State | undefined,
   kept: readonly KeptState[],
 ): Promise<void> {
   const lineage = state?.lineage ?? kept[0]?.lineage;
-  const { text } = wanted.numbered(nextSerial(state, kept), lineage);
-  await terraform.pushState(home.workspace, emptyStack(uri, home.backend), text, run);
+  await session.pushState(wanted.numbered(nextSerial(state, kept), lineage).text);
 }
 
 function tell(
   { libvirt }: ActuatorOptions,
-  { uri, run }: HostRecovery,
+  { uri, onEvent }: StateSession,
   from: string,
   found: readonly StackObject[] = [],
 ): void {
   const objects = found.map(({ object }) => object);
-  run.onEvent?.({ type: 'state_recovered', host: libvirt(uri).uri, from, objects });
+  onEvent({ type: 'state_recovered', host: libvirt(uri).uri, from, objects });
 }
 
 /** The very object, and not another one of its name. */

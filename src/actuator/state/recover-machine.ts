@@ -11,22 +11,13 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
-import type { RunOptions } from '../../terraform/terraform.ts';
-import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { ActuatorOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { notOwned } from '../machine/leftovers.ts';
 import { poolsOf } from '../machine/location.ts';
 import { importState } from './import.ts';
 import { mayRemoveUntracked } from './machine-journal.ts';
-
-/** One machine whose state is in question, under its lock. */
-export interface Recovery {
-  readonly intent: MachineIntent;
-  readonly home: StateHandle;
-  /** A stack with the backend of the state. */
-  readonly config: object;
-  readonly run: RunOptions & VerbOptions;
-}
 
 /** A state as it is to be, and where that comes from. */
 export interface Recovered {
@@ -39,15 +30,15 @@ export interface Recovered {
 /** True if the state was not what it has to be, and now is. See `recoveredState`. */
 export async function recoverState(
   options: ActuatorOptions,
-  recovery: Recovery,
+  session: StateSession,
+  intent: MachineIntent,
   facts: HostFacts,
   state: State | undefined,
 ): Promise<boolean> {
-  const { home, config, run } = recovery;
-  const recovered = await recoveredState(options, recovery, facts, state);
+  const recovered = await recoveredState(options, session, intent, facts, state);
   if (!recovered) return false;
-  await options.terraform.pushState(home.workspace, config, recovered.text, run);
-  for (const source of recovered.sources) run.onEvent?.({ type: 'state_recovered', ...source });
+  await session.pushState(recovered.text);
+  for (const source of recovered.sources) session.onEvent({ type: 'state_recovered', ...source });
   return true;
 }
 
@@ -57,10 +48,12 @@ export async function recoverState(
  */
 export async function recoveredState(
   options: ActuatorOptions,
-  { intent, home, run }: Omit<Recovery, 'config'>,
+  session: StateSession,
+  intent: MachineIntent,
   facts: HostFacts,
   state: State | undefined,
 ): Promise<Recovered | undefined> {
+  const { home, terraform } = session;
   const libvirt = options.libvirt(intent.uri);
   if ((await missing(intent, facts, libvirt, state)).length === 0) return undefined;
   if (await mayRemoveUntracked(home, state)) return undefined;
@@ -69,7 +62,7 @@ export async function recoveredState(
   const there = await missing(intent, now, libvirt, undefined);
   let lacking = there.filter((one) => !knows(state, one));
   if (lacking.length === 0) return undefined;
-  let text = await options.terraform.stateText(home.workspace);
+  let text = await terraform.stateText();
   const sources: { from: string; objects: string[] }[] = [];
   const kept = await home.history.list();
   if (!state?.resources.length) {
@@ -82,7 +75,7 @@ export async function recoveredState(
     }
   }
   if (lacking.length === 0) return { text, sources };
-  const imported = await importState(options, home, intent, there, run);
+  const imported = await importState(options, session, intent, there);
   const before = parseState(text);
   const whole = before ? imported.addedTo(text) : imported;
   const lineage = before?.lineage ?? kept[0]?.lineage;

@@ -1,14 +1,10 @@
 /** Puts a kept serial in place of the state, for a person who asks for it. */
 
-import { emptyStack } from '../../../stacks/empty-stack.ts';
 import { TerminalError } from '../../errors.ts';
-import type { AllowedHost } from '../../system/allowed-host.ts';
-import type { Lock } from '../../system/file-lock.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { type State, StateCorruptError } from '../../terraform/format/state.ts';
 import type { KeptState } from '../../terraform/state-history.ts';
-import type { ActuatorOptions } from '../context/options.ts';
-import type { StateHandle } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { nextSerial } from './recover-machine.ts';
 
 export interface Restored {
@@ -19,17 +15,12 @@ export interface Restored {
 }
 
 /**
- * Under the lock of `home`. What was there goes into the history, so that this can be undone. Throws TerminalError NotFound
+ * What was there goes into the history, so that this can be undone. Throws TerminalError NotFound
  * for a serial that is not kept, StateMismatch for one of another lineage.
  */
-export async function restoreState(
-  { terraform }: Pick<ActuatorOptions, 'terraform'>,
-  home: StateHandle,
-  uri: AllowedHost,
-  serial: number,
-  lock: Lock,
-): Promise<Restored> {
-  const current = await terraform.state(home.workspace).catch((error: unknown) => {
+export async function restoreState(session: StateSession, serial: number): Promise<Restored> {
+  const { home, terraform } = session;
+  const current = await terraform.state().catch((error: unknown) => {
     if (error instanceof StateCorruptError) return 'corrupt' as const;
     throw error;
   });
@@ -39,11 +30,9 @@ export async function restoreState(
   const text = await home.history.read(chosen);
   const next = nextSerial(wasCorrupt ? undefined : current, kept);
   if (wasCorrupt) await home.setCorruptAside();
-  const run = { providerKey: uri, lock };
-  const config = emptyStack(uri, home.backend);
-  await terraform.pushState(home.workspace, config, new ImportedState(text).numbered(next).text, run);
+  await session.pushState(new ImportedState(text).numbered(next).text);
   // Terraform may have counted on.
-  const restored = await terraform.state(home.workspace);
+  const restored = await terraform.state();
   return { serial: restored?.serial ?? next, wasCorrupt };
 }
 

@@ -6,28 +6,25 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ImportedObject, importStack } from '../../../stacks/import-stack.ts';
-import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
-import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
-import { paths, type Workspace } from '../../terraform/workspace.ts';
-import type { StateHandle } from '../context/state-home.ts';
+import type { TerraformSession } from '../../terraform/session.ts';
+import { paths } from '../../terraform/workspace.ts';
+import type { StateSession } from '../context/state-session.ts';
 
-/** `finish` gets what was imported, and the directory, which goes when it is done. */
+/** `finish` gets what was imported, and a session in the directory, which goes when it is done. */
 export async function importAside(
-  terraform: Terraform,
-  home: StateHandle,
-  uri: AllowedHost,
+  { uri, home, terraform }: StateSession,
   objects: readonly ImportedObject[],
-  run: RunOptions,
-  finish: (imported: ImportedState, scratch: Workspace) => Promise<ImportedState>,
+  finish: (imported: ImportedState, scratch: TerraformSession) => Promise<ImportedState>,
 ): Promise<ImportedState> {
-  const scratch = { dir: join(home.workspace.dir, 'import') };
-  await rm(scratch.dir, { recursive: true, force: true });
-  await mkdir(scratch.dir, { recursive: true, mode: 0o700 });
+  const workspace = { dir: join(home.workspace.dir, 'import') };
+  await rm(workspace.dir, { recursive: true, force: true });
+  await mkdir(workspace.dir, { recursive: true, mode: 0o700 });
   try {
-    await terraform.import(scratch, importStack(uri, objects), run);
-    return await finish(new ImportedState(await readFile(paths.state(scratch), 'utf8')), scratch);
+    const scratch = terraform.aside(workspace);
+    await scratch.import(importStack(uri, objects));
+    return await finish(new ImportedState(await readFile(paths.state(workspace), 'utf8')), scratch);
   } finally {
-    await rm(scratch.dir, { recursive: true, force: true });
+    await rm(workspace.dir, { recursive: true, force: true });
   }
 }

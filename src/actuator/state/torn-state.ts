@@ -4,14 +4,12 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { emptyStack } from '../../../stacks/empty-stack.ts';
-import type { AllowedHost } from '../../system/allowed-host.ts';
 import { ImportedState } from '../../terraform/format/imported-state.ts';
 import { parseState, type State, StateCorruptError } from '../../terraform/format/state.ts';
-import type { RunOptions, Terraform } from '../../terraform/terraform.ts';
+import type { Terraform } from '../../terraform/terraform.ts';
 import { paths } from '../../terraform/workspace.ts';
-import type { VerbOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { type ChangingVerb, hasWholeDomain, notePending, pendingVerb } from './machine-journal.ts';
 import { nextSerial } from './recover-machine.ts';
 
@@ -46,31 +44,30 @@ function isPart(text: string): boolean {
 }
 
 /**
- * Under the lock of `home`, before anything reads its state: puts a torn one aside, so that it is one that is lost, and comes back
+ * Before anything reads the state of a session: puts a torn one aside, so that it is one that is lost, and comes back
  * from the serials that were kept, or by import. Returns whether it was torn.
  */
-export async function setTornAside(home: StateHandle, { onEvent }: VerbOptions): Promise<boolean> {
+export async function setTornAside({
+  home,
+  onEvent,
+}: Pick<StateSession, 'home' | 'onEvent'>): Promise<boolean> {
   const verb = await tornBy(home);
   if (verb === undefined) return false;
   // A create that came to its end has made a guest that is in use: nothing of it may be removed as half-made.
   if (verb === 'create' && hasWholeDomain(await lastKept(home))) await notePending(home, 'update');
   await home.setCorruptAside();
-  onEvent?.({ type: 'state_set_aside', place: home.place });
+  onEvent({ type: 'state_set_aside', place: home.place });
   return true;
 }
 
-/** Under the lock: the state that was kept last, whatever of it is gone by now. For what is removed as a whole. */
-export async function restoreLast(
-  { terraform }: Parts,
-  home: StateHandle,
-  uri: AllowedHost,
-  run: RunOptions,
-): Promise<void> {
+/** Brings back the state that was kept last, whatever of it is gone by now. For what is removed as a whole. */
+export async function restoreLast(session: StateSession): Promise<void> {
+  const { home } = session;
   const kept = await home.history.list();
   const [last] = kept;
   if (!last?.resources) return;
   const { text } = new ImportedState(await home.history.read(last)).numbered(nextSerial(undefined, kept));
-  await terraform.pushState(home.workspace, emptyStack(uri, home.backend), text, run);
+  await session.pushState(text);
 }
 
 /** What is known of a state without its lock: of a torn one what was kept last. Throws Terminal StateCorruptError. */

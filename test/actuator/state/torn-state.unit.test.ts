@@ -45,7 +45,7 @@ describe('a state', () => {
     if (text !== undefined) await write('terraform.tfstate', text);
     if (note !== undefined) await write('unfinished', note);
     expect(await isTorn(home)).toBe(torn);
-    expect(await setTornAside(home, {})).toBe(torn);
+    expect(await setTornAside({ home, onEvent: () => {} })).toBe(torn);
     const files = await readdir(home.workspace.dir);
     expect(files.includes('terraform.tfstate.corrupt')).toBe(torn);
     expect(files.includes('terraform.tfstate')).toBe(text !== undefined && !torn);
@@ -56,7 +56,7 @@ it('two that are put aside both stay', async () => {
   await write('unfinished', 'update');
   for (const part of ['{"version": 4,', '{"ver']) {
     await write('terraform.tfstate', part);
-    await setTornAside(home, {});
+    await setTornAside({ home, onEvent: () => {} });
   }
   const kept = (await readdir(home.workspace.dir)).filter((name) => name.includes('.corrupt')).sort();
   const texts = await Promise.all(kept.map((name) => readFile(join(home.workspace.dir, name), 'utf8')));
@@ -67,7 +67,7 @@ it('what a create made to its end is not removed as half-made when the state is 
   await home.history.keep(STATE);
   await write('unfinished', 'create');
   await write('terraform.tfstate', STATE.slice(0, 80));
-  await setTornAside(home, {});
+  await setTornAside({ home, onEvent: () => {} });
   expect(await mayRemoveUntracked(home, undefined)).toBe(false);
 });
 
@@ -75,6 +75,6 @@ it('what a create has not made to its end goes', async () => {
   await home.history.keep(whole(['libvirt_volume']));
   await write('unfinished', 'create');
   await write('terraform.tfstate', '');
-  await setTornAside(home, {});
+  await setTornAside({ home, onEvent: () => {} });
   expect(await mayRemoveUntracked(home, undefined)).toBe(true);
 });

@@ -1,0 +1,78 @@
+/** What a verb does to one state: the lock of it, the place where it lies, and Terraform to run there, opened once and handed down. */
+
+import { emptyStack } from '../../../stacks/empty-stack.ts';
+import type { AllowedHost } from '../../system/allowed-host.ts';
+import type { TerraformSession } from '../../terraform/session.ts';
+import type { ActuatorEvent, ActuatorOptions } from './options.ts';
+import type { StateHandle } from './state-home.ts';
+
+export interface SessionRequest {
+  /** As shown to those who wait. */
+  readonly operation: string;
+  readonly onEvent?: ((event: ActuatorEvent) => void) | undefined;
+  /** How long to wait for the lock of the state. Default 60 s. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** How long terraform may wait, once the lock is there, for one of elsewhere. Default 60 s. */
+  readonly runTimeoutMs?: number | undefined;
+  /** See `Call`. */
+  readonly ownProvider?: boolean | undefined;
+  /** Mostly nothing was ever made there. */
+  readonly isNew?: boolean | undefined;
+}
+
+export class StateSession {
+  readonly uri: AllowedHost;
+  readonly home: StateHandle;
+  readonly terraform: TerraformSession;
+  readonly onEvent: (event: ActuatorEvent) => void;
+
+  constructor(
+    uri: AllowedHost,
+    home: StateHandle,
+    terraform: TerraformSession,
+    { onEvent = () => {} }: Pick<SessionRequest, 'onEvent'>,
+  ) {
+    this.uri = uri;
+    this.home = home;
+    this.terraform = terraform;
+    this.onEvent = onEvent;
+  }
+
+  /** See `TerraformSession.pushState`. */
+  async pushState(text: string): Promise<void> {
+    await this.terraform.pushState(this.#empty, text);
+  }
+
+  /** See `TerraformSession.saveErroredState`. */
+  async saveErroredState(): Promise<void> {
+    await this.terraform.saveErroredState(this.#empty);
+  }
+
+  /** Removes all that is in the state: that needs no image, no user data, nothing that may be gone by now. */
+  async destroy(): Promise<void> {
+    await this.terraform.destroy(this.#empty);
+  }
+
+  get #empty(): object {
+    return emptyStack(this.uri, this.home.backend);
+  }
+}
+
+/** Runs `work` under the lock of a state, also between processes, with its place made ready. Throws StateLockedError (TransientError). */
+export async function withState<T>(
+  { terraform }: Pick<ActuatorOptions, 'terraform'>,
+  uri: AllowedHost,
+  home: StateHandle,
+  request: SessionRequest,
+  work: (session: StateSession) => Promise<T>,
+): Promise<T> {
+  const { operation, lockTimeoutMs, runTimeoutMs, onEvent, ownProvider, isNew } = request;
+  const lock = await terraform.lock(home.workspace, { operation, lockTimeoutMs, onEvent });
+  try {
+    await home.prepare({ lockTimeoutMs, onEvent, isNew });
+    const runs = { providerKey: uri, lockTimeoutMs: runTimeoutMs, onEvent, ownProvider };
+    return await work(new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request));
+  } finally {
+    await lock.release();
+  }
+}

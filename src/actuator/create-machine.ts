@@ -1,0 +1,30 @@
+/** Makes a machine in one run: with an empty state nothing can be destroyed. Call it in a session of the machine's state. */
+
+import type { HostFacts } from '../libvirt/host-facts.ts';
+import type { ActuatorOptions, UpdateOptions } from './context/options.ts';
+import type { StateSession } from './context/state-session.ts';
+import { clearLeftovers } from './host/cleanup.ts';
+import { claimAddresses } from './host/reservations.ts';
+import { refuseDisguisedVolumes } from './host/volume-guard.ts';
+import { withPendingOperation } from './state/machine-journal.ts';
+import { recoverState } from './state/recover-machine.ts';
+import { type Change, changeMachine } from './update-machine.ts';
+
+/** See `Actuator.create`. */
+export async function createMachine(
+  options: ActuatorOptions,
+  session: StateSession,
+  { intent, config }: Change,
+  facts: HostFacts,
+  update: UpdateOptions,
+): Promise<void> {
+  const { home, terraform } = session;
+  const state = await terraform.state();
+  // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
+  if (state?.resources.length || (await recoverState(options, session, intent, facts, state)))
+    return changeMachine(options, session, { intent, config }, facts, update);
+  await clearLeftovers(options, session, intent, facts, state);
+  await refuseDisguisedVolumes(intent, facts, options.libvirt(intent.uri), options.policy);
+  await claimAddresses(options, intent);
+  await withPendingOperation(home, 'create', () => terraform.apply(config));
+}
