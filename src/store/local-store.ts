@@ -14,6 +14,7 @@ import { formatKey } from '../apimachinery/object-key.ts';
 import { CaplvError, outOfResources, TransientError } from '../errors.ts';
 import { removeDurably, renameDurably, writeAtomically } from '../system/atomic-file.ts';
 import { Lock } from '../system/file-lock.ts';
+import { Turn } from '../system/turn.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { derivedUuid, installationId, notWritable } from './installation.ts';
 import type { ApplyOptions, ListOptions, StatusOptions, Store, WatchEvent, WriteOptions } from './store.ts';
@@ -29,6 +30,8 @@ import { UnreadableObjectError } from './unreadable-object.ts';
 export class LocalStore implements Store {
   readonly stateDir: string;
   readonly installation: string;
+  /** Ends with the last change that was asked for in this process. */
+  #changed: Promise<unknown> = Promise.resolve();
 
   private constructor(stateDir: string, installation: string) {
     this.stateDir = stateDir;
@@ -54,6 +57,7 @@ export class LocalStore implements Store {
     const namespaces = options.namespace === undefined ? entries(this.#kindDir(kind)) : [options.namespace];
     const objects: T[] = [];
     const unreadable: UnreadableObjectError[] = [];
+    const turn = new Turn();
     for (const namespace of namespaces) {
       for (const file of entries(join(this.#kindDir(kind), namespace))) {
         if (!file.endsWith('.json')) continue;
@@ -63,6 +67,7 @@ export class LocalStore implements Store {
           unreadable.push(error);
         });
         if (object && matches(object.metadata.labels)) objects.push(object);
+        await turn.yieldIfLong();
       }
     }
     options.onUnreadable?.(unreadable);
@@ -211,12 +216,24 @@ export class LocalStore implements Store {
     });
   }
 
-  /** Read, change, write under the lock. An object that is being deleted and has no finalizer left goes. */
-  async #change(
+  /** Makes one change after the other, in the order of the calls: who waits here need not poll the lock, which is for other processes. */
+  #change(
     kind: ResourceKind,
     key: ObjectKey,
     change: (stored: StoredObject | undefined) => StoredObject | undefined,
-    { replaceUnreadable = false }: Pick<ApplyOptions, 'replaceUnreadable'> = {},
+    options: Pick<ApplyOptions, 'replaceUnreadable'> = {},
+  ): Promise<KubeObject | undefined> {
+    const done = this.#changed.then(() => this.#changeLocked(kind, key, change, options));
+    this.#changed = done.catch(() => {});
+    return done;
+  }
+
+  /** Read, change, write under the lock. An object that is being deleted and has no finalizer left goes. */
+  async #changeLocked(
+    kind: ResourceKind,
+    key: ObjectKey,
+    change: (stored: StoredObject | undefined) => StoredObject | undefined,
+    { replaceUnreadable = false }: Pick<ApplyOptions, 'replaceUnreadable'>,
   ): Promise<KubeObject | undefined> {
     const file = this.#file(kind, key);
     const lock = await this.#lock();
