@@ -4,7 +4,6 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Benchmark } from './benchmark.ts';
 import { BENCHMARKS } from './benchmarks.ts';
-import { barChart } from './chart.ts';
 import { type MeasureResult, type Report, type Run, type Verdict, verdicts } from './report.ts';
 import { MEASURE_HEADER, measureRows, TARGET_HEADER, targetRow } from './report-text.ts';
 
@@ -29,6 +28,8 @@ CAPLV 0.07, the provider 0.04, etcd and virsh 0.03 each. To start terraform from
 
 /** Into directory `docs`. */
 export async function writePage(report: Report | undefined, docs: string): Promise<void> {
+  // Loads the library of charts (0.5 s), which the text needs not.
+  const { barChart } = await import('./chart.ts');
   const plots = join(docs, 'performance');
   await mkdir(plots, { recursive: true });
   for (const file of await readdir(plots)) if (file.endsWith('.svg')) await rm(join(plots, file));

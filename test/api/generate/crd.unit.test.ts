@@ -14,8 +14,10 @@ const FOLDERS = [
   { folder: 'deploy/infrastructure/crds', kinds: INFRASTRUCTURE_KINDS },
 ];
 
+const generated = generatedFiles();
+
 describe('generated files are those that `npm run generate` writes', () => {
-  test.each([...generatedFiles()])('%s', async (path, content) => {
+  test.each([...generated])('%s', async (path, content) => {
     expect(await readFile(join(ROOT, path), 'utf8')).toBe(content);
   });
 
@@ -23,9 +25,7 @@ describe('generated files are those that `npm run generate` writes', () => {
     const names = (await readdir(join(ROOT, folder))).filter(
       (name) => name.endsWith('.yaml') && name !== 'kustomization.yaml',
     );
-    expect(names.map((name) => `${folder}/${name}`).filter((path) => !generatedFiles().has(path))).toEqual(
-      [],
-    );
+    expect(names.map((name) => `${folder}/${name}`).filter((path) => !generated.has(path))).toEqual([]);
   });
 });
 
