@@ -11,7 +11,7 @@ beforeAll(async () => {
   world = await CapiWorld.up('one', { ipam: true });
 });
 
-afterAll(() => world.down());
+afterAll(() => world?.down());
 
 const phases = async () => (await world.objects.list('machines')).map(({ status }) => status?.phase);
 
