@@ -18,7 +18,7 @@ export async function formatObjects(
 ): Promise<string> {
   if (output === 'name') return objects.map(({ metadata }) => `${kind.singular}/${metadata.name}\n`).join('');
   if (output === 'json' || output === 'yaml') {
-    const shown = objects.map(redact);
+    const shown = objects.map((one) => redact(one, kind));
     const { formatData } = await import('./serialize.ts');
     return formatData(one ? shown[0] : { apiVersion: 'v1', kind: 'List', items: shown }, output);
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { LibvirtMachineKind } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import { redact } from '../../../src/api/manifest/redact.ts';
 import { MINIMAL, machine, machineSet } from '../refusals.ts';
 
@@ -50,4 +51,11 @@ test('how much is hidden is told, in bytes; all else stays', () => {
     }),
   );
   expect(object.spec.providerSpec).toMatchObject(SECRETS);
+});
+
+test('a LibvirtMachine is shown with its spec, and its secrets hidden', () => {
+  const apiVersion = 'infrastructure.cluster.x-k8s.io/v1alpha1';
+  const spec = { vcpu: 2, networkConfig: SECRETS.networkConfig };
+  const one = { apiVersion, kind: 'LibvirtMachine', metadata: { name: 'a' }, spec };
+  expect(redact(one, LibvirtMachineKind).spec).toEqual({ vcpu: 2, networkConfig: '(hidden, 8 bytes)' });
 });
