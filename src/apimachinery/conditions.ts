@@ -31,7 +31,7 @@ export function conditionOf(
   return conditions?.find((condition) => condition.type === type);
 }
 
-/** Tells whether the condition of this type is there and True. */
+/** Returns whether the condition of this type is there and True. */
 export function isConditionTrue(object: WithConditions | undefined, type: string): boolean {
   return findCondition(object, type)?.status === 'True';
 }

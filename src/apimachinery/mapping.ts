@@ -1,4 +1,4 @@
-/** Tells mappings from lists and scalars in JSON and YAML of others. */
+/** Distinguishes mappings from lists and scalars in JSON and YAML of others. */
 
 /** True for an object with names and values: neither a list nor null. */
 export function isMapping(value: unknown): value is Record<string, unknown> {

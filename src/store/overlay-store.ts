@@ -1,4 +1,4 @@
-/** A store as it would be once some objects were applied, for looking ahead. Read-only. */
+/** Presents a store as it would be once some objects were applied, for previews. Read-only. */
 
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';

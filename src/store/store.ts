@@ -24,7 +24,7 @@ export type WatchEvent<T> =
   | { readonly type: 'SYNCED' };
 
 export interface GetOptions {
-  /** As it is stored now, whatever is known already: for whoever makes or removes something because of the answer. */
+  /** Reads the object as it is stored now, past any cache: for callers that create or remove something because of the answer. */
   readonly fresh?: boolean;
 }
 
@@ -42,9 +42,9 @@ export interface ApplyOptions extends WriteOptions {
 }
 
 export interface StatusOptions extends ApplyOptions {
-  /** Only if nobody changed the object since it had this version: else `TransientError` Conflict. Absent: whatever it has become. */
+  /** Requires that the object still has this version: else `TransientError` Conflict. Absent: any version is accepted. */
   readonly resourceVersion?: string | undefined;
-  /** The status as it was read: what of it is left out now is taken away, whoever wrote it (a restored backup, a person). */
+  /** The status as it was read: fields that are left out now are removed, whatever wrote them (a restored backup, a person). */
   readonly before?: unknown;
 }
 
@@ -67,13 +67,13 @@ export interface Store {
   /** Makes the object. `TransientError` Conflict if one of that name exists: nothing of it is changed. */
   create<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
   /**
-   * Replaces metadata (labels, annotations, finalizers, ownerReferences) and spec, whoever applied them; leaves the status
+   * Replaces metadata (labels, annotations, finalizers, ownerReferences) and spec, whatever applied them; leaves the status
    * alone. `object` is what was read, with changes: if it changed since or is gone, `TransientError` Conflict. For controllers
    * that take away what others gave, which server-side apply cannot.
    */
   update<T extends KubeObject>(kind: ResourceKind<T>, object: T, options: WriteOptions): Promise<T>;
   /**
-   * Replaces the finalizers, whoever gave them, and nothing else. `object` is what was read: if it changed since, `TransientError`
+   * Replaces the finalizers, whatever set them, and nothing else. `object` is what was read: if it changed since, `TransientError`
    * Conflict. Returns the object as it is then; undefined if it is gone.
    */
   setFinalizers<T extends KubeObject>(

@@ -1,4 +1,4 @@
-/** An object of the local store whose file holds no object: it exists all the same, and nobody knows what it says. */
+/** Describes an object of the local store whose file cannot be read: the object exists, its content is unknown. */
 
 import type { ObjectKey, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey } from '../apimachinery/object-key.ts';

@@ -1,4 +1,4 @@
-/** Tells for whom the work that runs now is done, so that what it waits for, many calls below, can let tenants take turns. */
+/** Identifies the tenant whose work runs now, so that queues many calls below can let tenants take turns. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Flow } from './fair-queue.ts';

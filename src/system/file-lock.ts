@@ -15,7 +15,7 @@ import {
 
 /** Contents of a lock file. */
 interface Ticket extends HostedProcess {
-  /** Tells two locks of one process apart. */
+  /** Distinguishes two locks of one process. */
   readonly token: string;
   readonly operation: string;
   readonly since: string;
@@ -99,7 +99,7 @@ export class Lock {
   }
 }
 
-/** True unless nobody has that lock, or whoever has it is provably gone. */
+/** Returns true if that lock is held by a process that is not provably gone. */
 export async function isLockHeld(path: string): Promise<boolean> {
   const ticket = await read(path);
   return ticket !== undefined && !isStale(ticket);
@@ -110,7 +110,7 @@ async function tryCreate(path: string, ticket: Ticket): Promise<boolean> {
   try {
     return await createAtomically(path, JSON.stringify(ticket));
   } catch (error) {
-    // Nobody has worked here yet, or who held it before removes the whole directory just now, as after a deletion.
+    // The directory is not there yet, or the previous holder is removing it, as after a deletion.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     return false;

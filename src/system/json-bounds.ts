@@ -1,4 +1,4 @@
-/** Bounds on a JSON text that somebody else wrote, beside the number of its bytes. */
+/** Limits a JSON text from others, beside the number of its bytes. */
 export interface JsonBounds {
   /** Objects and lists within each other. */
   readonly depth: number;

@@ -15,7 +15,7 @@ export interface HostedProcess extends ProcessIdentity {
   readonly host: string;
   readonly user: string;
   readonly bootId?: string;
-  /** Tells two hosts of one name apart, over their boots; absent where there is no machine-id(5). Not that ID itself, which is confidential. */
+  /** Distinguishes two hosts of the same name, also after a reboot; absent where there is no machine-id(5). Not that ID itself, which is confidential. */
   readonly machineId?: string;
   /** Two containers of one host may both have a process 7. */
   readonly pidNamespace?: string;
@@ -108,7 +108,7 @@ function threadsOf(pid: number): number {
   }
 }
 
-/** Throws for want of descriptors or memory: who could not look must not conclude that nobody is there. */
+/** Throws for want of descriptors or memory: a process that cannot be checked must not count as gone. */
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();

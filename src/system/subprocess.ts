@@ -53,7 +53,7 @@ export function runSubprocess(
   }
   const kill = (how: Partial<SubprocessResult>) => {
     killGroup(child.pid);
-    // Whoever has left the group may hold these for as long as it likes.
+    // A process that has left the group may hold these open without limit.
     child.stdout?.destroy();
     child.stderr?.destroy();
     end(how);
@@ -76,6 +76,6 @@ export function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nobody was left in it.
+    // No process was left in the group.
   }
 }

@@ -1,7 +1,7 @@
 import { Composer, Parser } from 'yaml';
 
 /**
- * Bytes of YAML text that somebody else wrote, for callers to hold it against. A kubeconfig with a bundle of certificates has half of this. Measured on text of this size
+ * Limits, in bytes, the YAML text from others that callers may parse. A kubeconfig with a bundle of certificates has half of this. Measured on text of this size
  * that was made to be slow: 0.3 s; the time grows with the square of the size.
  */
 export const YAML_BYTES = 32 * 1024;

@@ -118,7 +118,7 @@ export class Gauge extends Family {
     this.values.set(this.series(labels, this.values), value);
   }
 
-  /** Forgets all values: for one whose labels come and go, before it is set anew. */
+  /** Forgets all values: for one whose labels come and go, before it is set again. */
   clear(): void {
     this.values.clear();
   }

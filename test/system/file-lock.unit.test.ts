@@ -36,7 +36,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-test('whoever comes second waits, is told for whom, and gets it', async () => {
+test('the second caller waits, learns who holds the lock, and then acquires it', async () => {
   const path = await lockPath();
   const other = await otherHolder(path);
   const waitedFor: LockHolder[] = [];
@@ -54,7 +54,7 @@ test('whoever comes second waits, is told for whom, and gets it', async () => {
   await lock.release();
 });
 
-test('whoever does not want to wait learns who holds it since when, and what to do', async () => {
+test('a caller that does not wait gets an error that names the holder, since when, and the fix', async () => {
   const path = await lockPath();
   const other = await otherHolder(path);
   await expect(Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).rejects.toMatchObject({
@@ -66,7 +66,7 @@ test('whoever does not want to wait learns who holds it since when, and what to 
   });
 });
 
-test('whoever waits gets it too when the holder removes the whole directory, as a deletion does', async () => {
+test('a waiting caller acquires the lock although the holder removes the whole directory, as a deletion does', async () => {
   const path = await lockPath();
   const first = await Lock.acquire(path, { operation: 'delete', timeoutMs: 0 });
   const { promise: waiting, resolve } = Promise.withResolvers<void>();
@@ -79,7 +79,7 @@ test('whoever waits gets it too when the holder removes the whole directory, as 
   await lock.release();
 });
 
-test('who removes a workspace, which takes a while, removes the lock of nobody who comes meanwhile', async () => {
+test('removing a workspace does not remove the lock of a caller that arrives meanwhile', async () => {
   const path = await lockPath();
   const workspace = { dir: dirname(path) };
   const many = Array.from({ length: 1_000 }, (_, i) => join(workspace.dir, 'history', String(i)));
@@ -102,7 +102,7 @@ test('who removes a workspace, which takes a while, removes the lock of nobody w
   await expect(stat(workspace.dir)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('who removes a workspace leaves nothing in it of one who was killed as he wrote his lock', async () => {
+test('removing a workspace removes the draft of a lock whose writer was killed', async () => {
   const path = await lockPath();
   const lock = await Lock.acquire(path, { operation: 'delete', timeoutMs: 0 });
   await writeFile(`${path}.6f9a9049-849c-47ea-b749-1f4a862140c3`, '{');
@@ -121,7 +121,7 @@ test('two operations of one process exclude each other too', async () => {
   await (await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).release();
 });
 
-test('a killed holder keeps nobody waiting', async () => {
+test('the lock of a killed holder is taken over at once', async () => {
   const path = await lockPath();
   await kill(await otherHolder(path));
   await (await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).release();
@@ -149,7 +149,7 @@ async function forge(path: string, changes: object): Promise<void> {
   await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...changes }));
 }
 
-test('a process that only has the number of the dead holder does not count', async () => {
+test('a lock is stale although another process has the number of its dead holder', async () => {
   const path = await lockPath();
   await forge(path, { startTime: '1' });
   await (await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).release();
@@ -185,7 +185,7 @@ test.each([
   });
 });
 
-test('many who find a stale lock at once take it one after the other, and leave nothing behind', {
+test('many processes that find a stale lock at once acquire it one after the other, and leave no files', {
   timeout: 60_000,
 }, async () => {
   const path = await lockPath();
@@ -198,7 +198,7 @@ test('many who find a stale lock at once take it one after the other, and leave 
   expect(await readdir(join(path, '..'))).toEqual(['counter']);
 });
 
-test('nobody else can read who works where', async () => {
+test('only the owner can read a lock file', async () => {
   const path = await lockPath();
   const lock = await Lock.acquire(path, { operation: 'plan', timeoutMs: 0 });
   expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -1,4 +1,4 @@
-/** Tells how far an IP address reaches: https://www.iana.org/assignments/iana-ipv4-special-registry, and the same for IPv6. */
+/** Classifies how far an IP address reaches: https://www.iana.org/assignments/iana-ipv4-special-registry, and the same for IPv6. */
 
 import { BlockList, isIP, isIPv4, SocketAddress } from 'node:net';
 
@@ -11,7 +11,7 @@ export type AddressScope = 'public' | 'private' | 'local';
 /** From the one that fewest addresses are of, as far as what may be opened goes. */
 const ORDER: readonly AddressScope[] = ['public', 'private', 'local'];
 
-/** Ranges that belong to whoever uses them: RFC 1918, and unique local addresses (RFC 4193). */
+/** Ranges for private use: RFC 1918, and unique local addresses (RFC 4193). */
 export const PRIVATE_RANGES = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'] as const;
 /** And those of carriers (RFC 6598). */
 const PRIVATE = listOf([...PRIVATE_RANGES, '100.64.0.0/10']);
