@@ -191,7 +191,7 @@ it('a plan that replaces the domain waits until an annotation of the LibvirtMach
   const planned = await caplv('plan', 'libvirtmachine', 'one');
   expect(planned).toMatchObject({
     exitCode: 2,
-    stdout: expect.stringMatching(/^libvirtmachine\/one: replace/),
+    stdout: expect.stringMatching(/^libvirtmachine\/one: update .*"elsewhere".*"default"/s),
   });
   const { id } = (await status('one')).providerStatus.lastPlan;
   await lab.kubectl('annotate', 'libvirtmachine', 'one', `cluster-api.k8s.io/approve-plan=${id}`);
