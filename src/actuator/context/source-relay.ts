@@ -124,15 +124,23 @@ async function give(offer: OpenOffer, method: 'GET' | 'HEAD', response: ServerRe
   try {
     let step = await content.next();
     response.writeHead(200, headersOf(bytes));
-    for (; !step.done; step = await content.next()) {
-      if (!response.write(step.value)) await once(response, 'drain', { signal: stop });
+    while (!step.done) {
+      // Who has the last byte has all: what was given is known before.
+      const next = await content.next();
+      if (next.done) note(offer, next.value);
+      if (!response.write(step.value) && !next.done) await once(response, 'drain', { signal: stop });
+      step = next;
     }
-    offer.transfer = step.value;
-    offer.failure = undefined;
+    note(offer, step.value);
     response.end();
   } finally {
     await content.return(NOTHING);
   }
+}
+
+function note(offer: OpenOffer, transfer: Transfer): void {
+  offer.transfer = transfer;
+  offer.failure = undefined;
 }
 
 const NOTHING: Transfer = { bytes: 0, sha256: '' };
