@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { expect, it } from 'vitest';
 import { HEALTH_REASONS } from '../src/controllers/machine-health-check/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
@@ -21,4 +22,25 @@ const named = [...securityTests.matchAll(/`(test\/[^`]+)`/g)].map(([, file = '']
 
 it.each([...new Set(named)])('who repeats a security test finds %s', (file) => {
   expect(existsSync(new URL(`../${file}`, import.meta.url))).toBe(true);
+});
+
+function typescript(...folders: string[]): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(new URL(`../${folder}`, import.meta.url), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => `${folder}/${path}`),
+  );
+}
+
+it('who follows the name of a file in a comment finds the file', () => {
+  const files = new Set(typescript('src', 'stacks', 'test').map((path) => basename(path)));
+  const missing = typescript('src', 'stacks').flatMap((path) => {
+    const text = readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+    const comments = text.match(/\/\*\*?[\s\S]*?\*\/|\/\/ .*/g) ?? [];
+    return comments
+      .flatMap((comment) => comment.match(/[a-z][a-z.-]*\.ts\b/g) ?? [])
+      .filter((name) => !files.has(name))
+      .map((name) => `${path}: ${name}`);
+  });
+  expect(missing).toEqual([]);
 });

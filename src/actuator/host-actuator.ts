@@ -112,7 +112,7 @@ export class HostActuator {
     await classified(() => this.#images.release(uri, image, isWantedIn(intent), options));
   }
 
-  /** Puts a serial of the history in place of the host's state, even of one that cannot be read. See state-restore.ts. */
+  /** Puts a serial of the history in place of the host's state, even of one that cannot be read. See state/restore.ts. */
   async restoreState(uri: AllowedHost, serial: number, { onEvent }: VerbOptions = {}): Promise<Restored> {
     return classified(async () => {
       const home = await this.#options.workspaces.host(uri);

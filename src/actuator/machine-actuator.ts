@@ -96,7 +96,7 @@ export class Actuator {
     return (state?.resources.length ?? 0) > 0;
   }
 
-  /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state-restore.ts. */
+  /** Puts a serial of the history in place of the machine's state, even of one that cannot be read. See state/restore.ts. */
   async restoreState(machine: HostedMachine, serial: number, options: VerbOptions = {}): Promise<Restored> {
     return this.#inSession(machine, { operation: 'state restore', ...options }, (session) =>
       restoreState(session, serial),

@@ -43,7 +43,7 @@ export interface ClusterConnection {
   /** Has `check` called before each write to objects, states and their locks from here on; `client` is not asked. */
   readonly guardWrites: (check: () => void) => void;
   readonly namespace: string;
-  /** Whether the process of that name (see process-name.ts) provably no longer runs. */
+  /** Whether the process of that name (see leader-identity.ts) provably no longer runs. */
   readonly isGone: (name: string) => boolean;
   /** The uid of the namespace kube-system: what is called the identity of a cluster everywhere. */
   installation(): Promise<string>;

@@ -1,6 +1,6 @@
 /**
  * Spans of what the operation of a machine consists of, in OpenTelemetry's terms. They cost nothing until somebody registers
- * a tracer provider (see trace-export.ts). No attribute holds a value of a manifest but its name.
+ * a tracer provider (see tracer-provider.ts). No attribute holds a value of a manifest but its name.
  */
 
 import { type Attributes, context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';

@@ -8,7 +8,7 @@ import type { StateHistory } from '../../terraform/state-history.ts';
 import type { Workspace } from '../../terraform/workspace.ts';
 import type { LockWait } from './stale-leases.ts';
 
-/** Two kinds: directories of one machine (local-workspaces.ts), and Secrets of a cluster (kubernetes-workspaces.ts). */
+/** Two kinds: directories of one machine (state/local.ts), and Secrets of a cluster (state/kubernetes.ts). */
 export interface StateBackends {
   /** `uid`: of the Machine; a state that is made new is owned by it. */
   machine(machine: ObjectKey & { readonly uid?: string }): StateHandle;

@@ -1,4 +1,4 @@
-/** Manifests: what people write, checked as a whole before anything runs. Files are read in manifest-files.ts. */
+/** Manifests: what people write, checked as a whole before anything runs. Files are read in load.ts. */
 
 import { formatPath } from '../schema/problem.ts';
 import { manifestConflicts } from './conflicts.ts';

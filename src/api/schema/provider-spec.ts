@@ -1,7 +1,7 @@
 /**
  * `providerSpec`: the part of a Machine or Cluster that is ours. Four ways to write it, all in use since 2018: inline,
  * under `value`, and either of them with an inner `spec`. Objects keep the shape that their author chose; whoever wants
- * the values reads them with `readProviderSpec` (read-provider-spec.ts), and errors name the path at which the author wrote the field.
+ * the values reads them with `readProviderSpec` (decode-provider-spec.ts), and errors name the path at which the author wrote the field.
  */
 
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-/** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get-command.ts. */
+/** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get.ts. */
 
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import { GROUP } from '../../api/schema/group.ts';

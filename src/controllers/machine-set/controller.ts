@@ -1,6 +1,6 @@
 /**
  * The MachineSet controller: as many machines as asked for. Level-based, safe to repeat and to stop anywhere; see
- * machine-ordinals.ts for why there are never more machines than asked for.
+ * ordinals.ts for why there are never more machines than asked for.
  *
  * A machine that is being deleted counts until it is gone: its domain holds memory and disks until then, and a host that is
  * full would otherwise refuse its successor. A machine whose deletion hangs, say because its host is dead, can be given up
