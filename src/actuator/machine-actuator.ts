@@ -191,6 +191,11 @@ export class Actuator {
     }
   }
 
+  /** Waits for whoever works on the state of a machine, and saves what a run that broke off could not save of it. */
+  async settle(machine: HostedMachine): Promise<void> {
+    await this.#inSession(machine, { operation: 'settle' }, async () => {});
+  }
+
   /** Removes one volume of a machine, unless its state knows it by now. The caller has proven that it is ours and in nobody's use. */
   async removeVolume(
     machine: HostedMachine,
@@ -228,8 +233,11 @@ export class Actuator {
     work: (session: StateSession) => Promise<T>,
   ): Promise<T> {
     const home = this.#options.workspaces.machine(machine);
+    const { whileRunning } = this.#options;
+    const around =
+      whileRunning && (<R>(run: () => Promise<R>) => whileRunning(machine, request.operation, run));
     return classified(() =>
-      withState(this.#options, machine.uri, home, request, async (session) => {
+      withState(this.#options, machine.uri, home, { ...request, around }, async (session) => {
         // A person who restores a state, and who removes a volume because the state does not know it, need the one that is there.
         const wasTorn = RECOVERING.includes(request.operation) && (await setTornAside(session));
         if (wasTorn && request.operation === 'delete') await restoreLast(session);

@@ -1,5 +1,6 @@
 /** Serves the kinds of the current Cluster API beside the original ones, where the store may have them: one view of both. */
 
+import type { WhileRunning } from '../actuator/context/options.ts';
 import { CLUSTER_API_KINDS } from '../api/kinds/registry.ts';
 import { byApi } from '../controllers/infrastructure/by-api.ts';
 import { LibvirtClusterReconciler } from '../controllers/infrastructure/cluster-reconciler.ts';
@@ -11,6 +12,7 @@ import {
 } from '../controllers/infrastructure/setup.ts';
 import { machineViewOf } from '../controllers/shared/machine-view.ts';
 import { setupDependencies } from '../controllers/shared/setup.ts';
+import type { MachineIdentity } from '../intent/names.ts';
 import type { Controller } from '../kube/runtime/controller.ts';
 import { LateKindsStore } from '../kube/runtime/late-kinds-store.ts';
 import type { Manager } from '../kube/runtime/manager.ts';
@@ -50,7 +52,10 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
     });
   const store = Object.assign(infrastructure?.store ?? original.store, { installation });
   const machines = infrastructure?.machines ?? machineViewOf(original.informers.machines);
-  const own = infrastructure && { infrastructure: infrastructure.ownStore, store, watchFilter };
+  const { ownStore, blocks, records } = infrastructure ?? {};
+  const own = ownStore &&
+    blocks &&
+    records && { infrastructure: ownStore, blocks, records, store, watchFilter };
   return {
     original,
     shared: { ...original, store, machines },
@@ -58,8 +63,13 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
     liveStore: infrastructure?.liveStore ?? liveStore,
     reconcilerOf:
       own &&
-      ((reconciler: Engine['machines']) =>
-        byApi(reconciler, new LibvirtMachineReconciler({ ...own, machines: reconciler }))),
+      (({ machines: reconciler, actuator, resolver }: Engine) => {
+        const settle = (machine: MachineIdentity, uri: string) =>
+          actuator.settle({ ...machine, uri: resolver.hostOf({ uri }) });
+        return byApi(reconciler, new LibvirtMachineReconciler({ ...own, machines: reconciler, settle }));
+      }),
+    /** See ActuatorOptions. */
+    whileRunning: blocks?.whileRunning.bind(blocks) as WhileRunning | undefined,
     clusterReconciler: (clusters: Engine['clusters']) =>
       own ? byApi(clusters, new LibvirtClusterReconciler({ ...own, clusters })) : clusters,
     watch: (machine: Controller, cluster: Controller) => {

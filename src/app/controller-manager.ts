@@ -51,6 +51,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         recorder,
         log,
         onRun: terraformRuns(metrics),
+        whileRunning: apis.whileRunning,
         mayBegin: leaderElection?.requireLeading,
       }),
   });

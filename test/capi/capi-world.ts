@@ -7,6 +7,8 @@ import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ApiObjects } from './api-objects.ts';
 import { WorkloadCluster } from './workload-cluster.ts';
 
+const STAND_IN_KINDS = fileURLToPath(new URL('stand-in-kinds.yaml', import.meta.url));
+
 /** A management cluster with Cluster API's own managers, and an API server in place of a workload cluster. */
 export class CapiWorld {
   readonly kube: KubeLab;
@@ -48,11 +50,22 @@ export class CapiWorld {
     ]);
     const capi = await CapiLab.up({ kube, dir: join(dir, 'capi'), ...options });
     const world = new CapiWorld(kube, capi, new WorkloadCluster(workload, cluster), dir);
-    await world.objects.applyFile(fileURLToPath(new URL('stand-in-kinds.yaml', import.meta.url)));
+    await world.objects.applyFile(STAND_IN_KINDS);
+    return world;
+  }
+
+  /** Another management cluster, for the same workload cluster; it ends with this one. */
+  async another(options: Pick<CapiLabOptions, 'ipam' | 'infrastructure'> = {}): Promise<CapiWorld> {
+    const dir = join(this.#dir, 'another');
+    const kube = await KubeLab.up({ dir: join(dir, 'management'), controllerManager: true });
+    const capi = await CapiLab.up({ kube, dir: join(dir, 'capi'), ...options });
+    const world = new CapiWorld(kube, capi, this.workload, dir);
+    await world.objects.applyFile(STAND_IN_KINDS);
     return world;
   }
 
   async down(): Promise<void> {
+    await CapiWorld.#remove(join(this.#dir, 'another'));
     await CapiWorld.#remove(this.#dir);
   }
 

@@ -1,6 +1,7 @@
 /** What the verbs of the actuator are given, and what they tell while they run. */
 
 import type { Synthesizer } from '../../../stacks/synthesizer.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { ReservedAddress } from '../../intent/reservations.ts';
@@ -25,7 +26,11 @@ export interface ActuatorOptions {
   readonly relay: SourceRelay;
   /** States are written by nobody but us, or hold Terraform of the manifest's own. */
   readonly trustsStates: boolean;
+  /** Runs what Terraform does for one machine, under its lock. Default: as it is. */
+  readonly whileRunning?: WhileRunning | undefined;
 }
+
+export type WhileRunning = <T>(machine: ObjectKey, operation: string, work: () => Promise<T>) => Promise<T>;
 
 export interface VerbOptions {
   readonly onEvent?: (event: ActuatorEvent) => void;

@@ -18,6 +18,8 @@ export interface SessionRequest {
   readonly ownProvider?: boolean | undefined;
   /** Mostly nothing was ever made there. */
   readonly isNew?: boolean | undefined;
+  /** Runs all of it, once the lock of the state is there. Default: as it is. */
+  readonly around?: (<T>(run: () => Promise<T>) => Promise<T>) | undefined;
 }
 
 export class StateSession {
@@ -67,11 +69,14 @@ export async function withState<T>(
   work: (session: StateSession) => Promise<T>,
 ): Promise<T> {
   const { operation, lockTimeoutMs, runTimeoutMs, onEvent, ownProvider, isNew } = request;
+  const { around = (run) => run() } = request;
   const lock = await terraform.lock(home.workspace, { operation, lockTimeoutMs, onEvent });
   try {
-    await home.prepare({ lockTimeoutMs, onEvent, isNew });
-    const runs = { providerKey: uri, lockTimeoutMs: runTimeoutMs, onEvent, ownProvider };
-    return await work(new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request));
+    return await around(async () => {
+      await home.prepare({ lockTimeoutMs, onEvent, isNew });
+      const runs = { providerKey: uri, lockTimeoutMs: runTimeoutMs, onEvent, ownProvider };
+      return work(new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request));
+    });
   } finally {
     await lock.release();
   }

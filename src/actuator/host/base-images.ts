@@ -7,6 +7,7 @@ import { objectsOfHost, type StackObject } from '../../../stacks/import-stack.ts
 import type { ImageIntent } from '../../../stacks/intent.ts';
 import { CaplvError, type ErrorCode, TerminalError } from '../../errors.ts';
 import type { HostIntent } from '../../intent/hosted-intent.ts';
+import { isImageVolume } from '../../intent/names.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { VolumeKey } from '../../libvirt/volume.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
@@ -41,6 +42,11 @@ export interface ImageWait {
 
 /** The note of the content that was transferred last, in hexadecimal digits. */
 const SHA256 = 'sha256';
+
+interface RemoveOptions extends Pick<SessionRequest, 'onEvent' | 'lockTimeoutMs' | 'runTimeoutMs'> {
+  /** Image that the state may not know. */
+  readonly untracked?: ImageName;
+}
 
 type ImageName = Pick<ImageIntent, 'pool' | 'volume'>;
 
@@ -88,7 +94,7 @@ export class BaseImages {
     if (await isWanted(image)) return;
     await this.#moveIn(uri, onEvent);
     const home = this.#options.workspaces.image(uri, image);
-    await this.#remove(uri, home, () => isWanted(image), { onEvent });
+    await this.#remove(uri, home, () => isWanted(image), { onEvent, untracked: image });
   }
 
   /** Removes all images that nobody wants. One that cannot be removed is left to a later call. */
@@ -217,9 +223,9 @@ export class BaseImages {
     uri: AllowedHost,
     home: StateHandle,
     isWanted: () => Promise<boolean>,
-    wait: Pick<SessionRequest, 'onEvent' | 'lockTimeoutMs' | 'runTimeoutMs'>,
+    { untracked, ...wait }: RemoveOptions,
   ): Promise<void> {
-    if (!(await home.exists()) && (await home.history.list()).length === 0) return;
+    if (!untracked && !(await home.exists()) && (await home.history.list()).length === 0) return;
     const request = { operation: 'remove an image', ...wait };
     await withState(this.#options, uri, home, request, async (session) => {
       // Whoever pins it from here on waits for the lock; who has done so before is seen.
@@ -229,7 +235,8 @@ export class BaseImages {
       await session.saveErroredState();
       await restoreHostState(this.#options, session);
       const nothing = { uri, networks: [], pools: [], images: [] };
-      await completeHostState(this.#options, session, nothing, await pendingCreates(home));
+      const begun = [...(await pendingCreates(home)), ...(untracked ? objectsOfImage(uri, untracked) : [])];
+      await completeHostState(this.#options, session, nothing, begun);
       const bases = (await this.#imagesIn(home)).map(({ pool, volume }) => ({ pool, name: volume }));
       // Of a machine that is not known here: of another cluster, or of a namespace that is no longer watched. A later call removes it.
       if (await findOverlay(this.#options.libvirt(uri), bases)) return;
@@ -268,6 +275,12 @@ function isRefusal(error: unknown): boolean {
 }
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['ImageInvalid', 'ImageNotFound', 'NotAllowed']);
+
+/** In a state that does not know it, as after `clusterctl move`, which leaves the states of a host: an image of ours by its name. */
+function objectsOfImage(uri: AllowedHost, { pool, volume }: ImageName): StackObject[] {
+  if (!isImageVolume(volume)) return [];
+  return objectsOfHost(only(uri, { pool, volume, source: '' }));
+}
 
 function created({ type, name }: StackObject): ResourceChange {
   return { address: `${type}.${name}`, type, name, action: 'create' };

@@ -12,8 +12,9 @@ import { LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts'
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
-import type { ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import type { ObjectKey, ObjectMeta, OwnerReference, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerReference } from '../../apimachinery/owner-reference.ts';
+import { instanceIdIn } from '../../intent/instance-id.ts';
 import { infrastructureKey, isInfrastructure, objectName, shortHash } from '../../intent/names.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
@@ -38,15 +39,21 @@ const LIBVIRT_MACHINE_NAME_LABEL = `${INFRASTRUCTURE_GROUP}/machine-name`;
 const IMAGE_HOST_LABEL = `${GROUP}/image-host`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
 const SUFFIX = { machine: 'caplv', infrastructure: 'caplv-capi', host: 'caplv-host' } as const;
+const LIBVIRT_MACHINE = LibvirtMachineKind as ResourceKind;
 /** What the states of machines belong to, by the API of the machine. */
 const OWNERS = {
   machine: { kind: MachineKind as ResourceKind, suffix: SUFFIX.machine, label: MACHINE_NAME_LABEL },
   infrastructure: {
-    kind: LibvirtMachineKind as ResourceKind,
+    kind: LIBVIRT_MACHINE,
     suffix: SUFFIX.infrastructure,
     label: LIBVIRT_MACHINE_NAME_LABEL,
   },
 } as const;
+
+/** The Secret with the state of a LibvirtMachine. */
+export function libvirtMachineState({ namespace, name }: ObjectKey): ObjectKey {
+  return { namespace, name: `tfstate-${name}-${SUFFIX.infrastructure}` };
+}
 
 export interface KubernetesWorkspacesOptions {
   readonly client: Client;
@@ -74,11 +81,22 @@ export class KubernetesStateBackends implements StateBackends {
   machine({ namespace, name, uid }: ObjectKey & { readonly uid?: string }): StateHandle {
     const { kind, suffix, label } = OWNERS[isInfrastructure({ name }) ? 'infrastructure' : 'machine'];
     const own = objectName({ name });
-    const owner = uid && { apiVersion: '', kind: kind.kind, metadata: { namespace, name: own, uid } };
-    return this.#home(namespace, own, suffix, {
-      labels: { [label]: own },
-      ...(owner ? { ownerReferences: [controllerReference(kind, owner)] } : {}),
-    });
+    const metadata = { namespace, name: own };
+    const owner = async () => {
+      const id = uid && kind === LIBVIRT_MACHINE ? await this.#uidOfLibvirtMachine(metadata, uid) : uid;
+      if (!id) return [];
+      return [
+        controllerReference(kind, { apiVersion: '', kind: kind.kind, metadata: { ...metadata, uid: id } }),
+      ];
+    };
+    return this.#home(namespace, own, suffix, { labels: { [label]: own } }, owner);
+  }
+
+  /** Of the object that stands for this machine; undefined: it is gone. A move gave it another uid than that of the machine. */
+  async #uidOfLibvirtMachine(key: ObjectKey, instanceId: string): Promise<string | undefined> {
+    const one = await this.#options.client.get(LibvirtMachineKind, key);
+    const { uid } = one?.metadata ?? {};
+    return (instanceIdIn(one?.spec.providerID) ?? uid) === instanceId ? uid : undefined;
   }
 
   /** `namespace`: where its state is. Default: that of the options. */
@@ -145,11 +163,19 @@ export class KubernetesStateBackends implements StateBackends {
     namespace: string,
     workspace: string,
     suffix: string,
-    metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>,
+    metadata: Pick<ObjectMeta, 'labels'>,
+    ownedBy: () => Promise<OwnerReference[]> = async () => [],
   ): StateHandle {
     const { client, workDir, env, locks, keptSerials } = this.#options;
     const dir = join(workDir, 'runs', suffix, namespace, workspace);
+    // Labels here would be those by which Terraform looks for the state: one without them it does not see.
     const backend: BackendIntent = { kind: 'kubernetes', secretSuffix: suffix, namespace, labels: {} };
+    let owners: Promise<OwnerReference[]> | undefined;
+    const owner = async () => {
+      owners ??= ownedBy();
+      const ownerReferences = await owners;
+      return ownerReferences.length > 0 ? { ownerReferences } : {};
+    };
     const secret = new StateSecret(client, { namespace, name: `tfstate-${workspace}-${suffix}` });
     const own: Omit<ObjectMeta, 'name'> = {
       ...metadata,
@@ -161,7 +187,13 @@ export class KubernetesStateBackends implements StateBackends {
         'app.kubernetes.io/managed-by': 'terraform',
       },
     };
-    const history = new SecretHistory(client, secret.key, { ...metadata, suffix, workspace }, keptSerials);
+    const ownParts = async () => secret.ownParts(await owner());
+    const history = new SecretHistory(
+      client,
+      secret.key,
+      { ...metadata, suffix, workspace, owner, ownParts },
+      keptSerials,
+    );
     const place = `Secret ${namespace}/${secret.key.name}`;
     return {
       workspace: {
@@ -183,7 +215,8 @@ export class KubernetesStateBackends implements StateBackends {
       exists: async () => (await secret.get()) !== undefined,
       prepare: async ({ isNew = false, ...options }) => {
         // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
-        const lease = await secret.ensure(own, { noted: locks.note, isNew }).catch((error: unknown) => {
+        const owned = { ...own, ...(await owner()) };
+        const lease = await secret.ensure(owned, { noted: locks.note, isNew }).catch((error: unknown) => {
           if (!isOfTerminatingNamespace(error)) throw error;
           return undefined;
         });

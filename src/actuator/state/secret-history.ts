@@ -43,7 +43,9 @@ interface SecretKept extends KeptState {
 export class SecretHistory implements StateHistory {
   readonly #client: Client;
   readonly #state: ObjectKey;
-  readonly #metadata: Pick<ObjectMeta, 'labels' | 'ownerReferences'>;
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #ownParts: () => Promise<void>;
+  readonly #owner: () => Promise<Pick<ObjectMeta, 'ownerReferences'>>;
   readonly #selector: string;
   readonly #limit: number;
 
@@ -51,21 +53,22 @@ export class SecretHistory implements StateHistory {
   constructor(
     client: Client,
     state: ObjectKey,
-    own: Pick<ObjectMeta, 'labels' | 'ownerReferences'> & {
+    own: Pick<ObjectMeta, 'labels'> & {
       readonly suffix: string;
       readonly workspace: string;
+      readonly owner: () => Promise<Pick<ObjectMeta, 'ownerReferences'>>;
+      readonly ownParts: () => Promise<void>;
     },
     limit: number,
   ) {
-    const { suffix, workspace, labels, ownerReferences } = own;
+    const { suffix, workspace, labels, owner, ownParts } = own;
     this.#client = client;
     this.#state = state;
     this.#limit = limit;
     this.#selector = `${HISTORY_LABEL}=${suffix},${WORKSPACE_LABEL}=${workspace}`;
-    this.#metadata = {
-      labels: { ...labels, [HISTORY_LABEL]: suffix, [WORKSPACE_LABEL]: workspace },
-      ...(ownerReferences && { ownerReferences }),
-    };
+    this.#labels = { ...labels, [HISTORY_LABEL]: suffix, [WORKSPACE_LABEL]: workspace };
+    this.#owner = owner;
+    this.#ownParts = ownParts;
   }
 
   async list(): Promise<SecretKept[]> {
@@ -91,6 +94,8 @@ export class SecretHistory implements StateHistory {
     if (!state || this.#limit === 0) return;
     const zipped = gzipSync(text);
     const parts = Math.ceil(zipped.length / PART_BYTES);
+    // Terraform compresses it a little otherwise.
+    if (zipped.length > PART_BYTES / 2) await this.#ownParts();
     const { serial, lineage, resources } = state;
     const kept: Kept = { serial, lineage, resources: resources.length, parts };
     for (let number = parts - 1; number >= 0; number -= 1) {
@@ -112,7 +117,12 @@ export class SecretHistory implements StateHistory {
     const secret: Secret = {
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: { ...this.#part(kept, number), ...this.#metadata, ...annotations },
+      metadata: {
+        ...this.#part(kept, number),
+        labels: this.#labels,
+        ...(await this.#owner()),
+        ...annotations,
+      },
       immutable: true,
       data: { state: part.toString('base64') },
     };

@@ -114,6 +114,19 @@ export class StateSecret {
     return one(this.#client, LeaseKind, lease);
   }
 
+  /** Gives the further Secrets of a large state, which Terraform makes, the owner of the first. */
+  async ownParts({ ownerReferences }: Pick<ObjectMeta, 'ownerReferences'>): Promise<void> {
+    const uid = ownerReferences?.[0]?.uid;
+    if (uid === undefined) return;
+    for (let index = 1; index <= STATE_PARTS; index += 1) {
+      const key = this.#part(index);
+      const part = await this.#client.get({ ...SecretKind, metadataOnly: true }, key);
+      if (!part) return;
+      if (part.metadata.ownerReferences?.some((one) => one.uid === uid)) continue;
+      await this.#client.patch(SecretKind, key, { metadata: { ownerReferences } });
+    }
+  }
+
   /** The last Secret goes first, so that a removal that breaks off finds the rest again. */
   async remove(): Promise<void> {
     const parts = await this.#there(1, (index) => this.#part(index));

@@ -16,6 +16,8 @@ export const MANAGED_BY_LABEL = `${CONTRACT_GROUP}/managed-by`;
 export const WATCH_FILTER_LABEL = `${CONTRACT_GROUP}/watch-filter`;
 /** Annotation that makes `clusterctl move` wait. */
 export const BLOCK_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/block-move';
+/** Annotation of an object that `clusterctl move` is about to delete: what it stands for goes on elsewhere. */
+export const DELETE_FOR_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/delete-for-move';
 
 interface Reference {
   readonly apiGroup?: string;

@@ -99,6 +99,10 @@ export const MachineProviderStatusSchema = z.strictObject({
     .describe(
       'Leases that are older than the domain, by address and end: its guest has not requested them yet.',
     ),
+  takenOverBy: z
+    .string()
+    .optional()
+    .describe('uid of the object that took the machine over, with its state, after clusterctl move.'),
   lastPlan: PlanSchema.optional().describe('Last plan that has not been applied.'),
   lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
   planDrift: z

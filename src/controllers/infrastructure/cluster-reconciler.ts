@@ -13,6 +13,7 @@ import { FIELD_MANAGER } from '../machine/scope/scope.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { asCluster } from './cluster-projection.ts';
 import { isServed } from './machine-reconciler.ts';
+import type { MoveBlocks } from './move-blocks.ts';
 import { isPaused, otherOwner, ownerOfCluster } from './owners.ts';
 
 export interface LibvirtClusterReconcilerOptions {
@@ -21,6 +22,7 @@ export interface LibvirtClusterReconcilerOptions {
   /** Where LibvirtClusters stand among the Clusters: see `ProjectedStore`. */
   readonly store: Pick<Store, 'applyStatus'>;
   readonly clusters: Pick<ClusterReconciler, 'reconcile'>;
+  readonly blocks: Pick<MoveBlocks, 'keep'>;
   /** See LibvirtMachineReconcilerOptions. */
   readonly watchFilter: string | undefined;
 }
@@ -40,6 +42,7 @@ export class LibvirtClusterReconciler {
     if (!one || !isServed(one, watchFilter) || one.metadata.labels?.[MANAGED_BY_LABEL] !== undefined)
       return {};
     const owner = await ownerOfCluster(infrastructure, one);
+    if (!one.metadata.deletionTimestamp) await this.#options.blocks.keep(one);
     if (isPaused(one, owner)) return this.#wait(key, one, 'Paused', '');
     if (one.metadata.deletionTimestamp || owner) return clusters.reconcile(key);
     const message = `no Cluster of cluster.x-k8s.io owns it${otherOwner(one, 'Cluster')}; one whose spec.infrastructureRef names it sets the reference`;

@@ -1,5 +1,6 @@
 /** Conditions and pauses of the current Cluster API, to and from what the original API has for them. Pure. */
 
+import { BLOCK_MOVE_ANNOTATION } from '../../api/infrastructure/contract.ts';
 import { PAUSED_ANNOTATION } from '../../api/schema/paused.ts';
 import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
 
@@ -11,7 +12,8 @@ export function withPause(
   annotations: Readonly<Record<string, string>> = {},
   paused: boolean,
 ): { readonly annotations?: Record<string, string> } {
-  const { [PAUSED_ANNOTATION]: _, ...others } = annotations;
+  // What a run of Terraform puts there and takes away again is no change of the object.
+  const { [PAUSED_ANNOTATION]: _, [BLOCK_MOVE_ANNOTATION]: __, ...others } = annotations;
   const all = { ...others, ...(paused && { [PAUSED_ANNOTATION]: '' }) };
   return Object.keys(all).length > 0 ? { annotations: all } : {};
 }

@@ -10,16 +10,26 @@ import {
   WATCH_FILTER_LABEL,
 } from '../../api/infrastructure/contract.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
+import { type Machine, MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
+import { FINALIZER } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
-import { objectKey } from '../../intent/names.ts';
+import { instanceIdOf } from '../../intent/instance-id.ts';
+import { type MachineIdentity, objectKey } from '../../intent/names.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
+import { removeFinalizer } from '../../store/finalizer.ts';
 import type { Store } from '../../store/store.ts';
 import type { MachineReconciler } from '../machine/controller.ts';
-import { MachineScope } from '../machine/scope/scope.ts';
+import { FIELD_MANAGER, MachineScope } from '../machine/scope/scope.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
 import { asMachine } from './machine-projection.ts';
+import type { MoveBlocks } from './move-blocks.ts';
+import { isToBeTakenOver } from './move-record.ts';
+import type { MoveRecords } from './move-records.ts';
 import { isPaused, type MachineOwners, machineNaming, otherOwner, ownersOfMachine } from './owners.ts';
+
+/** The Secrets of a moved machine come after it. */
+const TAKE_OVER_MS = 2_000;
 
 export interface LibvirtMachineReconcilerOptions {
   /** Of the kinds of the current Cluster API. */
@@ -27,6 +37,10 @@ export interface LibvirtMachineReconcilerOptions {
   /** Where LibvirtMachines stand among the Machines: see `ProjectedStore`. */
   readonly store: Store;
   readonly machines: Pick<MachineReconciler, 'reconcile'>;
+  readonly blocks: Pick<MoveBlocks, 'isLeft' | 'clear' | 'throughout'>;
+  readonly records: Pick<MoveRecords, 'takeOver'>;
+  /** Waits for whoever works on the state of a machine at that libvirt URI; see `Actuator.settle`. */
+  readonly settle: (machine: MachineIdentity, uri: string) => Promise<void>;
   /** Value of the label watch-filter; others, and those without, are left alone. Undefined: all are served. */
   readonly watchFilter: string | undefined;
 }
@@ -34,7 +48,7 @@ export interface LibvirtMachineReconcilerOptions {
 /** Why nothing is made yet. */
 interface Wait {
   readonly condition: ConditionType;
-  readonly reason: Reason;
+  readonly reason: Reason | 'NotOwned';
   readonly message: string;
   /** Something may be made soon, so that its end is to be seen to. */
   readonly claims?: boolean;
@@ -50,17 +64,17 @@ export class LibvirtMachineReconciler {
   /** `key`: see `infrastructureKey`. Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
     const { infrastructure, machines, watchFilter } = this.#options;
-    const one = await infrastructure.get(LibvirtMachineKind, objectKey(key));
-    if (!one || !isServed(one, watchFilter)) return {};
-    const owners = await ownersOfMachine(infrastructure, one);
+    const known = await infrastructure.get(LibvirtMachineKind, objectKey(key));
+    if (!known || !isServed(known, watchFilter)) return {};
+    const owners = await ownersOfMachine(infrastructure, known);
+    await this.#endBlock(key, known);
+    const isToMove = isToBeTakenOver(known) && !isPaused(known, owners.cluster);
+    const one = isToMove ? await this.#takeOver(key, known, owners) : known;
+    if (!one) return { requeueAfterMs: TAKE_OVER_MS };
     const isLeft = one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster);
     const wait = isLeft ? undefined : await this.#waitOf(one, owners);
-    if (!wait) return machines.reconcile(key);
-    const scope = new MachineScope(this.#options.store, asMachine(one, owners));
-    if (wait.claims) await scope.claim(false);
-    scope.setCondition(wait.condition, 'False', wait.reason, wait.message);
-    scope.summarize();
-    await scope.save();
+    if (!wait) return this.#options.blocks.throughout(key, one, () => machines.reconcile(key));
+    await this.#wait(asMachine(one, owners), wait);
     return {};
   }
 
@@ -71,6 +85,57 @@ export class LibvirtMachineReconciler {
     const key = { namespace: keyOf(one).namespace, name: naming.spec.clusterName ?? '' };
     return waitOfNamed(naming, await infrastructure.get(ContractClusterKind, key));
   }
+
+  async #wait(machine: Machine, { condition, reason, message, claims = false }: Wait): Promise<void> {
+    const scope = new MachineScope(this.#options.store, machine);
+    if (claims) await scope.claim(false);
+    scope.setCondition(condition, 'False', reason, message);
+    scope.summarize();
+    await scope.save();
+  }
+
+  /** Lets `clusterctl move` go on where a process that ended had it wait, once nothing of that process is at work any more. */
+  async #endBlock(key: ObjectKey, one: LibvirtMachine): Promise<void> {
+    const { blocks, settle } = this.#options;
+    if (!blocks.isLeft(one, key)) return;
+    const uri = one.status?.providerStatus?.pinned?.uri;
+    if (uri === undefined) await blocks.clear(one);
+    else await settle({ ...key, uid: instanceIdOf(asMachine(one)) }, uri);
+  }
+
+  /**
+   * After `clusterctl move`, which takes no status along: writes what was kept beside the state. Returns the object as it is then;
+   * undefined: the machine is not this object's, and nothing on a host is touched because of it.
+   */
+  async #takeOver(
+    key: ObjectKey,
+    one: LibvirtMachine,
+    owners: MachineOwners,
+  ): Promise<LibvirtMachine | undefined> {
+    const { infrastructure, store, records } = this.#options;
+    const options = { fieldManager: FIELD_MANAGER };
+    const found = await records.takeOver(one);
+    if ('refused' in found) {
+      const { deletionTimestamp, uid } = one.metadata;
+      if (deletionTimestamp) await removeFinalizer(store, MachineKind, { ...key, uid }, FINALIZER, options);
+      else await this.#wait(asMachine(one, owners), refusal(one, found.refused));
+      return undefined;
+    }
+    const before = asMachine(one, owners).status;
+    const status: MachineStatus = { ...before, phase: 'Provisioned', providerStatus: found };
+    await store.applyStatus(MachineKind, key, status, { ...options, before });
+    return infrastructure.get(LibvirtMachineKind, objectKey(key), { fresh: true });
+  }
+}
+
+function refusal({ spec }: LibvirtMachine, why: string): Wait {
+  return {
+    condition: 'HostReady',
+    reason: 'NotOwned',
+    message:
+      `spec.providerID names ${spec.providerID}, which was made for another object, and that one did not come here by clusterctl move: ` +
+      `${why}; delete this object, which touches nothing on a host, or move the original one`,
+  };
 }
 
 /** True for objects that this controller is for. */

@@ -8,6 +8,7 @@ import {
   ContractClusterKind,
   type ContractMachine,
   ContractMachineKind,
+  DELETE_FOR_MOVE_ANNOTATION,
   infrastructureNameOf,
 } from '../../api/infrastructure/contract.ts';
 import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
@@ -72,10 +73,13 @@ export function otherOwner({ metadata }: KubeObject, expected: string): string {
   return other ? ` (its owner is ${other.kind} "${other.name}")` : '';
 }
 
-/** True if no work is to be done on the object: the Cluster is paused, or the object itself. */
+/** True if no work is to be done on the object: the Cluster is paused, or the object itself, or it goes because it was moved. */
 export function isPaused(one: KubeObject, cluster: ContractCluster | undefined): boolean {
+  const { annotations = {} } = one.metadata;
   return (
-    cluster?.spec.paused === true || one.metadata.annotations?.[CONTRACT_PAUSED_ANNOTATION] !== undefined
+    cluster?.spec.paused === true ||
+    annotations[CONTRACT_PAUSED_ANNOTATION] !== undefined ||
+    annotations[DELETE_FOR_MOVE_ANNOTATION] !== undefined
   );
 }
 

@@ -5,7 +5,6 @@
  * the original API alone: those of the current one are watched as what they are.
  */
 
-import { BLOCK_MOVE_ANNOTATION } from '../../api/infrastructure/contract.ts';
 import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import { ClusterKind, type ClusterStatus } from '../../api/kinds/cluster.ts';
@@ -26,6 +25,7 @@ import type {
 } from '../../store/store.ts';
 import { asCluster, libvirtClusterStatus } from './cluster-projection.ts';
 import { asMachine, libvirtMachineStatus } from './machine-projection.ts';
+import type { MoveRecords } from './move-records.ts';
 import { ownerOfCluster, ownersOfMachine } from './owners.ts';
 
 /** Of deploy/infrastructure/rbac. */
@@ -38,6 +38,8 @@ export interface ProjectedStoreOptions {
   readonly infrastructure?: Store;
   /** Whether the API server has those kinds. Throws while that cannot be found out. */
   readonly serves: () => Promise<boolean>;
+  /** Keeps beside the state of a machine what its status says, before that is written. Absent: nothing is kept. */
+  readonly records?: Pick<MoveRecords, 'keep'>;
 }
 
 /** How objects of one kind of the original API are shown, and written, that are of the current one. */
@@ -50,12 +52,14 @@ interface Projection {
 export class ProjectedStore extends ForwardingStore {
   readonly #infrastructure: Store;
   readonly #serves: () => Promise<boolean>;
+  readonly #records: Pick<MoveRecords, 'keep'> | undefined;
   readonly #projections: ReadonlyMap<string, Projection>;
 
-  constructor({ store, infrastructure = store, serves }: ProjectedStoreOptions) {
+  constructor({ store, infrastructure = store, serves, records }: ProjectedStoreOptions) {
     super(store);
     this.#infrastructure = infrastructure;
     this.#serves = serves;
+    this.#records = records;
     this.#projections = new Map<string, Projection>([
       [
         resourceName(MachineKind),
@@ -133,12 +137,7 @@ export class ProjectedStore extends ForwardingStore {
     const projection = this.#projectionOf(kind, object.metadata);
     if (!projection) return super.apply(kind, object, options);
     const { namespace = 'default', name } = object.metadata;
-    const metadata = {
-      ...object.metadata,
-      ...objectKey({ namespace, name }),
-      // States, and what is known of a host, do not move with the objects; without them nothing may be made or removed elsewhere.
-      annotations: { ...object.metadata.annotations, [BLOCK_MOVE_ANNOTATION]: '' },
-    };
+    const metadata = { ...object.metadata, ...objectKey({ namespace, name }) };
     const applied = await this.#infrastructure.apply(
       projection.kind,
       { ...object, metadata } as never,
@@ -157,6 +156,8 @@ export class ProjectedStore extends ForwardingStore {
     if (!projection) return super.applyStatus(kind, key, status, { before, ...options });
     const one = await this.#read(projection, key);
     if (!one) throw notServed(projection.kind, key, 'is gone');
+    if (projection.kind.kind === LibvirtMachineKind.kind)
+      await this.#records?.keep(one as LibvirtMachine, status as MachineStatus);
     const applied = await this.#infrastructure.applyStatus(
       projection.kind,
       objectKey(key),

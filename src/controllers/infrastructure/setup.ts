@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import {
+  BLOCK_MOVE_ANNOTATION,
   CONTRACT_CLUSTER_LABEL,
   type ContractCluster,
   ContractClusterKind,
@@ -38,6 +39,8 @@ import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { cached, type Informers, newController, RESYNC_MS } from '../shared/setup.ts';
 import { withLibvirtMachines } from './machine-view.ts';
+import { MoveBlocks } from './move-blocks.ts';
+import { MoveRecords } from './move-records.ts';
 import { ProjectedStore } from './projected-store.ts';
 import { LibvirtMachineTemplateReconciler } from './template-reconciler.ts';
 
@@ -73,6 +76,8 @@ export interface Infrastructure {
   readonly ownStore: Store;
   /** Machines of both APIs. */
   readonly machines: MachineView;
+  readonly records: MoveRecords;
+  readonly blocks: MoveBlocks;
   readonly watchMachines: (controller: Controller) => void;
   readonly watchClusters: (controller: Controller) => void;
 }
@@ -95,16 +100,19 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
   setupTemplates(manager, setup, templates);
 
   const ownStore = cached(liveStore, ...all);
+  const records = new MoveRecords(liveStore);
   const ofCluster = ({ metadata }: KubeObject): ObjectKey[] =>
     machines.byIndex('cluster', `${metadata.namespace}/${metadata.name}`).map(projectedKey);
   return {
     ownStore,
-    store: new ProjectedStore({ store: setup.store, infrastructure: ownStore, serves }),
+    store: new ProjectedStore({ store: setup.store, infrastructure: ownStore, serves, records }),
     liveStore: new ProjectedStore({ store: liveStore, serves }),
+    records,
+    blocks: new MoveBlocks({ store: liveStore, log }),
     machines: withLibvirtMachines(machineViewOf(informers.machines), machines),
     watchMachines: (controller) => {
       controller
-        .watch(machines, { when: desiredStateChanged, isDesired, keys: (one) => [projectedKey(one)] })
+        .watch(machines, { when: machineChanged, isDesired, keys: (one) => [projectedKey(one)] })
         .watch(owners, { when: contractChanged, isDesired, keys: machinesOfOwner })
         .watch(ownerClusters, { when: contractChanged, isDesired, keys: ofCluster })
         .watch(clusters, {
@@ -175,6 +183,21 @@ export function infrastructureRecorder(recorder: Recorder): Recorder {
       recorder.event({ ...object, apiVersion: INFRASTRUCTURE_API_VERSION, kind, metadata }, event);
     },
   };
+}
+
+/** As `desiredStateChanged`; what says that Terraform runs is no news. */
+export function machineChanged(change: Change<LibvirtMachine>): boolean {
+  const { object, before } = change;
+  return desiredStateChanged({
+    ...change,
+    object: withoutBlock(object),
+    ...(before && { before: withoutBlock(before) }),
+  });
+}
+
+function withoutBlock(one: LibvirtMachine): LibvirtMachine {
+  const { [BLOCK_MOVE_ANNOTATION]: _, ...annotations } = one.metadata.annotations ?? {};
+  return { ...one, metadata: { ...one.metadata, annotations } };
 }
 
 /** True for changes of what is read of an object of Cluster API: its status changes often, and says little to us. */

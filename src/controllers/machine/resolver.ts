@@ -16,6 +16,7 @@ import { SecretKind, secretBytes, secretValue } from '../../api/kinds/secret.ts'
 import { findProviderSpec } from '../../api/schema/provider-spec.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import type { SeedIntent } from '../../intent/hosted-intent.ts';
+import { instanceIdOf } from '../../intent/instance-id.ts';
 import { poolOf } from '../../intent/machine-intent.ts';
 import { isInfrastructure, type MachineIdentity, objectName, providerID } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
@@ -225,8 +226,9 @@ export class MachineResolver {
   }
 }
 
-function identityOf({ metadata: { namespace = 'default', name, uid = '' } }: Machine): MachineIdentity {
-  return { namespace, name, uid };
+function identityOf(machine: Machine): MachineIdentity {
+  const { namespace = 'default', name } = machine.metadata;
+  return { namespace, name, uid: instanceIdOf(machine) };
 }
 
 /** Of its provider spec, as its author wrote it. */

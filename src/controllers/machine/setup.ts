@@ -67,7 +67,7 @@ export interface MachineSetup<E extends MachineEngine> extends RepairBudgetSetup
   readonly planIntervalMs: number;
   readonly openEngine: (hooks: MachineHooks) => E;
   /** What reconciles machines, whichever API they are of. Default: the reconciler of the engine. */
-  readonly reconcilerOf?: ((machines: MachineReconciler) => Pick<MachineReconciler, 'reconcile'>) | undefined;
+  readonly reconcilerOf?: ((engine: E) => Pick<MachineReconciler, 'reconcile'>) | undefined;
 }
 
 /** What the controller of Machines shares with the others. */
@@ -120,7 +120,7 @@ export function setupMachineController<E extends MachineEngine>(
     onAnswer: () => controller.wake(),
   });
   const { libvirt, observers } = engine;
-  const reconciler = setup.reconcilerOf?.(engine.machines) ?? engine.machines;
+  const reconciler = setup.reconcilerOf?.(engine) ?? engine.machines;
 
   const hosts = new HostWatches({
     libvirt,

@@ -8,6 +8,7 @@ import { formatKey } from '../../apimachinery/object-key.ts';
 import {
   domainName,
   imagePrefix,
+  isInfrastructure,
   type MachineIdentity,
   readMark,
   readVolumeName,
@@ -212,6 +213,12 @@ async function classifyDeleted(
     if (!(await isProven(group, known))) {
       return { action: 'keep', why: 'nothing proves that this installation created it' };
     }
+    // Its state went along with the LibvirtMachine, and nothing here tells a move from a loss.
+    if (isInfrastructure(key))
+      return {
+        action: 'keep',
+        why: 'its LibvirtMachine is gone, perhaps to another management cluster by clusterctl move; remove it by hand if it is not',
+      };
     if (namesake)
       return { action: 'keep', why: 'belonged to an earlier Machine of that name; another one exists' };
     return { action: 'remove', why: 'its Machine is gone' };

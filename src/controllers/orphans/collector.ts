@@ -13,6 +13,7 @@ import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
 import { CaplvError, TerminalError } from '../../errors.ts';
+import { instanceIdOf } from '../../intent/instance-id.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
@@ -147,7 +148,7 @@ export class OrphanSweep {
       // One that cannot be read is refused by the first question.
       store.list(MachineKind, { namespace, onUnreadable: () => {} }),
     ]);
-    return [machine, ...all].some((one) => one?.metadata.uid?.startsWith(uid));
+    return [machine, ...all].some((one) => one && instanceIdOf(one).startsWith(uid));
   }
 
   async #confirmIdentity(): Promise<void> {
@@ -218,14 +219,14 @@ function unknown({ key, uid }: UnreadableObjectError): ExistingMachine {
 
 function living(machine: Machine): ExistingMachine {
   const { metadata, status } = machine;
-  const { namespace = 'default', name, uid = '', deletionTimestamp } = metadata;
+  const { namespace = 'default', name, deletionTimestamp } = metadata;
   const { pinned, appliedHash } = status?.providerStatus ?? {};
   const image = pinned && imageOf(pinned);
   const isBusy = status?.lastOperation?.state === 'Processing' || isPaused(machine);
   return {
     namespace,
     name,
-    uid,
+    uid: instanceIdOf(machine),
     uri: pinned?.uri,
     isSettled: appliedHash !== undefined && !deletionTimestamp && !isBusy,
     ...(image && { image: { pool: image.pool, volume: image.volume } }),

@@ -131,7 +131,7 @@ describe('a kept state', () => {
     const history = new SecretHistory(
       client,
       { namespace: 'a', name: 'x' },
-      { suffix: 'caplv', workspace: 'x' },
+      { suffix: 'caplv', workspace: 'x', owner: async () => ({}), ownParts: async () => {} },
       5,
     );
     expect(await history.list()).toEqual([]);

@@ -92,6 +92,11 @@ describe('a LibvirtMachine is shown as a Machine', () => {
   it.each([
     ['the Cluster is paused', {}, owners({ cluster: cluster({ paused: true }) })],
     ['it is paused itself', { 'cluster.x-k8s.io/paused': '' }, owners()],
+    [
+      'clusterctl move deletes it, also where its Cluster is not known to be paused',
+      { 'clusterctl.cluster.x-k8s.io/delete-for-move': '' },
+      owners(),
+    ],
   ])('that nothing is done to while %s', (_, annotations, all) => {
     const one = libvirtMachine();
     const shown = asMachine({ ...one, metadata: { ...one.metadata, annotations } }, all);

@@ -84,7 +84,7 @@ it('no machine is left out where it cannot be found out whether the kind is serv
   await expect(projected.list(MachineKind)).rejects.toThrow('no answer');
 });
 
-it('what is written to one is written to the LibvirtMachine, which then does not move to another cluster', async () => {
+it('what is written to one is written to the LibvirtMachine', async () => {
   const { store, written } = storeOf(...both);
   const projected = new ProjectedStore({ store, serves: async () => true });
   const options = { fieldManager: 'test' };
@@ -98,11 +98,7 @@ it('what is written to one is written to the LibvirtMachine, which then does not
     {
       kind: 'LibvirtMachine',
       object: {
-        metadata: {
-          ...KEY,
-          finalizers: ['f'],
-          annotations: { 'clusterctl.cluster.x-k8s.io/block-move': '' },
-        },
+        metadata: { ...KEY, finalizers: ['f'] },
       },
     },
     { kind: 'Machine', object: { metadata: { ...KEY, finalizers: ['f'] } } },

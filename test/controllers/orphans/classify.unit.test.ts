@@ -4,7 +4,13 @@ import {
   type ExistingMachine,
   findOrphans,
 } from '../../../src/controllers/orphans/classify.ts';
-import { imageVolumeName, ownershipMark, volumeName } from '../../../src/intent/names.ts';
+import {
+  domainName,
+  imageVolumeName,
+  infrastructureKey,
+  ownershipMark,
+  volumeName,
+} from '../../../src/intent/names.ts';
 import { parseDomain } from '../../../src/libvirt/domain.ts';
 import type { HostInventory } from '../../../src/libvirt/inventory.ts';
 
@@ -103,6 +109,20 @@ describe('what a Machine that lives has on its host', () => {
 describe('what a Machine that is gone has left', () => {
   const gone = 'its Machine is gone';
   const unproven = 'nothing proves that this installation created it';
+
+  it('is kept where it is a LibvirtMachine: clusterctl move takes object and state away in the same manner', async () => {
+    const moved = { ...infrastructureKey(web), uid: web.uid };
+    const root = volumeName(moved, 'root.qcow2');
+    const all = host(
+      [domain(ownershipMark(moved, HERE), { name: domainName(moved), disks: [root] })],
+      [root],
+    );
+    const why = expect.stringContaining('perhaps to another management cluster by clusterctl move');
+    expect((await actions(all, {})).map((action) => action.split(': '))).toEqual([
+      ['keep domain', why],
+      ['keep volume', why],
+    ]);
+  });
 
   it('is left alone in a namespace whose Machines are not watched, and may well exist', async () => {
     const all = host([domain(ownershipMark(web, HERE))], [ROOT, SEED]);

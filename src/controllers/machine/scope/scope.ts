@@ -24,6 +24,7 @@ import {
   TerminalError,
   TransientError,
 } from '../../../errors.ts';
+import { instanceIdOf } from '../../../intent/instance-id.ts';
 import { type MachineIdentity, providerID } from '../../../intent/names.ts';
 import { removeFinalizer } from '../../../store/finalizer.ts';
 import type { Store } from '../../../store/store.ts';
@@ -59,7 +60,7 @@ export class MachineScope {
   }
 
   get identity(): MachineIdentity {
-    return { ...this.key, uid: this.machine.metadata.uid ?? '' };
+    return { ...this.key, uid: instanceIdOf(this.machine) };
   }
 
   /** For writes: to this very object, and none if it is gone. */

@@ -1,0 +1,18 @@
+/** Which machine on a host an object stands for: also after `clusterctl move`, which gives the object another uid. */
+
+import type { Machine } from '../api/kinds/machine.ts';
+import { isInfrastructure } from './names.ts';
+
+/** Reads the instance id in a providerID of ours; undefined: it is none. */
+export function instanceIdIn(providerID: string | undefined): string | undefined {
+  return /^libvirt:\/\/\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(providerID ?? '')?.[1];
+}
+
+/**
+ * Returns the uid by which a machine is named and marked on its host: of a LibvirtMachine the one in `spec.providerID`; of a Machine of
+ * the original API, and before there is a providerID, that of the object.
+ */
+export function instanceIdOf({ metadata, spec }: Pick<Machine, 'metadata' | 'spec'>): string {
+  const given = isInfrastructure(metadata) ? instanceIdIn(spec.providerID) : undefined;
+  return given ?? metadata.uid ?? '';
+}

@@ -1,0 +1,338 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ControllerProcess, PROGRAM } from '../cluster/controller-process.ts';
+import type { KubeLab } from '../lab/kube/kube-lab.ts';
+import { Lab } from '../lab/lab.ts';
+import type { ApiObject } from './api-objects.ts';
+import { CapiWorld } from './capi-world.ts';
+import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
+import { release } from './release.ts';
+
+/** Two management clusters on one host, which another Cluster of the first one goes on using. */
+
+const poll = { timeout: 180_000, interval: 300 };
+const GROUP = 'infrastructure.cluster.x-k8s.io';
+const INFRASTRUCTURE = `${GROUP}/v1alpha1`;
+const BLOCK = 'clusterctl.cluster.x-k8s.io/block-move';
+const LIBVIRT_MACHINES = `libvirtmachines.${GROUP}`;
+
+let directory: string;
+let lab: Lab;
+let source: CapiWorld;
+let target: CapiWorld;
+let sourceController: ControllerProcess;
+let targetController: ControllerProcess;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'caplv-release-'));
+  lab = await Lab.up({ name: 'test-move', fresh: true });
+  const infrastructure = await release(directory);
+  source = await CapiWorld.up('one', { infrastructure });
+  target = await source.another({ infrastructure });
+  sourceController = await startController(source);
+  targetController = await startController(target);
+}, 900_000);
+
+afterAll(async () => {
+  await Promise.all([sourceController?.stop(), targetController?.stop()]);
+  await source?.down();
+  await lab?.down();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const env = (): NodeJS.ProcessEnv => ({ ...lab.env(), CAPLV_ALLOW: 'everything' });
+
+/** With the rights that the release gives it. */
+async function startController({ kube }: CapiWorld): Promise<ControllerProcess> {
+  const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
+  return ControllerProcess.start({ ...env(), CAPLV_KUBECONFIG: kubeconfig }, ['--sweep-interval', '5s']);
+}
+
+async function virsh(...args: string[]): Promise<string> {
+  return (await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', ...args])).stdout.trim();
+}
+
+const lines = (text: string) => text.split('\n').filter(Boolean).sort();
+const domains = async () => lines(await virsh('list', '--all', '--name'));
+const volumes = async () =>
+  lines(await virsh('vol-list', 'default')).map((line) => line.trim().split(/\s+/)[0] ?? '');
+
+/** By name: UUID, and the number that libvirt gives it at each start. */
+async function boots(): Promise<Record<string, string>> {
+  const seen: Record<string, string> = {};
+  for (const name of await domains())
+    seen[name] = `${await virsh('domuuid', name)} ${await virsh('domid', name)}`;
+  return seen;
+}
+
+async function kubectl({ kubeconfig, kubectl: program }: KubeLab, ...args: string[]): Promise<string> {
+  return (await execa(program, ['--kubeconfig', kubeconfig, ...args])).stdout;
+}
+
+const template = (name: string) => ({
+  apiVersion: INFRASTRUCTURE,
+  kind: 'LibvirtMachineTemplate',
+  metadata: { name, namespace: 'default' },
+  spec: {
+    template: { spec: { vcpu: 1, memoryMiB: 96, imageURI: lab.imagePath, shutdownTimeoutSeconds: 0 } },
+  },
+});
+
+const libvirtCluster = (name: string, namespace = 'default') => ({
+  apiVersion: INFRASTRUCTURE,
+  kind: 'LibvirtCluster',
+  metadata: { name, namespace },
+  spec: { uri: lab.hosts[0]?.uri, controlPlaneEndpoint: source.workload.endpoint },
+});
+
+/** A Cluster of another namespace, with a machine on the same host and image, which stays. */
+const staying = () => [
+  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'stays' } },
+  {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'boot', namespace: 'stays' },
+    stringData: { value: '#cloud-config\n{}\n' },
+  },
+  libvirtCluster('two', 'stays'),
+  {
+    apiVersion: 'cluster.x-k8s.io/v1beta2',
+    kind: 'Cluster',
+    metadata: { name: 'two', namespace: 'stays' },
+    spec: {
+      clusterNetwork: { pods: { cidrBlocks: ['10.244.0.0/16'] } },
+      infrastructureRef: { apiGroup: GROUP, kind: 'LibvirtCluster', name: 'two' },
+    },
+  },
+  {
+    apiVersion: INFRASTRUCTURE,
+    kind: 'LibvirtMachine',
+    metadata: { name: 'stays', namespace: 'stays', labels: { 'cluster.x-k8s.io/cluster-name': 'two' } },
+    spec: { vcpu: 1, memoryMiB: 96, imageURI: lab.imagePath, running: false, shutdownTimeoutSeconds: 0 },
+  },
+  {
+    apiVersion: 'cluster.x-k8s.io/v1beta2',
+    kind: 'Machine',
+    metadata: { name: 'stays', namespace: 'stays' },
+    spec: {
+      clusterName: 'two',
+      bootstrap: { dataSecretName: 'boot' },
+      infrastructureRef: { apiGroup: GROUP, kind: 'LibvirtMachine', name: 'stays' },
+    },
+  },
+];
+
+/** Registers a Node for each machine that has a provider ID, as its kubelet would; then counts the Machines that run. */
+async function runningMachines({ objects, workload }: CapiWorld): Promise<number> {
+  const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
+  for (const { metadata, spec } of await objects.list(LIBVIRT_MACHINES)) {
+    if (!spec?.providerID || nodes.has(metadata.name) || metadata.deletionTimestamp) continue;
+    await workload.registerNode(metadata.name, spec.providerID);
+  }
+  const machines = await objects.list('machines.cluster.x-k8s.io');
+  return machines.filter(({ status }) => status?.phase === 'Running').length;
+}
+
+function ready({ status }: ApiObject): string {
+  const conditions = (status?.['conditions'] ?? []) as Record<string, string>[];
+  const { status: value, reason, message } = conditions.find(({ type }) => type === 'Ready') ?? {};
+  return `${value} ${reason} ${message}`;
+}
+
+const readyAt = async ({ objects }: CapiWorld) =>
+  (await objects.list(LIBVIRT_MACHINES)).map((one) => ready(one).split(' ')[0]);
+
+const scale = ({ objects }: CapiWorld, replicas: number) =>
+  objects.patch('machinedeployments.cluster.x-k8s.io', 'md', { spec: { replicas } });
+
+/** Secrets of machines' states, with what is in them. */
+async function states({ objects }: CapiWorld): Promise<Record<string, unknown>> {
+  const secrets = (await objects.list('secrets')) as (ApiObject & { data?: Record<string, string> })[];
+  const ours = secrets.filter(({ metadata }) => /^tfstate-.*-caplv-capi/.test(metadata.name));
+  return Object.fromEntries(ours.map(({ metadata, data }) => [metadata.name, data]));
+}
+
+/** `clusterctl move`, which waits for what blocks it. */
+function move() {
+  const args = ['move', '--namespace=default', `--to-kubeconfig=${target.kube.kubeconfig}`];
+  return execa(source.capi.clusterctlPath, args, {
+    env: { KUBECONFIG: source.kube.kubeconfig },
+    stdin: 'ignore',
+    all: true,
+    reject: false,
+  });
+}
+
+/** Resolves when it says that it waits. */
+async function blocked(moving: ReturnType<typeof move>): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let said = '';
+  moving.all.on('data', (text: Buffer) => {
+    said += text;
+    if (said.includes('Move blocked')) resolve();
+  });
+  moving.all.once('close', () => reject(new Error(`it did not wait:\n${said}`)));
+  return promise;
+}
+
+/** Locks a state as a terraform elsewhere does: runs of the controller wait for it. */
+async function setLock(name: string, info: object | null): Promise<void> {
+  const annotations = { 'app.terraform.io/lock-info': info && JSON.stringify(info) };
+  const spec = { holderIdentity: info && 'a' };
+  await source.objects.patch('leases', `lock-tfstate-${name}-caplv-capi`, {
+    metadata: { annotations },
+    spec,
+  });
+}
+
+let before: Record<string, string>;
+
+it('two machines run, and a machine of another Cluster stands beside them', async () => {
+  const { objects, workload } = source;
+  const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: staying() });
+  await execa(source.kube.kubectl, ['--kubeconfig', source.kube.kubeconfig, 'apply', '-f', '-'], {
+    input: list,
+  });
+  await workload.joinTo(objects);
+  await objects.apply(
+    libvirtCluster('one'),
+    cluster('one', 'LibvirtCluster'),
+    template('md'),
+    workerBootstrap('md'),
+    machineDeployment('md', { cluster: 'one', machineKind: 'LibvirtMachine', replicas: 2 }),
+  );
+  await expect.poll(() => runningMachines(source), poll).toBe(2);
+  await expect.poll(async () => (await domains()).length, poll).toBe(3);
+  await expect.poll(() => readyAt(source), poll).toEqual(['True', 'True']);
+  before = await boots();
+});
+
+it('clusterctl move waits while Terraform runs; one that is given up moves nothing, and the next one goes on when the run ends', async () => {
+  const { objects } = source;
+  const [machine] = await objects.list(LIBVIRT_MACHINES);
+  const name = machine?.metadata.name ?? '';
+  const annotation = async () => (await objects.get(LIBVIRT_MACHINES, name))?.metadata.annotations?.[BLOCK];
+  expect(await annotation()).toBeUndefined();
+
+  await setLock(name, {
+    ID: 'a',
+    Operation: 'apply',
+    Who: 'somebody@elsewhere',
+    Created: '2026-01-01T00:00:00Z',
+  });
+  await objects.patch(LIBVIRT_MACHINES, name, { spec: { autostart: true } });
+  await expect.poll(annotation, poll).toBe('');
+
+  const givenUp = move();
+  await blocked(givenUp);
+  givenUp.kill('SIGKILL');
+  await givenUp;
+  expect(await target.objects.list('clusters.cluster.x-k8s.io')).toEqual([]);
+  await objects.patch('clusters.cluster.x-k8s.io', 'one', { spec: { paused: null } });
+  await expect.poll(annotation, poll).toBe('');
+
+  const moving = move();
+  await blocked(moving);
+  await setLock(name, null);
+  const { exitCode, all } = await moving;
+  expect(exitCode, all).toBe(0);
+});
+
+it('afterwards each machine is found by its providerID, nothing was restarted, and a plan has no changes', async () => {
+  await target.workload.joinTo(target.objects);
+  await expect.poll(() => readyAt(target), poll).toEqual(['True', 'True']);
+  expect(await boots()).toEqual(before);
+  expect(await source.objects.list(LIBVIRT_MACHINES)).toEqual([]);
+  expect(await states(source)).toEqual({});
+  const moved = await states(target);
+  for (const { metadata, spec, status } of await target.objects.list(LIBVIRT_MACHINES)) {
+    expect(spec?.providerID).not.toBe(`libvirt:///${metadata.uid}`);
+    expect(status).toMatchObject({
+      initialization: { provisioned: true },
+      providerStatus: { takenOverBy: metadata.uid },
+    });
+    expect(
+      Object.keys(moved).filter((one) => one.startsWith(`tfstate-${metadata.name}-caplv-capi.`)),
+    ).not.toEqual([]);
+    const exported = join(directory, metadata.name);
+    const kubeconfig = ['--kubeconfig', target.kube.kubeconfig];
+    await execa(
+      process.execPath,
+      [PROGRAM, 'export', 'machine', `libvirtmachine/${metadata.name}`, exported, ...kubeconfig],
+      { env: env() as Record<string, string> },
+    );
+    const plan = await execa(
+      'terraform',
+      [`-chdir=${exported}`, 'plan', '-detailed-exitcode', '-input=false'],
+      {
+        env: env() as Record<string, string>,
+        reject: false,
+      },
+    );
+    expect(plan.exitCode, plan.stdout).toBe(0);
+  }
+  expect(await states(target)).toEqual(moved);
+});
+
+it('the controller that was left behind reports what moved and removes nothing of it, also when its own machines there go', async () => {
+  const kept = async () => {
+    const metrics = await sourceController.fetch('/metrics');
+    return Number(/^caplv_orphans\{[^}]*action="keep"[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0);
+  };
+  await expect.poll(kept, poll).toBeGreaterThanOrEqual(2);
+  expect(await boots()).toEqual(before);
+  await kubectl(source.kube, 'delete', '-n', 'stays', 'cluster.cluster.x-k8s.io', 'two', '--wait=false');
+  await expect.poll(async () => (await domains()).length, poll).toBe(2);
+  const staysGone = async () => kubectl(source.kube, 'get', '-n', 'stays', LIBVIRT_MACHINES, '-o', 'name');
+  await expect.poll(staysGone, poll).toBe('');
+  expect((await volumes()).filter((name) => name.startsWith('caplv-image-'))).toHaveLength(1);
+  delete before['stays.capi~stays'];
+  expect(await boots()).toEqual(before);
+  expect(await readyAt(target)).toEqual(['True', 'True']);
+});
+
+it('a copy beside the original takes nothing over, and goes without touching it', async () => {
+  const [original] = await target.objects.list(LIBVIRT_MACHINES);
+  if (!original) throw new Error('there is no original');
+  const { name, namespace, labels, finalizers } = original.metadata;
+  const copy = {
+    apiVersion: INFRASTRUCTURE,
+    kind: 'LibvirtMachine',
+    metadata: { name, namespace, labels, finalizers },
+    spec: original.spec,
+  };
+  const state = (await target.objects.list('secrets')).find(
+    ({ metadata }) => metadata.name === `tfstate-${name}-caplv-capi`,
+  ) as (ApiObject & { data?: object }) | undefined;
+  const { annotations } = state?.metadata ?? {};
+  await source.objects.apply(copy, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: state?.metadata.name, namespace, annotations, labels: state?.metadata.labels },
+    data: state?.data,
+  });
+  const seen = async () => {
+    const found = await source.objects.get(LIBVIRT_MACHINES, name);
+    return found && ready(found);
+  };
+  await expect.poll(seen, poll).toMatch(/^False NotOwned .*belongs to another object/);
+  await source.objects.delete(LIBVIRT_MACHINES, name);
+  await expect.poll(seen, poll).toBeUndefined();
+  expect(await boots()).toEqual(before);
+});
+
+it('it scales at its new place, and its deletion there leaves nothing on the host', async () => {
+  await scale(target, 3);
+  await expect.poll(() => runningMachines(target), poll).toBe(3);
+  await scale(target, 1);
+  await expect.poll(async () => (await domains()).length, poll).toBe(1);
+  await target.objects.delete('clusters.cluster.x-k8s.io', 'one');
+  await expect.poll(() => target.objects.list('clusters.cluster.x-k8s.io'), poll).toEqual([]);
+  expect(await target.objects.list(LIBVIRT_MACHINES)).toEqual([]);
+  expect(await domains()).toEqual([]);
+  expect(await volumes()).toEqual([]);
+  expect(await states(target)).toEqual({});
+});
