@@ -1,6 +1,7 @@
 /** Turns a Machine and all that was found out about it into the intent that a stack is made of. Pure. */
 
 import type { DataDiskIntent, InterfaceIntent, VolumeRef } from '../../stacks/intent.ts';
+import { isStatic } from '../api/kinds/machine-interface.ts';
 import { type LibvirtMachineProviderSpec, memoryMiB } from '../api/kinds/machine-provider-spec.ts';
 import type { MachineIntent, SeedIntent } from './hosted-intent.ts';
 import {
@@ -131,8 +132,8 @@ export function interfacesOf(
 }
 
 /** Returns the address that the network is to keep for the interface. */
-export function reservedAddress({ addressing, addresses }: InterfaceSpec): string | undefined {
-  return addressing === 'static' ? undefined : addresses?.[0];
+export function reservedAddress(nic: InterfaceSpec): string | undefined {
+  return isStatic(nic) ? undefined : nic.addresses?.[0];
 }
 
 function interfaceIntent(
@@ -154,6 +155,6 @@ function interfaceIntent(
     network: nic.network ?? site.network.name,
     hostname: nic.hostname ?? hostname,
     ...mac,
-    ...(nic.addresses === undefined || nic.addressing === 'static' ? {} : { addresses: nic.addresses }),
+    ...(nic.addresses === undefined || isStatic(nic) ? {} : { addresses: nic.addresses }),
   };
 }

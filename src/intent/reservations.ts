@@ -197,7 +197,7 @@ export function unusableProblem(
   const [range] = ranges;
   const fix =
     range === undefined
-      ? 'leave addresses out, or give them with addressing: static and configure them in the guest'
+      ? 'leave addresses out, or give them with their prefix, for example 10.17.3.10/24'
       : 'use an address of the network that is free';
   return { wanted, field: 'addresses[0]', kind: 'unusable', message: `${address} ${why}`, fix };
 }

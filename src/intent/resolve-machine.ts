@@ -12,10 +12,11 @@ import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import { formatProblem, type Volume } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import { withGuestNetwork } from './guest-network.ts';
 import type { MachineIntent, SeedIntent } from './hosted-intent.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { assignMacs } from './mac.ts';
-import { bytesOf, machineIntent, poolOf } from './machine-intent.ts';
+import { bytesOf, interfacesOf, machineIntent, poolOf } from './machine-intent.ts';
 import { imageVolumeName, type MachineIdentity } from './names.ts';
 import type { Policy } from './policy.ts';
 import { reservedAddresses } from './reservations.ts';
@@ -61,7 +62,9 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
   const installation = pinned ? pinned.installation : request.installation;
   // One that was made before has what the provider chose; see `withObservedMacs`.
   const macs = pinned && pinned.macs === undefined ? undefined : assignMacs(request);
-  const { machine, cluster, seed } = request;
+  const { machine, cluster, path } = request;
+  const interfaces = interfacesOf(machine, spec, site, macs);
+  const seed = withGuestNetwork(request.seed, { spec, interfaces, path });
   const given = { network: site.network.name, pool: site.pool.name };
   const resolved: Pinned = {
     uri: site.uri,

@@ -324,6 +324,82 @@ export const REFUSALS: readonly Refusal[] = [
     says: 'given out by a network of libvirt',
   },
   {
+    what: 'addresses with and without prefix on one interface',
+    object: machine({
+      ...MINIMAL,
+      interfaces: [{ bridge: 'br0', addresses: ['192.0.2.1/24', '192.0.2.2'] }],
+    }),
+    path: `${AT}.interfaces[0].addresses`,
+    says: 'give all of them a prefix',
+  },
+  {
+    what: 'an address with a prefix that DHCP is to give out',
+    object: machine({ ...MINIMAL, interfaces: [{ addressing: 'dhcp', addresses: ['192.0.2.1/24'] }] }),
+    path: `${AT}.interfaces[0].addressing`,
+    says: 'no DHCP server gives it out',
+  },
+  {
+    what: 'a gateway outside of the network of the addresses',
+    object: machine({
+      ...MINIMAL,
+      interfaces: [{ bridge: 'br0', addresses: ['192.0.2.1/24', '2001:db8::1/64'], gateway: '192.0.3.1' }],
+    }),
+    path: `${AT}.interfaces[0].gateway`,
+    says: 'in the network of none of the addresses',
+  },
+  {
+    what: 'a gateway for an address that a network reserves',
+    object: machine({ ...MINIMAL, interfaces: [{ addresses: ['192.0.2.10'], gateway: '192.0.2.1' }] }),
+    path: `${AT}.interfaces[0].gateway`,
+    says: 'give addresses with their prefix',
+  },
+  {
+    what: 'name servers of an interface that asks for a lease',
+    object: machine({ ...MINIMAL, interfaces: [{ nameservers: ['192.0.2.1'] }] }),
+    path: `${AT}.interfaces[0].nameservers`,
+    says: 'DHCP gives out name servers of its own',
+  },
+  {
+    what: 'addresses with a prefix beside a networkConfig',
+    object: machine({
+      ...MINIMAL,
+      networkConfig: 'version: 2',
+      interfaces: [{ bridge: 'br0', addresses: ['192.0.2.1/24'] }],
+    }),
+    path: `${AT}.networkConfig`,
+    says: 'both configure the network of the guest',
+  },
+  {
+    what: 'addresses with a prefix for a guest with Ignition',
+    object: machine({
+      ...MINIMAL,
+      ignition: '{"ignition":{"version":"3.4.0"}}',
+      interfaces: [{ bridge: 'br0', addresses: ['192.0.2.1/24'] }],
+    }),
+    path: `${AT}.interfaces`,
+    says: 'configured by cloud-init',
+  },
+  ...['192.0.2.1/33', '192.0.2.1/', '2001:db8::1/129'].map((address) => ({
+    what: `the prefix of ${address}`,
+    object: machine({ ...MINIMAL, interfaces: [{ bridge: 'br0', addresses: [address] }] }),
+    path: `${AT}.interfaces[0].addresses[0]`,
+    says: 'this is not an IP address',
+  })),
+  ...[
+    '0.0.0.0/8',
+    '127.0.0.5/8',
+    '224.0.0.1/24',
+    '255.255.255.255/32',
+    '192.0.2.1/0',
+    '::1/128',
+    'ff02::1/64',
+  ].map((address) => ({
+    what: `${address}, which no guest can have`,
+    object: machine({ ...MINIMAL, interfaces: [{ bridge: 'br0', addresses: [address] }] }),
+    path: `${AT}.interfaces[0].addresses[0]`,
+    says: 'no interface of a guest can have this address',
+  })),
+  {
     what: 'an address that is none',
     object: machine({ ...MINIMAL, interfaces: [{ addresses: ['192.0.2.256'] }] }),
     path: `${AT}.interfaces[0].addresses[0]`,

@@ -167,7 +167,7 @@ describe('a guest', () => {
         type: 'Ready',
         status: 'False',
         reason: 'WaitingForAddress',
-        message: expect.stringMatching(/interface 0 .* is on virbr0, .* addressing: static$/),
+        message: expect.stringMatching(/interface 0 .* is on virbr0, .* with their prefix$/),
       }),
     );
     const itself = { ...onBridge, addressing: 'static', addresses: ['10.9.9.9', 'fd00::9'] };
@@ -178,6 +178,36 @@ describe('a guest', () => {
       phase: 'Running',
       addresses: [{ address: '10.9.9.9' }, { address: 'fd00::9' }, { type: 'Hostname' }],
     });
+  });
+
+  test('on a bridge without DHCP has its address from its seed, also after it was destroyed and repaired', async () => {
+    const sandbox = await here().host.sandbox();
+    const link = (...args: readonly string[]) => sandbox.run('ip', ...args);
+    await link('link', 'add', 'br-static', 'type', 'bridge');
+    onTestFinished(() => link('link', 'delete', 'br-static').then(() => {}));
+    await link('address', 'add', '10.77.0.1/24', 'dev', 'br-static');
+    await link('link', 'set', 'br-static', 'up');
+    const nic = {
+      bridge: 'br-static',
+      addresses: ['10.77.0.10/24'],
+      gateway: '10.77.0.1',
+      nameservers: ['10.77.0.2'],
+    };
+    const object = own('fixed', [nic], RUNNING);
+    expect(await here().apply([object], ['--wait=30s'])).toMatchObject({ exitCode: 0 });
+    expect((await here().machine('fixed')).status.addresses).toContainEqual({
+      type: 'InternalIP',
+      address: '10.77.0.10',
+    });
+    // A closed port answers; without a guest at the address there is no route to it.
+    const answer = () =>
+      sandbox.run('bash', '-c', 'exec 2>&1; timeout 1 bash -c "</dev/tcp/10.77.0.10/9" || true');
+    await expect.poll(answer, { timeout: 60_000, interval: 500 }).toContain('Connection refused');
+    expect(await here().plan([object])).toMatchObject({ exitCode: 0 });
+
+    await here().virsh('destroy', 'default.fixed');
+    expect(await here().apply([object], ['--wait=30s'])).toMatchObject({ exitCode: 0 });
+    await expect.poll(answer, { timeout: 60_000, interval: 500 }).toContain('Connection refused');
   });
 
   test('that takes over a fixed address has it at once', async () => {

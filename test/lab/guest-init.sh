@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # Init of the lab's guest: the whole user land is busybox in an initial RAM disk.
-# NoCloud seed → hostname; DHCP on every interface; a status on the serial console; the power button.
+# NoCloud seed → hostname and fixed addresses; DHCP on every other interface; a status on the serial console; the power button.
 # Nothing is kept over a reboot: each boot is a first boot.
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -57,11 +57,36 @@ done
 
 # --- network --------------------------------------------------------------------------------------------------------
 
+# fixed_network MAC: the first address, the gateway and the name server that the network configuration of the seed (version 2, as
+# JSON with a line for each value) has for the interface; nothing if it is to ask for a lease.
+fixed_network() {
+  [ -r /seed/network-config ] || return 0
+  awk -F'"' -v mac="$1" '
+    $2 == "macaddress" { mine = $4 == mac; list = "" }
+    !mine { next }
+    $2 == "via" { via = $4 }
+    $2 == "nameservers" { list = "nameservers"; next }
+    $2 == "addresses" { if (list != "nameservers") list = "addresses"; next }
+    NF == 3 && list == "addresses" && !address { address = $2 }
+    NF == 3 && list == "nameservers" && !server { server = $2 }
+    END { if (address) print address, via, server }
+  ' /seed/network-config
+}
+
 ip link set lo up
 for interface in /sys/class/net/e*; do
   [ -e "$interface" ] || continue
   interface=${interface##*/}
   ip link set "$interface" up
+  fixed=$(fixed_network "$(cat "/sys/class/net/$interface/address")")
+  if [ -n "$fixed" ]; then
+    set -- $fixed
+    ip address add "$1" dev "$interface"
+    [ -z "$2" ] || ip route add default via "$2" dev "$interface"
+    echo "${1%/*}" >"/run/lease.$interface"
+    announce "$interface: $1 from the seed, gateway ${2:-none}, name server ${3:-none}"
+    continue
+  fi
   # Asks again each second until there is an answer, stays, and renews the lease.
   udhcpc -i "$interface" -x "hostname:$name" -s /bin/on-lease -f -t 5 -T 1 -A 1 >/dev/null 2>&1 &
 done

@@ -16,7 +16,7 @@ import {
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { DiskSchema } from './machine-disk.ts';
-import { InterfaceSchema } from './machine-interface.ts';
+import { hasPrefix, InterfaceSchema } from './machine-interface.ts';
 
 export const MachineFields = z.strictObject({
   apiVersion: z
@@ -199,6 +199,17 @@ export const MachineFields = z.strictObject({
     ),
 });
 
+/** CEL. */
+const NONE_HAS_PREFIX =
+  "!has(self.interfaces) || self.interfaces.all(one, !has(one.addresses) || !one.addresses.exists(other, other.contains('/')))";
+
+/** True if the seed of the machine configures the network of the guest. */
+function configuresNetwork(
+  interfaces: readonly { readonly addresses?: readonly string[] | undefined }[] = [],
+): boolean {
+  return interfaces.some(({ addresses = [] }) => addresses.some(hasPrefix));
+}
+
 export const MACHINE_RULES: readonly Rule<z.output<typeof MachineFields>>[] = [
   {
     fields: ['memoryInGB', 'memoryMiB'],
@@ -222,6 +233,21 @@ export const MACHINE_RULES: readonly Rule<z.output<typeof MachineFields>>[] = [
     cel: '!has(self.networkConfig) || !(has(self.ignition) || has(self.ignitionURI))',
     check: ({ networkConfig, ignition, ignitionURI }) =>
       networkConfig === undefined || (ignition ?? ignitionURI) === undefined,
+  },
+  {
+    fields: ['networkConfig', 'interfaces'],
+    message: 'networkConfig and addresses with a prefix both configure the network of the guest',
+    fix: 'leave out networkConfig; or leave the prefixes out, say addressing: static, and write the addresses in networkConfig',
+    cel: `!has(self.networkConfig) || ${NONE_HAS_PREFIX}`,
+    check: ({ networkConfig, interfaces }) => networkConfig === undefined || !configuresNetwork(interfaces),
+  },
+  {
+    fields: ['interfaces', 'ignition', 'ignitionURI'],
+    message: 'addresses with a prefix are configured by cloud-init, and a guest with Ignition has none',
+    fix: 'leave the prefixes out, say addressing: static, and configure the addresses in Ignition',
+    cel: `!(has(self.ignition) || has(self.ignitionURI)) || ${NONE_HAS_PREFIX}`,
+    check: ({ interfaces, ignition, ignitionURI }) =>
+      (ignition ?? ignitionURI) === undefined || !configuresNetwork(interfaces),
   },
   {
     fields: ['ignition'],

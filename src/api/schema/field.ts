@@ -169,6 +169,36 @@ export function ipAddress(): z.ZodString {
   ]);
 }
 
+/** IPv4 or IPv6 address, with or without the length of the prefix of its network. */
+export function interfaceAddress(): z.ZodString {
+  return withRules(
+    z.string().max(49).meta({ form: 'an IP address, for example 192.168.122.10 or 10.17.3.10/24' }),
+    [
+      {
+        fields: [],
+        message: 'this is not an IP address',
+        fix: 'use an IPv4 or IPv6 address, for example 192.168.122.10, or 10.17.3.10/24 with the length of its prefix',
+        cel: 'isIP(self) || isCIDR(self)',
+        check: (address) => !address.includes('%') && (isIP(address) !== 0 || isCIDR(address)),
+      },
+      {
+        fields: [],
+        message: 'no interface of a guest can have this address',
+        fix: 'use a unicast address, for example 10.17.3.10/24',
+        cel: "!self.contains('/') || !self.matches('^(0|127|22[4-9]|2[345][0-9])[.]|^[fF][fF]|^[0:]+1?/|/0$')",
+        check: (address) => !isCIDR(address) || isUnicastAddress(address),
+      },
+    ],
+  );
+}
+
+/** True if a guest can have the address, which has a prefix. */
+export function isUnicastAddress(address: string): boolean {
+  const [own = '', prefix] = address.split('/');
+  if (prefix === '0') return false;
+  return isIP(own) === 4 ? !/^(0|127|22[4-9]|2[345]\d)\./.test(own) : !/^ff|^[0:]+1?$/i.test(own);
+}
+
 /** IPv4 or IPv6 network in CIDR notation. */
 export function cidr(example: string): z.ZodString {
   return withRules(

@@ -19,6 +19,15 @@ export class CloudInitSeed {
     this.#files = files;
   }
 
+  get networkConfig(): string | undefined {
+    return this.#files.networkConfig;
+  }
+
+  /** Returns the same seed with this network configuration. */
+  withNetworkConfig(networkConfig: string): CloudInitSeed {
+    return new CloudInitSeed(this.#name, this.pool, { ...this.#files, networkConfig });
+  }
+
   /** The bytes of the ISO. */
   get content(): Uint8Array {
     this.#content ??= seedIso(this.#files);

@@ -1,6 +1,7 @@
 /** Which addresses a running guest has, and what is missing before it counts as reachable. */
 
 import type { InterfaceIntent } from '../../../../stacks/intent.ts';
+import { isStatic } from '../../../api/kinds/machine-interface.ts';
 import { interfacesOf } from '../../../intent/machine-intent.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
 import type { PlacedMachine } from '../scope/placed-machine.ts';
@@ -9,10 +10,9 @@ type Seen = Pick<DomainObservation, 'interfaces' | 'addresses' | 'guestAgent'>;
 
 /** Returns what was seen, and what the guest configures by itself as its author says. */
 export function guestAddresses({ spec }: Pick<PlacedMachine, 'spec'>, { addresses }: Seen): string[] {
-  const declared = (spec.interfaces ?? []).flatMap(({ addressing, addresses: own = [] }) =>
-    addressing === 'static' ? own : [],
-  );
-  return [...new Set([...addresses.map(({ address }) => address), ...declared])];
+  const declared = (spec.interfaces ?? []).flatMap((nic) => (isStatic(nic) ? (nic.addresses ?? []) : []));
+  const own = declared.map((address) => address.replace(/\/.*/, ''));
+  return [...new Set([...addresses.map(({ address }) => address), ...own])];
 }
 
 /** Returns what the guest lacks, in a sentence for its condition; undefined: it has an address, and every fixed one. */
@@ -56,7 +56,7 @@ function describeInterface({ mac, network, bridge, device }: DomainInterface, in
 
 function describeAgent(isWanted: boolean, { guestAgent }: Seen): string {
   if (!isWanted) {
-    return 'set guestAgent and run qemu-guest-agent in the guest, or give its addresses with addressing: static';
+    return 'set guestAgent and run qemu-guest-agent in the guest, or give its addresses with their prefix';
   }
   if (guestAgent === 'connected') return 'qemu-guest-agent answers, and names none either';
   return 'qemu-guest-agent does not answer: is it installed in the guest, and running?';

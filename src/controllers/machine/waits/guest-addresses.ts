@@ -1,5 +1,6 @@
 /** Where the addresses of a guest are asked, and how often while it has none. */
 
+import { isStatic } from '../../../api/kinds/machine-interface.ts';
 import { findCondition } from '../../../apimachinery/conditions.ts';
 import type { AddressSource } from '../../../libvirt/addresses.ts';
 import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
@@ -59,7 +60,7 @@ export function guestWithoutAddress(
 /** Who to ask for addresses that no DHCP server of libvirt gave out. */
 export function addressSources({ spec }: PlacedMachine): AddressSource[] {
   const outside = (spec.interfaces ?? []).some(
-    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined || nic.addressing === 'static',
+    (nic) => nic.bridge !== undefined || nic.macvtap !== undefined || isStatic(nic),
   );
   // A guest that configures its network itself may ask no DHCP server.
   const isSilent = outside || spec.networkConfig !== undefined;

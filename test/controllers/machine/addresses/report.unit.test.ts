@@ -51,10 +51,17 @@ describe('a guest', () => {
     expect(missingAddresses(machine, found)).toBeUndefined();
   });
 
+  test('is reachable at the addresses that its seed configures', () => {
+    const machine = placed([{ bridge: 'br0', addresses: ['10.0.0.5/24', 'fd00::7/64'] }]);
+    const found = seen([], onBridge);
+    expect(guestAddresses(machine, found)).toEqual(['10.0.0.5', 'fd00::7']);
+    expect(missingAddresses(machine, found)).toBeUndefined();
+  });
+
   const withAgent = { guestAgent: true };
   test.each([
     ['on a bridge', placed([{ bridge: 'br0' }]), onBridge, /is on br0, where libvirt gives out no addresses/],
-    ['without an agent', placed([{ bridge: 'br0' }]), onBridge, /set guestAgent .* or .* addressing: static/],
+    ['without an agent', placed([{ bridge: 'br0' }]), onBridge, /set guestAgent .* or .* with their prefix/],
     ['in a network', placed(undefined), {}, /interface 0 \(52:.*\) has no DHCP lease of network lan/],
     [
       'whose agent is silent',
