@@ -6,7 +6,7 @@
 
 import type { InterfaceIntent } from '../../stacks/intent.ts';
 import type { NetworkAddresses, NewReservation, Reservation } from '../libvirt/reservations.ts';
-import { describeUnusable, findRange, type Ipv4Range } from './address-range.ts';
+import { describeUnusable, findRange, type Ipv4Range } from './addresses/address-range.ts';
 import type { MachineIntent } from './hosted-intent.ts';
 
 /** A fixed address of a machine. */
