@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Lock } from '../../src/system/file-lock.ts';
@@ -72,7 +72,10 @@ test('a waiting caller acquires the lock although the holder removes the whole d
   const { promise: waiting, resolve } = Promise.withResolvers<void>();
   const second = Lock.acquire(path, { operation: 'create', timeoutMs: 30_000, onWaiting: () => resolve() });
   await waiting;
-  await rm(dirname(path), { recursive: true });
+  // At one stroke: a removal file by file may find in the directory what the second has made meanwhile.
+  const removed = `${dirname(path)}.removed`;
+  await rename(dirname(path), removed);
+  await rm(removed, { recursive: true });
   const lock = await second;
   await first.release();
   expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ operation: 'create' });
