@@ -1,9 +1,11 @@
 /** Serves the kinds of the current Cluster API beside the original ones, where the store may have them: one view of both. */
 
 import type { WhileRunning } from '../actuator/context/options.ts';
+import { EndpointClaims } from '../actuator/host/endpoint-claims.ts';
 import { CLUSTER_API_KINDS } from '../api/kinds/registry.ts';
 import { byApi } from '../controllers/infrastructure/by-api.ts';
 import { LibvirtClusterReconciler } from '../controllers/infrastructure/cluster-reconciler.ts';
+import { ControlPlaneEndpoints } from '../controllers/infrastructure/control-plane-endpoints.ts';
 import { LibvirtMachineReconciler } from '../controllers/infrastructure/machine-reconciler.ts';
 import {
   INFRASTRUCTURE_NEEDS,
@@ -70,8 +72,11 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
       }),
     /** See ActuatorOptions. */
     whileRunning: blocks?.whileRunning.bind(blocks) as WhileRunning | undefined,
-    clusterReconciler: (clusters: Engine['clusters']) =>
-      own ? byApi(clusters, new LibvirtClusterReconciler({ ...own, clusters })) : clusters,
+    clusterReconciler: ({ clusters, libvirt }: Pick<Engine, 'clusters' | 'libvirt'>) => {
+      if (!own) return clusters;
+      const endpoints = new ControlPlaneEndpoints({ ...own, claims: new EndpointClaims(libvirt) });
+      return byApi(clusters, new LibvirtClusterReconciler({ ...own, clusters, endpoints }));
+    },
     watch: (machine: Controller, cluster: Controller) => {
       infrastructure?.watchMachines(machine);
       infrastructure?.watchClusters(cluster);

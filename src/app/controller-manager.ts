@@ -55,7 +55,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         mayBegin: leaderElection?.requireLeading,
       }),
   });
-  const reconciler = apis.clusterReconciler(engine.clusters);
+  const reconciler = apis.clusterReconciler(engine);
   apis.watch(controller, setupClusterController(manager, { ...shared, reconciler }));
   setupMachineSetController(manager, original);
   setupMachineDeploymentController(manager, original);

@@ -7,6 +7,7 @@
 import type { InterfaceIntent } from '../../stacks/intent.ts';
 import type { NetworkAddresses, NewReservation, Reservation } from '../libvirt/reservations.ts';
 import { describeUnusable, findRange, type Ipv4Range } from './addresses/address-range.ts';
+import { claimantOf } from './addresses/endpoint-claim.ts';
 import type { MachineIntent } from './hosted-intent.ts';
 
 /** A fixed address of a machine. */
@@ -163,6 +164,15 @@ function takenProblem(
   ownerOf: OwnerOfMac,
 ): ReservationProblem {
   const { network, address, hostname } = wanted;
+  const cluster = claimantOf(entry);
+  if (cluster !== undefined)
+    return {
+      wanted,
+      field: 'addresses[0]',
+      kind: 'taken',
+      message: `${address} in network "${network}" is the control plane endpoint of the LibvirtCluster with uid ${cluster}`,
+      fix: 'use another address',
+    };
   const owner = entry.mac === undefined ? undefined : ownerOf(entry.mac);
   const whose =
     owner !== undefined && owner !== 'self'

@@ -34,7 +34,8 @@ export interface NetworkAddresses {
 
 /** A reservation that is to be made. */
 export interface NewReservation {
-  readonly mac: string;
+  /** Absent: no guest is given the address. */
+  readonly mac?: string;
   readonly name: string;
   readonly ip: string;
   readonly parentIndex: number;
@@ -144,7 +145,8 @@ export async function addReservation(
   { mac, name, ip, parentIndex }: NewReservation,
   where: readonly ('live' | 'config')[],
 ): Promise<void> {
-  const xml = `--xml=<host mac='${mac}' name='${name}' ip='${ip}'/>`;
+  const whose = mac === undefined ? '' : ` mac='${mac}'`;
+  const xml = `--xml=<host${whose} name='${name}' ip='${ip}'/>`;
   const place = ['--section=ip-dhcp-host', xml, `--parent-index=${parentIndex}`];
   for (const flag of where) {
     await virsh.run(['net-update', `--network=${network}`, '--command=add-last', ...place, `--${flag}`]);

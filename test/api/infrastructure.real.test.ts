@@ -155,6 +155,34 @@ describe('a LibvirtCluster', () => {
       make('LibvirtCluster', 'no-zones', { hosts, failureDomains: [{ name: 'rack1', controlPlane: false }] }),
     ).rejects.toThrow('a failure domain is named that no host is in');
   });
+
+  const range = { from: '10.17.3.200', to: '10.17.3.219' };
+
+  test.each([
+    ['within 256 addresses', { ...range, to: '10.17.4.1' }],
+    ['ends before it begins', { ...range, to: '10.17.3.9' }],
+    ['should match', { ...range, to: '10.17.3.300' }],
+    ['outside of the addresses of the network', { from: '10.17.4.1', to: '10.17.4.9' }],
+  ])('is refused an endpoint range: %s', async (refused, controlPlaneEndpointRange) => {
+    const network = { name: 'fuji', mode: 'nat', addresses: ['10.17.3.0/24'] };
+    await expect(make('LibvirtCluster', 'range', { network, controlPlaneEndpointRange })).rejects.toThrow(
+      refused,
+    );
+  });
+
+  test('keeps the endpoint that it was given out of a range', async () => {
+    await make('LibvirtCluster', 'given', { controlPlaneEndpointRange: range });
+    const change = (spec: object) =>
+      kubectl('patch', 'libvirtcluster', 'given', '--type=merge', '--patch', JSON.stringify({ spec }));
+    await change({ controlPlaneEndpointRange: { ...range, to: '10.17.3.210' } });
+    await change({ controlPlaneEndpoint: { host: '10.17.3.200', port: 6443 } });
+    for (const spec of [
+      { controlPlaneEndpoint: { host: '10.17.3.201' } },
+      { controlPlaneEndpoint: null },
+      { controlPlaneEndpointRange: { to: '10.17.3.211' } },
+    ])
+      await expect(change(spec)).rejects.toThrow('do not change once an address of the range was given');
+  });
 });
 
 async function make(kind: string, name: string, spec: Record<string, unknown>): Promise<void> {

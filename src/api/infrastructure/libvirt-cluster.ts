@@ -9,6 +9,7 @@ import { readyColumn, readyReasonColumn } from '../kinds/ready-columns.ts';
 import { dnsLabel } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
+import { EndpointRangeSchema, RANGE_RULES, RANGE_TRANSITION_RULES } from './endpoint-range.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
 
 const Fields = ClusterFields.omit({ apiVersion: true, kind: true }).extend({
@@ -23,8 +24,13 @@ const Fields = ClusterFields.omit({ apiVersion: true, kind: true }).extend({
     })
     .optional()
     .describe(
-      'Where the API server of the cluster answers. Given here or in the Cluster; nothing here makes it answer.',
+      'Where the API server of the cluster answers. Given here or in the Cluster, or chosen out of controlPlaneEndpointRange; nothing here ' +
+        'makes it answer.',
     ),
+  controlPlaneEndpointRange: EndpointRangeSchema.optional().describe(
+    'Addresses of the network, one of which becomes the controlPlaneEndpoint: one that neither a machine nor another cluster has. The ' +
+      'network reserves it until the LibvirtCluster is deleted. With a controlPlaneEndpoint as well, that address is reserved.',
+  ),
   failureDomains: z
     .array(
       z.strictObject({
@@ -67,9 +73,18 @@ const RULES: readonly Rule<Spec>[] = [
   },
 ];
 
-export const LibvirtClusterSpecSchema = withRules(Fields, [
+const STATIC_RULES: readonly Rule<Spec>[] = [
   ...(CLUSTER_RULES as unknown as readonly Rule<Spec>[]),
   ...RULES,
+  ...(RANGE_RULES as unknown as readonly Rule<Spec>[]),
+];
+
+/** Without rules about changes: see `LibvirtMachineSpecSchema`. */
+const TemplateSpecSchema = withRules(Fields, STATIC_RULES);
+
+export const LibvirtClusterSpecSchema = withRules(Fields, [
+  ...STATIC_RULES,
+  ...(RANGE_TRANSITION_RULES as unknown as readonly Rule<Spec>[]),
 ]);
 
 const { phase, conditions, observedGeneration, providerStatus } = ClusterStatusSchema.shape;
@@ -163,7 +178,7 @@ export const LibvirtClusterTemplateSpecSchema = z.strictObject({
   template: z
     .strictObject({
       metadata: PassedMetadataSchema.optional().describe('Labels and annotations of the clusters.'),
-      spec: LibvirtClusterSpecSchema.describe('Spec of the clusters.'),
+      spec: TemplateSpecSchema.describe('Spec of the clusters.'),
     })
     .describe('What clusters are cloned from.'),
 });

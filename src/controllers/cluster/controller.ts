@@ -40,6 +40,17 @@ export interface ClusterReconcilerOptions {
   readonly policy: Policy;
 }
 
+/** What a Cluster claims on its hosts beyond networks and pools. */
+export interface ClusterClaims {
+  /** Called when networks and pools of all hosts are there. Throws CaplvError for what keeps the Cluster from being ready. */
+  ensure(sites: readonly Site[]): Promise<void>;
+  /** Called when its machines are gone, before what it has on the host of `site` goes. */
+  release(site: Site): Promise<void>;
+}
+
+/** Key of what failed on no host in particular. */
+const CLAIMS = '';
+
 /** Machines being deleted tell nobody; so the Cluster looks again. */
 const MACHINES_POLL_MS = 2_000;
 
@@ -51,14 +62,14 @@ export class ClusterReconciler {
   }
 
   /** Throws TransientError or TerminalError; the status then already says so. */
-  async reconcile(key: ObjectKey): Promise<Result> {
+  async reconcile(key: ObjectKey, claims?: ClusterClaims): Promise<Result> {
     const { store } = this.#options;
     const cluster = await store.get(ClusterKind, key);
     if (!cluster) return {};
     if (cluster.metadata.deletionTimestamp) {
       // As it is stored now: it goes because of it.
       const stored = await store.get(ClusterKind, key, { fresh: true });
-      return stored ? this.#reconcileDelete(stored, key) : {};
+      return stored ? this.#reconcileDelete(stored, key, claims) : {};
     }
     if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
       await store.apply(
@@ -82,9 +93,30 @@ export class ClusterReconciler {
         });
       },
     );
+    if (claims && failures.size === 0) {
+      const failure = await this.#claim(claims, sites);
+      if (failure) failures.set(CLAIMS, failure);
+    }
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
     for (const failure of failures.values()) throw failure;
     return {};
+  }
+
+  /** Returns what the claims of a Cluster failed with. */
+  async #claim(claims: ClusterClaims, sites: readonly NamedSite[]): Promise<CaplvError | undefined> {
+    const { policy } = this.#options;
+    try {
+      await claims.ensure(
+        sites.flatMap((site) => {
+          const uri = policy.host(site.uri);
+          return uri === undefined ? [] : { ...site, uri };
+        }),
+      );
+      return undefined;
+    } catch (error) {
+      if (error instanceof CaplvError) return error;
+      throw error;
+    }
   }
 
   /** What `reconcile` would change on each host of the Cluster, by its URI. Throws what stops it there. */
@@ -136,7 +168,7 @@ export class ClusterReconciler {
     if (described) this.#options.recorder.event(cluster, described);
   }
 
-  async #reconcileDelete(cluster: Cluster, key: ObjectKey): Promise<Result> {
+  async #reconcileDelete(cluster: Cluster, key: ObjectKey, claims?: ClusterClaims): Promise<Result> {
     const { store, hosts, recorder, policy } = this.#options;
     const broken: UnreadableObjectError[] = [];
     const machines = await store.list(MachineKind, {
@@ -159,6 +191,7 @@ export class ClusterReconciler {
       if (uri === undefined) continue;
       const here = { ...site, uri };
       try {
+        await claims?.release(here);
         // Otherwise nothing was ever made there.
         if (isAllowedSite(policy, site) || (await hosts.isMade(here)))
           await hosts.releaseSite(here, { onEvent: (event) => this.#tell(cluster, event) });
@@ -169,7 +202,8 @@ export class ClusterReconciler {
           await this.#save(cluster, key, 'Deleting', sites, new Map([[named, failure]]));
           throw failure;
         }
-        const message = `what may be left on ${uri}: networks, pools and images; it was given up because: ${error.message}`;
+        const left = `networks, pools${claims ? ', the address of its control plane' : ''} and images`;
+        const message = `what may be left on ${uri}: ${left}; it was given up because: ${error.message}`;
         recorder.event(cluster, { type: 'Warning', reason: 'GivenUp', message });
       }
     }
@@ -206,6 +240,7 @@ export class ClusterReconciler {
       ? [`${where}${failure.message}`, failure.fix].filter(Boolean).join('; ')
       : (waiting ?? '');
     const { errorReason: _, errorMessage: __, ...kept } = cluster.status ?? {};
+    const areMade = phase === 'Provisioned' || (phase === 'Pending' && failures.has(CLAIMS));
     const status: ClusterStatus = {
       ...kept,
       phase: failure instanceof TerminalError ? 'Failed' : phase,
@@ -223,7 +258,7 @@ export class ClusterReconciler {
             name: name ?? uri,
             uri,
             ready: !problem,
-            ...heldOn(cluster, site, phase === 'Provisioned' && !problem),
+            ...heldOn(cluster, site, areMade && !problem),
             ...(problem ? { message: problem.message } : {}),
           };
         }),

@@ -17,7 +17,7 @@ import { isPaused } from './owners.ts';
 
 /** Hosts, network and pool of a LibvirtCluster. */
 export function clusterSpecOf({ spec }: Pick<LibvirtCluster, 'spec'>): LibvirtClusterProviderSpec {
-  const { controlPlaneEndpoint: _, failureDomains: __, ...same } = spec;
+  const { controlPlaneEndpoint: _, controlPlaneEndpointRange: __, failureDomains: ___, ...same } = spec;
   return same;
 }
 
@@ -91,5 +91,6 @@ const WAITING_FOR_ENDPOINT = {
   status: 'False',
   reason: 'WaitingForControlPlaneEndpoint',
   message:
-    'neither spec.controlPlaneEndpoint of the LibvirtCluster nor that of its Cluster is set; set one of them to where the API server will answer',
+    'neither spec.controlPlaneEndpoint of the LibvirtCluster nor that of its Cluster is set; set one of them to where the API server will answer, ' +
+    'or spec.controlPlaneEndpointRange to have a free address chosen',
 } as const;

@@ -12,6 +12,7 @@ import type { ClusterReconciler } from '../cluster/controller.ts';
 import { FIELD_MANAGER } from '../machine/scope/scope.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { asCluster } from './cluster-projection.ts';
+import type { ControlPlaneEndpoints } from './control-plane-endpoints.ts';
 import { isServed } from './machine-reconciler.ts';
 import type { MoveBlocks } from './move-blocks.ts';
 import { isPaused, otherOwner, ownerOfCluster } from './owners.ts';
@@ -23,6 +24,7 @@ export interface LibvirtClusterReconcilerOptions {
   readonly store: Pick<Store, 'applyStatus'>;
   readonly clusters: Pick<ClusterReconciler, 'reconcile'>;
   readonly blocks: Pick<MoveBlocks, 'keep'>;
+  readonly endpoints: Pick<ControlPlaneEndpoints, 'of'>;
   /** See LibvirtMachineReconcilerOptions. */
   readonly watchFilter: string | undefined;
 }
@@ -36,7 +38,7 @@ export class LibvirtClusterReconciler {
 
   /** `key`: see `infrastructureKey`. Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { infrastructure, clusters, watchFilter } = this.#options;
+    const { infrastructure, clusters, endpoints, watchFilter } = this.#options;
     const one = await infrastructure.get(LibvirtClusterKind, objectKey(key));
     // What another system manages is not touched, nor is its status.
     if (!one || !isServed(one, watchFilter) || one.metadata.labels?.[MANAGED_BY_LABEL] !== undefined)
@@ -44,7 +46,7 @@ export class LibvirtClusterReconciler {
     const owner = await ownerOfCluster(infrastructure, one);
     if (!one.metadata.deletionTimestamp) await this.#options.blocks.keep(one);
     if (isPaused(one, owner)) return this.#wait(key, one, 'Paused', '');
-    if (one.metadata.deletionTimestamp || owner) return clusters.reconcile(key);
+    if (one.metadata.deletionTimestamp || owner) return clusters.reconcile(key, endpoints.of(one, owner));
     const message = `no Cluster of cluster.x-k8s.io owns it${otherOwner(one, 'Cluster')}; one whose spec.infrastructureRef names it sets the reference`;
     return this.#wait(key, one, 'WaitingForOwner', message);
   }

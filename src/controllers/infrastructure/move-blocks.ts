@@ -77,10 +77,10 @@ export class MoveBlocks {
     await this.#clear(LibvirtMachineKind, one);
   }
 
-  /** On a LibvirtCluster it stands for as long as that manages what is in the state of a host, which does not move. */
+  /** On a LibvirtCluster it stands for as long as that has something on a host that does not move. */
   async keep(one: LibvirtCluster): Promise<void> {
     const isBlocked = one.metadata.annotations?.[BLOCK_MOVE_ANNOTATION] !== undefined;
-    if (isBlocked === managesParts(one)) return;
+    if (isBlocked === staysWithHosts(one)) return;
     if (isBlocked) await this.#clear(LibvirtClusterKind, one);
     else await this.#set(LibvirtClusterKind, one);
   }
@@ -118,8 +118,9 @@ export class MoveBlocks {
   }
 }
 
-/** True if it manages a network or a pool of a host. */
-export function managesParts(one: Pick<LibvirtCluster, 'spec'>): boolean {
+/** True if it manages a network or a pool of a host, or an address there is claimed by its uid, which a move changes. */
+export function staysWithHosts(one: Pick<LibvirtCluster, 'spec'>): boolean {
+  if (one.spec.controlPlaneEndpointRange) return true;
   return sitesOf(clusterSpecOf(one), '').some(
     ({ network, pool }) => managedNetwork(network) !== undefined || managedPool(pool) !== undefined,
   );

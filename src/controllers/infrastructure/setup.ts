@@ -136,7 +136,11 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
         .watch(machines, {
           when: ({ type }) => type === 'DELETED',
           isDesired,
-          keys: (gone) => clusters.list(gone.metadata.namespace).map(projectedKey),
+          keys: (gone) =>
+            clusters
+              .list()
+              .filter((one) => one.metadata.namespace === gone.metadata.namespace || isDisputing(one))
+              .map(projectedKey),
         });
     },
   };
@@ -243,7 +247,8 @@ function clustersOf(owners: Informer<ContractCluster>, { metadata }: LibvirtClus
     .filter((one) => infrastructureNameOf(one, LibvirtClusterKind) === metadata.name);
 }
 
-/** Waits for a name of its own on a host, which another one may have let go. */
+/** Waits for a name or an address on a host, which another one may have let go. */
 function isDisputing({ status }: LibvirtCluster): boolean {
-  return status?.conditions?.some(({ type, reason }) => type === 'Ready' && reason === 'NotOwned') ?? false;
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  return ready?.reason === 'NotOwned' || ready?.reason === 'AddressInUse';
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { LibvirtCluster } from '../../../src/api/infrastructure/libvirt-cluster.ts';
 import type { LibvirtMachine } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, ObjectMeta, ResourceKind } from '../../../src/apimachinery/object.ts';
-import { MoveBlocks, managesParts } from '../../../src/controllers/infrastructure/move-blocks.ts';
+import { MoveBlocks, staysWithHosts } from '../../../src/controllers/infrastructure/move-blocks.ts';
 import { infrastructureKey } from '../../../src/intent/names.ts';
 import type { Store } from '../../../src/store/store.ts';
 import type { Logger } from '../../../src/telemetry/logger.ts';
@@ -79,6 +79,7 @@ describe('clusterctl move', () => {
 it.each([
   ['nothing', {}, false],
   ['names alone', { network: { name: 'lan' }, pool: { name: 'fast' } }, false],
+  ['a range for its endpoint', { controlPlaneEndpointRange: { from: '10.9.0.2', to: '10.9.0.9' } }, true],
   ['a network that it makes', { network: { name: 'lan', mode: 'nat', addresses: ['10.9.0.0/24'] } }, true],
   ['a pool that it makes', { pool: { name: 'fast', path: '/srv/fast' } }, true],
   [
@@ -87,5 +88,5 @@ it.each([
     true,
   ],
 ])('a LibvirtCluster with %s: it does not move is %j', (_, spec, expected) => {
-  expect(managesParts({ spec } as unknown as LibvirtCluster)).toBe(expected);
+  expect(staysWithHosts({ spec } as unknown as LibvirtCluster)).toBe(expected);
 });

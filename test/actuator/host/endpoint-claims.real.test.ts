@@ -1,0 +1,96 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type ClaimRequest, EndpointClaims } from '../../../src/actuator/host/endpoint-claims.ts';
+import { addressesIn } from '../../../src/api/infrastructure/endpoint-range.ts';
+import { Libvirt } from '../../../src/libvirt/libvirt.ts';
+import type { AllowedHost } from '../../../src/system/allowed-host.ts';
+import { Lab } from '../../lab/lab.ts';
+import type { LibvirtHost } from '../../lab/libvirt-host.ts';
+import { virsh } from '../../libvirt/guest.ts';
+
+let lab: Lab;
+let host: LibvirtHost;
+/** As many controllers, each with a connection of its own. */
+let claims: EndpointClaims[];
+
+const uidOf = (number: number) => `00000000-0000-4000-8000-00000000000${number}`;
+
+beforeAll(async () => {
+  lab = await Lab.up({ name: 'endpoint-claims' });
+  host = lab.hosts[0] as LibvirtHost;
+  claims = Array.from({ length: 4 }, () => new EndpointClaims(() => new Libvirt({ uri: host.uri })));
+}, 300_000);
+
+afterAll(() => lab?.down(), 60_000);
+
+const place = () => ({ uri: host.uri as AllowedHost, network: host.network });
+
+afterEach(async () => {
+  for (const number of [0, 1, 2, 3]) await claims[0]?.release(place(), uidOf(number));
+});
+
+function claim(number: number, more: Partial<ClaimRequest> = {}): Promise<string> {
+  return (claims[number] as EndpointClaims).claim({
+    uid: uidOf(number),
+    places: [place()],
+    candidates: addressesIn({ from: '192.168.122.200', to: '192.168.122.201' }),
+    isGiven: false,
+    inUse: new Set(),
+    path: 'spec.controlPlaneEndpointRange',
+    nameOf: () => undefined,
+    ...more,
+  });
+}
+
+const dump = (...flags: string[]) => virsh(host, ['net-dumpxml', host.network, ...flags]);
+
+test('of clusters that race for two addresses two have one each, and the others learn that the range is used up', async () => {
+  const results = await Promise.allSettled([0, 1, 2, 3].map((number) => claim(number)));
+  const given = results.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  expect(given.sort()).toEqual(['192.168.122.200', '192.168.122.201']);
+  const refused = results.flatMap((one) => (one.status === 'rejected' ? one.reason : []));
+  expect(refused).toHaveLength(2);
+  for (const error of refused)
+    expect(error).toMatchObject({
+      code: 'AddressInUse',
+      message: expect.stringContaining('192.168.122.200 to 192.168.122.201'),
+    });
+});
+
+test('two controllers that claim for one cluster agree', async () => {
+  const uid = uidOf(0);
+  const [one, other] = await Promise.all([claim(0, { uid }), claim(1, { uid })]);
+  expect(other).toBe(one);
+  for (const xml of [await dump(), await dump('--inactive')])
+    expect(xml.match(/<host .*caplv-endpoint-.*/g)).toHaveLength(1);
+});
+
+test('a copy with another uid does not get the address that the first one has, and does once that is released', async () => {
+  const address = await claim(0);
+  const copy = () => claim(1, { candidates: [address], isGiven: true });
+  await expect(copy()).rejects.toMatchObject({
+    code: 'AddressInUse',
+    message: expect.stringContaining(`LibvirtCluster that is not known here, with uid ${uidOf(0)}`),
+  });
+  expect(await claim(0, { candidates: [address], isGiven: true })).toBe(address);
+  await claims[0]?.release(place(), uidOf(0));
+  expect(await copy()).toBe(address);
+});
+
+test('a claim that the network lost is made again, and release leaves what others have', async () => {
+  const [own, others] = [await claim(0), await claim(1)];
+  const entry = `<host ip='${own}'/>`;
+  await virsh(host, ['net-update', host.network, 'delete', 'ip-dhcp-host', entry, '--live', '--config']);
+  expect(await claim(0, { candidates: [own], isGiven: true })).toBe(own);
+  expect(await dump('--inactive')).toContain(`ip='${own}'`);
+  await claims[0]?.release(place(), uidOf(0));
+  await claims[0]?.release(place(), uidOf(0));
+  expect(await dump()).not.toContain(uidOf(0));
+  expect(await dump('--inactive')).toContain(`ip='${others}'`);
+});
+
+test('a range outside of the network is refused for good', async () => {
+  await expect(claim(0, { candidates: ['10.9.9.9'] })).rejects.toMatchObject({
+    code: 'InvalidConfiguration',
+    message: expect.stringContaining('lies outside of network'),
+  });
+});
