@@ -189,8 +189,12 @@ async function make(kind: string, name: string, spec: Record<string, unknown>): 
   await kubectlWith({ apiVersion: API, kind, metadata: { name }, spec }, 'create', '--filename', '-');
 }
 
-/** Resolves once `kubectl explain` can answer: the API server publishes schemas some time after a CRD is established. */
+/**
+ * Resolves once `kubectl explain` can answer. The API server lists the schemas of a group in its index some time after it serves them,
+ * and it serves them some time after a CRD is established.
+ */
 async function published(): Promise<void> {
+  expect(await client.raw('GET', '/openapi/v3')).toContain(`"apis/${API}"`);
   const document = await client.raw('GET', `/openapi/v3/apis/${API}`);
   for (const { plural } of INFRASTRUCTURE_KINDS)
     expect(document).toContain(`/namespaces/{namespace}/${plural}`);
