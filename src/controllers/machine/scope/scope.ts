@@ -208,17 +208,15 @@ export class MachineScope {
   /** Our fields of metadata and spec: the finalizer, and the providerID once there is a domain. */
   async claim(withProviderID: boolean): Promise<void> {
     const id = providerID(this.identity);
-    if (
-      this.machine.metadata.finalizers?.includes(FINALIZER) &&
-      (!withProviderID || this.machine.spec.providerID === id)
-    )
-      return;
+    const hasProviderID = this.machine.spec.providerID === id;
+    if (this.machine.metadata.finalizers?.includes(FINALIZER) && (!withProviderID || hasProviderID)) return;
     this.#take(
       await this.#store.apply(
         MachineKind,
         {
           metadata: { ...this.key, ...this.#uid, finalizers: [FINALIZER] },
-          ...(withProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
+          // What is left out of an apply is taken away, and a providerID is set for good: a finalizer that somebody removed comes back.
+          ...(withProviderID || hasProviderID ? { spec: { providerID: id } as Machine['spec'] } : {}),
         },
         { fieldManager: FIELD_MANAGER },
       ),

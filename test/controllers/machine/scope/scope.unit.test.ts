@@ -95,3 +95,21 @@ test('why a machine could not be made stays to be read while it is tried again',
   changed.beginOperation('Create', 'the machine is new');
   expect(changed.condition('DomainReady')).toMatchObject({ reason: 'Provisioning' });
 });
+
+test('a finalizer that somebody removed comes back, and the providerID, which is set for good, stays', async () => {
+  const { store, machine } = await stored();
+  await new MachineScope(store, machine).claim(true);
+  const claimed = await store.get(MachineKind, KEY);
+  if (!claimed) throw new Error('the machine is gone');
+  const { providerID } = claimed.spec;
+  expect(providerID).toMatch(/^libvirt:/);
+  await store.setFinalizers(MachineKind, claimed, [], PERSON);
+
+  const bare = await store.get(MachineKind, KEY);
+  if (!bare) throw new Error('the machine is gone');
+  expect(bare.metadata.finalizers ?? []).toEqual([]);
+  await new MachineScope(store, bare).claim(false);
+  const after = await store.get(MachineKind, KEY);
+  expect(after?.metadata.finalizers).toEqual(claimed.metadata.finalizers);
+  expect(after?.spec.providerID).toBe(providerID);
+});
