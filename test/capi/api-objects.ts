@@ -25,6 +25,12 @@ export class ApiObjects {
     await this.#run(['apply', '--server-side', '--force-conflicts', '--filename=-'], input);
   }
 
+  /** Those that name a namespace of their own. */
+  async applyElsewhere(namespace: string, ...objects: readonly object[]): Promise<void> {
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+    await this.#run(['apply', '--server-side', `--namespace=${namespace}`, '--filename=-'], input);
+  }
+
   /** As `kubectl apply` of that text. */
   async applyText(yaml: string): Promise<void> {
     await this.#run(['apply', '--server-side', '--filename=-'], yaml);
