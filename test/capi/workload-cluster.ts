@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ApiObjects } from './api-objects.ts';
 
@@ -26,16 +27,13 @@ export class WorkloadCluster {
   /** Writes its control plane and its Secrets into the management cluster. Its Cluster may come later. */
   async joinTo(management: ApiObjects): Promise<void> {
     const kubeconfig = await readFile(await this.#kube.userKubeconfig('capi', ['system:masters']));
-    await management.apply(
-      this.#secret('kubeconfig', { value: kubeconfig }),
-      this.#secret('ca', { 'tls.crt': await readFile(this.#kube.ca), 'tls.key': Buffer.from('not ours') }),
-      {
-        apiVersion: 'controlplane.cluster.x-k8s.io/v1alpha1',
-        kind: 'StandInControlPlane',
-        metadata: { name: this.#name, namespace: 'default' },
-        spec: { version: 'v1.36.3' },
-      },
-    );
+    await this.lendAuthority(management);
+    await management.apply(this.#secret('kubeconfig', { value: kubeconfig }), {
+      apiVersion: 'controlplane.cluster.x-k8s.io/v1alpha1',
+      kind: 'StandInControlPlane',
+      metadata: { name: this.#name, namespace: 'default' },
+      spec: { version: 'v1.36.3' },
+    });
     const status = {
       initialization: { controlPlaneInitialized: true },
       externalManagedControlPlane: true,
@@ -51,6 +49,13 @@ export class WorkloadCluster {
       ],
     };
     await management.patch('standincontrolplanes', this.#name, { status }, 'status');
+  }
+
+  /** Writes its certificate authority alone: a KubeadmControlPlane makes of it the kubeconfig that it wants, with certificates. */
+  async lendAuthority(management: ApiObjects): Promise<void> {
+    const { ca } = this.#kube;
+    const [crt, key] = await Promise.all([readFile(ca), readFile(join(dirname(ca), 'ca.key'))]);
+    await management.apply(this.#secret('ca', { 'tls.crt': crt, 'tls.key': key }));
   }
 
   /** As the kubelet of that machine would. */
