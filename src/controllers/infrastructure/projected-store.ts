@@ -199,7 +199,7 @@ async function readable<T>({ kind }: ResourceKind, read: () => Promise<T>): Prom
     throw new TransientError({
       code: 'NotAllowed',
       message: `${kind}s are served, and their ClusterRole ${INFRASTRUCTURE_ROLE} is missing or not bound: ${error.message}`,
-      fix: 'kubectl apply -k deploy/infrastructure/rbac; or, where the current Cluster API is not used, delete its CustomResourceDefinitions: kubectl delete -k deploy/infrastructure/crds',
+      fix: 'kubectl apply -k deploy/infrastructure/rbac',
       retryAfterMs: 10_000,
     });
   }
