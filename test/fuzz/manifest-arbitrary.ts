@@ -53,12 +53,17 @@ const machineSpec = fc
     }
     if ((spec['firmware'] ?? 'bios') === 'bios') spec = without(spec, 'nvramTemplate');
     if (spec['domainType'] === 'qemu') spec = without(spec, 'cpu');
+    const hasSeed = !['ignition', 'ignitionURI', 'networkConfig'].some((field) => field in spec);
     for (const [list, choice, fallback] of [
       ['disks', ['volume', 'sizeGB'], { sizeGB: 1 }],
       ['interfaces', ['bridge', 'macvtap', 'network'], undefined],
     ] as const) {
       const items = spec[list] as Fields[] | undefined;
-      if (items) spec = { ...spec, [list]: items.map((item) => alone(oneOf(item, choice, fallback))) };
+      if (items)
+        spec = {
+          ...spec,
+          [list]: items.map((item, index) => alone(oneOf(item, choice, fallback), hasSeed, index)),
+        };
     }
     return hatched ? { ...spec, terraform } : spec;
   });
@@ -71,15 +76,31 @@ function readableURL(text: string): string {
     : text;
 }
 
-/** An existing volume has no format, a bridge gives out no addresses, and a network keeps one for an interface. */
-function alone(item: Fields): Fields {
+/**
+ * An existing volume has no format, a bridge gives out no addresses, and a network keeps one for an interface. Addresses with a prefix
+ * need a seed to write them into.
+ */
+function alone(item: Fields, hasSeed: boolean, index: number): Fields {
   if ('volume' in item) return without(item, 'pool', 'format');
   const isOutside = 'bridge' in item || 'macvtap' in item;
   const nic = unicast(isOutside ? without(item, 'hostname') : item);
   const { addresses, addressing } = nic as { addresses?: string[]; addressing?: string };
-  if (addressing === 'static') return addresses?.length ? nic : without(nic, 'addressing');
-  if (isOutside || addresses === undefined) return without(nic, 'addresses');
-  return { ...nic, addresses: addresses.filter((one) => !one.includes(':')).slice(0, 1) };
+  if (hasSeed && addresses?.some((one) => one.includes('/'))) return configured(nic, index);
+  const bare = addresses?.filter((one) => !one.includes('/'));
+  const given: Fields = { ...without(nic, 'gateway', 'nameservers'), ...(bare && { addresses: bare }) };
+  if (addressing === 'static') return bare?.length ? given : without(given, 'addressing', 'addresses');
+  if (isOutside || bare === undefined) return without(given, 'addresses');
+  return { ...given, addresses: bare.filter((one) => !one.includes(':')).slice(0, 1) };
+}
+
+/** Addresses that a guest can have, with a gateway that it reaches. */
+function configured(nic: Fields, index: number): Fields {
+  const network = `10.17.${index % 250}`;
+  return {
+    ...without(nic, 'addressing'),
+    addresses: [`${network}.10/24`],
+    ...('gateway' in nic && { gateway: `${network}.1` }),
+  };
 }
 
 function unicast(nic: Fields): Fields {
