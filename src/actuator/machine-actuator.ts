@@ -191,7 +191,7 @@ export class Actuator {
     }
   }
 
-  /** Waits for whoever works on the state of a machine, and saves what a run that broke off could not save of it. */
+  /** Waits until no other run works on the state of a machine, then saves what a run that broke off could not save of it. */
   async settle(machine: HostedMachine): Promise<void> {
     await this.#inSession(machine, { operation: 'settle' }, async () => {});
   }

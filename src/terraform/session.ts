@@ -160,7 +160,7 @@ export class TerraformSession {
   }
 
   /**
-   * Saves the state that an earlier run could not save, if there is one: whoever looks at the state before would not see all.
+   * Saves the state that an earlier run could not save, if there is one: a caller that reads the state before would not see all.
    * @param config needs no more than the backend
    */
   async saveErroredState(config: object): Promise<void> {
@@ -211,7 +211,7 @@ export class TerraformSession {
     }
   }
 
-  /** What cannot be kept does not make a run fail that has changed things: it is told. */
+  /** Reports what cannot be kept, and does not fail a run that has changed things. */
   async #keepState(): Promise<void> {
     const { history, kubernetes } = this.workspace;
     if (!history) return;

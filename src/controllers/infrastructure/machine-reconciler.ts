@@ -39,7 +39,7 @@ export interface LibvirtMachineReconcilerOptions {
   readonly machines: Pick<MachineReconciler, 'reconcile'>;
   readonly blocks: Pick<MoveBlocks, 'isLeft' | 'clear' | 'throughout'>;
   readonly records: Pick<MoveRecords, 'takeOver'>;
-  /** Waits for whoever works on the state of a machine at that libvirt URI; see `Actuator.settle`. */
+  /** Waits until no other run works on the state of a machine at that libvirt URI; see `Actuator.settle`. */
   readonly settle: (machine: MachineIdentity, uri: string) => Promise<void>;
   /** Value of the label watch-filter; others, and those without, are left alone. Undefined: all are served. */
   readonly watchFilter: string | undefined;
