@@ -14,7 +14,7 @@ import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta, OwnerReference, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerReference } from '../../apimachinery/owner-reference.ts';
-import { instanceIdIn } from '../../intent/instance-id.ts';
+import { instanceIdOfObject } from '../../intent/instance-id.ts';
 import { infrastructureKey, isInfrastructure, objectName, shortHash } from '../../intent/names.ts';
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
@@ -96,7 +96,7 @@ export class KubernetesStateBackends implements StateBackends {
   async #uidOfLibvirtMachine(key: ObjectKey, instanceId: string): Promise<string | undefined> {
     const one = await this.#options.client.get(LibvirtMachineKind, key);
     const { uid } = one?.metadata ?? {};
-    return (instanceIdIn(one?.spec.providerID) ?? uid) === instanceId ? uid : undefined;
+    return instanceIdOfObject(one?.spec.providerID, uid) === instanceId ? uid : undefined;
   }
 
   /** `namespace`: where its state is. Default: that of the options. */

@@ -9,7 +9,7 @@ import { type MachineProviderStatus, MachineProviderStatusSchema } from '../../a
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectMeta } from '../../apimachinery/object.ts';
 import { parseImageURI } from '../../intent/image.ts';
-import { instanceIdIn } from '../../intent/instance-id.ts';
+import { instanceIdIn, instanceIdOfObject } from '../../intent/instance-id.ts';
 import { isImageVolume } from '../../intent/names.ts';
 
 /** Annotation of the Secret with the state of a LibvirtMachine. */
@@ -33,7 +33,7 @@ const recordSchema = z.strictObject({
 /** Returns what is to be kept of the status of a machine that was made, as JSON; undefined: it was not made. */
 export function recordOf(one: LibvirtMachine, status: MachineProviderStatus = {}): string | undefined {
   const { appliedHash, host, pinned, leasesBefore, lastRecreated } = status;
-  const id = instanceIdIn(one.spec.providerID) ?? one.metadata.uid;
+  const id = instanceIdOfObject(one.spec.providerID, one.metadata.uid);
   if (appliedHash === undefined || pinned === undefined || id === undefined) return undefined;
   return JSON.stringify({ id, providerStatus: { appliedHash, host, pinned, leasesBefore, lastRecreated } });
 }
