@@ -10,7 +10,7 @@ import type { BackendIntent } from '../../../stacks/intent.ts';
 import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
 import { LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
-import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { type Secret, SecretMetadataKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta, OwnerReference, ResourceKind } from '../../apimachinery/object.ts';
 import { controllerReference } from '../../apimachinery/owner-reference.ts';
@@ -122,7 +122,7 @@ export class KubernetesStateBackends implements StateBackends {
   async images(uri: AllowedHost): Promise<StateHandle[]> {
     const { client, namespace } = this.#options;
     const labelSelector = `tfstate=true,${IMAGE_HOST_LABEL}=${shortHash(uri)}`;
-    const { items } = await client.list({ ...SecretKind, metadataOnly: true }, { namespace, labelSelector });
+    const { items } = await client.list(SecretMetadataKind, { namespace, labelSelector });
     // Each part of a large state has the labels of the first.
     const workspaces = new Set(
       items.flatMap(({ metadata: { labels } }) => labels?.['tfstateWorkspace'] ?? []),
@@ -154,7 +154,7 @@ export class KubernetesStateBackends implements StateBackends {
     const { client } = this.#options;
     const scopes = namespaces?.map((namespace) => ({ namespace })) ?? [{}];
     const lists = await Promise.all(
-      scopes.map((scope) => client.list({ ...SecretKind, metadataOnly: true }, { ...scope, labelSelector })),
+      scopes.map((scope) => client.list(SecretMetadataKind, { ...scope, labelSelector })),
     );
     return lists.flatMap(({ items }) => items);
   }

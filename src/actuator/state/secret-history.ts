@@ -2,7 +2,7 @@
 
 import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
-import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { type Secret, SecretKind, SecretMetadataKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
@@ -149,8 +149,7 @@ export class SecretHistory implements StateHistory {
   /** Without their data. */
   async #secrets(): Promise<Secret[]> {
     const { namespace } = this.#state;
-    const kind = { ...SecretKind, metadataOnly: true };
-    return (await this.#client.list(kind, { namespace, labelSelector: this.#selector })).items;
+    return (await this.#client.list(SecretMetadataKind, { namespace, labelSelector: this.#selector })).items;
   }
 
   /** `tfstate-web-caplv.1b9d6bcd.7`, and `….7.1` for what comes after the first MiB. */

@@ -1,7 +1,7 @@
 /** The Secret in which Terraform's `kubernetes` backend keeps a state, with the Lease that locks it. */
 
 import { gunzipSync } from 'node:zlib';
-import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { type Secret, SecretKind, SecretMetadataKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
@@ -120,7 +120,7 @@ export class StateSecret {
     if (uid === undefined) return;
     for (let index = 1; index <= STATE_PARTS; index += 1) {
       const key = this.#part(index);
-      const part = await this.#client.get({ ...SecretKind, metadataOnly: true }, key);
+      const part = await this.#client.get(SecretMetadataKind, key);
       if (!part) return;
       if (part.metadata.ownerReferences?.some((one) => one.uid === uid)) continue;
       await this.#client.patch(SecretKind, key, { metadata: { ownerReferences } });

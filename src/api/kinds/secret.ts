@@ -1,7 +1,7 @@
 /** Secret of the core group: bootstrap data and kubeconfigs. Kubernetes' own kind, so no CRD of ours. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
+import type { KubeObject, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { secretText } from '../schema/field.ts';
 import { objectMetadata } from '../schema/metadata.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
@@ -55,3 +55,6 @@ export function secretBytes({ data, stringData }: Secret, key: string): Buffer |
 export function secretValue(secret: Secret, key: string): string | undefined {
   return secretBytes(secret, key)?.toString('utf8');
 }
+
+/** Reads Secrets without what is in them. */
+export const SecretMetadataKind: ResourceKind<Secret> = { ...SecretKind, metadataOnly: true };

@@ -3,13 +3,12 @@
 import { libvirtMachineState } from '../../actuator/state/kubernetes.ts';
 import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
 import type { MachineProviderStatus, MachineStatus } from '../../api/kinds/machine.ts';
-import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
-import type { ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
+import { type Secret, SecretMetadataKind } from '../../api/kinds/secret.ts';
+import type { ObjectKey, ObjectMeta } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import type { Store } from '../../store/store.ts';
 import { RECORD_ANNOTATION, recordOf, takeOver } from './move-record.ts';
 
-const SecretWithoutData: ResourceKind<Secret> = { ...SecretKind, metadataOnly: true };
 const FIELD_MANAGER = 'caplv-record';
 
 export class MoveRecords {
@@ -30,7 +29,7 @@ export class MoveRecords {
     const { namespace, name, uid } = metadata;
     const annotations = { [RECORD_ANNOTATION]: record };
     const change = { metadata: { namespace, name, uid, annotations } as ObjectMeta };
-    await this.#store.apply(SecretWithoutData, change, { fieldManager: FIELD_MANAGER });
+    await this.#store.apply(SecretMetadataKind, change, { fieldManager: FIELD_MANAGER });
   }
 
   /** See `takeOver`. */
@@ -40,6 +39,6 @@ export class MoveRecords {
 
   #read(one: LibvirtMachine): Promise<Secret | undefined> {
     const key: ObjectKey = libvirtMachineState(keyOf(one));
-    return this.#store.get(SecretWithoutData, key, { fresh: true });
+    return this.#store.get(SecretMetadataKind, key, { fresh: true });
   }
 }

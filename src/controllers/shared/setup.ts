@@ -6,7 +6,7 @@ import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { type MachineHealthCheck, MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
 import { type MachineSet, MachineSetKind } from '../../api/kinds/machine-set.ts';
-import { type Secret, SecretKind } from '../../api/kinds/secret.ts';
+import { type Secret, SecretMetadataKind } from '../../api/kinds/secret.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CachedStore } from '../../kube/runtime/cached-store.ts';
 import { Controller, type ControllerOptions } from '../../kube/runtime/controller.ts';
@@ -57,7 +57,7 @@ export function setupDependencies(manager: Manager, options: SetupOptions): Setu
     sets: manager.informer(MachineSetKind, resync),
     deployments: manager.informer(MachineDeploymentKind, resync),
     checks: manager.informer(MachineHealthCheckKind, resync),
-    secrets: manager.informer({ ...SecretKind, metadataOnly: true }),
+    secrets: manager.informer(SecretMetadataKind),
   };
   return { ...options, informers, store: cached(options.liveStore, informers.machines, informers.clusters) };
 }
