@@ -91,6 +91,27 @@ it('a server that answers the first list and not the second holds nobody for lon
   expect(lists).toBe(2);
 });
 
+it('a server that goes away between list and watch holds up no other cluster, and is watched again when it is back', async () => {
+  let isAway = true;
+  const server = await cluster((url, response) => {
+    if (!url.searchParams.has('watch')) {
+      response.end(nodeList([node(isAway ? 'before' : 'after')]));
+    } else if (isAway) {
+      response.destroy();
+    } else {
+      // Of another history than before: its etcd was restored.
+      response.writeHead(410).end();
+    }
+  });
+  const good = await cluster(healthy);
+  const { nodes } = await nodesOf({ away: server.kubeconfig, good: good.kubeconfig });
+  const names = async () => (await nodes.of(machine('away'))).map(({ name }) => name);
+  expect(await names()).toEqual(['before']);
+  expect(await nodes.of(machine('good'))).toMatchObject([{ name: 'n1' }]);
+  isAway = false;
+  await expect.poll(names, { timeout: 10_000 }).toEqual(['after']);
+});
+
 it('what waits for a silent server ends when all ends', async () => {
   const silent = await cluster(() => {});
   const { nodes } = await nodesOf({ silent: silent.kubeconfig }, { patienceMs: 60_000, startMs: 60_000 });

@@ -137,7 +137,10 @@ export class Client {
     kind: ResourceKind<T>,
     options: WatchCallOptions,
   ): Promise<AsyncGenerator<WatchCallEvent<T>>> {
-    const { namespace, labelSelector, resourceVersion, timeoutSeconds, signal } = options;
+    const { namespace, labelSelector, resourceVersion, timeoutSeconds } = options;
+    // A server that ends none of its watches, or a proxy whose server is gone, would show what was for ever.
+    const inTime = AbortSignal.timeout(timeoutSeconds * 1_000 + this.limits.watchOverrunMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, inTime]) : inTime;
     const path = collectionPath(kind, namespace);
     const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
     const accept = metadataAccept(kind, 'PartialObjectMetadata');

@@ -12,6 +12,8 @@ export interface ResponseLimits {
   readonly requestMs: number;
   /** Bytes a second that a watch may bring in the long run; what comes faster waits in the connection. */
   readonly watchBytesPerSecond: number;
+  /** Milliseconds after which a watch that its server should have ended is ended here. */
+  readonly watchOverrunMs: number;
   /** Whether messages of errors, which end up in statuses, events and logs, may hold text of the server. */
   readonly quotesServer: boolean;
 }
@@ -26,6 +28,7 @@ export const OWN_SERVER_LIMITS: ResponseLimits = {
   items: 1_000_000,
   requestMs: 10 * 60_000,
   watchBytesPerSecond: 1024 * MIB,
+  watchOverrunMs: 60_000,
   quotesServer: true,
 };
 
@@ -37,6 +40,7 @@ export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
   items: 10_000,
   requestMs: 20_000,
   watchBytesPerSecond: 2 * MIB,
+  watchOverrunMs: 30_000,
   quotesServer: false,
 };
 

@@ -12,6 +12,7 @@ const LIMITS: ResponseLimits = {
   items: 100,
   requestMs: 60_000,
   watchBytesPerSecond: 1e9,
+  watchOverrunMs: 60_000,
   quotesServer: true,
 };
 
@@ -161,5 +162,13 @@ describe('a watch', () => {
     const { client } = await against((_, response) => pour(response, 'x'.repeat(10_000)));
     const events = await client.watch(WidgetKind, { resourceVersion: '1', timeoutSeconds: 60 });
     await expect(events.next()).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
+  });
+
+  it('that its server does not end is ended all the same, so that it cannot show for ever what was', async () => {
+    const { client } = await against((_, response) => response.writeHead(200).flushHeaders(), {
+      watchOverrunMs: 100,
+    });
+    const events = await client.watch(WidgetKind, { resourceVersion: '1', timeoutSeconds: 0 });
+    await expect(events.next()).rejects.toThrow();
   });
 });
