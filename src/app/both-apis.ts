@@ -15,6 +15,7 @@ import {
 import { machineViewOf } from '../controllers/shared/machine-view.ts';
 import { setupDependencies } from '../controllers/shared/setup.ts';
 import type { MachineIdentity } from '../intent/names.ts';
+import type { Policy } from '../intent/policy.ts';
 import type { Controller } from '../kube/runtime/controller.ts';
 import { LateKindsStore } from '../kube/runtime/late-kinds-store.ts';
 import type { Manager } from '../kube/runtime/manager.ts';
@@ -80,6 +81,14 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
     watch: (machine: Controller, cluster: Controller) => {
       infrastructure?.watchMachines(machine);
       infrastructure?.watchClusters(cluster);
+    },
+    /** Has templates say what their hosts are. */
+    serveTemplates: ({ libvirt }: Pick<Engine, 'libvirt'>, policy: Policy) => {
+      const archOf = async (uri: string) => {
+        const host = policy.host(uri);
+        return host === undefined ? undefined : (await libvirt(host).facts()).arch;
+      };
+      infrastructure?.serveTemplates({ archOf, defaultHost: policy.defaultHost });
     },
   };
 }

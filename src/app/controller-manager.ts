@@ -57,6 +57,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   });
   const reconciler = apis.clusterReconciler(engine);
   apis.watch(controller, setupClusterController(manager, { ...shared, reconciler }));
+  apis.serveTemplates(engine, policy);
   setupMachineSetController(manager, original);
   setupMachineDeploymentController(manager, original);
   setupMachineHealthCheckController(manager, { ...original, budget, nodes });

@@ -229,6 +229,7 @@ it('a MachineDeployment scales 0, 3, 1, 0 to virtual machines and back, in the f
   }
   expect((await read('libvirtmachinetemplate', 'workers'))?.status).toEqual({
     capacity: { cpu: '1', memory: '128Mi' },
+    nodeInfo: { architecture: 'amd64', operatingSystem: 'linux' },
   });
   await lab.kubectl('scale', 'machinedeployments.cluster.x-k8s.io/workers', '--replicas=1');
   await expect.poll(async () => (await domains(1)).length, soon).toBe(1);

@@ -37,17 +37,22 @@ export async function ownersOfMachine(
   const machine = found?.metadata.uid === reference?.uid ? found : undefined;
   const name = machine?.spec.clusterName ?? one.metadata.labels?.[CONTRACT_CLUSTER_LABEL];
   const cluster = name === undefined ? undefined : await store.get(ContractClusterKind, { namespace, name });
-  const infrastructureName = cluster && infrastructureNameOf(cluster, LibvirtClusterKind);
-  const infrastructure =
-    infrastructureName === undefined
-      ? undefined
-      : await store.get(LibvirtClusterKind, { namespace, name: infrastructureName });
-  return { machine, cluster, infrastructure };
+  return { machine, cluster, infrastructure: cluster && (await infrastructureOf(store, cluster)) };
 }
 
+/** The LibvirtCluster that a Cluster names; undefined: it names none that is there. */
+export async function infrastructureOf(
+  store: Pick<Store, 'get'>,
+  cluster: ContractCluster,
+): Promise<LibvirtCluster | undefined> {
+  const name = infrastructureNameOf(cluster, LibvirtClusterKind);
+  return name === undefined ? undefined : store.get(LibvirtClusterKind, { ...keyOf(cluster), name });
+}
+
+/** The Cluster that owns a LibvirtCluster, or a template that a Cluster uses. */
 export async function ownerOfCluster(
   store: Pick<Store, 'get'>,
-  one: LibvirtCluster,
+  one: KubeObject,
 ): Promise<ContractCluster | undefined> {
   const reference = ownerReference(one, 'Cluster');
   if (!reference) return undefined;

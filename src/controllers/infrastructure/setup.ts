@@ -19,7 +19,6 @@ import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructur
 import {
   type LibvirtMachine,
   LibvirtMachineKind,
-  type LibvirtMachineTemplate,
   LibvirtMachineTemplateKind,
 } from '../../api/infrastructure/libvirt-machine.ts';
 import type { Secret } from '../../api/kinds/secret.ts';
@@ -42,7 +41,7 @@ import { withLibvirtMachines } from './machine-view.ts';
 import { MoveBlocks } from './move-blocks.ts';
 import { MoveRecords } from './move-records.ts';
 import { ProjectedStore } from './projected-store.ts';
-import { LibvirtMachineTemplateReconciler } from './template-reconciler.ts';
+import { LibvirtMachineTemplateReconciler, type TemplateReconcilerOptions } from './template-reconciler.ts';
 
 /** The kinds that have to be served before the current Cluster API can be. */
 export const INFRASTRUCTURE_NEEDS: readonly ResourceKind[] = [
@@ -80,7 +79,11 @@ export interface Infrastructure {
   readonly blocks: MoveBlocks;
   readonly watchMachines: (controller: Controller) => void;
   readonly watchClusters: (controller: Controller) => void;
+  /** Adds the controller of LibvirtMachineTemplates, which asks hosts what they are. */
+  readonly serveTemplates: (hosts: TemplateHosts) => void;
 }
+
+export type TemplateHosts = Pick<TemplateReconcilerOptions, 'archOf' | 'defaultHost'>;
 
 export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup): Infrastructure {
   const { log, liveStore, serves, informers } = setup;
@@ -97,7 +100,6 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
     name: 'infrastructure',
     run: (signal) => watchWhenServed([...all, templates] as never, setup, signal),
   });
-  setupTemplates(manager, setup, templates);
 
   const ownStore = cached(liveStore, ...all);
   const records = new MoveRecords(liveStore);
@@ -125,6 +127,20 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
           keys: (secret) => machinesOfSecret(owners, secret),
         });
     },
+    serveTemplates: (hosts) => {
+      const { watchFilter } = setup;
+      const options = { store: liveStore, infrastructure: ownStore, watchFilter, ...hosts };
+      const reconciler = new LibvirtMachineTemplateReconciler(options);
+      const name = 'libvirtmachinetemplate';
+      const controller = newController(setup, { name, reconcile: (key) => reconciler.reconcile(key) });
+      // Those of its Cluster have its hosts.
+      const beside = ({ metadata }: KubeObject) => templates.list(metadata.namespace).map(keyOf);
+      controller
+        .watch(templates, { when: desiredStateChanged, isDesired })
+        .watch(clusters, { when: desiredStateChanged, isDesired, keys: beside })
+        .watch(ownerClusters, { when: contractChanged, isDesired, keys: beside });
+      manager.add(controller);
+    },
     watchClusters: (controller) => {
       controller
         .watch(clusters, {
@@ -144,18 +160,6 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
         });
     },
   };
-}
-
-function setupTemplates(
-  manager: Manager,
-  setup: InfrastructureSetup,
-  templates: Informer<LibvirtMachineTemplate>,
-): void {
-  const { liveStore, watchFilter } = setup;
-  const reconciler = new LibvirtMachineTemplateReconciler({ store: liveStore, watchFilter });
-  const name = 'libvirtmachinetemplate';
-  const controller = newController(setup, { name, reconcile: (key) => reconciler.reconcile(key) });
-  manager.add(controller.watch(templates, { when: desiredStateChanged, isDesired }));
 }
 
 /** Resolves when `signal` aborts and the watches have ended. */
