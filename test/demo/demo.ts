@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: a Machine manifest becomes a running machine on a private libvirt, by the commands that a user would type.
- * `npm run demo -- --kube`: see kube-demo.ts. `npm run demo -- down` removes it with all that was made there.
+ * `npm run demo -- --kube` and `--capi`: see kube-demo.ts and capi-demo.ts. `npm run demo -- down` removes it with all that was made there.
  */
 
 import { existsSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { execa } from 'execa';
 import { GuestConsole } from '../lab/guest-console.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
+import { capiDemo, removeCapiDemo } from './capi-demo.ts';
 import { kubeDemo } from './kube-demo.ts';
 import { BIN, say, show } from './words.ts';
 
@@ -18,11 +19,13 @@ const CONSOLE_LIMIT_MS = 10_000;
 
 const USAGE = `usage: npm run demo              a machine, with no cluster
        npm run demo -- --kube    the controller on an API server
+       npm run demo -- --capi    under Cluster API's own managers, by clusterctl (they are built once: 8 minutes)
        npm run demo -- down      remove it again`;
 
 const run = new Map([
   ['', up],
   ['--kube', kube],
+  ['--capi', capi],
   ['down', down],
 ]).get(process.argv.slice(2).join(' '));
 if (run) {
@@ -34,6 +37,10 @@ if (run) {
 
 async function kube(): Promise<void> {
   await kubeDemo(await Lab.up({ name: 'demo', progress: say }));
+}
+
+async function capi(): Promise<void> {
+  process.exitCode = await capiDemo();
 }
 
 async function up(): Promise<void> {
@@ -64,9 +71,10 @@ Next, in this directory:
 }
 
 async function down(): Promise<void> {
+  const hadCapi = await removeCapiDemo();
   const lab = await Lab.find({ name: 'demo' });
   if (!lab) {
-    say('there is no demo');
+    say(hadCapi ? 'nothing is left but the cache' : 'there is no demo');
     return;
   }
   if (existsSync(join(lab.directory, 'kube'))) await KubeLab.down(join(lab.directory, 'kube'));

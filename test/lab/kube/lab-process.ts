@@ -16,7 +16,7 @@ export interface LabProcessOptions {
   readonly args: readonly string[];
   /** Gets stdout and stderr, appended. */
   readonly logPath: string;
-  /** True: outlives this process. False: the kernel kills it when this process ends, however that happens. */
+  /** True: outlives this process. False: the kernel kills it when this process ends, however that happens; Ctrl-C alone does not. */
   readonly detached: boolean;
   /** More than the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -36,7 +36,8 @@ export async function startProcess({
     : ['setpriv', '--pdeathsig', 'KILL', command, ...args];
   const child: ChildProcess = spawn(program as string, rest, {
     stdio: ['ignore', log, log],
-    detached,
+    // A session of its own: what this process still has to do when the terminal interrupts it may need the daemon.
+    detached: true,
     env: { ...process.env, ...env },
   });
   closeSync(log);
