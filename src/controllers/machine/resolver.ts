@@ -79,13 +79,6 @@ export class MachineResolver {
     return requireAllowedHost(this.#options.policy, uri, PINNED);
   }
 
-  /** Throws TerminalError NotAllowed for what the Machine may not name. Comes before all that reads it. */
-  async admit({ machine, spec, path }: PlacedMachine): Promise<void> {
-    const { policy } = this.#options;
-    const pinned = machine.status?.providerStatus?.pinned;
-    await requireAllowedMachine(policy, spec, path, pinned?.imageURI === spec.imageURI);
-  }
-
   /** URIs of the other hosts of its Cluster that may be asked. */
   otherHosts({ cluster, site }: PlacedMachine): AllowedHost[] {
     const { policy } = this.#options;
@@ -106,10 +99,14 @@ export class MachineResolver {
     return true;
   }
 
-  /** Throws TransientError while the bootstrap Secret is missing, TerminalError UserDataNotFound or InvalidConfiguration. */
+  /**
+   * Throws TerminalError NotAllowed for what the Machine may not name, before anything is read that it names; TransientError while the
+   * bootstrap Secret is missing, TerminalError UserDataNotFound or InvalidConfiguration.
+   */
   async seed(placed: PlacedMachine): Promise<SeedIntent> {
     const { identity, machine, cluster, spec, site, path } = placed;
-    await this.admit(placed);
+    const made = machine.status?.providerStatus?.pinned;
+    await requireAllowedMachine(this.#options.policy, spec, path, made?.imageURI === spec.imageURI);
     const network = cluster?.spec.clusterNetwork;
     const { source, ...origin } = await this.#bootstrapSource(placed);
     return seedOf(source, {
@@ -131,11 +128,10 @@ export class MachineResolver {
     });
   }
 
-  /** Throws what `resolveMachine` throws, and TransientError or TerminalError where libvirt fails. */
+  /** `seed`: of that machine, which was held against the policy for it. Throws what `resolveMachine` throws, and TransientError or TerminalError where libvirt fails. */
   async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
     this.#refuseMove(placed);
-    await this.admit(placed);
     const request = {
       machine: identity,
       cluster: cluster?.metadata.name,
