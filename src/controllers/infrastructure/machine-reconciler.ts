@@ -1,6 +1,6 @@
 /**
- * The LibvirtMachine controller: the guards of Cluster API's contract, in its order; then the same reconcile that a Machine of the
- * original API has.
+ * The LibvirtMachine controller: phases for the contract of Cluster API, in its order; the last has all those of a Machine of the
+ * original API.
  */
 
 import {
@@ -10,7 +10,7 @@ import {
   WATCH_FILTER_LABEL,
 } from '../../api/infrastructure/contract.ts';
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
-import { type Machine, MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
+import { MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
 import { FINALIZER } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
@@ -22,6 +22,7 @@ import type { Store } from '../../store/store.ts';
 import type { MachineReconciler } from '../machine/controller.ts';
 import { FIELD_MANAGER, MachineScope } from '../machine/scope/scope.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
+import { type Phase, runPhases, type Stop } from '../shared/phases.ts';
 import { asMachine } from './machine-projection.ts';
 import type { MoveBlocks } from './move-blocks.ts';
 import { isToBeTakenOver } from './move-record.ts';
@@ -54,6 +55,22 @@ interface Wait {
   readonly claims?: boolean;
 }
 
+/** What the phases share. */
+interface LibvirtMachineReconcile extends LibvirtMachineReconcilerOptions {
+  /** Of the machine among the Machines. */
+  readonly key: ObjectKey;
+  readonly owners: MachineOwners;
+  /** As it is known; `takeOver` reads it again. */
+  one: LibvirtMachine;
+}
+
+const PHASES: readonly Phase<LibvirtMachineReconcile>[] = [
+  { run: endBlock },
+  { run: takeOver },
+  { run: awaitContract },
+  { run: reconcileMachine },
+];
+
 export class LibvirtMachineReconciler {
   readonly #options: LibvirtMachineReconcilerOptions;
 
@@ -63,69 +80,73 @@ export class LibvirtMachineReconciler {
 
   /** `key`: see `infrastructureKey`. Throws TransientError or TerminalError; the status then already says so. */
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { infrastructure, machines, watchFilter } = this.#options;
-    const known = await infrastructure.get(LibvirtMachineKind, objectKey(key));
-    if (!known || !isServed(known, watchFilter)) return {};
-    const owners = await ownersOfMachine(infrastructure, known);
-    await this.#endBlock(key, known);
-    const isToMove = isToBeTakenOver(known) && !isPaused(known, owners.cluster);
-    const one = isToMove ? await this.#takeOver(key, known, owners) : known;
-    if (!one) return { requeueAfterMs: TAKE_OVER_MS };
-    const isLeft = one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster);
-    const wait = isLeft ? undefined : await this.#waitOf(one, owners);
-    if (!wait) return this.#options.blocks.throughout(key, one, () => machines.reconcile(key));
-    await this.#wait(asMachine(one, owners), wait);
-    return {};
+    const { infrastructure, watchFilter } = this.#options;
+    const one = await infrastructure.get(LibvirtMachineKind, objectKey(key));
+    if (!one || !isServed(one, watchFilter)) return {};
+    const owners = await ownersOfMachine(infrastructure, one);
+    return runPhases(PHASES, { ...this.#options, key, owners, one });
   }
+}
 
-  async #waitOf(one: LibvirtMachine, owners: MachineOwners): Promise<Wait | undefined> {
-    const { infrastructure } = this.#options;
-    const naming = owners.machine ? undefined : await machineNaming(infrastructure, one);
-    if (!naming) return waitOf(one, owners);
-    const key = { namespace: keyOf(one).namespace, name: naming.spec.clusterName ?? '' };
-    return waitOfNamed(naming, await infrastructure.get(ContractClusterKind, key));
-  }
+/** Lets `clusterctl move` go on where a process that ended had it wait, once nothing of that process is at work any more. */
+async function endBlock({ key, one, blocks, settle }: LibvirtMachineReconcile): Promise<undefined> {
+  if (!blocks.isLeft(one, key)) return;
+  const uri = one.status?.providerStatus?.pinned?.uri;
+  if (uri === undefined) await blocks.clear(one);
+  else await settle({ ...key, uid: instanceIdOf(asMachine(one)) }, uri);
+}
 
-  async #wait(machine: Machine, { condition, reason, message, claims = false }: Wait): Promise<void> {
-    const scope = new MachineScope(this.#options.store, machine);
-    if (claims) await scope.claim(false);
-    scope.setCondition(condition, 'False', reason, message);
-    scope.summarize();
-    await scope.save();
+/**
+ * After `clusterctl move`, which takes no status along: writes what was kept beside the state. Ends the reconcile if the machine is
+ * not this object's; nothing on a host is touched because of it.
+ */
+async function takeOver(reconcile: LibvirtMachineReconcile): Promise<Stop | undefined> {
+  const { key, one, owners, infrastructure, store, records } = reconcile;
+  if (!isToBeTakenOver(one) || isPaused(one, owners.cluster)) return undefined;
+  const options = { fieldManager: FIELD_MANAGER };
+  const found = await records.takeOver(one);
+  if ('refused' in found) {
+    const { deletionTimestamp, uid } = one.metadata;
+    if (deletionTimestamp) await removeFinalizer(store, MachineKind, { ...key, uid }, FINALIZER, options);
+    else await recordWait(reconcile, refusal(one, found.refused));
+    return { requeueAfterMs: TAKE_OVER_MS };
   }
+  const before = asMachine(one, owners).status;
+  const status: MachineStatus = { ...before, phase: 'Provisioned', providerStatus: found };
+  await store.applyStatus(MachineKind, key, status, { ...options, before });
+  const now = await infrastructure.get(LibvirtMachineKind, objectKey(key), { fresh: true });
+  if (!now) return { requeueAfterMs: TAKE_OVER_MS };
+  reconcile.one = now;
+  return undefined;
+}
 
-  /** Lets `clusterctl move` go on where a process that ended had it wait, once nothing of that process is at work any more. */
-  async #endBlock(key: ObjectKey, one: LibvirtMachine): Promise<void> {
-    const { blocks, settle } = this.#options;
-    if (!blocks.isLeft(one, key)) return;
-    const uri = one.status?.providerStatus?.pinned?.uri;
-    if (uri === undefined) await blocks.clear(one);
-    else await settle({ ...key, uid: instanceIdOf(asMachine(one)) }, uri);
-  }
+/** Ends the reconcile while something of Cluster API is missing that a machine needs. One that goes, or is paused, waits for nothing. */
+async function awaitContract(reconcile: LibvirtMachineReconcile): Promise<Stop | undefined> {
+  const { one, owners, infrastructure } = reconcile;
+  if (one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster)) return undefined;
+  const naming = owners.machine ? undefined : await machineNaming(infrastructure, one);
+  const clusterKey = { namespace: keyOf(one).namespace, name: naming?.spec.clusterName ?? '' };
+  const wait = naming
+    ? waitOfNamed(naming, await infrastructure.get(ContractClusterKind, clusterKey))
+    : waitOf(one, owners);
+  if (!wait) return undefined;
+  await recordWait(reconcile, wait);
+  return {};
+}
 
-  /**
-   * After `clusterctl move`, which takes no status along: writes what was kept beside the state. Returns the object as it is then;
-   * undefined: the machine is not this object's, and nothing on a host is touched because of it.
-   */
-  async #takeOver(
-    key: ObjectKey,
-    one: LibvirtMachine,
-    owners: MachineOwners,
-  ): Promise<LibvirtMachine | undefined> {
-    const { infrastructure, store, records } = this.#options;
-    const options = { fieldManager: FIELD_MANAGER };
-    const found = await records.takeOver(one);
-    if ('refused' in found) {
-      const { deletionTimestamp, uid } = one.metadata;
-      if (deletionTimestamp) await removeFinalizer(store, MachineKind, { ...key, uid }, FINALIZER, options);
-      else await this.#wait(asMachine(one, owners), refusal(one, found.refused));
-      return undefined;
-    }
-    const before = asMachine(one, owners).status;
-    const status: MachineStatus = { ...before, phase: 'Provisioned', providerStatus: found };
-    await store.applyStatus(MachineKind, key, status, { ...options, before });
-    return infrastructure.get(LibvirtMachineKind, objectKey(key), { fresh: true });
-  }
+/** Goes through the phases of a Machine. */
+async function reconcileMachine({ key, one, blocks, machines }: LibvirtMachineReconcile): Promise<Stop> {
+  return blocks.throughout(key, one, () => machines.reconcile(key));
+}
+
+async function recordWait(
+  { one, owners, store }: LibvirtMachineReconcile,
+  { condition, reason, message, claims = false }: Wait,
+): Promise<void> {
+  const scope = new MachineScope(store, asMachine(one, owners));
+  if (claims) await scope.claim(false);
+  scope.setCondition(condition, 'False', reason, message);
+  await scope.save();
 }
 
 function refusal({ spec }: LibvirtMachine, why: string): Wait {

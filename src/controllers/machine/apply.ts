@@ -1,4 +1,4 @@
-/** Makes a Machine true on its host: one create, or a guarded update. */
+/** The phases that change a Machine on its host: one create, or a guarded update. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ActuatorEvent, UpdateOptions } from '../../actuator/context/options.ts';
@@ -6,105 +6,134 @@ import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
-import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
-import type { DomainObservation } from '../../libvirt/domain.ts';
 import { leaseVersion } from '../../libvirt/leases.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import { approvedDisks } from '../shared/named-disks.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
-import { tellingOfLocks } from './lock-condition.ts';
+import { lockReporter } from './lock-condition.ts';
 import { observeDomain, PrefetchedObservation } from './observe-domain.ts';
 import { isPlanOnly, recordPlan } from './plan-approval.ts';
 import { letImageGo, prepareHost, requireNoConflict } from './prepare-host.ts';
+import type { MachineChange, MachineReconcile } from './reconcile.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
-/**
- * Shared things of the host first, then one create, or a guarded update. Returns what is there afterwards. `repair`: nobody asked
- * for a change, and this is what the repair of drift may do.
- */
-export async function applyMachine(
+/** Says what is under way. */
+export async function beginChange({ parts, scope, placed, change }: MachineReconcile): Promise<undefined> {
+  const { pinned } = scope.providerStatus;
+  if (change.drift) change.repair = parts.repair?.begin(scope, change.drift);
+  // Of a machine that was never pinned nothing is made. Should there be a state all the same, `create` finds it, under its lock.
+  change.exists = pinned !== undefined && (await parts.actuator.hasState(placed.identity));
+  change.made = change.exists ? pinned : undefined;
+  scope.status.phase = change.exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
+  scope.beginOperation(change.exists ? 'Update' : 'Create', change.reason);
+}
+
+/** Makes what the machine needs of its host. What it stood on before is let go later, and only for a change that may go ahead. */
+export async function prepareChange({
+  parts,
+  scope,
+  placed,
+  resolved,
+  change,
+}: MachineReconcile): Promise<undefined> {
+  const { intent } = resolved;
+  await requireNoConflict(parts, scope, placed);
+  change.stack = parts.actuator.presynthesize(intent);
+  const leases = leaseVersions(parts, placed, intent);
+  const needed = change.made ? { intent, pinned: change.made } : resolved;
+  change.facts = await prepareHost(parts, scope, placed, needed);
+  change.leasesBefore = await leases;
+}
+
+/** Runs Terraform: one create, or a guarded update. */
+export async function applyChange({
+  parts,
+  scope,
+  placed,
+  resolved,
+  change,
+}: MachineReconcile): Promise<undefined> {
+  const { actuator, recorder } = parts;
+  const { exists, facts, made, leasesBefore, reason } = change;
+  const { intent, pinned } = resolved;
+  const started = performance.now();
+  change.after = new PrefetchedObservation(() =>
+    observeDomain(parts, placed, scope.providerStatus.leasesBefore),
+  );
+  // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
+  const isLast = !exists && intent.terraform === undefined;
+  const reportLock = lockReporter(parts, scope, 'DomainReady');
+  const onEvent = (event: ActuatorEvent) => {
+    if (isMade(event) && leasesBefore.length > 0) scope.setProviderStatus({ leasesBefore });
+    if (isLast && isMade(event)) change.after.begin();
+    reportLock(event);
+  };
+  const options = { ...updateOptions(parts, scope, placed, change), onEvent };
+  const moves = made !== undefined && !isDeepStrictEqual(made, pinned);
+  // Within the update, under its lock, once the plan may run.
+  const beforeApply = () => scope.step('HostReady', () => prepareHost(parts, scope, placed, resolved));
+  try {
+    await (exists
+      ? actuator.update(intent, facts, { ...options, ...(moves && { beforeApply }) })
+      : actuator.create(intent, facts, options));
+  } catch (error) {
+    if (error instanceof ReplaceRefused) recordPlan(scope, recorder, planReport(intent, error.preview));
+    throw error;
+  }
+  const [type, verb] = exists ? (['Update', 'Updated'] as const) : (['Create', 'Created'] as const);
+  const message = `${reason}; took ${formatSeconds(performance.now() - started)}`;
+  recorder.event(scope.machine, { type: 'Normal', reason: verb, message });
+  scope.setOperation(type, 'Successful', message);
+  scope.setProviderStatus({
+    appliedHash: intentHash(intent),
+    lastPlanTime: new Date().toISOString(),
+    pinned,
+  });
+  scope.clearPlanDrift();
+  scope.clearPlan();
+}
+
+/** Lets go what the machine no longer stands on, and observes what there is now. */
+export async function completeChange(reconcile: MachineReconcile): Promise<undefined> {
+  const { parts, scope, resolved, change } = reconcile;
+  if (change.made && !isDeepStrictEqual(imageOf(change.made), imageOf(resolved.pinned))) {
+    // Before the image goes: the host's stack counts the images that machines have pinned.
+    await scope.checkpoint();
+    await letImageGo(parts, scope, change.made);
+  }
+  reconcile.observed = await scope.step('DomainReady', () => change.after.result());
+  await change.repair?.done();
+}
+
+/** Writes the providerID. It makes another generation of the spec, of which the same is true as of the one before. */
+export async function claimDomain({ scope }: MachineReconcile): Promise<undefined> {
+  await scope.claim(true);
+  scope.setCondition('BootstrapDataReady', 'True', 'AsSpecified');
+  scope.setCondition('HostReady', 'True', 'AsSpecified');
+}
+
+function updateOptions(
   parts: MachineDependencies,
   scope: MachineScope,
   placed: PlacedMachine,
-  resolved: ResolvedMachine,
-  reason: string,
-  repair: UpdateOptions = {},
-): Promise<DomainObservation | undefined> {
-  const { actuator, allowReplace } = parts;
-  const { intent } = resolved;
-  // Of a machine that was never pinned nothing is made. Should there be a state all the same, `create` finds it, under its lock.
-  const wasPinned = scope.providerStatus.pinned !== undefined;
-  const exists = wasPinned && (await scope.step('DomainReady', () => actuator.hasState(placed.identity)));
-  scope.status.phase = exists ? (scope.status.phase ?? 'Provisioning') : 'Provisioning';
-  scope.beginOperation(exists ? 'Update' : 'Create', reason);
-  // What the machine stands on is let go, and what it will stand on made, only for a change that may go ahead.
-  const made = exists ? scope.providerStatus.pinned : undefined;
-  await requireNoConflict(parts, scope, placed);
-  const stack = actuator.presynthesize(intent);
-  const before = leaseVersions(parts, placed, intent);
-  const facts = await prepareHost(parts, scope, placed, made ? { intent, pinned: made } : resolved);
-  const beforeApply = () => prepareHost(parts, scope, placed, resolved);
-
-  const started = performance.now();
-  const options = {
-    ...repair,
+  { drift, repair, stack, made }: MachineChange,
+): UpdateOptions {
+  // What the repair of drift may do; a person who asks for it is asked for more by the guard.
+  const allowed = repair?.options ?? { replaceDomain: drift?.replacesDomain ?? false };
+  return {
+    ...allowed,
     stack,
-    allowReplace: allowReplace || (repair.allowReplace ?? false),
+    allowReplace: parts.allowReplace || (allowed.allowReplace ?? false),
     allowReplaceDisks: parts.allowReplaceDisks?.(scope.key) ?? [],
     approvedPlan: approvedPlan(scope.machine),
     approvedDisks: approvedDisks(scope.machine),
     onlyApproved: isPlanOnly(scope.machine) && scope.providerStatus.lastPlan !== undefined,
     shutdownTimeoutMs: shutdownTimeoutMs(parts, placed),
     reservedBefore: made?.reservations,
-    ...(made && !isDeepStrictEqual(made, resolved.pinned) ? { beforeApply } : {}),
   };
-  const leasesBefore = await before;
-  const early = new PrefetchedObservation(() =>
-    observeDomain(parts, placed, scope.providerStatus.leasesBefore),
-  );
-  // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
-  const isLast = !exists && intent.terraform === undefined;
-  try {
-    await scope.step('DomainReady', () =>
-      tellingOfLocks(parts, scope, 'DomainReady', (onEvent) => {
-        const tell = (event: ActuatorEvent) => {
-          if (isMade(event) && leasesBefore.length > 0) scope.setProviderStatus({ leasesBefore });
-          if (isLast && isMade(event)) early.begin();
-          onEvent(event);
-        };
-        const told = { ...options, onEvent: tell };
-        return exists ? actuator.update(intent, facts, told) : actuator.create(intent, facts, told);
-      }),
-    );
-  } catch (error) {
-    if (error instanceof ReplaceRefused) {
-      recordPlan(scope, parts.recorder, planReport(intent, error.preview));
-    }
-    throw error;
-  }
-  const verb = exists ? 'Updated' : 'Created';
-  const took = formatSeconds(performance.now() - started);
-  parts.recorder.event(scope.machine, {
-    type: 'Normal',
-    reason: verb,
-    message: `${reason}; took ${took}`,
-  });
-  scope.setOperation(exists ? 'Update' : 'Create', 'Successful', `${reason}; took ${took}`);
-  scope.setProviderStatus({
-    appliedHash: intentHash(intent),
-    lastPlanTime: new Date().toISOString(),
-    pinned: resolved.pinned,
-  });
-  scope.clearPlanDrift();
-  scope.clearPlan();
-  if (made && !isDeepStrictEqual(imageOf(made), imageOf(resolved.pinned))) {
-    await scope.save();
-    await letImageGo(parts, scope, made);
-  }
-  return scope.step('DomainReady', () => early.result());
 }
 
 /** Of its MAC addresses, as they are before its domain is made. What cannot be read is taken for none. */

@@ -1,4 +1,4 @@
-/** The end of a Machine: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
+/** The phases of a Machine's end: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
@@ -6,36 +6,46 @@ import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
+import type { Stop } from '../shared/phases.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
-import { tellingOfLocks } from './lock-condition.ts';
+import { lockReporter } from './lock-condition.ts';
 import { otherHostsWithDomain } from './moved-domain.ts';
 import { letImageGo } from './prepare-host.ts';
+import type { MachineReconcile } from './reconcile.ts';
 import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
-export async function deleteMachine(parts: MachineDependencies, scope: MachineScope): Promise<void> {
+/** Says that it ends. */
+export async function beginDeletion({ scope }: MachineReconcile): Promise<undefined> {
   scope.status.phase = 'Deleting';
   scope.setOperation('Delete', 'Processing', 'deletion was requested');
   scope.setCondition('DomainReady', 'False', 'Deleting');
-  scope.summarize();
-  await scope.save();
+  // A guest may take long to shut down, and what another process has pinned meanwhile must not be left behind: that is a Conflict here.
+  await scope.checkpoint();
+}
 
+/** Removes all that is the machine's own on its host. */
+export async function leaveHost({ parts, scope }: MachineReconcile): Promise<undefined> {
   const pinned = scope.providerStatus.pinned;
   // Never pinned: nothing was ever made, not even asked for.
-  if (pinned) {
-    try {
-      await removeFromHost(parts, scope, pinned);
-      const { imageSource: _, ...rest } = pinned;
-      // Before the object goes: afterwards nothing would tell that the host has to be looked at.
-      scope.setProviderStatus({ pinned: rest });
-      await scope.save();
-      await letImageGo(parts, scope, pinned);
-    } catch (error) {
-      if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
-      await giveUp(parts, scope, pinned, error);
-    }
+  if (!pinned) return;
+  try {
+    await removeFromHost(parts, scope, pinned);
+    const { imageSource: _, ...rest } = pinned;
+    scope.setProviderStatus({ pinned: rest });
+    // Before the image goes, and the object: afterwards nothing would tell that the host has to be looked at.
+    await scope.checkpoint();
+    await letImageGo(parts, scope, pinned);
+  } catch (error) {
+    if (!(error instanceof CaplvError) || !isGivenUp(scope.machine)) throw error;
+    await giveUp(parts, scope, pinned, error);
   }
+}
+
+/** Gives the finalizer back, and with it the object. */
+export async function releaseMachine({ scope }: MachineReconcile): Promise<Stop> {
   await scope.release();
+  return { isStale: true };
 }
 
 async function removeFromHost(
@@ -50,9 +60,8 @@ async function removeFromHost(
     const shutdownMs = shutdownTimeoutMs(parts, placed);
     const remove = async () => {
       await removeMoved(parts, placed, shutdownMs);
-      return tellingOfLocks(parts, scope, 'DomainReady', (onEvent) =>
-        actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent }),
-      );
+      const onEvent = lockReporter(parts, scope, 'DomainReady');
+      return actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent });
     };
     return remove().catch((error) => {
       const told = withRecoveryHint(error, scope.machine);

@@ -16,7 +16,7 @@ import type { PartsUse } from '../shared/shared-hosts.ts';
 import { refuseTakenAddresses, refuseUnusableAddresses } from './addresses/fixed-addresses.ts';
 import { refuseSharedMac } from './addresses/mac-conflict.ts';
 import type { MachineDependencies } from './dependencies.ts';
-import { tellingOfLocks } from './lock-condition.ts';
+import { lockReporter } from './lock-condition.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
@@ -33,12 +33,10 @@ export async function requireNoConflict(
   { cluster, site }: PlacedMachine,
 ): Promise<void> {
   if (!cluster || scope.providerStatus.appliedHash !== undefined) return;
-  await scope.step('HostReady', async () => {
-    const dispute = await hosts.findConflict(cluster, site);
-    if (!dispute) return;
-    const fix = 'see the Cluster of this Machine; the Machine continues when its Cluster does';
-    throw new DisputedHost({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
-  });
+  const dispute = await hosts.findConflict(cluster, site);
+  if (!dispute) return;
+  const fix = 'see the Cluster of this Machine; the Machine continues when its Cluster does';
+  throw new DisputedHost({ ...dispute, path: 'spec.clusterName', fix, retryAfterMs: 30_000 });
 }
 
 function requireSupport(
@@ -75,43 +73,37 @@ export async function prepareHost(
   const { store, hosts, actuator } = parts;
   const { intent, pinned } = resolved;
   const use = newUse(placed, intent);
-  await scope.step('HostReady', async () => {
-    if (use) await hosts.requireUsable(placed.site.uri, use);
-    await refuseTakenAddresses(store, placed, intent);
-    await refuseSharedMac(store, placed, intent);
-    await refuseUnusableAddresses(actuator, placed, intent);
-  });
-  await scope.step('HostReady', () => requireSupport(parts, placed, intent));
+  if (use) await hosts.requireUsable(placed.site.uri, use);
+  await refuseTakenAddresses(store, placed, intent);
+  await refuseSharedMac(store, placed, intent);
+  await refuseUnusableAddresses(actuator, placed, intent);
+  await requireSupport(parts, placed, intent);
   const before = scope.providerStatus.pinned;
-  // Pinned before the host's stack is built: that counts the images which machines have pinned.
   scope.setProviderStatus({ host: siteLabel(placed.site), pinned });
-  scope.summarize();
-  await scope.save();
+  // Before anything is made: a later reconcile finds by it what there is. And the host's stack counts the images that machines have pinned.
+  await scope.checkpoint();
+  // Nothing of it is on the host, and nothing has to go when the machine does.
+  const unpin = (error: unknown): never => {
+    scope.setProviderStatus({ pinned: before });
+    throw error;
+  };
   // Again, now that others see what this one asks for: of two at the same time, at least one sees the other.
-  await scope.step('HostReady', () =>
-    refuseTakenAddresses(store, placed, intent).catch((error) => {
-      scope.setProviderStatus({ pinned: before });
-      throw error;
-    }),
-  );
-  const facts = await scope.step('HostReady', async () => {
-    const check = (seen: HostFacts) => {
-      try {
-        preflight(intent, placed.spec, seen, placed.path);
-      } catch (error) {
-        // Nothing of it is on the host, and nothing has to go when the machine does.
-        scope.setProviderStatus({ pinned: before });
-        throw error;
-      }
-    };
-    const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
-    const options = { volumes: volumesOf(intent), check, defersImage: parts.defersImages };
-    const seen = await tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-      hosts.ensureUsed(placed.site.uri, used, use, { ...options, onEvent }),
-    );
-    preflight(intent, placed.spec, seen, placed.path);
-    return seen;
+  await refuseTakenAddresses(store, placed, intent).catch(unpin);
+  const check = (seen: HostFacts) => {
+    try {
+      preflight(intent, placed.spec, seen, placed.path);
+    } catch (error) {
+      unpin(error);
+    }
+  };
+  const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
+  const facts = await hosts.ensureUsed(placed.site.uri, used, use, {
+    volumes: volumesOf(intent),
+    check,
+    defersImage: parts.defersImages,
+    onEvent: lockReporter(parts, scope, 'HostReady'),
   });
+  preflight(intent, placed.spec, facts, placed.path);
   scope.setCondition('HostReady', 'True', 'AsSpecified');
   return facts;
 }
@@ -132,9 +124,7 @@ export async function letImageGo(
   const isDeleted = scope.machine.metadata.deletionTimestamp !== undefined;
   try {
     await scope.step('HostReady', () =>
-      tellingOfLocks(parts, scope, 'HostReady', (onEvent) =>
-        hosts.releaseImage(host, image, { onEvent }),
-      ).catch((error) => {
+      hosts.releaseImage(host, image, { onEvent: lockReporter(parts, scope, 'HostReady') }).catch((error) => {
         throw isDeleted ? withRecoveryHint(error, scope.machine) : error;
       }),
     );

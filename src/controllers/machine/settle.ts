@@ -1,13 +1,10 @@
-/** The end of a Machine's reconcile: what was seen is written down, and when to look again is said. */
+/** The last phase of a Machine's reconcile: what was seen is put into the status, and when to look again is said. */
 
 import { domainName } from '../../intent/names.ts';
-import type { Result } from '../../kube/runtime/controller.ts';
-import type { DomainObservation } from '../../libvirt/domain.ts';
 import { howToApprove } from '../shared/approval.ts';
+import type { Stop } from '../shared/phases.ts';
 import { requeueSoonest } from '../shared/requeue.ts';
-import type { MachineDependencies } from './dependencies.ts';
-import type { PlacedMachine } from './scope/placed-machine.ts';
-import type { MachineScope } from './scope/scope.ts';
+import type { MachineReconcile } from './reconcile.ts';
 import { recordObservation } from './status.ts';
 import { addressPollMs, guestWithoutAddress } from './waits/guest-addresses.ts';
 
@@ -21,12 +18,9 @@ interface SettleOptions {
 
 /** A guest that runs without an address is looked at again when it has one. */
 export async function finishReconcile(
-  { awaitAddress }: MachineDependencies,
-  scope: MachineScope,
-  placed: PlacedMachine,
-  observed: DomainObservation | undefined,
+  { parts: { awaitAddress }, scope, placed, observed }: MachineReconcile,
   { awaitsApproval = false, isApplied = true, requeueAfterMs }: SettleOptions = {},
-): Promise<Result> {
+): Promise<Stop> {
   scope.clearError();
   scope.setProviderStatus({ domainName: domainName(placed.identity) });
   recordObservation(scope, placed, observed, isApplied);
@@ -36,8 +30,6 @@ export async function finishReconcile(
     scope.setCondition('DomainReady', 'False', 'WaitingForApproval', what);
     // What a plan found and may not repair can be approved for as long as it is there.
   } else if (planDrift === undefined) scope.clearPlan();
-  scope.summarize();
-  await scope.save();
   const guest = guestWithoutAddress(scope, placed, observed);
   awaitAddress?.(scope.key, guest);
   const pollMs = guest && !awaitAddress ? addressPollMs(guest) : undefined;

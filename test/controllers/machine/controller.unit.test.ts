@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';
+import { findCondition } from '../../../src/apimachinery/conditions.ts';
 import type { ObjectKey, ResourceKind } from '../../../src/apimachinery/object.ts';
 import { MachineReconciler } from '../../../src/controllers/machine/controller.ts';
 import type { MachineDependencies } from '../../../src/controllers/machine/dependencies.ts';
@@ -83,7 +84,7 @@ test('a machine that goes, with the finalizer of somebody else, is not made', as
   expect((await store.get(MachineKind, KEY))?.status).toBeUndefined();
 });
 
-test('what a host said before another process wrote is not recorded over that', async () => {
+test('what a host said before another process wrote is not recorded over that, and a paused machine stays shown as paused', async () => {
   const parts = {
     store,
     resolver: new MachineResolver({ store, policy: UNLIMITED } as never),
@@ -108,4 +109,9 @@ test('what a host said before another process wrote is not recorded over that', 
     phase: 'Pending',
     providerStatus: { instanceState: 'absent' },
   });
+  // Whatever the host says.
+  const paused = { metadata: { ...KEY, annotations: { [PAUSED_ANNOTATION]: '' } }, spec: spec as never };
+  await controller.observe(await store.apply(MachineKind, paused, PERSON));
+  const ready = findCondition(await store.get(MachineKind, KEY), 'Ready');
+  expect(ready).toMatchObject({ status: 'False', reason: 'Paused' });
 });

@@ -29,6 +29,14 @@ export interface MachineRepairOptions {
 /** `open`: repair it now. */
 export type Gate = { readonly open: true } | { readonly open: false; readonly requeueAfterMs?: number };
 
+export interface RepairAttempt {
+  readonly options: UpdateOptions;
+  /** Counts and tells what has succeeded. */
+  readonly done: () => Promise<void>;
+  /** Keeps a refusal in the conditions. */
+  readonly failed: (error: unknown) => void;
+}
+
 type HeldReason = 'NotRepaired' | 'CrashLoopBackOff' | 'RepairsHeld';
 
 /** A watch looks at its host as soon as it is connected. */
@@ -78,12 +86,8 @@ export class MachineRepair {
     this.#options.metrics.plans.inc({ result: found ? 'drifted' : 'same' });
   }
 
-  /** Runs the repair, tells how it ended, and keeps a refusal in the conditions. */
-  async run<T>(
-    scope: MachineScope,
-    drift: Drift,
-    repair: (options: UpdateOptions) => Promise<T>,
-  ): Promise<T> {
+  /** What one repair may do, and what is to be told of its end. */
+  begin(scope: MachineScope, drift: Drift): RepairAttempt {
     const { metrics, recorder } = this.#options;
     const { kind } = drift;
     const started = performance.now();
@@ -99,32 +103,28 @@ export class MachineRepair {
       row = await this.#count(scope, isRecreated);
     };
     const allowReplace = repairPolicy(scope.machine) === 'Always';
-    try {
-      const result = await repair({ allowReplace, replaceDomain: drift.replacesDomain ?? false, review });
-      // Nothing to review: no state, or Terraform sees no difference and so will not mend it the next time, either.
-      if (!row) await this.#count(scope, kind === 'lost');
-      const took = formatSeconds(performance.now() - started);
-      metrics.repairs.inc({ kind, result: 'done' });
-      recorder.event(scope.machine, {
-        type: 'Normal',
-        reason: 'Repaired',
-        message: `${drift.text}; took ${took}`,
-      });
-      return result;
-    } catch (error) {
-      if (error instanceof TerminalError) {
+    return {
+      options: { allowReplace, replaceDomain: drift.replacesDomain ?? false, review },
+      done: async () => {
+        // Nothing to review: no state, or Terraform sees no difference and so will not mend it the next time, either.
+        if (!row) await this.#count(scope, kind === 'lost');
+        metrics.repairs.inc({ kind, result: 'done' });
+        const message = `${drift.text}; took ${formatSeconds(performance.now() - started)}`;
+        recorder.event(scope.machine, { type: 'Normal', reason: 'Repaired', message });
+      },
+      failed: (error) => {
+        if (!(error instanceof TerminalError)) return metrics.repairs.inc({ kind, result: 'failed' });
         const reason = error.code === 'RepairsHeld' ? error.code : 'NotRepaired';
         this.#hold(scope, drift, reason, [error.message, error.fix].filter(Boolean).join('; '));
-      } else metrics.repairs.inc({ kind, result: 'failed' });
-      throw error;
-    }
+      },
+    };
   }
 
   /** Written down before the first change: a crash in between must not be a repair that nobody counts. */
   async #count(scope: MachineScope, isRecreated: boolean): Promise<RepairRow> {
     const row = nextRow(scope.providerStatus.repairs, Date.now());
     scope.setProviderStatus({ repairs: row, ...(isRecreated ? { lastRecreated: row.time } : {}) });
-    await scope.save();
+    await scope.checkpoint();
     return row;
   }
 

@@ -1,4 +1,4 @@
-/** One Machine during one reconcile: its status is changed here and written once, and only if something changed. */
+/** One Machine during one reconcile: its status is changed here and written at the end, if something changed. */
 
 import { isDeepStrictEqual } from 'node:util';
 import {
@@ -9,6 +9,7 @@ import {
   type Pinned,
 } from '../../../api/kinds/machine.ts';
 import { FINALIZER } from '../../../api/schema/group.ts';
+import { isPaused } from '../../../api/schema/paused.ts';
 import {
   type Condition,
   conditionOf,
@@ -46,6 +47,8 @@ export class MachineScope {
   status: MachineStatus;
   readonly #store: Store;
   readonly #begun: Machine;
+  /** Resolves when all writes of the status so far have ended. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(store: Store, machine: Machine) {
     this.#store = store;
@@ -83,15 +86,16 @@ export class MachineScope {
     reason: Reason | CaplvError['code'],
     message = '',
   ): void {
+    this.status.conditions = this.#with(this.status.conditions, { type, status, reason, message });
+  }
+
+  #with(
+    conditions: readonly Condition[] | undefined,
+    next: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>,
+  ): Condition[] {
     const { generation } = this.machine.metadata;
-    const condition = {
-      type,
-      status,
-      reason,
-      message,
-      ...(generation === undefined ? {} : { observedGeneration: generation }),
-    };
-    this.status.conditions = setCondition(this.status.conditions, condition, new Date().toISOString());
+    const condition = { ...next, ...(generation !== undefined && { observedGeneration: generation }) };
+    return setCondition(conditions, condition, new Date().toISOString());
   }
 
   condition(type: ConditionType): Condition | undefined {
@@ -118,14 +122,17 @@ export class MachineScope {
     this.setCondition('DomainReady', 'False', 'Provisioning', reason);
   }
 
-  /** Ready follows from the others: the first that is not True is the reason. */
-  summarize(): void {
-    const conditions = this.status.conditions ?? [];
+  /** Ready follows from the others: the first that is not True is the reason. Of a paused machine nothing is said. */
+  #summarized(conditions: readonly Condition[] = []): Condition[] {
+    if (isPaused(this.machine))
+      return this.#with(conditions, { type: 'Ready', status: 'False', reason: 'Paused', message: '' });
     const blocking = DOMAIN_CONDITIONS.map((type) => conditionOf(conditions, type)).find(
       (condition) => condition && condition.status !== 'True',
     );
-    if (blocking) this.setCondition('Ready', 'False', blocking.reason as Reason, blocking.message);
-    else this.setCondition('Ready', 'True', 'AsSpecified');
+    const { status, reason, message } = blocking
+      ? ({ ...blocking, status: 'False' } as const)
+      : ({ status: 'True', reason: 'AsSpecified', message: '' } as const);
+    return this.#with(conditions, { type: 'Ready', status, reason, message });
   }
 
   /** Records a failure at the condition that it stopped. Only a TerminalError error makes the machine Failed. */
@@ -151,11 +158,16 @@ export class MachineScope {
   async step<T>(type: ConditionType, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
-    } catch (thrown) {
-      const error = outOfResources(thrown) ?? thrown;
-      if (error instanceof TerminalError || error instanceof TransientError) this.fail(type, error);
-      throw error;
+    } catch (error) {
+      throw this.recordFailure(type, error);
     }
+  }
+
+  /** Records what was thrown, where that says something of the machine. Returns what to throw for it. */
+  recordFailure(type: ConditionType, thrown: unknown): unknown {
+    const error = outOfResources(thrown) ?? thrown;
+    if (error instanceof TerminalError || error instanceof TransientError) this.fail(type, error);
+    return error;
   }
 
   /** Of a machine that was made before they were assigned. */
@@ -207,6 +219,7 @@ export class MachineScope {
 
   /** Our fields of metadata and spec: the finalizer, and the providerID once there is a domain. */
   async claim(withProviderID: boolean): Promise<void> {
+    await this.#written;
     const id = providerID(this.identity);
     const hasProviderID = this.machine.spec.providerID === id;
     if (this.machine.metadata.finalizers?.includes(FINALIZER) && (!withProviderID || hasProviderID)) return;
@@ -225,35 +238,64 @@ export class MachineScope {
 
   /** Lets the object go, whoever else has applied our finalizer. */
   async release(): Promise<void> {
+    await this.#written;
     const object = { ...this.key, ...this.#uid };
     await removeFinalizer(this.#store, MachineKind, object, FINALIZER, { fieldManager: FIELD_MANAGER });
   }
 
   /**
-   * Writes the status if it changed. Throws TransientError Conflict when another process works at this machine too, as a command
-   * beside a controller does: the one would undo what the other has pinned.
+   * Writes the status if it changed, at the end of a reconcile. Throws TransientError Conflict when another process works at this machine
+   * too, as a command beside a controller does: the one would undo what the other has pinned.
    */
   async save(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#write({ ...this.status, conditions: this.#summarized(this.status.conditions) });
+      this.status = structuredClone(this.machine.status ?? {});
+    });
+  }
+
+  /**
+   * Writes the status in the middle of a reconcile, as `save` does: what comes next must not happen before it is stored, for a process
+   * that ends here is followed by one that knows no more than what is stored.
+   */
+  async checkpoint(): Promise<void> {
+    await this.save();
+  }
+
+  /** Writes the status while work goes on, with `waiting` as a condition of it that lasts until the next report. */
+  report(waiting?: Pick<Condition, 'type' | 'reason' | 'message'>): Promise<void> {
+    const status = structuredClone(this.status);
+    if (waiting) status.conditions = this.#with(status.conditions, { ...waiting, status: 'False' });
+    status.conditions = this.#summarized(status.conditions);
+    return this.#inTurn(() => this.#write(status));
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#written.then(write);
+    this.#written = written.catch(() => {});
+    return written;
+  }
+
+  async #write(status: MachineStatus): Promise<void> {
     const { generation } = this.machine.metadata;
-    if (generation !== undefined) this.status.observedGeneration = generation;
+    if (generation !== undefined) status.observedGeneration = generation;
     const { lastUpdated: _, ...before } = this.machine.status ?? {};
-    const { lastUpdated: __, ...after } = this.status;
+    const { lastUpdated: __, ...after } = status;
     if (isDeepStrictEqual(before, after)) return;
-    this.status.lastUpdated = new Date().toISOString();
+    status.lastUpdated = new Date().toISOString();
     this.machine = await traced('write status', {}, () =>
-      this.#applyStatus().catch(async (error: unknown) => {
+      this.#applyStatus(status).catch(async (error: unknown) => {
         const stored = isConflict(error) && (await this.#store.get(MachineKind, this.key, { fresh: true }));
         if (!stored) throw error;
         this.#take(stored);
-        return this.#applyStatus();
+        return this.#applyStatus(status);
       }),
     );
-    this.status = structuredClone(this.machine.status ?? {});
   }
 
-  #applyStatus(): Promise<Machine> {
+  #applyStatus(status: MachineStatus): Promise<Machine> {
     const { resourceVersion } = this.machine.metadata;
-    return this.#store.applyStatus(MachineKind, this.key, this.status, {
+    return this.#store.applyStatus(MachineKind, this.key, status, {
       fieldManager: FIELD_MANAGER,
       resourceVersion,
       before: this.machine.status,

@@ -57,8 +57,33 @@ test('who edits a machine while it is made does not stop that', async () => {
   expect(after?.metadata.labels).toEqual({ team: 'a' });
   expect(after?.status).toMatchObject({
     nodeRef: { name: 'web' },
-    conditions: [{ type: 'HostReady', status: 'True' }],
+    conditions: [
+      { type: 'HostReady', status: 'True' },
+      { type: 'Ready', status: 'True' },
+    ],
   });
+});
+
+test('who waits for a lock says so while the work goes on, and not once it has it', async () => {
+  const { store, machine } = await stored();
+  const scope = new MachineScope(store, machine);
+  scope.setCondition('DomainReady', 'False', 'Provisioning', 'the machine is new');
+  const conditions = async () => (await store.get(MachineKind, KEY))?.status?.conditions;
+  const lock = { type: 'DomainReady', reason: 'StateLocked', message: 'waiting for the lock of a' } as const;
+  await scope.report(lock);
+  expect(await conditions()).toMatchObject([lock, { type: 'Ready', reason: 'StateLocked' }]);
+
+  // What the work finds meanwhile is written with the next of them, each after the one before.
+  scope.setProviderStatus({ host: 'a' });
+  void scope.report(lock);
+  void scope.report();
+  scope.setCondition('DomainReady', 'True', 'AsSpecified');
+  await scope.save();
+  expect(await conditions()).toMatchObject([
+    { type: 'DomainReady', status: 'True' },
+    { type: 'Ready', status: 'True' },
+  ]);
+  expect((await store.get(MachineKind, KEY))?.status?.providerStatus).toEqual({ host: 'a' });
 });
 
 test('a machine that is gone is told as such', async () => {
