@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { quickly } from './test/quick-start.ts';
 
 /**
  * `unit` and `unit-cdktn` need Node only and end in seconds; `real` and `faults` need root, libvirt, QEMU and terraform, which
@@ -7,14 +8,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      // More workers than cores: the tests of what waits mostly wait.
       {
         test: {
           name: 'unit',
           include: ['test/**/*.unit.test.ts'],
-          testTimeout: 20_000,
-          isolate: false,
-          maxWorkers: 4,
+          ...quickly,
         },
       },
       'test/stacks/vitest.cdktn.config.ts',
