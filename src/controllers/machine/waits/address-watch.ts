@@ -23,6 +23,8 @@ export interface AddressWatchOptions {
   readonly onAddress: (key: ObjectKey) => void;
   /** Whether the Machine is there and is to stay. */
   readonly isWanted: (key: ObjectKey) => boolean;
+  /** Milliseconds until a host that gave no answer is asked again; default 5000. */
+  readonly unreachableMs?: number;
 }
 
 interface Waiting {
@@ -89,7 +91,7 @@ export class AddressWatch {
 
   /** While somebody waits. */
   async #repeat(uri: AllowedHost, guests: Guests, work: () => Promise<void>): Promise<void> {
-    const { log, isWanted, libvirt } = this.#options;
+    const { log, isWanted, libvirt, unreachableMs = UNREACHABLE_MS } = this.#options;
     const { signal } = this.#stopped;
     let pauseMs = LOOK_MS;
     while (this.#hosts.get(uri) === guests) {
@@ -100,7 +102,7 @@ export class AddressWatch {
       pauseMs = LOOK_MS;
       await work().catch((error: unknown) => {
         if (signal.aborted) return;
-        pauseMs = UNREACHABLE_MS;
+        pauseMs = unreachableMs;
         if (error instanceof LibvirtError) return;
         log.error('Looking for addresses failed', { host: libvirt(uri).uri, error });
       });

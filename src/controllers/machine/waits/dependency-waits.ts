@@ -25,6 +25,8 @@ export interface DependencyWatcherOptions {
   readonly policy: Policy;
   /** What the object waited for is there. */
   readonly onAppearance: (key: ObjectKey) => void;
+  /** Milliseconds between two requests for a URL; default 1500. */
+  readonly urlIntervalMs?: number;
 }
 
 interface Awaited {
@@ -43,7 +45,7 @@ export class DependencyWatcher {
 
   constructor(options: DependencyWatcherOptions) {
     this.#options = options;
-    this.#urls = new UrlProbe(options.policy);
+    this.#urls = new UrlProbe(options.policy, options.urlIntervalMs);
   }
 
   /** Until `signal` aborts. */

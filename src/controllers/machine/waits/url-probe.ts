@@ -11,21 +11,24 @@ import type { Policy } from '../../../intent/policy.ts';
 import { backoffDelay } from '../../../system/backoff.ts';
 import { ServerPace } from './request-pacer.ts';
 
-/** A look and what follows it take less than two seconds. */
-const EAGER_MS = 1_500;
-/** Who has just uploaded it, or is about to, waits for us; after two hundred looks we wait for a person. */
+/** Keeps a probe and what follows it below two seconds, for those who have just uploaded the file. */
+const INTERVAL_MS = 1_500;
+/** Requests at this pace; after five minutes of them nobody is waiting at a keyboard. */
 const FAST_ATTEMPTS = 200;
-/** Then, and for a server that is in trouble, twice as long each time. */
-const PATIENCE = { baseMs: EAGER_MS, maxMs: 60_000 };
+/** Bounds the interval, which then doubles each time, as it does for a server that is in trouble. */
+const MAX_INTERVAL_MS = 60_000;
 /** An error page that is shorter is read to its end, so that the connection serves the next look. */
 const PAGE_BYTES = 16 * 1024;
 
 export class UrlProbe {
   readonly #policy: Policy;
+  readonly #intervalMs: number;
   readonly #pace = new ServerPace();
 
-  constructor(policy: Policy) {
+  /** `intervalMs`: milliseconds between two requests for one URL, while its server answers as it should. */
+  constructor(policy: Policy, intervalMs = INTERVAL_MS) {
     this.#policy = policy;
+    this.#intervalMs = intervalMs;
   }
 
   /** The server of `url` has asked to be left alone for so long. */
@@ -36,10 +39,11 @@ export class UrlProbe {
   /** Resolves when the server gives it, or refuses it for a reason that waiting does not mend. Rejects when `signal` aborts. */
   async appearance(url: string, signal: AbortSignal): Promise<void> {
     const { origin } = new URL(url);
+    const backoff = { baseMs: this.#intervalMs, maxMs: MAX_INTERVAL_MS };
     let troubles = 0;
     for (let looks = 0; ; looks += 1) {
       const failures = Math.max(troubles, looks - FAST_ATTEMPTS);
-      await sleep(failures > 0 ? backoffDelay(failures, PATIENCE) : EAGER_MS, undefined, { signal });
+      await sleep(failures > 0 ? backoffDelay(failures, backoff) : this.#intervalMs, undefined, { signal });
       await this.#pace.turn(origin, signal);
       const seen = await this.#look(url, signal);
       if (seen === 'there') return;

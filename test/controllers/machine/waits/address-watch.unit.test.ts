@@ -27,6 +27,7 @@ class Watched {
       log: capturedLog().log,
       onAddress: ({ name }) => this.told.push(name),
       isWanted: ({ name }) => !this.gone.has(name),
+      unreachableMs: 600,
     });
   }
 
