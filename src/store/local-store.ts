@@ -1,41 +1,33 @@
 /**
- * The embedded store: a directory with one JSON file an object, so that one command turns a manifest into a machine with
- * no API server. Safe for several processes at once: every change happens under one lock and replaces the file at once.
- * Reads are synchronous: some kilobytes from the page cache take 6 µs so, and 160 µs of CPU by way of Node's threads.
+ * Stores objects in a directory, so that one command turns a manifest into a machine without an API server. Safe for several
+ * processes at once: every change is made under one lock and replaces the object's file atomically.
  */
 
 import { EventEmitter, on } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { parseLabelSelector } from '../apimachinery/label-selector.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey } from '../apimachinery/object-key.ts';
-import { CaplvError, outOfResources, TransientError } from '../errors.ts';
-import { removeDurably, renameDurably, writeAtomically } from '../system/atomic-file.ts';
-import { Lock } from '../system/file-lock.ts';
 import { Turn } from '../system/turn.ts';
 import { DirectoryWatch } from './directory-watch.ts';
-import { derivedUuid, installationId, notWritable } from './installation.ts';
+import { installationId } from './installation.ts';
+import { ObjectFiles } from './object-files.ts';
+import { conflict, nextVersion, requireVersion } from './object-version.ts';
 import type { ApplyOptions, ListOptions, StatusOptions, Store, WatchEvent, WriteOptions } from './store.ts';
-import {
-  applyFields,
-  applyStatusFields,
-  parseStored,
-  replaceFields,
-  type StoredObject,
-} from './stored-object.ts';
+import { applyFields, applyStatusFields, replaceFields, type StoredObject } from './stored-object.ts';
 import { UnreadableObjectError } from './unreadable-object.ts';
 
 export class LocalStore implements Store {
   readonly stateDir: string;
   readonly installation: string;
+  readonly #files: ObjectFiles;
   /** Ends with the last change that was asked for in this process. */
   #changed: Promise<unknown> = Promise.resolve();
 
   private constructor(stateDir: string, installation: string) {
     this.stateDir = stateDir;
     this.installation = installation;
+    this.#files = new ObjectFiles(stateDir, installation);
   }
 
   /** Opens, or makes, the store in `stateDir`. Throws Terminal StateDirNotWritable. */
@@ -43,32 +35,27 @@ export class LocalStore implements Store {
     return new LocalStore(stateDir, await installationId(stateDir));
   }
 
-  /** The uid that an object of this name has, or will have once it is applied. */
+  /** Returns the uid that an object of this name has, or will have once it is applied. */
   uidOf(kind: ResourceKind, key: ObjectKey): string {
-    return derivedUuid(this.installation, `${kind.plural}/${key.namespace}/${key.name}`);
+    return this.#files.uidOf(kind, key);
   }
 
   async get<T extends KubeObject>(kind: ResourceKind<T>, key: ObjectKey): Promise<T | undefined> {
-    return (await this.#read(kind, key))?.object as T | undefined;
+    return this.#files.read(kind, key)?.object as T | undefined;
   }
 
   async list<T extends KubeObject>(kind: ResourceKind<T>, options: ListOptions = {}): Promise<T[]> {
     const matches = parseLabelSelector(options.labelSelector ?? '');
-    const namespaces = options.namespace === undefined ? entries(this.#kindDir(kind)) : [options.namespace];
     const objects: T[] = [];
     const unreadable: UnreadableObjectError[] = [];
     const turn = new Turn();
-    for (const namespace of namespaces) {
-      for (const file of entries(join(this.#kindDir(kind), namespace))) {
-        if (!file.endsWith('.json')) continue;
-        const key = { namespace, name: file.slice(0, -'.json'.length) };
-        const object = await this.get(kind, key).catch((error: unknown) => {
-          if (!(error instanceof UnreadableObjectError) || !options.onUnreadable) throw error;
-          unreadable.push(error);
-        });
-        if (object && matches(object.metadata.labels)) objects.push(object);
-        await turn.yieldIfLong();
-      }
+    for (const key of this.#files.keys(kind, options.namespace)) {
+      const object = await this.get(kind, key).catch((error: unknown) => {
+        if (!(error instanceof UnreadableObjectError) || !options.onUnreadable) throw error;
+        unreadable.push(error);
+      });
+      if (object && matches(object.metadata.labels)) objects.push(object);
+      await turn.yieldIfLong();
     }
     options.onUnreadable?.(unreadable);
     return objects;
@@ -78,9 +65,10 @@ export class LocalStore implements Store {
     kind: ResourceKind<T>,
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<WatchEvent<T>> {
-    await mkdir(this.#kindDir(kind), { recursive: true, mode: 0o700 });
+    const directory = this.#files.directory(kind);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     const wake = new EventEmitter();
-    const watcher = new DirectoryWatch(this.#kindDir(kind), () => wake.emit('change'));
+    const watcher = new DirectoryWatch(directory, () => wake.emit('change'));
     const changes = on(wake, 'change', { signal: options.signal });
     const known = new Map<string, T>();
     try {
@@ -130,7 +118,7 @@ export class LocalStore implements Store {
     const key = keyOf(object.metadata);
     return this.#change(kind, key, (stored) => {
       if (stored) throw conflict(kind, key, 'it exists already');
-      return applyFields(this.#blank(kind, key), fieldManager, object);
+      return applyFields(this.#files.blank(kind, key), fieldManager, object);
     }) as Promise<T>;
   }
 
@@ -171,7 +159,7 @@ export class LocalStore implements Store {
     const key = keyOf(object.metadata);
     const apply = (stored: StoredObject | undefined) => {
       requireVersion(stored, kind, key, object.metadata);
-      return applyFields(stored ?? this.#blank(kind, key), options.fieldManager, object);
+      return applyFields(stored ?? this.#files.blank(kind, key), options.fieldManager, object);
     };
     return this.#change(kind, key, apply, options) as Promise<T>;
   }
@@ -183,7 +171,7 @@ export class LocalStore implements Store {
     { fieldManager }: ApplyOptions,
   ): Promise<T> {
     const key = keyOf(object.metadata);
-    const stored = (await this.#read(kind, key)) ?? this.#blank(kind, key);
+    const stored = this.#files.read(kind, key) ?? this.#files.blank(kind, key);
     return applyFields(stored, fieldManager, object).object as T;
   }
 
@@ -228,128 +216,34 @@ export class LocalStore implements Store {
     return done;
   }
 
-  /** Read, change, write under the lock. An object that is being deleted and has no finalizer left goes. */
+  /** Reads, changes and writes an object under the lock; removes one that is being deleted and has no finalizer left. */
   async #changeLocked(
     kind: ResourceKind,
     key: ObjectKey,
     change: (stored: StoredObject | undefined) => StoredObject | undefined,
     { replaceUnreadable = false }: Pick<ApplyOptions, 'replaceUnreadable'>,
   ): Promise<KubeObject | undefined> {
-    const file = this.#file(kind, key);
-    const lock = await this.#lock();
+    const lock = await this.#files.lock();
     try {
-      const before = await this.#read(kind, key).catch(async (error: unknown) => {
-        if (!(error instanceof UnreadableObjectError) || !replaceUnreadable) throw error;
-        await renameDurably(file, `${file}.unreadable-${Date.now()}`);
-        return undefined;
-      });
+      const before = replaceUnreadable
+        ? await this.#files.readOrSetAside(kind, key)
+        : this.#files.read(kind, key);
       const after = change(before);
       if (!after) return undefined;
       const { metadata } = after.object;
       if (metadata.deletionTimestamp && !metadata.finalizers?.length) {
-        await removeDurably(file);
+        await this.#files.remove(kind, key);
         return after.object;
       }
       if (before && JSON.stringify(before) === JSON.stringify(after)) return before.object;
       metadata.resourceVersion = nextVersion(before?.object.metadata.resourceVersion);
-      if (!before) await this.#makeDirectory(dirname(file));
-      await writeAtomically(file, `${JSON.stringify(after, null, 2)}\n`);
+      if (!before) await this.#files.makeDirectory(kind, key);
+      await this.#files.write(kind, key, after);
       return after.object;
     } finally {
       await lock.release();
     }
   }
-
-  /** Throws Terminal StateDirNotWritable. */
-  async #lock(): Promise<Lock> {
-    try {
-      return await Lock.acquire(join(this.stateDir, 'objects', '.lock'), {
-        operation: 'change of an object',
-        timeoutMs: 10_000,
-      });
-    } catch (error) {
-      throw error instanceof CaplvError ? error : notWritable(this.stateDir, error);
-    }
-  }
-
-  /** Throws Terminal StateDirNotWritable. */
-  async #makeDirectory(directory: string): Promise<void> {
-    await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-      throw notWritable(this.stateDir, error);
-    });
-  }
-
-  #blank(kind: ResourceKind, key: ObjectKey): StoredObject {
-    return {
-      object: {
-        apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
-        kind: kind.kind,
-        metadata: {
-          ...key,
-          uid: this.uidOf(kind, key),
-          generation: 0,
-          creationTimestamp: new Date().toISOString(),
-        },
-      },
-      applied: [],
-      appliedStatus: [],
-    };
-  }
-
-  async #read(kind: ResourceKind, key: ObjectKey): Promise<StoredObject | undefined> {
-    const file = this.#file(kind, key);
-    const unreadable = (why: string) =>
-      new UnreadableObjectError(kind, { key, uid: this.uidOf(kind, key), file, why });
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT') return undefined;
-      throw outOfResources(error) ?? unreadable(`cannot be opened: ${message}`);
-    }
-    const stored = parseStored(text, key.name);
-    if (typeof stored === 'string') throw unreadable(stored);
-    return stored;
-  }
-
-  #kindDir(kind: ResourceKind): string {
-    return join(this.stateDir, 'objects', kind.plural);
-  }
-
-  #file(kind: ResourceKind, key: ObjectKey): string {
-    return join(this.#kindDir(kind), key.namespace, `${key.name}.json`);
-  }
-}
-
-function requireVersion(
-  stored: StoredObject | undefined,
-  kind: ResourceKind,
-  key: ObjectKey,
-  wanted: { readonly uid?: string; readonly resourceVersion?: string | undefined },
-): void {
-  const metadata = stored?.object.metadata;
-  if (wanted.uid !== undefined && metadata?.uid !== wanted.uid)
-    throw conflict(kind, key, 'it is another object by now');
-  if (wanted.resourceVersion !== undefined && metadata?.resourceVersion !== wanted.resourceVersion) {
-    throw conflict(kind, key, 'it was changed in the meantime');
-  }
-}
-
-/** Larger than the version before, and than that of an earlier object of that name, since time mostly goes on. */
-function nextVersion(before: string | undefined): string {
-  const next = (before !== undefined && /^\d+$/.test(before) ? BigInt(before) : 0n) + 1n;
-  const now = BigInt(Date.now());
-  return String(next > now ? next : now);
-}
-
-function conflict(kind: ResourceKind, key: ObjectKey, why: string): TransientError {
-  return new TransientError({
-    code: 'Conflict',
-    message: `${kind.kind} ${key.namespace}/${key.name}: ${why}`,
-    fix: 'read it again and repeat the change',
-    retryAfterMs: 50,
-  });
 }
 
 function keyOf({ namespace = 'default', name }: ObjectMeta): ObjectKey {
@@ -358,14 +252,4 @@ function keyOf({ namespace = 'default', name }: ObjectMeta): ObjectKey {
 
 function keyText(metadata: ObjectMeta): string {
   return `${metadata.namespace}/${metadata.name}`;
-}
-
-/** What cannot be listed is not empty: throws but for what is no directory. */
-function entries(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw outOfResources(error) ?? notWritable(directory, error);
-  }
 }
