@@ -1,3 +1,5 @@
+/** Renders the `backend` block of a stack. */
+
 import type { BackendIntent } from './intent.ts';
 import type { Json } from './json.ts';
 

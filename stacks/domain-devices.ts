@@ -1,3 +1,5 @@
+/** Renders consoles and interfaces of a domain, and lists its arguments that replace it or are ignored. */
+
 import type {
   DomainConsole,
   DomainGraphics,

@@ -1,3 +1,5 @@
+/** Renders a stack without resources. */
+
 import { backendBlock } from './backend-block.ts';
 import type { BackendIntent } from './intent.ts';
 import { canonical, type JsonObject } from './json.ts';

@@ -1,3 +1,5 @@
+/** Renders the networks, pools and images that the machines of a host share. */
+
 import { Network } from '@cdktf/provider-libvirt/lib/network';
 import { Pool } from '@cdktf/provider-libvirt/lib/pool';
 import { Volume } from '@cdktf/provider-libvirt/lib/volume';

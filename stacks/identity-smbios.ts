@@ -1,3 +1,5 @@
+/** Renders the identity of a guest in its firmware's tables. */
+
 import type { GuestIdentity } from './intent.ts';
 
 /**

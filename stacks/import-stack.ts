@@ -1,3 +1,5 @@
+/** Renders a stack that imports existing libvirt objects into a state. */
+
 import { backendBlock } from './backend-block.ts';
 import type { HostIntent, MachineIntent } from './intent.ts';
 import { canonical, type JsonObject } from './json.ts';

@@ -1,3 +1,5 @@
+/** Merges and normalises Terraform JSON. */
+
 export type Json = string | number | boolean | null | undefined | readonly Json[] | JsonObject;
 
 /** Members that are undefined are absent. */

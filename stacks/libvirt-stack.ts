@@ -1,3 +1,5 @@
+/** Renders what all stacks have in common: provider, backend, secrets and overrides. */
+
 import { LibvirtProvider } from '@cdktf/provider-libvirt/lib/provider';
 import { TerraformStack, TerraformVariable } from 'cdktf';
 import type { Construct } from 'constructs';

@@ -1,3 +1,5 @@
+/** Renders the volumes, the seed and the domain of one machine. */
+
 import { Domain } from '@cdktf/provider-libvirt/lib/domain';
 import { Ignition } from '@cdktf/provider-libvirt/lib/ignition';
 import { Volume } from '@cdktf/provider-libvirt/lib/volume';

@@ -1,3 +1,5 @@
+/** Forms the addresses of resources. */
+
 import type { TerraformResource } from 'cdktf';
 
 /** For `replace_triggered_by`: cdktf wraps a resource in `${}`, which Terraform's JSON syntax refuses there. */

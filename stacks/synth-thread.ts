@@ -1,3 +1,5 @@
+/** Runs one worker thread that makes Terraform JSON. */
+
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';

@@ -1,3 +1,5 @@
+/** Makes the Terraform JSON of a machine or a host, in this thread. */
+
 import { RootConstruct } from 'constructs';
 import { HostStack } from './host-stack.ts';
 import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';

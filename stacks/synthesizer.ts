@@ -1,3 +1,5 @@
+/** Makes Terraform JSON in worker threads, which are replaced before they leak too much memory. */
+
 import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { type SynthJob, SynthThread } from './synth-thread.ts';

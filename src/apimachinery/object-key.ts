@@ -1,3 +1,5 @@
+/** Forms the names of objects and resources: keys, their text, and API versions. */
+
 import type { KubeObject, ObjectKey, ResourceKind } from './object.ts';
 
 /** Where an object lives. `namespace` is empty for kinds without namespaces. */

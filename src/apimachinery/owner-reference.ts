@@ -1,3 +1,5 @@
+/** Writes and reads the owner reference of the controller that manages an object. */
+
 import type { KubeObject, ObjectKey, OwnerReference, ResourceKind } from './object.ts';
 import { apiVersionOf } from './object-key.ts';
 

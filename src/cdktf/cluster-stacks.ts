@@ -1,3 +1,5 @@
+/** Adds a stack to a CDKTF app for each Machine of an API server's namespace. */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { App } from 'cdktf';

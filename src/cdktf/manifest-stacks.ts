@@ -1,3 +1,5 @@
+/** Adds a stack to a CDKTF app for each Machine of a manifest. */
+
 import { join, resolve } from 'node:path';
 import type { App } from 'cdktf';
 import { MachineStack, type MachineStackOptions } from '../../stacks/machine-stack.ts';

@@ -1,3 +1,5 @@
+/** Reads the addresses of guests from DHCP leases, guest agents and the host's neighbour table. */
+
 import { BlockList, isIPv6 } from 'node:net';
 import { LibvirtError } from './libvirt-error.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';

@@ -1,3 +1,5 @@
+/** Keeps one Libvirt for each host. */
+
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { Libvirt } from './libvirt.ts';
 

@@ -1,3 +1,5 @@
+/** Caches the parsed definitions of a host's domains. */
+
 import { createHash } from 'node:crypto';
 import { Turn } from '../system/turn.ts';
 import { type DomainDefinition, parseDomain } from './domain.ts';

@@ -1,3 +1,5 @@
+/** Finds and observes domains, one or many in one virsh process. */
+
 import { shortLines } from '../system/line-stream.ts';
 import { Turn } from '../system/turn.ts';
 import { type DomainAddress, parseAddresses } from './addresses.ts';

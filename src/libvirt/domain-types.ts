@@ -1,3 +1,5 @@
+/** Reads which kinds of domains, machine types and firmware a host supports. */
+
 import type { Answer, Virsh } from './virsh.ts';
 import { readXml, XmlElement } from './xml.ts';
 

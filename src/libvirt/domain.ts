@@ -1,3 +1,5 @@
+/** Parses domains: their XML, and their states. */
+
 import type { DomainAddress } from './addresses.ts';
 import { copyDetached, XmlElement } from './xml.ts';
 

@@ -1,3 +1,5 @@
+/** Follows the lifecycle events of a host's domains. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatSeconds } from '../system/duration.ts';
 import { LibvirtError } from './libvirt-error.ts';

@@ -1,3 +1,5 @@
+/** Tells which network devices a host has. */
+
 import { parseNames } from './domain-query.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 

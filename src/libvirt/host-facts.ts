@@ -1,3 +1,5 @@
+/** Reads the CPUs, memory, pools, networks and volumes of a host. */
+
 import { isIPv6 } from 'node:net';
 import { shortLines } from '../system/line-stream.ts';
 import { parseNames } from './domain-query.ts';

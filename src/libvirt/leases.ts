@@ -1,3 +1,5 @@
+/** Reads the DHCP leases of libvirt's networks. */
+
 import { type DomainAddress, isReachable } from './addresses.ts';
 import type { DomainInterface } from './domain.ts';
 import type { RunOptions, Virsh } from './virsh.ts';

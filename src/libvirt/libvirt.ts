@@ -1,3 +1,5 @@
+/** Offers all calls to the libvirt of one host. */
+
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { type AddressSource, type DomainAddress, domainAddresses } from './addresses.ts';
 import type { DomainObservation } from './domain.ts';

@@ -1,3 +1,5 @@
+/** Removes domains, volumes, networks and pools. */
+
 import { findDomain } from './domain-query.ts';
 import type { Answer, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';

@@ -1,3 +1,5 @@
+/** Shuts down and powers off domains. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findDomain } from './domain-query.ts';
 import { domainEvents } from './events.ts';

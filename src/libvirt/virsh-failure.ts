@@ -1,3 +1,5 @@
+/** Explains why virsh failed, without passwords. */
+
 import { formatSeconds } from '../system/duration.ts';
 import { OUTPUT_CHARACTERS, type SubprocessResult } from '../system/subprocess.ts';
 import { redactText, redactUri } from './host-uri.ts';

@@ -1,3 +1,5 @@
+/** Asks a virsh process that stays connected. */
+
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';

@@ -1,3 +1,5 @@
+/** Runs virsh commands: in batches, each in a process or in a session that stays connected. */
+
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';

@@ -1,3 +1,5 @@
+/** Reads storage volumes, their first bytes, and the free space of pools. */
+
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

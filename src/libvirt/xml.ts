@@ -1,3 +1,5 @@
+/** Parses libvirt's XML, within limits. */
+
 import { XMLParser } from 'fast-xml-parser';
 import { messageOf } from '../errors.ts';
 import { LibvirtError } from './libvirt-error.ts';

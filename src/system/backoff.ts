@@ -1,3 +1,5 @@
+/** Computes the delay after failures in a row. */
+
 export interface BackoffOptions {
   /** Delay after the first failure, in milliseconds. */
   readonly baseMs: number;

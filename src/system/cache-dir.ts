@@ -1,3 +1,5 @@
+/** Names the directory of files that can be downloaded or built again. */
+
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 

@@ -1,3 +1,5 @@
+/** Locks a file between processes; the lock of a process that has ended is taken over. */
+
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';

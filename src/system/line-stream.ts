@@ -1,3 +1,5 @@
+/** Splits the output of other programs into lines of limited length. */
+
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TokenBucket } from './token-bucket.ts';

@@ -1,3 +1,5 @@
+/** Identifies processes, so that a later one with the same number is told apart. */
+
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';

@@ -1,3 +1,5 @@
+/** Runs a program to its end, within limits of time and output. */
+
 import { spawn } from 'node:child_process';
 
 /** How a program ended, and what it wrote. */

@@ -1,3 +1,5 @@
+/** Follows a file that another process writes. */
+
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';

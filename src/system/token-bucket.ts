@@ -1,3 +1,5 @@
+/** Limits a rate, with room for bursts. */
+
 export interface RateLimit {
   /** Tokens that come back each second. */
   readonly perSecond: number;

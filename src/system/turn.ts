@@ -1,3 +1,5 @@
+/** Lets other work have its turn during a long computation. */
+
 import { setImmediate } from 'node:timers/promises';
 
 /** Milliseconds of work after which other work gets its turn. */

@@ -1,3 +1,5 @@
+/** Parses YAML that somebody else wrote, within limits. */
+
 import { Composer, Parser } from 'yaml';
 
 /**

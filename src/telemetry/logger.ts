@@ -1,3 +1,5 @@
+/** Writes log lines, for people or as JSON. */
+
 import { inspect } from 'node:util';
 import { printable } from './printable.ts';
 

@@ -1,3 +1,5 @@
+/** Reports CPU, memory and event loop of this process as metrics. */
+
 import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Metrics } from './metrics.ts';

@@ -1,3 +1,5 @@
+/** Logs the warnings that Node gives. */
+
 import type { Logger } from './logger.ts';
 
 /** What Node warns of (a deprecation, too many listeners) becomes a line of the log, in place of text of its own on stderr. */

@@ -1,3 +1,5 @@
+/** Declares what one call of Terraform takes from its caller. */
+
 import type { AllowedHost } from '../system/allowed-host.ts';
 import type { Lock } from '../system/file-lock.ts';
 import type { RunEvent } from './run-events.ts';

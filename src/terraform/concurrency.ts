@@ -1,3 +1,5 @@
+/** Limits how many terraform processes run at once: in all, for each host and for each namespace. */
+
 import { currentFlow } from '../system/current-flow.ts';
 import { FairQueue } from '../system/fair-queue.ts';
 import { traced } from '../telemetry/spans.ts';

@@ -1,3 +1,5 @@
+/** Runs `terraform init` where a workspace needs it. */
+
 import { access, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Lock } from '../system/file-lock.ts';

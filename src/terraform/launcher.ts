@@ -1,3 +1,5 @@
+/** Starts terraform processes with the environment and files of their workspace. */
+
 import type { Call } from './call.ts';
 import type { TerraformBinary } from './install/terraform.ts';
 import type { ProviderProcess } from './provider/process.ts';

@@ -1,3 +1,5 @@
+/** Names the files of saved plans, and removes older ones. */
+
 import { randomUUID } from 'node:crypto';
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Translates Terraform's messages into the progress of a run. */
+
 import type { LockHolder } from '../system/lock-holder.ts';
 import type { Diagnostic, Message } from './format/messages.ts';
 import type { ChangeAction } from './format/resource-change.ts';

@@ -1,3 +1,5 @@
+/** Runs Terraform, and runs it again where only its provider was lost. */
+
 import { TransientError } from '../errors.ts';
 import type { Call } from './call.ts';
 import { type RunLimits, RunSlots } from './concurrency.ts';

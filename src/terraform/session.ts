@@ -1,3 +1,5 @@
+/** Plans, applies and imports in one workspace under its lock. */
+
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';

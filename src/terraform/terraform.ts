@@ -1,3 +1,5 @@
+/** Opens sessions on workspaces, and reads their states. */
+
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { LOCK_TIMEOUT_MS, Lock } from '../system/file-lock.ts';
 import { makePrivateDir } from '../system/private-files.ts';

@@ -1,3 +1,5 @@
+/** Runs Terraform under a watchdog, which ends a provider that hangs. */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LockHolder } from '../system/lock-holder.ts';

@@ -1,3 +1,5 @@
+/** Names and writes the files of a Terraform workspace. */
+
 import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeWhole } from '../system/atomic-file.ts';

@@ -1,3 +1,5 @@
+/** Opens the file or URL that a volume is filled from, and checks, counts and hashes its bytes as they pass. */
+
 import { createHash } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';

@@ -1,3 +1,5 @@
+/** Finds the storage pool that was too full for an upload. */
+
 import { TransientError } from '../../errors.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';

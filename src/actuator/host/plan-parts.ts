@@ -1,3 +1,5 @@
+/** Plans changes of a host's networks and pools, on a copy of the host's state. */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

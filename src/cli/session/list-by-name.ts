@@ -1,3 +1,5 @@
+/** Lists the objects that a command names. */
+
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import type { ListOptions, Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';

@@ -1,3 +1,5 @@
+/** Observes machines for a command that shows their status. */
+
 import type { Machine } from '../../api/kinds/machine.ts';
 import { prefetchDomains } from '../../controllers/machine/ask-hosts.ts';
 import { CaplvError } from '../../errors.ts';

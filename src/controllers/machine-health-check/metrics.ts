@@ -1,3 +1,5 @@
+/** Counts what MachineHealthChecks have done, and where they are held back. */
+
 import type { MachineHealthCheck } from '../../api/kinds/machine-health-check.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';

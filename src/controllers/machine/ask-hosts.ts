@@ -1,3 +1,5 @@
+/** Reads the domains of many machines with one question to each host. */
+
 import type { Machine } from '../../api/kinds/machine.ts';
 import { domainName } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';

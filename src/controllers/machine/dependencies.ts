@@ -1,3 +1,5 @@
+/** Declares what the phases of a Machine's reconcile work with. */
+
 import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import type { Actuator } from '../../actuator/machine-actuator.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';

@@ -1,3 +1,5 @@
+/** Sends the verbs of the Kubernetes API: get, list, watch, apply, update, patch and delete. */
+
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { apiVersionOf } from '../../apimachinery/object-key.ts';
 import type { ListOptions } from '../../store/store.ts';

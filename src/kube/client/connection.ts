@@ -1,3 +1,5 @@
+/** Makes the TLS options and headers of requests to an API server from the parts of a kubeconfig. */
+
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';

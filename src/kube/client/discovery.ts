@@ -1,3 +1,5 @@
+/** Tells whether an API server serves the kinds that a controller works with. */
+
 import type { ResourceKind } from '../../apimachinery/object.ts';
 import { apiVersionOf } from '../../apimachinery/object-key.ts';
 import { ApiError } from './api-error.ts';

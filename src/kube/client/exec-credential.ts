@@ -1,3 +1,5 @@
+/** Runs the credential program of a kubeconfig, and renews its credential before it expires. */
+
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 

@@ -1,3 +1,5 @@
+/** Reads kubeconfigs: files of the user, and texts that somebody else wrote, which may name no files or programs. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';

@@ -1,3 +1,5 @@
+/** Declares the Lease of Kubernetes. */
+
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/ */

@@ -1,3 +1,5 @@
+/** Reads pods, to tell whether one still runs. */
+
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { hasReason } from './api-error.ts';
 import type { Client } from './client.ts';

@@ -1,3 +1,5 @@
+/** Builds the URL paths of collections and objects. */
+
 import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 
 /** Of all objects of a kind, or of those in a namespace. */

@@ -1,3 +1,5 @@
+/** Sends requests to an API server, within limits of time and size, and repeats those that it asks to repeat. */
+
 import http, { type IncomingMessage } from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,3 +1,5 @@
+/** Parses the stream of a watch into events. */
+
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TokenBucket } from '../../system/token-bucket.ts';

@@ -1,3 +1,5 @@
+/** Keeps the objects of one kind in memory, with indexes. */
+
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 

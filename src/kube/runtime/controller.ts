@@ -1,3 +1,5 @@
+/** Calls a reconcile function for each object that changed, with retries, and counts and logs its results. */
+
 import { randomUUID } from 'node:crypto';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, parseKey } from '../../apimachinery/object-key.ts';

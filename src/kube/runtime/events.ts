@@ -1,3 +1,5 @@
+/** Records Kubernetes events, and aggregates those that repeat. */
+
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';

@@ -1,3 +1,5 @@
+/** Serves health checks and metrics by HTTP. */
+
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,5 @@
+/** Keeps a cache of one kind up to date and calls handlers for each change. */
+
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';
 import type { ListOptions, Store, WatchEvent } from '../../store/store.ts';

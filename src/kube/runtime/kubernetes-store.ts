@@ -1,3 +1,5 @@
+/** Stores objects in an API server. */
+
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { TerminalError, TransientError } from '../../errors.ts';

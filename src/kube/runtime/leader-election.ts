@@ -1,3 +1,5 @@
+/** Elects one leader among several processes, by a Lease. */
+
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,3 +1,5 @@
+/** Computes the patch for fields that a server-side apply leaves in place. */
+
 type Tree = Readonly<Record<string, unknown>>;
 
 /**

@@ -1,3 +1,5 @@
+/** Starts and stops informers, leader election and controllers in order. */
+
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';

@@ -1,3 +1,5 @@
+/** Merges the watches of several namespaces into one. */
+
 import type { WatchEvent } from '../../store/store.ts';
 
 /** Events that wait for their reader. Beyond, the watches are not read on. */

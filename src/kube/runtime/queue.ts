@@ -1,3 +1,5 @@
+/** Queues the keys of objects for workers: each once, with backoff and a rate limit for those that failed. */
+
 import { type BackoffOptions, backoffDelay } from '../../system/backoff.ts';
 import { FairQueue, type Flow } from '../../system/fair-queue.ts';
 import { type RateLimit, TokenBucket } from '../../system/token-bucket.ts';

@@ -1,3 +1,5 @@
+/** Lists and watches one kind, and starts again after each failure. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, keyOf, resourceName } from '../../apimachinery/object-key.ts';

@@ -1,3 +1,5 @@
+/** Turns SIGTERM and SIGINT into an abort signal. */
+
 import type { Logger } from '../../telemetry/logger.ts';
 
 /**

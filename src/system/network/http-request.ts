@@ -1,3 +1,5 @@
+/** Makes HTTP GET requests to addresses that the caller allows. */
+
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { checkedLookup, type Resolve, requireAddress } from './checked-lookup.ts';

@@ -1,3 +1,5 @@
+/** Reads from Terraform's messages what an apply has changed. */
+
 import type { Message } from './messages.ts';
 import type { ResourceChange } from './resource-change.ts';
 

@@ -1,3 +1,5 @@
+/** Explains a saved plan attribute by attribute, without secret values. */
+
 import { withoutURLSecrets } from './readable.ts';
 import type { ChangeAction } from './resource-change.ts';
 

@@ -1,3 +1,5 @@
+/** Parses what Terraform tells of the holder of a state lock. */
+
 import * as z from 'zod';
 import { type LockHolder, StateLockedError } from '../../system/lock-holder.ts';
 import type { Diagnostic } from './messages.ts';

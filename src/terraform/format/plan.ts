@@ -1,3 +1,5 @@
+/** Reads from Terraform's messages what a plan would change. */
+
 import type { Message } from './messages.ts';
 import type { ChangeAction, ResourceChange } from './resource-change.ts';
 

@@ -1,3 +1,5 @@
+/** Parses Terraform states, within limits. */
+
 import * as z from 'zod';
 import { TerminalError } from '../../errors.ts';
 import { jsonExcess } from '../../system/json-bounds.ts';

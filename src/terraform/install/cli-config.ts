@@ -1,3 +1,5 @@
+/** Reads from Terraform's CLI configuration where providers are installed. */
+
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { readIfThere } from '../../system/private-files.ts';

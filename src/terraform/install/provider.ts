@@ -1,3 +1,5 @@
+/** Finds the executable of the libvirt provider. */
+
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** Finds the executable of Terraform or OpenTofu, and requires a version. */
+
 import { constants } from 'node:fs';
 import { access, readFile, realpath, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';

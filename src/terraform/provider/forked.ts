@@ -1,3 +1,5 @@
+/** Finds and ends the provider process that a terraform has started itself. */
+
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parentOf } from '../../system/process-identity.ts';

@@ -1,3 +1,5 @@
+/** Tells whether a run failed since its provider was lost. */
+
 import type { RunOutcome } from '../run/process.ts';
 import type { ProviderProcess } from './process.ts';
 

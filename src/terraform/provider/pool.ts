@@ -1,3 +1,5 @@
+/** Keeps one warm provider process for each host. */
+
 import { ProviderProcess } from './process.ts';
 
 /** It starts within 10 ms, and a machine that is made or deleted has all its runs within minutes. */

@@ -1,3 +1,5 @@
+/** Starts a provider process that serves many runs of Terraform. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

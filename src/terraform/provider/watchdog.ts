@@ -1,3 +1,5 @@
+/** Detects that the provider of a run hangs. */
+
 import type { Message } from '../format/messages.ts';
 import type { ResourceChange } from '../format/resource-change.ts';
 

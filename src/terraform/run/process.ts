@@ -1,3 +1,5 @@
+/** Runs one terraform process to its end. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';

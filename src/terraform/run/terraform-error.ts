@@ -1,3 +1,5 @@
+/** Makes the error of a failed run from Terraform's diagnostics. */
+
 import { TransientError } from '../../errors.ts';
 import { type AppliedChange, appliedChanges } from '../format/apply-result.ts';
 import { holderFromDiagnostics, stateLocked } from '../format/lock-info.ts';

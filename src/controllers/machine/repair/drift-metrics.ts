@@ -1,3 +1,5 @@
+/** Counts drift, repairs and plans. */
+
 import type { Metrics } from '../../../telemetry/metrics.ts';
 
 /** What is counted of drift and of what is done about it. */

@@ -1,3 +1,5 @@
+/** Joins a Machine with the host and the names that it was resolved to. */
+
 import type { MachineLocation } from '../../../actuator/machine/location.ts';
 import type { Cluster } from '../../../api/kinds/cluster.ts';
 import type { Machine } from '../../../api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Paces the requests to one server, however many Machines wait for its files. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** So many machines may wait for so many things of one server: it gets at most ten questions a second from us. */
