@@ -3,7 +3,7 @@
 import type { BackendIntent } from './intent.ts';
 import type { Json } from './json.ts';
 
-/** The `backend` of a `terraform` block; undefined: none. Credentials of a cluster come from KUBE_* variables. */
+/** Returns the `backend` of a `terraform` block; undefined: none. Credentials of a cluster come from KUBE_* variables. */
 export function backendBlock(backend: BackendIntent): Json | undefined {
   switch (backend.kind) {
     case 'implicit':

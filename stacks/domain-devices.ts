@@ -10,8 +10,8 @@ import type { DomainIntent, InterfaceIntent, MachineIntent } from './intent.ts';
 export const serialConsole: DomainConsole = { type: 'pty', targetType: 'serial', targetPort: '0' };
 
 /**
- * Without a block the provider asks for SPICE, which not every QEMU has. So "none" is a VNC display that listens nowhere:
- * no port, no socket.
+ * Renders the graphical console. Without a block the provider asks for SPICE, which not every QEMU supports; so "none" becomes a VNC
+ * display that listens on no port and no socket.
  */
 export function graphics(type: DomainIntent['graphics']): DomainGraphics {
   if (type === undefined) return { type: 'vnc', autoport: false, listenType: 'none' };
@@ -36,8 +36,8 @@ export function networkInterface(nic: InterfaceIntent): DomainNetworkInterface {
 }
 
 /**
- * What provider 0.8.3 plans as a change in place and then does not do. A change of this object replaces the domain; so does
- * a new key in it, for every machine there is.
+ * Returns the arguments that provider 0.8.3 plans to change in place and then does not change. A change of this object replaces the
+ * domain; so does a new key in it, for every existing machine.
  */
 export function replaceTriggers({ domain, disks, interfaces }: MachineIntent): Record<string, unknown> {
   return {
@@ -52,9 +52,9 @@ export function replaceTriggers({ domain, disks, interfaces }: MachineIntent): R
 }
 
 /**
- * What reads back differently from what was asked, without being different: the machine type by its alias (`q35`), the CPU
- * mode `host-model` spelled out, and fixed addresses as those that the guest has at the moment (none before it boots). And the
- * ownership mark: earlier versions wrote another, and a change of it would replace the domain.
+ * Lists the attributes that the provider reads back in another form: the machine type by its alias (`q35`), the CPU mode `host-model`
+ * spelled out, and fixed addresses as the guest's current ones (none before it boots). Also the ownership mark: earlier versions wrote
+ * another, and a change of it would replace the domain.
  */
 export function ignoredChanges({ domain, interfaces }: MachineIntent): string[] {
   const fixed = interfaces.flatMap((nic, index) =>

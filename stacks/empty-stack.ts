@@ -6,8 +6,8 @@ import { canonical, type JsonObject } from './json.ts';
 import { literal } from './literal.ts';
 
 /**
- * A stack of nothing but its provider: all that a destroy needs. Written out, since loading cdktf for it would be most of
- * what a deletion costs; a test holds it against a stack that cdktf made.
+ * Returns a stack with only its provider, which is all that a destroy needs. Written without cdktf, since loading it would take most of
+ * the time of a deletion; a test compares it with a stack of cdktf.
  */
 export function emptyStack(uri: string, backend: BackendIntent): JsonObject {
   return canonical({

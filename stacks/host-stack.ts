@@ -15,11 +15,11 @@ import { volumeSource } from './volume-source.ts';
 const AS_IS = { ignoreChanges: 'all' } as const;
 
 /**
- * What the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
+ * Declares what the machines of a host share. Resources: `libvirt_network.network_<name>`, `libvirt_pool.pool_<name>`,
  * `libvirt_volume.image_<pool>__<volume>`.
  *
- * An image is known by its volume's name: where it came from may change, and overlays of it never lose their base. For
- * another image take another name.
+ * An image is identified by its volume's name: its source may change, and overlays of it never lose their base. Use another name for
+ * another image.
  */
 export class HostStack extends LibvirtStack {
   constructor(scope: Construct, id: string, intent: HostIntent, backend: BackendIntent) {
@@ -54,7 +54,7 @@ export class HostStack extends LibvirtStack {
 
   private network(network: NetworkIntent, asIs: boolean): Network {
     const dhcp = network.mode === 'bridge' ? undefined : { enabled: network.dhcp };
-    // The provider claims to change these in place, and does not.
+    // The provider plans to change these in place, and does not change them.
     const shape = new DataResource(this, resourceId('shape', network.name), {
       triggersReplace: { mtu: network.mtu, dhcp: dhcp?.enabled },
       lifecycle: asIs ? AS_IS : undefined,

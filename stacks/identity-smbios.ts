@@ -3,9 +3,9 @@
 import type { GuestIdentity } from './intent.ts';
 
 /**
- * Shows a guest who it is in its firmware's tables, where cloud-init's meta-data are not read: its instance id as the serial number of the
- * system (/sys/class/dmi/id/product_serial), its host name as the SKU (product_sku). s390x has no such tables, and QEMU refuses them
- * there. Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
+ * Writes the identity of a guest into its firmware's tables, for guests that do not read cloud-init's meta-data: its instance id as the
+ * serial number of the system (/sys/class/dmi/id/product_serial), its host name as the SKU (product_sku). s390x has no such tables, and
+ * QEMU refuses them there. Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
  */
 export function identityStylesheet({ instanceId, hostname }: GuestIdentity): string {
   return `\

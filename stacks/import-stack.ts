@@ -6,7 +6,7 @@ import { canonical, type JsonObject } from './json.ts';
 import { literal } from './literal.ts';
 import { resourceId } from './resource-id.ts';
 
-/** A libvirt object that the stack of a machine or a host declares. */
+/** Describes a libvirt object that the stack of a machine or a host declares. */
 export interface StackObject {
   readonly type:
     | 'libvirt_domain'
@@ -22,12 +22,12 @@ export interface StackObject {
   readonly pool?: string;
 }
 
-/** One that exists, with the id by which the provider imports it: a UUID, or the key of a volume. */
+/** Adds the id by which the provider imports an existing object: a UUID, or the key of a volume. */
 export interface ImportedObject extends StackObject {
   readonly id: string;
 }
 
-/** Whether both have the same address. */
+/** Returns whether both have the same address. */
 export function isSame(
   one: Pick<StackObject, 'name'> & { readonly type: string },
   other: Pick<StackObject, 'name'> & { readonly type: string },
@@ -40,7 +40,7 @@ type MachineObjects = Pick<MachineIntent, 'domain' | 'rootDisk' | 'disks'> & {
   readonly seed?: { readonly kind: string; readonly volume: string; readonly pool: string };
 };
 
-/** All that a machine's stack makes in libvirt; a test holds it against the stack. */
+/** Lists the libvirt objects of a machine's stack; a test compares the list with the stack. */
 export function objectsOf({ domain, rootDisk, disks, seed }: MachineObjects): StackObject[] {
   const volume = (name: string, { volume: object, pool }: { volume: string; pool: string }) =>
     ({ type: 'libvirt_volume', name, object, pool }) as const;
@@ -52,7 +52,7 @@ export function objectsOf({ domain, rootDisk, disks, seed }: MachineObjects): St
   ];
 }
 
-/** The same of a host's stack. */
+/** Lists the libvirt objects of a host's stack. */
 export function objectsOfHost({ networks, pools, images }: HostIntent): StackObject[] {
   return [
     ...networks.map(
@@ -78,8 +78,8 @@ function ignition({ volume, pool }: { readonly volume: string; readonly pool: st
 }
 
 /**
- * A stack that takes objects into an empty state as they are, and does nothing else: of each it says only what the provider
- * insists on. https://developer.hashicorp.com/terraform/language/import (Terraform ≥ 1.5, OpenTofu ≥ 1.6)
+ * Returns a stack that imports objects into an empty state unchanged: it declares only the arguments that the provider requires.
+ * https://developer.hashicorp.com/terraform/language/import (Terraform ≥ 1.5, OpenTofu ≥ 1.6)
  */
 export function importStack(uri: string, objects: readonly ImportedObject[]): JsonObject {
   const resource: Record<string, Record<string, JsonObject>> = {};
@@ -100,8 +100,8 @@ export function importStack(uri: string, objects: readonly ImportedObject[]): Js
 }
 
 /**
- * Attributes that provider 0.8.3 never reads back, so that they are missing after an import. Most of them would then force
- * a replacement of what is just as it should be.
+ * Lists attributes that provider 0.8.3 never reads back, so that they are missing after an import. Most of them would then force
+ * the replacement of an object that needs no change.
  */
 export const NEVER_READ: Readonly<Record<string, readonly string[]>> = {
   libvirt_domain: [
@@ -121,7 +121,7 @@ export const NEVER_READ: Readonly<Record<string, readonly string[]>> = {
   libvirt_volume: ['base_volume_id', 'base_volume_name', 'base_volume_pool', 'source', 'xml'],
 };
 
-/** The same of attributes that are lists of objects, of which it reads a part. */
+/** Lists attributes of that kind within lists of objects, of which the provider reads a part. */
 export const NEVER_READ_WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   libvirt_domain: { network_interface: ['hostname'] },
 };

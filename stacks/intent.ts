@@ -1,6 +1,6 @@
 /**
- * What the stacks are made of: everything about a machine or a host, resolved. Nothing here is looked up, defaulted or
- * guessed; whoever builds an intent has read the image, asked libvirt and rendered the user data before.
+ * Declares the input of the stacks: everything about a machine or a host, resolved. The stacks look up, default and guess nothing:
+ * the image was read, libvirt was asked and the user data was rendered before.
  * The words are libvirt's: https://libvirt.org/formatdomain.html
  */
 
@@ -17,14 +17,14 @@ export interface MachineIntent {
   readonly disks: readonly DataDiskIntent[];
   readonly seed?: SeedIntent;
   readonly interfaces: readonly InterfaceIntent[];
-  /** Deep-merged into the Terraform JSON last: the escape hatch. */
+  /** Terraform JSON that is deep-merged last. */
   readonly terraform?: Readonly<Record<string, unknown>>;
 }
 
 export interface DomainIntent {
   /** Name in libvirt, derived from namespace and name. */
   readonly name: string;
-  /** The ownership mark, as a new domain gets it: that of a domain which is there stays. */
+  /** The ownership mark of a new domain; an existing domain keeps its own. */
   readonly description: string;
   readonly type: 'kvm' | 'qemu';
   readonly vcpu: number;
@@ -60,7 +60,7 @@ export interface VolumeRef {
   readonly volume: string;
 }
 
-/** A further disk: a new empty volume (`sizeBytes`), or an existing one that is attached and never removed. */
+/** Describes a further disk: a new empty volume (`sizeBytes`), or an existing one that is attached and never removed. */
 export type DataDiskIntent =
   | {
       readonly kind: 'new';
@@ -76,7 +76,7 @@ export type DataDiskIntent =
       readonly volumeKey: string;
     };
 
-/** What the guest reads at its first boot. Contents are secret. */
+/** Describes what the guest reads at its first boot. Contents are secret. */
 export type SeedIntent =
   /** A seed ISO, uploaded as it is. `source` is a local path or http(s) URL. */
   | { readonly kind: 'iso'; readonly volume: string; readonly pool: string; readonly source: string }
@@ -85,11 +85,11 @@ export type SeedIntent =
       readonly volume: string;
       readonly pool: string;
       readonly content: string;
-      /** Shown to the guest in its firmware's tables; absent: it is not. A change of it replaces the domain. */
+      /** Written into the firmware's tables of the guest; absent: not written. A change of it replaces the domain. */
       readonly identity?: GuestIdentity;
     };
 
-/** Who a guest is, for guests without cloud-init's meta-data. */
+/** Identifies a guest that does not read cloud-init's meta-data. */
 export interface GuestIdentity {
   /** A UUID. */
   readonly instanceId: string;
@@ -108,21 +108,21 @@ export type InterfaceIntent =
   | ({ readonly kind: 'bridge'; readonly bridge: string } & InterfaceMac)
   | ({ readonly kind: 'macvtap'; readonly device: string } & InterfaceMac);
 
-/** Neither: the provider chooses one, and a domain that is replaced gets another. */
+/** Gives the MAC address. Without any the provider chooses one, and a replaced domain gets another. */
 export interface InterfaceMac {
-  /** As its author asked for it; a change of it replaces the domain. */
+  /** As specified; a change of it replaces the domain. */
   readonly mac?: string;
-  /** As it was assigned where none was asked for; a change of it replaces nothing. */
+  /** As assigned where none is specified; a change of it replaces nothing. */
   readonly assignedMac?: string;
 }
 
-/** What the machines of one libvirt host share. */
+/** Describes what the machines of one libvirt host share. */
 export interface HostIntent {
   readonly uri: string;
   readonly networks: readonly NetworkIntent[];
   readonly pools: readonly PoolIntent[];
   readonly images: readonly ImageIntent[];
-  /** Names of networks and pools that stay as they are, whatever is said of them here. */
+  /** Names of networks and pools that are not changed, whatever their intent. */
   readonly asIs?: { readonly networks: readonly string[]; readonly pools: readonly string[] };
 }
 
@@ -145,7 +145,7 @@ export interface PoolIntent {
   readonly path: string;
 }
 
-/** A base image: imported once, shared by overlays. */
+/** Describes a base image: imported once, shared by overlays. */
 export interface ImageIntent {
   readonly volume: string;
   readonly pool: string;
@@ -153,7 +153,7 @@ export interface ImageIntent {
   readonly source: string;
 }
 
-/** Where Terraform keeps the state of a stack. `implicit`: no backend block, the state lies in the working directory. */
+/** Describes where Terraform keeps the state of a stack. `implicit`: no backend block, the state is in the working directory. */
 export type BackendIntent =
   | { readonly kind: 'implicit' }
   | { readonly kind: 'local' /** Absolute path of the state file. */; readonly path: string }

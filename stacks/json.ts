@@ -5,7 +5,7 @@ export type Json = string | number | boolean | null | undefined | readonly Json[
 /** Members that are undefined are absent. */
 export type JsonObject = { readonly [key: string]: Json };
 
-/** `over` on top of `base`: objects key by key, everything else (arrays too) replaced. Neither is changed. */
+/** Merges `over` into `base`: objects key by key; everything else, arrays too, is replaced. Changes neither. */
 export function merge(base: JsonObject, over: JsonObject): JsonObject {
   const merged: Record<string, Json> = { ...base };
   for (const [key, value] of Object.entries(over)) {
@@ -15,7 +15,7 @@ export function merge(base: JsonObject, over: JsonObject): JsonObject {
   return merged;
 }
 
-/** A copy with its keys sorted, undefined members left out, and without cdktf's metadata (`//`). */
+/** Returns a copy with sorted keys, without undefined members and cdktf's metadata (`//`). */
 export function canonical(value: JsonObject): JsonObject {
   return canonicalValue(value) as JsonObject;
 }
@@ -32,7 +32,7 @@ function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** On many lines: Terraform's diagnostics quote the line at fault, and a configuration on one line would quote its secrets. */
+/** Formats JSON on many lines: Terraform's diagnostics quote the faulty line, and a single line would contain the secrets. */
 export function toText(json: JsonObject): string {
   return `${JSON.stringify(json, null, 2)}\n`;
 }

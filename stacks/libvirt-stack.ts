@@ -8,7 +8,7 @@ import type { BackendIntent } from './intent.ts';
 import { type JsonObject, merge } from './json.ts';
 import { literal } from './literal.ts';
 
-/** What our stacks have in common: the provider, the backend, secrets, and the escape hatch. */
+/** Adds the provider, the backend, secret variables and overrides to a stack. */
 export abstract class LibvirtStack extends TerraformStack {
   private readonly backend: BackendIntent;
   private readonly overrides: JsonObject;
@@ -22,7 +22,7 @@ export abstract class LibvirtStack extends TerraformStack {
     new LibvirtProvider(this, 'libvirt', { uri: literal(uri) });
   }
 
-  /** Keeps `value` out of plans and Terraform's output; in the state it stands as it is. Returns a reference to it. */
+  /** Keeps `value` out of plans and Terraform's output, but not out of the state. Returns a reference to it. */
   protected secret(name: string, value: string): string {
     this.secrets.set(name, value);
     return new TerraformVariable(this, name, { type: 'string', sensitive: true }).stringValue;
@@ -32,7 +32,7 @@ export abstract class LibvirtStack extends TerraformStack {
     const json: JsonObject = super.toTerraform();
     // Replaces the `local` backend which cdktf adds where there is none.
     const terraform = { ...(json['terraform'] as JsonObject), backend: backendBlock(this.backend) };
-    // Only here, past cdktf's own templates: a variable's default is text to Terraform, whatever it holds.
+    // Added after cdktf's own templates: Terraform reads the default of a variable as plain text.
     const variable = Object.fromEntries([...this.secrets].map(([name, value]) => [name, { default: value }]));
     return merge(merge({ ...json, terraform }, this.secrets.size > 0 ? { variable } : {}), this.overrides);
   }

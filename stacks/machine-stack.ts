@@ -26,19 +26,19 @@ import { volumeSource } from './volume-source.ts';
 export interface MachineStackOptions {
   /**
    * A command that Terraform runs before it makes the root disk, to import the shared base image (`npx cdktf deploy` has no
-   * actuator that does). Provisioners are no part of the state: with and without it, a plan says the same.
+   * actuator that does). Provisioners are not part of the state, so it does not change the plan.
    */
   readonly ensureBase?: { readonly command: string; readonly environment: Readonly<Record<string, string>> };
 }
 
-/** What the guest reads at its first boot, and the argument of the domain that shows it to the guest. */
+/** Holds the resource of the seed, and the argument of the domain that attaches it. */
 interface Seed {
   readonly resource: TerraformResource;
   readonly domain: { readonly cloudinit: string } | { readonly coreosIgnition: string };
 }
 
 /**
- * One machine. Resources: `libvirt_volume.root`, `libvirt_volume.disk_<name>`, the seed, `libvirt_domain.machine`.
+ * Declares one machine. Resources: `libvirt_volume.root`, `libvirt_volume.disk_<name>`, the seed, `libvirt_domain.machine`.
  * Outputs: `domain_id` (libvirt's UUID), `provider_id`, `macs` (upper case, in the order of the interfaces).
  *
  * Provider 0.8.3 really changes in place: `autostart`, `qemu_agent`, and `running` from false to true. It never stops a
@@ -65,7 +65,7 @@ export class MachineStack extends LibvirtStack {
     new TerraformOutput(this, 'macs', { value: `\${${domain.fqn}.network_interface[*].mac}` });
   }
 
-  /** A seed is read at the first boot only, so a changed one takes a fresh root disk to be of any effect. */
+  /** Replaces the root disk with a changed seed, which guests read at their first boot only. */
   private rootDisk(
     disk: RootDiskIntent,
     seed: Seed | undefined,
@@ -88,7 +88,7 @@ export class MachineStack extends LibvirtStack {
     });
   }
 
-  /** New volumes, and the keys of existing ones. */
+  /** Returns new volumes, and the keys of existing ones. */
   private dataDisks(machine: MachineIntent): (Volume | string)[] {
     return machine.disks.map((disk) => {
       if (disk.kind === 'existing') return disk.volumeKey;
@@ -121,7 +121,7 @@ export class MachineStack extends LibvirtStack {
       source: literal(volumeSource(seed.source)),
       xml: { xslt: PRIVATE_VOLUME },
       format: 'raw',
-      // Where the file lay says nothing of its content; the volume's name does.
+      // The volume's name identifies the content, not the path of the file.
       lifecycle: { ignoreChanges: ['source', ...IGNORE_FORMAT] },
     });
     // The provider wants the id of a libvirt_cloudinit_disk: the key of a volume, `;`, and something that it ignores.
@@ -164,19 +164,22 @@ export class MachineStack extends LibvirtStack {
   }
 }
 
-/** What the provider has no arguments for: a machine's seed says which of these it needs. */
+/** Returns the XSLT stylesheet for what the provider has no arguments for, as the seed needs it. */
 function stylesheetOf({ seed, domain }: MachineIntent): string | undefined {
   if (!seed) return undefined;
   if (seed.kind !== 'ignition') return seedCdromStylesheet(domain.machine);
   return seed.identity && identityStylesheet(seed.identity);
 }
 
-/** libvirt reads the format off the content: an ISO in a raw volume is read back as `iso`, and a guest may write what it likes. */
+/**
+ * Ignores the format, which libvirt detects from the content: an ISO in a raw volume is read back as `iso`, and a guest may write
+ * anything.
+ */
 const IGNORE_FORMAT = ['format'];
 
 /**
- * Terraform writes letters with combining accents as one character (NFC), in a file name or a password too. JSON can say the same
- * in ASCII. Only where it is needed: another text would replace the volume of a machine that exists.
+ * Escapes letters with combining accents as ASCII, since Terraform writes them as one character (NFC), in a file name or a password
+ * too. Only where needed: another text would replace the volume of an existing machine.
  */
 function composed(json: string): string {
   if (json === json.normalize('NFC')) return json;

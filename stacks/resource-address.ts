@@ -2,7 +2,7 @@
 
 import type { TerraformResource } from 'cdktf';
 
-/** For `replace_triggered_by`: cdktf wraps a resource in `${}`, which Terraform's JSON syntax refuses there. */
+/** Returns addresses for `replace_triggered_by`: cdktf wraps a resource in `${}`, which Terraform's JSON syntax refuses there. */
 export function addresses(resources: readonly TerraformResource[]): string[] {
   return resources.map((resource) => `${resource.terraformResourceType}.${resource.friendlyUniqueId}`);
 }

@@ -1,6 +1,6 @@
 /**
- * The provider puts the seed on an IDE CD drive, which only the i440FX machines (`pc`) have: libvirt refuses it elsewhere.
- * Debian's cloud kernel has no AHCI either, so on other machines the drive moves to virtio-scsi.
+ * Moves the seed's CD drive to virtio-scsi on machine types without IDE: the provider uses IDE, which only i440FX machines (`pc`)
+ * have, and Debian's cloud kernel has no AHCI.
  * Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
  */
 export function seedCdromStylesheet(machine: string | undefined): string | undefined {

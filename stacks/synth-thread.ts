@@ -19,16 +19,16 @@ export type SynthReply = { readonly id: number } & (
   | { readonly error: unknown }
 );
 
-/** `synth-worker.ts` in the sources, `synth-worker.js` in what is built: both lie beside this. */
+/** `synth-worker.ts` in the sources, `synth-worker.js` in the build: both are beside this file. */
 const WORKER = new URL(`./synth-worker${extname(import.meta.url)}`, import.meta.url);
 
 /**
- * Nearly all that a synth makes is garbage at once, and V8 would let 64 MiB of it pile up before it looks. Measured over 3000
- * synths: the process takes 152 MiB instead of 209, and no more time.
+ * Limits V8's young generation, which would grow to 64 MiB of garbage before a collection. Measured over 3000 synths: the process
+ * takes 152 MiB instead of 209, and no more time.
  */
 const LIMITS = { maxYoungGenerationSizeMb: 12 };
 
-/** One worker thread. Keeps the process alive only while it has something to do. */
+/** Wraps one worker thread. Keeps the process alive only while requests are pending. */
 export class SynthThread {
   private readonly worker = new Worker(WORKER, { resourceLimits: LIMITS });
   private readonly pending = new Map<number, PromiseWithResolvers<JsonObject>>();
@@ -42,24 +42,24 @@ export class SynthThread {
     this.worker.on('exit', () => this.end(new Error('the thread that makes Terraform JSON has ended')));
   }
 
-  /** Requests so far. */
+  /** Returns the number of requests so far. */
   get used(): number {
     return this.requests;
   }
 
-  /** No more requests: it ends when those that wait are answered. */
+  /** Accepts no more requests, and ends when the pending ones are answered. */
   retire(): void {
     this.retired = true;
     if (this.pending.size === 0) void this.close();
   }
 
-  /** Ends at once; those that wait are rejected. */
+  /** Ends at once, and rejects pending requests. */
   async close(): Promise<void> {
     this.retired = true;
     await this.worker.terminate();
   }
 
-  /** False: use another. */
+  /** Returns false for a thread that takes no more requests. */
   get usable(): boolean {
     return !this.retired;
   }

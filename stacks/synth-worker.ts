@@ -1,4 +1,4 @@
-/** What runs in a `SynthThread`: the only place in a running process where cdktf is loaded. */
+/** Makes Terraform JSON in the worker of a `SynthThread`, the only thread of a process that loads cdktf. */
 import { parentPort } from 'node:worker_threads';
 import type { JsonObject } from './json.ts';
 import { synthHost, synthMachine } from './synth.ts';

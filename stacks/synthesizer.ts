@@ -5,8 +5,8 @@ import type { JsonObject } from './json.ts';
 import { type SynthJob, SynthThread } from './synth-thread.ts';
 
 /**
- * Synthesises in a worker thread: loading cdktf (0.2 s) does not block the caller, and what cdktf leaks (45 KB for the
- * smallest machine, 60 KB for a rich one, kept in its global token map) is freed when the thread is replaced.
+ * Synthesises in a worker thread. So loading cdktf (0.2 s) does not block the caller, and replacing the thread frees what cdktf leaks
+ * in its global token map (45 KB for the smallest machine, 60 KB for a rich one).
  */
 export class Synthesizer {
   private readonly recycleAfter: number;
@@ -17,22 +17,22 @@ export class Synthesizer {
     this.recycleAfter = recycleAfter;
   }
 
-  /** Terraform JSON of a machine: the same intent gives the same bytes. Holds the secrets of an Ignition seed. */
+  /** Returns the Terraform JSON of a machine, with the secrets of an Ignition seed. The same intent gives the same bytes. */
   machine(intent: MachineIntent, backend: BackendIntent): Promise<JsonObject> {
     return this.request({ kind: 'machine', intent, backend });
   }
 
-  /** Terraform JSON of what the machines of a host share. */
+  /** Returns the Terraform JSON of what the machines of a host share. */
   host(intent: HostIntent, backend: BackendIntent): Promise<JsonObject> {
     return this.request({ kind: 'host', intent, backend });
   }
 
-  /** Loads cdktf, for a caller who knows that he will need it soon. */
+  /** Loads cdktf ahead of the first request. */
   warm(): void {
     if (!this.thread?.usable) this.thread = new SynthThread();
   }
 
-  /** Ends the thread; requests that wait are rejected. A later request starts another. */
+  /** Ends the thread, and rejects pending requests. A later request starts another thread. */
   async close(): Promise<void> {
     await this.thread?.close();
   }

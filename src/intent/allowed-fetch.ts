@@ -82,7 +82,7 @@ export async function openAllowed(
 
 interface AllowedRequest extends FetchOptions {
   readonly stop: AbortSignal;
-  /** Connections are kept for a moment, for whoever asks the same server again. */
+  /** Keeps connections for a moment, for the next request to the same server. */
   readonly keeps: boolean;
 }
 
@@ -120,13 +120,13 @@ async function allowedRequest(
   throw Object.assign(new Error('redirected'), { code: TOO_MANY_REDIRECTS });
 }
 
-/** Without the address: a name of the inside may be known to people who are not to know what is there. */
+/** Makes the error for an address that is not allowed, without naming it: internal addresses are not for every reader. */
 function addressNotAllowed(url: string, scope: AddressScope, path: string): Error {
   const where = scope === 'public' ? 'outside of the Internet' : 'of this machine or its link';
   return notAllowed(path, `${originOf(url)} with an address ${where}`, originOf(url));
 }
 
-/** Bodies are read as they come: nothing asks for a packed one. */
+/** Converts the answer to a Response; no request asks for a compressed body. */
 function webResponse(message: IncomingMessage): Response {
   const { statusCode: status = 0, headers } = message;
   const isEmpty = status === 204 || status === 205 || status === 304;
@@ -138,7 +138,7 @@ function webResponse(message: IncomingMessage): Response {
   return new Response(body, { status, headers: texts });
 }
 
-/** In words of ours: messages of Node may quote a URL, a redirect's too, with whatever secret is in it. */
+/** Describes the failure without Node's own message, which may quote a URL and the secrets in it. */
 export function fetchFailure(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as NodeJS.ErrnoException;
@@ -149,7 +149,7 @@ export function fetchFailure(error: unknown): string {
   return 'the request failed';
 }
 
-/** The status of an answer in the words of the standard, not of the server. */
+/** Formats the status with the reason phrase of the standard, not of the server. */
 export function statusText({ status }: Pick<Response, 'status'>): string {
   return [status, STATUS_CODES[status]].filter(Boolean).join(' ');
 }
@@ -158,11 +158,11 @@ function originOf(url: string): string {
   return `${new URL(url).origin}/`;
 }
 
-/** More than this is a mistake of the server, and would look like a machine that hangs. */
+/** Limits the pause that a server may ask for; a longer one would look like a machine that hangs. */
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
 
 /**
- * Milliseconds for which a server asks to be left alone, at most an hour; undefined: it does not ask.
+ * Returns the milliseconds of the pause that a server asks for, at most an hour; undefined: it asks for none.
  * https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date.
  */
 export function retryAfterMs({ headers }: Pick<Response, 'headers'>): number | undefined {
@@ -172,12 +172,12 @@ export function retryAfterMs({ headers }: Pick<Response, 'headers'>): number | u
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
 }
 
-/** An answer that says more of the server's state than of what was asked for. */
+/** Returns true for an answer about the server's own state: too many requests, or an error of the server. */
 export function isBusy({ status }: Pick<Response, 'status'>): boolean {
   return status === 429 || status >= 500;
 }
 
-/** The URL without what may be secret in it: user, password and query. */
+/** Returns the URL without its user, password and query, which may be secret. */
 export function withoutCredentials(url: string): string {
   const parsed = new URL(url);
   parsed.username = '';

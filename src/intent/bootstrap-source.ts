@@ -22,7 +22,7 @@ export function localPath(uri: string): string | undefined {
 export async function isIso(uri: string): Promise<boolean> {
   const file = localPath(uri);
   if (file === undefined) return /\.iso([?#]|$)/i.test(uri);
-  // Others may give bytes without end, or make the reader wait for them.
+  // Devices and pipes may have no end, or block the reader.
   const isFile = (await stat(file).catch(() => undefined))?.isFile();
   const handle = isFile ? await open(file).catch(() => undefined) : undefined;
   if (!handle) return false;
@@ -37,7 +37,7 @@ export async function isIso(uri: string): Promise<boolean> {
   }
 }
 
-/** A digest of a local file; of a remote one only its URL, as fetching it is the provider's work. */
+/** Returns a digest of a local file, or of the URL of a remote one, which only the provider fetches. */
 export async function isoKey(iso: string): Promise<string> {
   if (/^https?:/.test(iso)) return shortHash(iso);
   const hash = createHash('sha256');
@@ -88,7 +88,7 @@ export async function requireFetchable(url: string, path: string, policy: Policy
   requireLength(lengthOf(response), { url, path, code: 'InvalidConfiguration' });
 }
 
-/** One byte more than is taken, at most: then it is known to be too much. */
+/** Fetches at most one byte more than the limit, which is enough to refuse it. */
 async function fetchBytes(url: string, path: string, policy: Policy): Promise<Buffer> {
   const { body } = await fetchAllowed(url, path, policy);
   const chunks: Uint8Array[] = [];

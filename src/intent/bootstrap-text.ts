@@ -1,4 +1,4 @@
-/** Decodes bootstrap data. Bytes that are no text are refused, or passed on as they are, but never turned into other text. */
+/** Decodes bootstrap data. Binary data is refused or passed on unchanged, and never converted to other text. */
 
 import { gunzipSync } from 'node:zlib';
 import { TerminalError } from '../errors.ts';
@@ -19,7 +19,7 @@ export function textOf(bytes: Uint8Array, path: string): string | undefined {
 /** As `textOf`. @throws TerminalError InvalidConfiguration with `path` for what is not UTF-8. */
 export function requireText(value: string | Uint8Array, path: string): string {
   const text = typeof value === 'string' ? value : textOf(value, path);
-  // A lone half of a surrogate pair, which JSON and YAML can write, would be written as another character.
+  // JSON and YAML can contain half of a surrogate pair, which would be written as another character.
   if (text?.isWellFormed()) return text;
   throw new TerminalError({
     code: 'InvalidConfiguration',
@@ -29,7 +29,7 @@ export function requireText(value: string | Uint8Array, path: string): string {
   });
 }
 
-/** True for gzip. */
+/** Returns true for gzip. */
 export function isPacked(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }

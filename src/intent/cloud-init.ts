@@ -1,5 +1,5 @@
 /**
- * Refuses what cloud-init would leave out without a word: the guest would come up, count as ready, and not be configured.
+ * Refuses user data that cloud-init would silently ignore: the guest would boot, count as ready, and not be configured.
  * https://cloudinit.readthedocs.io/en/latest/explanation/format.html
  */
 
@@ -65,7 +65,7 @@ export function requireNetworkConfig(text: string, path: string): void {
     throw refusal('version 1 has a list under config, and here is none');
 }
 
-/** Messages of the parser quote the text, which may hold the password of a network. */
+/** Parses the YAML without the parser's messages, which quote the text and the passwords in it. */
 function yamlOf(text: string, refusal: (message: string) => TerminalError): unknown {
   try {
     return parseYamlDocument(text).value;

@@ -44,11 +44,11 @@ export function withGuestNetwork(seed: SeedIntent, request: GuestNetworkRequest)
   return seed.withNetworkConfig(guestNetwork(request));
 }
 
-/** JSON is YAML, and quoting is settled: digits with colons may be a number to YAML. */
+/** Writes the configuration as JSON, which is valid YAML with everything quoted: YAML reads digits with colons as a number. */
 function guestNetwork(request: GuestNetworkRequest): string {
   const ethernets = (request.spec.interfaces ?? []).flatMap((nic, index) => {
     const addresses = addressesOf(request, index);
-    // Its author says that the guest configures it otherwise.
+    // The manifest says that the guest configures it in another way.
     if (addresses.length === 0 && isStatic(nic)) return [];
     return [[`interface${index}`, ethernet(request, index, addresses)] as const];
   });
@@ -82,7 +82,7 @@ function ethernet(
   };
 }
 
-/** Those that the seed configures, with their prefix. */
+/** Returns the addresses that the seed configures, with their prefix. */
 function addressesOf({ spec }: GuestNetworkRequest, index: number): string[] {
   return (spec.interfaces?.[index]?.addresses ?? []).filter(hasPrefix);
 }

@@ -1,6 +1,6 @@
 /**
- * Several Clusters may manage one network or pool of a host, as long as they manage it alike. It belongs to the Cluster that has it
- * by its status, so that no change of another one takes it away; of several, and where none has it yet, to the oldest.
+ * Decides which Cluster owns a network or pool that several Clusters manage. They may share it if they give it the same values. The
+ * owner is the Cluster whose status lists it, so that no change of another takes it away; among several, or none, the oldest.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -11,7 +11,7 @@ import { type Site, siteLabel } from './site.ts';
 const SHARED = ['network', 'pool'] as const;
 type Shared = (typeof SHARED)[number];
 
-/** A site, and the Cluster whose it is. */
+/** Joins a site with its Cluster. */
 export interface ClusterSite {
   readonly namespace: string;
   readonly name: string;
@@ -22,10 +22,13 @@ export interface ClusterSite {
   readonly held: { readonly [what in Shared]?: string | undefined };
 }
 
-/** What speaks against a site: NotOwned, with the field of the site as its path. */
+/** Explains a conflict: NotOwned, with the field of the site as its path. */
 export type HostConflict = ErrorDetails & { readonly path: Shared };
 
-/** `others`: sites of other Clusters on the same host. Undefined: none has a network or pool of this name with other values. */
+/**
+ * Returns the conflict with `others`, the sites of other Clusters on the same host; undefined: none gives a network or pool of the name
+ * other values.
+ */
 export function findConflict(own: ClusterSite, others: readonly ClusterSite[]): HostConflict | undefined {
   const { site } = own;
   for (const path of SHARED) {
@@ -41,7 +44,7 @@ export function findConflict(own: ClusterSite, others: readonly ClusterSite[]): 
   return undefined;
 }
 
-/** The site without what another Cluster has with other values: that is only named. */
+/** Returns the site with only the names of what another Cluster owns with other values. */
 export function withoutConflicts(own: ClusterSite, others: readonly ClusterSite[]): Site {
   const { site } = own;
   const isMine = (what: Shared) => winnerOver(what, own, others) === undefined;
@@ -62,7 +65,7 @@ export function ownerOf(what: Shared, name: string, sites: readonly ClusterSite[
     );
 }
 
-/** Its owner, if that has it otherwise. Who only names it is content with it as it is. */
+/** Returns the owner, if it gives other values. A site that only names a network or pool accepts any values. */
 function winnerOver(what: Shared, own: ClusterSite, others: readonly ClusterSite[]): ClusterSite | undefined {
   const mine = managed(what, own.site);
   if (mine === undefined) return undefined;
@@ -74,7 +77,7 @@ function precedes(what: Shared, one: ClusterSite, other: ClusterSite): boolean {
   const [a, b] = [one, other].map((each) => [
     each.held[what] === each.site[what].name ? 0 : 1,
     each.createdAt,
-    // Of one moment by their names, so that the same one is always the older.
+    // Clusters of the same age are ordered by their names.
     `${each.namespace}/${each.name}`,
   ]) as [unknown[], unknown[]];
   const at = a.findIndex((value, index) => value !== b[index]);

@@ -1,4 +1,4 @@
-/** The HostIntent of one host: the union of what all Clusters manage there and of the images that Machines use there. */
+/** Builds the HostIntent of a host from what all Clusters manage there and the images that Machines use there. */
 
 import type { ImageIntent, NetworkIntent, PoolIntent } from '../../stacks/intent.ts';
 import type { ClusterNetwork, ClusterPool } from '../api/kinds/cluster-provider-spec.ts';
@@ -41,7 +41,7 @@ export function hostIntent(
   };
 }
 
-/** How a host of which these are the facts looks once `intent` is true: with the networks and pools that Clusters make. */
+/** Returns the facts of a host after `intent` is applied, with the networks and pools of Clusters. */
 export function factsWith(facts: HostFacts, intent: HostIntent): HostFacts {
   return {
     ...facts,
@@ -61,7 +61,7 @@ function withActive<T extends { readonly name: string; readonly active: boolean 
   ];
 }
 
-/** What is to be made of it; undefined: it is only named. */
+/** Returns the network to create; undefined: it exists and is only named. */
 export function managedNetwork(network: ClusterNetwork): NetworkIntent | undefined {
   if (network.mode === undefined) return undefined;
   return {
@@ -76,12 +76,12 @@ export function managedNetwork(network: ClusterNetwork): NetworkIntent | undefin
   };
 }
 
-/** As `managedNetwork`. */
+/** Returns the pool to create; undefined: it exists and is only named. */
 export function managedPool(pool: ClusterPool): PoolIntent | undefined {
   return pool.path === undefined ? undefined : { name: pool.name, path: pool.path };
 }
 
-/** First of each name, sorted, so that the same machines always give the same intent. */
+/** Returns the first item of each name, sorted, so that the same machines always give the same intent. */
 function distinct<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
   const byName = new Map<string, T>();
   for (const item of items) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);

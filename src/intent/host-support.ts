@@ -1,6 +1,6 @@
 /**
- * Asks the host for what a specification names there, before anything runs: a machine type, a CPU, a console, devices to plug
- * into, volumes that exist. What Terraform would find out only when all the rest of the machine is made.
+ * Checks that the host has what a specification names, before anything runs: machine type, CPU, console, devices, existing volumes.
+ * Terraform would fail only after everything else of the machine is created.
  */
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
@@ -67,7 +67,7 @@ async function requireMachineType({ spec, site, path, libvirt }: SupportRequest)
   const { machineType } = spec;
   if (machineType === undefined) return;
   const { machines } = await libvirt.domainTypes();
-  // None at all: a driver that does not list them.
+  // Empty: a driver that does not list them.
   if (machines.length === 0 || machines.includes(machineType)) return;
   throw new TerminalError({
     code: 'InvalidConfiguration',
@@ -77,7 +77,7 @@ async function requireMachineType({ spec, site, path, libvirt }: SupportRequest)
   });
 }
 
-/** The aliases that stay (`q35`, `pc`), and the newest of the same family. */
+/** Returns the permanent aliases (`q35`, `pc`), and the newest of the same family. */
 function similar(wanted: string, machines: readonly string[]): string[] {
   const family = wanted.replace(/-?[\d.]+$/, '');
   const versions = machines

@@ -1,4 +1,4 @@
-/** What a stack is made of, on a host that the policy allows. */
+/** Declares the intents of stacks on a host that the policy allows. */
 
 import type * as stacks from '../../stacks/intent.ts';
 import type { CaplvError } from '../errors.ts';
@@ -15,7 +15,7 @@ export type SeedIntent = stacks.SeedIntent | CloudInitSeed;
 
 export interface HostIntent extends stacks.HostIntent {
   readonly uri: AllowedHost;
-  /** Why more may be wanted than what is in here: a Cluster or a Machine that cannot be read. Nothing is removed then. */
+  /** Why the intent may be incomplete: a Cluster or a Machine that cannot be read. Nothing is removed then. */
   readonly incomplete?: CaplvError;
 }
 

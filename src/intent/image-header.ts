@@ -1,12 +1,12 @@
 /**
  * Reads the first bytes of a disk image: qcow2 (https://www.qemu.org/docs/master/interop/qcow2.html), or raw with a partition table.
- * All other formats, and what names further files, are refused: QEMU would open those files for the guest, with its own rights.
+ * Refuses all other formats, and images that refer to further files, which QEMU would open for the guest with its own rights.
  */
 
 import { type Missing, TerminalError } from '../errors.ts';
 import type { Policy } from './policy.ts';
 
-/** What has to be read of an image. */
+/** Bytes of an image that are needed. */
 export const HEADER_BYTES = 512;
 
 const QCOW2 = 'QFI\xfb';
@@ -87,7 +87,10 @@ export function requireImage(
   });
 }
 
-/** What else a qcow2 header makes QEMU open: a file of any host, or another guest's disk. Undefined: nothing, or it is none. */
+/**
+ * Returns the further file that a qcow2 header makes QEMU open: any file of the host, or another guest's disk. Undefined: none, or not
+ * qcow2.
+ */
 export function otherFile(header: Buffer): string | undefined {
   if (!isWholeQcow2(header)) return undefined;
   if (header.readBigUInt64BE(8) !== 0n) return 'a backing file';
@@ -96,7 +99,7 @@ export function otherFile(header: Buffer): string | undefined {
     : undefined;
 }
 
-/** False for a header that is cut off: what it would name is not known. */
+/** Returns false for a header that is cut off, whose references are not known. */
 function isWholeQcow2(header: Buffer): boolean {
   return isQcow2(header) && header.length >= 72 && (!hasFeatures(header) || header.length >= 104);
 }

@@ -1,5 +1,5 @@
 /**
- * Looks at an image before anything is imported: that it is there, is a disk image, and how large the disk in it is.
+ * Checks an image before it is imported: that it exists, is a disk image, and how large its disk is.
  */
 
 import type { Stats } from 'node:fs';
@@ -25,7 +25,7 @@ import { HEADER_BYTES, requireImage } from './image-header.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
 
-/** An `imageURI`, read. */
+/** Describes an `imageURI`. */
 export type ImageURI =
   | { readonly kind: 'volume'; readonly pool: string; readonly volume: string }
   /** `source` is what the Terraform provider takes: a path or an http(s) URL. */
@@ -56,7 +56,7 @@ export async function inspectImage(source: string, path: string, policy: Policy)
   return { key, virtualSizeBytes };
 }
 
-/** A path or URL, without what may be secret in it. */
+/** Returns a path or URL without its secrets. */
 export function shown(source: string): string {
   return /^https?:/.test(source) ? withoutCredentials(source) : source;
 }
@@ -65,11 +65,11 @@ interface ImageHeader {
   readonly header: Buffer;
   readonly key: string;
   readonly sizeBytes: number | undefined;
-  /** Of a local file: which one it is. */
+  /** Identifies the content of a local file. */
   readonly version?: string;
 }
 
-/** What tells one content of a file from another, without reading it. */
+/** Returns a text that changes with the content of a file, without reading it. */
 export function fileVersion({ size, mtimeMs }: Pick<Stats, 'size' | 'mtimeMs'>): string {
   return `${size} ${mtimeMs}`;
 }
@@ -93,7 +93,7 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
   }
 }
 
-/** The error for an image that cannot be read from a file. */
+/** Makes the error for an image that cannot be read from a file. */
 export function unreadable(file: string, path: string, error: unknown): CaplvError {
   const exhausted = outOfResources(error);
   if (exhausted) return exhausted;
@@ -142,7 +142,7 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   return { header, key: longHash(`${url}\0${version}`), sizeBytes };
 }
 
-/** The length of what was asked for, or of what a part of was asked for, as the server names it. */
+/** Returns the length of the whole file, as the server reports it. */
 export function lengthOf({ headers, status }: Pick<Response, 'headers' | 'status'>): string | undefined {
   const part = headers.get('content-range')?.split('/')[1];
   return part ?? (status === 200 ? (headers.get('content-length') ?? undefined) : undefined);

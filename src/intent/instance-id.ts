@@ -1,9 +1,9 @@
-/** Which machine on a host an object stands for: also after `clusterctl move`, which gives the object another uid. */
+/** Identifies the machine that an object stands for, also after `clusterctl move`, which gives the object another uid. */
 
 import type { Machine } from '../api/kinds/machine.ts';
 import { isInfrastructure } from './names.ts';
 
-/** Reads the instance id in a providerID of ours; undefined: it is none. */
+/** Reads the instance id from a providerID; undefined: it is not of this provider. */
 export function instanceIdIn(providerID: string | undefined): string | undefined {
   return /^libvirt:\/\/\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(providerID ?? '')?.[1];
 }

@@ -24,14 +24,14 @@ export function assignMacs({ machine, installation, spec, site, pinned }: MacReq
     const fixed = reservedAddress(nic);
     const known = nic.mac?.toLowerCase() ?? knownMac(pinned, index, fixed);
     if (known !== undefined) return known;
-    // dnsmasq gives a fixed address to nobody else while the lease of the MAC that had it lasts, though its machine be gone.
+    // While the lease of a MAC lasts, dnsmasq gives its fixed address to no other, even if the machine is gone.
     if (fixed !== undefined)
       return deriveMac(installation, site.uri, nic.network ?? site.network.name, fixed);
     return deriveMac(installation, `${machine.namespace}/${machine.name}`, String(index));
   });
 }
 
-/** Returns the pinned one, unless the fixed address has changed: the next machine at the old one is to have it. */
+/** Returns the pinned MAC, unless the fixed address has changed: the MAC goes to the next machine at the old address. */
 function knownMac(pinned: Pinned | undefined, index: number, fixed: string | undefined): string | undefined {
   const mac = pinned?.macs?.[index];
   const before = pinned?.reservations?.find((one) => one.mac === mac)?.address;

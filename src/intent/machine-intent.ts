@@ -1,4 +1,4 @@
-/** Turns a Machine and all that was found out about it into the intent that a stack is made of. Pure. */
+/** Builds the intent of a machine's stack from the Machine and what was resolved for it. Pure. */
 
 import type { DataDiskIntent, InterfaceIntent, VolumeRef } from '../../stacks/intent.ts';
 import { isStatic } from '../api/kinds/machine-interface.ts';
@@ -14,7 +14,7 @@ import {
 } from './names.ts';
 import type { Site } from './site.ts';
 
-/** What cannot be read off the manifest. */
+/** Holds what was resolved beside the manifest. */
 export interface MachineFindings {
   readonly machine: MachineIdentity;
   /** Who made it; undefined for a machine that was made before that was written down. */
@@ -77,14 +77,14 @@ export function poolOf(spec: Pick<LibvirtMachineProviderSpec, 'pool'>, site: Sit
 }
 
 /**
- * Changes exactly when what was asked for does, so not with the MAC addresses that were assigned. Holds nothing that can be read
+ * Returns a hash that changes exactly when the specification does, so not with assigned MAC addresses. Its input cannot be read
  * back.
  */
 export function intentHash(intent: MachineIntent): string {
   return shortHash(JSON.stringify(intent, (key, value) => (key === 'assignedMac' ? undefined : value)));
 }
 
-/** Whole MiB, since qcow2 and libvirt round to sectors anyway. */
+/** Rounds to whole MiB, since qcow2 and libvirt round to sectors anyway. */
 export function bytesOf(sizeGB: number): number {
   return Math.ceil((sizeGB * GB) / 1024 ** 2) * 1024 ** 2;
 }

@@ -1,5 +1,5 @@
 /**
- * Names of libvirt objects, and the mark by which a domain is known as ours. Every name derives from namespace and name,
+ * Derives the names of libvirt objects, and the mark that proves the ownership of a domain. Every name derives from namespace and name,
  * and ends in the start of the Machine's uid, so that a leftover of another machine of that name is never taken for it.
  */
 
@@ -17,17 +17,17 @@ export interface MachineIdentity extends ObjectKey {
  */
 const INFRASTRUCTURE_PREFIX = 'capi~';
 
-/** True for keys of LibvirtMachines and LibvirtClusters. */
+/** Returns true for keys of LibvirtMachines and LibvirtClusters. */
 export function isInfrastructure({ name }: { readonly name: string }): boolean {
   return name.startsWith(INFRASTRUCTURE_PREFIX);
 }
 
-/** Key under which a LibvirtMachine or LibvirtCluster stands beside Machines or Clusters. */
+/** Returns the key of a LibvirtMachine or LibvirtCluster among Machines or Clusters. */
 export function infrastructureKey({ namespace, name }: ObjectKey): ObjectKey {
   return { namespace, name: INFRASTRUCTURE_PREFIX + name };
 }
 
-/** Key of the object in Kubernetes: the inverse of `infrastructureKey`. */
+/** Returns the key of the object in Kubernetes: the inverse of `infrastructureKey`. */
 export function objectKey({ namespace, name }: ObjectKey): ObjectKey {
   return { namespace, name: objectName({ name }) };
 }
@@ -47,7 +47,7 @@ export function volumeName(machine: MachineIdentity, role: string): string {
   return `${domainName(machine)}.${machine.uid.slice(0, 8)}-${role}`;
 }
 
-/** True for volumes that `volumeName` made for this machine. A name may hold what looks like the prefix of another's volumes. */
+/** Returns true for volumes that `volumeName` named for this machine. A name may contain what looks like another's prefix. */
 export function isVolumeOf({ namespace, name, uid }: MachineIdentity, volume: string): boolean {
   const read = readVolumeName(volume);
   return read?.namespace === namespace && read.name === name && read.uidStart === uid.slice(0, 8);
@@ -60,12 +60,12 @@ export function imageVolumeName(installation: string, imageKey: string, source: 
   return `${imagePrefix(installation)}${longHash(imageKey)}-${readable}`;
 }
 
-/** How the names of all images begin that an installation imported. */
+/** Returns the prefix of the names of all images that an installation imported. */
 export function imagePrefix(installation: string): string {
   return `caplv-image-${installation.slice(0, 8)}-`;
 }
 
-/** True for images that an installation imported, whichever it was. */
+/** Returns true for images that any installation imported. */
 export function isImageVolume(volume: string): boolean {
   return /^caplv-image-[0-9a-f]{8}-/.test(volume);
 }
@@ -83,7 +83,7 @@ export function ownershipMark(machine: MachineIdentity, installation: string | u
   return parts.join(' ');
 }
 
-/** What a domain's description says of its machine; undefined: no mark of ours. Earlier marks name the Cluster, too. */
+/** Parses the ownership mark in a domain's description; undefined: there is none. Earlier marks name the Cluster, too. */
 export function readMark(
   description: string,
 ): (MachineIdentity & { readonly installation: string | undefined }) | undefined {
@@ -94,7 +94,7 @@ export function readMark(
   return namespace && name && uid ? { namespace, name, uid, installation } : undefined;
 }
 
-/** What `volumeName` put into the name of a volume; undefined: it is none of ours. */
+/** Parses a name that `volumeName` made; undefined: it is another name. */
 export function readVolumeName(
   volume: string,
 ): (ObjectKey & { readonly uidStart: string; readonly role: string }) | undefined {
@@ -114,10 +114,10 @@ export function diskOfVolume(volume: string): string | undefined {
   return name === ROOT_DISK ? `disk-${name}` : name;
 }
 
-/** By what the root disk is called where disks are named. */
+/** Name of the root disk where disks are named. */
 export const ROOT_DISK = 'root';
 
-/** True if the description of a domain says that it belongs to this machine. */
+/** Returns true if the description of a domain marks it as this machine's. */
 export function isOwnedBy(machine: MachineIdentity, description: string | undefined): boolean {
   return (
     description !== undefined && new RegExp(`^caplv machine .* uid ${machine.uid}( |$)`).test(description)
@@ -129,12 +129,12 @@ export function providerID(machine: { readonly uid: string }): string {
   return `libvirt:///${machine.uid}`;
 }
 
-/** For names by which one finds what another has made: nobody can choose a text that gives the digits of another. */
+/** Hashes a text for names that identify an owner: no text can be chosen to give the digits of another. */
 export function longHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-/** Ten hexadecimal digits that stand for `text` in names. */
+/** Returns ten hexadecimal digits of a hash of `text`, for names. */
 export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 10);
 }

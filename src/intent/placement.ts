@@ -1,10 +1,10 @@
-/** On which host of several a new machine goes: spread over failure domains, then over hosts, then where most memory is free. */
+/** Chooses the host of a new machine: spreads over failure domains, then over hosts, then takes the one with most free memory. */
 
 import { TerminalError, TransientError } from '../errors.ts';
 import { hostIdentity } from '../libvirt/host-uri.ts';
 import { type Site, siteLabel } from './site.ts';
 
-/** A host as it is, with the machines that are, or are about to be, on it. */
+/** Describes a host with the machines that are, or will be, on it. */
 export interface Candidate {
   readonly site: Site;
   readonly memoryMiB: number;
@@ -29,8 +29,8 @@ export interface PlacedMachine {
 }
 
 /**
- * What the machines on a host mean for a new one. One that is being deleted holds its memory until it is gone, and is no reason to
- * put its successor elsewhere.
+ * Summarises the machines on a host for the placement of a new one. A machine that is being deleted uses memory until it is gone, but
+ * does not keep its successor off the host.
  */
 export function occupancy(
   uri: string,
@@ -71,14 +71,14 @@ export function choosePlace(candidates: readonly Candidate[], wanted: Wanted): S
       inDomain(a) - inDomain(b) ||
       a.siblings - b.siblings ||
       roomMiB(b) - roomMiB(a) ||
-      // The same for whoever asks, whatever the order of hosts.
+      // Independent of the order of hosts.
       (siteLabel(a.site) < siteLabel(b.site) ? -1 : 1),
   );
   if (best) return best.site;
   throw noRoom(candidates, wanted);
 }
 
-/** What is free counts what others use, what is promised counts guests that have not touched their memory yet: less of both. */
+/** Returns the lesser of two figures: free memory counts other programs, promised memory counts guests that have not touched theirs yet. */
 function roomMiB({ memoryMiB, freeMemoryMiB, machinesMiB }: Candidate): number {
   const promised = machinesMiB.reduce((sum, one) => sum + one, 0);
   return Math.min(freeMemoryMiB, memoryMiB - promised);

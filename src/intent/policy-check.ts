@@ -1,4 +1,4 @@
-/** Holds objects against the policy, before anything that they name is touched. Throws TerminalError NotAllowed with the field's path. */
+/** Checks objects against the policy, before anything that they name is used. Throws TerminalError NotAllowed with the field's path. */
 
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ import { readVolumeName } from './names.ts';
 import { notAllowed, type Policy } from './policy.ts';
 import type { NamedSite, Site } from './site.ts';
 
-/** Firmware is read by the host, as a file that the guest can look into. Packages put theirs here. */
+/** Directory of firmware packages. The guest can read the file of its firmware. */
 const FIRMWARE_DIRECTORY = '/usr/share/';
 
 /** `isMade`: a machine that exists keeps its image, which was looked at when it was new. */
@@ -63,7 +63,7 @@ export function requireAllowedHost(policy: Policy, uri: string, path: string): A
   throw notAllowed(path, `the host ${shown}`, `host:${shown}`);
 }
 
-/** What the Cluster has made on a host: a network, a pool. Returns the site, which may then be opened. */
+/** Checks the network and pool that a Cluster creates on a host. Returns the site, which may then be opened. */
 export function requireAllowedSite(policy: Policy, named: NamedSite, path: string): Site {
   const site = { ...named, uri: requireAllowedHost(policy, named.uri, `${path}.uri`) };
   const { pool, network } = site;
@@ -113,7 +113,7 @@ function requireAllowedMaking(policy: Policy, what: 'network' | 'pool', name: st
   );
 }
 
-/** A network or pool that a Machine or Cluster names, with the path of the field that does. */
+/** Describes a network or pool that a Machine or Cluster names, with the path of that field. */
 export interface UsedPart {
   readonly what: 'network' | 'pool';
   readonly name: string;

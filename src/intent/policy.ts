@@ -1,6 +1,6 @@
 /**
- * What manifests may name: where images and user data come from, which volumes, hosts and paths of hosts. One's own manifests
- * may name everything; in a cluster those who write them are not those who run the controller, so an operator says.
+ * Decides what manifests may name: sources of images and user data, volumes, hosts and paths of hosts. Manifests of the operator may
+ * name everything; in a cluster their authors do not run the controller, so its operator decides.
  */
 
 import { realpath } from 'node:fs/promises';
@@ -24,7 +24,7 @@ const KEYWORDS = [EVERYTHING, 'terraform', 'bridge'] as const;
 const FORMS =
   'everything, terraform, bridge, bridge:NAME, https://[HOST[/PATH]], http://…, /DIRECTORY, volume:POOL/[NAME], ' +
   'disk:POOL/[NAME], pool:/DIRECTORY, pool:NAME, network:NAME, network:CIDR, host:URI, workload:HOST|CIDR[:PORT]';
-/** The network and the pool that libvirt makes at installation: everybody's. */
+/** The network and the pool that libvirt creates at installation, which every namespace may use. */
 const DEFAULT_NAME = 'default';
 /** How networks in ranges that no operator listed may reach the outside: not at all, or by the host's own address. */
 const TRANSLATED: readonly string[] = ['nat', 'none'];

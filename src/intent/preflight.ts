@@ -1,4 +1,4 @@
-/** Holds an intent against the host, before anything runs: pool and network there and active, vCPUs and memory enough. */
+/** Checks an intent against the host, before anything runs: pool and network exist and are active, vCPUs and memory suffice. */
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError, TransientError } from '../errors.ts';
@@ -25,7 +25,7 @@ export function preflight(
   }
 }
 
-/** Pools and networks that a machine uses, with their fields below `path`. */
+/** Lists the pools and networks that a machine uses, with their fields below `path`. */
 export function usedParts({ rootDisk, disks, interfaces }: MachineIntent, path: string): UsedPart[] {
   const pools = new Map([
     [rootDisk.pool, `${path}.pool`],

@@ -1,7 +1,7 @@
 /**
- * Finds out what a manifest leaves open, and refuses what cannot work, before anything runs: reads the image and the user
- * data, asks the host. What was found for a machine is pinned in its status, so that a machine that exists keeps its base
- * image, domain type and firmware when the file behind the URI, or the host, changes.
+ * Resolves what a manifest leaves open, and refuses what cannot work, before anything runs: reads the image and the user data, and
+ * asks the host. The results are pinned in the status, so that an existing machine keeps its base image, domain type and firmware
+ * when the file behind the URI, or the host, changes.
  */
 
 import type { ImageIntent } from '../../stacks/intent.ts';
@@ -58,7 +58,7 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     resolveVolumePaths(request),
   ]);
   const { base, imageSource } = image;
-  // A mark that changed would replace the domain.
+  // A changed mark would replace the domain.
   const installation = pinned ? pinned.installation : request.installation;
   // One that was made before has what the provider chose; see `withObservedMacs`.
   const macs = pinned && pinned.macs === undefined ? undefined : assignMacs(request);

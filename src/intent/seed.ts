@@ -1,5 +1,5 @@
 /**
- * Bootstrap data: reads what the manifest names, renders its variables and makes the seed of it. The contents are secret.
+ * Builds the seed: reads the bootstrap data that the manifest names, and renders its variables. The contents are secret.
  * NoCloud: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
  */
 
@@ -98,7 +98,7 @@ function networkConfigOf(source: string, { path, variables }: SeedOptions): stri
   return text;
 }
 
-/** JSON is YAML, and quoting is settled. */
+/** Writes JSON, which is valid YAML with everything quoted. */
 function metaData(machine: MachineIdentity): string {
   return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': objectName(machine) })}\n`;
 }

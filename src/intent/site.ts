@@ -1,4 +1,4 @@
-/** A site: the host on which a machine runs, with the network and pool that its Cluster gives it there. */
+/** Lists the sites of a Cluster: hosts with the network and pool that it gives its machines there. */
 
 import type {
   ClusterNetwork,
@@ -28,12 +28,12 @@ export interface Site extends NamedSite {
 /** libvirt's own names for what it makes at installation. */
 const DEFAULT_NAME = 'default';
 
-/** What a person calls the host: its name in the Cluster, else the name in the URI, else `localhost`. */
+/** Returns the name of the host for people: that in the Cluster, else that in the URI, else `localhost`. */
 export function siteLabel({ name, uri }: Pick<NamedSite, 'name' | 'uri'>): string {
   return name ?? (/^[^:]+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(uri)?.[1] || 'localhost');
 }
 
-/** All sites of a Cluster; without a Cluster the one host at `defaultUri`. */
+/** Returns all sites of a Cluster; without a Cluster the one host at `defaultUri`. */
 export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, defaultUri: string): NamedSite[] {
   const network = cluster?.network ?? { name: DEFAULT_NAME };
   const pool = cluster?.pool ?? { name: DEFAULT_NAME };
@@ -49,7 +49,7 @@ export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, default
   }));
 }
 
-/** Failure domain of a site: the one that its host names, else the host by itself. Undefined for a Cluster without named hosts. */
+/** Returns the failure domain of a site: that of its host, else the host itself. Undefined for a Cluster without named hosts. */
 export function failureDomainOf({
   name,
   failureDomain,

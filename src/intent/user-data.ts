@@ -1,6 +1,6 @@
 /**
- * Variables of user data, network configuration and Ignition. `${CAPLV_…}` only: everything else that looks like a variable belongs to the shell, to
- * jinja (`{{ ds.meta_data.instance_id }}`) or to Terraform and stays as it is.
+ * Renders variables in user data, network configuration and Ignition. `${CAPLV_…}` only: everything else that looks like a variable
+ * belongs to the shell, to jinja (`{{ ds.meta_data.instance_id }}`) or to Terraform and stays as it is.
  */
 
 import { TerminalError } from '../errors.ts';

@@ -5,8 +5,8 @@ import { LibvirtError } from './libvirt-error.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 
 /**
- * Who knows of an address. `lease`: the DHCP server of a libvirt network. `agent`: the guest itself, through
- * qemu-guest-agent. `arp`: the host's neighbour table, which knows whom the host has lately talked to.
+ * Names a source of addresses. `lease`: the DHCP server of a libvirt network. `agent`: the guest itself, through
+ * qemu-guest-agent. `arp`: the host's neighbour table, with the peers of recent traffic.
  */
 export type AddressSource = 'lease' | 'agent' | 'arp';
 
@@ -20,11 +20,11 @@ export interface DomainAddress {
   readonly source: AddressSource;
 }
 
-/** An agent that hangs must not hold up a reconcile; virsh itself would wait for it for ever. */
+/** Limits the wait for an agent, for which virsh itself would wait for ever. */
 const AGENT_LIMIT_MS = 5_000;
 
 /**
- * Addresses of a running domain from the sources asked, each address once, by the first source that knows it. Empty when
+ * Returns addresses of a running domain from the given sources, each address once, by the first source that knows it. Empty when
  * none is known, the domain is off, or it does not exist. A source that cannot answer counts as empty: an agent that is
  * not installed or not up yet is an ordinary state of a guest.
  */
@@ -50,7 +50,7 @@ export async function domainAddresses(
           if (source === 'agent' && error instanceof LibvirtError && error.code === 'timeout') return [];
           throw error;
         });
-      // The agent also names what exists inside the guest only, such as the bridge of its containers.
+      // The agent also reports devices that only exist inside the guest, such as the bridge of its containers.
       const macs = interfaces?.text.toLowerCase() ?? '';
       return parseAddresses(found?.error ? '' : (found?.text ?? ''), source).filter(({ mac }) =>
         macs.includes(mac),
@@ -82,7 +82,7 @@ local.addSubnet('169.254.0.0', 16, 'ipv4');
 local.addAddress('::1', 'ipv6');
 local.addSubnet('fe80::', 10, 'ipv6');
 
-/** False for loopback and link-local addresses, which name the guest to nobody else. */
+/** Returns false for loopback and link-local addresses, by which no other machine reaches the guest. */
 export function isReachable(address: string): boolean {
   return !local.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }

@@ -4,7 +4,7 @@ import type { AllowedHost } from '../system/allowed-host.ts';
 import { Libvirt } from './libvirt.ts';
 
 export interface ObserversOptions {
-  /** Their connections stay until `close`, for a process that goes on looking. */
+  /** Keeps connections open until `close`, for a process that observes hosts again and again. */
   readonly stay?: boolean;
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer?: ((uri: string, answers: boolean) => void) | undefined;
@@ -12,7 +12,7 @@ export interface ObserversOptions {
   readonly mayChange?: (() => void) | undefined;
 }
 
-/** One observer a URI. */
+/** Holds one Libvirt for each URI. */
 export class LibvirtConnections {
   readonly #options: ObserversOptions;
   readonly #known = new Map<AllowedHost, Libvirt>();
@@ -35,12 +35,12 @@ export class LibvirtConnections {
     return libvirt;
   };
 
-  /** See `Libvirt.answers`; undefined also for a host without an observer. */
+  /** Returns `Libvirt.answers` of a host; undefined also for a host that was not used yet. */
   answers(uri: AllowedHost): boolean | undefined {
     return this.#known.get(uri)?.answers;
   }
 
-  /** Ends the observer of a host that is not used any more. The next question makes another. */
+  /** Closes the connection of a host that is no longer used. The next call opens another. */
   release(uri: AllowedHost): void {
     this.#known.get(uri)?.close();
     this.#known.delete(uri);

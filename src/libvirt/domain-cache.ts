@@ -6,8 +6,8 @@ import { type DomainDefinition, parseDomain } from './domain.ts';
 import { UnreadableXml } from './xml.ts';
 
 /**
- * Keeps the definitions of the domains of a host until the next time, for readers that read all of them again and again: most have not
- * changed, and to read the XML of a thousand takes half a second.
+ * Caches parsed definitions between two reads of all domains of a host: most have not changed, and parsing the XML of a thousand
+ * takes half a second.
  */
 export class DomainXmlCache {
   #last: ReadonlyMap<string, DomainDefinition | UnreadableXml> = new Map();

@@ -26,8 +26,8 @@ export function parseDomainList(text: string): DomainId[] {
 }
 
 /**
- * The UUID of the domain of exactly this name. virsh takes a name for an id or a UUID when it looks like one, so whatever
- * changes a domain must ask for it by UUID.
+ * Returns the UUID of the domain of exactly this name. virsh takes a name for an id or a UUID when it looks like one, so all commands
+ * that change a domain have to name it by UUID.
  */
 export async function findDomain(
   virsh: Virsh,
@@ -38,7 +38,7 @@ export async function findDomain(
   return domains.find((domain) => domain.name === name);
 }
 
-/** One domain, in one process. `asked`: by `askFor`, when that was done already. */
+/** Observes one domain, in one process. `asked`: the result of `askFor`, if there is one. */
 export async function observeDomain(
   virsh: Virsh,
   name: string,
@@ -51,7 +51,7 @@ export async function observeDomain(
   return exact && askFor(virsh, [exact.uuid], options)[0];
 }
 
-/** Domains by what virsh takes for their names, in one process: see `findDomain`. */
+/** Reads domains by names as virsh takes them, in one process; see `findDomain`. */
 export function askFor(
   virsh: Virsh,
   keys: readonly string[],
@@ -66,7 +66,7 @@ export function askFor(
       ['domifaddr', domain, '--full', '--source=lease'],
     ];
   });
-  // For all at once, as dominfo takes as long as the rest together; last, so that what is just being defined is not missed.
+  // One list for all, since dominfo takes as long as everything else; last, so that a domain that is just being defined is not missed.
   const lists = [listOf('--autostart'), listOf('--persistent')];
   const answering = virsh.batch([...questions.flat(), ...lists], options);
   return keys.map(async (key, i) => {
@@ -166,7 +166,7 @@ export async function observeDomains(
   });
 }
 
-/** By network, from its definition as it runs and as it is stored; of one that cannot be read, nothing. */
+/** Returns the reservations by network, as it runs and as it is stored; none for a network that cannot be read. */
 async function reservationsIn(
   names: readonly string[],
   answers: readonly Answer[],
@@ -209,7 +209,7 @@ interface FromElsewhere {
   addresses(macs: readonly string[]): DomainAddress[];
 }
 
-/** What virsh says of one domain; undefined: it is not there. */
+/** Returns the observation of one domain; undefined: it does not exist. */
 function found(
   xml: Answer | undefined,
   state: Answer | undefined,

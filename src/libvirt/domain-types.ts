@@ -3,7 +3,7 @@
 import type { Answer, Virsh } from './virsh.ts';
 import { readXml, XmlElement } from './xml.ts';
 
-/** What kinds of domain a host can run. */
+/** Describes which domains a host can run. */
 export interface DomainTypes {
   /** KVM works: libvirt has started QEMU with it. That /dev/kvm exists is not enough, nested machines have it and fail. */
   readonly kvm: boolean;
@@ -23,7 +23,7 @@ export interface UefiFirmware {
   readonly nvramTemplate?: string | undefined;
 }
 
-/** On a host whose KVM is broken libvirt probes QEMU anew, 8 s at a time. */
+/** Limits the call: on a host whose KVM is broken libvirt probes QEMU again each time, for 8 s. */
 const PROBE_LIMIT_MS = 60_000;
 
 export async function domainTypes(virsh: Virsh): Promise<DomainTypes> {
@@ -75,7 +75,7 @@ function parseGraphics(domainCapabilities: string): string[] {
 }
 
 /**
- * libvirt names the loaders and keeps their templates to itself. Distributions name the pair alike:
+ * Derives the NVRAM template from the name of the loader, since libvirt reports only loaders. Distributions name the pair alike:
  * OVMF_CODE_4M.fd and OVMF_VARS_4M.fd, AAVMF likewise. The loader with Secure Boot shares the template of the other.
  */
 function nvramTemplate(loader: string): string | undefined {

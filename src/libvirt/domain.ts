@@ -3,7 +3,7 @@
 import type { DomainAddress } from './addresses.ts';
 import { copyDetached, XmlElement } from './xml.ts';
 
-/** libvirt's virDomainState, by virsh's words. */
+/** Names the states of virDomainState as virsh prints them. */
 export type DomainState =
   | 'running'
   | 'idle'
@@ -20,13 +20,13 @@ export interface DomainObservation {
   readonly state: DomainState;
   /** Why it is in this state, as virsh says it: `booted`, `destroyed`, `crashed`, … */
   readonly reason: string;
-  /** Where the ownership mark stands; empty when there is none. */
+  /** Contains the ownership mark; empty when there is none. */
   readonly description: string;
   readonly type: string;
   readonly vcpu: number;
   readonly memoryMiB: number;
   readonly autostart: boolean;
-  /** False: defined only as long as it runs. */
+  /** False: the definition is gone once the domain stops. */
   readonly persistent: boolean;
   readonly interfaces: readonly DomainInterface[];
   readonly disks: readonly DomainDisk[];
@@ -49,7 +49,10 @@ export interface DomainInterface {
   readonly device?: string | undefined;
   /** The tap device on the host, while the domain runs. */
   readonly target?: string | undefined;
-  /** Addresses that the network keeps for its MAC, now and for later starts; absent: none. Asked by `Libvirt.domains` and `withReservations`. */
+  /**
+   * Addresses that the network reserves for its MAC, now and for later starts; absent: none. Set by `Libvirt.domains` and
+   * `withReservations`.
+   */
   readonly reserved?: readonly string[];
 }
 
@@ -65,7 +68,7 @@ export interface DomainDisk {
   readonly volume?: string | undefined;
 }
 
-/** What `dumpxml` tells of a domain; the rest comes from other commands. */
+/** Holds what `dumpxml` reports of a domain; the rest comes from other commands. */
 export type DomainDefinition = Omit<
   DomainObservation,
   'state' | 'reason' | 'autostart' | 'persistent' | 'addresses'

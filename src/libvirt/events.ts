@@ -12,7 +12,7 @@ export type DomainEvent =
    * missed, so whoever keeps a picture of the host must look anew.
    */
   | { readonly kind: 'connected' }
-  /** No events until the next `connected`. Tried again by itself after `retryInMs`. */
+  /** No events until the next `connected`. The connection is tried again after `retryInMs`. */
   | { readonly kind: 'disconnected'; readonly error: LibvirtError; readonly retryInMs: number }
   | {
       readonly kind: 'lifecycle';
@@ -36,14 +36,14 @@ export type LifecycleChange =
 
 const FIRST_RETRY_MS = 500;
 const COMMAND: Command = ['event', '--event=lifecycle', '--loop', '--timestamp'];
-/** Whoever waits for the host hears of its return no later than this. */
+/** Limits the interval in which a host that is away is tried again. */
 const LAST_RETRY_MS = 8_000;
-/** A host that is switched off refuses nothing: without a limit ssh would wait for its answer for two minutes. */
+/** Limits the time to connect: for a host that is switched off ssh would wait for two minutes. */
 const CONNECT_TIMEOUT_MS = 15_000;
 
 /**
- * Lifecycle events of all domains of the host, until `signal` aborts; ends then without an error. A lost connection is
- * told and tried again for ever.
+ * Yields lifecycle events of all domains of the host until `signal` aborts, and then ends without an error. Reports a lost
+ * connection, and connects again without end.
  *
  * One kind of event only: a subscription to all kinds is some 25 round trips, and `connected` is known only from before
  * it. With one, the subscription stands before a look at the host (a new connection, several round trips) can begin.
@@ -66,7 +66,7 @@ export async function* domainEvents(virsh: Virsh, signal: AbortSignal): AsyncGen
       if (late.signal.aborted) throw noConnection(virsh.uri);
     } catch (error) {
       if (!(error instanceof LibvirtError)) throw error;
-      // A daemon that takes connections and drops them is not back.
+      // A daemon that accepts connections and drops them is not back.
       if (performance.now() - (connectedAt ?? Number.POSITIVE_INFINITY) > LAST_RETRY_MS)
         retryInMs = FIRST_RETRY_MS;
       yield { kind: 'disconnected', error, retryInMs };

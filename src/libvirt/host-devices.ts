@@ -5,7 +5,7 @@ import type { Answer, RunOptions, Virsh } from './virsh.ts';
 
 /**
  * Tells whether the host has a network device of this name, a bridge included. Undefined: libvirt there cannot tell, since its
- * drivers for interfaces and devices are not installed. One driver alone is not asked: on some hosts it knows of fewer devices.
+ * drivers for interfaces and devices are not installed. Both drivers are needed: on some hosts one of them knows fewer devices.
  */
 export type HasDevice = ((name: string) => boolean) | undefined;
 

@@ -9,7 +9,7 @@ import type { Command } from './virsh-command.ts';
 import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
 import { readXml, XmlElement } from './xml.ts';
 
-/** What one must know of a host before machines are put on it. */
+/** Describes a host, for the placement of machines. */
 export interface HostFacts {
   /** Logical processors. */
   readonly cpus: number;
@@ -24,7 +24,7 @@ export interface HostFacts {
   readonly qemuVersion?: string | undefined;
   readonly pools: readonly PoolFacts[];
   readonly networks: readonly NetworkFacts[];
-  /** Of the active pools that were asked about, and those that were asked about by name. */
+  /** Volumes of the requested active pools, and those requested by name. */
   readonly volumes: readonly VolumeFacts[];
   /** Those that were asked about by name, and are there. */
   readonly volumeDetails: readonly Volume[];
@@ -77,17 +77,17 @@ export interface VolumeFacts {
 
 export interface FactsOptions extends RunOptions {
   /**
-   * Pools of which details and all volumes are wanted. One that does not exist is missing in the answer. libvirt is asked for the
-   * path of each volume: of 2,000 in 0.2 s.
+   * Pools to read with details and all volumes. A pool that does not exist is missing in the result. libvirt is asked for the path of
+   * each volume, which takes 0.2 s for 2,000.
    */
   readonly volumesOf?: readonly string[];
-  /** Volumes that are looked for by name, with their details; one that is not there is missing in the answer. */
+  /** Volumes to read by name, with details; one that does not exist is missing in the result. */
   readonly details?: readonly VolumeKey[];
-  /** Networks of which details are wanted. */
+  /** Networks to read with details. */
   readonly networks?: readonly string[];
 }
 
-/** Reads everything in one process. */
+/** Reads all requested facts in one process. */
 export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promise<HostFacts> {
   const pools = [...new Set(options.volumesOf)];
   const networks = [...new Set(options.networks)];
@@ -162,13 +162,13 @@ function poolDump(pool: string): Command {
   return ['pool-dumpxml', `--pool=${pool}`];
 }
 
-/** The outputs of two `--name` lists as one. */
+/** Joins the outputs of two `--name` lists. */
 function withActive(all: string, active: string): { readonly name: string; readonly active: boolean }[] {
   const activeNames = new Set(parseNames(active));
   return parseNames(all).map((name) => ({ name, active: activeNames.has(name) }));
 }
 
-/** Answers without an error, by what they were asked about. */
+/** Maps what was asked about to its answer, for answers without an error. */
 function byKey<K>(keys: readonly K[], answers: readonly Answer[]): Map<K, string> {
   return new Map(
     keys.flatMap((key, i) => {
@@ -215,7 +215,7 @@ function rangeOf(element: XmlElement): string | undefined {
   return length === 0 ? undefined : `${address}/${length}`;
 }
 
-/** Without a prefix libvirt goes by the class of the address, as before CIDR. */
+/** Returns the prefix of the address's class, as before CIDR, which libvirt takes where no prefix is given. */
 function classPrefix(address: string): number {
   const first = Number.parseInt(address, 10);
   return first < 128 ? 8 : first < 192 ? 16 : 24;
@@ -229,13 +229,13 @@ export function parseVolumeList(pool: string, text: string): VolumeFacts[] {
   });
 }
 
-/** A line `label:   value`, as nodeinfo, nodememstats and version print. */
+/** Finds a line `label:   value`, as nodeinfo, nodememstats and version print it. */
 function field(text: string, label: string): string {
   const line = text.split('\n').find((candidate) => candidate.split(':', 1)[0]?.trim() === label);
   return line?.slice(line.indexOf(':') + 1).trim() ?? '';
 }
 
-/** A line `label:   12345 KiB`. */
+/** Finds a line `label:   12345 KiB`. */
 function mebibytes(text: string, label: string): number {
   return Math.floor(Number.parseInt(field(text, label) || '0', 10) / 1024);
 }

@@ -1,8 +1,8 @@
 /**
- * A libvirt connection URI, read once into its parts and written back from them. What virsh and the Terraform provider get is
- * the text that `formatHostURI` builds, never the text that somebody wrote: libvirt, libxml2, Go and Node read an unusual URI
- * each in its own way (libvirt divides a query at `;` too, ignores the case of its parameters, and lets `name` stand for
- * all of the URI). So only what all of them read alike is accepted.
+ * Parses libvirt connection URIs, and formats them again from their parts. virsh and the Terraform provider get the text that
+ * `formatHostURI` builds, never the text of a manifest: libvirt, libxml2, Go and Node each parse an unusual URI in their own way
+ * (libvirt divides a query at `;` too, ignores the case of parameters, and lets `name` replace the whole URI). So only URIs that
+ * all of them parse alike are accepted.
  */
 
 import { posix } from 'node:path';
@@ -21,7 +21,7 @@ export interface HostURI {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Why a text is not accepted, and what would be. */
+/** Explains why a text is not accepted, and what would be. */
 export interface HostURIProblem {
   readonly message: string;
   readonly fix: string;
@@ -46,7 +46,7 @@ const oneOf =
     values.includes(value);
 const isProgram = (value: string) => /^[A-Za-z0-9_/][A-Za-z0-9_./-]*$/.test(value);
 
-/** Parameters that are accepted at all, with the values that they may have. Whose they may be is for the policy to say. */
+/** Lists the accepted parameters with their values. The policy decides who may use them. */
 const PARAMETERS: Readonly<Record<string, (value: string) => boolean>> = {
   command: isProgram,
   keyfile: isFile,
@@ -62,7 +62,7 @@ const PARAMETERS: Readonly<Record<string, (value: string) => boolean>> = {
   sshauth: (value) => /^[a-z]([a-z,-]*[a-z])?$/.test(value),
 };
 
-/** Reads a URI into its parts, or says why it is not accepted. */
+/** Parses a URI, or returns why it is not accepted. */
 export function parseHostURI(text: string): HostURI | HostURIProblem {
   const [, driver, transport = '', authority = '', path = '', query] =
     /^(qemu|test)(?:\+(unix|ssh|tcp|tls))?:\/\/([^/?#;%]*)(\/[^?#;%]*)(?:\?([^#;]*))?$/.exec(text) ?? [];
@@ -101,22 +101,22 @@ export function parseHostURI(text: string): HostURI | HostURIProblem {
   };
 }
 
-/** True if `parseHostURI` has not read the text. */
+/** Returns true if `parseHostURI` did not accept the text. */
 export function isProblem(read: HostURI | HostURIProblem): read is HostURIProblem {
   return 'message' in read;
 }
 
-/** The one text of a host: parts that are equal have one text, and that text is read as these parts by everybody. */
+/** Formats the parts as a URI. Equal parts give the same text, which every parser reads as these parts. */
 export function formatHostURI({ parameters, ...place }: HostURI): string {
   const query = [...parameters].map(([name, value]) => `${name}=${value}`).join('&');
-  // Old states lie under this form, as it was always written.
+  // States of earlier versions are found under this form.
   const isUnix = place.transport === '' && parameters.has('socket');
   return `${formatPlace(place, isUnix ? 'unix' : place.transport)}${query && `?${query}`}`;
 }
 
 /**
- * Names the host itself, however it is reached: without the parameters that say how to get there. URIs of one identity are one
- * host. A text that cannot be read is its own identity.
+ * Returns the identity of a host: its URI without the parameters of the connection. URIs of one identity are one host. A text that
+ * cannot be parsed is its own identity.
  */
 export function hostIdentity(text: string): string {
   const read = parseHostURI(text);
@@ -145,7 +145,7 @@ function parseAuthority(text: string): Pick<HostURI, 'user' | 'host' | 'port'> |
   return host === undefined ? undefined : { user, host, port };
 }
 
-/** In the one spelling that RFC 5952 gives it. */
+/** Returns the spelling of RFC 5952. */
 function ipv6(bracketed: string): string | undefined {
   const url = `http://${bracketed}/`;
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : undefined;
@@ -178,12 +178,12 @@ function problem(message: string): HostURIProblem {
   return { message, fix: FORMS };
 }
 
-/** The URI as it may be shown: `qemu+tcp://admin:***@host/system`. */
+/** Returns the URI without its password: `qemu+tcp://admin:***@host/system`. */
 export function redactUri(uri: string): string {
   return uri.replace(PASSWORD, '$1:***@').replaceAll(/([?&]password=)[^&#]*/g, '$1***');
 }
 
-/** Takes a URI's password out of a text that may repeat it. */
+/** Removes a URI's password from a text that may repeat it. */
 export function redactText(text: string, uri: string): string {
   const password = PASSWORD.exec(uri)?.[2];
   const known = text.replaceAll(uri, redactUri(uri));
@@ -191,13 +191,13 @@ export function redactText(text: string, uri: string): string {
 }
 
 /**
- * The URI as virsh gets it. ssh would ask for passwords and host keys on the terminal behind our back and wait;
- * `no_tty` makes it fail at once, with a reason.
+ * Returns the URI for virsh. ssh would ask for passwords and host keys on the terminal and wait; `no_tty` makes it fail at once,
+ * with a reason.
  */
 export function unattendedUri(uri: string): string {
   if (!/^[^:/]+\+ssh:/.test(uri) || /[?&]no_tty=/.test(uri)) return uri;
   return `${uri}${uri.includes('?') ? '&' : '?'}no_tty=1`;
 }
 
-/** A password may hold an @ that nobody has encoded; the last one ends it. */
+/** Finds the password, which ends at the last @: one within it may not be encoded. */
 const PASSWORD = /^([^:]+:\/\/[^:@/?]*):([^/]*)@/;

@@ -1,6 +1,6 @@
 /**
- * A picture of one host that keeps itself up to date: libvirt's events tell what changed at once, and a sweep over all
- * domains in a while what events do not tell (a new size, a lease). So looking at a machine that did not change costs no process.
+ * Keeps a copy of the domains of one host up to date: libvirt's events report changes at once, and a periodic sweep over all domains
+ * finds what events do not report (a new size, a lease). So observing a machine that did not change costs no process.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,27 +11,27 @@ import { LibvirtError } from './libvirt-error.ts';
 
 export interface HostWatchOptions {
   readonly libvirt: Pick<Libvirt, 'domains' | 'events'>;
-  /** A domain of this name came, went, or is not as it was. */
+  /** A domain of this name was created, removed or changed. */
   readonly onChange: (domain: string) => void;
-  /** The host came (back), or is lost. */
+  /** The host has become reachable, or unreachable. */
   readonly onConnection: (error: LibvirtError | undefined) => void;
-  /** Called once for a domain that cannot be read, and once for each failure of a sweep that is no failure of libvirt. */
+  /** Called once for each domain that cannot be read, and for each sweep that failed for another reason than libvirt. */
   readonly onError?: (error: unknown) => void;
-  /** Each time that the host was tried in vain, when `onConnection` has been told. */
+  /** Called after each failed attempt to connect, after `onConnection`. */
   readonly onFailure?: () => void;
   /** Time between two sweeps. Default one minute. */
   readonly sweepMs?: number;
 }
 
 const SWEEP_MS = 60_000;
-/** A host of many domains takes longer for a sweep than for a single answer. */
+/** Limits a sweep, which takes longer than a single answer on a host with many domains. */
 const SWEEP_TIMEOUT_MS = 60_000;
 
 export class HostWatch {
   readonly #options: HostWatchOptions;
   /** As at the last sweep. */
   #domains = new Map<string, DomainObservation>();
-  /** Changed since, or while the sweep was under way; the last change of each, by which it is known. */
+  /** Domains that changed since, or during the sweep, each with its last change. */
   readonly #changed = new Map<string, { readonly isDefined: boolean }>();
   /** Names of domains that were there at the last sweep, and could not be read. */
   #unreadable: ReadonlySet<string> = new Set();
@@ -46,29 +46,29 @@ export class HostWatch {
     this.#options = options;
   }
 
-  /** Why the host cannot be reached; undefined: it can, as far as is known. */
+  /** Returns why the host cannot be reached; undefined: it can, as far as is known. */
   get lost(): LibvirtError | undefined {
     return this.#lost;
   }
 
-  /** Undefined: nobody knows yet. */
+  /** Undefined: not known yet. */
   get isReachable(): boolean | undefined {
     return this.#isReachable;
   }
 
-  /** Domains of the host at the last sweep, also those of others. */
+  /** Returns all domains of the host at the last sweep, whoever owns them. */
   get size(): number {
     return this.#domains.size + this.#unreadable.size;
   }
 
-  /** Domains of the last sweep of which the definition could not be read. */
+  /** Returns the domains of the last sweep whose definition could not be read. */
   get unreadable(): number {
     return this.#unreadable.size;
   }
 
   /**
-   * The domain as it is; undefined: ask libvirt itself. That is also the answer for a domain that is not there, and for one
-   * that runs without an address, since no event tells of a lease.
+   * Returns the observed domain; undefined: libvirt has to be asked. That is also the result for a domain that does not exist, and for
+   * one that runs without an address, since no event reports a lease.
    */
   domain(name: string): DomainObservation | undefined {
     if (!this.#isCurrent || this.#changed.has(name)) return undefined;
@@ -76,15 +76,15 @@ export class HostWatch {
     return known?.state === 'running' && known.addresses.length === 0 ? undefined : known;
   }
 
-  /** Whether there is a domain of this name; undefined: not known, until the next sweep. */
+  /** Returns whether there is a domain of this name; undefined: not known until the next sweep. */
   has(name: string): boolean | undefined {
     if (!this.#isCurrent) return undefined;
     return this.#changed.get(name)?.isDefined ?? (this.#domains.has(name) || this.#unreadable.has(name));
   }
 
   /**
-   * Call it before libvirt itself is asked about a domain, and what it returns with the answer, which then is part of the picture: if
-   * nothing has changed meanwhile, nobody needs to ask again.
+   * Returns a function that takes the answer to a direct question about a domain into the copy, unless the domain has changed since
+   * this call. So call it before libvirt is asked, and its result with the answer.
    */
   looking(name: string): (found: DomainObservation) => void {
     const [change, sweeps] = [this.#changed.get(name), this.#sweeps];
@@ -114,7 +114,7 @@ export class HostWatch {
       case 'connected':
         this.#lost = undefined;
         this.#isReachable = true;
-        // Told when the picture is there: many may look at once.
+        // Reported once the copy is there: many callers may read it at once.
         void this.#sweep(signal)
           .then(() => this.#options.onConnection(undefined))
           .catch((error: unknown) => this.#options.onError?.(error));
@@ -142,7 +142,7 @@ export class HostWatch {
     }
   }
 
-  /** One after the other: two at once would each take what the other saw for news. */
+  /** Sweeps one at a time: two at once would each report the other's observations as changes. */
   #sweep(signal: AbortSignal): Promise<void> {
     this.#sweeping = this.#sweeping
       .then(() => this.#look(signal))
@@ -152,7 +152,7 @@ export class HostWatch {
 
   async #look(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    // The sweep sees what became of these; what changes from here on, it may have seen before or after.
+    // The sweep observes these; it may observe later changes before or after they happen.
     const changed = new Map(this.#changed);
     this.#sweeps += 1;
     this.#isSweeping = true;
@@ -179,7 +179,7 @@ export class HostWatch {
       }
     } catch (error) {
       this.#isCurrent = false;
-      // The events tell of a lost connection; after any other failure libvirt is asked directly until the next sweep.
+      // Events report a lost connection; after any other failure libvirt is asked directly until the next sweep.
       if (!signal.aborted && !(error instanceof LibvirtError)) throw error;
     } finally {
       this.#isSweeping = false;

@@ -12,7 +12,7 @@ import { UnreadableXml } from './xml.ts';
 
 export interface HostInventory {
   readonly domains: readonly DomainDefinition[];
-  /** Names of domains whose definition cannot be read: any volume may be theirs. */
+  /** Names of domains whose definition cannot be read; any volume may belong to them. */
   readonly unreadable: readonly string[];
   /** Of the active pools. */
   readonly volumes: readonly VolumeFacts[];
@@ -24,7 +24,7 @@ export interface NetworkReservation extends Reservation {
   readonly network: string;
 }
 
-/** In two processes, whatever is there. What vanishes in between is left out. */
+/** Reads the inventory in two processes. Leaves out what vanishes in between. */
 export async function hostInventory(
   virsh: Virsh,
   definitions: DomainXmlCache,
@@ -80,7 +80,7 @@ export async function hostInventory(
   };
 }
 
-/** Each once, from several definitions of one network; of one that cannot be read, none: nothing of it is taken for left behind. */
+/** Returns the reservations of a network's definitions, each once; none if one cannot be read, so that none is taken for left behind. */
 async function reservationsIn(
   definitions: readonly (string | undefined)[],
   turn: Turn,

@@ -13,7 +13,7 @@ export interface Lease {
   readonly family: 'ipv4' | 'ipv6';
   /** As the guest gave it; absent when it gave none. */
   readonly hostname?: string | undefined;
-  /** When it ends unless renewed. A domain that is made anew with the same MAC shows its old lease until then. */
+  /** When it expires unless renewed. A domain that is replaced and keeps its MAC shows its old lease until then. */
   readonly expiresAt: Date;
 }
 
@@ -56,7 +56,7 @@ export function leasesOf(
   );
 }
 
-/** By network, in one process; of a network that is not there or gives out no addresses: none. */
+/** Reads the leases by network, in one process; none for a network that does not exist or gives out no addresses. */
 export async function networkLeases(
   virsh: Virsh,
   networks: readonly string[],
@@ -67,7 +67,7 @@ export async function networkLeases(
   return new Map(networks.map((name, i) => [name, parseLeases(answers[i]?.text ?? '')]));
 }
 
-/** Of the leases of a host, those of one domain's interfaces, as addresses. */
+/** Returns the leases of one domain's interfaces as addresses. */
 export function leasedAddresses(leases: readonly Lease[], macs: readonly string[]): DomainAddress[] {
   return leases
     .filter(({ mac, address }) => macs.includes(mac) && isReachable(address))

@@ -1,5 +1,5 @@
 /**
- * The one error of this directory. Whether it is worth a retry is decided elsewhere, from `code`:
+ * Reports a failed call of libvirt. The caller decides from `code` whether to retry:
  * `unreachable` and `timeout` may pass by themselves, the others need a person or a different request.
  */
 
@@ -10,7 +10,7 @@ export type LibvirtErrorCode =
   | 'unreachable'
   /** Connected, and no answer in time: a stuck daemon, storage, or guest agent. */
   | 'timeout'
-  /** The host answers, and refuses us: socket rights, polkit, ssh keys, TLS certificates, passwords. */
+  /** The host refuses the connection: socket rights, polkit, ssh keys, TLS certificates, passwords. */
   | 'permission'
   /** The URI names no driver, transport or path that libvirt knows. */
   | 'invalidUri'
@@ -29,7 +29,7 @@ export interface LibvirtErrorDetails {
   /** What went wrong, in one sentence. */
   readonly message: string;
   readonly fix?: string | undefined;
-  /** What virsh said, as it said it. */
+  /** The output of virsh, unchanged. */
   readonly stderr?: string;
   readonly cause?: unknown;
 }
@@ -51,7 +51,7 @@ export class LibvirtError extends Error {
     this.stderr = details.stderr ?? '';
   }
 
-  /** From what virsh wrote to stderr. `uri` and `stderr` must be free of passwords. */
+  /** Makes the error from virsh's stderr. `uri` and `stderr` must be free of passwords. */
   static fromStderr(uri: string, command: string, stderr: string): LibvirtError {
     const said = shortened(stderr);
     const { code, fix } = symptoms.find(({ matches }) => matches(said)) ?? { code: 'other' as const };
@@ -66,7 +66,7 @@ export class LibvirtError extends Error {
     });
   }
 
-  /** True when the fault lies with the connection, so that no other command can have worked either. */
+  /** Returns true when the connection failed, so that no other command can have worked either. */
   get isConnectionFault(): boolean {
     return this.code === 'unreachable' || this.code === 'virshMissing' || CONNECT_FAILED.test(this.stderr);
   }
@@ -80,12 +80,12 @@ function lastCause(stderr: string): string {
   return (errors.at(-1) ?? stderr).replaceAll(/\s+/g, ' ').trim();
 }
 
-/** Characters of what virsh said that are kept, from both ends. */
+/** Limits the characters of virsh's output that are kept, from both ends. */
 export const STDERR_CHARACTERS = 16 * 1024;
 /** Characters of the cause in a message. */
 export const MESSAGE_CHARACTERS = 2 * 1024;
 
-/** The outer failure stands first, and libvirt's cause last. */
+/** Cuts out the middle of a long text: the outer failure comes first, and libvirt's cause last. */
 function shortened(stderr: string): string {
   if (stderr.length <= STDERR_CHARACTERS) return stderr;
   const half = STDERR_CHARACTERS / 2;

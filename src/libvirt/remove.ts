@@ -5,8 +5,8 @@ import type { Answer, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
 import { findVolume } from './volume.ts';
 
-// For objects that are proven to be ours and stand in no Terraform state, so that Terraform cannot remove them.
-// Everything else is changed by Terraform only. Whoever calls these has proven the ownership.
+// For objects that CAPLV provably owns and that are in no Terraform state, so that Terraform cannot remove them. Terraform makes all
+// other changes. The callers have proven the ownership.
 
 /** Powers the domain off and removes its definition, saved state, NVRAM and snapshot metadata; not its volumes. */
 export async function removeDomain(virsh: Virsh, name: string): Promise<void> {
@@ -21,12 +21,12 @@ export async function removeDomain(virsh: Virsh, name: string): Promise<void> {
     ],
     { timeoutMs: REMOVE_LIMIT_MS },
   )) as [Answer, Answer, Answer];
-  // Already off, or gone with its process: the outcome counts, not each step.
+  // It may be off already, or gone with its process: only the outcome counts.
   if (left.error) throw left.error;
   if (left.text.includes(found.uuid)) throw undefined_.error ?? destroyed.error;
 }
 
-/** QEMU gets up to 15 s to end before libvirt kills it, and writing out its caches may take longer. */
+/** Limits the removal: libvirt kills QEMU after 15 s, and writing its caches may take longer. */
 const REMOVE_LIMIT_MS = 60_000;
 
 export async function removeVolume(virsh: Virsh, pool: string, name: string): Promise<void> {
@@ -37,10 +37,10 @@ export async function removeVolume(virsh: Virsh, pool: string, name: string): Pr
   if (answer?.error && answer.error.code !== 'notFound') throw answer.error;
 }
 
-/** A network or pool, by UUID, that is not active; what is in the directory of a pool stays. */
+/** Undefines an inactive network or pool, by UUID; the files in the directory of a pool stay. */
 export async function removeInactive(virsh: Virsh, kind: 'network' | 'pool', uuid: string): Promise<void> {
   const option = `--${kind}=${uuid}`;
-  // The directory of a pool goes, too, if it is empty.
+  // Removes the directory of a pool, too, if it is empty.
   const commands: Command[] =
     kind === 'network'
       ? [['net-undefine', option]]

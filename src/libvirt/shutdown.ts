@@ -18,14 +18,14 @@ export interface ShutdownProgress {
   /** Requests sent so far. */
   readonly requests: number;
   readonly elapsedMs: number;
-  /** What the last request met with, for example a paused guest. */
+  /** Why the last request failed, for example a paused guest. */
   readonly error?: LibvirtError | undefined;
 }
 
-/** A guest that is still booting loses the request (an ACPI event), so it is repeated. */
+/** Repeats the request (an ACPI event), which a guest that is still booting loses. */
 const REPEAT_MS = 3_000;
 
-/** Pulls the plug. No error if it is off or gone. */
+/** Powers the domain off. No error if it is off or gone. */
 export async function powerOffDomain(virsh: Virsh, name: string): Promise<void> {
   const found = await findDomain(virsh, name);
   if (found === undefined) return;
@@ -33,7 +33,7 @@ export async function powerOffDomain(virsh: Virsh, name: string): Promise<void> 
     ['destroy', `--domain=${found.uuid}`],
     ['domstate', `--domain=${found.uuid}`],
   ])) as [Answer, Answer];
-  // The outcome counts: it may have been off already.
+  // It may have been off already: only the outcome counts.
   if (destroyed.error && !state.error && state.text.trim() !== 'shut off') throw destroyed.error;
 }
 
@@ -51,7 +51,7 @@ export async function shutdownDomain(
   if (found === undefined) return 'off';
   const over = new AbortController();
   const stop = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
-  // Events only end the pauses early; the answers of libvirt decide.
+  // Events only shorten the pauses; the answers of libvirt decide.
   let wake = () => {};
   const listening = listen(virsh, name, stop, () => wake());
   const startedAt = performance.now();
@@ -94,7 +94,7 @@ async function request(
   return { off: false, error: asked.error };
 }
 
-/** libvirt waits up to a minute for the agent to have done it, so nobody waits for this; without an agent it fails at once. */
+/** Asks the agent without waiting: libvirt waits up to a minute for its answer. Fails at once without an agent. */
 function askAgent(virsh: Virsh, uuid: string, signal: AbortSignal): void {
   virsh.run(['shutdown', `--domain=${uuid}`, '--mode=agent'], { signal }).catch(() => undefined);
 }

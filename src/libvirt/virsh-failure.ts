@@ -17,7 +17,7 @@ interface Asking {
   readonly timeoutMs?: number;
 }
 
-/** Why virsh did not answer all that it was asked. */
+/** Makes the error for a virsh that did not answer all commands. */
 export function virshFailure(
   { uri: unredacted, binary, reached, first, timeoutMs = 0 }: Asking,
   result: Partial<SubprocessResult>,
@@ -26,7 +26,7 @@ export function virshFailure(
   const command = reached ?? first;
   const stderr = redactText(result.stderr ?? '', unredacted);
   if (result.code === 'ENOENT' || result.exitCode === NOT_FOUND) {
-    // Without the cause: it holds the arguments, and so the URI with its password.
+    // Without the cause, which contains the arguments, and so the URI with its password.
     return new LibvirtError({
       code: 'virshMissing',
       uri,

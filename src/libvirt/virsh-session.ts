@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { killGroup, OUTPUT_CHARACTERS, type SubprocessResult } from '../system/subprocess.ts';
 
-/** What a session answered: as a process that runs the script would have. */
+/** Holds the answer of a session, as that of a process that runs the script. */
 export type SessionReply = Pick<SubprocessResult, 'stdout' | 'stderr' | 'timedOut' | 'isCanceled'>;
 
 export interface AskOptions {
@@ -23,16 +23,16 @@ interface Asked {
 }
 
 /**
- * A virsh that stays connected and reads one script after the other, for looks at a host that is looked at often. Measured: 2 ms
- * for one domain, where a process takes 14, and to start one blocks a Node process of 200 MB for another 10.
+ * Keeps one virsh connected, which reads one script after the other. Measured for one domain: 2 ms; a process takes 14 ms, and
+ * starting it blocks a Node process of 200 MB for another 10 ms.
  *
- * It is never needed: whoever finds it busy, not ready or lost runs a process. It ends with this process, after five minutes
- * without a question, and at the first word that nobody asked for, which is how virsh tells of a lost connection.
+ * Callers run a process instead when the session is busy, not ready or lost. It ends with this process, after five minutes without a
+ * script, and at the first output that no script asked for, which is how virsh reports a lost connection.
  */
 export class VirshSession {
   readonly #child: Child;
   readonly #texts = { stdout: '', stderr: '' };
-  /** Whether the end of the answer has come. */
+  /** Whether the end of the answer has arrived. */
   readonly #hasEnded = { stdout: false, stderr: false };
   #asked: Asked | undefined;
   #isReady = false;
@@ -41,7 +41,7 @@ export class VirshSession {
   readonly #onClosed: () => void;
 
   /**
-   * Undefined where no process can be started.
+   * Starts a session; undefined where no process can be started.
    * @param command the program with its arguments, up to the URI
    * @param onClosed called once
    */
@@ -51,14 +51,14 @@ export class VirshSession {
     onClosed: () => void,
   ): VirshSession | undefined {
     const [program = '', ...args] = command;
-    // A connection by ssh is a child of virsh: so both are a process group.
+    // An ssh connection is a child of virsh, so both form a process group.
     const child = spawn(program, args, {
       env: { ...env, ...NO_TERMINAL },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
     if (child.pid !== undefined) return new VirshSession(child, onClosed);
-    // Without descriptors left, for example: who needs a process is told.
+    // For example without descriptors left: the next process reports it.
     child.on('error', () => {});
     return undefined;
   }
@@ -79,17 +79,17 @@ export class VirshSession {
     });
   }
 
-  /** Connected, and nobody else asks. */
+  /** Returns true if it is connected and answers no other script. */
   get isFree(): boolean {
     return this.#isReady && this.#asked === undefined && !this.#isClosed;
   }
 
-  /** Whether a script can go in as one line: readline takes the rest for keys, and is slow with long lines. */
+  /** Returns whether a script fits into one line: readline reads control characters as keys, and is slow with long lines. */
   static takes(script: string): boolean {
     return script.length <= LONGEST_LINE && /^[\x20-\x7e]*$/.test(script);
   }
 
-  /** Undefined when it was lost on the way: what was asked may have been done, or not. */
+  /** Runs a script. Undefined when the connection was lost: the commands may have run or not. */
   ask(script: string, { timeoutMs, signal }: AskOptions): Promise<SessionReply | undefined> {
     const { promise, resolve } = Promise.withResolvers<SessionReply | undefined>();
     const name = randomBytes(6).toString('base64url');
@@ -101,7 +101,7 @@ export class VirshSession {
       settle(how);
       this.close();
     };
-    // While it is asked this keeps our process alive.
+    // Keeps this process alive until the answer.
     const timer = setTimeout(() => abandon({ timedOut: true }), timeoutMs);
     const onAbort = () => abandon({ isCanceled: true });
     if (signal?.aborted) onAbort();
@@ -129,12 +129,12 @@ export class VirshSession {
   #hear(name: 'stdout' | 'stderr', text: string): void {
     const asked = this.#asked;
     if (asked === undefined) {
-      // What comes after an answer on the other stream is the prompt.
+      // Output after an answer on the other stream is the prompt.
       if (name === 'stderr') this.close();
       return;
     }
     const end = name === 'stdout' ? asked.end : `error: ${asked.end}\n`;
-    // Only what is new can hold the end: to look at all of it for each piece would take long for a long answer.
+    // Only new output can contain the end: searching everything for each piece would be slow for a long answer.
     const from = Math.max(0, this.#texts[name].length - end.length);
     this.#texts[name] += text;
     if (this.#texts[name].length > OUTPUT_CHARACTERS) {
@@ -158,12 +158,12 @@ function streamsOf({ stdin, stdout, stderr }: Child): readonly (Readable | Writa
 
 const IDLE_MS = 5 * 60_000;
 const READY_WITHIN_MS = 10_000;
-/** Characters. A long one takes as long as a process: 1.6 µs a character. */
+/** Limits the characters of a line: at 1.6 µs each, a long line takes as long as a process. */
 const LONGEST_LINE = 4 * 1024;
 
 const NO_TERMINAL = {
   TERM: 'dumb',
   INPUTRC: '/dev/null',
-  // Else virsh would keep what it was told in the history of whoever runs this.
+  // Keeps the commands out of the user's virsh history.
   XDG_CACHE_HOME: '/dev/null',
 } as const;

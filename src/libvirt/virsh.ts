@@ -13,7 +13,7 @@ import { type Command, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
 import { type AskOptions, type SessionReply, VirshSession } from './virsh-session.ts';
 
-/** What one command of a batch answered. */
+/** Holds the answer to one command of a batch. */
 export interface Answer {
   readonly text: string;
   readonly error: LibvirtError | undefined;
@@ -28,7 +28,7 @@ export interface RunOptions {
 export interface VirshOptions {
   /** The program. Default `virsh`, from PATH. */
   readonly binary?: string | undefined;
-  /** Looks will come again and again: a virsh stays connected for them. See VirshSession. */
+  /** Keeps a virsh connected for repeated reads. See VirshSession. */
   readonly stays?: boolean | undefined;
   /** Called when `answers` changes. */
   readonly onAnswer?: ((answers: boolean) => void) | undefined;
@@ -36,19 +36,19 @@ export interface VirshOptions {
   readonly mayChange?: (() => void) | undefined;
 }
 
-/** A connection that fails earlier than this, in milliseconds, is an answer: the host refuses it. */
+/** Counts a connection that fails earlier than this, in milliseconds, as an answer: the host refuses it. */
 const SILENT_MS = 2_000;
 
-/** Characters of the errors of a virsh that prints lines until it is stopped; the rest is not kept. */
+/** Limits the characters of stderr that are kept of a virsh that prints lines until it is stopped. */
 const STDERR_CHARACTERS = 64 * 1024;
 
 /** Linux takes at most 128 KiB in one argument; virsh wants a batch in one. */
 const LONGEST_SCRIPT = 100 * 1024;
 
 /**
- * The process behind everything here. Why a process and not a binding: those on npm are native modules (`libvirt` 1.2.1
- * on nan 2 and bluebird, `@unraid/libvirt` 2.2.1 with node-pre-gyp) that tie an installation to a compiler or a prebuilt
- * binary; virsh comes with libvirt, speaks all its transports, and a call costs about 15 ms. So calls are batched.
+ * Runs virsh for everything in this folder. It is a process and not a binding, since those on npm are native modules (`libvirt` 1.2.1
+ * on nan 2 and bluebird, `@unraid/libvirt` 2.2.1 with node-pre-gyp) that tie an installation to a compiler or a prebuilt binary;
+ * virsh comes with libvirt and supports all its transports. A call costs about 15 ms, so calls are batched.
  */
 export class Virsh {
   /** The URI without its password. */
@@ -73,12 +73,12 @@ export class Virsh {
     this.#stays = stays && !/\/session(\?|$)/.test(uri);
   }
 
-  /** Whether the last call got an answer, if only a refusal; false: it waited for nothing. Undefined: there was none yet. */
+  /** Returns whether the last call got an answer, even if a refusal; undefined: there was no call yet. */
   get answers(): boolean | undefined {
     return this.#hasAnswered;
   }
 
-  /** Ends what stays. Another call begins anew. */
+  /** Ends the session. The next call starts another. */
   close(): void {
     this.#session?.close();
   }
@@ -95,10 +95,10 @@ export class Virsh {
    * command that fails does not stop the next; its error is in its answer. Throws LibvirtError when the connection fails.
    */
   async batch(commands: readonly Command[], options: RunOptions = {}): Promise<Answer[]> {
-    // virsh has no exit status per command, so a mark that nobody can guess is echoed to both streams before each.
+    // virsh has no exit status per command, so a random mark is echoed to both streams before each.
     const name = randomBytes(6).toString('base64url');
     const mark = `%${name}%`;
-    // In two parts, as a session repeats what it is told.
+    // In two parts, since a session echoes its input.
     const word = `%${name}''%`;
     const answers: Answer[] = [];
     let script = '';
@@ -124,7 +124,7 @@ export class Virsh {
    */
   async *lines(command: Command, signal: AbortSignal): AsyncGenerator<string> {
     if (signal.aborted) return;
-    // Not quiet: only then does virsh write the line of `echo` out at once.
+    // Not quiet: only then does virsh flush the line of `echo` at once.
     const script = `echo connected; ${quoteCommand(command)}`;
     const [program = '', ...args] = [...TIED_TO_US, this.#binary, '-c', unattendedUri(this.#uri), script];
     const child = spawn(program, args, {
@@ -141,7 +141,7 @@ export class Virsh {
         resolve({ exitCode: exitCode ?? undefined, signal: killedBy ?? undefined }),
       );
     });
-    // virsh only reads, and what it asks for goes on in the daemon: it may be killed at any time.
+    // virsh only reads, so it may be killed at any time.
     const kill = () => {
       child.kill('SIGKILL');
       child.stdout?.destroy();
@@ -174,7 +174,7 @@ export class Virsh {
         const session = this.#session;
         if (session?.isFree && VirshSession.takes(script) && verbs.every((verb) => LOOKS.has(verb))) {
           const spoken = await session.ask(script, how);
-          // A connection that is lost is no answer: a process says whether there is another.
+          // After a lost connection, a process tells whether the host can be reached.
           if (spoken !== undefined && !LOST.test(spoken.stderr))
             return this.#answers(commands, spoken, mark, how);
           session.close();
@@ -190,7 +190,7 @@ export class Virsh {
     );
   }
 
-  /** Takes note of whether the host answers. */
+  /** Records whether the host answers. */
   async #observed<T>(ask: () => Promise<T>): Promise<T> {
     const begun = performance.now();
     try {
@@ -212,7 +212,7 @@ export class Virsh {
     this.#onAnswer?.(answers);
   }
 
-  /** For the next one who looks: nobody waits for it, and a host that does not answer costs no second try. */
+  /** Starts a session for later calls, without waiting for it. Does not retry at once on a host that does not answer. */
   #beginSession(): void {
     if (!this.#stays || this.#session || performance.now() < this.#nextSessionMs) return;
     this.#nextSessionMs = performance.now() + SESSION_PAUSE_MS;
@@ -242,7 +242,7 @@ export class Virsh {
       throw virshFailure(asking, result);
     }
     const answers = texts.map((text, i) => this.#answer(shown[i] ?? '', text, errors[i] ?? ''));
-    // A connection that is lost half-way makes each further command fail: that is no answer about any object.
+    // After a lost connection each further command fails, which says nothing about its object.
     const lost = answers.find(({ error }) => error?.isConnectionFault)?.error;
     if (lost) throw lost;
     return answers;
@@ -255,7 +255,7 @@ export class Virsh {
   }
 }
 
-/** What may be asked again, since it changes nothing, and takes a moment only. */
+/** Lists the commands that a session may run: they change nothing and are quick, so they can be repeated. */
 const LOOKS: ReadonlySet<string> = new Set([
   'domifaddr',
   'domstate',
@@ -273,7 +273,7 @@ const LOOKS: ReadonlySet<string> = new Set([
   'vol-list',
 ]);
 
-/** What changes something on a host, of all that is asked of virsh here. */
+/** Lists the commands that change something on a host. */
 const CHANGES: ReadonlySet<string> = new Set([
   'destroy',
   'net-undefine',
@@ -286,11 +286,11 @@ const CHANGES: ReadonlySet<string> = new Set([
   'vol-delete',
 ]);
 
-/** How virsh tells, at any time, that its connection was lost, and that it has another. */
+/** Matches virsh's reports, which may come at any time, of a lost or new connection. */
 const LOST =
   /^error: (Disconnected from|Reconnected to|Failed to reconnect|failed to connect|no valid connection)/im;
 
-/** From one session to the next, should none last. */
+/** Pause between two starts of a session, in milliseconds, if none lasts. */
 const SESSION_PAUSE_MS = 10_000;
 
 const ENVIRONMENT = {
@@ -308,7 +308,7 @@ const ENVIRONMENT = {
 
 const SETPRIV = '/usr/bin/setpriv';
 /**
- * Ends what follows with this process, were that killed: `virsh event` would learn of it only when it next has something to
- * say. Part of util-linux; where that is not, it lives on until then.
+ * Prefixes a command that has to end when this process is killed: `virsh event` would notice only at its next event. Needs setpriv
+ * of util-linux; without it, virsh lives on until then.
  */
 const TIED_TO_US = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];

@@ -11,7 +11,7 @@ import { readXml, XmlElement } from './xml.ts';
 export interface Volume {
   readonly pool: string;
   readonly name: string;
-  /** Path, or what the pool's kind has instead; Terraform's key of the volume. */
+  /** Path, or the pool's own form of it; Terraform's key of the volume. */
   readonly path: string;
   /** What the guest sees. */
   readonly capacityBytes: number;
@@ -23,7 +23,7 @@ export interface Volume {
   readonly backingPath?: string | undefined;
 }
 
-/** Undefined when the volume or its pool does not exist. Throws LibvirtError, for example when the pool is not active. */
+/** Reads a volume; undefined when it or its pool does not exist. Throws LibvirtError, for example when the pool is not active. */
 export async function findVolume(
   virsh: Virsh,
   pool: string,
@@ -45,7 +45,10 @@ export function volumeCommand({ pool, name }: VolumeKey): Command {
   return ['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`];
 }
 
-/** Undefined for another one: virsh goes on to look for a key or path of that name. Throws LibvirtError for what cannot be read. */
+/**
+ * Parses the volume; undefined if it is another one, since virsh also finds volumes by key or path. Throws LibvirtError for XML that
+ * cannot be read.
+ */
 export function volumeFrom(virsh: Virsh, key: VolumeKey, xml: string): Volume | undefined {
   const { pool, name } = key;
   const volume = readXml(virsh, volumeCommand(key), `volume ${pool}/${name}`, () => parseVolume(pool, xml));
@@ -68,8 +71,8 @@ export function parseVolume(pool: string, xml: string): Volume {
 }
 
 /**
- * Bytes that a pool has left, read anew from its storage: libvirt remembers what it saw last. Throws LibvirtError, also when
- * the pool stays busy: while something is written to one of its volumes libvirt does not read it.
+ * Returns the free bytes of a pool after a refresh, since libvirt reports the last known value. Throws LibvirtError, also when the
+ * pool stays busy: libvirt does not refresh it while one of its volumes is written.
  */
 export async function poolSpace(virsh: Virsh, pool: string, options?: RunOptions): Promise<number> {
   const { refreshed, answer } = await refreshedAnswer(
@@ -84,7 +87,7 @@ export async function poolSpace(virsh: Virsh, pool: string, options?: RunOptions
 }
 
 /**
- * A volume as libvirt reads it off its content now; where the pool stays busy, as it read it last. Undefined when it does not exist.
+ * Reads a volume after a refresh of its pool, or without it if the pool stays busy. Undefined when the volume does not exist.
  * Throws LibvirtError.
  */
 export async function refreshedVolume(
@@ -99,7 +102,7 @@ export async function refreshedVolume(
   return volumeFrom(virsh, key, answer.text);
 }
 
-/** Reads the pool anew, and then runs `command`; again and again for a while if the pool is busy. */
+/** Refreshes the pool and then runs `command`; retries for a while if the pool is busy. */
 async function refreshedAnswer(virsh: Virsh, pool: string, command: Command, options?: RunOptions) {
   for (let tries = 1; ; tries++) {
     const [refreshed, answer] = (await virsh.batch(
@@ -114,12 +117,12 @@ async function refreshedAnswer(virsh: Virsh, pool: string, command: Command, opt
 
 const BUSY = /asynchronous jobs running/i;
 
-/** Libvirt notices within moments that whoever wrote has gone. */
+/** Limits the attempts: libvirt soon notices that a writer has gone. */
 const MAX_TRIES = 10;
 const PAUSE_MS = 300;
 
 /**
- * The first `bytes` of a volume, by its key. Undefined where its pool's kind lets nobody read them: then it is no file. Throws
+ * Reads the first `bytes` of a volume, by its key. Undefined for a pool whose volumes cannot be read, since they are no files. Throws
  * LibvirtError.
  */
 export async function volumeHeader(
@@ -128,7 +131,7 @@ export async function volumeHeader(
   bytes: number,
   options?: RunOptions,
 ): Promise<Buffer | undefined> {
-  // What a guest has on its disk is for nobody else to read.
+  // The content of a guest's disk is private.
   const directory = await mkdtemp(join(tmpdir(), 'caplv-header-'));
   try {
     const file = join(directory, 'header');
@@ -148,12 +151,12 @@ export async function volumeHeader(
   }
 }
 
-/** Formats of files that QEMU and libvirt know beside qcow2 and raw: https://libvirt.org/storage.html. Several name further files. */
+/** Lists the formats of QEMU and libvirt beside qcow2 and raw: https://libvirt.org/storage.html. Several of them refer to further files. */
 const OTHER_FORMATS: ReadonlySet<string> = new Set(
   'bochs cloop cow dmg fat ploop qcow qed vdi vhd vhdx vmdk vpc'.split(' '),
 );
 
-/** What QEMU would open beside a volume itself, or take it for; undefined: nothing. */
+/** Returns why a volume is unsafe: QEMU would open further files, or take it for another format. Undefined: it is safe. */
 export function formatProblem({ format, backingPath }: Volume): string | undefined {
   if (backingPath !== undefined) return 'is an overlay of another file of its host';
   return OTHER_FORMATS.has(format) ? `has the format ${format}; only qcow2 and raw are used` : undefined;

@@ -8,12 +8,12 @@ import { type Command, quoteCommand } from './virsh-command.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 
-/** Characters of one document. A domain of a hundred disks has 40,000; this much takes up to half a second to read. */
+/** Limits the characters of one document. A domain of a hundred disks has 40,000; this many take up to half a second to parse. */
 export const XML_CHARACTERS = 256 * 1024;
-/** Elements within each other, below the root. libvirt's own go to about ten. */
+/** Limits the depth of elements below the root. libvirt's own documents have about ten levels. */
 export const XML_DEPTH = 50;
 
-/** A document that is no XML, or larger or deeper than what is read. */
+/** Reports a document that is not XML, or beyond the limits. */
 export class UnreadableXml extends Error {
   constructor(why: string) {
     super(why);
@@ -31,14 +31,14 @@ const parser = new XMLParser({
   // One child or many, with text or without: the same shape.
   alwaysCreateTextNode: true,
   isArray: (_name, _path, _isLeaf, isAttribute) => !isAttribute,
-  // What other programs keep in a definition may have any shape, and is not needed.
+  // Metadata of other programs may have any shape, and is not needed.
   stopNodes: ['domain.metadata', 'network.metadata'],
   maxNestedTags: XML_DEPTH,
 });
 
 /**
- * An element of libvirt's XML. Asking an absent element for a child gives another absent element, so that paths can be
- * followed without tests in between.
+ * Wraps an element of libvirt's XML. The child of an absent element is another absent element, so that paths can be followed
+ * without checks in between.
  */
 export class XmlElement {
   readonly #node: Node;
@@ -57,7 +57,7 @@ export class XmlElement {
     try {
       return new XmlElement(parser.parse(document) as Node).child(name);
     } catch (error) {
-      // The parser's own words may repeat the document.
+      // The parser's message may quote the document.
       throw new UnreadableXml(messageOf(error).slice(0, 200));
     }
   }
@@ -66,23 +66,23 @@ export class XmlElement {
     return ((this.#node[name] ?? []) as Node[]).map((node) => new XmlElement(node));
   }
 
-  /** The first child called `name`. */
+  /** Returns the first child called `name`. */
   child(name: string): XmlElement {
     return this.children(name)[0] ?? new XmlElement({});
   }
 
-  /** Undefined when the attribute, or the element, is absent. */
+  /** Returns an attribute; undefined when it, or the element, is absent. */
   attribute(name: string): string | undefined {
     return this.#node[`@${name}`] as string | undefined;
   }
 
-  /** The text as it stands; undefined when the element is absent or empty. */
+  /** Returns the text unchanged; undefined when the element is absent or empty. */
   get text(): string | undefined {
     return (this.#node['#text'] as string | undefined) || undefined;
   }
 }
 
-/** Reads what `command` of virsh printed. `what` it describes: `domain NAME`. Throws LibvirtError for what cannot be read. */
+/** Parses the output of a virsh command about `what`, for example `domain NAME`. Throws LibvirtError for XML that cannot be read. */
 export function readXml<T>(virsh: Virsh, command: Command, what: string, read: () => T): T {
   try {
     return read();
@@ -104,8 +104,8 @@ export function unreadable({ uri }: Virsh, command: Command, what: string, cause
 }
 
 /**
- * A copy of plain data that was read out of a text. V8 keeps all of a text in memory for as long as somebody has a part of it, and
- * what virsh says of a thousand domains is 5 MB.
+ * Copies plain data that was parsed from a text. V8 keeps the whole text in memory as long as any part of it is referenced, and the
+ * output of virsh for a thousand domains has 5 MB.
  */
 export function copyDetached<T>(data: T): T {
   return JSON.parse(JSON.stringify(data));

@@ -1,6 +1,6 @@
-/** Whether a network can give an IPv4 address to a guest. */
+/** Decides whether a network can give an IPv4 address to a guest. */
 
-/** A range by the host's own address in it and the length of its prefix. */
+/** Describes a range by the host's own address in it and the length of its prefix. */
 export interface Ipv4Range {
   readonly address: string;
   readonly prefix: number;

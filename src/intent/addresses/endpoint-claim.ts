@@ -1,7 +1,7 @@
 /**
- * Claims of control plane endpoints: a reservation in the DHCP server of a libvirt network, whose name says which LibvirtCluster it is
- * for. It has no MAC address, so no machine is ever given it. libvirt refuses a second one of an address, also to a controller of
- * another API server. Pure.
+ * Claims addresses for control plane endpoints. A claim is a reservation in the DHCP server of a libvirt network, whose name tells which
+ * LibvirtCluster it is for. It has no MAC address, so no machine is ever given it. libvirt refuses a second one of an address, also to a
+ * controller of another API server. Pure.
  */
 
 import type { NetworkAddresses, Reservation } from '../../libvirt/reservations.ts';
@@ -21,7 +21,7 @@ export interface MissingClaim {
   readonly where: readonly ('live' | 'config')[];
 }
 
-/** Name of the reservation for the LibvirtCluster with that uid: a host name of at most 63 characters. */
+/** Names the reservation for the LibvirtCluster with that uid: a host name of at most 63 characters. */
 export function claimName(uid: string): string {
   return `${PREFIX}${uid}`;
 }

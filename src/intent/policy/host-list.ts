@@ -1,4 +1,4 @@
-/** The libvirt hosts that an operator allows, and the spellings by which manifests may name them. */
+/** Matches the hosts that manifests name with those that the operator allows. */
 
 import { TerminalError } from '../../errors.ts';
 import {
@@ -96,7 +96,7 @@ export class HostList {
   }
 }
 
-/** Says which host, and nothing of how to reach it. */
+/** Formats the host without the parameters of its connection. */
 function isBare({ parameters }: HostURI): boolean {
   return [...parameters.keys()].every((name) => name === 'socket');
 }

@@ -1,4 +1,4 @@
-/** Where the controller may connect because a manifest names a server: API servers of workload clusters. */
+/** Decides where the controller may connect because a manifest names a server: API servers of workload clusters. */
 
 import { TerminalError } from '../../errors.ts';
 import type { ConnectTarget } from '../../system/network/guarded-agent.ts';
@@ -63,7 +63,7 @@ export class ServerList {
     const all = [...RESERVED, ...own];
     const reservedAs = reservationOf(all, target);
     const matching = this.#entries.filter((entry) => matches(entry, target));
-    // A wide range is no word for what is reserved in it.
+    // A wide range does not allow the reserved addresses in it.
     const isExplicit = matching.some(({ range }) => range && all.some((one) => range.isWithin(one.range)));
     if (isExplicit) return undefined;
     if (reservedAs) return `it is ${reservedAs.what}`;

@@ -1,4 +1,4 @@
-/** Cloud-init's text as a volume of a host. */
+/** Holds cloud-init's data as a volume of a host. */
 
 import { createHash } from 'node:crypto';
 import { type SeedFiles, seedIso } from './seed-iso.ts';

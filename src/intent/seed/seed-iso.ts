@@ -1,5 +1,5 @@
 /**
- * What cloud-init reads as its NoCloud source: a CD named `cidata` with up to three files.
+ * Writes the CD that cloud-init reads as its NoCloud source: named `cidata`, with up to three files.
  * https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
  */
 export interface SeedFiles {
@@ -55,7 +55,7 @@ const joliet: Flavour = {
   text: (value, length) => Buffer.from(value.padEnd(length / 2), 'utf16le').swap16(),
 };
 
-/** An ISO 9660 image with Joliet names (ECMA-119). The same files give the same bytes. */
+/** Writes an ISO 9660 image with Joliet names (ECMA-119). The same files give the same bytes. */
 export function seedIso({ userData, userDataEncoding, metaData, networkConfig }: SeedFiles): Buffer {
   const files = place([
     ['meta-data', 'META_DAT', Buffer.from(metaData)],

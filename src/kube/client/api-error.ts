@@ -1,4 +1,4 @@
-/** The `Status` object that an API server answers with instead of what was asked for. */
+/** Describes requests that failed: the `Status` object of an API server, and the error made from it. */
 export interface ApiStatus {
   readonly kind?: string;
   readonly code?: number;
@@ -31,7 +31,7 @@ export interface ApiErrorDetails {
 export class ApiError extends Error {
   /** HTTP status; 0: no answer came. */
   readonly code: number;
-  /** Kubernetes' own word for it, for example `NotFound`, `AlreadyExists`, `Conflict`, `Forbidden`, `Unreachable`. */
+  /** Machine-readable reason of Kubernetes, for example `NotFound`, `AlreadyExists`, `Conflict`, `Forbidden`, `Unreachable`. */
   readonly reason: string;
   /** The server asks to wait this long, in milliseconds. */
   readonly retryAfterMs: number | undefined;
@@ -50,7 +50,7 @@ export class ApiError extends Error {
   }
 
   /**
-   * From an answer that is no success. `body` is its text, which is a `Status` unless something in between answered. `quotes`: see
+   * Makes the error for an answer that is no success. `body` is its text: a `Status`, unless a proxy answered. `quotes`: see
    * `ResponseLimits.quotesServer`.
    */
   static fromResponse(request: string, { code, body, retryAfter, quotes }: FailedResponse): ApiError {
@@ -60,7 +60,7 @@ export class ApiError extends Error {
     return ApiError.fromStatus(request, { ...status, code }, { retryAfterMs, quotes });
   }
 
-  /** From a `Status`, for example one that a watch delivers as its last event. */
+  /** Makes the error for a `Status`, for example the last event of a watch. */
   static fromStatus(
     request: string,
     said: ApiStatus,
@@ -79,7 +79,10 @@ export class ApiError extends Error {
     });
   }
 
-  /** No answer: refused, reset, timed out or not trusted. A certificate, or what is no HTTP, is text of the server too. */
+  /**
+   * Makes the error for a request without an answer: refused, reset, timed out or not trusted. `quotes` also covers texts of
+   * certificates.
+   */
   static unreachable(request: string, server: string, cause: unknown, quotes = true): ApiError {
     const { code, message, name } =
       cause instanceof Error ? (cause as NodeJS.ErrnoException) : toError(cause);
@@ -92,19 +95,19 @@ export class ApiError extends Error {
     });
   }
 
-  /** The connection is one that the operator does not allow: nothing was asked. `why`: the end of a sentence. */
+  /** Makes the error for a connection that the operator does not allow; no request was sent. `why`: the end of a sentence. */
   static notAllowed(request: string, why: string, cause: unknown): ApiError {
     const message = `${request}: its server may not be connected to: ${why}`;
     return new ApiError({ code: 0, reason: 'NotAllowed', message, cause });
   }
 
-  /** An answer that is not JSON. Nothing of it is quoted. */
+  /** Makes the error for an answer that is not JSON. Quotes nothing of it. */
   static unreadable(request: string, cause: unknown): ApiError {
     const message = `${request}: the API server answers with what is not JSON`;
     return new ApiError({ code: 0, reason: 'Unreadable', message, cause });
   }
 
-  /** More than what is read of an API server; see `ResponseLimits`. */
+  /** Makes the error for an answer beyond `ResponseLimits`. */
   static tooLarge(request: string, what: string): ApiError {
     return new ApiError({
       code: 0,
@@ -113,7 +116,7 @@ export class ApiError extends Error {
     });
   }
 
-  /** The place in time, or the kind, is no longer or not yet known to the server: list anew. */
+  /** Returns true if the server does not know the resourceVersion, or the kind: the caller has to list again. */
   get needsRelist(): boolean {
     return this.code === 410 || this.code === 404 || this.causes.some((cause) => cause.reason === TOO_NEW);
   }
@@ -126,7 +129,7 @@ export interface FailedResponse {
   readonly quotes: boolean;
 }
 
-/** Keeps what is known to Kubernetes, and no word of the server's own. */
+/** Keeps what Kubernetes defines, and drops the server's own text. */
 function withoutText({ code, details }: ApiStatus): ApiStatus {
   const causes = Array.isArray(details?.causes) ? details.causes : [];
   const known = causes.filter((one) => one?.reason === TOO_NEW).map(() => ({ reason: TOO_NEW }));
@@ -141,7 +144,7 @@ function toError(cause: unknown): NodeJS.ErrnoException {
   return new Error(String(cause));
 }
 
-/** True for an ApiError with that reason. */
+/** Returns true for an ApiError with that reason. */
 export function hasReason(error: unknown, reason: string): error is ApiError {
   return error instanceof ApiError && error.reason === reason;
 }

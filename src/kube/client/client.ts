@@ -52,10 +52,10 @@ export interface DeleteCallOptions {
 
 /** Objects a request. */
 const PAGE_SIZE = 500;
-/** A page that is too large is asked for again with this part of its objects. */
+/** Divides the size of a page that was too large, for the next request. */
 const SMALLER = 10;
 
-/** The verbs of the Kubernetes API, typed by kind. Errors are `ApiError`; what is absent is reason NotFound. */
+/** Sends requests to one API server, typed by kind. Throws `ApiError`; its reason is NotFound for an object that is absent. */
 export class Client {
   private readonly transport: Transport;
   /** Namespace of the kubeconfig's context, or of the pod. */
@@ -119,7 +119,7 @@ export class Client {
       }
       const tooMany = () =>
         ApiError.tooLarge(`GET ${path}`, `a list of more than ${this.limits.items} objects`);
-      // Also of those that nothing is kept of: each takes time.
+      // Counts items that are dropped, too: each takes time.
       if (items.length + (page.items?.length ?? 0) > this.limits.items) throw tooMany();
       // Lists of built-in kinds leave out the type of their items.
       for (const item of page.items ?? []) {
@@ -134,13 +134,13 @@ export class Client {
     }
   }
 
-  /** Changes since `resourceVersion`, until the server or `signal` ends the watch. Resolves when the server has agreed. */
+  /** Watches changes since `resourceVersion`, until the server or `signal` ends the watch. Resolves when the server has accepted it. */
   async watch<T extends KubeObject>(
     kind: ResourceKind<T>,
     options: WatchCallOptions,
   ): Promise<AsyncGenerator<WatchCallEvent<T>>> {
     const { namespace, labelSelector, resourceVersion, timeoutSeconds } = options;
-    // A server that ends none of its watches, or a proxy whose server is gone, would show what was for ever.
+    // A server that never ends a watch, or a proxy whose server is gone, would show an old state for ever.
     const inTime = AbortSignal.timeout(timeoutSeconds * 1_000 + this.limits.watchOverrunMs);
     const signal = options.signal ? AbortSignal.any([options.signal, inTime]) : inTime;
     const path = collectionPath(kind, namespace);
@@ -150,7 +150,7 @@ export class Client {
     return watchEvents(`WATCH ${path}`, response, this.limits);
   }
 
-  /** Server-side apply. Creates the object if absent. */
+  /** Applies the object on the server side. Creates it if absent. */
   async apply<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & Pick<T, 'metadata'>,
@@ -159,7 +159,7 @@ export class Client {
     return this.applyTo('', kind, object, options);
   }
 
-  /** Server-side apply of the status subresource. The object must exist. */
+  /** Applies the status subresource on the server side. The object must exist. */
   async applyStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & Pick<T, 'metadata'>,
@@ -195,7 +195,7 @@ export class Client {
     });
   }
 
-  /** JSON merge patch (RFC 7386): lists are replaced whole, null removes. */
+  /** Sends a JSON merge patch (RFC 7386): it replaces whole lists, and null removes a field. */
   async patch<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,
@@ -205,7 +205,7 @@ export class Client {
     return this.patchOf('', kind, key, patch, options);
   }
 
-  /** The same of the status subresource. */
+  /** Like `patch`, for the status subresource. */
   async patchStatus<T extends KubeObject>(
     kind: ResourceKind<T>,
     key: ObjectKey,

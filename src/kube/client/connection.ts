@@ -6,14 +6,14 @@ import type { RequestOptions } from 'node:https';
 import type { ConnectGuard } from '../../system/network/guarded-agent.ts';
 import { type ExecConfig, ExecCredentialSource } from './exec-credential.ts';
 
-/** How to reach one API server as one user. */
+/** Describes how to reach one API server as one user. */
 export interface Connection {
   readonly server: URL;
   /** Namespace of the context; `default` where it names none. */
   readonly namespace: string;
-  /** TLS options and headers that authenticate a request. Asked for at each request: tokens rotate. */
+  /** Returns TLS options and headers that authenticate a request. Called for each request, since tokens rotate. */
   requestOptions(): Promise<RequestOptions>;
-  /** Held against each address that is connected to; absent: the server is the operator's own choice. */
+  /** Checks each address before a connection; absent: the server is the operator's own choice. */
   readonly guard?: ConnectGuard;
 }
 
@@ -44,7 +44,7 @@ export interface UserConfig {
 /** A mounted token is rotated by the kubelet long before it expires; reading it once a minute is what client-go does. */
 const TOKEN_FILE_CACHE_MS = 60_000;
 
-/** A connection with the means of a kubeconfig, but for proxies and auth-providers. */
+/** Makes the connection from the parts of a kubeconfig. Knows no proxies and auth-providers. */
 export function connectionOf(cluster: ClusterConfig, user: UserConfig, namespace: string): Connection {
   const tls = {
     ca: content(cluster['certificate-authority-data'], cluster['certificate-authority']),

@@ -5,7 +5,7 @@ import { apiVersionOf } from '../../apimachinery/object-key.ts';
 import { ApiError } from './api-error.ts';
 import type { Client } from './client.ts';
 
-/** True if the API server has all of these kinds in these versions, for whoever may use them. Costs a request for each group. */
+/** Returns true if the API server serves all of these kinds in these versions. Sends one request for each group. */
 export async function servesAll(
   client: Pick<Client, 'raw'>,
   kinds: readonly ResourceKind[],
@@ -19,7 +19,7 @@ export async function servesAll(
   return true;
 }
 
-/** Plural names of the resources of a group and version. */
+/** Returns the plural names of the resources of a group and version. */
 async function resourcesOf(client: Pick<Client, 'raw'>, apiVersion: string): Promise<ReadonlySet<string>> {
   try {
     const answer = JSON.parse(await client.raw('GET', `/apis/${apiVersion}`)) as {
@@ -27,7 +27,7 @@ async function resourcesOf(client: Pick<Client, 'raw'>, apiVersion: string): Pro
     };
     return new Set(answer.resources?.map(({ name }) => name));
   } catch (error) {
-    // Where not even that may be asked, none of its objects may be read.
+    // Where discovery is forbidden, reading the objects is, too.
     if (error instanceof ApiError && (error.code === 404 || error.code === 403)) return new Set();
     throw error;
   }

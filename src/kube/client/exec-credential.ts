@@ -19,14 +19,14 @@ export interface ExecCredential {
   readonly expirationTimestamp?: string;
 }
 
-/** Renew before the server starts to refuse the old credential. */
+/** Renews a credential this long before the server starts to refuse it. */
 const EXPIRY_MARGIN_MS = 30_000;
 
-/** Such a program asks a server, which may not answer. */
+/** Limits the time of the program, whose own server may not answer. */
 const PROGRAM_MS = 60_000;
 
 /**
- * Runs the program when there is no credential or it is about to expire.
+ * Runs the program when there is no credential, or when it is about to expire.
  * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
  */
 export class ExecCredentialSource {

@@ -29,7 +29,7 @@ interface KubeconfigFile {
   readonly contexts?: readonly { readonly name: string; readonly context: ContextConfig }[];
 }
 
-/** Of a kubeconfig that somebody else wrote. */
+/** Limits the size of a kubeconfig that somebody else wrote. */
 export const KUBECONFIG_BYTES = YAML_BYTES;
 
 /** Names that a message lists at most, and characters of each: somebody else may have written them. */
@@ -44,7 +44,7 @@ const FIX = {
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Throws TerminalError InvalidConfiguration that names the file and what is wrong with it. */
+/** Loads the connection that the user chose. Throws TerminalError InvalidConfiguration, which names the file and its fault. */
 export async function loadConnection(choice: ConnectionChoice = {}): Promise<Connection> {
   const paths = kubeconfigPaths(choice.kubeconfig);
   if (paths.length === 0) return inClusterConnection();
@@ -61,9 +61,9 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
 }
 
 /**
- * From the text of a kubeconfig, `where` it was found. Credentials must stand in it: one that names files or programs of
- * this machine is refused, since whoever wrote the text may not be allowed to use those. So is one that does not prove its server.
- * @param guard held against each address that is connected to
+ * Makes a connection from the text of a kubeconfig; `where` says where it was found. The text must contain its credentials: it is
+ * refused if it names files or programs of this machine, which its author may not be allowed to use, and if it does not verify its server.
+ * @param guard checks each address before a connection
  */
 export function connectionFromText(text: string, where: string, guard: ConnectGuard): Connection {
   if (Buffer.byteLength(text) > KUBECONFIG_BYTES)
@@ -138,7 +138,7 @@ function choose(
   return { cluster, user, namespace: context.namespace ?? 'default', name };
 }
 
-/** Files that a connection is read from; empty: there is none but the service account of the pod. */
+/** Returns the files that a connection is read from; empty: only the pod's service account is left. */
 export function kubeconfigPaths(explicit: string | undefined): string[] {
   if (explicit) return [resolve(explicit)];
   if (process.env['KUBECONFIG'])
@@ -185,7 +185,7 @@ function parseKubeconfig(text: string, where: string): KubeconfigFile {
   return file as KubeconfigFile;
 }
 
-/** True for a list of mappings with a name and what it names: `users: [{name, user}]`. */
+/** Returns true for a list of named mappings, such as `users: [{name, user}]`. */
 function isListOf(value: unknown, list: string): boolean {
   const field = list.slice(0, -1);
   return (
@@ -205,7 +205,7 @@ function parseYaml(text: string, where: string): unknown {
   }
 }
 
-/** Without the lines around the error, which may hold credentials. */
+/** Makes the error for a text that is not YAML, without the lines around the fault, which may hold credentials. */
 function notYaml(where: string, message: string): TerminalError {
   const [first = ''] = message.split('\n');
   return unusable(where, `not YAML: ${shown(first.replace(/:$/, ''))}`, FIX.file);
@@ -283,7 +283,7 @@ function unusable(where: string, message: string, fix: string, cause?: unknown):
   return new TerminalError({ code: 'InvalidConfiguration', message: `${where}: ${message}`, fix, cause });
 }
 
-/** In words what a system call refused; with the file, unless that is `where` anyway. */
+/** Explains why a system call failed; names the file, unless `where` does. */
 function reasonOf(error: unknown, where?: string): string {
   const { code, path, message } = error as NodeJS.ErrnoException;
   const file = path === undefined || path === where ? '' : ` (${path})`;

@@ -20,7 +20,7 @@ export interface ResponseLimits {
 
 const MIB = 2 ** 20;
 
-/** For the API server that the objects are in. An object of etcd has at most 1.5 MiB, and JSON may take more than what etcd stores. */
+/** Limits the API server that the objects are in. etcd stores at most 1.5 MiB for an object; as JSON it may be larger. */
 export const OWN_SERVER_LIMITS: ResponseLimits = {
   bodyBytes: 64 * MIB,
   bodyValues: Number.POSITIVE_INFINITY,
@@ -32,7 +32,10 @@ export const OWN_SERVER_LIMITS: ResponseLimits = {
   quotesServer: true,
 };
 
-/** For the API server of a workload cluster, which whoever writes its kubeconfig chooses. A Node has 20 KiB and 500 values, mostly names of images. */
+/**
+ * Limits the API server of a workload cluster, which the author of its kubeconfig chooses. A Node has 20 KiB and 500 values, mostly names
+ * of images.
+ */
 export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
   bodyBytes: 16 * MIB,
   bodyValues: 1_000_000,
@@ -44,5 +47,5 @@ export const WORKLOAD_SERVER_LIMITS: ResponseLimits = {
   quotesServer: false,
 };
 
-/** Bytes that are read of an answer that is an error; the rest is left unread. */
+/** Limits the bytes that are read of an error's body. */
 export const ERROR_BODY_BYTES = 16 * 1024;

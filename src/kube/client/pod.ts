@@ -8,7 +8,7 @@ export interface Pod extends KubeObject {
   status?: { phase?: string };
 }
 
-/** One pod: another that is made later may have the same name. */
+/** Identifies one pod: a later one may have the same name. */
 export interface PodIdentity extends ObjectKey {
   readonly uid: string;
 }
@@ -21,7 +21,7 @@ export const PodKind: ResourceKind<Pod> = {
   namespaced: true,
 };
 
-/** The pod of that name; undefined: there is none, or it is not for us to know. */
+/** Returns the pod of that name; undefined: it does not exist, or may not be read. */
 export async function podNamed(
   client: Client,
   namespace: string,
@@ -34,13 +34,13 @@ export async function podNamed(
   return pod?.metadata.uid ? { namespace, name, uid: pod.metadata.uid } : undefined;
 }
 
-/** True only if that very pod provably no longer runs: it is deleted, another has its name, or it has ended. */
+/** Returns true only if that pod provably no longer runs: it was deleted, or replaced by another of its name, or has ended. */
 export async function isPodGone(client: Client, { namespace, name, uid }: PodIdentity): Promise<boolean> {
   let pod: Pod | undefined;
   try {
     pod = await client.get(PodKind, { namespace, name });
   } catch (error) {
-    // In a namespace that we may not look into: nothing is proven.
+    // Without the right to read pods there, nothing is proven.
     if (hasReason(error, 'Forbidden')) return false;
     throw error;
   }

@@ -27,20 +27,20 @@ export interface ApiRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Tries of one request; the last delay is about one second. What lasts longer is for the caller's own back-off. */
+/** Limits the attempts of one request; the last delay is about one second. Longer outages are left to the caller's back-off. */
 const ATTEMPTS = 5;
 const RETRY = { baseMs: 100, maxMs: 2_000 };
 
-/** A server may ask for more patience than this; the caller is told with `retryAfterMs` and does not block here. */
+/** Limits the wait here when the server asks for a pause. A longer one is reported as `retryAfterMs`. */
 const MAX_RETRY_AFTER_MS = 5_000;
 
-/** For the beginning of an answer, and for whole ones of `send`. A page of 500 objects takes well under a second. */
+/** Limits the time until an answer begins, and of a whole answer of `send`. A page of 500 objects takes well under a second. */
 const TIMEOUT_MS = 30_000;
 
 /** TCP keep-alive finds a peer that vanished: 15 s idle, then ten probes of one second. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** HTTP to one API server: connections kept alive, authentication, retries. Errors are `ApiError`. */
+/** Sends HTTP requests to one API server, with connections kept alive, authentication and retries. Throws `ApiError`. */
 export class Transport {
   private readonly connection: Connection;
   private readonly agent: http.Agent | https.Agent;
@@ -86,7 +86,7 @@ export class Transport {
     }
   }
 
-  /** The answer as it comes in, for watches. Not retried and without a time limit. */
+  /** Returns the answer as a stream, for watches. Is not retried, and has no time limit. */
   async stream(request: ApiRequest): Promise<IncomingMessage> {
     const started = performance.now();
     const { method } = request;
@@ -162,7 +162,7 @@ export class Transport {
     for await (const chunk of response) {
       chunks.push(chunk as Buffer);
       size += (chunk as Buffer).length;
-      // Leaving the loop destroys the response, and with it the connection.
+      // Leaving the loop destroys the response and its connection.
       if (size > bodyBytes)
         throw ApiError.tooLarge(describe(request), `an answer of more than ${bodyBytes} bytes`);
     }
@@ -187,7 +187,7 @@ function describe({ method, path }: ApiRequest): string {
   return `${method} ${path}`;
 }
 
-/** Milliseconds until the next attempt; undefined: give up. */
+/** Returns the milliseconds until the next attempt; undefined: there is none. */
 function retryDelay({ method }: ApiRequest, error: ApiError, attempt: number): number | undefined {
   if (attempt === ATTEMPTS || !isRetriable(method, error)) return undefined;
   if (error.retryAfterMs !== undefined && error.retryAfterMs > MAX_RETRY_AFTER_MS) return undefined;
@@ -198,7 +198,7 @@ function isRetriable(method: ApiRequest['method'], { code, reason, cause }: ApiE
   if (reason === 'ResponseTooLarge' || reason === 'NotAllowed') return false;
   if (code === 429) return true;
   if ((cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return true;
-  // A POST whose answer was lost may have created its object: only the caller knows what a second one would mean.
+  // A POST without an answer may have created its object: only the caller knows whether it can be repeated.
   if (method === 'POST') return false;
   if (code === 0) return (cause as Error | undefined)?.name !== 'TimeoutError';
   return code === 502 || code === 503 || code === 504;
@@ -216,7 +216,7 @@ async function readStart(response: IncomingMessage): Promise<string> {
       if (size >= ERROR_BODY_BYTES) break;
     }
   } catch {
-    // The status alone says what there is to say.
+    // The status alone is enough.
   } finally {
     clearTimeout(timer);
   }

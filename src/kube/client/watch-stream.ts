@@ -78,5 +78,5 @@ function tooLong(request: string, lineBytes: number): ApiError {
 }
 
 const LINE_FEED = 0x0a;
-/** A watch may bring at once what it may bring in so many seconds. */
+/** Allows bursts of as many seconds' worth of data. */
 const BURST_SECONDS = 10;

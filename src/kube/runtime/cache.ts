@@ -3,7 +3,7 @@
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { formatKey, keyOf } from '../../apimachinery/object-key.ts';
 
-/** Values under which an object is found, for example the names of the Secrets that it refers to. */
+/** Returns the values under which an object is found, for example the names of the Secrets that it refers to. */
 export type IndexFunction<T> = (object: T) => readonly string[];
 
 interface Index<T> {
@@ -12,12 +12,12 @@ interface Index<T> {
   readonly keys: Map<string, Set<string>>;
 }
 
-/** What is known of a kind. The objects are frozen: who wants to change one copies it. */
+/** Holds the known objects of a kind, frozen: copy an object to change it. */
 export class ObjectCache<T extends KubeObject> {
   private readonly objects = new Map<string, T>();
   private readonly indexes = new Map<string, Index<T>>();
 
-  /** Keeps an index of that name. The same function may be added twice; another one of that name throws. */
+  /** Adds an index. Throws for a second function of the same name; adding the same function again has no effect. */
   addIndex(name: string, valuesOf: IndexFunction<T>): void {
     const known = this.indexes.get(name);
     if (known?.valuesOf === valuesOf) return;
@@ -35,13 +35,13 @@ export class ObjectCache<T extends KubeObject> {
     return this.objects.get(formatKey(key));
   }
 
-  /** All objects, or those of a namespace. */
+  /** Returns all objects, or those of a namespace. */
   list(namespace?: string): T[] {
     const all = [...this.objects.values()];
     return namespace ? all.filter((object) => object.metadata.namespace === namespace) : all;
   }
 
-  /** Objects for which the index function gave that value. */
+  /** Returns the objects for which the index function gave that value. */
   byIndex(index: string, value: string): T[] {
     const known = this.indexes.get(index);
     if (!known) throw new Error(`no index named ${index}; there are: ${[...this.indexes.keys()].join(', ')}`);
@@ -84,8 +84,8 @@ function addTo<T>({ valuesOf, keys }: Index<T>, key: string, object: T): void {
 }
 
 /**
- * Freezes an object with all in it, however deep. A cached object that is changed by accident is seen by every controller; a TypeError
- * is seen by its author.
+ * Freezes an object with everything in it. An accidental change of a cached object would be seen by every controller; a TypeError
+ * is seen by the author of the change.
  */
 function deepFreeze<V>(value: V): V {
   const left: unknown[] = [value];

@@ -1,7 +1,7 @@
 /**
- * A store in which some kinds are read from informers, so that looking at machines costs no request. What was written through it
- * is seen at once, though the informer hears of it later; what others wrote is seen a little late, unless it is asked for fresh.
- * Everything else goes to the store behind it.
+ * Reads some kinds from informers, so that reading them costs no request. Writes through this store are visible at once, although
+ * the informer receives them later; writes of others are visible with a short delay, unless a fresh read is requested. All other
+ * calls go to the store behind it.
  */
 
 import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
@@ -20,9 +20,12 @@ import type { Informer } from './informer.ts';
 
 export class CachedStore extends ForwardingStore {
   readonly #informers: ReadonlyMap<string, Informer>;
-  /** What was written and is newer than what the informer knows, by resource and key. Some of it went with that write. */
+  /** Holds what was written here and is newer than in the informer, by resource and key; also objects that the write removed. */
   readonly #written = new Map<string, KubeObject>();
-  /** What was removed, or whose write failed: the store knows what became of it. By resource and key; each doubt is another object. */
+  /**
+   * Holds keys that have to be read from the store: objects that were removed, or whose write failed. By resource and key; each entry is
+   * a new object.
+   */
   readonly #doubts = new Map<string, object>();
 
   constructor(store: Store, informers: readonly Informer[]) {
@@ -52,14 +55,14 @@ export class CachedStore extends ForwardingStore {
     const doubt = this.#doubts.get(id);
     if (!fresh && informer.hasSynced && !doubt) {
       const known = (this.#written.get(id) as T | undefined) ?? informer.get(key);
-      // Of what is not there the informer may not have heard yet.
+      // The informer may not have received a new object yet.
       if (known && !isGone(known)) return known;
     }
     const object = await this.store.get(kind, key);
     if (object) this.#remember(kind, object);
-    // Made and removed while the informer did not listen: it will never hear of it.
+    // Created and deleted while the watch was interrupted: the informer will never receive it.
     else if (!informer.get(key)) this.#written.delete(id);
-    // As long as the informer knows what is gone, its word is not taken.
+    // As long as the informer still has a deleted object, the store is asked.
     if (!object && informer.get(key)) this.#doubts.set(id, {});
     else if (this.#doubts.get(id) === doubt) this.#doubts.delete(id);
     return object;
@@ -156,7 +159,7 @@ export class CachedStore extends ForwardingStore {
     try {
       return this.#remember(kind, await write());
     } catch (error) {
-      // Based on what is no longer so, or perhaps done although no answer came.
+      // The write was based on an old version, or was made although no answer came.
       this.#doubt(kind, key);
       throw error;
     }
@@ -195,7 +198,7 @@ function isIn(object: KubeObject, { namespace }: ListOptions): boolean {
   return namespace === undefined || object.metadata.namespace === namespace;
 }
 
-/** The last finalizer of an object that is being deleted was taken away. */
+/** Returns true for an object that is being deleted and has lost its last finalizer. */
 function isGone({ metadata }: KubeObject): boolean {
   return metadata.deletionTimestamp !== undefined && !metadata.finalizers?.length;
 }
@@ -207,7 +210,10 @@ function isOutdated(object: KubeObject, by: KubeObject): boolean {
   return own < other || (own === other && isGone(by));
 }
 
-/** Versions are whole numbers that grow, of any size, in both stores (for Kubernetes: KEP 5504). Anything else is older than all. */
+/**
+ * Compares resourceVersions: whole numbers of any size that grow, in both stores (for Kubernetes: KEP 5504). Any other text is the
+ * oldest.
+ */
 function versionOf({ metadata: { resourceVersion = '' } }: KubeObject): bigint {
   return /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
 }

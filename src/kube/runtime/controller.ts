@@ -18,18 +18,18 @@ import { WorkQueue } from './queue.ts';
 export interface ReconcileContext {
   /** Each line carries the controller, the object's key and the id of this reconcile. */
   readonly log: Logger;
-  /** Aborts when the controller is to stop: begin nothing new; what runs may end. */
+  /** Aborts when the controller stops: start nothing new; running work may end. */
   readonly signal: AbortSignal;
 }
 
 export interface Result {
-  /** Look at the object again after this many milliseconds, although nothing may have changed. */
+  /** Reconciles the object again after this many milliseconds, even if nothing changed. */
   readonly requeueAfterMs?: number;
 }
 
 /**
- * Brings the world nearer to what the object of this name says; the object may be gone. Told of nothing but the name, it
- * looks at the state of things, not at what happened: any number of changes may be one call, and one may be two.
+ * Moves the actual state closer to the desired state of the object with this name, which may be gone. Level-based: it reads the
+ * current state and not the change, so that many changes may lead to one call, and one change to two.
  * Throws `TransientError` to be called again later, `TerminalError` to be called again only after a change.
  */
 export type Reconcile = (key: ObjectKey, context: ReconcileContext) => Promise<Result | undefined>;
@@ -40,15 +40,15 @@ export interface ControllerOptions {
   readonly reconcile: Reconcile;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Objects that are reconciled side by side; one object never is twice. Default 1. */
+  /** Number of objects that are reconciled at the same time; one object is never reconciled twice at once. Default 1. */
   readonly concurrency?: number;
   /** Of an object that fails again and again. Default 0.2 s to 5 min. */
   readonly backoff?: BackoffOptions;
   /** One reconcile that takes longer, in milliseconds, fails the liveness check. Default 10 min. */
   readonly stuckAfterMs?: number;
-  /** Objects of different flows take turns, here and at what reconciles wait for; default: all are of one. */
+  /** Names the flow of an object: flows take turns, here and at the slots that reconciles wait for. Default: one flow for all. */
   readonly flowOf?: (key: ObjectKey) => Flow;
-  /** False: not now, although a worker is free; see `wake`. `running`: what workers have. */
+  /** Returns false to hold an object back although a worker is free; see `wake`. `running`: the objects of all workers. */
   readonly mayStart?: (key: ObjectKey, running: readonly ObjectKey[]) => boolean;
 }
 
@@ -100,24 +100,24 @@ export class Controller {
     ]);
   }
 
-  /** Keys of the objects that are being reconciled now, for reports of a slow shutdown. */
+  /** Returns the keys of the objects that are being reconciled, for reports of a slow shutdown. */
   get running(): readonly string[] {
     return this.queue.running;
   }
 
-  /** Asks `mayStart` again. */
+  /** Calls `mayStart` again for objects that were held back. */
   wake(): void {
     this.queue.wake();
   }
 
-  /** Names an object whose reconcile takes longer than any should; undefined: there is none. */
+  /** Describes an object whose reconcile takes too long; undefined: there is none. */
   readonly checkLiveness = (): string | undefined => {
     const { oldest } = this.queue;
     if (oldest === undefined || oldest.ms < (this.options.stuckAfterMs ?? STUCK_AFTER_MS)) return undefined;
     return `${oldest.item} is being reconciled for ${formatSeconds(oldest.ms)}`;
   };
 
-  /** Reconcile when objects of this informer change. */
+  /** Reconciles when objects of this informer change. */
   watch<T extends KubeObject>(
     informer: Informer<T>,
     { keys = ownKey, when = always, isDesired = never }: WatchOptions<T> = {},
@@ -125,7 +125,7 @@ export class Controller {
     informer.addHandler((change) => {
       if (!when(change)) return;
       const passesBackOff = isDesired(change);
-      // Also for what it referred to before: whoever lost the object must know, too.
+      // Also for what the object referred to before: its previous owner has to be reconciled, too.
       for (const object of [change.object, change.before]) {
         for (const key of object ? keys(object) : []) {
           if (passesBackOff) this.enqueue(key);
@@ -136,12 +136,12 @@ export class Controller {
     return this;
   }
 
-  /** Reconciles the object at once: what it is to be has changed, or what it waited for is there. */
+  /** Reconciles the object at once: its desired state has changed, or a dependency of it is there. */
   enqueue(key: ObjectKey): void {
     this.queue.add(formatKey(key));
   }
 
-  /** Reconciles the object because of something that was observed: one that failed, not before its back-off ends. */
+  /** Reconciles the object because of an observation; after a failure not before its back-off ends. */
   notify(key: ObjectKey): void {
     this.queue.notify(formatKey(key));
   }
@@ -218,7 +218,7 @@ function logFailure(log: Logger, error: unknown, delayMs: number): void {
   } else if (error instanceof TransientError || error instanceof ApiError) {
     log.warn('Reconcile failed, trying again', { error, delayMs });
   } else {
-    // None of the errors that we make: a bug, and its place is in the stack.
+    // Not an error of this program's own: a bug, and the stack says where.
     const stack = error instanceof Error ? error.stack : undefined;
     log.error('Reconcile failed unexpectedly, trying again', { error, stack, delayMs });
   }

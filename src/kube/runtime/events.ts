@@ -13,8 +13,8 @@ import { ApiError } from '../client/api-error.ts';
 import { microTime } from '../client/micro-time.ts';
 
 /**
- * As the core API has it: `kubectl describe` orders events by `lastTimestamp`, which events.k8s.io calls deprecated and refuses in
- * a new event. That has whole seconds, in which all of a create may happen; within one, events stand in the order of their names.
+ * Uses the core API: `kubectl describe` orders events by `lastTimestamp`, which events.k8s.io deprecates and refuses in a new event.
+ * That has whole seconds, and a whole create may take less than one; within a second, events are ordered by their names.
  * https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#event-v1-core
  */
 export interface KubeEvent extends KubeObject {
@@ -59,11 +59,11 @@ export interface EventDetails {
   readonly action?: string;
 }
 
-/** Counting up is for people: they do not need it faster than this. */
+/** Limits how often the count of a repeated event is written. */
 const REPEAT_DELAY_MS = 5_000;
-/** What did not happen again for so long is forgotten here; the API server keeps events for an hour. */
+/** Forgets events that were not repeated for so long; the API server keeps events for an hour. */
 const FORGET_AFTER_MS = 600_000;
-/** More notes than this with one reason, about one object, become one event. */
+/** Aggregates events about one object that have one reason and more notes than this. */
 const MAX_SIMILAR = 10;
 /** New events about one object. */
 const RATE_LIMIT = { burst: 25, perSecond: 1 / 60 };
@@ -80,8 +80,8 @@ interface Entry {
 }
 
 /**
- * Records events. The same event again counts up the first one, across restarts too, for a label of it is derived from what
- * it says. Recording never fails and never waits.
+ * Records events. A repeated event increments the count of the first one, across restarts too: a label derived from its content
+ * finds it. Recording never fails and never waits.
  */
 export class EventRecorder {
   private readonly options: EventRecorderOptions;
@@ -119,7 +119,7 @@ export class EventRecorder {
     }
   }
 
-  /** Resolves when all that was recorded is written, or was tried to. */
+  /** Resolves when all recorded events are written, or their write has failed. */
   flush(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -142,7 +142,7 @@ export class EventRecorder {
       entry.unwritten -= unwritten;
     } catch (error) {
       log.warn('Event was not written', { event: formatKey(keyOf(event)), reason: event.reason, error });
-      // While the API server is away it stays, and goes with the next flush; refused, it would be refused again.
+      // Kept for the next flush while the API server is unreachable; dropped when it was refused.
       if (error instanceof ApiError && (error.code === 0 || error.code === 429 || error.code >= 500)) {
         this.timer ??= setTimeout(() => void this.flush(), REPEAT_DELAY_MS).unref();
       } else {
@@ -151,7 +151,10 @@ export class EventRecorder {
     }
   }
 
-  /** Nearly every event is new, and one request is enough for it. False: it was made by a try whose answer was lost. */
+  /**
+   * Creates the event in one request, since nearly every event is new. Returns false if an earlier attempt whose answer was lost has
+   * created it.
+   */
   private async create(entry: Entry, count: number): Promise<boolean> {
     const { store, controller } = this.options;
     try {
@@ -163,7 +166,7 @@ export class EventRecorder {
     }
   }
 
-  /** What was written before this process began, perhaps by another pod. The API server lets nothing of it change but the series. */
+  /** Finds the event that was written before this process began, perhaps by another pod. The API server lets only its series change. */
   private async recall(entry: Entry): Promise<void> {
     const { namespace = '' } = entry.event.metadata;
     const labelSelector = `${identityLabel(entry.event.reportingComponent)}=${identityOf(entry.event)}`;
@@ -177,7 +180,7 @@ export class EventRecorder {
     entry.count = existing.series?.count ?? 1;
   }
 
-  /** The event itself, or the one that stands for many that differ in their notes only. */
+  /** Returns the event itself, or the one that aggregates events which differ in their notes only. */
   private combine(event: KubeEvent, object: KubeObject): KubeEvent {
     if (this.entries.has(identityOf(event))) return event;
     const similar = [...this.entries.values()].filter(({ event: other }) => isSimilar(other, event));
@@ -187,7 +190,7 @@ export class EventRecorder {
     return similar.at(MAX_SIMILAR)?.event ?? newEvent(object, combined, event.reportingComponent);
   }
 
-  /** Events about it may have been recorded by another process, or have been forgotten by this one. */
+  /** Returns true if another process may have recorded events about the object, or this one has forgotten them. */
   private isOld({ metadata }: KubeObject): boolean {
     const { begun = 0 } = this;
     const known = Math.max(begun, Date.now() - FORGET_AFTER_MS);
@@ -247,7 +250,7 @@ function newEvent(
   };
 }
 
-/** Of a label with a hash of what an event says, by which the same is found again. */
+/** Names the label that holds a hash of an event's content, by which the same event is found. */
 function identityLabel(controller: string): string {
   return `${controller.split('/')[0]}/event`;
 }
@@ -258,13 +261,13 @@ function identityOf({ metadata, reportingComponent }: KubeEvent): string {
 
 let lastOrdinal = 0;
 
-/** Microseconds since 1970, always later than the one before, in hexadecimal digits of one length: names in the order of events. */
+/** Returns microseconds since 1970, later than the last ones, in hexadecimal digits of fixed length, so that names sort by time. */
 function nextOrdinal(): string {
   lastOrdinal = Math.max(lastOrdinal + 1, Date.now() * 1_000);
   return lastOrdinal.toString(16).padStart(13, '0');
 }
 
-/** Whole seconds since 1970, as the API server has them. */
+/** Returns whole seconds since 1970, as the API server keeps them. */
 function secondOf(time: string | number = 0): number {
   return Math.floor(new Date(time).getTime() / 1_000);
 }

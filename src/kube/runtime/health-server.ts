@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
-/** Says what is not well, in a few words; undefined: all is well. */
+/** Returns what is wrong, in a few words; undefined: healthy. */
 export type HealthCheck = () => string | undefined;
 
 export interface HealthServerOptions {
@@ -14,13 +14,13 @@ export interface HealthServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly metrics: Metrics;
-  /** By name. Failing one of these means: restart me. */
+  /** By name. A failed one asks for a restart. */
   readonly live: Readonly<Record<string, HealthCheck>>;
-  /** By name. Failing one of these means: not yet. */
+  /** By name. A failed one means that the process is not ready yet. */
   readonly ready: Readonly<Record<string, HealthCheck>>;
 }
 
-/** `/healthz`, `/readyz` and `/metrics` over plain HTTP. */
+/** Serves `/healthz`, `/readyz` and `/metrics` over plain HTTP. */
 export class HealthServer {
   private readonly server: Server;
   private readonly options: HealthServerOptions;
@@ -33,7 +33,7 @@ export class HealthServer {
     });
   }
 
-  /** Returns the port. */
+  /** Starts to listen, and returns the port. */
   async listen(): Promise<number> {
     this.server.listen(this.options.port, this.options.host);
     await once(this.server, 'listening');

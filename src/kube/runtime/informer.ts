@@ -22,7 +22,7 @@ export interface Change<T> {
 
 export type ChangeHandler<T> = (change: Change<T>) => void;
 
-/** Keeps a copy of all objects of a kind, and tells of changes. One serves many controllers. Works over any store. */
+/** Keeps a copy of all objects of a kind and calls handlers for changes. One informer serves many controllers, over any store. */
 export class Informer<T extends KubeObject = KubeObject> {
   readonly kind: ResourceKind<T>;
   private readonly store: Store;
@@ -41,7 +41,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     this.options = options;
   }
 
-  /** True once everything that existed at the start is known. */
+  /** Returns true once everything that existed at the start is known. */
   get hasSynced(): boolean {
     return this.isSynced;
   }
@@ -59,12 +59,12 @@ export class Informer<T extends KubeObject = KubeObject> {
     return this.cache.list(namespace);
   }
 
-  /** Objects that exist and cannot be read now; of some of them `get` and `list` still have what was read before. */
+  /** Returns the objects that exist and cannot be read now; `get` and `list` may still return an earlier version of them. */
   unreadable(namespace?: string): readonly UnreadableObjectError[] {
     return this.broken.filter(({ key }) => namespace === undefined || key.namespace === namespace);
   }
 
-  /** Keeps an index, under which `byIndex` finds objects. The same function may be added twice. */
+  /** Adds an index for `byIndex`. Adding the same function again has no effect. */
   addIndex(name: string, valuesOf: IndexFunction<T>): void {
     this.cache.addIndex(name, valuesOf);
   }
@@ -73,7 +73,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     return this.cache.byIndex(index, value);
   }
 
-  /** The handler is told of what is known already, too. It must not block: hand the key to a queue. */
+  /** Adds a handler, and calls it for the objects that are known already. It must not block: hand the key to a queue. */
   addHandler(handler: ChangeHandler<T>): void {
     this.handlers.push(handler);
     for (const object of this.cache.list()) this.tell(handler, { type: 'ADDED', object });
@@ -99,7 +99,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     }
   }
 
-  /** Names each object that cannot be read once, for as long as that is so. */
+  /** Logs each object that cannot be read, once for as long as it cannot. */
   private name(errors: readonly UnreadableObjectError[]): void {
     const named = new Set(this.broken.map(({ message }) => message));
     this.broken = errors;
@@ -116,7 +116,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       if (type === 'DELETED') this.cache.delete(object);
       else before = this.cache.set(object);
     } catch (error) {
-      // An index did not expect such an object; the others are kept up to date.
+      // An index function failed for this object; the other objects stay up to date.
       this.log.error('Object cannot be indexed', {
         resource: resourceName(this.kind),
         object: formatKey(keyOf(object)),

@@ -26,7 +26,7 @@ export interface KubernetesStoreOptions {
   readonly namespaces?: readonly string[] | undefined;
 }
 
-/** Objects of an API server. Errors besides those of `Store`: `ApiError`, to be tried again later. */
+/** Reads and writes objects of an API server. Throws `ApiError` beside the errors of `Store`; such a call can be repeated later. */
 export class KubernetesStore implements Store {
   private readonly client: Client;
   private readonly log: Logger;
@@ -63,7 +63,7 @@ export class KubernetesStore implements Store {
     return only && watches.length === 1 ? only : mergeWatches(watches);
   }
 
-  /** What to ask for, one request each, where all namespaces are meant. */
+  /** Returns the namespaces to list, one request each, where all are meant. */
   private scopes(kind: ResourceKind, { namespace }: ListOptions): readonly Pick<ListOptions, 'namespace'>[] {
     if (namespace || !kind.namespaced || !this.namespaces) return [namespace ? { namespace } : {}];
     return this.namespaces.map((one) => ({ namespace: one }));
@@ -93,7 +93,7 @@ export class KubernetesStore implements Store {
     return this.client.apply(kind, object, { fieldManager, force }).catch(rethrow);
   }
 
-  /** The object as `apply` would leave it, checked by the API server, which stores nothing. */
+  /** Returns the object as `apply` would leave it; the API server validates it and stores nothing. */
   async preview<T extends KubeObject>(
     kind: ResourceKind<T>,
     object: Partial<T> & { metadata: ObjectMeta },
@@ -151,7 +151,7 @@ export class KubernetesStore implements Store {
   }
 }
 
-/** Into the words of `Store`, where it has one. */
+/** Translates an ApiError into the error that `Store` declares for it, if there is one. */
 function rethrow(error: unknown): never {
   if (!(error instanceof ApiError)) throw error;
   const { message, causes } = error;
@@ -179,10 +179,10 @@ function rethrow(error: unknown): never {
 }
 
 const MISTYPED = 'failed to create typed patch object ';
-/** Characters of a message in which the path of a field is looked for, and of the path. What follows may be a tenant's text. */
+/** Limits the characters of a message in which a field's path is searched, and of the path. The rest may be a tenant's text. */
 const MISTYPED_CHARACTERS = 2 * 1024;
 
-/** `spec.replicas` of `failed to create typed patch object (a/b; …): .spec.replicas: expected …`. */
+/** Finds `spec.replicas` in `failed to create typed patch object (a/b; …): .spec.replicas: expected …`. */
 function mistypedField(message: string): string | undefined {
   const start = message.indexOf(MISTYPED);
   if (start === -1) return undefined;

@@ -1,6 +1,6 @@
 /**
- * A store of kinds that the API server may not have yet. Their watches begin when it has them, and show nothing until then; lists are
- * empty. A single object cannot be read: what became of it is not known.
+ * Serves kinds that the API server may not have yet. Until it has them, their watches deliver nothing and lists are empty; reading a
+ * single object fails, since nothing is known of it.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { NO_COUNTS_MS, rememberServed } from './served.ts';
 
 export interface LateKindsStoreOptions {
   readonly store: Store;
-  /** Those that may come late; all others are taken for served. */
+  /** Kinds that may be missing at first; all others count as served. */
   readonly kinds: readonly ResourceKind[];
   /** Whether the API server has all of these kinds. Throws while that cannot be found out. */
   readonly serves: (kinds: readonly ResourceKind[]) => Promise<boolean>;

@@ -33,10 +33,10 @@ export interface LeaderElectionOptions {
   readonly metrics: Metrics;
 }
 
-/** Nobody should wait longer for a process to end; the lease expires anyway. */
+/** Limits the time of the release when the process ends; the lease expires anyway. */
 const RELEASE_TIMEOUT_MS = 5_000;
 
-/** This process does not lead any more, and another may: it must begin nothing new. */
+/** Says that this process is no longer the leader, and must start nothing new. */
 export class LeadershipLost extends Error {
   constructor(lease: string, why: string, cause?: unknown) {
     super(`lost the lease ${lease}: ${why}`, { cause });
@@ -45,8 +45,8 @@ export class LeadershipLost extends Error {
 }
 
 /**
- * One leader among several processes, by a Lease. The algorithm is client-go's: it trusts no other clock, only how long
- * ago a change of the Lease was seen here.
+ * Elects one leader among several processes, by a Lease. Uses the algorithm of client-go: it trusts no other clock, only how long
+ * ago this process saw the Lease change.
  */
 export class LeaderElection {
   readonly identity: string;
@@ -74,8 +74,8 @@ export class LeaderElection {
   }
 
   /**
-   * True if nobody else can lead: the Lease is held, and was renewed within the deadline. By the clock, and not by a timer that a busy
-   * process may be late for.
+   * Returns true if no other process can be the leader: the Lease is held, and was renewed within the deadline. Compares clock
+   * times, since a timer may fire late in a busy process.
    */
   get isLeading(): boolean {
     return (
@@ -84,7 +84,7 @@ export class LeaderElection {
     );
   }
 
-  /** Call it before each thing that only the leader may begin. Throws TransientError Interrupted. */
+  /** Throws TransientError Interrupted unless this process leads. Call it before each operation that only the leader may start. */
   readonly requireLeading = (): void => {
     if (this.isLeading) return;
     throw new TransientError({
@@ -115,7 +115,7 @@ export class LeaderElection {
         if (signal.aborted) return;
         try {
           const inTime = AbortSignal.timeout(remainingMs());
-          // Whatever the request waits for: also a program of the kubeconfig that prints no credential.
+          // Also ends a request that waits for a credential program of the kubeconfig.
           await abortable(this.renew(inTime), inTime);
         } catch (error) {
           if (error instanceof LeadershipLost) throw error;
@@ -132,7 +132,7 @@ export class LeaderElection {
     }
   }
 
-  /** Lets another take over at once. Call it when all work has ended. */
+  /** Releases the Lease, so that another process takes over at once. Call it when all work has ended. */
   async release(): Promise<void> {
     this.isLeader.set(0, { name: this.options.name });
     if (this.lease?.spec.holderIdentity !== this.identity) return;
@@ -170,7 +170,7 @@ export class LeaderElection {
       await this.write(signal);
     } catch (error) {
       if (!isOutdated(error)) throw error;
-      // Someone wrote it: a person with kubectl, or our own write whose answer was lost, or a new leader.
+      // It was changed: by a person, by a write of this process whose answer was lost, or by a new leader.
       const observedAt = this.observedAt;
       await this.observe(signal);
       const holder = this.lease?.spec.holderIdentity;
@@ -196,7 +196,7 @@ export class LeaderElection {
     return performance.now() < this.observedAt + leaseDurationSeconds * 1000;
   }
 
-  /** Makes us the holder, or renews. Reason Conflict or AlreadyExists if someone else was faster. */
+  /** Acquires or renews the Lease. Throws with reason Conflict or AlreadyExists if another process was faster. */
   private async write(signal: AbortSignal): Promise<void> {
     const { client, namespace, name, leaseDurationMs } = this.options;
     const sentAt = performance.now();
@@ -225,7 +225,7 @@ function newLease(namespace: string, name: string, spec: Lease['spec']): Lease {
   return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { namespace, name }, spec };
 }
 
-/** What we know of the Lease is no longer so: it was changed, made or deleted by someone else. */
+/** Returns true if another process has created, changed or deleted the Lease since it was read. */
 function isOutdated(error: unknown): boolean {
   return ['Conflict', 'AlreadyExists', 'NotFound'].some((reason) => hasReason(error, reason));
 }

@@ -3,8 +3,8 @@
 type Tree = Readonly<Record<string, unknown>>;
 
 /**
- * What of `before` is not in `wanted` and still in `now`, as a JSON merge patch that removes it; undefined: nothing. A server-side
- * apply leaves such fields where another manager owns them, too. Lists are left as they are: their items have keys of their own.
+ * Returns a JSON merge patch that removes the fields of `before` that are not in `wanted` and still in `now`; undefined: there are
+ * none. A server-side apply leaves such fields when another manager owns them, too. Lists are not changed: their items have keys.
  */
 export function leftFields(before: unknown, wanted: unknown, now: unknown): Tree | undefined {
   if (!isTree(before) || !isTree(now)) return undefined;

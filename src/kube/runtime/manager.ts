@@ -12,10 +12,10 @@ import { type HealthCheck, HealthServer } from './health-server.ts';
 import { Informer, type InformerOptions } from './informer.ts';
 import type { LeaderElection } from './leader-election.ts';
 
-/** Something that works until `signal` aborts, and resolves when its last piece of work has ended. */
+/** Runs until `signal` aborts, and resolves when its last work has ended. */
 export interface Runnable {
   readonly name: string;
-  /** Absent: it is always well. */
+  /** Absent: always healthy. */
   readonly checkLiveness?: HealthCheck;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -24,7 +24,7 @@ export interface ManagerOptions {
   readonly store: Store;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Without it this process leads always. */
+  /** Absent: this process always leads. */
   readonly leaderElection?: LeaderElection | undefined;
   /** Called once this process leads, before any work. What it throws ends `run`. */
   readonly begin?: (() => Promise<void>) | undefined;
@@ -50,21 +50,21 @@ export class Manager {
     this.log = options.log;
   }
 
-  /** An informer that lives as long as the manager. */
+  /** Adds an informer, which runs as long as the manager. */
   informer<T extends KubeObject>(kind: ResourceKind<T>, options: InformerOptions = {}): Informer<T> {
     const informer = new Informer(this.options.store, kind, this.log, options);
     this.informers.push(informer as unknown as Informer);
     return informer;
   }
 
-  /** A controller, or anything else that only the leader does. */
+  /** Adds a controller, or other work that only the leader does. */
   add(runnable: Runnable): this {
     this.runnables.push(runnable);
     if (runnable.checkLiveness) this.addLivenessCheck(runnable.name, runnable.checkLiveness);
     return this;
   }
 
-  /** A process that fails this check is to be restarted. */
+  /** Adds a check; a process that fails it has to be restarted. */
   addLivenessCheck(name: string, check: HealthCheck): this {
     this.liveness[name] = check;
     return this;
@@ -79,7 +79,7 @@ export class Manager {
     const server = this.healthServer();
     const caches = new AbortController();
     const lease = new AbortController();
-    /** Aborts for whatever reason there is to stop work. */
+    /** Aborts when work has to stop, for any reason. */
     const work = new AbortController();
     // Each informer, request and reconcile listens to one of these: more than ten is no leak.
     setMaxListeners(0, caches.signal, lease.signal, work.signal);
@@ -145,7 +145,7 @@ export class Manager {
   }
 }
 
-/** Resolves with the promise, or when the signal aborts, whichever is first. What fails after that is no failure. */
+/** Resolves with the promise, or when the signal aborts, whichever is first. Ignores later failures of the promise. */
 async function untilAborted(signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
   await Promise.race([
     aborted(signal),

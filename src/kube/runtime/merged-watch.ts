@@ -2,12 +2,12 @@
 
 import type { WatchEvent } from '../../store/store.ts';
 
-/** Events that wait for their reader. Beyond, the watches are not read on. */
+/** Limits the events that wait for their reader; the watches are paused beyond it. */
 const MOST_WAITING = 1_000;
 
 /**
- * Several watches of one kind as one: their events as they come, and SYNCED when each of them has delivered what existed. Ends when all
- * have ended; throws what the first one throws.
+ * Yields the events of several watches of one kind as they come, and SYNCED once each has delivered the existing objects. Ends when
+ * all have ended; throws the first error of any.
  */
 export async function* mergeWatches<T>(
   watches: readonly AsyncIterable<WatchEvent<T>>[],

@@ -26,8 +26,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const RATE_LIMIT = { perSecond: 10, burst: 100 };
 
 /**
- * Keys of objects that need work. A key is in the queue at most once, and is handed out to one worker at a time: what is
- * added while it is being worked on comes back after `done`. The semantics are those of client-go's workqueue.
+ * Queues keys of objects that need work. A key is in the queue at most once, and one worker has it at a time: a key that is added
+ * while a worker has it comes back after `done`. The semantics are those of client-go's workqueue.
  */
 export class WorkQueue {
   private readonly backoff: BackoffOptions;
@@ -40,7 +40,7 @@ export class WorkQueue {
   private readonly processing = new Map<string, { readonly startedAt: number; readonly waitedMs: number }>();
   /** Added again while processing. */
   private readonly dirty = new Set<string>();
-  /** Notified of while processing. */
+  /** Observed while processing. */
   private readonly observed = new Set<string>();
   private readonly timers = new Map<string, { readonly dueAt: number; readonly timer: NodeJS.Timeout }>();
   private readonly failures = new Map<string, number>();
@@ -95,7 +95,7 @@ export class WorkQueue {
     });
   }
 
-  /** Items that wait for a worker now; without those that come later. */
+  /** Returns the number of items that wait for a worker, without delayed ones. */
   get length(): number {
     return this.waiting.size;
   }
@@ -105,14 +105,14 @@ export class WorkQueue {
     return [...this.processing.keys()];
   }
 
-  /** The item that a worker has had for longest, and for how many milliseconds; undefined: no worker has one. */
+  /** Returns the item that a worker has had longest, with its milliseconds; undefined: no worker has one. */
   get oldest(): { readonly item: string; readonly ms: number } | undefined {
     // A Map keeps the order in which items came in.
     for (const [item, { startedAt }] of this.processing) return { item, ms: performance.now() - startedAt };
     return undefined;
   }
 
-  /** Adds the item at once, because its desired state changed: what failed before may work now, and counts no longer. */
+  /** Adds the item at once, because its desired state changed; forgets earlier failures, since it may work now. */
   add(item: string): void {
     this.forget(item);
     if (this.processing.has(item)) this.dirty.add(item);
@@ -120,8 +120,8 @@ export class WorkQueue {
   }
 
   /**
-   * Adds the item because something was observed. One that failed waits for the end of its back-off all the same: its own work
-   * may have caused what was observed, and it would fail, and cause it, again and again.
+   * Adds the item because of an observation. After a failure it still waits for the end of its back-off: its own work may have
+   * caused the observation, and would cause it again and again.
    */
   notify(item: string): void {
     if (this.processing.has(item)) this.observed.add(item);
@@ -161,7 +161,7 @@ export class WorkQueue {
     this.timers.set(item, { dueAt, timer });
   }
 
-  /** For an item that failed: later each time, but never before `atLeastMs`. Returns the delay in milliseconds. */
+  /** Adds a failed item after its back-off, which grows each time, and not before `atLeastMs`. Returns the delay in milliseconds. */
   addRateLimited(item: string, atLeastMs = 0): number {
     this.retries.inc(this.labels);
     const delayMs = Math.max(this.backOff(item, atLeastMs), this.bucket.reserve());
@@ -178,25 +178,25 @@ export class WorkQueue {
     return delayMs;
   }
 
-  /** The item did not fail: its next failure is its first. */
+  /** Resets the back-off of an item that did not fail. */
   forget(item: string): void {
     this.failures.delete(item);
     this.retryAt.delete(item);
   }
 
-  /** Nothing of the item is to be looked at before something changes, whatever was asked for earlier: it may be gone. */
+  /** Drops delayed adds of the item, which may be gone; only a later change adds it again. */
   settle(item: string): void {
     this.forget(item);
     clearTimeout(this.timers.get(item)?.timer);
     this.timers.delete(item);
   }
 
-  /** How long an item waited for the worker that has it, milliseconds. */
+  /** Returns how long an item waited for the worker that has it, in milliseconds. */
   waitedMs(item: string): number {
     return this.processing.get(item)?.waitedMs ?? 0;
   }
 
-  /** The next item, when there is one; call `done` with it. Undefined once the queue is stopped. */
+  /** Resolves with the next item; call `done` with it. Undefined once the queue is stopped. */
   get(): Promise<string | undefined> {
     return new Promise((resolve) => {
       if (this.stopped) return resolve(undefined);
@@ -205,7 +205,7 @@ export class WorkQueue {
     });
   }
 
-  /** Whatever became of it. */
+  /** Returns an item, however its work ended. */
   done(item: string): void {
     const work = this.processing.get(item);
     if (!work) return;
@@ -217,12 +217,12 @@ export class WorkQueue {
     this.handOut();
   }
 
-  /** Asks again whether items may start, for whoever knows that the answer has changed. */
+  /** Asks again whether items may start. Call it when the answer may have changed. */
   wake(): void {
     this.handOut();
   }
 
-  /** Hands out nothing more; what waits is dropped. Level-based work is found again at the next start. */
+  /** Hands out no more items, and drops those that wait. Level-based work is found again at the next start. */
   stop(): void {
     this.stopped = true;
     this.waiting.clear();

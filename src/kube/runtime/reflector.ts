@@ -27,9 +27,9 @@ const HEALTHY_MS = 500;
 const MIN_WATCH_SECONDS = 300;
 
 /**
- * What exists, then SYNCED, then every change, for as long as `signal` lets it: outages, ends of watches and expired
- * resourceVersions are not seen by the reader. A watch that ends is resumed where it was; only where the server no
- * longer knows that place all is listed anew, and the reader gets the difference.
+ * Yields what exists, then SYNCED, then every change, until `signal` aborts: outages, ends of watches and expired resourceVersions
+ * are hidden from the reader. A watch that ends is resumed at its resourceVersion; if the server no longer knows it, everything is
+ * listed again, and the reader gets the difference.
  */
 export async function* reflect<T extends KubeObject>(
   client: Client,
@@ -101,7 +101,7 @@ export async function* reflect<T extends KubeObject>(
   }
 }
 
-/** From what is known to what the list says, as events; updates `known`. */
+/** Yields the events that lead from `known` to the list, and updates `known`. */
 function* difference<T extends KubeObject>(
   known: Map<string, T>,
   items: readonly T[],
@@ -120,7 +120,7 @@ function* difference<T extends KubeObject>(
   }
 }
 
-/** The event with what is kept of its object. An object that cannot be read any more is as if it were gone. */
+/** Returns the event with what is kept of its object. An object that can no longer be read counts as deleted. */
 function picked<T extends KubeObject>(
   pick: (object: KubeObject) => T | undefined,
   known: ReadonlyMap<string, T>,
@@ -142,8 +142,8 @@ function remember<T extends KubeObject>(
 }
 
 /**
- * Within a watch, an answer of the server is its ERROR event: it would come again at the same place. Before, only some
- * answers say that the place is lost. A broken connection never does.
+ * Decides whether to list again. An ERROR event within a watch would come again at the same resourceVersion. Before a watch, only
+ * some answers say that the resourceVersion is lost. A broken connection never does.
  */
 function mustRelist(error: unknown, watching: boolean): boolean {
   return error instanceof ApiError && (watching || error.needsRelist);

@@ -1,9 +1,9 @@
 /** Remembers that kinds are served: once they are, for good; until then it is asked again after a while. */
 
-/** How long a No counts, in milliseconds; also how often it is asked whether a watch can begin. */
+/** Limits how long the answer No is kept, in milliseconds; also the interval in which a waiting watch asks again. */
 export const NO_COUNTS_MS = 5_000;
 
-/** `ask` throws while that cannot be found out; then so does what is returned. */
+/** Returns a function that asks whether kinds are served, and caches the answer. Throws what `ask` throws. */
 export function rememberServed(
   ask: () => Promise<boolean>,
   now = () => performance.now(),

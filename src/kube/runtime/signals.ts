@@ -3,8 +3,8 @@
 import type { Logger } from '../../telemetry/logger.ts';
 
 /**
- * Aborts at the first SIGTERM or SIGINT. At the second the process ends at once, since whoever asks twice means it; and so it does
- * `limitMs` after the first, whatever still runs.
+ * Returns a signal that aborts at the first SIGTERM or SIGINT. Ends the process at the second one, and `limitMs` after the first,
+ * whatever still runs.
  */
 export function shutdownSignal(log: Logger, limitMs: number): AbortSignal {
   const controller = new AbortController();
