@@ -41,7 +41,7 @@ test('kube-cp.yaml is the example of the original, with what it needs to run', a
 
 const files = (await readdir(EXAMPLES, { recursive: true })).filter((file) => file.endsWith('.yaml'));
 
-describe('every example loads as it is, with nothing exported', () => {
+describe('every example loads unchanged, without environment variables', () => {
   test.each(files)('%s', async (file) => {
     expect(await loadManifests([join(EXAMPLES, file)], { environment: {} })).not.toEqual([]);
   });

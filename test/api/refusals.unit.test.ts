@@ -12,7 +12,7 @@ describe('refused before anything runs, with the field at fault', () => {
     expect(`${found?.message}; ${found?.fix}`).toContain(says);
   });
 
-  test('each with nothing else beside it, so that nobody mends what is not broken', () => {
+  test('each without further refusals, so that users fix only what is broken', () => {
     const counts = REFUSALS.map(({ what, object }) => ({
       what,
       problems: problemsOf(stringify(object)).length,

@@ -93,7 +93,7 @@ describe('the plan of a MachineSet', () => {
     expect(plan.machines).toEqual([{ action: 'adopt', name: 'stray' }]);
   });
 
-  it('keeps the size that somebody else gave it where the manifest gives none', async () => {
+  it('keeps the size that a scale command set where the manifest gives none', async () => {
     const world = await World.open();
     await running(world, workers('MachineSet'));
     const set = await world.set();

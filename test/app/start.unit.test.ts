@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 
-it('a controller that finds no API server tells it in a line like all others, for those who collect them', async () => {
+it('a controller that finds no API server reports it in a log line like all others', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'start-'));
   onTestFinished(() => rm(directory, { recursive: true }));
   const kubeconfig = join(directory, 'kubeconfig');

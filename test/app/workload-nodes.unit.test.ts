@@ -76,7 +76,7 @@ const healthy = (url: URL, response: Parameters<Parameters<typeof FakeServer.sta
   else response.end(nodeList([node('n1')]));
 };
 
-it('a server that answers the first list and not the second holds nobody for long, and no other cluster', async () => {
+it('a server that answers the first list and not the second delays decisions only briefly, and no other cluster', async () => {
   let lists = 0;
   const silent = await cluster((_, response) => {
     lists += 1;
@@ -121,7 +121,7 @@ it('what waits for a silent server ends when all ends', async () => {
   await waiting;
 });
 
-it('the Nodes that a decision asks for come in time, or the next who asks is told at once', async () => {
+it('a decision gets its Nodes in time, or the next decision gets the error at once', async () => {
   let isSilent = false;
   const server = await cluster((url, response) => {
     if (!isSilent) healthy(url, response);
@@ -175,7 +175,7 @@ it('a server that streams without an end, or says nonsense, is named by that', a
   await expect(nodes.of(machine('nonsense'))).rejects.toThrow(/^(?!.*secret).*no list of Nodes/);
 });
 
-it('a kubeconfig that is none is read once, whoever asks', async () => {
+it('an invalid kubeconfig is read once, however many decisions need it', async () => {
   const { nodes } = await nodesOf({ c: '}'.repeat(30_000) });
   const [first, second] = await Promise.allSettled([nodes.of(machine('c')), nodes.read(machine('c'))]);
   expect(first).toMatchObject({ reason: { code: 'InvalidConfiguration' } });

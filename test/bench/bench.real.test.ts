@@ -28,7 +28,7 @@ function bench(...args: readonly string[]) {
   return execa(process.execPath, [PROGRAM, '--size', 'tiny', ...args], { env, reject: false });
 }
 
-it('whoever measures gets each benchmark to its end, with all targets judged, and nothing left', async () => {
+it('a measurement runs each benchmark to its end, evaluates all targets and leaves nothing behind', async () => {
   const json = join(directory, 'report.json');
   const { exitCode, stdout, stderr } = await bench('--json', json);
   expect({ exitCode, stderr }).toMatchObject({
@@ -50,7 +50,7 @@ it('whoever measures gets each benchmark to its end, with all targets judged, an
   expect(await left()).toEqual([]);
 }, 900_000);
 
-it('whoever stops it with Ctrl-C finds nothing left', async () => {
+it('Ctrl-C leaves nothing behind', async () => {
   const running = bench('--only', 'command-line');
   for await (const line of createInterface(running.stderr)) {
     if (line.includes('machine 1 of')) running.kill('SIGINT');

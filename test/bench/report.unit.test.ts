@@ -42,7 +42,7 @@ describe('a target', () => {
   });
 });
 
-it('who reads the table sees the spread, and the ratio against the other way', () => {
+it('the table shows the spread, and the ratio against the other way', () => {
   const ways = [
     { way: 'virsh', samples: [10, 30, 20, 40] },
     { way: 'ours', samples: [50] },

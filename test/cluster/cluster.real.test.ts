@@ -302,7 +302,7 @@ it('npx cdktf works on the live Machine, with the state and the lock of the cont
   expect(await lab.kubectl('get', 'secrets', '-o', 'name')).not.toContain('tfstate-default');
 });
 
-it('a machine is told which Node it became', async () => {
+it("a machine's status names its Node", async () => {
   await lab.apply(lab.machine('noded', { running: true }));
   await expect.poll(() => lab.get('noded').then((m) => m?.status?.phase), soon).toBe('Running');
   const machine = await lab.get('noded');
@@ -316,7 +316,7 @@ it('a machine is told which Node it became', async () => {
   await lab.kubectl('delete', 'node', 'node-1');
 });
 
-it('a machine of another cluster is told the Node of that one, by the kubeconfig in its Secret', async () => {
+it('a machine of another cluster gets its Node from that cluster, by the kubeconfig in its Secret', async () => {
   const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
   const client = await workload.client();
   try {

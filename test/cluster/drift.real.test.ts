@@ -86,7 +86,7 @@ describe('a machine that somebody else', () => {
     await expect.poll(() => lab.ready('paused'), soon).toMatch(/^True/);
   });
 
-  it('undefined is made anew on its old disk', async () => {
+  it('undefined is created again on its old disk', async () => {
     await make('undefined');
     const volumes = await volumesOf('undefined');
     await lose('undefined');
@@ -95,7 +95,7 @@ describe('a machine that somebody else', () => {
     expect((await lab.get('undefined'))?.status?.providerStatus?.lastRecreated).toBeDefined();
   });
 
-  it('undefined with its root disk is made anew from the image', async () => {
+  it('undefined with its root disk is created again from the image', async () => {
     await make('rootless');
     const [root = ''] = (await volumesOf('rootless')).filter((volume) => volume.includes('root'));
     await lab.virsh('vol-delete', root, '--pool', 'default');
@@ -104,7 +104,7 @@ describe('a machine that somebody else', () => {
     expect(await volumesOf('rootless')).toContain(root);
   });
 
-  it('stopped and robbed of its root disk is made anew from the image', async () => {
+  it('stopped and without its root disk is created again from the image', async () => {
     await make('robbed', { running: true });
     const before = await uuid('robbed');
     const [root = ''] = (await volumesOf('robbed')).filter((volume) => volume.includes('root'));
@@ -118,7 +118,7 @@ describe('a machine that somebody else', () => {
     expect(await uuid('robbed')).not.toBe(before);
   });
 
-  it('moved to another network is found by libvirt, and waits for a word since only a new domain helps', async () => {
+  it('moved to another network is detected, and waits for approval since only a new domain helps', async () => {
     await make('moved');
     await lab.defineNetwork('elsewhere');
     const before = await uuid('moved');
@@ -159,7 +159,7 @@ describe('a data disk that is gone', () => {
     expect(await volumesOf('diskless')).not.toContain(disk);
   });
 
-  it('is made anew, empty, by repair: Always', async () => {
+  it('is created again, empty, by repair: Always', async () => {
     await make('always', disks, { repair: 'Always' });
     const disk = await loseDisk('always');
     await expect.poll(() => events('always'), soon).toMatch(/Repaired .*disk-data.qcow2 is gone/);
@@ -187,7 +187,7 @@ describe('a data disk that is gone', () => {
     await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);
   });
 
-  it('keeps the machine from being made anew when its domain is gone too', async () => {
+  it('prevents the machine from being created again when its domain is gone too', async () => {
     await make('both', disks);
     await loseDisk('both');
     await lose('both');

@@ -187,7 +187,7 @@ describe('deletion of a MachineDeployment', () => {
     await expectNothingLeft();
   });
 
-  it('that orphans leaves every domain as it is, and a MachineSet takes the machines up again', async () => {
+  it('that orphans changes no domain, and a MachineSet adopts the machines again', async () => {
     await apply({ replicas: 2 });
     await untilDone(2);
     const uuids = await lab.virsh('list', '--all', '--uuid');

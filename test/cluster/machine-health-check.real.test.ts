@@ -60,7 +60,7 @@ it('a machine whose Node falls silent is replaced, the next one only when a pers
   expect(await controller.fetch('/metrics')).toMatch(/reflector_lists_total\{resource="nodes"\} 1$/m);
 });
 
-it('a machine whose Node is removed is replaced; one that nobody would make anew is only named', async () => {
+it('a machine whose Node is removed is replaced; one without a controller that would replace it is only reported', async () => {
   // Never with the labels of the set, which would take it, have one too many, and delete one of the two.
   const pets = { app: 'pets' };
   await lab.apply(workers(1), lab.machine('pet', { running: true }, { labels: pets }), check());
@@ -99,7 +99,7 @@ it('Nodes of another cluster are read with its kubeconfig; while they cannot be,
   await lab.kubectl('delete', 'cluster/site', 'secret/site-kubeconfig');
 });
 
-it('an API server that no longer answers, and a host that says nothing, hold up nobody else', async () => {
+it('an API server and a host that no longer answer do not delay other machines', async () => {
   // Answers the first list of Nodes, and nothing after that.
   let lists = 0;
   const silent = await FakeServer.startSecure((_, response) => {

@@ -84,7 +84,7 @@ describe('a Machine that kubectl applies', () => {
     expect(await lab.host()).toEqual({ domains: [], volumes: [] });
   });
 
-  it('is started again within seconds when somebody powers it off', async () => {
+  it('is started again within seconds when it is powered off by hand', async () => {
     await lab.apply(lab.machine('drifted', { running: true }));
     await expect.poll(() => lab.ready('drifted'), soon).toBe('True AsSpecified');
     await lab.virsh('destroy', 'default.drifted');
@@ -162,7 +162,7 @@ describe('an image that is missing', () => {
     await untilMade();
   });
 
-  it('as a volume is found when somebody makes it', async () => {
+  it('as a volume is found once it is created', async () => {
     await waitFor('volume:default/late.qcow2');
     await lab.virsh('vol-create-as', 'default', 'late.qcow2', '64M', '--format=qcow2');
     await untilMade();
@@ -195,7 +195,7 @@ describe('an image that is missing', () => {
   });
 });
 
-it('a host that is out of reach is told of once, and its machines go on when it is back', async () => {
+it('an unreachable host is reported once, and its machines go on when it is back', async () => {
   const [host] = lab.lab.hosts;
   const toldOf = () => controller.lines.filter(({ message }) => message === 'Host is out of reach').length;
   const names = ['unreached-1', 'unreached-2', 'unreached-3'];
@@ -236,7 +236,7 @@ describe('the lock of a state', () => {
     });
   });
 
-  it('is left to whoever may still be at work elsewhere', async () => {
+  it('is not taken over while another process may still work on it', async () => {
     await lab.apply(lab.machine('held'));
     await expect.poll(() => lab.ready('held'), soon).toMatch(/^True/);
     await hold('held', 'alice@laptop');

@@ -40,7 +40,7 @@ async function move(name: string, from: number, to: number): Promise<void> {
   await virsh(host(from), ['undefine', `default.${name}`]);
 }
 
-it('a domain that somebody has moved to another host is told of, and no second one is made', async () => {
+it('a domain that was moved to another host is reported, and no second one is created', async () => {
   await lab.apply(lab.machine('wanderer', { host: 'host0' }));
   await expect.poll(() => lab.ready('wanderer'), soon).toMatch(/^True/);
   const uuid = await uuidOn(0, 'wanderer');

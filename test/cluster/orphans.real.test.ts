@@ -34,7 +34,7 @@ async function lose(...names: readonly string[]): Promise<void> {
 
 const domains = async () => (await lab.host()).domains.sort();
 
-it('a state that is deleted comes back although nobody asks anything of the machine', async () => {
+it('a deleted state is restored although no change of its machine is requested', async () => {
   await made('quiet');
   const uuid = await lab.virsh('domuuid', 'default.quiet');
   await lab.kubectl('delete', 'secrets', '--all');

@@ -102,7 +102,7 @@ describe('the serials of a state', () => {
   });
 });
 
-describe('a state Secret that somebody deleted', () => {
+describe('a state Secret that was deleted by hand', () => {
   it('comes back from the serial that was kept last', async () => {
     await made('lost');
     const uuid = await uuidOf('lost');
@@ -125,7 +125,7 @@ describe('a state Secret that somebody deleted', () => {
   });
 });
 
-describe('the state Secret of a host that somebody deleted', () => {
+describe('the state Secret of a host that was deleted by hand', () => {
   const ofHost = ['-l', 'tfstateSecretSuffix=caplv-host'];
   /** When the images were uploaded. */
   const uploads = async () => {
@@ -169,7 +169,7 @@ describe('a state Secret that cannot be read', () => {
     ['zipped', () => gzipSync('planted-secret')],
   ];
   it.each(damages)(
-    '(%s) is reported with its place, left alone, and mended by a restore',
+    '(%s) is reported with its place, not changed, and repaired by a restore',
     async (name, damage) => {
       await made(name);
       const uuid = await uuidOf(name);
@@ -205,7 +205,7 @@ async function runDirOf(name: string): Promise<string> {
   throw new Error(`${pattern} is not there`);
 }
 
-it('a state that could not be saved stops nobody once another has led, made the machine anew, and saved', async () => {
+it('a state that could not be saved stops no later leader that has replaced the machine and saved its state', async () => {
   await made('superseded');
   const uuid = await uuidOf('superseded');
   const state = JSON.parse(unzipped([await stateOf('superseded')], 'tfstate'));

@@ -160,7 +160,7 @@ describe('a Machine is refused, with the field that is at fault, that names', ()
     await lab.kubectl('delete', 'machine', name);
   });
 
-  it('a server that sends elsewhere whoever asks for all: nothing of it is left', async () => {
+  it('a server that redirects only full requests: nothing of its answer is kept', async () => {
     await lab.apply(machine('turncoat', { imageURI: `${origin}/images/turncoat` }));
     await expect.poll(() => ready('turncoat'), soon).toBe('False NotAllowed');
     expect((await condition('turncoat'))?.message).toContain('spec.providerSpec.imageURI: ');
@@ -282,7 +282,7 @@ describe('a Cluster', () => {
   });
 });
 
-describe('a host that the operator has not listed is opened by nobody', () => {
+describe('a host that the operator has not listed is never opened', () => {
   /** A program that ssh would be, were the URI opened: it leaves a mark. */
   async function program(): Promise<{ readonly path: string; readonly wasRun: () => Promise<boolean> }> {
     const path = join(lab.lab.directory, 'program');

@@ -117,7 +117,7 @@ it('connections, watches among them, that are cut every second for a minute', as
   await expectAsAsked();
 });
 
-it('somebody who writes the same objects all the time', async () => {
+it('another client that writes the same objects all the time', async () => {
   let writing = true;
   let writes = 0;
   const meddle = async () => {

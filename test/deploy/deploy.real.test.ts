@@ -77,7 +77,7 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     expect(await lab.domains()).toHaveLength(1);
   });
 
-  test('a machine that is taken out of its set is let go, and another made', async () => {
+  test('a machine that is taken out of its set is released, and another created', async () => {
     const [name = ''] = await lab.machines();
     await lab.kubectl('label', 'machine', name, 'app-');
     await vi.waitFor(async () => expect(await lab.machines()).toHaveLength(2), SOON);

@@ -11,7 +11,7 @@ const text = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 const deployment = parse(text('deploy/manager/deployment.yaml')) as Deployment;
 
-describe('who follows a link arrives', () => {
+describe('every link in the documentation leads somewhere', () => {
   it.each([
     'README.md',
     'CONTRIBUTING.md',
@@ -26,7 +26,7 @@ describe('who follows a link arrives', () => {
   });
 });
 
-it('who is alerted finds the alert in docs/operations.md', () => {
+it('each alert is explained in docs/operations.md', () => {
   const { spec } = parse(text('deploy/monitoring/rules.yaml')) as {
     spec: { groups: { rules: { alert: string }[] }[] };
   };
@@ -67,7 +67,7 @@ it.each([
   expect(text(file)).toContain('--max-semi-space-size=8'),
 );
 
-it('a stopped service leaves its terraform alone, for longer than caplv waits for it', () => {
+it('a stopped service does not kill its terraform for longer than caplv waits for it', () => {
   const unit = text('deploy/systemd/caplv.service');
   expect(unit).toContain('\nKillMode=mixed\n');
   // The manager's shutdown timeout is 300 s.

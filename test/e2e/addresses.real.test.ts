@@ -74,7 +74,7 @@ describe('a fixed address', () => {
     expect(await here().domains()).toEqual([]);
   });
 
-  test('is kept by the network again after somebody has removed its reservation', async () => {
+  test('is reserved again after its reservation was removed by hand', async () => {
     const object = own('kept', [{ addresses: ['192.168.122.23'] }]);
     expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
     const uuid = await here().virsh('domuuid', 'default.kept');
@@ -118,7 +118,7 @@ describe('a fixed address', () => {
   });
 });
 
-describe('a MAC address that nobody gave', () => {
+describe('a MAC address that was not specified', () => {
   test('stays when the machine is replaced, and when it is deleted and applied again', async () => {
     const sized = (memoryMiB: number) => own('same', [{}, { addresses: ['192.168.122.28'] }], { memoryMiB });
     await here().apply([sized(96)]);

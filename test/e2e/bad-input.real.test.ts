@@ -262,7 +262,7 @@ describe('a host', () => {
     await here().caplv.read(['delete', 'machine', 'bad']);
   });
 
-  test('has a domain of that name that is not ours: it is left alone, also by delete', async () => {
+  test('has a foreign domain of that name: it is not touched, also by delete', async () => {
     const xml = await here().file(
       'foreign.xml',
       "<domain type='qemu'><name>default.foreign</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>",

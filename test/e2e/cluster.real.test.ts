@@ -101,7 +101,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().apply([fujisan()])).toMatchObject({ exitCode: 0 });
   });
 
-  test('a cluster that manages the same network otherwise is told whose it is', async () => {
+  test('a cluster that manages the same network with other values is told its owner', async () => {
     const network = { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'] };
     const another = { ...cluster('another', { network }), metadata: { name: 'another', namespace: 'other' } };
     for (const command of ['plan', 'apply'] as const) {
@@ -175,7 +175,7 @@ test('what was exported and applied again can be deleted, and so can its cluster
   expect(await here().stateFiles()).toEqual([]);
 });
 
-test('plan refuses a network that somebody else made, as apply does, and shows one that goes', async () => {
+test('plan refuses a foreign network, as apply does, and shows one that would be removed', async () => {
   const network = { name: 'foreign', mode: 'none', addresses: ['10.17.8.0/24'] };
   const xml = await here().file('foreign.xml', '<network><name>foreign</name></network>');
   await here().virsh('net-define', xml);
@@ -267,7 +267,7 @@ test('a change of a network that is refused stops its Cluster, and neither its m
   expect(await here().stateFiles()).toEqual([]);
 });
 
-test('a server that stalls in the middle of an image stops nobody else on that host', async () => {
+test('a server that stalls in the middle of an image does not stop other machines of that host', async () => {
   const image = await SlowImage.serve(here().lab.imagePath);
   onTestFinished(() => image.close());
   const slow = here().caplv.start(['apply', '-f', '-'], {

@@ -71,7 +71,7 @@ test('every flag has a variable, and the flag wins', async () => {
   });
 });
 
-test('colour on a terminal, unless somebody says no', async () => {
+test('colour on a terminal, unless it is turned off', async () => {
   const caplv = await emptyHanded();
   const onTerminal = async (flags: string, env: Readonly<Record<string, string>> = {}) => {
     const command = `'${process.execPath}' '${PROGRAM}' get machine nobody ${flags}`;

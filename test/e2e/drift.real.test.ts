@@ -12,7 +12,7 @@ const get = async () => (await here().caplv.read(['get', 'machine', 'drifting'])
 const condition = async (type: string) =>
   (await here().machine('drifting')).status.conditions.find((one: { type: string }) => one.type === type);
 
-describe('a machine that somebody changed with virsh', () => {
+describe('a machine that was changed with virsh', () => {
   test('made as it should be', async () => {
     expect(await here().apply([drifting()])).toMatchObject({ exitCode: 0 });
   });
@@ -33,7 +33,7 @@ describe('a machine that somebody changed with virsh', () => {
     expect(await condition('DomainReady')).toMatchObject({ status: 'True' });
   });
 
-  test('undefined: get shows it, apply makes it anew on its old disk', async () => {
+  test('undefined: get shows it, apply creates it again on its old disk', async () => {
     const volumes = await here().volumes();
     await here().virsh('destroy', DOMAIN);
     await here().virsh('undefine', DOMAIN);
@@ -124,7 +124,7 @@ describe('a data disk with data on it', () => {
     return readFile(copy, 'utf8');
   };
 
-  test('which somebody has grown stays: larger than asked for is no reason to replace it', async () => {
+  test('which was enlarged by hand stays: a larger size is no reason to replace it', async () => {
     // Raw, so that what is written into the volume is what the disk begins with.
     const raw = [{ ...DISK, format: 'raw' }];
     expect(await here().apply([storing(raw)])).toMatchObject({ exitCode: 0 });

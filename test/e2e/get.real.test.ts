@@ -81,7 +81,7 @@ test('a host is asked in one process, however many of its machines are shown', a
   expect(await calls()).toHaveLength(1);
 });
 
-test('what is refused leaves nobody behind who asks', async () => {
+test('a refused command leaves no process behind', async () => {
   await virsh('exec sleep 60');
   const { exitCode, stderr } = await caplv.run(['get', 'machines', '--libvirt-uri', 'nonsense']);
   expect({ exitCode, stderr }).toMatchObject({

@@ -114,7 +114,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await deleted(fujisan(), make('first'), make('second'));
   });
 
-  test('out of which somebody took the network, knows it again', async () => {
+  test('from which the network was removed by hand, contains it again', async () => {
     await apply(fujisan(), make('first'));
     const before = await ids();
     const whole = await read();
@@ -146,7 +146,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await here().virsh('pool-undefine', 'fujisan');
   });
 
-  test('that cannot be read is left as it is, until a person restores it by the URI of the host', async () => {
+  test('that cannot be read is not changed, until a person restores it by the URI of the host', async () => {
     await apply(fujisan(), make('first'));
     const before = await uuids();
     const { serial, resources } = await read();
@@ -221,7 +221,7 @@ describe('the state of a host with nothing but an image', () => {
     await deleted(make('first'), make('second'));
   });
 
-  test('knows no image of which a killed upload left a part: that is uploaded anew', async () => {
+  test('does not contain an image that a killed upload left incomplete: it is uploaded again', async () => {
     await apply(make('first'));
     const [image = ''] = (await images()).map((one) => one.split(' ')[0] ?? '');
     await deleted(make('first'));

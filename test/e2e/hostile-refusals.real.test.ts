@@ -26,7 +26,7 @@ test.each(Object.keys(CLOSED_FIELDS))('a field of a %s that takes no such text i
   await world().expectUntouched();
 });
 
-test('what is not there is named, and nothing is made of it', async () => {
+test('a missing file is named, and nothing is created', async () => {
   const { here, names } = world();
   const missing = names.flatMap((text, index) => {
     const name = asName(text);

@@ -49,7 +49,7 @@ test('the traps spring where a shell does read them', async () => {
   expect(await sprung.found()).toHaveLength(set.length);
 });
 
-describe('what names a file or a volume, or may be any text, arrives as it is', () => {
+describe('names of files and volumes, and free text, arrive unchanged', () => {
   const random = new Random(SEED);
   const groups = Math.ceil((10 + PLAIN_TEXTS.length) / DISKS);
   const cases = [...Array(groups).keys()].map((group) => ({ what: `group ${group}`, group }));

@@ -141,14 +141,14 @@ describe('the life of a machine', () => {
     });
   });
 
-  test('a refused change of the image leaves the base image of the running machine alone', async () => {
+  test('a refused change of the image does not touch the base image of the running machine', async () => {
     const before = await here().volumes();
     const other = await here().file('other.qcow2', await readFile(here().lab.imagePath));
     expect(await here().apply([node({ autostart: true, imageURI: other })])).toMatchObject({ exitCode: 4 });
     expect(await here().volumes()).toEqual(before);
   });
 
-  test('with --allow-replace it is shut down and made anew, its disk kept', async () => {
+  test('with --allow-replace it is shut down and replaced, and its disk is kept', async () => {
     const { exitCode, stderr } = await here().apply(
       [node({ autostart: true, memoryMiB: 160 })],
       ['--allow-replace'],
@@ -174,7 +174,7 @@ describe('the life of a machine', () => {
     expect(await here().stateFiles()).toEqual([]);
   });
 
-  test('deleting what is not there is a slip by name, and no error by manifest', async () => {
+  test('deleting a missing machine is an error by name, and none by manifest', async () => {
     const { caplv } = here();
     expect(await caplv.run(['delete', 'machine', 'node'])).toMatchObject({ exitCode: 1 });
     expect(await caplv.run(['delete', 'machine', 'node', '--ignore-not-found'])).toMatchObject({

@@ -20,7 +20,7 @@ const stateDirOf = (name: string) => join(here().stateDir, 'machines', 'default'
 const objectOf = (name: string) => join(here().stateDir, 'objects', 'machines', 'default', `${name}.json`);
 
 describe('caplv orphans', () => {
-  test('says that there are none, and leaves what is nobody’s out of its list', async () => {
+  test('says that there are none, and does not list foreign objects', async () => {
     await here().virsh('vol-create-as', 'default', 'somebodys.qcow2', '1M');
     onTestFinished(
       async () => void (await here().virsh('vol-delete', 'somebodys.qcow2', '--pool', 'default')),

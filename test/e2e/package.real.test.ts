@@ -139,7 +139,7 @@ test('installing warns of nothing', () => {
   expect(`${installation.stdout}\n${installation.stderr}`).not.toMatch(/warn|deprecated|error/i);
 });
 
-test('a Node that is too old is told apart from a mistake of caplv', async () => {
+test('a Node that is too old is reported as such, and not as a fault of caplv', async () => {
   const old = await nodeOf('20.19.0');
   const { exitCode, stdout, stderr } = await execa(
     old,
@@ -193,7 +193,7 @@ test('a state directory that may not be written', async () => {
   });
 });
 
-test('a state directory of somebody else', async () => {
+test('a state directory of another user', async () => {
   const env = { CAPLV_STATE_DIR: await directory('somebodys') };
   await writeFile(join(elsewhere, 'somebodys/installation-id'), '8b0e4f7e-6b8c-4f5e-9d6e-3c1f2b7a9d10\n');
   const { exitCode, stderr } = await caplv(['apply', '-f', '-'], { env, input: node() });

@@ -62,7 +62,7 @@ const rich = {
   interfaces: [{ network: 'default', addresses: ['192.168.122.55'] }],
 };
 
-describe('a state that somebody deleted', () => {
+describe('a state that was deleted by hand', () => {
   test('comes back from the serial that was kept last', async () => {
     const object = await made('kept', rich);
     const { serial, lineage } = await stateOf('kept');
@@ -127,7 +127,7 @@ describe('a state that cannot be read', () => {
     ['hollow', 'its field serial is missing or has a wrong value', () => '{"version": 4}'],
   ];
   test.each(damages)(
-    'because it is %s is reported, left as it is, and mended by a restore',
+    'because it is %s is reported, not changed, and repaired by a restore',
     async (name, why, damage) => {
       const object = await made(name);
       const { serial } = await stateOf(name);

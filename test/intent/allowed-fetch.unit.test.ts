@@ -21,7 +21,7 @@ it('takes seconds and dates, and no more than an hour, for a machine would seem 
   expect(asked('99999999999999999999')).toBe(3_600_000);
 });
 
-it('is not held up by what nobody can read', () => {
+it('is not delayed by data that cannot be read', () => {
   expect(asked()).toBeUndefined();
   expect(asked('soon')).toBeUndefined();
 });
@@ -36,7 +36,7 @@ async function serve(listener: RequestListener): Promise<string> {
 const failureOf = (url: string) =>
   allowedFetch(UNLIMITED, url, 'spec').then(() => expect.unreachable(), fetchFailure);
 
-it('says why a server was not reached, in words of its own: those of fetch quote secrets', async () => {
+it('explains why a server was not reached without the messages of fetch, which quote secrets', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -19,7 +19,7 @@ function cluster(name: string, one: Site, held: ClusterSite['held'] = {}): Clust
 const own = (one: Site, held: ClusterSite['held'] = {}) => cluster('own', one, held);
 const older = (one: Site, held: ClusterSite['held'] = {}) => [cluster('older', one, held)];
 
-test('two Clusters that manage a network otherwise: the older keeps it, the other is told whose it is', () => {
+test('two Clusters that give a network different values: the older keeps it, the other is told its owner', () => {
   const mine = site(OTHER_LAN, { name: 'mine', path: '/mine' });
   expect(findConflict(own(mine), older(site(LAN)))).toMatchObject({
     code: 'NotOwned',

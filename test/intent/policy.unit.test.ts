@@ -257,7 +257,7 @@ describe('a network that a Cluster makes', () => {
     );
   });
 
-  it('may not overlap what another network of the host has, and may stay as it is', () => {
+  it('may not overlap another network of the host, and an existing one may stay', () => {
     const there = new Map([
       ['corp', ['10.17.0.1/16', 'fd00:1::1/64']],
       ['lan', ['10.17.3.1/24']],

@@ -161,7 +161,7 @@ describe('what is taken back with a machine', () => {
     expect(entries(undefined, lan([{ mac: OTHER }]))).toEqual([]);
   });
 
-  test('of a machine whose MAC nobody wrote down is what has its name and address', () => {
+  test('of a machine without a recorded MAC are those with its name and address', () => {
     expect(
       entries(undefined, lan([{ mac: '52:54:00:11:11:11' }, { name: 'db', ip: '192.168.122.12' }])),
     ).toEqual(['192.168.122.10']);

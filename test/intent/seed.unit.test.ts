@@ -56,7 +56,7 @@ it('user data from a file has its variables filled in', async () => {
   expect(await seed({ userDataURI: file })).toMatchObject({ userData: '#cloud-config\nhostname: kube-cp\n' });
 });
 
-it('a ready seed ISO is taken as it is, whatever its name; another content is another volume', async () => {
+it('a ready seed ISO is used unchanged, whatever its name; other content makes another volume', async () => {
   const file = join(dir, 'seed');
   const iso = Buffer.alloc(40_000);
   iso.write('CD001', 32_769, 'latin1');

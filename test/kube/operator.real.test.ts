@@ -179,7 +179,7 @@ describe('a leader that lost its lease', () => {
     await proxy.close();
   });
 
-  it('because it was deleted makes it anew', async () => {
+  it('because it was deleted creates it again', async () => {
     const operator = await Operator.start('persistent', 'Working');
     await client.delete(LeaseKind, LEASE);
     await expect.poll(holder, soon).toBe('persistent');

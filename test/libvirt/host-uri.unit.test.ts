@@ -18,7 +18,7 @@ function read(text: string): HostURI {
 const textOf = (text: string) => formatHostURI(read(text));
 
 describe('what is accepted', () => {
-  it('is read by libvirt and by the provider as it is read here, and so is the text that they get', () => {
+  it('is parsed by libvirt and by the provider as here, and so is the text that they get', () => {
     let accepted = 0;
     fc.assert(
       fc.property(hostURI, (text) => {

@@ -55,7 +55,7 @@ it('does not vouch for a domain from the moment that it changes', async () => {
   await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
 });
 
-it('takes the word of who has asked since the last change, and of nobody who asked before', async () => {
+it('accepts an answer to a question since the last change, and no earlier one', async () => {
   const libvirt = new Libvirt({ uri: host.uri });
   const end = new AbortController();
   let changes = 0;
@@ -94,7 +94,7 @@ it('sees by its sweep what no event tells', async () => {
   expect(changed).toContain('there');
 });
 
-it('leaves out a domain whose definition nobody can read, names it, and goes on with the others', async () => {
+it('leaves out a domain whose definition cannot be read, names it, and continues with the others', async () => {
   const deep = `${'<a>'.repeat(200)}${'</a>'.repeat(200)}`;
   const odd = async (name: string, more: string) => {
     const file = join(host.directory, `${name}.xml`);

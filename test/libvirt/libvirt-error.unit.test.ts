@@ -120,14 +120,14 @@ test('a password in the URI is shown nowhere', () => {
   expect(redactUri('qemu+unix:///system?socket=/a:b@c')).toBe('qemu+unix:///system?socket=/a:b@c');
 });
 
-test('ssh may not ask a person who is not there', () => {
+test('ssh may not prompt, since no person would answer', () => {
   expect(unattendedUri('qemu+ssh://h/system')).toBe('qemu+ssh://h/system?no_tty=1');
   expect(unattendedUri('qemu+ssh://h/system?keyfile=/k')).toBe('qemu+ssh://h/system?keyfile=/k&no_tty=1');
   expect(unattendedUri('qemu+ssh://h/system?no_tty=0')).toBe('qemu+ssh://h/system?no_tty=0');
   expect(unattendedUri('qemu:///system')).toBe('qemu:///system');
 });
 
-test('a text that was made to be slow takes no time, and is kept in part', () => {
+test('a text that was crafted to be slow is matched quickly, and kept in part', () => {
   const slow = `error: ${'failed to connect socket '.repeat(40_000)}`;
   const error = LibvirtError.fromStderr('test:///default', 'list', slow);
   expect(error.stderr).toHaveLength(STDERR_CHARACTERS + 1);

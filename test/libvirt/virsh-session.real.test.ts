@@ -82,7 +82,7 @@ test('what goes on beside a question, what changes things, and what is no line g
   expect(await processes()).toBe(before + 5);
 });
 
-test('libvirtd is restarted: nobody sees that, and another session begins', async () => {
+test('libvirtd is restarted: callers do not notice, and another session begins', async () => {
   const { virsh, answers } = await connected();
   await host.stopLibvirtd();
   await expect(virsh.batch(LOOK)).rejects.toMatchObject({ code: 'unreachable' });
@@ -91,7 +91,7 @@ test('libvirtd is restarted: nobody sees that, and another session begins', asyn
   await expect.poll(() => looksWithoutProcess(virsh), { timeout: 30_000 }).toBe(true);
 });
 
-test('a libvirtd that no longer answers: the caller is told in time, and the next one asks anew', async () => {
+test('a libvirtd that no longer answers: the call fails in time, and the next one starts another process', async () => {
   const { virsh, answers } = await connected();
   const sandbox = await host.sandbox();
   const pid = (await sandbox.run('cat', '/run/libvirtd.pid')).trim();

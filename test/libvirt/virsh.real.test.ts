@@ -95,14 +95,14 @@ test('domains that are asked for together are looked at in one process, and agai
   expect(await calls()).toBe(2);
 });
 
-test('a host that does not answer is told to each who looks', async () => {
+test('a host that does not answer is reported to each caller', async () => {
   const libvirt = new Libvirt({ uri: hostAt('qemu+unix:///system?socket=/nowhere/sock') });
   libvirt.ask(['one', 'other', 'nobody looks at']);
   for (const name of ['one', 'other'])
     await expect(libvirt.domain(name)).rejects.toMatchObject({ code: 'unreachable' });
 });
 
-test('who has left the process group of virsh, and keeps its output open, is not waited for', async () => {
+test('a process that left the process group of virsh, and keeps its output open, is not waited for', async () => {
   const virsh = join(directory, 'virsh-that-leaves-somebody');
   await writeFile(virsh, `#!/bin/sh\nsetsid sleep 30 &\necho $! >${virsh}.pid\nsleep 30\n`, { mode: 0o755 });
   await expect(new Libvirt({ uri, virsh }).domains({ timeoutMs: 500 })).rejects.toMatchObject({
@@ -112,7 +112,7 @@ test('who has left the process group of virsh, and keeps its output open, is not
   expect(process.kill(left, 'SIGKILL')).toBe(true);
 });
 
-test('a caller that gives up is told its own reason', async () => {
+test('a caller that aborts gets its own reason', async () => {
   const reason = new Error('shutting down');
   await expect(new Libvirt({ uri }).domains({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
@@ -158,7 +158,7 @@ test('without libvirtd the error names the socket and how to start it', async ()
   });
 });
 
-test('what hangs up in the middle of a request is out of reach, though virsh dies of that without a word', async () => {
+test('a daemon that hangs up in the middle of a request is unreachable, although virsh dies without a message', async () => {
   const virsh = join(directory, 'virsh-that-is-hung-up-on');
   await writeFile(virsh, '#!/bin/sh\nkill -PIPE $$\n', { mode: 0o755 });
   await expect(new Libvirt({ uri, virsh }).facts()).rejects.toMatchObject({

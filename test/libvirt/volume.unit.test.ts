@@ -3,7 +3,7 @@ import { parseVolumeList } from '../../src/libvirt/host-facts.ts';
 import { parseVolume } from '../../src/libvirt/volume.ts';
 import { fixture } from './fixture.ts';
 
-test('an overlay is read with the image below it, by which a silently reused volume is told', () => {
+test('an overlay is read with the image below it, which reveals a silently reused volume', () => {
   expect(parseVolume('p1', fixture('vol-dumpxml-overlay.xml'))).toEqual({
     pool: 'p1',
     name: 'over lay.qcow2',

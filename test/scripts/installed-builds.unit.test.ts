@@ -64,7 +64,7 @@ it('the command may be executed after each build', async () => {
   }
 });
 
-it('a build that fails leaves the one before as it is', async () => {
+it('a build that fails does not change the one before', async () => {
   await build('one');
   const failing = installBuild(dist, 'two', async () => {
     throw new Error('a type error');

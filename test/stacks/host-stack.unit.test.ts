@@ -60,7 +60,7 @@ test('all that the stack makes in libvirt is in the list by which a lost state i
   expect(sorted(objectsOfHost(host))).toEqual(sorted(inLibvirt));
 });
 
-test('what is to stay as it is has no attribute of which a change would be made, or replace it', () => {
+test('an object that has to stay unchanged has no attribute that would change or replace it', () => {
   const asIs = { networks: host.networks.map(({ name }) => name), pools: host.pools.map(({ name }) => name) };
   const { resource } = synthHost({ ...host, asIs, images: [] }, { kind: 'implicit' }) as {
     resource: Record<string, Record<string, { lifecycle?: object }>>;

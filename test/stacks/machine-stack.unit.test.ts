@@ -54,7 +54,7 @@ test('a kubernetes backend, without credentials', () => {
   });
 });
 
-test('what a manifest says is text to Terraform: no template in it reads a file of ours', () => {
+test("a manifest's strings are plain text to Terraform: no template in them reads a file of the controller", () => {
   const domain = { ...minimalMachine.domain, description: '${file("/etc/shadow")} %{ if true }' };
   const json = synthMachine({ ...minimalMachine, domain }, implicit);
   expect(at(json, 'resource.libvirt_domain.machine.description')).toBe(
@@ -95,7 +95,7 @@ function spoiled(value: unknown): unknown[] {
   );
 }
 
-test('no string of an intent, wherever it stands, becomes a template that reads a file of ours', () => {
+test('no string of an intent becomes a template that reads a file of the controller', () => {
   const { terraform: _, ...machine } = richMachine;
   const intents = spoiled(machine) as (typeof machine)[];
   expect(intents.length).toBeGreaterThan(30);
@@ -105,7 +105,7 @@ test('no string of an intent, wherever it stands, becomes a template that reads 
   }
 });
 
-test('a secret stands in the default of a sensitive variable, as it is, and nowhere else', () => {
+test('a secret is in the default of a sensitive variable, unchanged, and nowhere else', () => {
   const json = synthMachine(ignitionMachine, implicit);
   expect(JSON.parse(at(json, 'variable.ignition.default') as string).token).toBe(awkward);
   expect(at(json, 'variable.ignition.sensitive')).toBe(true);

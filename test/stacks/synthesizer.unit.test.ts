@@ -49,7 +49,7 @@ test('an intent that makes no stack rejects its own request, with the reason, an
   await expect(threaded.machine(minimalMachine, implicit)).resolves.toHaveProperty('resource');
 });
 
-test('nobody waits for a closed thread; the next request gets another', async () => {
+test('a closed thread rejects its requests; the next request gets another thread', async () => {
   const threaded = synthesizer();
   const waiting = expect(threaded.machine(minimalMachine, implicit)).rejects.toThrow('has ended');
   await threaded.close();

@@ -102,7 +102,7 @@ it('the uid of an object is known before it exists, and the same on each call', 
   expect(elsewhere.uidOf(NoteKind, key)).not.toBe(uid);
 });
 
-it('nobody else can read what is stored', async () => {
+it('no other user can read what is stored', async () => {
   await store.apply(NoteKind, { metadata: key, spec: { text: 'secret' } }, user);
   const entries = await readdir(store.stateDir, { recursive: true, withFileTypes: true });
   for (const entry of entries) {

@@ -40,7 +40,7 @@ describe('create', () => {
     expect(made.metadata).toMatchObject({ ...KEY, generation: 1, uid: store.uidOf(THINGS, KEY) });
   });
 
-  it('leaves what exists alone', async () => {
+  it('does not change an existing object', async () => {
     const before = await store.apply(THINGS, thing({ size: 1 }), PERSON);
     await expect(store.create(THINGS, thing({ size: 2 }), CONTROLLER)).rejects.toMatchObject({
       code: 'Conflict',
@@ -81,14 +81,14 @@ describe('update', () => {
     expect(after.spec).toEqual({ inner: { y: 5, z: 3 } });
   });
 
-  it('leaves the status alone', async () => {
+  it('does not change the status', async () => {
     await store.create(THINGS, thing({ size: 1 }), CONTROLLER);
     const told = await store.applyStatus(THINGS, KEY, { phase: 'Done' }, CONTROLLER);
     const after = await store.update(THINGS, { ...told, spec: { size: 2 }, status: {} }, CONTROLLER);
     expect(after).toMatchObject({ spec: { size: 2 }, status: { phase: 'Done' } });
   });
 
-  it('refuses what is not based on the latest version, or on an object that is gone', async () => {
+  it('refuses a change that is based on an old version, or on an object that is gone', async () => {
     const first = await store.create(THINGS, thing({ size: 1 }), CONTROLLER);
     await store.update(THINGS, { ...first, spec: { size: 2 } }, CONTROLLER);
     const conflict = { code: 'Conflict' };

@@ -37,7 +37,7 @@ it('the old file stays when the new one cannot be written', async () => {
 });
 
 it.each([writeAtomically, writeWhole])(
-  'a link that somebody laid where the draft goes is not followed by %o',
+  'a link that another user made in place of the draft is not followed by %o',
   async (write) => {
     const victim = join(dir, 'victim');
     await writeFile(victim, 'untouched');

@@ -36,7 +36,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-test('the second caller waits, learns who holds the lock, and then acquires it', async () => {
+test('the second caller waits, is told who holds the lock, and then acquires it', async () => {
   const path = await lockPath();
   const other = await otherHolder(path);
   const waitedFor: LockHolder[] = [];
@@ -180,7 +180,7 @@ test.each([
     { bootId: 'of another', machineId: undefined, pid: 2 ** 22 },
   ],
   ['another container', { pidNamespace: 'pid:[1]', pid: 2 ** 22 }],
-])('a lock of %s is never taken: nobody here can know whether its holder lives', async (_, changes) => {
+])('a lock of %s is never taken over: this host cannot know whether its holder runs', async (_, changes) => {
   const path = await lockPath();
   await forge(path, changes);
   await expect(Lock.acquire(path, { operation: 'plan', timeoutMs: 0 })).rejects.toMatchObject({

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 
-test('a warning of Node is a line of the log, for whoever reads every line as JSON', async () => {
+test('a warning of Node is a line of the log, so that every line is JSON', async () => {
   const { href } = new URL('../../src/telemetry/', import.meta.url);
   const program = `
     import { createLogger } from '${href}logger.ts';

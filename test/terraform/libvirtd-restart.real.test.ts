@@ -99,7 +99,7 @@ test('a provider that was killed is replaced', { timeout: 60_000 }, async () => 
   await terraform.close();
 });
 
-test('a libvirtd that no longer answers does not hold a run for ever, and is picked up when it does', {
+test('a libvirtd that no longer answers does not block a run for ever, and is used again when it answers', {
   timeout: 60_000,
 }, async () => {
   const { terraform, workspace, config, events, options } = await connected({ providerTimeoutMs: 500 });
@@ -133,7 +133,7 @@ async function stalledUpload(stallMs = 1_000) {
   return { ...rest, image, other: { dir: join(rest.dir, 'upload') }, config };
 }
 
-test('an upload in which nothing moves any more does not hold a run for ever, and begins again', {
+test('an upload that stalls does not block a run for ever, and starts again', {
   timeout: 60_000,
 }, async () => {
   const { terraform, workspace, options, image, other, config } = await stalledUpload();

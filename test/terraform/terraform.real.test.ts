@@ -85,7 +85,7 @@ describe.each(['warm', 'fork'] as const)('%s provider', { timeout: 60_000 }, (mo
     });
   });
 
-  test('nobody else can read what it leaves in its directory', async () => {
+  test('no other user can read what it leaves in its directory', async () => {
     const terraform = await realTerraform(mode);
     const workspace = { dir: join(await scratchDir(), 'w') };
     const options = { providerKey: host().uri };
@@ -162,7 +162,7 @@ describe('one workspace, many hands', { timeout: 60_000 }, () => {
     await terraform.destroy(workspace, providerOnly(host()), options);
   });
 
-  test('nobody comes between the plan and the apply of one who holds the lock', async () => {
+  test("no other process comes between the plan and the apply of the lock's holder", async () => {
     const terraform = await realTerraform();
     const workspace = { dir: await scratchDir() };
     const config = volumeStack(host(), { name: uniqueName() });

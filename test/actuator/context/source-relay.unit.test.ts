@@ -73,7 +73,7 @@ const relayed = (source: string, policy: Policy, kind: VolumeSource['kind'] = 'i
   new SourceRelay(policy).offer({ kind, source }, fetchLikeProvider);
 
 describe('what is allowed', () => {
-  it('passes as it is, counted and hashed, from a URL and from a file', async () => {
+  it('passes unchanged, counted and hashed, from a URL and from a file', async () => {
     const content = image();
     const base = await serve(serving(content));
     const directory = await mkdtemp(join(tmpdir(), 'caplv-relay-'));
@@ -94,7 +94,7 @@ describe('what is allowed', () => {
     }
   });
 
-  it('is given to nobody who does not know the path, by no other method, and to nobody afterwards', async () => {
+  it('is served only for its secret path, only by GET, and only once', async () => {
     const base = await serve(serving(image()));
     const relay = new SourceRelay(UNLIMITED);
     const url = await relay.offer({ kind: 'image', source: `${base}/a` }, async (offer) => {
@@ -126,7 +126,7 @@ describe('what is allowed', () => {
 });
 
 describe('what is refused', () => {
-  it('a redirect to elsewhere at the second request: what is there is not asked', async () => {
+  it('a redirect at the second request is not followed', async () => {
     let marks = 0;
     const mark = await serve((_, response) => {
       marks += 1;
@@ -158,7 +158,7 @@ describe('what is refused', () => {
     expect(marks).toBe(0);
   });
 
-  it('an overlay that is sent only to whoever asks for all: of it nothing passes', async () => {
+  it('an overlay that the server sends only for a full request does not pass', async () => {
     const base = await serve(serving(image(), overlay()));
     const { offer, content } = await relayed(`${base}/disk.qcow2`, UNLIMITED);
     expect(content).toBeUndefined();

@@ -20,7 +20,7 @@ const volume = (pool: string, name: string, capacityBytes: number) => ({
   format: 'qcow2',
 });
 
-it('a disk that somebody has grown keeps its size, so that no plan wants to replace it', () => {
+it('a disk that was enlarged by hand keeps its size, so that no plan replaces it', () => {
   const volumes = [volume('slow', 'small-data', 3 * GB), volume('default', 'default.small.root', 4 * GB)];
   const sized = atActualSize(intent, volumes);
   expect(sized.rootDisk.sizeBytes).toBe(4 * GB);

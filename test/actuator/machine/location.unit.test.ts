@@ -13,7 +13,7 @@ describe('pools of a machine', () => {
     expect(poolsOf(machine)).toEqual(['default', 'fast']);
   });
 
-  it('are not those of a volume that it only borrows, which a deletion must leave alone', () => {
+  it('do not include a volume that it only attaches, which a deletion must not remove', () => {
     expect(poolsOf({ ...machine, disks: [borrowed] } as unknown as MachineIntent)).toEqual(['default']);
   });
 });

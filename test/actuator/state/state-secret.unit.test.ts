@@ -53,7 +53,7 @@ describe('the parts of a state', () => {
     expect(server.requests).toHaveLength(STATE_PARTS + 1);
   });
 
-  it('are removed as far as a state has any, and what else is named so is left alone', async () => {
+  it('are removed with their state, and other Secrets with similar names are kept', async () => {
     const { server, client } = await clientOf(() => ({ metadata: {}, data: {} }));
     await new StateSecret(client, key).remove();
     expect(server.requests.some((path) => path.endsWith(`-part-${STATE_PARTS}`))).toBe(true);

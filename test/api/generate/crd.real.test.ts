@@ -94,7 +94,7 @@ test('what we accept, the API server accepts and keeps: no field is pruned', asy
   }
 });
 
-describe('kubectl apply takes each example as it is', async () => {
+describe('kubectl apply accepts each example unchanged', async () => {
   const files = (await readdir(join(DEPLOY, 'examples'), { recursive: true })).filter((file) =>
     file.endsWith('.yaml'),
   );

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { admit } from '../../../src/api/kinds/admission.ts';
 import { MINIMAL, machine, machineDeployment } from '../refusals.ts';
 
-test('defaults are filled in as an API server does it, and a status is left alone', () => {
+test('defaults are filled in as an API server does it, and a status is not changed', () => {
   const status = { anything: true };
   expect(admit({ ...machineDeployment({ strategy: { rollingUpdate: {} } }), status })).toMatchObject({
     spec: {

@@ -40,7 +40,7 @@ test.each([
   expect(JSON.stringify(redact(object))).not.toMatch(/h[uü]nter2/);
 });
 
-test('how much is hidden is told, in bytes; all else stays', () => {
+test('the number of hidden bytes is shown, and everything else stays', () => {
   const object = machine({ ...MINIMAL, ...SECRETS });
   expect(redact(object)).toEqual(
     machine({

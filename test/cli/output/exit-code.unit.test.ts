@@ -18,7 +18,7 @@ describe.each(CODES)('an error %s', (code, exit) => {
   });
 });
 
-it('ends a command with 1 for what is no error of ours', () => {
+it('ends a command with 1 for an unexpected error', () => {
   expect(exitCodeOf(new TypeError('x'))).toBe(EXIT.failed);
   expect(exitCodeOf('x')).toBe(EXIT.failed);
 });

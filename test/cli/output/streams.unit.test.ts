@@ -20,7 +20,7 @@ it('a name in an error cannot command the terminal', async () => {
   for (const command of ['\u001b', '\u0007', '\u009b']) expect(text).not.toContain(command);
 });
 
-it('our own colours stay, where they are wanted', async () => {
+it("colours of caplv's own stay where they are wanted", async () => {
   expect(await said(['get', 'nonsense'], { FORCE_COLOR: '1' })).toContain('\u001b[31merror:\u001b[39m');
   expect(await said(['get', 'nonsense'])).toMatch(/^error: /);
 });

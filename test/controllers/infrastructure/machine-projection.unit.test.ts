@@ -139,7 +139,7 @@ describe('the status of a LibvirtMachine', () => {
     expect(libvirtMachineStatus(lost, {}, owners(), NOW).initialization).toEqual({ provisioned: true });
   });
 
-  it('says a terminal fault by a condition, and takes it away with the fault', () => {
+  it('reports a terminal fault by a condition, and removes it with the fault', () => {
     const failed = { errorReason: 'ImageNotFound', errorMessage: 'there is no image; give another' };
     const status = libvirtMachineStatus(libvirtMachine(), failed, owners(), NOW);
     expect(status).not.toHaveProperty('errorReason');

@@ -62,7 +62,7 @@ describe('clusterctl move', () => {
     expect(await blocks.whileRunning(MACHINE, 'settle', async () => 'ran')).toBe('ran');
   });
 
-  it('finds nothing of ours on a Machine of the original API', async () => {
+  it('finds no block on a Machine of the original API', async () => {
     const { blocks, isBlocked } = world();
     expect(await blocks.whileRunning(KEY, 'update', async () => isBlocked())).toBe(false);
   });

@@ -132,7 +132,7 @@ describe('what is kept beside the state', () => {
       { ...pinned, imageURI: 'volume:default/base', imageSource: undefined },
       'volume:default/base',
     ],
-  ])('is refused where it names %s: nobody checks that again', (_, forged, imageURI) => {
+  ])('is refused where it names %s, since it is not checked again later', (_, forged, imageURI) => {
     const record = recordOf(machine(OLD, OLD), { ...MADE, pinned: forged } as MachineProviderStatus);
     const one = machine(NEW, OLD, { spec: { imageURI } });
     expect(takeOver(one, secret(NEW, record))).toEqual({ refused: expect.stringContaining('its image') });

@@ -83,7 +83,7 @@ it.each(['background', 'foreground'])('deletes machines, sets and deployment in 
   });
 });
 
-it('leaves everything running when a deletion is to orphan it, and takes it up again', async () => {
+it('keeps everything running when a deletion orphans it, and adopts it again', async () => {
   await applyDeployment({ replicas: 2 });
   await running.untilDone(2);
   const before = running.names();

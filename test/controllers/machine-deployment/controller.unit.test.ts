@@ -42,7 +42,7 @@ const revisions = async () => {
 };
 
 describe('the first rollout', () => {
-  it('makes one set with a template of its own label, and the set makes the machines', async () => {
+  it('creates one set whose template has a label of its own, and the set creates the machines', async () => {
     await world.applyDeployment({ replicas: 2 });
     await world.settleWithMachines();
     const [set, ...others] = await world.store.list(MachineSetKind);
@@ -109,7 +109,7 @@ describe('the first rollout', () => {
     expect(await world.sizes()).toEqual({ 1: 2 });
   });
 
-  it('takes no set away that has the name of its own', async () => {
+  it('deletes no set of another owner that has the name it needs', async () => {
     await world.applyDeployment({ replicas: 1 });
     await world.settle();
     const [mine] = await world.store.list(MachineSetKind);
@@ -198,7 +198,7 @@ describe('a rolling update', () => {
     expect(await world.sizes()).toEqual({ 1: 0, 2: 3 });
   });
 
-  it('starts anew when the template changes again in the middle', async () => {
+  it('starts again when the template changes during a rollout', async () => {
     await world.applyDeployment({ replicas: 3 });
     await world.settleWithMachines();
     await world.applyDeployment({ replicas: 3, template: template(2) });
@@ -228,7 +228,7 @@ describe('a rolling update', () => {
     expect(late?.message).toContain(`${broken} (ImageNotFound: there is no image`);
   });
 
-  it('looks at a rollout again when its deadline is due', async () => {
+  it('checks a rollout again when its deadline is due', async () => {
     await world.applyDeployment({ replicas: 1, progressDeadlineSeconds: 60 });
     await world.settle();
     const { requeueAfterMs = 0 } = await world.deployments.reconcile(key('workers'));

@@ -44,7 +44,7 @@ describe('OnDelete', () => {
     expect(await world.sizes()).toEqual({ 1: 2, 2: 1 });
   });
 
-  it('never makes an old machine anew, even if the set is quicker than the deployment', async () => {
+  it('never replaces an old machine, even if the set is quicker than the deployment', async () => {
     const [first = ''] = await world.names();
     await world.store.delete(MachineKind, key(first));
     await world.remove(first);
@@ -161,7 +161,7 @@ describe('its sets', () => {
     expect(await world.sizes()).toEqual({ 1: 0, 2: 2 });
   });
 
-  it('makes a set anew that someone deleted, without more machines than allowed', async () => {
+  it('creates a deleted set again, without more machines than allowed', async () => {
     await world.applyDeployment({ replicas: 2 });
     await world.settleWithMachines();
     await world.holdMachines();

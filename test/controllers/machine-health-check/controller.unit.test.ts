@@ -202,7 +202,7 @@ describe('who deletes nothing:', () => {
     expect(metricValue(metrics.expose(), held)).toBe(0);
   });
 
-  it('one whose repair budget is used up, until a person lets it go on', async () => {
+  it('one whose repair budget is used up, until a person overrides it', async () => {
     const names = await applyHealthy(5);
     await applyCheck();
     sicken(...names.slice(0, 3));
@@ -218,7 +218,7 @@ describe('who deletes nothing:', () => {
     expect(await world.leaving()).toEqual(names.slice(0, 3));
   });
 
-  it('a process that was started anew, where the one before it had used the budget up', async () => {
+  it('a restarted process, where the one before it had used up the budget', async () => {
     const names = await applyHealthy(5);
     await applyCheck();
     for (const name of names.slice(0, 2)) {
@@ -303,7 +303,7 @@ describe('who deletes nothing:', () => {
     expect(await world.leaving()).toEqual([]);
   });
 
-  it('one whose unhealthy machine has data on a disk that nobody named: it is only named', async () => {
+  it('one whose unhealthy machine has data on a disk that is not to be lost: it is only reported', async () => {
     const disks = [{ name: 'data', sizeGB: 1 }];
     const { metadata, spec } = template();
     const withData = { metadata, spec: { providerSpec: { ...spec.providerSpec, disks } } };

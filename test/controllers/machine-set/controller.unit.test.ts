@@ -90,7 +90,7 @@ describe('replicas', () => {
     expect(await world.names()).toEqual(['workers-1']);
   });
 
-  it('leaves a machine alone that someone else gave the next name', async () => {
+  it('does not touch a machine of another owner that has the next name', async () => {
     const foreign = await world.applyMachine('workers-0', { app: 'other' });
     await world.applySet({ replicas: 2 });
     await world.settle();
@@ -223,7 +223,7 @@ describe('never more machines than asked for', () => {
 });
 
 describe('whose machines they are', () => {
-  it('adopts what the selector selects and nobody owns', async () => {
+  it('adopts machines that the selector matches and that have no owner', async () => {
     await world.applyMachine('by-hand', { app: 'workers' });
     await world.applySet({ replicas: 2 });
     await world.settle();
@@ -233,7 +233,7 @@ describe('whose machines they are', () => {
     );
   });
 
-  it('leaves machines of another set alone that its own selector selects, too', async () => {
+  it('does not touch machines of another set that its own selector matches, too', async () => {
     await world.applySet({ replicas: 2 }, 'first');
     await world.settle();
     await world.applySet({ replicas: 1 }, 'second');
@@ -252,7 +252,7 @@ describe('whose machines they are', () => {
     expect(owners.sort()).toEqual(['first', 'second']);
   });
 
-  it('lets go what is no longer selected and replaces it: how a machine is taken out for a look', async () => {
+  it('releases a machine that no longer matches, and replaces it: how to take a machine out for debugging', async () => {
     await world.applySet({ replicas: 2 });
     await world.settle();
     await world.holdMachines();
@@ -310,7 +310,7 @@ describe('which machine goes first', () => {
     expect(await world.names()).toEqual(['workers-0', 'workers-2']);
   });
 
-  it('takes what is no use before what works', async () => {
+  it('deletes broken machines before working ones', async () => {
     await world.applySet({ replicas: 3, deletePolicy: 'Oldest' });
     await world.settle();
     await world.makeReady('workers-0');
@@ -389,7 +389,7 @@ describe('deletion', () => {
     expect(await world.store.list(MachineSetKind, { namespace: NAMESPACE })).toEqual([]);
   });
 
-  it('spares the machines of another owner and those that nobody owns', async () => {
+  it('spares the machines of another owner and those without one', async () => {
     await world.applySet({ replicas: 1 }, 'first');
     await world.applySet({ replicas: 1 }, 'second');
     await world.settle();

@@ -62,7 +62,7 @@ describe('which machine goes first', () => {
     expect(order(machines, 'Newest')).toEqual(['c', 'a', 'b']);
   });
 
-  it('is the same for whoever looks, also where it is random', () => {
+  it('is the same for each process, also where it is random', () => {
     const machines = Array.from({ length: 20 }, (_, index) => machine(`m-${index}`));
     const drawn = order(machines);
     expect(order(machines.toReversed())).toEqual(drawn);

@@ -74,12 +74,12 @@ describe('what a Machine that lives has on its host', () => {
     expect(await actions(all, { machines: [living], states: partly })).toEqual([`adopt domain: ${why}`]);
   });
 
-  it('is left to whoever makes or deletes it at the moment, and to a person while its state cannot be read', async () => {
+  it('is not touched while it is being created or deleted, nor while its state cannot be read', async () => {
     expect(await actions(all, { machines: [{ ...living, isSettled: false }] })).toEqual([]);
     expect(await actions(all, { machines: [living], states: stateOf('corrupt') })).toEqual([]);
   });
 
-  it('is told of on a host to which somebody has moved it, and never adopted there', async () => {
+  it('is reported on a host to which it was moved, and never adopted there', async () => {
     const moved = { machines: [{ ...living, uri: ELSEWHERE }], hasDomain: async () => false };
     const why = `its Machine belongs on ${ELSEWHERE}: move it back there, or undefine it here and it is made again there`;
     for (const states of [stateOf(whole), stateOf({ ...whole, domains: new Set() })]) {
@@ -87,7 +87,7 @@ describe('what a Machine that lives has on its host', () => {
     }
   });
 
-  it('is told of on its own host only, where that has two URIs, does not answer, or shares its storage', async () => {
+  it('is reported on its own host only, where that has two URIs, does not answer, or shares its storage', async () => {
     const machines = [{ ...living, uri: ELSEWHERE }];
     for (const has of [true, undefined]) {
       expect(await actions(all, { machines, hasDomain: async () => has })).toEqual([]);
@@ -95,7 +95,7 @@ describe('what a Machine that lives has on its host', () => {
     expect(await actions(host([], [ROOT, SEED]), { machines, hasDomain: async () => false })).toEqual([]);
   });
 
-  it('goes only if it is an earlier seed that nobody uses; a disk is kept', async () => {
+  it('is removed only if it is an earlier seed without a user; a disk is kept', async () => {
     const data = volumeName(web, 'disk-data.qcow2');
     const old = volumeName(web, 'seed.iso-0000000000000000');
     const more = host([domain(mark)], [ROOT, SEED, data, old]);
@@ -124,7 +124,7 @@ describe('what a Machine that is gone has left', () => {
     ]);
   });
 
-  it('is left alone in a namespace whose Machines are not watched, and may well exist', async () => {
+  it('is not touched in a namespace whose Machines are not watched, and may exist', async () => {
     const all = host([domain(ownershipMark(web, HERE))], [ROOT, SEED]);
     const known = { isWatched: (namespace: string) => namespace !== web.namespace };
     expect(await actions(all, known)).toEqual([]);
@@ -174,7 +174,7 @@ describe('what a Machine that is gone has left', () => {
   });
 });
 
-it('a domain without our mark, or with a copied one, is none of ours', async () => {
+it('a domain without an ownership mark, or with a copied one, is not owned', async () => {
   const mark = ownershipMark(web, HERE);
   expect(await actions(host([domain('caplv machine'), domain(mark, { name: 'copy' })]), {})).toEqual([]);
 });
@@ -182,7 +182,7 @@ it('a domain without our mark, or with a copied one, is none of ours', async () 
 describe('an image in no state', () => {
   const image = imageVolumeName(HERE, 'key', 'debian.qcow2');
 
-  it('goes when nothing stands on it and nobody asks for it', async () => {
+  it('is removed when no disk is based on it and no Machine uses it', async () => {
     expect(await actions(host([], [image]), {})).toEqual(['remove image: no disk and no Machine uses it']);
     expect(await actions(host([], [image]), { host: { ...nothing, volumes: new Set([image]) } })).toEqual([]);
     expect(await actions(host([], [image]), { host: 'corrupt' })).toEqual([]);

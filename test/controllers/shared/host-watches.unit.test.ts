@@ -31,7 +31,7 @@ function hosts() {
   return { libvirt, ended };
 }
 
-it('a host that answers is watched for as long as Machines are on it, and then let go of with all that is kept for it', async () => {
+it('a host is watched as long as Machines are on it, and then forgotten with its connections', async () => {
   const { libvirt, ended } = hosts();
   const unused: string[] = [];
   const used = new Set([A, B]);

@@ -34,7 +34,7 @@ it('is news what anybody else wants', () => {
   expect(asks(changed({ deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [FINALIZER] }))).toBe(true);
 });
 
-it('is news when somebody takes away or changes what the controller gave', () => {
+it('triggers a reconcile when another client removes or changes what the controller set', () => {
   const given = changed({ finalizers: [FINALIZER] }, { providerID: 'libvirt:///1234' });
   expect(asks(changed({ finalizers: [] }, { providerID: 'libvirt:///1234' }), given)).toBe(true);
   expect(asks(changed({ generation: 3, finalizers: [FINALIZER] }), given)).toBe(true);

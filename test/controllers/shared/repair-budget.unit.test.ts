@@ -134,7 +134,7 @@ describe('a fleet that an accident makes look lost', () => {
   });
 });
 
-describe('who is held waits for a word', () => {
+describe('an object over budget waits for an override', () => {
   it('also when the window has passed', async () => {
     const machines = await fleet(10);
     const held = await change(machines[3] as Machine, { pinned: { uri: HOST } }, [HELD_CONDITION]);
@@ -160,7 +160,7 @@ describe('who is held waits for a word', () => {
     expect(await budget().take(said)).toMatchObject({ allowed });
   });
 
-  it('and not for a word that is no time', async () => {
+  it('and not for an override that is not a time', async () => {
     const [held] = await fleet(1);
     const changed = await change(held as Machine, { pinned: { uri: HOST } }, [HELD_CONDITION]);
     const said = {

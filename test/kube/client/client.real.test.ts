@@ -53,7 +53,7 @@ describe('server-side apply', () => {
     expect(after.metadata.labels).toEqual({ team: 'b' });
   });
 
-  it('applies the status of its manager only, and leaves the generation alone', async () => {
+  it('applies the status of its manager only, and does not change the generation', async () => {
     const { metadata } = await store.apply(WidgetKind, widget('status', { size: 1 }), as('a'));
     const condition = (type: string) => ({ conditions: [{ type, status: 'True' }] });
     await store.applyStatus(WidgetKind, keyOf({ ...widget('status') }), condition('Ready'), as('a'));
@@ -63,14 +63,14 @@ describe('server-side apply', () => {
     expect(after.metadata.generation).toBe(metadata.generation);
   });
 
-  it('writes nothing when nothing changes: a status that is applied each time wakes nobody', async () => {
+  it('writes nothing when nothing changes: a repeated status triggers no watch', async () => {
     await store.apply(WidgetKind, widget('same'), as('a'));
     const first = await store.applyStatus(WidgetKind, key('same'), { phase: 'Running' }, as('a'));
     const second = await store.applyStatus(WidgetKind, key('same'), { phase: 'Running' }, as('a'));
     expect(second.metadata.resourceVersion).toBe(first.metadata.resourceVersion);
   });
 
-  it('does not make an object anew that was deleted meanwhile', async () => {
+  it('does not create an object again that was deleted meanwhile', async () => {
     const { metadata } = await store.apply(WidgetKind, widget('gone'), as('a'));
     await store.delete(WidgetKind, key('gone'));
     const stale = { metadata: { name: 'gone', namespace: 'default', uid: metadata.uid }, spec: { size: 1 } };

@@ -230,7 +230,7 @@ describe('a kubeconfig that cannot be used is refused with a code and a fix', ()
     });
   });
 
-  it('without a word of what stands beside an error, which may be a token', async () => {
+  it('without the text beside an error, which may be a token', async () => {
     const path = file('users:\n- user: {token: "secret-token}\n');
     await expect(loadConnection({ kubeconfig: path })).rejects.not.toThrow('secret-token');
   });

@@ -71,7 +71,7 @@ describe('an answer', () => {
     await expect(client.raw('GET', '/readyz')).rejects.toMatchObject({ reason: 'Unreachable' });
   });
 
-  it('that is an error without an end is told by its status, also to a watch, which has no deadline', async () => {
+  it('that is an endless error is reported by its status, also to a watch, which has no deadline', async () => {
     const { client } = await against((_, response) => {
       response.writeHead(403);
       pour(response, 'x'.repeat(ERROR_BODY_BYTES));
@@ -164,7 +164,7 @@ describe('a watch', () => {
     await expect(events.next()).rejects.toMatchObject({ reason: 'ResponseTooLarge' });
   });
 
-  it('that its server does not end is ended all the same, so that it cannot show for ever what was', async () => {
+  it('that its server does not end is ended by the client, so that it cannot show an old state for ever', async () => {
     const { client } = await against((_, response) => response.writeHead(200).flushHeaders(), {
       watchOverrunMs: 100,
     });

@@ -102,7 +102,7 @@ it('takes the word of the informer for all that happens elsewhere', async () => 
   await expect.poll(names).toEqual(['old']);
 });
 
-it('forgets what came and went unheard, once somebody looks for it', async () => {
+it('forgets an object that was created and deleted during an outage, once it is read', async () => {
   const key = { namespace: 'default', name: 'new' };
   await deafen();
   await cached.create(WidgetKind, widget('new'), { fieldManager: 'test' });
@@ -167,7 +167,7 @@ describe('one object', () => {
     expect(await cached.get(WidgetKind, old)).toBeUndefined();
   });
 
-  it('is read anew after a write that was refused, for that was based on what is no longer so', async () => {
+  it('is read again after a refused write, which was based on an old version', async () => {
     await deafen();
     const before = await cached.get(WidgetKind, old);
     await paint(store, 'red');

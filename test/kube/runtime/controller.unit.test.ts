@@ -95,7 +95,7 @@ describe('what becomes of an object', () => {
     expect(lines[2]?.['stack']).toContain('controller.unit.test.ts');
   });
 
-  it('leaves an object alone that needs a person, until it changes: no hot retry of a bad manifest', async () => {
+  it('does not retry an object that needs a person, until it changes: no hot retry of a bad manifest', async () => {
     const { reconcile, succeeded } = failing(
       new TerminalError({ code: 'InvalidConfiguration', message: 'vcpu 0', fix: 'say 1' }),
     );

@@ -156,7 +156,7 @@ describe('a resourceVersion that the server has forgotten (410)', () => {
 });
 
 describe('who may not list', () => {
-  it('is told so in the log, and goes on when it may', async () => {
+  it('is reported in the log, and continues once it is allowed', async () => {
     const { log, lines: denied } = capturedLog();
     const carol = new Client(await loadConnection({ kubeconfig: await lab.userKubeconfig('carol') }));
     const forbidden = new Informer(

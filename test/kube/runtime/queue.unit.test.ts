@@ -82,7 +82,7 @@ describe('later', () => {
     expect(queue.length).toBe(2);
   });
 
-  it('forgets the time at which to look at what is gone, or settled', () => {
+  it('forgets delayed adds of an object that is gone, or settled', () => {
     queue.addAfter('a', 1_000);
     queue.addAfter('b', 1_000);
     queue.settle('a');
@@ -122,7 +122,7 @@ describe('later', () => {
 });
 
 describe('what was observed of an item that failed', () => {
-  it('waits for the end of its back-off: its own work causes events, and it would run each second for ever', () => {
+  it('waits for the end of its back-off, since its own work causes events, and it would run each second for ever', () => {
     const delayMs = queue.addRateLimited('a', 5_000);
     queue.notify('a');
     vi.advanceTimersByTime(delayMs - 1);
@@ -203,7 +203,7 @@ it('counts', async () => {
   expect(metricValue(text, 'workqueue_queue_duration_seconds_count{name="test"}')).toBe(1);
 });
 
-it('hands out what may start, and asks again when a worker is done or somebody knows more', async () => {
+it('hands out items that may start, and asks again when a worker is done or the answer has changed', async () => {
   let isSilent = true;
   const queue = new WorkQueue({
     name: 'silent',

@@ -27,7 +27,7 @@ test.each<[ChangeAction[], string]>([
   expect(planFrom(planned(...actions)).action).toBe(expected);
 });
 
-test('an action of a later Terraform that nobody here knows is guarded as the worst', () => {
+test('an unknown action of a later Terraform is guarded as the worst', () => {
   expect(planFrom(planned('shred' as ChangeAction)).action).toBe('delete');
 });
 
@@ -36,7 +36,7 @@ test('a changed output is a change: plain terraform would not say "No changes"',
   expect(planFrom([outputs('noop')]).action).toBe('none');
 });
 
-test('drift is told apart from what the plan does about it', () => {
+test('drift is reported apart from what the plan does about it', () => {
   const [drifted] = planned('update');
   if (drifted?.type !== 'planned_change') throw new Error('unreachable');
   const plan = planFrom([{ ...drifted, type: 'resource_drift' }]);

@@ -49,7 +49,7 @@ test('the empty file that terraform makes to lock a new state is no state', () =
   expect(parseState('')).toBeUndefined();
 });
 
-describe('a state that somebody changed by hand, or made up', () => {
+describe('a state that was changed by hand, or made up', () => {
   const nested = (depth: number) => {
     // Of its own a state has six: itself, resources, resource, instances, instance, attributes.
     const value = `${'['.repeat(depth - 6)}${']'.repeat(depth - 6)}`;

@@ -130,7 +130,7 @@ test('a resource of libvirt that is never removed to the end is a hung provider,
   expect(onHung).toHaveBeenCalledExactlyOnceWith('libvirt_volume.r');
 });
 
-test('nobody waits for bytes of a volume that is made', () => {
+test('the creation of a volume is not expected to transfer bytes', () => {
   const onHung = vi.fn<() => void>();
   const watchdog = new Watchdog({ ...LIMITS, activity: () => 'the same', onHung });
   watchdog.see(change('apply_start', 'libvirt_volume'));

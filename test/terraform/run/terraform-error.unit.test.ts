@@ -27,7 +27,7 @@ test('the message names the resource, what is wrong and the detail', () => {
   );
 });
 
-test('what was done before the failure stays known, so that nobody starts from nothing', () => {
+test('changes before the failure are reported, so that the next run continues from them', () => {
   const change = {
     address: 'libvirt_volume.v',
     type: 'libvirt_volume',
