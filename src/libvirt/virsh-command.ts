@@ -15,3 +15,42 @@ export function quoteCommand(command: Command): string {
 export function virshCommand(uri: string, ...command: Command): string {
   return quoteCommand(['virsh', '-c', uri, ...command]);
 }
+
+/** Returns true for a command that changes nothing and is quick, so that a session may run it, and it can be repeated. */
+export function isQuickRead([name]: Command): boolean {
+  return READS.has(name);
+}
+
+/** Returns true for a command that changes something on a host. */
+export function isChange([name]: Command): boolean {
+  return CHANGES.has(name);
+}
+
+const READS: ReadonlySet<string> = new Set([
+  'domifaddr',
+  'domstate',
+  'dumpxml',
+  'list',
+  'net-dhcp-leases',
+  'net-dumpxml',
+  'net-list',
+  'nodeinfo',
+  'nodememstats',
+  'pool-dumpxml',
+  'pool-list',
+  'version',
+  'vol-dumpxml',
+  'vol-list',
+]);
+
+const CHANGES: ReadonlySet<string> = new Set([
+  'destroy',
+  'net-undefine',
+  'net-update',
+  'pool-autostart',
+  'pool-delete',
+  'pool-undefine',
+  'shutdown',
+  'undefine',
+  'vol-delete',
+]);

@@ -9,7 +9,7 @@ import { runSubprocess, type SubprocessResult } from '../system/subprocess.ts';
 import { traced } from '../telemetry/spans.ts';
 import { redactText, redactUri, unattendedUri } from './host-uri.ts';
 import { LibvirtError } from './libvirt-error.ts';
-import { type Command, quoteCommand } from './virsh-command.ts';
+import { type Command, isChange, isQuickRead, quoteCommand } from './virsh-command.ts';
 import { virshFailure } from './virsh-failure.ts';
 import { type AskOptions, type SessionReply, VirshSession } from './virsh-session.ts';
 
@@ -168,11 +168,11 @@ export class Virsh {
   ): Promise<Answer[]> {
     const how = { timeoutMs: options.timeoutMs ?? 10_000, signal: options.signal };
     const verbs = commands.map(([verb]) => verb);
-    if (verbs.some((verb) => CHANGES.has(verb))) this.#mayChange?.();
+    if (commands.some(isChange)) this.#mayChange?.();
     return this.#observed(() =>
       traced('virsh', { commands: verbs }, async () => {
         const session = this.#session;
-        if (session?.isFree && VirshSession.takes(script) && verbs.every((verb) => LOOKS.has(verb))) {
+        if (session?.isFree && VirshSession.takes(script) && commands.every(isQuickRead)) {
           const spoken = await session.ask(script, how);
           // After a lost connection, a process tells whether the host can be reached.
           if (spoken !== undefined && !LOST.test(spoken.stderr))
@@ -254,37 +254,6 @@ export class Virsh {
     return { text, error: failed ? LibvirtError.fromStderr(this.uri, command, said) : undefined };
   }
 }
-
-/** Lists the commands that a session may run: they change nothing and are quick, so they can be repeated. */
-const LOOKS: ReadonlySet<string> = new Set([
-  'domifaddr',
-  'domstate',
-  'dumpxml',
-  'list',
-  'net-dhcp-leases',
-  'net-dumpxml',
-  'net-list',
-  'nodeinfo',
-  'nodememstats',
-  'pool-dumpxml',
-  'pool-list',
-  'version',
-  'vol-dumpxml',
-  'vol-list',
-]);
-
-/** Lists the commands that change something on a host. */
-const CHANGES: ReadonlySet<string> = new Set([
-  'destroy',
-  'net-undefine',
-  'net-update',
-  'pool-autostart',
-  'pool-delete',
-  'pool-undefine',
-  'shutdown',
-  'undefine',
-  'vol-delete',
-]);
 
 /** Matches virsh's reports, which may come at any time, of a lost or new connection. */
 const LOST =
