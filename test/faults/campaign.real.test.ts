@@ -109,7 +109,7 @@ test(`${KILLS} kills while ${MACHINES} machines come and go, seed ${SEED}`, asyn
   record(context, {
     fault:
       'SIGKILL of the controller, now and then of terraform or the provider, at random times, while machines come and go',
-    seen: '—',
+    seen: `${KILLS} kills (${counted(killed)}) while ${MACHINES} machines come and go, seed ${SEED}`,
     outcome:
       'exactly the machines asked for; none that was ready is made again; nothing left over, no lock held, and nothing at all when all are deleted',
   });
@@ -154,4 +154,8 @@ class Identities {
   }
 }
 
+const counted = (kills: Readonly<Record<string, number>>) =>
+  Object.entries(kills)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(', ');
 const seconds = (since: number) => ((performance.now() - since) / 1_000).toFixed(0);
