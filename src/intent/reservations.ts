@@ -8,6 +8,7 @@ import type { InterfaceIntent } from '../../stacks/intent.ts';
 import type { NetworkAddresses, NewReservation, Reservation } from '../libvirt/reservations.ts';
 import { describeUnusable, findRange, type Ipv4Range } from './addresses/address-range.ts';
 import { claimantOf } from './addresses/endpoint-claim.ts';
+import { describeMisread } from './addresses/reservation-name.ts';
 import type { MachineIntent } from './hosted-intent.ts';
 
 /** A fixed address of a machine. */
@@ -196,8 +197,28 @@ function takenProblem(
   return { wanted, field, kind: 'taken', message: what, fix };
 }
 
-/** Returns what makes a network unfit to give the address; undefined: nothing does. */
+/** Returns why the network can never reserve the address for this host name; undefined: it can. */
 export function unusableProblem(
+  wanted: WantedReservation,
+  ranges: readonly Ipv4Range[],
+): ReservationProblem | undefined {
+  return misreadProblem(wanted) ?? addressProblem(wanted, ranges);
+}
+
+function misreadProblem(wanted: WantedReservation): ReservationProblem | undefined {
+  const { network, hostname } = wanted;
+  const read = describeMisread(hostname);
+  if (read === undefined) return undefined;
+  return {
+    wanted,
+    field: 'hostname',
+    kind: 'unusable',
+    message: `the DHCP server of network "${network}" reads the host name ${hostname} of a reservation as ${read}`,
+    fix: 'give the interface another hostname',
+  };
+}
+
+function addressProblem(
   wanted: WantedReservation,
   ranges: readonly Ipv4Range[],
 ): ReservationProblem | undefined {

@@ -83,6 +83,24 @@ describe('a fixed address', () => {
     expect(problems[0]?.message).toMatch(message);
   });
 
+  // A Machine may be named so: the name is its host name then, and the guest would get no address, or a lease of a minute.
+  test.each([
+    ['ignore', 'the order to give the guest no address'],
+    ['infinite', 'the time of the lease'],
+    ['45', 'the time of the lease'],
+    ['3h', 'the time of the lease'],
+    ['2W', 'the time of the lease'],
+    ['10.0.0.9', 'an address'],
+  ])('is refused for the host name %s, which dnsmasq reads as %s', (hostname, read) => {
+    const { problems } = plan(lan([]), { hostname });
+    expect(problems).toMatchObject([{ field: 'hostname', kind: 'unusable' }]);
+    expect(problems[0]?.message).toContain(`reads the host name ${hostname} of a reservation as ${read}`);
+  });
+
+  test.each(['web-45', '3x', 'ignored', 'h', '1.2.3'])('is reserved for the host name %s', (hostname) => {
+    expect(plan(lan([]), { hostname }).problems).toEqual([]);
+  });
+
   test('of a network without IPv4 addresses can never be had', () => {
     const networks = new Map([['lan', { ranges: [], live: [], stored: [] }]]);
     expect(plan(networks).problems[0]?.message).toContain('gives out no IPv4 addresses');
