@@ -21,7 +21,8 @@ interface Ethernet {
   readonly match: { readonly macaddress: string };
   readonly dhcp4: boolean;
   readonly addresses?: readonly string[];
-  readonly routes?: readonly { readonly to: string; readonly via: string }[];
+  readonly gateway4?: string;
+  readonly gateway6?: string;
   readonly nameservers?: { readonly addresses: readonly string[] };
 }
 
@@ -75,9 +76,8 @@ function ethernet(
     match,
     dhcp4: false,
     addresses,
-    ...(gateway !== undefined && {
-      routes: [{ to: gateway.includes(':') ? '::/0' : '0.0.0.0/0', via: gateway }],
-    }),
+    // Not as routes: cloud-init 22.4 makes ::/0 a route to ::/64, and gives NetworkManager all routes in the family of the first address.
+    ...(gateway !== undefined && { [gateway.includes(':') ? 'gateway6' : 'gateway4']: gateway }),
     ...(nameservers.length > 0 && { nameservers: { addresses: nameservers } }),
   };
 }

@@ -56,13 +56,13 @@ describe('the network configuration of a guest', () => {
           match: { macaddress: MACS[0] },
           dhcp4: false,
           addresses: ['10.0.0.5/24'],
-          routes: [{ to: '0.0.0.0/0', via: '10.0.0.1' }],
+          gateway4: '10.0.0.1',
           nameservers: { addresses: ['10.0.0.2', 'fd00::2'] },
         },
       },
     ],
     [
-      'has no route without a gateway, and several addresses',
+      'has no gateway unless one is given, and several addresses',
       [{ bridge: 'br0', addresses: ['10.0.0.5/24', 'fd00::5/64'] }],
       {
         interface0: {
@@ -84,7 +84,7 @@ describe('the network configuration of a guest', () => {
           match: { macaddress: MACS[0] },
           dhcp4: false,
           addresses: ['fd00::5/64'],
-          routes: [{ to: '::/0', via: 'fe80::1' }],
+          gateway6: 'fe80::1',
         },
         interface1: { match: { macaddress: MACS[1] }, dhcp4: true },
       },

@@ -64,7 +64,7 @@ fixed_network() {
   awk -F'"' -v mac="$1" '
     $2 == "macaddress" { mine = $4 == mac; list = "" }
     !mine { next }
-    $2 == "via" { via = $4 }
+    $2 == "gateway4" { via = $4 }
     $2 == "nameservers" { list = "nameservers"; next }
     $2 == "addresses" { if (list != "nameservers") list = "addresses"; next }
     NF == 3 && list == "addresses" && !address { address = $2 }
