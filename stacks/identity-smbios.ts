@@ -3,16 +3,12 @@
 import type { GuestIdentity } from './intent.ts';
 
 /**
- * Writes the identity of a guest into its firmware's tables, for guests that do not read cloud-init's meta-data: its instance id as the
+ * Returns templates of a stylesheet that write the identity of a guest into its firmware's tables, for guests that do not read cloud-init's meta-data: its instance id as the
  * serial number of the system (/sys/class/dmi/id/product_serial), its host name as the SKU (product_sku). s390x has no such tables, and
  * QEMU refuses them there. Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
  */
-export function identityStylesheet({ instanceId, hostname }: GuestIdentity): string {
+export function identityTemplates({ instanceId, hostname }: GuestIdentity): string {
   return `\
-<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
-  <xsl:template match="@*|node()">
-    <xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy>
-  </xsl:template>
   <xsl:template match="/domain[not(os/type/@arch='s390x')]">
     <xsl:copy>
       <xsl:apply-templates select="@*|node()"/>
@@ -30,6 +26,5 @@ export function identityStylesheet({ instanceId, hostname }: GuestIdentity): str
       <smbios mode="sysinfo"/>
     </xsl:copy>
   </xsl:template>
-</xsl:stylesheet>
 `;
 }

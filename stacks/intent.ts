@@ -31,6 +31,8 @@ export interface DomainIntent {
   readonly memoryMiB: number;
   /** For example `host-passthrough`, `host-model`, `custom`, `maximum`. */
   readonly cpuMode?: string;
+  /** Size of the translation cache of QEMU's emulator in MiB, of type `qemu` only; absent: QEMU's own. A change replaces the domain. */
+  readonly tcgCacheMiB?: number;
   /** For example `q35` or `pc`; absent: the provider's default. */
   readonly machine?: string;
   /** Path of the UEFI firmware on the host; absent: BIOS. */

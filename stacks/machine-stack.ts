@@ -12,7 +12,7 @@ import {
   replaceTriggers,
   serialConsole,
 } from './domain-devices.ts';
-import { identityStylesheet } from './identity-smbios.ts';
+import { domainStylesheet } from './domain-stylesheet.ts';
 import type { BackendIntent, MachineIntent, RootDiskIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 import { LibvirtStack } from './libvirt-stack.ts';
@@ -20,7 +20,6 @@ import { literal } from './literal.ts';
 import { PRIVATE_VOLUME } from './private-volume.ts';
 import { addresses } from './resource-address.ts';
 import { resourceId } from './resource-id.ts';
-import { seedCdromStylesheet } from './seed-cdrom.ts';
 import { volumeSource } from './volume-source.ts';
 
 export interface MachineStackOptions {
@@ -136,7 +135,7 @@ export class MachineStack extends LibvirtStack {
     const { domain, interfaces } = machine;
     const triggers = new DataResource(this, 'shape', { triggersReplace: replaceTriggers(machine) });
     const volumes = disks.filter((disk) => typeof disk !== 'string');
-    const stylesheet = stylesheetOf(machine);
+    const stylesheet = domainStylesheet(machine);
     return new Domain(this, 'machine', {
       name: domain.name,
       description: domain.description,
@@ -162,13 +161,6 @@ export class MachineStack extends LibvirtStack {
       },
     });
   }
-}
-
-/** Returns the XSLT stylesheet for what the provider has no arguments for, as the seed needs it. */
-function stylesheetOf({ seed, domain }: MachineIntent): string | undefined {
-  if (!seed) return undefined;
-  if (seed.kind !== 'ignition') return seedCdromStylesheet(domain.machine);
-  return seed.identity && identityStylesheet(seed.identity);
 }
 
 /**

@@ -3,16 +3,12 @@
  * have, and Debian's cloud kernel has no AHCI.
  * Needs `xsltproc` where the provider runs. (After a change of the stylesheet the provider replaces the domain.)
  */
-export function seedCdromStylesheet(machine: string | undefined): string | undefined {
+export function seedCdromTemplates(machine: string | undefined): string | undefined {
   // Absent: the provider takes `pc`.
   return machine === undefined || /^pc(-i440fx-.*)?$/.test(machine) ? undefined : VIRTIO_SCSI;
 }
 
 const VIRTIO_SCSI = `\
-<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
-  <xsl:template match="@*|node()">
-    <xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy>
-  </xsl:template>
   <xsl:template match="/domain/devices/disk[@device='cdrom' and serial='cloudinit']/target">
     <target dev="sda" bus="scsi"/>
   </xsl:template>
@@ -22,5 +18,4 @@ const VIRTIO_SCSI = `\
       <controller type="scsi" index="0" model="virtio-scsi"/>
     </xsl:copy>
   </xsl:template>
-</xsl:stylesheet>
 `;

@@ -46,7 +46,7 @@ function requireCpuMode({ spec, domainType, site, path }: SupportRequest): void 
     code: 'InvalidConfiguration',
     path: `${path}.cpu.mode`,
     message: `host-passthrough needs kvm, and host ${site.uri} has none`,
-    fix: 'use maximum, which is the best that emulation has, or a host with kvm',
+    fix: 'leave cpu out, which suits emulation best, or use a host with kvm',
   });
 }
 

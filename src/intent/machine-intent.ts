@@ -53,6 +53,8 @@ export function machineIntent(findings: MachineFindings): MachineIntent {
       console: spec.console,
       running: spec.running,
       ...(spec.cpu === undefined ? {} : { cpuMode: spec.cpu.mode }),
+      // Hardware virtualisation translates nothing.
+      ...(spec.tcg === undefined || findings.domainType === 'kvm' ? {} : { tcgCacheMiB: spec.tcg.cacheMiB }),
       ...(spec.machineType === undefined ? {} : { machine: spec.machineType }),
       ...(spec.graphics === 'none' ? {} : { graphics: spec.graphics }),
       ...(firmware === undefined ? {} : { firmware: firmware.loader }),

@@ -438,6 +438,19 @@ export const REFUSALS: readonly Refusal[] = [
     says: 'needs kvm',
   },
   {
+    what: 'a cache for emulation without emulation',
+    object: machine({ ...MINIMAL, domainType: 'kvm', tcg: { cacheMiB: 1024 } }),
+    path: `${AT}.tcg`,
+    says: 'tcg is about emulation',
+  },
+  {
+    what: 'a larger cache for translated code than QEMU has',
+    object: machine({ ...MINIMAL, tcg: { cacheMiB: 4096 } }),
+    path: `${AT}.tcg.cacheMiB`,
+    says: '4096 is too large',
+    ...own,
+  },
+  {
     what: 'a domain type that is none',
     object: machine({ ...MINIMAL, domainType: 'kwm' }),
     path: `${AT}.domainType`,

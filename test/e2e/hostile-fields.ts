@@ -33,6 +33,7 @@ const MACHINE_FIELDS: readonly string[] = [
     'interfaces[0].hostname',
     'domainType',
     'cpu.mode',
+    'tcg.cacheMiB',
     'machineType',
     'firmware',
     'nvramTemplate',

@@ -53,6 +53,7 @@ const machineSpec = fc
     }
     if ((spec['firmware'] ?? 'bios') === 'bios') spec = without(spec, 'nvramTemplate');
     if (spec['domainType'] === 'qemu') spec = without(spec, 'cpu');
+    if (spec['domainType'] === 'kvm') spec = without(spec, 'tcg');
     const hasSeed = !['ignition', 'ignitionURI', 'networkConfig'].some((field) => field in spec);
     for (const [list, choice, fallback] of [
       ['disks', ['volume', 'sizeGB'], { sizeGB: 1 }],

@@ -134,3 +134,28 @@ test('a data disk keeps its resource when another goes', () => {
   expect(ids(richMachine)).toEqual(['disk_a_2eb_5fc', 'disk_etcd', 'root', 'seed']);
   expect(ids(without)).toEqual(['disk_a_2eb_5fc', 'root', 'seed']);
 });
+
+test('a stylesheet of the domain has templates only for what is asked for, and those of a machine that exists do not change', () => {
+  const stylesheetOf = (changes: Partial<typeof richMachine>) => {
+    const json = synthMachine({ ...minimalMachine, ...changes }, implicit);
+    return at(json, 'resource.libvirt_domain.machine.xml.xslt') as string | undefined;
+  };
+  const templates = (changes: Partial<typeof richMachine>) =>
+    [...(stylesheetOf(changes) ?? '').matchAll(/match="([^"]*)"/g)].map(([, match]) => match);
+  const iso = { kind: 'iso', volume: 'a.iso', pool: 'default', source: '/a.iso' } as const;
+  const ignition = { kind: 'ignition', volume: 'a.ign', pool: 'default', content: '{}' } as const;
+  const identity = { instanceId: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed', hostname: 'a' };
+  const domain = { ...minimalMachine.domain, tcgCacheMiB: 2048 };
+  const tcg = ['/domain/features', '/domain[not(features)]/vcpu'];
+
+  expect(stylesheetOf({})).toBeUndefined();
+  expect(stylesheetOf({ seed: iso })).toBeUndefined();
+  expect(templates({ seed: iso, domain })).toEqual(['@*|node()', ...tcg]);
+  const cdrom = templates({ seed: iso, domain: { ...minimalMachine.domain, machine: 'q35' } });
+  expect(templates({ seed: iso, domain: { ...domain, machine: 'q35' } })).toEqual([...cdrom, ...tcg]);
+  const smbios = templates({ seed: { ...ignition, identity } });
+  expect(templates({ seed: { ...ignition, identity }, domain })).toEqual([...smbios, ...tcg]);
+  // Two that match the same element would lose one of the two changes.
+  expect(new Set([...cdrom, ...smbios, ...tcg]).size).toBe(cdrom.length + smbios.length + tcg.length - 1);
+  expect(stylesheetOf({ domain })).toContain('<tb-cache unit="MiB">2048</tb-cache>');
+});

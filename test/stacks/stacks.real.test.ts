@@ -187,6 +187,20 @@ test('an Ignition guest finds its instance id and name in the tables of its firm
   expect(xml).toContain(`<entry name='sku'>${identity.hostname}</entry>`);
 });
 
+test('another translation cache of the emulator takes another domain, of the same disk, and reads back as it was asked for', async () => {
+  const seed = cloudinit('tcg', '#!/bin/sh\n');
+  const machineOf = (domain: Changes['domain']) =>
+    stack('tcg', { seed, domain: { machine: 'q35', ...domain } });
+  const directory = await TerraformDirectory.create(await machineOf({}));
+  await directory.apply();
+  await directory.write(await machineOf({ tcgCacheMiB: 64 }));
+  expect(await directory.changes()).toEqual(['libvirt_domain.machine replace']);
+  await directory.apply();
+  const kib = (xml: string) => /<tb-cache unit='KiB'>(\d+)</.exec(xml)?.[1];
+  expect(kib(await virsh('dumpxml', 'tcg'))).toBe(String(64 * 1024));
+  expect(await directory.changes()).toEqual([]);
+});
+
 test('what the machines of a host share reads back as it was asked for', async () => {
   const network = { addresses: [], dhcp: false, autostart: true };
   const directory = await TerraformDirectory.create(

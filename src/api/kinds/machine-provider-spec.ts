@@ -140,10 +140,28 @@ export const MachineFields = z.strictObject({
     .strictObject({
       mode: z
         .enum(['host-passthrough', 'host-model', 'maximum'])
-        .describe("libvirt's CPU mode. host-passthrough is fastest and needs kvm."),
+        .describe(
+          "libvirt's CPU mode. host-passthrough is fastest and needs kvm. maximum slows an emulated guest down: leave cpu out there.",
+        ),
     })
     .optional()
     .describe("Virtual CPU. Default: libvirt's."),
+  tcg: z
+    .strictObject({
+      cacheMiB: z
+        .int()
+        .min(32)
+        .max(2048)
+        .describe(
+          'Size of the cache for translated code, in MiB, for example 2048 for a control plane of Kubernetes and 1024 for a worker. ' +
+            'The process on the host may grow by as much, beyond the memory of the guest. QEMU has no more than 2048.',
+        ),
+    })
+    .optional()
+    .describe(
+      "How QEMU emulates (TCG). Counts where the guest is emulated; on a host with kvm it has no effect. Default: QEMU's. " +
+        'A change restarts the guest; its disks stay.',
+    ),
   machineType: text(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'a machine type of QEMU, for example q35 or pc', 64)
     .optional()
     .describe("Machine type of QEMU, for example q35 or pc. Default: the host's."),
@@ -273,9 +291,16 @@ export const MACHINE_RULES: readonly Rule<z.output<typeof MachineFields>>[] = [
   {
     fields: ['cpu', 'domainType'],
     message: 'CPU mode host-passthrough needs kvm, and domainType is qemu',
-    fix: 'use cpu.mode maximum, or domainType kvm or auto',
+    fix: 'leave cpu out, or use domainType kvm or auto',
     cel: "!(has(self.cpu) && self.cpu.mode == 'host-passthrough' && has(self.domainType) && self.domainType == 'qemu')",
     check: ({ cpu, domainType }) => !(cpu?.mode === 'host-passthrough' && domainType === 'qemu'),
+  },
+  {
+    fields: ['tcg', 'domainType'],
+    message: 'tcg is about emulation, and domainType is kvm',
+    fix: 'leave tcg out, or use domainType qemu or auto',
+    cel: "!(has(self.tcg) && has(self.domainType) && self.domainType == 'kvm')",
+    check: ({ tcg, domainType }) => !(tcg !== undefined && domainType === 'kvm'),
   },
   {
     fields: ['disks'],

@@ -104,8 +104,9 @@ async function host({ libvirtUri }: Config, pool: string, network: string): Prom
         : {
             name: 'kvm',
             result: 'warning',
-            message: 'not available; guests are emulated (TCG), which is slow',
-            fix: 'enable virtualisation in the firmware of the host and load kvm_intel or kvm_amd',
+            message:
+              'not available; guests are emulated (TCG), which is slow, and slower with cpu.mode maximum',
+            fix: 'enable virtualisation in the firmware of the host and load kvm_intel or kvm_amd; until then leave cpu out, and give guests with much code tcg.cacheMiB',
           },
       presence('pool', pool, facts.pools, 'pool'),
       presence('network', network, facts.networks, 'net'),
