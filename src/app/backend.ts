@@ -18,7 +18,7 @@ import type { Store } from '../store/store.ts';
 import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { connectCluster } from './cluster-connection.ts';
+import { type ClusterConnection, connectCluster } from './cluster-connection.ts';
 import { processName } from './leader-identity.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { WatchedNamespaces } from './watched-namespaces.ts';
@@ -34,6 +34,8 @@ export interface Backend {
   readonly derivesUid?: ClusterView['derivesUid'];
   /** Whether all of these kinds are served; absent: the store keeps those of the original API alone. */
   readonly serves?: ((kinds: readonly ResourceKind[]) => Promise<boolean>) | undefined;
+  /** See ClusterConnection; present where `serves` is. */
+  readonly servesKind?: ClusterConnection['servesKind'] | undefined;
   readonly workspaces: StateBackends;
   readonly recorder: Recorder;
   readonly leaderElection?: LeaderElection;
@@ -101,6 +103,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     installation: await installation(),
     identify: installation,
     serves: cluster.serves,
+    servesKind: cluster.servesKind,
     workspaces,
     recorder,
     nodes,

@@ -2,7 +2,9 @@
 
 import type { WhileRunning } from '../actuator/context/options.ts';
 import { EndpointClaims } from '../actuator/host/endpoint-claims.ts';
+import { IPAM_KINDS } from '../api/infrastructure/ipam.ts';
 import { CLUSTER_API_KINDS } from '../api/kinds/registry.ts';
+import { AddressClaims } from '../controllers/infrastructure/address-claims.ts';
 import { byApi } from '../controllers/infrastructure/by-api.ts';
 import { LibvirtClusterReconciler } from '../controllers/infrastructure/cluster-reconciler.ts';
 import { ControlPlaneEndpoints } from '../controllers/infrastructure/control-plane-endpoints.ts';
@@ -43,7 +45,7 @@ export function storeOfBoth({ backend, log }: Pick<BothApisOptions, 'backend' | 
 /** `original`: dependencies of controllers that know the original kinds only; `shared`: of those that serve, or know of, both APIs. */
 export function setupBothApis(manager: Manager, liveStore: Store, options: BothApisOptions) {
   const { backend, log, metrics, watchFilter } = options;
-  const { installation, serves } = backend;
+  const { installation, serves, servesKind } = backend;
   const recorder = infrastructureRecorder(backend.recorder);
   const original = setupDependencies(manager, { log, metrics, recorder, liveStore });
   const infrastructure =
@@ -51,14 +53,25 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
     setupInfrastructure(manager, {
       ...original,
       serves: rememberServed(() => serves(INFRASTRUCTURE_NEEDS)),
+      servesClaims: rememberServed(() => serves(IPAM_KINDS)),
       watchFilter,
     });
   const store = Object.assign(infrastructure?.store ?? original.store, { installation });
   const machines = infrastructure?.machines ?? machineViewOf(original.informers.machines);
   const { ownStore, blocks, records } = infrastructure ?? {};
+  const addresses =
+    infrastructure &&
+    servesKind &&
+    new AddressClaims({
+      infrastructure: infrastructure.ownStore,
+      store,
+      serves: infrastructure.servesClaims,
+      servesPool: servesKind,
+    });
   const own = ownStore &&
     blocks &&
-    records && { infrastructure: ownStore, blocks, records, store, watchFilter };
+    records &&
+    addresses && { infrastructure: ownStore, blocks, records, addresses, store, watchFilter };
   return {
     original,
     shared: { ...original, store, machines },
@@ -71,6 +84,8 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
           actuator.settle({ ...machine, uri: resolver.hostOf({ uri }) });
         return byApi(reconciler, new LibvirtMachineReconciler({ ...own, machines: reconciler, settle }));
       }),
+    /** See MachineDependencies. */
+    beforeRelease: addresses?.release.bind(addresses),
     /** See ActuatorOptions. */
     whileRunning: blocks?.whileRunning.bind(blocks) as WhileRunning | undefined,
     clusterReconciler: ({ clusters, libvirt }: Pick<Engine, 'clusters' | 'libvirt'>) => {

@@ -9,7 +9,7 @@ import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { TerminalError } from '../errors.ts';
 import { shortHash } from '../intent/names.ts';
 import { Client } from '../kube/client/client.ts';
-import { servesAll } from '../kube/client/discovery.ts';
+import { servesAll, servesKind } from '../kube/client/discovery.ts';
 import { kubeconfigPaths, loadConnection } from '../kube/client/kubeconfig.ts';
 import { OWN_SERVER_LIMITS } from '../kube/client/limits.ts';
 import { podNamed } from '../kube/client/pod.ts';
@@ -49,6 +49,8 @@ export interface ClusterConnection {
   installation(): Promise<string>;
   /** Whether the API server has all of these kinds. */
   serves(kinds: readonly ResourceKind[]): Promise<boolean>;
+  /** Whether it has a kind of that name, in any version of the group. */
+  servesKind(kind: { readonly apiGroup: string; readonly kind: string }): Promise<boolean>;
   readonly workspaces: KubernetesStateBackends;
   close(): Promise<void>;
 }
@@ -93,6 +95,7 @@ export async function connectCluster(options: ClusterConnectionOptions): Promise
     namespace,
     installation: () => installationOf(client),
     serves: (kinds) => servesAll(client, kinds),
+    servesKind: (kind) => servesKind(client, kind),
     workspaces: new KubernetesStateBackends({
       ...{ client: writer, workDir, namespace, env, locks, keptSerials, watched: watchNamespaces },
       spellingsOf: options.spellingsOf ?? (() => []),

@@ -52,6 +52,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         log,
         onRun: terraformRuns(metrics),
         whileRunning: apis.whileRunning,
+        beforeRelease: apis.beforeRelease,
         mayBegin: leaderElection?.requireLeading,
       }),
   });

@@ -62,6 +62,7 @@ export interface EngineOptions
       | 'defersImages'
       | 'repair'
       | 'hasIncompleteState'
+      | 'beforeRelease'
     >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
@@ -135,6 +136,7 @@ export function assembleEngine(
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),
     plans: options.plans ?? new PeriodicPlans(),
+    beforeRelease: options.beforeRelease,
     ...(options.hasIncompleteState ? { hasIncompleteState: options.hasIncompleteState } : {}),
   });
   const clusters = new ClusterReconciler({ ...shared, policy });

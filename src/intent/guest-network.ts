@@ -4,9 +4,11 @@
  */
 
 import type { InterfaceIntent } from '../../stacks/intent.ts';
+import type { ClaimedAddress } from '../api/kinds/machine.ts';
 import { hasPrefix, isStatic } from '../api/kinds/machine-interface.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError } from '../errors.ts';
+import { claimedGateways } from './addresses/pool-claims.ts';
 import type { SeedIntent } from './hosted-intent.ts';
 
 export interface GuestNetworkRequest {
@@ -15,6 +17,8 @@ export interface GuestNetworkRequest {
   readonly interfaces: readonly InterfaceIntent[];
   /** Path of the provider spec in the manifest, for errors. */
   readonly path: string;
+  /** Of addresses that pools granted, with the gateways that came with them. */
+  readonly claimed?: readonly ClaimedAddress[] | undefined;
 }
 
 interface Ethernet {
@@ -57,7 +61,7 @@ function guestNetwork(request: GuestNetworkRequest): string {
 }
 
 function ethernet(
-  { spec, interfaces, path }: GuestNetworkRequest,
+  { spec, interfaces, path, claimed }: GuestNetworkRequest,
   index: number,
   addresses: readonly string[],
 ): Ethernet {
@@ -72,12 +76,13 @@ function ethernet(
     });
   const match = { macaddress };
   if (addresses.length === 0) return { match, dhcp4: true };
+  const gateways = gateway === undefined ? claimedGateways(index, claimed) : [gateway];
   return {
     match,
     dhcp4: false,
     addresses,
     // Not as routes: cloud-init 22.4 makes ::/0 a route to ::/64, and gives NetworkManager all routes in the family of the first address.
-    ...(gateway !== undefined && { [gateway.includes(':') ? 'gateway6' : 'gateway4']: gateway }),
+    ...Object.fromEntries(gateways.map((via) => [via.includes(':') ? 'gateway6' : 'gateway4', via])),
     ...(nameservers.length > 0 && { nameservers: { addresses: nameservers } }),
   };
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ImageIntent } from '../../stacks/intent.ts';
-import type { Pinned } from '../api/kinds/machine.ts';
+import type { ClaimedAddress, Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError } from '../errors.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
@@ -31,6 +31,8 @@ export interface MachineRequest {
   readonly site: Site;
   readonly seed: SeedIntent;
   readonly pinned: Pinned | undefined;
+  /** Addresses that pools granted it. */
+  readonly claimed?: readonly ClaimedAddress[] | undefined;
   /** Identity of the store, part of the names of shared images and of the marks of domains. */
   readonly installation: string;
   readonly libvirt: Libvirt;
@@ -62,9 +64,9 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
   const installation = pinned ? pinned.installation : request.installation;
   // One that was made before has what the provider chose; see `withObservedMacs`.
   const macs = pinned && pinned.macs === undefined ? undefined : assignMacs(request);
-  const { machine, cluster, path } = request;
+  const { machine, cluster, path, claimed } = request;
   const interfaces = interfacesOf(machine, spec, site, macs);
-  const seed = withGuestNetwork(request.seed, { spec, interfaces, path });
+  const seed = withGuestNetwork(request.seed, { spec, interfaces, path, claimed });
   const given = { network: site.network.name, pool: site.pool.name };
   const resolved: Pinned = {
     uri: site.uri,

@@ -492,6 +492,16 @@ export const REFUSALS: readonly Refusal[] = [
     says: 'did you mean memoryInGB?',
     ...own,
   },
+  {
+    what: 'pools of addresses, which LibvirtMachines alone have',
+    object: machine({
+      ...MINIMAL,
+      interfaces: [{ addressesFromPools: [{ apiGroup: 'a.b', kind: 'Pool', name: 'a' }] }],
+    }),
+    path: `${AT}.interfaces[0].addressesFromPools`,
+    says: 'did you mean',
+    ...own,
+  },
   // Machine
   {
     what: 'a name too long for a host name',

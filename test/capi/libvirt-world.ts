@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { ControllerProcess } from '../cluster/controller-process.ts';
+import type { CapiLabOptions } from '../lab/capi/capi-lab.ts';
 import { Lab } from '../lab/lab.ts';
 import type { ApiObject } from './api-objects.ts';
 import { CapiWorld } from './capi-world.ts';
@@ -47,12 +48,17 @@ export class LibvirtWorld {
   }
 
   /** `cluster`: the one that has the workload cluster. */
-  static async up(name: string, cluster: string, hosts = 1): Promise<LibvirtWorld> {
+  static async up(
+    name: string,
+    cluster: string,
+    hosts = 1,
+    options: Pick<CapiLabOptions, 'ipam'> = {},
+  ): Promise<LibvirtWorld> {
     const directory = await mkdtemp(join(tmpdir(), 'caplv-release-'));
     let [lab, world]: [Lab | undefined, CapiWorld | undefined] = [undefined, undefined];
     try {
       lab = await Lab.up({ name, fresh: true, hosts });
-      world = await CapiWorld.up(cluster, { infrastructure: await release(directory) });
+      world = await CapiWorld.up(cluster, { ...options, infrastructure: await release(directory) });
       const controller = await startController(lab, world);
       return new LibvirtWorld(lab, world, controller, directory);
     } catch (error) {

@@ -93,6 +93,30 @@ describe('the network configuration of a guest', () => {
     expect(ethernets(interfaces)).toEqual(expected);
   });
 
+  it('has a default route of each family through the first gateway that pools gave', () => {
+    const interfaces = [
+      { bridge: 'br0', addresses: ['10.0.0.5/24', 'fd00::5/64'], nameservers: ['10.0.0.2'] },
+      { bridge: 'br1', addresses: ['10.1.0.5/24'] },
+    ];
+    const claimed = [
+      { interface: 0, claim: 'web-0-0', address: '10.0.0.5/24', gateway: '10.0.0.1' },
+      { interface: 0, claim: 'web-0-1', address: 'fd00::5/64', gateway: 'fd00::1' },
+      { interface: 1, claim: 'web-1-0', address: '10.1.0.5/24', gateway: '10.1.0.1' },
+    ];
+    const made = withGuestNetwork(seed, { ...request(interfaces), claimed });
+    expect(parse((made.kind === 'cloudinit' && made.networkConfig) || '').ethernets).toEqual({
+      interface0: {
+        match: { macaddress: MACS[0] },
+        dhcp4: false,
+        addresses: ['10.0.0.5/24', 'fd00::5/64'],
+        gateway4: '10.0.0.1',
+        gateway6: 'fd00::1',
+        nameservers: { addresses: ['10.0.0.2'] },
+      },
+      interface1: { match: { macaddress: MACS[1] }, dhcp4: false, addresses: ['10.1.0.5/24'] },
+    });
+  });
+
   it('has the MAC as text, though its digits with colons are a number to YAML 1.1', () => {
     const { interfaces, ...rest } = request([{ bridge: 'br0', addresses: ['10.0.0.5/24'] }]);
     const digits = interfaces.map((nic) => ({ ...nic, mac: '52:54:00:12:34:56' }));

@@ -11,6 +11,7 @@ import { text } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
+import { POOL_MACHINE_RULE, PoolInterfaceSchema } from './pool-interface.ts';
 import { unchanged } from './transition-rule.ts';
 
 /** Fields that Terraform changes in place, or that Terraform is not asked about. All others make another machine. */
@@ -33,11 +34,17 @@ const Fields = MachineFields.omit({
     .optional()
     .describe('Identity of the machine for its Node, libvirt:///<instance id>. Set by the controller.'),
   repair: MachineSpecSchema.shape.repair,
+  interfaces: z
+    .array(PoolInterfaceSchema)
+    .max(16)
+    .optional()
+    .describe(MachineFields.shape.interfaces.description ?? ''),
 });
 
-const rules = MACHINE_RULES.filter(
-  ({ fields }) => !fields.some((name) => GUEST_CONFIGURATION.includes(name)),
-) as unknown as readonly Rule<z.output<typeof Fields>>[];
+const rules = [
+  ...MACHINE_RULES.filter(({ fields }) => !fields.some((name) => GUEST_CONFIGURATION.includes(name))),
+  POOL_MACHINE_RULE,
+] as unknown as readonly Rule<z.output<typeof Fields>>[];
 
 /** Without rules about changes: what a template holds may be tried out by a dry run, and is guarded by an admission policy. */
 const TemplateSpecSchema = withRules(Fields.omit({ providerID: true }), rules as never);

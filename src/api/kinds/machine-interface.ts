@@ -158,7 +158,7 @@ export const INTERFACE_RULES: readonly Rule<Interface>[] = [
 ];
 
 /** Of an interface whose addresses all stand in the manifest. */
-const NAMESERVERS_RULE: Rule<Interface> = {
+export const NAMESERVERS_RULE: Rule<Interface> = {
   fields: ['nameservers', 'addresses'],
   message: 'name servers are written into the guest together with its addresses',
   fix: 'give addresses with their prefix, for example [10.17.3.10/24]; DHCP gives out name servers of its own',

@@ -91,6 +91,20 @@ export const MachineProviderStatusSchema = z.strictObject({
   pinned: PinnedSchema.optional().describe(
     'Values that were resolved when the machine was created and that stay for its lifetime.',
   ),
+  claimedAddresses: z
+    .array(
+      z.strictObject({
+        interface: z.int().describe('Index of the interface.'),
+        claim: z.string().describe('Name of the IPAddressClaim.'),
+        address: z.string().describe('Address with the length of its prefix, for example 10.17.3.10/24.'),
+        gateway: z.string().optional().describe('Gateway that the pool gives with it.'),
+      }),
+    )
+    .max(128)
+    .optional()
+    .describe(
+      'Addresses that pools granted to a LibvirtMachine, in the order of its interfaces and their pools; they stay for its lifetime.',
+    ),
   domainName: z.string().optional().describe('Name of the domain in libvirt.'),
   leasesBefore: z
     .array(z.string())
@@ -179,6 +193,7 @@ export const MachineStatusSchema = z.strictObject({
 
 export type MachineStatus = z.output<typeof MachineStatusSchema>;
 export type MachineProviderStatus = z.output<typeof MachineProviderStatusSchema>;
+export type ClaimedAddress = NonNullable<MachineProviderStatus['claimedAddresses']>[number];
 
 export interface Machine extends KubeObject {
   metadata: ObjectMeta;

@@ -20,6 +20,9 @@ export const CLUSTER_NAME_LABELS: readonly string[] = [CLUSTER_NAME_LABEL, 'clus
 /** Kept on a Machine or Cluster until nothing of it is left on a host. */
 export const FINALIZER = `caplv.${GROUP}/host-objects`;
 
+/** Kept on an IPAddressClaim, and on the IPAddress for it, until the machine that has the address is gone. */
+export const ADDRESS_FINALIZER = `caplv.${GROUP}/address-in-use`;
+
 /** `cluster-api.k8s.io/v1alpha1` for any accepted spelling of it; others are returned as they are. */
 export function canonicalApiVersion(apiVersion: string): string {
   return ACCEPTED_API_VERSIONS.includes(apiVersion) ? API_VERSION : apiVersion;

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StateBackends } from '../../actuator/context/state-home.ts';
 import { LocalStateBackends } from '../../actuator/state/local.ts';
+import { IPAM_KINDS } from '../../api/infrastructure/ipam.ts';
 import type { ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { assembleEngine, type Engine, type EngineOptions } from '../../app/engine.ts';
+import { AddressClaims } from '../../controllers/infrastructure/address-claims.ts';
 import { infrastructureRecorder } from '../../controllers/infrastructure/setup.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
@@ -51,8 +53,16 @@ export async function withClusterEngine(
     const { store: own } = cluster;
     const preview: OverlayBase['preview'] = (...request) => own.preview(...request);
     const store = Object.assign(storeOfBothApis(cluster), { installation, uidOf: newUid, preview });
+    const { servesKind: servesPool, serves } = cluster;
+    const claims = new AddressClaims({
+      infrastructure: own,
+      store,
+      serves: () => serves(IPAM_KINDS),
+      servesPool,
+    });
     const engine = assembleEngine(config, store, workspaces, {
       ...options,
+      beforeRelease: claims.release.bind(claims),
       recorder: infrastructureRecorder(terminalRecorder(terminal)),
     });
     try {

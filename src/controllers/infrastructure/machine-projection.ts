@@ -7,6 +7,7 @@ import type { LibvirtMachine, LibvirtMachineStatus } from '../../api/infrastruct
 import type { Machine, MachineStatus } from '../../api/kinds/machine.ts';
 import { API_VERSION } from '../../api/schema/group.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
+import { withClaimedAddresses } from '../../intent/addresses/pool-claims.ts';
 import { infrastructureKey } from '../../intent/names.ts';
 import { failureDomainOf, sitesOf } from '../../intent/site.ts';
 import { clusterSpecOf } from './cluster-projection.ts';
@@ -18,7 +19,9 @@ const NONE: MachineOwners = { machine: undefined, cluster: undefined, infrastruc
 /** `owners`: left out where only what the LibvirtMachine itself says is of interest. */
 export function asMachine(one: LibvirtMachine, owners: MachineOwners = NONE): Machine {
   const { machine, cluster, infrastructure } = owners;
-  const { providerID, repair, ...spec } = one.spec;
+  const { providerID, repair, interfaces, ...others } = one.spec;
+  const claimed = one.status?.providerStatus?.claimedAddresses;
+  const spec = { ...others, ...(interfaces && { interfaces: withClaimedAddresses(interfaces, claimed) }) };
   const dataSecretName = machine?.spec.bootstrap?.dataSecretName;
   const failureDomain = machine?.spec.failureDomain;
   // Without labels, by which a MachineSet of the original API could select it.

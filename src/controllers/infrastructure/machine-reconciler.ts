@@ -23,6 +23,7 @@ import type { MachineReconciler } from '../machine/controller.ts';
 import { FIELD_MANAGER, MachineScope } from '../machine/scope/scope.ts';
 import type { ConditionType, Reason } from '../shared/conditions.ts';
 import { type Phase, runPhases, type Stop } from '../shared/phases.ts';
+import type { AddressClaims } from './address-claims.ts';
 import { asMachine } from './machine-projection.ts';
 import type { MoveBlocks } from './move-blocks.ts';
 import { isToBeTakenOver } from './move-record.ts';
@@ -40,6 +41,7 @@ export interface LibvirtMachineReconcilerOptions {
   readonly machines: Pick<MachineReconciler, 'reconcile'>;
   readonly blocks: Pick<MoveBlocks, 'isLeft' | 'clear' | 'throughout'>;
   readonly records: Pick<MoveRecords, 'takeOver'>;
+  readonly addresses: Pick<AddressClaims, 'ensure' | 'release'>;
   /** Waits until no other run works on the state of a machine at that libvirt URI; see `Actuator.settle`. */
   readonly settle: (machine: MachineIdentity, uri: string) => Promise<void>;
   /** Value of the label watch-filter; others, and those without, are left alone. Undefined: all are served. */
@@ -68,6 +70,7 @@ const PHASES: readonly Phase<LibvirtMachineReconcile>[] = [
   { run: endBlock },
   { run: takeOver },
   { run: awaitContract },
+  { run: claimAddresses },
   { run: reconcileMachine },
 ];
 
@@ -101,14 +104,16 @@ async function endBlock({ key, one, blocks, settle }: LibvirtMachineReconcile): 
  * not this object's; nothing on a host is touched because of it.
  */
 async function takeOver(reconcile: LibvirtMachineReconcile): Promise<Stop | undefined> {
-  const { key, one, owners, infrastructure, store, records } = reconcile;
+  const { key, one, owners, infrastructure, store, records, addresses } = reconcile;
   if (!isToBeTakenOver(one) || isPaused(one, owners.cluster)) return undefined;
   const options = { fieldManager: FIELD_MANAGER };
   const found = await records.takeOver(one);
   if ('refused' in found) {
     const { deletionTimestamp, uid } = one.metadata;
-    if (deletionTimestamp) await removeFinalizer(store, MachineKind, { ...key, uid }, FINALIZER, options);
-    else await recordWait(reconcile, refusal(one, found.refused));
+    if (deletionTimestamp) {
+      await addresses.release(key);
+      await removeFinalizer(store, MachineKind, { ...key, uid }, FINALIZER, options);
+    } else await recordWait(reconcile, refusal(one, found.refused));
     return { requeueAfterMs: TAKE_OVER_MS };
   }
   const before = asMachine(one, owners).status;
@@ -132,6 +137,16 @@ async function awaitContract(reconcile: LibvirtMachineReconcile): Promise<Stop |
   if (!wait) return undefined;
   await recordWait(reconcile, wait);
   return {};
+}
+
+/** Ends the reconcile while a pool has not granted an address. One that goes, or is paused, claims nothing. */
+async function claimAddresses({
+  one,
+  owners,
+  addresses,
+}: LibvirtMachineReconcile): Promise<Stop | undefined> {
+  if (one.metadata.deletionTimestamp !== undefined || isPaused(one, owners.cluster)) return undefined;
+  return addresses.ensure(one, owners);
 }
 
 /** Goes through the phases of a Machine. */

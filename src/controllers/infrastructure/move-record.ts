@@ -25,6 +25,7 @@ const recordSchema = z.strictObject({
     appliedHash: true,
     host: true,
     pinned: true,
+    claimedAddresses: true,
     leasesBefore: true,
     lastRecreated: true,
   }),
@@ -32,10 +33,11 @@ const recordSchema = z.strictObject({
 
 /** Returns what is to be kept of the status of a machine that was made, as JSON; undefined: it was not made. */
 export function recordOf(one: LibvirtMachine, status: MachineProviderStatus = {}): string | undefined {
-  const { appliedHash, host, pinned, leasesBefore, lastRecreated } = status;
+  const { appliedHash, host, pinned, claimedAddresses, leasesBefore, lastRecreated } = status;
   const id = instanceIdOfObject(one.spec.providerID, one.metadata.uid);
   if (appliedHash === undefined || pinned === undefined || id === undefined) return undefined;
-  return JSON.stringify({ id, providerStatus: { appliedHash, host, pinned, leasesBefore, lastRecreated } });
+  const kept = { appliedHash, host, pinned, claimedAddresses, leasesBefore, lastRecreated };
+  return JSON.stringify({ id, providerStatus: kept });
 }
 
 /** Returns true if the machine was made for another object, and this one has not taken it over. */

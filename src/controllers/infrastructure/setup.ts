@@ -3,7 +3,6 @@
  * start of the process; the watches begin when they are there.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import {
   BLOCK_MOVE_ANNOTATION,
@@ -28,7 +27,6 @@ import { infrastructureKey, isInfrastructure, objectName } from '../../intent/na
 import type { Controller } from '../../kube/runtime/controller.ts';
 import { type Change, Informer } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
-import { NO_COUNTS_MS } from '../../kube/runtime/served.ts';
 import type { Store } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -37,11 +35,13 @@ import { type MachineView, machineViewOf } from '../shared/machine-view.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { cached, type Informers, newController, RESYNC_MS } from '../shared/setup.ts';
+import { setupClaims } from './claim-watch.ts';
 import { withLibvirtMachines } from './machine-view.ts';
 import { MoveBlocks } from './move-blocks.ts';
 import { MoveRecords } from './move-records.ts';
 import { ProjectedStore } from './projected-store.ts';
 import { LibvirtMachineTemplateReconciler, type TemplateReconcilerOptions } from './template-reconciler.ts';
+import { watchWhenServed } from './watch-when-served.ts';
 
 /** The kinds that have to be served before the current Cluster API can be. */
 export const INFRASTRUCTURE_NEEDS: readonly ResourceKind[] = [
@@ -62,6 +62,8 @@ export interface InfrastructureSetup {
   readonly informers: Informers;
   /** Whether the API server has the kinds; see `INFRASTRUCTURE_NEEDS`. */
   readonly serves: () => Promise<boolean>;
+  /** Whether it has those of claims and addresses, which may come later. */
+  readonly servesClaims: () => Promise<boolean>;
   /** See LibvirtMachineReconcilerOptions. */
   readonly watchFilter: string | undefined;
 }
@@ -77,6 +79,8 @@ export interface Infrastructure {
   readonly machines: MachineView;
   readonly records: MoveRecords;
   readonly blocks: MoveBlocks;
+  /** See InfrastructureSetup. */
+  readonly servesClaims: () => Promise<boolean>;
   readonly watchMachines: (controller: Controller) => void;
   readonly watchClusters: (controller: Controller) => void;
   /** Adds the controller of LibvirtMachineTemplates, which asks hosts what they are. */
@@ -86,7 +90,7 @@ export interface Infrastructure {
 export type TemplateHosts = Pick<TemplateReconcilerOptions, 'archOf' | 'defaultHost'>;
 
 export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup): Infrastructure {
-  const { log, liveStore, serves, informers } = setup;
+  const { log, liveStore, serves, servesClaims, informers } = setup;
   const resync = { resyncMs: RESYNC_MS };
   const machines = new Informer(liveStore, LibvirtMachineKind, log, resync);
   const clusters = new Informer(liveStore, LibvirtClusterKind, log, resync);
@@ -98,15 +102,22 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
   const all = [machines, clusters, owners, ownerClusters];
   manager.add({
     name: 'infrastructure',
-    run: (signal) => watchWhenServed([...all, templates] as never, setup, signal),
+    run: (signal) =>
+      watchWhenServed(
+        [...all, templates] as never,
+        { log, serves, message: 'Serving the current Cluster API' },
+        signal,
+      ),
   });
 
-  const ownStore = cached(liveStore, ...all);
+  const claims = setupClaims(manager, { log, liveStore, serves: servesClaims });
+  const ownStore = cached(liveStore, ...all, ...claims.informers);
   const records = new MoveRecords(liveStore);
   const ofCluster = ({ metadata }: KubeObject): ObjectKey[] =>
     machines.byIndex('cluster', `${metadata.namespace}/${metadata.name}`).map(projectedKey);
   return {
     ownStore,
+    servesClaims,
     store: new ProjectedStore({ store: setup.store, infrastructure: ownStore, serves, records }),
     liveStore: new ProjectedStore({ store: liveStore, serves }),
     records,
@@ -126,6 +137,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
           isDesired: ({ type }) => type !== 'RESYNC',
           keys: (secret) => machinesOfSecret(owners, secret),
         });
+      claims.watch(controller);
     },
     serveTemplates: (hosts) => {
       const { watchFilter } = setup;
@@ -162,25 +174,6 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
   };
 }
 
-/** Resolves when `signal` aborts and the watches have ended. */
-async function watchWhenServed(
-  informers: readonly Informer[],
-  { log, serves }: Pick<InfrastructureSetup, 'log' | 'serves'>,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    const isServed = await serves().catch((error: unknown) => {
-      log.warn('Could not find out whether the kinds of the current Cluster API are served', { error });
-      return false;
-    });
-    if (isServed) break;
-    await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
-  }
-  if (signal.aborted) return;
-  log.info('Serving the current Cluster API', { apiVersion: INFRASTRUCTURE_API_VERSION });
-  await Promise.all(informers.map((informer) => informer.run(signal)));
-}
-
 /** Names the object as Kubernetes does in what is told of it. */
 export function infrastructureRecorder(recorder: Recorder): Recorder {
   return {
@@ -209,11 +202,7 @@ function withoutBlock(one: LibvirtMachine): LibvirtMachine {
 }
 
 /** True for changes of what is read of an object of Cluster API: its status changes often, and says little to us. */
-export function contractChanged({
-  type,
-  object,
-  before,
-}: Change<ContractMachine | ContractCluster>): boolean {
+export function contractChanged({ type, object, before }: Change<KubeObject>): boolean {
   return type !== 'MODIFIED' || !before || !isDeepStrictEqual(contentOf(object), contentOf(before));
 }
 

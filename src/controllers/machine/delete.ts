@@ -43,7 +43,8 @@ export async function leaveHost({ parts, scope }: MachineReconcile): Promise<und
 }
 
 /** Gives the finalizer back, and with it the object. */
-export async function releaseMachine({ scope }: MachineReconcile): Promise<Stop> {
+export async function releaseMachine({ parts, scope }: MachineReconcile): Promise<Stop> {
+  await parts.beforeRelease?.(scope.key);
   await scope.release();
   return { isStale: true };
 }

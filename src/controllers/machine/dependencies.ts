@@ -57,6 +57,8 @@ export interface MachineDependencies {
   readonly plans: PeriodicPlans;
   /** True if the Terraform state of a machine that was made is known not to hold all of it. */
   readonly hasIncompleteState?: (machine: MachineIdentity) => Promise<boolean>;
+  /** Called when nothing of a machine that is being deleted is on its host any more, before its finalizer goes. */
+  readonly beforeRelease?: ((machine: ObjectKey) => Promise<void>) | undefined;
 }
 
 /** How long a guest may take to shut down; 0: it is powered off. */

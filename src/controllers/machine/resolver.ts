@@ -29,6 +29,7 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
+import { requireClaimedAddresses } from './addresses/require-claimed.ts';
 import { Placer } from './placer.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 
@@ -55,6 +56,7 @@ export class MachineResolver {
   /** Throws TransientError while the Cluster is missing, TerminalError for a spec that cannot be placed. */
   async place(machine: Machine): Promise<PlacedMachine> {
     const cluster = await clusterOf(this.#options.store, machine);
+    requireClaimedAddresses(machine);
     const spec = machineProviderSpec(machine);
     const path = pathOf(machine);
     const site = await this.#site(machine, spec, path, cluster);
@@ -140,6 +142,7 @@ export class MachineResolver {
       site,
       seed,
       pinned: machine.status?.providerStatus?.pinned,
+      claimed: machine.status?.providerStatus?.claimedAddresses,
       installation: this.#options.installation,
       libvirt: this.#options.libvirt(site.uri),
       policy: this.#options.policy,

@@ -5,6 +5,8 @@
 
 export const CONDITIONS = {
   Ready: 'Summary: True when all other conditions are True.',
+  AddressesClaimed:
+    'The pools that its interfaces name granted their addresses. Of a LibvirtMachine with addressesFromPools alone.',
   BootstrapDataReady: 'The user data, Ignition config or seed ISO was found and rendered.',
   HostReady: 'The network, the pool and the base image exist on the host.',
   DomainReady: 'The domain and its volumes match the spec.',
@@ -35,6 +37,17 @@ export const REASONS = {
   WaitingForClusterInfrastructure:
     'The Cluster does not say that its LibvirtCluster is provisioned, or has none.',
   WaitingForBootstrapData: 'The bootstrap provider has not named the Secret of the Machine yet.',
+  WaitingForPool: 'The IPAM provider has not granted an address that was claimed.',
+  PoolExhausted:
+    'The IPAM provider says that a pool has no free address; the machine continues when it has one.',
+  PoolKindUnknown: 'The API server has no kind of pools that an interface names.',
+  IPAMNotInstalled:
+    'The API server has no IPAddressClaims: the core provider of Cluster API brings their CustomResourceDefinition.',
+  AddressUnusable: 'A pool granted an address, or a gateway, that no guest can use.',
+  ClaimDeleted:
+    'The claim of an address, or what was granted for it, is being deleted or is gone while the machine has the address.',
+  AddressChanged:
+    'A claim has another address than the one that the machine was made with, which the machine keeps.',
   Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
   Deleting: 'The guest is being shut down, and all resources of the machine are being deleted.',
 } as const;

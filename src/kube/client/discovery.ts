@@ -19,16 +19,39 @@ export async function servesAll(
   return true;
 }
 
+/** Returns whether the API server has a kind of that name in any version of the group, for whoever may use it. */
+export async function servesKind(
+  client: Pick<Client, 'raw'>,
+  { apiGroup, kind }: { readonly apiGroup: string; readonly kind: string },
+): Promise<boolean> {
+  const { versions = [] } = await answerOf<{ versions: readonly { readonly groupVersion: string }[] }>(
+    client,
+    `/apis/${apiGroup}`,
+  );
+  for (const { groupVersion } of versions) {
+    const { resources = [] } = await answerOf<ResourceList>(client, `/apis/${groupVersion}`);
+    if (resources.some((one) => one.kind === kind)) return true;
+  }
+  return false;
+}
+
+interface ResourceList {
+  readonly resources: readonly { readonly name: string; readonly kind: string }[];
+}
+
 /** Returns the plural names of the resources of a group and version. */
 async function resourcesOf(client: Pick<Client, 'raw'>, apiVersion: string): Promise<ReadonlySet<string>> {
+  const { resources } = await answerOf<ResourceList>(client, `/apis/${apiVersion}`);
+  return new Set(resources?.map(({ name }) => name));
+}
+
+/** Returns what the API server says of a group or a version; nothing if it has none of that name. */
+async function answerOf<T>(client: Pick<Client, 'raw'>, path: string): Promise<Partial<T>> {
   try {
-    const answer = JSON.parse(await client.raw('GET', `/apis/${apiVersion}`)) as {
-      readonly resources?: readonly { readonly name: string }[];
-    };
-    return new Set(answer.resources?.map(({ name }) => name));
+    return JSON.parse(await client.raw('GET', path)) as T;
   } catch (error) {
     // Where discovery is forbidden, reading the objects is, too.
-    if (error instanceof ApiError && (error.code === 404 || error.code === 403)) return new Set();
+    if (error instanceof ApiError && (error.code === 404 || error.code === 403)) return {};
     throw error;
   }
 }

@@ -126,9 +126,13 @@ export class MachineScope {
   #summarized(conditions: readonly Condition[] = []): Condition[] {
     if (isPaused(this.machine))
       return this.#with(conditions, { type: 'Ready', status: 'False', reason: 'Paused', message: '' });
-    const blocking = DOMAIN_CONDITIONS.map((type) => conditionOf(conditions, type)).find(
-      (condition) => condition && condition.status !== 'True',
-    );
+    // What holds up the creation comes first, and last what a machine that runs can live with.
+    const isMade = this.providerStatus.appliedHash !== undefined;
+    const claimed: readonly ConditionType[] = ['AddressesClaimed'];
+    const types = isMade ? [...DOMAIN_CONDITIONS, ...claimed] : [...claimed, ...DOMAIN_CONDITIONS];
+    const blocking = types
+      .map((type) => conditionOf(conditions, type))
+      .find((condition) => condition && condition.status !== 'True');
     const { status, reason, message } = blocking
       ? ({ ...blocking, status: 'False' } as const)
       : ({ status: 'True', reason: 'AsSpecified', message: '' } as const);

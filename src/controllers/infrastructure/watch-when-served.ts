@@ -1,0 +1,35 @@
+/** Begins watches of kinds that the API server may not have yet. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { resourceName } from '../../apimachinery/object-key.ts';
+import type { Informer } from '../../kube/runtime/informer.ts';
+import { NO_COUNTS_MS } from '../../kube/runtime/served.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+
+export interface WatchWhenServedOptions {
+  readonly log: Logger;
+  /** Whether the API server has the kinds. Throws while that cannot be found out. */
+  readonly serves: () => Promise<boolean>;
+  /** Of the log line when it has them. */
+  readonly message: string;
+}
+
+/** Begins the watches once their kinds are served. Resolves when `signal` aborts and the watches have ended. */
+export async function watchWhenServed(
+  informers: readonly Informer[],
+  { log, serves, message }: WatchWhenServedOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const kinds = informers.map(({ kind }) => resourceName(kind)).join(', ');
+  while (!signal.aborted) {
+    const isServed = await serves().catch((error: unknown) => {
+      log.warn('Could not find out whether kinds are served, trying again', { kinds, error });
+      return false;
+    });
+    if (isServed) break;
+    await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
+  }
+  if (signal.aborted) return;
+  log.info(message, { kinds });
+  await Promise.all(informers.map((informer) => informer.run(signal)));
+}
