@@ -32,6 +32,7 @@ const PACKAGES = [
     'syslinux-efi',
     'mtools',
     'dosfstools',
+    'e2fsprogs',
     'fdisk',
     'cpio',
   ],

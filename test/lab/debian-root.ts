@@ -1,8 +1,8 @@
 /** The libvirt and QEMU of another Debian release, for a lab host: its programs take the place of the machine's inside of the sandbox. */
 
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { cached } from './cache.ts';
+import { debootstrap } from './debootstrap.ts';
 
 const PACKAGES = [
   'dnsmasq-base',
@@ -30,21 +30,7 @@ const PACKAGES = [
 export async function debianRoot(release: string): Promise<string> {
   if (!/^[a-z]+$/.test(release)) throw new Error(`"${release}" is not the name of a Debian release`);
   const directory = await cached(join('debian', release), async (scratch) => {
-    await execa(
-      'mmdebstrap',
-      [
-        '--quiet',
-        '--mode=root',
-        '--variant=minbase',
-        `--include=${PACKAGES.join(',')}`,
-        '--aptopt=APT::Install-Recommends "false"',
-        '--dpkgopt=path-exclude=/usr/share/doc/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*',
-        release,
-        join(scratch, 'root'),
-      ],
-      { stdin: 'ignore' },
-    );
+    await debootstrap({ release, packages: PACKAGES, target: join(scratch, 'root') });
   });
   return join(directory, 'root');
 }

@@ -126,6 +126,14 @@ program
   });
 
 program
+  .command('node-image')
+  .description('build the image of a Kubernetes node, once (10 minutes or more), and print its path')
+  .action(async () => {
+    const { nodeImage } = await import('./node-image/node-image.ts');
+    console.log(await nodeImage(progress));
+  });
+
+program
   .command('exec')
   .description("run a command in a host's network, where the guests' addresses are reachable")
   .option('--host <n>', 'which host', parseCount, 1)

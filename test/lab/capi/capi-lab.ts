@@ -24,6 +24,8 @@ export interface CapiLabOptions {
   readonly ipam?: boolean;
   /** Path of our own infrastructure-components.yaml in clusterctl's layout; it is installed in the same `clusterctl init`. */
   readonly infrastructure?: string;
+  /** Further flags of managers, by the label of their provider. */
+  readonly flags?: Readonly<Record<string, readonly string[]>>;
   readonly progress?: (line: string) => void;
 }
 
@@ -144,6 +146,7 @@ export class CapiLab {
       `--diagnostics-address=127.0.0.1:${await freePort()}`,
       '--insecure-diagnostics',
       ...provider.flags,
+      ...(this.options.flags?.[label] ?? []),
     ]);
     return { ready: this.waitUntilReady(label, health) };
   }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { cacheDirectory } from '../cache.ts';
 
 export const KUBERNETES_VERSION = '1.36.3';
 
@@ -21,17 +21,24 @@ export interface KubeBinaries {
  * minutes on two cores, once; etcd is taken from PATH or unpacked from Debian's package, so that no service is installed.
  */
 export async function kubeBinaries(progress: (line: string) => void = () => {}): Promise<KubeBinaries> {
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'caplv');
-  await mkdir(cache, { recursive: true });
-  const kubernetes = join(cache, `kubernetes-${KUBERNETES_VERSION}`);
-  const missing = COMPONENTS.filter((component) => !existsSync(join(kubernetes, component)));
-  if (missing.length > 0) await buildKubernetes(kubernetes, missing, progress);
+  const programs = await kubernetesPrograms(COMPONENTS, progress);
   return {
-    etcd: await findEtcd(cache, progress),
-    apiServer: join(kubernetes, 'kube-apiserver'),
-    controllerManager: join(kubernetes, 'kube-controller-manager'),
-    kubectl: join(kubernetes, 'kubectl'),
+    etcd: await findEtcd(cacheDirectory(), progress),
+    apiServer: programs['kube-apiserver'],
+    controllerManager: programs['kube-controller-manager'],
+    kubectl: programs.kubectl,
   };
+}
+
+/** Paths of programs of Kubernetes, by the name of their folder in `cmd/`; builds those that are not there yet. */
+export async function kubernetesPrograms<Name extends string>(
+  names: readonly Name[],
+  progress: (line: string) => void = () => {},
+): Promise<Record<Name, string>> {
+  const directory = join(cacheDirectory(), `kubernetes-${KUBERNETES_VERSION}`);
+  const missing = names.filter((name) => !existsSync(join(directory, name)));
+  if (missing.length > 0) await buildKubernetes(directory, missing, progress);
+  return Object.fromEntries(names.map((name) => [name, join(directory, name)])) as Record<Name, string>;
 }
 
 async function buildKubernetes(
