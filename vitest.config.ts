@@ -49,6 +49,8 @@ export default defineConfig({
           maxWorkers: 1,
         },
       },
+      // By itself only (npm run test:nodes), on a machine that does nothing else: the nodes are emulated, and Kubernetes has time limits.
+      { test: { name: 'nodes', include: ['test/nodes/*.nodes.test.ts'], maxWorkers: 1 } },
       // By itself only (npm run test:soak), on a machine that does nothing else: it looks at memory.
       { test: { name: 'soak', include: ['test/soak/*.real.test.ts'], hookTimeout: 300_000, maxWorkers: 1 } },
     ],

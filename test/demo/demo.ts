@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: a Machine manifest becomes a running machine on a private libvirt, by the commands that a user would type.
- * `npm run demo -- --kube` and `--capi`: see kube-demo.ts and capi-demo.ts. `npm run demo -- down` removes it with all that was made there.
+ * `npm run demo -- --kube` and `--capi`: see kube-demo.ts and capi-demo.ts; `-- --nodes`: see nodes-demo.ts. `npm run demo -- down` removes it with all that was made there.
  */
 
 import { existsSync } from 'node:fs';
@@ -20,12 +20,14 @@ const CONSOLE_LIMIT_MS = 10_000;
 const USAGE = `usage: npm run demo              a machine, with no cluster
        npm run demo -- --kube    the controller on an API server
        npm run demo -- --capi    under Cluster API's own managers, by clusterctl (they are built once: 8 minutes)
+       npm run demo -- --nodes   a Kubernetes cluster whose nodes are machines; builds their image first
        npm run demo -- down      remove it again`;
 
 const run = new Map([
   ['', up],
   ['--kube', kube],
   ['--capi', capi],
+  ['--nodes', nodes],
   ['down', down],
 ]).get(process.argv.slice(2).join(' '));
 if (run) {
@@ -41,6 +43,12 @@ async function kube(): Promise<void> {
 
 async function capi(): Promise<void> {
   process.exitCode = await capiDemo();
+}
+
+/** Imported only then: it is much, and the other demos begin at once. */
+async function nodes(): Promise<void> {
+  const { nodesDemo } = await import('./nodes-demo.ts');
+  await nodesDemo();
 }
 
 async function up(): Promise<void> {
@@ -72,6 +80,8 @@ Next, in this directory:
 
 async function down(): Promise<void> {
   const hadCapi = await removeCapiDemo();
+  // Left by a demo of nodes that was killed.
+  await (await Lab.find({ name: 'demo-nodes' }))?.down();
   const lab = await Lab.find({ name: 'demo' });
   if (!lab) {
     say(hadCapi ? 'nothing is left but the cache' : 'there is no demo');

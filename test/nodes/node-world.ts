@@ -1,0 +1,148 @@
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ApiObjects } from '../capi/api-objects.ts';
+import { release } from '../capi/release.ts';
+import { ControllerProcess } from '../cluster/controller-process.ts';
+import { CapiLab } from '../lab/capi/capi-lab.ts';
+import { KUBERNETES_VERSION } from '../lab/kube/binaries.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
+import { Lab } from '../lab/lab.ts';
+import { nodeImage } from '../lab/node-image/node-image.ts';
+import { createNodeNetwork, type NodeNetwork } from './node-network.ts';
+import { Workload } from './workload.ts';
+
+const EMULATED = join(import.meta.dirname, 'emulated');
+
+/** Emulated etcd answers slowly, and Cluster API asks it by way of the API server. */
+const CONTROL_PLANE_FLAGS = ['--etcd-dial-timeout-duration=60s', '--etcd-call-timeout-duration=120s'];
+
+const SIZES = {
+  CONTROL_PLANE_VCPU: '2',
+  CONTROL_PLANE_MEMORY_MIB: '3072',
+  CONTROL_PLANE_DISK_GB: '6',
+  WORKER_VCPU: '1',
+  WORKER_MEMORY_MIB: '1280',
+  WORKER_DISK_GB: '6',
+};
+
+/**
+ * A private libvirt host, Cluster API's own managers, and our controller as a release installs it: all that a cluster of real nodes is made
+ * by. Objects are of namespace `default`.
+ */
+export class NodeWorld {
+  readonly lab: Lab;
+  readonly kube: KubeLab;
+  readonly capi: CapiLab;
+  readonly objects: ApiObjects;
+  readonly controller: ControllerProcess;
+  readonly network: NodeNetwork;
+  readonly #image: string;
+  readonly #directory: string;
+
+  private constructor(
+    parts: Pick<NodeWorld, 'lab' | 'kube' | 'capi' | 'controller' | 'network'>,
+    image: string,
+    directory: string,
+  ) {
+    this.lab = parts.lab;
+    this.kube = parts.kube;
+    this.capi = parts.capi;
+    this.controller = parts.controller;
+    this.network = parts.network;
+    this.objects = new ApiObjects(parts.kube);
+    this.#image = image;
+    this.#directory = directory;
+  }
+
+  /** `name`: of the lab. What a former run of that name left is taken down. */
+  static async up(name: string, progress: (line: string) => void = () => {}): Promise<NodeWorld> {
+    const image = await nodeImage(progress);
+    const directory = await mkdtemp(join(tmpdir(), 'caplv-nodes-'));
+    let lab: Lab | undefined;
+    try {
+      progress('starting a private libvirt, a Kubernetes API server and Cluster API (half a minute)');
+      lab = await Lab.up({ name, fresh: true, uplink: true, progress });
+      const [host] = lab.hosts;
+      if (!host) throw new Error('the lab has no host');
+      const network = await createNodeNetwork(host);
+      const infrastructure = await release(directory);
+      const kube = await KubeLab.up({ dir: join(directory, 'kube'), controllerManager: true, progress });
+      const capi = await CapiLab.up({
+        kube,
+        dir: join(directory, 'capi'),
+        infrastructure,
+        flags: { 'control-plane-kubeadm': CONTROL_PLANE_FLAGS },
+        progress,
+      });
+      const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
+      const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig, CAPLV_ALLOW: 'everything' };
+      const controller = await ControllerProcess.start(env, ['--namespace', 'caplv-system']);
+      return new NodeWorld({ lab, kube, capi, controller, network }, image, directory);
+    } catch (error) {
+      await NodeWorld.#remove(lab, directory);
+      throw error;
+    }
+  }
+
+  async down(): Promise<void> {
+    await this.controller.stop();
+    await NodeWorld.#remove(this.lab, this.#directory);
+  }
+
+  static async #remove(lab: Lab | undefined, directory: string): Promise<void> {
+    await CapiLab.down(join(directory, 'capi'));
+    await KubeLab.down(join(directory, 'kube'));
+    await lab?.down();
+    await rm(directory, { recursive: true, force: true });
+  }
+
+  async virsh(...args: readonly string[]): Promise<string> {
+    return (await execa('virsh', ['-q', '-c', this.lab.hosts[0]?.uri ?? '', ...args])).stdout;
+  }
+
+  /** Names of all domains of the host. */
+  async domains(): Promise<string[]> {
+    return (await this.virsh('list', '--all', '--name')).split('\n').filter(Boolean);
+  }
+
+  /**
+   * Returns what `clusterctl generate cluster` writes of the template of the release, with the changes of emulated/: a control plane machine and a
+   * worker.
+   */
+  async generate(cluster: string): Promise<string> {
+    const directory = join(this.#directory, 'template');
+    await mkdir(directory, { recursive: true });
+    await cp(EMULATED, directory, { recursive: true });
+    await copyFile(
+      join(this.#directory, 'infrastructure-libvirt/v0.1.0/cluster-template.yaml'),
+      join(directory, 'cluster-template.yaml'),
+    );
+    const { stdout } = await execa(this.kube.kubectl, ['kustomize', directory]);
+    const template = join(directory, 'emulated.yaml');
+    await writeFile(template, stdout);
+    return this.capi.clusterctl(
+      [
+        ...['generate', 'cluster', cluster, '--from', template, '--target-namespace=default'],
+        ...[`--kubernetes-version=v${KUBERNETES_VERSION}`, '--control-plane-machine-count=1'],
+        '--worker-machine-count=1',
+      ],
+      {
+        LIBVIRT_URI: this.lab.hosts[0]?.uri ?? '',
+        LIBVIRT_NETWORK: this.network.name,
+        LIBVIRT_IMAGE_URI: this.#image,
+        CONTROL_PLANE_ENDPOINT_HOST: this.network.endpoint,
+        ...SIZES,
+      },
+    );
+  }
+
+  /** As a user gets it: by the kubeconfig in the Secret of the Cluster. */
+  async workload(cluster: string): Promise<Workload> {
+    const kubeconfig = join(this.#directory, `${cluster}.kubeconfig`);
+    const text = await this.capi.clusterctl(['get', 'kubeconfig', cluster]);
+    await writeFile(kubeconfig, text, { mode: 0o600 });
+    return new Workload(this.kube.kubectl, kubeconfig);
+  }
+}
