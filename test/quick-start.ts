@@ -1,6 +1,18 @@
-/** Settings of the unit tests' projects, which spare most of the time that loading modules takes: about a fifth of all CPU time. */
+/** Settings of the unit tests' projects, which spare most of the time that loading modules takes: about a sixth of all CPU time. */
 
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+
+const CACHE = join(import.meta.dirname, '../node_modules/.cache/node-compile-cache');
+/** Bounds the cache: each run adds its test files, which vitest imports under new names. All others are 3,000. */
+const MOST_FILES = 10_000;
+
+/** Returns the directory of what Node has compiled, emptied if it has grown too large. */
+function compileCache(): string {
+  const files = existsSync(CACHE) ? readdirSync(CACHE, { recursive: true }).length : 0;
+  if (files > MOST_FILES) rmSync(CACHE, { recursive: true });
+  return CACHE;
+}
 
 export const quickly = {
   // More than any test needs: the machine may do something else besides.
@@ -11,5 +23,5 @@ export const quickly = {
   // Node loads the sources itself, as it does in production.
   experimental: { viteModuleRunner: false, nodeLoader: false },
   // Compiled once, for the workers and for the processes that tests start.
-  env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/node-compile-cache') },
+  env: { NODE_COMPILE_CACHE: compileCache() },
 };

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { synthHost, synthMachine } from '../../stacks/synth.ts';
 import { Synthesizer } from '../../stacks/synthesizer.ts';
 import { host, minimalMachine, richMachine } from './intents.ts';
@@ -15,12 +15,15 @@ function synthesizer(recycleAfter?: number): Synthesizer {
   return created;
 }
 
+/** Loading cdktf takes most of each test, so those that leave their thread as it was share one. */
+const shared = new Synthesizer();
+
 afterEach(() => Promise.all(open.splice(0).map((each) => each.close())));
+afterAll(() => shared.close());
 
 test('a thread gives what a call gives', async () => {
-  const threaded = synthesizer();
-  expect(await threaded.machine(richMachine, implicit)).toEqual(synthMachine(richMachine, implicit));
-  expect(await threaded.host(host, implicit)).toEqual(synthHost(host, implicit));
+  expect(await shared.machine(richMachine, implicit)).toEqual(synthMachine(richMachine, implicit));
+  expect(await shared.host(host, implicit)).toEqual(synthHost(host, implicit));
 });
 
 test('requests at once each get their own answer, also while threads are replaced', async () => {
@@ -43,10 +46,9 @@ test('requests at once each get their own answer, also while threads are replace
 });
 
 test('an intent that makes no stack rejects its own request, with the reason, and no other', async () => {
-  const threaded = synthesizer();
   const twice = { ...richMachine, disks: richMachine.disks.slice(0, 1).flatMap((disk) => [disk, disk]) };
-  await expect(threaded.machine(twice, implicit)).rejects.toThrow(/disk_etcd/);
-  await expect(threaded.machine(minimalMachine, implicit)).resolves.toHaveProperty('resource');
+  await expect(shared.machine(twice, implicit)).rejects.toThrow(/disk_etcd/);
+  await expect(shared.machine(minimalMachine, implicit)).resolves.toHaveProperty('resource');
 });
 
 test('a closed thread rejects its requests; the next request gets another thread', async () => {
