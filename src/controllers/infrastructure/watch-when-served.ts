@@ -1,9 +1,8 @@
 /** Begins watches of kinds that the API server may not have yet. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { resourceName } from '../../apimachinery/object-key.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
-import { NO_COUNTS_MS } from '../../kube/runtime/served.ts';
+import { untilServed } from '../../kube/runtime/served.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 export interface WatchWhenServedOptions {
@@ -21,14 +20,9 @@ export async function watchWhenServed(
   signal: AbortSignal,
 ): Promise<void> {
   const kinds = informers.map(({ kind }) => resourceName(kind)).join(', ');
-  while (!signal.aborted) {
-    const isServed = await serves().catch((error: unknown) => {
-      log.warn('Could not find out whether kinds are served, trying again', { kinds, error });
-      return false;
-    });
-    if (isServed) break;
-    await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
-  }
+  const onError = (error: unknown) =>
+    log.warn('Could not find out whether kinds are served, trying again', { kinds, error });
+  for await (const _ of untilServed(serves, { signal, onError }));
   if (signal.aborted) return;
   log.info(message, { kinds });
   await Promise.all(informers.map((informer) => informer.run(signal)));

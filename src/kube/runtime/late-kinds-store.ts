@@ -3,14 +3,13 @@
  * single object fails, since nothing is known of it.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey, resourceName } from '../../apimachinery/object-key.ts';
 import { TransientError } from '../../errors.ts';
 import type { GetOptions, ListOptions, Store, WatchEvent } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { ForwardingStore } from './forwarding-store.ts';
-import { NO_COUNTS_MS, rememberServed } from './served.ts';
+import { NO_COUNTS_MS, rememberServed, untilServed } from './served.ts';
 
 export interface LateKindsStoreOptions {
   readonly store: Store;
@@ -63,22 +62,15 @@ export class LateKindsStore extends ForwardingStore {
     options: ListOptions & { readonly signal: AbortSignal },
   ): AsyncGenerator<WatchEvent<T>> {
     const { signal } = options;
+    const resource = resourceName(kind);
+    const onError = (error: unknown) =>
+      this.#log?.warn('Could not find out whether a kind is served, trying again', { resource, error });
     let isSynced = false;
-    while (!signal.aborted) {
-      const served = await this.#serves(kind).catch((error: unknown) => {
-        this.#log?.warn('Could not find out whether a kind is served, trying again', {
-          resource: resourceName(kind),
-          error,
-        });
-        return undefined;
-      });
-      if (served) break;
-      if (served === false && !isSynced) {
-        isSynced = true;
-        this.#log?.info('Kind is not served, waiting for it', { resource: resourceName(kind) });
-        yield { type: 'SYNCED' };
-      }
-      await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
+    for await (const _ of untilServed(() => this.#serves(kind), { signal, onError })) {
+      if (isSynced) continue;
+      isSynced = true;
+      this.#log?.info('Kind is not served, waiting for it', { resource });
+      yield { type: 'SYNCED' };
     }
     if (signal.aborted) return;
     for await (const event of super.watch(kind, options)) {

@@ -1,5 +1,7 @@
 /** Remembers that kinds are served: once they are, for good; until then it is asked again after a while. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Limits how long the answer No is kept, in milliseconds; also the interval in which a waiting watch asks again. */
 export const NO_COUNTS_MS = 5_000;
 
@@ -26,4 +28,17 @@ export function rememberServed(
     );
     return served;
   };
+}
+
+/** Asks until `serves` says yes or `signal` aborts, and yields at each No. `onError` gets what `serves` throws. */
+export async function* untilServed(
+  serves: () => Promise<boolean>,
+  { signal, onError }: { readonly signal: AbortSignal; readonly onError: (error: unknown) => void },
+): AsyncGenerator<void> {
+  while (!signal.aborted) {
+    const isServed = await serves().catch(onError);
+    if (isServed) return;
+    if (isServed === false) yield;
+    await sleep(NO_COUNTS_MS, undefined, { signal }).catch(() => {});
+  }
 }
