@@ -6,7 +6,7 @@ import type { StateSession } from './context/state-session.ts';
 import { clearLeftovers } from './host/cleanup.ts';
 import { claimAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
-import { withPendingOperation } from './state/machine-journal.ts';
+import { beginOperation, clearPendingOperation } from './state/machine-journal.ts';
 import { recoverState } from './state/recover-machine.ts';
 import { type Change, changeMachine } from './update-machine.ts';
 
@@ -26,5 +26,7 @@ export async function createMachine(
   await clearLeftovers(options, session, intent, facts, state);
   await refuseDisguisedVolumes(intent, facts, options.libvirt(intent.uri), options.policy);
   await claimAddresses(options, intent);
-  await withPendingOperation(home, 'create', () => terraform.apply(config));
+  await beginOperation(home, 'create');
+  await terraform.apply(config);
+  await clearPendingOperation(home);
 }

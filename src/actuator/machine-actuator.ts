@@ -220,13 +220,11 @@ export class Actuator {
     const request = { operation, onEvent: options.onEvent, ownProvider, isNew: operation === 'create' };
     const sized = atActualSize(intent, facts.volumeDetails);
     return this.#inSession(intent, request, (session) =>
-      withSeededStack(this.#options, session.home, sized, options, (config) =>
-        work(session, { intent, config }),
-      ),
+      withSeededStack(this.#options, session, sized, options, (config) => work(session, { intent, config })),
     );
   }
 
-  /** One verb at a time a machine, also between processes, over a state that is whole; failures leave classified. */
+  /** One verb at a time a machine, also between processes, over a state that is whole. */
   #inSession<T>(
     machine: HostedMachine,
     request: SessionRequest,
@@ -236,14 +234,12 @@ export class Actuator {
     const { whileRunning } = this.#options;
     const around =
       whileRunning && (<R>(run: () => Promise<R>) => whileRunning(machine, request.operation, run));
-    return classified(() =>
-      withState(this.#options, machine.uri, home, { ...request, around }, async (session) => {
-        // A person who restores a state, and who removes a volume because the state does not know it, need the one that is there.
-        const wasTorn = RECOVERING.includes(request.operation) && (await setTornAside(session));
-        if (wasTorn && request.operation === 'delete') await restoreLast(session);
-        await session.saveErroredState();
-        return work(session);
-      }),
-    );
+    return withState(this.#options, machine.uri, home, { ...request, around }, async (session) => {
+      // A person who restores a state, and who removes a volume because the state does not know it, need the one that is there.
+      const wasTorn = RECOVERING.includes(request.operation) && (await setTornAside(session));
+      if (wasTorn && request.operation === 'delete') await restoreLast(session);
+      await session.saveErroredState();
+      return work(session);
+    });
   }
 }

@@ -22,7 +22,7 @@ export async function planMachine(
   await refuseForeignState(options, intent, state);
   const sized = await askActualSize(intent, options.libvirt(intent.uri));
   const recover = async () => recoveredState(options, session, intent, await factsOf(options, intent), state);
-  return withSeededStack(options, session.home, sized, { isPreview: true }, async (config, machine) => {
+  return withSeededStack(options, session, sized, { isPreview: true }, async (config, machine) => {
     const recovered = isIncomplete(sized, state) ? await recover() : undefined;
     if (!recovered) return previewPlan(session, config, replaced(update));
     const aside = await options.synthesizer.machine(machine, { kind: 'implicit' });

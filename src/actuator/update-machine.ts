@@ -16,10 +16,10 @@ import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts'
 import { destructiveChanges, refuseLoss } from './plan/replace-guard.ts';
 import { planId } from './plan/report.ts';
 import {
+  beginOperation,
   clearPendingOperation,
   hasWholeDomain,
   interruptedOperation,
-  withPendingOperation,
 } from './state/machine-journal.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { recoverState } from './state/recover-machine.ts';
@@ -85,7 +85,9 @@ export async function changeMachine(
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
   }
-  await withPendingOperation(home, 'update', () => terraform.apply(config, { plan }));
+  await beginOperation(home, 'update');
+  await terraform.apply(config, { plan });
+  await clearPendingOperation(home);
   // Any change in place starts a domain that is off; its guest has not yet begun anything.
   const now = intent.domain.running ? undefined : await ownDomain(options, intent);
   if (now?.state === 'running') await libvirt.powerOff(intent.domain.name);

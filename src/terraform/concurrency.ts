@@ -61,8 +61,8 @@ export class RunSlots {
     this.limits = limits;
   }
 
-  /** Runs `work` when it is its turn. */
-  async within<T>(key: string, verb: string, work: () => Promise<T>): Promise<T> {
+  /** Waits for a turn. Call what it returns when the run has ended. */
+  async enter(key: string, verb: string): Promise<() => void> {
     const kind: Work = verb === 'destroy' ? 'destroy' : 'make';
     const runs = this.#of(key);
     const { group, name } = currentFlow();
@@ -72,12 +72,10 @@ export class RunSlots {
     const turn = new Promise<void>((go) => this.#waiting.add({ key, group, work: kind, go }, flow));
     this.#next();
     await traced('slot', {}, () => turn);
-    try {
-      return await work();
-    } finally {
+    return () => {
       for (const running of [this.#total, runs]) count(running, group, -1);
       this.#next();
-    }
+    };
   }
 
   /** How things are, for metrics: a row for each key that has ever had a run. */

@@ -11,7 +11,7 @@ import type { ProviderPool } from './provider/pool.ts';
 import type { ProviderProcess } from './provider/process.ts';
 import type { RunOutcome } from './run/process.ts';
 import { failureOf } from './run/terraform-error.ts';
-import { type ProviderPatience, watchedRun } from './watched-run.ts';
+import { type ProviderPatience, type WatchedOutcome, watchedRun } from './watched-run.ts';
 
 export interface RunnerOptions extends LauncherOptions, ProviderPatience {
   /** Warm: a provider process for each key serves all runs. Fork: Terraform starts its own for each run. */
@@ -34,6 +34,12 @@ const MAX_HANGS = 1;
 /** One loss of the provider may follow the other: many runs share it. */
 const MAX_RETRIES = 3;
 
+interface Attempt extends WatchedOutcome {
+  readonly host: ProviderProcess | undefined;
+  /** The provider had its connection to libvirt before. */
+  readonly wasConnected: boolean;
+}
+
 /** Brings terraform, provider and workspace together; starts again what failed only because the provider was lost. */
 export class Runner {
   readonly #options: RunnerOptions;
@@ -52,46 +58,54 @@ export class Runner {
    * @throws StateLockedError, Conflict, LibvirtError (TransientError) for a provider that hung, and what the call has to say of that
    */
   async run(call: Call): Promise<RunOutcome> {
-    if (!call.ownProvider) return this.#withRetries(call, call.providerKey, this.slots);
-    const own = `${call.providerKey} for ${call.workspace.dir}`;
+    const { ownProvider, providerKey, verb } = call;
+    const slots = ownProvider ? this.#transfers : this.slots;
+    const provider = ownProvider ? `${providerKey} for ${call.workspace.dir}` : providerKey;
+    let before: Error | undefined;
     try {
-      return await this.#withRetries(call, own, this.#transfers);
+      for (let retries = 0; ; retries++) {
+        let attempt: Attempt;
+        const leave = await slots.enter(providerKey, verb);
+        try {
+          const host = await this.#host(provider);
+          const wasConnected = host?.connected ?? false;
+          await initIfNeeded(this.#launcher, this.#options.pluginDir, call, host);
+          attempt = { host, wasConnected, ...(await watchedRun(this.#launcher, this.#options, call, host)) };
+        } finally {
+          leave();
+        }
+        if (attempt.outcome.exitCode === 0) return attempt.outcome;
+        const { failure, reason } = await this.#failed(call, provider, attempt, retries);
+        // The run before has written down what it half made, so that its plan is stale: why it failed is what there is to say.
+        if (before && isConflict(failure)) throw before;
+        if (reason === undefined) throw failure;
+        before = failure;
+        call.onEvent({ type: 'retrying', reason });
+      }
     } finally {
-      await this.#options.providers.release(own);
+      if (ownProvider) await this.#options.providers.release(provider);
     }
   }
 
-  /** `provider`: the key of its process. */
-  async #withRetries(call: Call, provider: string, slots: RunSlots): Promise<RunOutcome> {
-    let before: Error | undefined;
-    for (let retries = 0; ; retries++) {
-      const attempt = async () => {
-        const host = await this.#host(provider);
-        const wasConnected = host?.connected ?? false;
-        await initIfNeeded(this.#launcher, this.#options.pluginDir, call, host);
-        return { host, wasConnected, ...(await watchedRun(this.#launcher, this.#options, call, host)) };
-      };
-      const { host, wasConnected, outcome, hungAt } = await slots.within(
-        call.providerKey,
-        call.verb,
-        attempt,
-      );
-      if (outcome.exitCode === 0) return outcome;
-      const lost = host && lostProvider(host, wasConnected, outcome);
-      if (lost !== undefined) await this.#options.providers.restart(provider, host);
-      const explained = hungAt === undefined ? undefined : await call.explainHang?.(hungAt);
-      if (explained !== undefined) throw explained;
-      const reason = hungAt === undefined ? lost : `the provider did not come to an end with ${hungAt}`;
-      const limit = hungAt === undefined ? MAX_RETRIES : MAX_HANGS;
-      const failure =
-        hungAt === undefined ? failureOf(call.verb, outcome) : providerHung(call, hungAt, outcome);
-      // The run before has written down what it half made, so that its plan is stale: why it failed is what there is to say.
-      if (before && isConflict(failure)) throw before;
-      if (reason === undefined || retries >= limit || appliedChanges(outcome.messages).length > 0)
-        throw failure;
-      before = failure;
-      call.onEvent({ type: 'retrying', reason });
+  /** What a run failed of, and why it is to be tried again, if it is. A provider that was lost is started again. */
+  async #failed(
+    call: Call,
+    provider: string,
+    { host, wasConnected, outcome, hungAt }: Attempt,
+    retries: number,
+  ): Promise<{ readonly failure: Error; readonly reason: string | undefined }> {
+    const lost = host && lostProvider(host, wasConnected, outcome);
+    if (lost !== undefined) await this.#options.providers.restart(provider, host);
+    const hasChanged = appliedChanges(outcome.messages).length > 0;
+    if (hungAt === undefined) {
+      const mayRetry = retries < MAX_RETRIES && !hasChanged;
+      return { failure: failureOf(call.verb, outcome), reason: mayRetry ? lost : undefined };
     }
+    const explained = await call.explainHang?.(hungAt);
+    if (explained !== undefined) throw explained;
+    const mayRetry = retries < MAX_HANGS && !hasChanged;
+    const reason = mayRetry ? `the provider did not come to an end with ${hungAt}` : undefined;
+    return { failure: providerHung(call, hungAt, outcome), reason };
   }
 
   /** See `Launcher.read`. */

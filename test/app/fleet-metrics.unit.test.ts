@@ -94,9 +94,11 @@ it('who wonders why nothing begins sees what goes on and what waits for its turn
   const known = fleet();
   const { lines } = exposed(known);
   const { promise: end, resolve } = Promise.withResolvers<void>();
-  const runs = ['apply', 'plan', 'apply', 'destroy'].map((verb) =>
-    known.slots.within('qemu:///system', verb, () => end),
-  );
+  const runs = ['apply', 'plan', 'apply', 'destroy'].map(async (verb) => {
+    const leave = await known.slots.enter('qemu:///system', verb);
+    await end;
+    leave();
+  });
   expect(lines()).toEqual(
     expect.arrayContaining([
       'caplv_terraform_runs{host="qemu:///system"} 2',
@@ -129,7 +131,7 @@ it('terraform runs count by verb and outcome, with their length', () => {
 it('an operator finds each of them in docs/operations.md, with its labels', () => {
   const known = fleet();
   const { metrics } = exposed(known);
-  void known.slots.within('qemu:///system', 'plan', async () => {});
+  void known.slots.enter('qemu:///system', 'plan');
   terraformRuns(metrics)({ verb: 'plan', outcome: 'success', seconds: 1 });
   const held = { type: 'RemediationAllowed', status: 'False', reason: 'TooManyUnhealthy' };
   const check = { metadata: { name: 'workers' }, status: { conditions: [held] } } as MachineHealthCheck;

@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { machine } from './manifests.ts';
+import { Caplv } from './caplv.ts';
+import { machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('tracing');
@@ -56,4 +59,37 @@ it('a collector that is away is no failure', async () => {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' },
   });
   expect(deleted).toMatchObject({ exitCode: 0 });
+});
+
+/** Writes the stack trace of each start of terraform, the innermost function first. */
+const STACKS = `
+import processes from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+Error.stackTraceLimit = 100;
+const { spawn } = processes;
+processes.spawn = (command, args, options) => {
+  const { stack } = new Error(args.join(' '));
+  if (args.includes('apply')) appendFileSync(process.env.STACKS, stack + '\\n\\n');
+  return spawn(command, args, options);
+};
+syncBuiltinESMExports();
+`;
+
+it('who reads a stack trace at terraform finds the functions that docs/architecture.md names, and no others', async () => {
+  const { caplv, image, directory } = here();
+  const stacks = join(directory, 'stacks');
+  const program = join(import.meta.dirname, '../../src/bin.ts');
+  const hook = await here().file('stacks.mjs', STACKS);
+  const traced = new Caplv({ ...caplv.env, STACKS: stacks }, [process.execPath, '--import', hook, program]);
+  const input = manifest(machine('stacked', { ...image, running: false, userData: '#cloud-config\n' }));
+  expect(await traced.run(['apply', '-f', '-'], { input })).toMatchObject({ exitCode: 0 });
+  // The image was made before it.
+  const last = (await readFile(stacks, 'utf8')).trim().split('\n\n').at(-1) ?? '';
+  const files = [...last.matchAll(/\/(src\/[^:]*):/g)].map(([, file]) => file);
+  const walk = files.slice(0, files.indexOf('src/controllers/machine/controller.ts') + 1).reverse();
+  const text = await readFile(join(import.meta.dirname, '../../docs/architecture.md'), 'utf8');
+  const named = [...text.matchAll(/^\| \d+ \| .* `(src\/[a-z/-]*\.ts)`/gm)].map(([, file]) => file);
+  expect(walk).toEqual(named);
+  expect(walk.length).toBeLessThanOrEqual(12);
 });

@@ -2,6 +2,15 @@ import { expect, it } from 'vitest';
 import { withinFlow } from '../../src/system/current-flow.ts';
 import { RunSlots } from '../../src/terraform/concurrency.ts';
 
+async function within<T>(slots: RunSlots, key: string, verb: string, work: () => Promise<T>): Promise<T> {
+  const leave = await slots.enter(key, verb);
+  try {
+    return await work();
+  } finally {
+    leave();
+  }
+}
+
 /** Runs that end when they are told to; `begun` in the order in which they got their slot. */
 function runsOf(slots: RunSlots) {
   const begun: string[] = [];
@@ -9,7 +18,7 @@ function runsOf(slots: RunSlots) {
   const start = (name: string, key: string, verb = 'apply') => {
     const { promise, resolve } = Promise.withResolvers<void>();
     ends.set(name, resolve);
-    return slots.within(key, verb, () => {
+    return within(slots, key, verb, () => {
       begun.push(name);
       return promise;
     });
@@ -104,8 +113,8 @@ it('runs of no namespace take all places', async () => {
 
 it('a run that fails gives its slot back', async () => {
   const slots = new RunSlots({ total: 1, perKey: 1 });
-  await expect(slots.within('a', 'apply', () => Promise.reject(new Error('failed')))).rejects.toThrow(
+  await expect(within(slots, 'a', 'apply', () => Promise.reject(new Error('failed')))).rejects.toThrow(
     'failed',
   );
-  expect(await slots.within('a', 'apply', async () => 'next')).toBe('next');
+  expect(await within(slots, 'a', 'apply', async () => 'next')).toBe('next');
 });

@@ -3,6 +3,7 @@
 import { emptyStack } from '../../../stacks/empty-stack.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { TerraformSession } from '../../terraform/session.ts';
+import { classify } from './classify-error.ts';
 import type { ActuatorEvent, ActuatorOptions } from './options.ts';
 import type { StateHandle } from './state-home.ts';
 
@@ -27,6 +28,7 @@ export class StateSession {
   readonly home: StateHandle;
   readonly terraform: TerraformSession;
   readonly onEvent: (event: ActuatorEvent) => void;
+  readonly #cleanups: (() => Promise<void>)[] = [];
 
   constructor(
     uri: AllowedHost,
@@ -38,6 +40,16 @@ export class StateSession {
     this.home = home;
     this.terraform = terraform;
     this.onEvent = onEvent;
+  }
+
+  /** Has `cleanup` run before the lock is released, whatever becomes of the work. */
+  defer(cleanup: () => Promise<void>): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  /** Runs what was deferred. */
+  async end(): Promise<void> {
+    for (const cleanup of this.#cleanups.splice(0)) await cleanup();
   }
 
   /** See `TerraformSession.pushState`. */
@@ -60,7 +72,10 @@ export class StateSession {
   }
 }
 
-/** Runs `work` under the lock of a state, also between processes, with its place made ready. Throws StateLockedError (TransientError). */
+/**
+ * Runs `work` under the lock of a state, also between processes, with its place made ready. What terraform and libvirt fail of leaves
+ * as TransientError or TerminalError; also throws StateLockedError (TransientError).
+ */
 export async function withState<T>(
   { terraform }: Pick<ActuatorOptions, 'terraform'>,
   uri: AllowedHost,
@@ -70,14 +85,19 @@ export async function withState<T>(
 ): Promise<T> {
   const { operation, lockTimeoutMs, runTimeoutMs, onEvent, ownProvider, isNew } = request;
   const { around = (run) => run() } = request;
-  const lock = await terraform.lock(home.workspace, { operation, lockTimeoutMs, onEvent });
   try {
-    return await around(async () => {
-      await home.prepare({ lockTimeoutMs, onEvent, isNew });
-      const runs = { providerKey: uri, lockTimeoutMs: runTimeoutMs, onEvent, ownProvider };
-      return work(new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request));
-    });
-  } finally {
-    await lock.release();
+    const lock = await terraform.lock(home.workspace, { operation, lockTimeoutMs, onEvent });
+    const runs = { providerKey: uri, lockTimeoutMs: runTimeoutMs, onEvent, ownProvider };
+    const session = new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request);
+    try {
+      return await around(async () => {
+        await home.prepare({ lockTimeoutMs, onEvent, isNew });
+        return work(session);
+      });
+    } finally {
+      await session.end().finally(() => lock.release());
+    }
+  } catch (error) {
+    throw classify(error);
   }
 }

@@ -6,6 +6,7 @@ import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { traced } from '../../telemetry/spans.ts';
 import type { ActuatorOptions, EarlyStack } from '../context/options.ts';
 import { type StateHandle, seedDirectory } from '../context/state-home.ts';
+import type { StateSession } from '../context/state-session.ts';
 import { withSeedFile, writeSeed } from './seed-file.ts';
 
 /** Begins to synthesise; undefined: the configuration names an offer of the relay, which does not stand yet. */
@@ -22,32 +23,30 @@ export function beginStack(
 }
 
 /**
- * Runs `work` with the stack of a machine, and the seed on disk for as long as Terraform may read it. One that its author has made is
- * offered by the relay, unless this `isPreview`. `stack`: as begun before.
+ * Runs `work` with the stack of a machine, and the seed on disk to the end of the session, as Terraform may read it. One that its author
+ * has made is offered by the relay, unless this `isPreview`. `stack`: as begun before.
  */
 export async function withSeededStack<T>(
   options: ActuatorOptions,
-  home: StateHandle,
+  session: StateSession,
   intent: MachineIntent,
   { isPreview = false, stack }: { readonly isPreview?: boolean; readonly stack?: EarlyStack | undefined },
   work: (config: object, machine: stacks.MachineIntent) => Promise<T>,
 ): Promise<T> {
+  const { home } = session;
   const directory = seedDirectory(home);
-  try {
-    const machine = await writeSeed(intent, directory);
-    const { seed } = intent;
-    if (isPreview || seed?.kind !== 'iso') {
-      // Disks that are larger by now make another intent.
-      const early = stack?.intent === intent ? stack.config : undefined;
-      return await work(await (early ?? synthesize(options, home, machine)), machine);
-    }
-    return await options.relay.offer({ kind: 'seed', source: seed.source }, async ({ url }) => {
-      const offered = { ...machine, seed: { ...seed, source: url } };
-      return work(await synthesize(options, home, offered), machine);
-    });
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+  session.defer(() => rm(directory, { recursive: true, force: true }));
+  const machine = await writeSeed(intent, directory);
+  const { seed } = intent;
+  if (isPreview || seed?.kind !== 'iso') {
+    // Disks that are larger by now make another intent.
+    const early = stack?.intent === intent ? stack.config : undefined;
+    return work(await (early ?? synthesize(options, home, machine)), machine);
   }
+  return options.relay.offer({ kind: 'seed', source: seed.source }, async ({ url }) => {
+    const offered = { ...machine, seed: { ...seed, source: url } };
+    return work(await synthesize(options, home, offered), machine);
+  });
 }
 
 /** True for a machine of which a seed comes from a server, which may be slow. Everything else is made from what is there. */

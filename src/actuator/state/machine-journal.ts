@@ -10,17 +10,10 @@ export type ChangingVerb = 'create' | 'update' | 'delete';
 
 const NOTE = 'unfinished';
 
-/** Runs `work` under the note. It stays when `work` fails, or the process dies. */
-export async function withPendingOperation<T>(
-  home: StateHandle,
-  verb: ChangingVerb,
-  work: () => Promise<T>,
-): Promise<T> {
+/** Notes that a run begins; `clearPendingOperation` when it has succeeded. The note stays when the run fails, or the process dies. */
+export async function beginOperation(home: StateHandle, verb: ChangingVerb): Promise<void> {
   // A create that broke stays a create until something succeeds: its half-made objects are still nobody's.
   if (verb === 'create' || (await pendingVerb(home)) !== 'create') await notePending(home, verb);
-  const result = await work();
-  await clearPendingOperation(home);
-  return result;
 }
 
 /**
@@ -32,7 +25,11 @@ export async function withStateAtRisk<T>(
   verb: ChangingVerb,
   work: () => Promise<T>,
 ): Promise<T> {
-  return home.backend.kind === 'implicit' ? withPendingOperation(home, verb, work) : work();
+  if (home.backend.kind !== 'implicit') return work();
+  await beginOperation(home, verb);
+  const result = await work();
+  await clearPendingOperation(home);
+  return result;
 }
 
 /** What has begun, whatever was noted before. */

@@ -32,13 +32,8 @@ export async function beginChange({ parts, scope, placed, change }: MachineRecon
 }
 
 /** Makes what the machine needs of its host. What it stood on before is let go later, and only for a change that may go ahead. */
-export async function prepareChange({
-  parts,
-  scope,
-  placed,
-  resolved,
-  change,
-}: MachineReconcile): Promise<undefined> {
+export async function prepareChange(reconcile: MachineReconcile): Promise<undefined> {
+  const { parts, scope, placed, resolved, change } = reconcile;
   const { intent } = resolved;
   await requireNoConflict(parts, scope, placed);
   change.stack = parts.actuator.presynthesize(intent);
@@ -49,13 +44,8 @@ export async function prepareChange({
 }
 
 /** Runs Terraform: one create, or a guarded update. */
-export async function applyChange({
-  parts,
-  scope,
-  placed,
-  resolved,
-  change,
-}: MachineReconcile): Promise<undefined> {
+export async function applyChange(reconcile: MachineReconcile): Promise<undefined> {
+  const { parts, scope, placed, resolved, change } = reconcile;
   const { actuator, recorder } = parts;
   const { exists, facts, made, leasesBefore, reason } = change;
   const { intent, pinned } = resolved;

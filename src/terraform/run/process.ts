@@ -1,6 +1,6 @@
 /** Runs one terraform process to its end. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
@@ -41,42 +41,37 @@ export async function run(request: RunRequest): Promise<RunOutcome> {
   // Not truncated but replaced: the terraform of a killed caplv may still be writing to the old one.
   await rm(request.output, { force: true });
   const output = await open(request.output, 'ax', 0o600);
+  const messages: Message[] = [];
+  const text: string[] = [];
   try {
-    return await followed(request, output.fd);
+    const follower = await follow(request.output, (line) => {
+      const message = parseMessage(line);
+      if (message !== undefined) {
+        messages.push(message);
+        request.onMessage?.(message);
+      } else if (!line.startsWith('{')) {
+        text.push(line);
+      }
+    });
+    try {
+      const child = spawn('/bin/sh', ['-c', CONFINED, request.command, ...request.args], {
+        cwd: request.cwd,
+        env: { ...request.env },
+        detached: true,
+        stdio: ['ignore', output.fd, output.fd, request.lifeline ?? 'ignore'],
+      });
+      return { exitCode: await exitCodeOf(child, request.onStart), messages, text };
+    } finally {
+      await follower.finish();
+    }
   } finally {
     await output.close();
   }
 }
 
-/** `output`: the descriptor of its file. */
-async function followed(request: RunRequest, output: number): Promise<RunOutcome> {
-  const messages: Message[] = [];
-  const text: string[] = [];
-  const follower = await follow(request.output, (line) => {
-    const message = parseMessage(line);
-    if (message !== undefined) {
-      messages.push(message);
-      request.onMessage?.(message);
-    } else if (!line.startsWith('{')) {
-      text.push(line);
-    }
-  });
-  try {
-    return { exitCode: await exitCodeOf(request, output), messages, text };
-  } finally {
-    await follower.finish();
-  }
-}
-
-async function exitCodeOf(request: RunRequest, output: number): Promise<number | null> {
-  const child = spawn('/bin/sh', ['-c', CONFINED, request.command, ...request.args], {
-    cwd: request.cwd,
-    env: { ...request.env },
-    detached: true,
-    stdio: ['ignore', output, output, request.lifeline ?? 'ignore'],
-  });
+async function exitCodeOf(child: ChildProcess, onStart: RunRequest['onStart']): Promise<number | null> {
   const closed = once(child, 'close');
-  const started = child.pid === undefined ? undefined : request.onStart?.(child.pid);
+  const started = child.pid === undefined ? undefined : onStart?.(child.pid);
   // Whatever fails here, terraform runs: its end comes first.
   const [end, begin] = await Promise.allSettled([closed, started]);
   if (end.status === 'rejected') throw end.reason;
