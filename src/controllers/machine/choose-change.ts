@@ -4,7 +4,6 @@ import { intentHash } from '../../intent/machine-intent.ts';
 import type { Stop } from '../shared/phases.ts';
 import { mayHaveMoved, refuseSecondDomain } from './moved-domain.ts';
 import { observeDomain } from './observe-domain.ts';
-import { awaitsApproval } from './plan-approval.ts';
 import { detectPlanDrift } from './plan-drift.ts';
 import { MachineChange, type MachineReconcile, STALE } from './reconcile.ts';
 import { visibleDrift } from './repair/drift.ts';
@@ -46,13 +45,6 @@ export async function allowRepair(reconcile: MachineReconcile): Promise<Stop | u
   const gate = await parts.repair?.gate(scope, placed, change.drift);
   if (!gate || gate.open) return undefined;
   return finishReconcile(reconcile, { requeueAfterMs: gate.requeueAfterMs });
-}
-
-/** Ends the reconcile while a person has to approve the plan. */
-export async function awaitApproval(reconcile: MachineReconcile): Promise<Stop | undefined> {
-  const { parts, scope, resolved, change } = reconcile;
-  if (!(await awaitsApproval(parts, scope, resolved, change.drift))) return undefined;
-  return finishReconcile(reconcile, { awaitsApproval: true, isApplied: change.drift !== undefined });
 }
 
 /**

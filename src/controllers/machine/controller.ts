@@ -12,12 +12,13 @@ import type { Result } from '../../kube/runtime/controller.ts';
 import { runPhases } from '../shared/phases.ts';
 import { applyChange, beginChange, claimDomain, completeChange, prepareChange } from './apply.ts';
 import { isObservable } from './ask-hosts.ts';
-import { allowRepair, awaitApproval, chooseChange, requireCurrent } from './choose-change.ts';
+import { allowRepair, chooseChange, requireCurrent } from './choose-change.ts';
 import { beginDeletion, leaveHost, releaseMachine } from './delete.ts';
 import type { MachineDependencies } from './dependencies.ts';
 import { buildSeed, claimMachine, observeHost, placeMachine, resolveIntent } from './desired-state.ts';
 import { lockWaitOf } from './lock-condition.ts';
 import { observeDomain } from './observe-domain.ts';
+import { awaitApproval } from './plan-approval.ts';
 import { prepareHost, requireNoConflict } from './prepare-host.ts';
 import { type MachinePhase, MachineReconcile } from './reconcile.ts';
 import { handleFailedChange } from './reschedule.ts';
@@ -41,7 +42,7 @@ const PHASES: readonly MachinePhase[] = [
   { run: observeHost, condition: 'HostReady' },
   { run: chooseChange },
   { run: allowRepair },
-  { run: awaitApproval },
+  { run: awaitApproval, condition: 'DomainReady' },
   { run: requireCurrent },
   { run: beginChange, condition: 'DomainReady', onFailure },
   { run: prepareChange, condition: 'HostReady', onFailure },

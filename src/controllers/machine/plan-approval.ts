@@ -4,12 +4,12 @@ import type { PlanReport } from '../../actuator/plan/report.ts';
 import { planReport } from '../../actuator/plan/report.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
 import { GROUP } from '../../api/schema/group.ts';
-import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan, recordedPlan } from '../shared/approval.ts';
+import type { Stop } from '../shared/phases.ts';
 import type { Recorder } from '../shared/recorder.ts';
-import type { MachineDependencies } from './dependencies.ts';
-import type { Drift } from './repair/policy.ts';
+import type { MachineReconcile } from './reconcile.ts';
 import type { MachineScope } from './scope/scope.ts';
+import { finishReconcile } from './settle.ts';
 
 /** While it is there nothing is applied that was not approved. */
 export const PLAN_ONLY_ANNOTATION = `${GROUP}/plan-only`;
@@ -23,21 +23,18 @@ export function recordPlan(scope: MachineScope, recorder: Recorder, report: Plan
   scope.setProviderStatus({ lastPlan });
 }
 
-/** True while the plan of what would be done waits for a person's word. Makes the plan, and nothing else. */
-export async function awaitsApproval(
-  { actuator, recorder }: MachineDependencies,
-  scope: MachineScope,
-  { intent }: ResolvedMachine,
-  drift?: Drift,
-): Promise<boolean> {
-  if (!isPlanOnly(scope.machine)) return false;
-  const options = { replaceDomain: drift?.replacesDomain ?? false };
-  const preview = await scope.step('DomainReady', () => actuator.plan(intent, options));
+/** Ends the reconcile while a person has to approve the plan of the change. Makes that plan, and nothing else. */
+export async function awaitApproval(reconcile: MachineReconcile): Promise<Stop | undefined> {
+  const { parts, scope, resolved, change } = reconcile;
+  if (!isPlanOnly(scope.machine)) return undefined;
+  const options = { replaceDomain: change.drift?.replacesDomain ?? false };
+  const preview = await parts.actuator.plan(resolved.intent, options);
   if (preview.plan.action === 'none') {
     scope.clearPlan();
-    return false;
+    return undefined;
   }
-  const report = planReport(intent, preview);
-  recordPlan(scope, recorder, report);
-  return approvedPlan(scope.machine) !== report.id;
+  const report = planReport(resolved.intent, preview);
+  recordPlan(scope, parts.recorder, report);
+  if (approvedPlan(scope.machine) === report.id) return undefined;
+  return finishReconcile(reconcile, { awaitsApproval: true, isApplied: change.drift !== undefined });
 }
