@@ -51,8 +51,15 @@ export type Missing =
   | { readonly kind: 'url'; readonly url: string; readonly holdMs?: number | undefined }
   /** A lock that another holds: the path of its file. */
   | { readonly kind: 'lock'; readonly path: string }
+  /** The first of these that is there. */
+  | { readonly kind: 'onHost'; readonly anyOf: readonly HostNeed[] }
   /** `uri`: libvirt connection URI of the host. */
   | { readonly kind: 'volume'; readonly uri: string; readonly pool: string; readonly volume: string };
+
+/** A host that answers, or an active network or pool of that name on it. `uri`: libvirt connection URI; it is not for messages. */
+export type HostNeed =
+  | { readonly what: 'host'; readonly uri: string }
+  | { readonly what: 'network' | 'pool'; readonly uri: string; readonly name: string };
 
 export interface ErrorDetails {
   readonly code: ErrorCode;

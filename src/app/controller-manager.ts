@@ -57,7 +57,10 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
       }),
   });
   const reconciler = apis.clusterReconciler(engine);
-  apis.watch(controller, setupClusterController(manager, { ...shared, reconciler }));
+  apis.watch(
+    controller,
+    setupClusterController(manager, { ...shared, ...{ reconciler, policy, libvirt: engine.libvirt } }),
+  );
   apis.serveTemplates(engine, policy);
   setupMachineSetController(manager, original);
   setupMachineDeploymentController(manager, original);

@@ -54,6 +54,7 @@ function requireActive(
   if (found?.active) return;
   const code = what === 'pool' ? 'PoolNotFound' : 'NetworkNotFound';
   const command = what === 'pool' ? 'pool' : 'net';
+  const missing = { kind: 'onHost', anyOf: [{ what, uri, name }] } as const;
   if (found) {
     throw new TransientError({
       code,
@@ -61,6 +62,7 @@ function requireActive(
       message: `${what} "${name}" of ${uri} is not active`,
       fix: `start it: ${virshCommand(uri, `${command}-start`, name)}`,
       retryAfterMs: 10_000,
+      missing,
     });
   }
   const names = there.map((item) => item.name).join(', ');
@@ -69,6 +71,7 @@ function requireActive(
     path,
     message: `${uri} has no ${what} "${name}"`,
     fix: names ? `use an existing one (${names}), or let the Cluster create it` : `let the Cluster create it`,
+    missing,
   });
 }
 

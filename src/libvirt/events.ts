@@ -36,7 +36,9 @@ export type LifecycleChange =
 
 const FIRST_RETRY_MS = 500;
 const COMMAND: Command = ['event', '--event=lifecycle', '--loop', '--timestamp'];
-/** Limits the interval in which a host that is away is tried again. */
+/** Limit the interval in which a host that is away is tried again: while it may be a restart, and after that. */
+const SOON_RETRY_MS = 1_000;
+const SOON_MS = 5 * 60_000;
 const LAST_RETRY_MS = 8_000;
 /** Limits the time to connect: for a host that is switched off ssh would wait for two minutes. */
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -50,6 +52,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
  */
 export async function* domainEvents(virsh: Virsh, signal: AbortSignal): AsyncGenerator<DomainEvent> {
   let retryInMs = FIRST_RETRY_MS;
+  let lostAt: number | undefined;
   while (!signal.aborted) {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), CONNECT_TIMEOUT_MS);
@@ -67,11 +70,15 @@ export async function* domainEvents(virsh: Virsh, signal: AbortSignal): AsyncGen
     } catch (error) {
       if (!(error instanceof LibvirtError)) throw error;
       // A daemon that accepts connections and drops them is not back.
-      if (performance.now() - (connectedAt ?? Number.POSITIVE_INFINITY) > LAST_RETRY_MS)
+      if (performance.now() - (connectedAt ?? Number.POSITIVE_INFINITY) > LAST_RETRY_MS) {
         retryInMs = FIRST_RETRY_MS;
+        lostAt = undefined;
+      }
+      lostAt ??= performance.now();
       yield { kind: 'disconnected', error, retryInMs };
       await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
-      retryInMs = Math.min(2 * retryInMs, LAST_RETRY_MS);
+      const isRecent = performance.now() - lostAt < SOON_MS;
+      retryInMs = Math.min(2 * retryInMs, isRecent ? SOON_RETRY_MS : LAST_RETRY_MS);
     } finally {
       clearTimeout(timer);
     }

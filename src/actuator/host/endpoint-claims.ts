@@ -93,6 +93,7 @@ export class EndpointClaims {
         path,
         message: `network "${network}" is not there, and so reserves no address`,
         fix: 'name a network that exists (virsh net-list --all), or let the LibvirtCluster make it (mode)',
+        missing: { kind: 'onHost', anyOf: [{ what: 'network', uri, name: network }] },
       });
     const leased = new Set((leases.get(network) ?? []).map(({ address }) => address));
     return { uri, network, seen: { name: network, addresses: found, leased } };

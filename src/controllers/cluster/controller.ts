@@ -31,6 +31,7 @@ import { describeEvent } from '../shared/event-messages.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { type HostResources, siteUse } from '../shared/shared-hosts.ts';
+import { hostNeeds, untilThere } from './host-needs.ts';
 
 export interface ClusterReconcilerOptions {
   readonly store: Store;
@@ -98,7 +99,7 @@ export class ClusterReconciler {
       if (failure) failures.set(CLAIMS, failure);
     }
     await this.#save(cluster, key, failures.size > 0 ? 'Pending' : 'Provisioned', sites, failures);
-    for (const failure of failures.values()) throw failure;
+    for (const failure of failures.values()) throw untilThere(failure, hostNeeds(failures, sites));
     return {};
   }
 
@@ -199,8 +200,9 @@ export class ClusterReconciler {
         if (!(error instanceof CaplvError)) throw error;
         if (!isGivenUp(cluster)) {
           const failure = withRecoveryHint(error, cluster) as CaplvError;
-          await this.#save(cluster, key, 'Deleting', sites, new Map([[named, failure]]));
-          throw failure;
+          const failures = new Map([[named, failure]]);
+          await this.#save(cluster, key, 'Deleting', sites, failures);
+          throw untilThere(failure, hostNeeds(failures, sites));
         }
         const left = `networks, pools${claims ? ', the address of its control plane' : ''} and images`;
         const message = `what may be left on ${uri}: ${left}; it was given up because: ${error.message}`;

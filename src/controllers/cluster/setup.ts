@@ -7,23 +7,26 @@ import { keyOf } from '../../apimachinery/object-key.ts';
 import type { Controller } from '../../kube/runtime/controller.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
+import { DependencyWatcher } from '../machine/waits/dependency-waits.ts';
+import type { OpenHosts } from '../machine/waits/file-probe.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import { newController, type SetupDependencies, TERRAFORM_STUCK_MS } from '../shared/setup.ts';
 import type { ClusterReconciler } from './controller.ts';
 
-export interface ClusterSetup extends SetupDependencies {
+export interface ClusterSetup extends SetupDependencies, OpenHosts {
   readonly reconciler: Pick<ClusterReconciler, 'reconcile'>;
 }
 
 const WORKERS = 2;
 
 export function setupClusterController(manager: Manager, setup: ClusterSetup): Controller {
-  const { reconciler } = setup;
+  const { reconciler, libvirt, policy } = setup;
   const { clusters, machines } = setup.informers;
-  const controller = newController(setup, {
+  const waiting = new DependencyWatcher({ libvirt, policy, onAppearance: (key) => controller.enqueue(key) });
+  const controller: Controller = newController(setup, {
     name: 'cluster',
     concurrency: WORKERS,
-    reconcile: (key) => reconciler.reconcile(key),
+    reconcile: (key, context) => waiting.reconcile(key, context, () => reconciler.reconcile(key)),
     stuckAfterMs: TERRAFORM_STUCK_MS,
   })
     .watch(clusters, {
@@ -36,6 +39,7 @@ export function setupClusterController(manager: Manager, setup: ClusterSetup): C
       isDesired,
       keys: (gone) => clustersOfMachine(clusters, gone),
     });
+  manager.add(waiting);
   manager.add(controller);
   return controller;
 }

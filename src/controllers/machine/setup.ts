@@ -125,9 +125,12 @@ export function setupMachineController<E extends MachineEngine>(
   const hosts = new HostWatches({
     libvirt,
     log,
-    onChange: (domain) => {
+    onChange: (domain, isBack) => {
       const key = machineOfDomain(domain);
-      if (machines.get(key)) controller.notify(key);
+      if (!machines.get(key)) return;
+      // What failed because the host was lost may work now, whatever its back-off.
+      if (isBack) controller.enqueue(key);
+      else controller.notify(key);
     },
     isWanted: (domain) => machines.get(machineOfDomain(domain)) !== undefined,
     domainsOn: (uri) => domainsOn(machines, uri),

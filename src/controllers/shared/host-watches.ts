@@ -16,8 +16,8 @@ import type { Logger } from '../../telemetry/logger.ts';
 export interface HostWatchesOptions {
   readonly libvirt: (uri: AllowedHost) => Libvirt;
   readonly log: Logger;
-  /** A domain of this name is not as it was, or its host is not. */
-  readonly onChange: (domain: string) => void;
+  /** A domain of this name is not as it was, or its host is not; `isBack`: the host answers again. */
+  readonly onChange: (domain: string, isBack: boolean) => void;
   /** Whether there is a Machine of this domain. */
   readonly isWanted: (domain: string) => boolean;
   /** Names of the domains of all Machines that were put on the host. */
@@ -100,7 +100,7 @@ export class HostWatches {
     const onConnection = (error: LibvirtError | undefined) => {
       if (error) log.warn('Host is out of reach', { host, error });
       else log.info('Watching host', { host });
-      for (const domain of new Set([...domainsOn(uri), ...waiting])) onChange(domain);
+      for (const domain of new Set([...domainsOn(uri), ...waiting])) onChange(domain, error === undefined);
       if (!error) waiting.clear();
     };
     const end = () => {
@@ -119,7 +119,9 @@ export class HostWatches {
     }, idleMs / 2).unref();
     let wasUnused = false;
     const onError = (error: unknown) => log.warn('Host cannot be read in full', { host, error });
-    const watch = new HostWatch({ libvirt: libvirt(uri), onChange, onConnection, onFailure, onError });
+    const onDomain = (domain: string) => onChange(domain, false);
+    const options = { onChange: onDomain, onConnection, onFailure, onError };
+    const watch = new HostWatch({ libvirt: libvirt(uri), ...options });
     const running = { watch, stop, waiting };
     if (this.#signal === undefined || this.#signal.aborted) {
       clearInterval(idle);

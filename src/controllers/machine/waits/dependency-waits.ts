@@ -64,7 +64,7 @@ export class DependencyWatcher {
     } catch (error) {
       const missing = error instanceof CaplvError ? error.missing : undefined;
       this.#await(key, missing?.kind === 'watched' ? undefined : missing);
-      if (error instanceof CaplvError && OF_THE_HOST.has(error.code)) {
+      if (error instanceof CaplvError && missing === undefined && OF_THE_HOST.has(error.code)) {
         log.warn('Waiting for a dependency on its host', { error });
         return { requeueAfterMs: HOST_MS };
       }

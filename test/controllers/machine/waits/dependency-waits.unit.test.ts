@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, type TestContext, vi } from 'vitest';
 import { DependencyWatcher } from '../../../../src/controllers/machine/waits/dependency-waits.ts';
-import { type Missing, TerminalError, TransientError } from '../../../../src/errors.ts';
+import { type HostNeed, type Missing, TerminalError, TransientError } from '../../../../src/errors.ts';
 import { UNLIMITED } from '../../../../src/intent/policy.ts';
 import type { Libvirt } from '../../../../src/libvirt/libvirt.ts';
 import { Lock } from '../../../../src/system/file-lock.ts';
@@ -114,4 +114,38 @@ it.concurrent('looks again for a pool or network: a libvirtd that has just start
     const result = await waiting.reconcile(key('a'), context, () => Promise.reject(failure));
     expect(result.requeueAfterMs).toBeGreaterThan(0);
   }
+});
+
+it.concurrent('wakes what waits for a host, or a network on it, when that is there', async ({
+  onTestFinished,
+}) => {
+  let facts: object | undefined;
+  const libvirt = () =>
+    ({
+      facts: async () => {
+        if (!facts) throw new Error('silent');
+        return facts;
+      },
+    }) as unknown as Libvirt;
+  const appeared: string[] = [];
+  const onAppearance = ({ name }: { readonly name: string }) => appeared.push(name);
+  const waiting = new DependencyWatcher({ libvirt, policy: UNLIMITED, onAppearance });
+  onTestFinished(() => waiting.run(AbortSignal.abort()));
+  const uri = 'qemu+ssh://gone/system';
+  const lack = (name: string, need: HostNeed) =>
+    waiting.reconcile(key(name), context, () =>
+      Promise.reject(
+        new TransientError({
+          code: 'LibvirtUnreachable',
+          message: 'it is silent',
+          missing: { kind: 'onHost', anyOf: [need] },
+        }),
+      ),
+    );
+  expect(await lack('host', { what: 'host', uri })).toEqual({});
+  expect(await lack('network', { what: 'network', uri, name: 'lan' })).toEqual({});
+  facts = { networks: [{ name: 'lan', active: false }], pools: [] };
+  await vi.waitFor(() => expect(appeared).toEqual(['host']), soon);
+  facts = { networks: [{ name: 'lan', active: true }], pools: [] };
+  await vi.waitFor(() => expect(appeared).toEqual(['host', 'network']), soon);
 });
