@@ -172,12 +172,16 @@ export class ClusterReconciler {
   async #reconcileDelete(cluster: Cluster, key: ObjectKey, claims?: ClusterClaims): Promise<Result> {
     const { store, hosts, recorder, policy } = this.#options;
     const broken: UnreadableObjectError[] = [];
-    const machines = await store.list(MachineKind, {
-      namespace: key.namespace,
-      onUnreadable: (errors) => broken.push(...errors),
-    });
-    const mine = machines.filter((machine) => isOfCluster(machine, key));
     const sites = sitesOf(storedClusterSpec(cluster).spec, policy.defaultHost);
+    const machines = await store
+      .list(MachineKind, { namespace: key.namespace, onUnreadable: (errors) => broken.push(...errors) })
+      .catch(async (error: unknown) => {
+        // Whether it has machines is not known: for want of rights, for example.
+        if (error instanceof CaplvError)
+          await this.#save(cluster, key, 'Deleting', sites, new Map([['', error]]));
+        throw error;
+      });
+    const mine = machines.filter((machine) => isOfCluster(machine, key));
     if (mine.length > 0) {
       await this.#save(cluster, key, 'Deleting', sites, new Map(), `waits for ${mine.length} Machines`);
       return { requeueAfterMs: MACHINES_POLL_MS };

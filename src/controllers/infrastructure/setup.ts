@@ -20,6 +20,8 @@ import {
   LibvirtMachineKind,
   LibvirtMachineTemplateKind,
 } from '../../api/infrastructure/libvirt-machine.ts';
+import type { Cluster } from '../../api/kinds/cluster.ts';
+import type { Machine } from '../../api/kinds/machine.ts';
 import type { Secret } from '../../api/kinds/secret.ts';
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
@@ -124,6 +126,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
     blocks: new MoveBlocks({ store: liveStore, log }),
     machines: withLibvirtMachines(machineViewOf(informers.machines), machines),
     watchMachines: (controller) => {
+      wakeWhenReadable(all, informers.machines, controller);
       controller
         .watch(machines, { when: machineChanged, isDesired, keys: (one) => [projectedKey(one)] })
         .watch(owners, { when: contractChanged, isDesired, keys: machinesOfOwner })
@@ -154,6 +157,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
       manager.add(controller);
     },
     watchClusters: (controller) => {
+      wakeWhenReadable(all, informers.clusters, controller);
       controller
         .watch(clusters, {
           when: desiredStateChanged,
@@ -172,6 +176,19 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
         });
     },
   };
+}
+
+/** Objects of the original API that wait for the right to read those of the current one, which nothing tells of, go on when it is there. */
+function wakeWhenReadable(
+  infrastructure: readonly Pick<Informer, 'whenSynced'>[],
+  waiting: Pick<Informer<Machine | Cluster>, 'list'>,
+  controller: Pick<Controller, 'enqueue'>,
+): void {
+  void Promise.all(infrastructure.map((informer) => informer.whenSynced())).then(() => {
+    for (const { metadata, status } of waiting.list())
+      if (status?.conditions?.some(({ reason }) => reason === 'NotAllowed'))
+        controller.enqueue(keyOf({ metadata }));
+  });
 }
 
 /** Names the object as Kubernetes does in what is told of it. */

@@ -7,7 +7,7 @@ import type { ListOptions, WatchEvent } from '../../store/store.ts';
 import { Backoff } from '../../system/backoff.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { ApiError } from '../client/api-error.ts';
+import { ApiError, hasReason } from '../client/api-error.ts';
 import type { Client } from '../client/client.ts';
 import type { WatchCallEvent } from '../client/watch-stream.ts';
 
@@ -19,6 +19,9 @@ export interface ReflectorOptions extends ListOptions {
 
 /** Between two watches, and after failures. Ten seconds keep the recovery from an outage short. */
 const BACKOFF = { baseMs: 100, maxMs: 10_000 };
+
+/** Rights are granted by a person, who then waits. */
+const REFUSED = { baseMs: 500, maxMs: 1_500 };
 
 /** A watch that lived this long, in milliseconds, was a healthy one. */
 const HEALTHY_MS = 500;
@@ -48,11 +51,14 @@ export async function* reflect<T extends KubeObject>(
 
   const known = new Map<string, T>();
   const backoff = new Backoff(BACKOFF);
+  const refusals = new Backoff(REFUSED);
+  let wasRefused = false;
   let resourceVersion: string | undefined;
   let synced = false;
 
   while (!signal.aborted) {
     let openedAt: number | undefined;
+    let isRefused = false;
     try {
       if (resourceVersion === undefined) {
         lists.inc(labels);
@@ -93,11 +99,16 @@ export async function* reflect<T extends KubeObject>(
       } else if (openedAt !== undefined) {
         log.debug('Watch was cut, resuming', { error });
       } else {
-        log.warn('List or watch failed, trying again', { error });
+        isRefused = hasReason(error, 'Forbidden');
+        const level = isRefused && wasRefused ? 'debug' : 'warn';
+        log[level]('List or watch failed, trying again', { error });
       }
     }
+    if (!isRefused) refusals.reset();
+    wasRefused = isRefused;
     if (openedAt !== undefined && performance.now() - openedAt >= HEALTHY_MS) backoff.reset();
-    await sleep(backoff.next(), undefined, { signal }).catch(() => {});
+    const delayMs = isRefused ? refusals.next() : backoff.next();
+    await sleep(delayMs, undefined, { signal }).catch(() => {});
   }
 }
 
