@@ -1,8 +1,7 @@
 /** A range of addresses out of which a LibvirtCluster is given one for its control plane. */
 
-import { BlockList } from 'node:net';
 import { z } from 'zod';
-import { text } from '../schema/field.ts';
+import { isInNetwork, text } from '../schema/field.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
@@ -63,7 +62,7 @@ export const RANGE_RULES: readonly Rule<WithRange>[] = [
     check: ({ controlPlaneEndpointRange: range, network }) =>
       !range ||
       !network?.addresses ||
-      network.addresses.some((one) => isWithin(one, range.from) && isWithin(one, range.to)),
+      network.addresses.some((one) => isInNetwork(range.from, one) && isInNetwork(range.to, one)),
   },
 ];
 
@@ -92,12 +91,4 @@ export function addressesIn({ from, to }: Pick<EndpointRange, 'from' | 'to'>): s
 function partsOf(ip: string): { readonly prefix: string; readonly last: number } {
   const dot = ip.lastIndexOf('.');
   return { prefix: ip.slice(0, dot), last: Number(ip.slice(dot + 1)) };
-}
-
-function isWithin(network: string, ip: string): boolean {
-  const [base = '', prefix] = network.split('/');
-  if (base.includes(':')) return false;
-  const list = new BlockList();
-  list.addSubnet(base, Number(prefix));
-  return list.check(ip);
 }

@@ -1,8 +1,7 @@
 /** A network interface of a machine: plugged into a network of libvirt, a bridge, or a device by macvtap. */
 
-import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
-import { dnsLabel, interfaceAddress, ipAddress, libvirtName, text } from '../schema/field.ts';
+import { dnsLabel, interfaceAddress, ipAddress, isInNetwork, libvirtName, text } from '../schema/field.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 
 const MAC = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
@@ -85,12 +84,7 @@ export function hasPrefix(address: string): boolean {
 /** True if the guest reaches the gateway without a router. A link-local one is on every link. */
 export function isOnLink(gateway: string, address: string): boolean {
   if (/^fe[89ab][0-9a-f]:/i.test(gateway)) return address.includes(':');
-  const [own = '', prefix] = address.split('/');
-  if (prefix === undefined || isIP(own) !== isIP(gateway)) return false;
-  const family = isIP(own) === 4 ? 'ipv4' : 'ipv6';
-  const network = new BlockList();
-  network.addSubnet(own, Number(prefix), family);
-  return network.check(gateway, family);
+  return isInNetwork(gateway, address);
 }
 
 export const INTERFACE_RULES: readonly Rule<Interface>[] = [

@@ -1,5 +1,7 @@
 /** Decides whether a network can give an IPv4 address to a guest. */
 
+import { isInNetwork } from '../../api/schema/field.ts';
+
 /** Describes a range by the host's own address in it and the length of its prefix. */
 export interface Ipv4Range {
   readonly address: string;
@@ -12,12 +14,12 @@ export function describeUnusable(
   network: string,
   ranges: readonly Ipv4Range[],
 ): string | undefined {
-  const value = numberOf(address);
   const all = ranges.map((one) => `${one.address}/${one.prefix}`).join(', ');
   if (all === '') return `cannot be reserved: network "${network}" gives out no IPv4 addresses`;
   const range = findRange(address, ranges);
-  if (value === undefined || !range) return `lies outside of network "${network}" (${all})`;
+  if (!range) return `lies outside of network "${network}" (${all})`;
   if (address === range.address) return `is the host's own address in network "${network}", the gateway`;
+  const value = numberOf(address);
   const size = 2 ** (32 - range.prefix);
   // In a network of two addresses, or one, all are for hosts.
   if (size <= 2) return undefined;
@@ -30,17 +32,10 @@ export function describeUnusable(
 
 /** Returns the range in which the address lies. */
 export function findRange<R extends Ipv4Range>(address: string, ranges: readonly R[]): R | undefined {
-  const value = numberOf(address);
-  return ranges.find((range) => {
-    const own = numberOf(range.address);
-    const size = 2 ** (32 - range.prefix);
-    return value !== undefined && own !== undefined && Math.floor(value / size) === Math.floor(own / size);
-  });
+  return ranges.find((range) => isInNetwork(address, `${range.address}/${range.prefix}`));
 }
 
-function numberOf(address: string): number | undefined {
-  const parts = address.split('.').map(Number);
-  const isValid =
-    parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255);
-  return isValid ? parts.reduce((value, part) => value * 256 + part, 0) : undefined;
+/** Returns the number that an IPv4 address stands for. */
+function numberOf(address: string): number {
+  return address.split('.').reduce((value, part) => value * 256 + Number(part), 0);
 }
