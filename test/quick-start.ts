@@ -17,6 +17,7 @@ function compileCache(): string {
 export const quickly = {
   // More than any test needs: the machine may do something else besides.
   testTimeout: 20_000,
+  expect: { poll: { timeout: 15_000 } },
   // A worker loads the sources once for all its files. One worker more than cores, since some tests only wait.
   isolate: false,
   maxWorkers: 3,
