@@ -6,6 +6,8 @@ import type { DomainEvent } from '../../src/libvirt/events.ts';
 import { HostWatch } from '../../src/libvirt/host-watch.ts';
 import { LibvirtError } from '../../src/libvirt/libvirt-error.ts';
 
+const soon = { timeout: 10_000, interval: 20 };
+
 const observed = (state: 'shutoff' | 'running') =>
   ({ name: 'there', state, addresses: [{}] }) as unknown as DomainObservation;
 
@@ -31,7 +33,7 @@ it('goes on when a domain cannot be read: it is named once, and known to be ther
   const onError = (error: unknown) => errors.push(error);
   const watch = new HostWatch({ libvirt, onChange: () => {}, onConnection: () => {}, onError, sweepMs: 5 });
   const running = watch.run(stop.signal);
-  await vi.waitFor(() => expect(sweeps).toBeGreaterThan(2));
+  await vi.waitFor(() => expect(sweeps).toBeGreaterThan(2), soon);
   expect([watch.has('odd'), watch.domain('odd'), watch.has('there'), watch.has('gone')]).toEqual([
     true,
     undefined,
@@ -58,7 +60,7 @@ it('goes on after a sweep that failed for any reason, and reports it', async () 
   const onError = (error: unknown) => errors.push(error);
   const watch = new HostWatch({ libvirt, onChange: () => {}, onConnection: () => {}, onError, sweepMs: 5 });
   const running = watch.run(stop.signal);
-  await vi.waitFor(() => expect(watch.has('there')).toBe(true));
+  await vi.waitFor(() => expect(watch.has('there')).toBe(true), soon);
   expect(errors).toEqual([new TypeError('a bug')]);
   stop.abort();
   await running;
@@ -85,21 +87,22 @@ it('vouches for no domain that has changed, also while a sweep asks what became 
   };
   const watch = new HostWatch({ libvirt, onChange: () => {}, onConnection: () => {}, sweepMs: 20 });
   const running = watch.run(stop.signal);
-  const begun = (count: number) => vi.waitFor(() => expect(sweeps.length).toBeGreaterThanOrEqual(count));
+  const begun = (count: number) =>
+    vi.waitFor(() => expect(sweeps.length).toBeGreaterThanOrEqual(count), soon);
 
   await begun(1);
   sweeps[0]?.resolve([observed('shutoff')]);
-  await vi.waitFor(() => expect(watch.domain('there')?.state).toBe('shutoff'));
+  await vi.waitFor(() => expect(watch.domain('there')?.state).toBe('shutoff'), soon);
 
   emitter.emit('event', { kind: 'lifecycle', domain: 'there', change: 'started' });
-  await vi.waitFor(() => expect(watch.domain('there')).toBeUndefined());
+  await vi.waitFor(() => expect(watch.domain('there')).toBeUndefined(), soon);
   // One that was under way saw it as it was before.
   const next = sweeps.length + 1;
   sweeps.at(-1)?.resolve([observed('shutoff')]);
   await begun(next);
   expect(watch.domain('there')).toBeUndefined();
   sweeps[next - 1]?.resolve([observed('running')]);
-  await vi.waitFor(() => expect(watch.domain('there')?.state).toBe('running'));
+  await vi.waitFor(() => expect(watch.domain('there')?.state).toBe('running'), soon);
 
   stop.abort();
   for (const sweep of sweeps) sweep.resolve([]);

@@ -6,6 +6,8 @@ import type { Libvirt } from '../../../src/libvirt/libvirt.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { hostAt } from '../../lab/host-uri.ts';
 
+const soon = { timeout: 10_000, interval: 20 };
+
 const [A, B, C] = [
   hostAt('qemu+ssh://a/system'),
   hostAt('qemu+ssh://b/system'),
@@ -46,10 +48,10 @@ it('a host is watched as long as Machines are on it, and then forgotten with its
   });
   const running = watches.run(stop.signal);
   for (const uri of [A, B, C]) watches.domain(uri, 'default.web');
-  await vi.waitFor(() => expect(unused).toEqual([C]));
+  await vi.waitFor(() => expect(unused).toEqual([C]), soon);
   used.delete(A);
-  await vi.waitFor(() => expect(unused).toEqual([C, A]));
-  await vi.waitFor(() => expect(ended).toEqual([C, A]));
+  await vi.waitFor(() => expect(unused).toEqual([C, A]), soon);
+  await vi.waitFor(() => expect(ended).toEqual([C, A]), soon);
   expect(watches.seen.map(({ uri }) => uri)).toEqual([B]);
   // Asked for again, it is watched again.
   watches.domain(A, 'default.web');
