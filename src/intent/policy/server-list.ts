@@ -3,6 +3,7 @@
 import { TerminalError } from '../../errors.ts';
 import type { ConnectTarget } from '../../system/network/guarded-agent.ts';
 import { IpRange } from '../../system/network/ip-range.ts';
+import { RESERVED_RANGES } from '../../system/network/special-addresses.ts';
 
 /** Addresses that only the operator's explicit word opens. */
 export interface ReservedRange {
@@ -22,23 +23,10 @@ interface Entry {
   readonly port?: number;
 }
 
-/** https://www.iana.org/assignments/iana-ipv4-special-registry, and where clouds serve the credentials of a machine. */
-const RESERVED: readonly ReservedRange[] = [
-  ...reserved('an unspecified address', '0.0.0.0/8', '::/128'),
-  ...reserved('a loopback address', '127.0.0.0/8', '::1/128'),
-  ...reserved('a link-local address', '169.254.0.0/16', 'fe80::/10'),
-  ...reserved('a multicast address', '224.0.0.0/4', 'ff00::/8'),
-  ...reserved('a reserved address', '240.0.0.0/4', '192.0.0.0/24'),
-  // 6to4, Teredo, and addresses of the first drafts: each may lead to any IPv4 address.
-  ...reserved('an address of a tunnel', '2002::/16', '2001::/32', '::/96'),
-  ...reserved(
-    'the metadata service of a cloud',
-    '100.100.100.200',
-    '168.63.129.16',
-    'fd00:ec2::254',
-    'fd20:ce::254',
-  ),
-];
+const RESERVED: readonly ReservedRange[] = RESERVED_RANGES.map(({ cidr, what }) => ({
+  range: IpRange.of(cidr),
+  what,
+}));
 
 export class ServerList {
   readonly #entries: readonly Entry[];
@@ -69,10 +57,6 @@ export class ServerList {
     if (reservedAs) return `it is ${reservedAs.what}`;
     return this.#entries.length > 0 && matching.length === 0 ? 'the operator has listed others' : undefined;
   }
-}
-
-function reserved(what: string, ...ranges: readonly string[]): ReservedRange[] {
-  return ranges.map((range) => ({ range: IpRange.of(range), what }));
 }
 
 function reservationOf(all: readonly ReservedRange[], { address, port }: ConnectTarget) {

@@ -1,10 +1,11 @@
-/** Classifies how far an IP address reaches: https://www.iana.org/assignments/iana-ipv4-special-registry, and the same for IPv6. */
+/** Classifies how far an IP address reaches: the Internet, a site, or only this machine and its link. */
 
 import { BlockList, isIP, isIPv4, SocketAddress } from 'node:net';
+import { SPECIAL_RANGES } from './special-addresses.ts';
 
 /**
- * `public`: routed on the Internet. `private`: of a site (RFC 1918, RFC 6598, RFC 4193). `local`: this machine, its link (the metadata
- * services of clouds are there), multicast, and all that nothing can be connected to.
+ * `public`: routed on the Internet. `private`: of a site (RFC 1918, RFC 6598, RFC 4193). `local`: this machine, its link, the
+ * metadata services of clouds, multicast, and addresses without a server.
  */
 export type AddressScope = 'public' | 'private' | 'local';
 
@@ -16,25 +17,9 @@ export const PRIVATE_RANGES = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 
 /** And those of carriers (RFC 6598). */
 const PRIVATE = listOf([...PRIVATE_RANGES, '100.64.0.0/10']);
 const PUBLIC_IPV6 = listOf(['2000::/3']);
-const LOCAL = listOf([
-  '0.0.0.0/8',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '192.0.0.0/24',
-  '192.0.2.0/24',
-  '192.88.99.0/24',
-  '198.18.0.0/15',
-  '198.51.100.0/24',
-  '203.0.113.0/24',
-  '224.0.0.0/3',
-  // Documentation, and tunnels (6to4, Teredo) that lead to any IPv4 address.
-  '2001::/23',
-  '2001:db8::/32',
-  '2002::/16',
-  '3fff::/20',
-]);
+const LOCAL = listOf(SPECIAL_RANGES.map(({ cidr }) => cidr));
 
-/** The scope of an address as text; of what is no address `local`. A mapped or translated IPv4 address counts as that. */
+/** Returns the scope of an address as text; `local` for other text. A mapped or translated IPv4 address counts as that. */
 export function addressScope(address: string): AddressScope {
   const own = canonicalAddress(address);
   if (isIP(own) === 0) return 'local';
@@ -44,12 +29,12 @@ export function addressScope(address: string): AddressScope {
   return family === 'ipv4' || PUBLIC_IPV6.check(own, family) ? 'public' : 'local';
 }
 
-/** True if `scope` is among the addresses that `allowed` stands for: `private` for public ones too, `local` for all. */
+/** Returns true if `allowed` includes `scope`: `private` includes public addresses, `local` includes all. */
 export function includesScope(allowed: AddressScope, scope: AddressScope): boolean {
   return ORDER.indexOf(scope) <= ORDER.indexOf(allowed);
 }
 
-/** The widest of some scopes; undefined: there are none. */
+/** Returns the widest of some scopes; undefined: there are none. */
 export function widestScope(scopes: readonly AddressScope[]): AddressScope | undefined {
   return ORDER.findLast((scope) => scopes.includes(scope));
 }
@@ -60,7 +45,7 @@ export function canonicalAddress(address: string): string {
   return (isIP(plain) === 6 && embeddedIPv4(plain)) || plain;
 }
 
-/** The IPv4 address in the IPv6 addresses `::ffff:a.b.c.d` and `64:ff9b::a.b.c.d` (NAT64, RFC 6052). */
+/** Returns the IPv4 address in the IPv6 addresses `::ffff:a.b.c.d` and `64:ff9b::a.b.c.d` (NAT64, RFC 6052). */
 function embeddedIPv4(address: string): string | undefined {
   const { address: canonical } = new SocketAddress({ address, family: 'ipv6' });
   const [, high = '', low = ''] =

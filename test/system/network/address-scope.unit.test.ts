@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { addressScope, includesScope, widestScope } from '../../../src/system/network/address-scope.ts';
+import { SPECIAL_RANGES } from '../../../src/system/network/special-addresses.ts';
 
 it.each([
   ['public', ['93.184.216.34', '2606:2800:21f::1', '::ffff:8.8.8.8', '64:ff9b::808:808', '172.32.0.1']],
@@ -35,6 +36,16 @@ it.each([
   ],
 ] as const)('%s: what a tenant may reach depends on it', (scope, addresses) => {
   for (const address of addresses) expect([address, addressScope(address)]).toEqual([address, scope]);
+});
+
+it('no name of an allowed domain leads an image to the metadata service of a cloud', () => {
+  for (const address of ['100.100.100.200', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'])
+    expect([address, addressScope(address)]).toEqual([address, 'local']);
+});
+
+it('what is reserved from workload clusters is reserved from image servers, too', () => {
+  const first = SPECIAL_RANGES.map(({ cidr }) => cidr.replace(/\/.*/, ''));
+  expect(first.filter((address) => addressScope(address) !== 'local')).toEqual([]);
 });
 
 it('a scope stands for what is below it', () => {
