@@ -61,6 +61,32 @@ describe('the parts of a state', () => {
   });
 });
 
+describe('the further parts of a large state', () => {
+  const owners = { ownerReferences: [{ apiVersion: 'v1', kind: 'LibvirtMachine', name: 'web', uid: 'u' }] };
+  const others = { ownerReferences: [{ apiVersion: 'v1', kind: 'LibvirtMachine', name: 'web', uid: 'old' }] };
+
+  it('are given the owner of the first where they lack it, or somebody removed it, so that clusterctl move takes them along', async () => {
+    const metadata: Readonly<Record<string, object>> = {
+      1: owners,
+      2: {},
+      3: others,
+      4: { ownerReferences: [] },
+    };
+    const given = new Map<string, unknown>();
+    const server = await FakeServer.start(async ({ pathname }, response, request) => {
+      const part = /secrets\/tfstate-web-caplv-part-(.*)$/.exec(pathname)?.[1] ?? '';
+      if (request.method === 'PATCH') given.set(part, await json(request));
+      const found = metadata[part];
+      response.writeHead(found ? 200 : 404).end(JSON.stringify(found ? { metadata: found } : {}));
+    });
+    const client = new Client(server.connection);
+    open.push(client, server);
+    await new StateSecret(client, { namespace: 'a', name: 'tfstate-web-caplv' }).ownParts(owners);
+    expect([...given.keys()]).toEqual(['2', '3', '4']);
+    expect([...given.values()]).toEqual(Array(3).fill({ metadata: owners }));
+  });
+});
+
 describe('a state that cannot be read', () => {
   const key = { namespace: 'a', name: 'tfstate-web-caplv' };
 
