@@ -3,6 +3,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { HostWatches } from '../../../src/controllers/shared/host-watches.ts';
 import type { DomainEvent } from '../../../src/libvirt/events.ts';
 import type { Libvirt } from '../../../src/libvirt/libvirt.ts';
+import { LibvirtError } from '../../../src/libvirt/libvirt-error.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { hostAt } from '../../lab/host-uri.ts';
 
@@ -57,5 +58,43 @@ it('a host is watched as long as Machines are on it, and then forgotten with its
   watches.domain(A, 'default.web');
   expect(watches.seen.map(({ uri }) => uri)).toEqual([B, A]);
   stop.abort();
+  await running;
+});
+
+it('its Machines are told that a host is back, and not only that something changed: what failed meanwhile passes its back-off', async () => {
+  const { promise: back, resolve: comeBack } = Promise.withResolvers<void>();
+  const stopped = new AbortController();
+  const libvirt = (uri: string) =>
+    ({
+      uri,
+      domains: async () => [],
+      async *events(signal: AbortSignal) {
+        const error = new LibvirtError({
+          code: 'unreachable',
+          uri,
+          command: '',
+          message: 'gone',
+          stderr: '',
+        });
+        yield { kind: 'disconnected', error, retryInMs: 1 } as DomainEvent;
+        await back;
+        yield { kind: 'connected' } as DomainEvent;
+        if (!signal.aborted) await once(signal, 'abort');
+      },
+    }) as unknown as Libvirt;
+  const told: [domain: string, isBack: boolean][] = [];
+  const watches = new HostWatches({
+    libvirt,
+    log: silentLogger,
+    onChange: (...change) => told.push(change),
+    isWanted: () => true,
+    domainsOn: () => ['default.web'],
+  });
+  const running = watches.run(stopped.signal);
+  watches.domain(A, 'default.web');
+  await vi.waitFor(() => expect(told).toEqual([['default.web', false]]));
+  comeBack();
+  await vi.waitFor(() => expect(told.at(-1)).toEqual(['default.web', true]));
+  stopped.abort();
   await running;
 });
