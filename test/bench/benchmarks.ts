@@ -1,3 +1,5 @@
+/** Lists all benchmarks. */
+
 import type { Benchmark } from './benchmark.ts';
 import { boots } from './boots.ts';
 import { commandLine } from './command-line.ts';

@@ -1,3 +1,5 @@
+/** Measures the boot of many machines at once. */
+
 import { availableParallelism } from 'node:os';
 import { type Benchmark, forEachOf, timed } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';

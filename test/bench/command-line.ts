@@ -1,3 +1,5 @@
+/** Measures short commands without a cluster. */
+
 import { execa } from 'execa';
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { type Benchmark, timed } from './benchmark.ts';

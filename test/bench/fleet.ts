@@ -1,3 +1,5 @@
+/** Measures the creation and deletion of many machines at once. */
+
 import { availableParallelism } from 'node:os';
 import { type Bench, type Benchmark, forEachOf, timed } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';

@@ -1,3 +1,5 @@
+/** Measures the life of one machine, by caplv, Terraform and virsh. */
+
 import { type Bench, type Benchmark, timed } from './benchmark.ts';
 import { standaloneBed } from './standalone-bed.ts';
 import {

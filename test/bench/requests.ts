@@ -1,3 +1,5 @@
+/** Counts the requests that machines cost the API server. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Benchmark } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';

@@ -1,3 +1,5 @@
+/** Starts the libvirt host of a benchmark without a cluster. */
+
 import { Lab } from '../lab/lab.ts';
 import type { Bench } from './benchmark.ts';
 import type { Bed } from './ways.ts';

@@ -1,3 +1,5 @@
+/** Measures the periodic plans of many machines. */
+
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MachineKind } from '../../src/api/kinds/machine.ts';

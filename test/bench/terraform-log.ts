@@ -1,3 +1,5 @@
+/** Reads from a wrapper of terraform when it was run. */
+
 import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** Measures a fleet that grows to a thousand machines. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bench, type Benchmark, timed } from './benchmark.ts';
 import { ClusterBed } from './cluster-bed.ts';

@@ -1,3 +1,5 @@
+/** Starts libvirt hosts and an API server for one test file. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

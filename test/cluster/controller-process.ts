@@ -1,3 +1,5 @@
+/** Runs `caplv controller` as a process, and reads its log. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

@@ -1,3 +1,5 @@
+/** Records every change of a fleet, for checks of what happened in between. */
+
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { isAvailable } from '../../src/controllers/shared/availability.ts';
 import { Informer } from '../../src/kube/runtime/informer.ts';

@@ -1,3 +1,5 @@
+/** Keeps a `caplv controller` running, as a kubelet does. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControllerProcess } from './controller-process.ts';
 

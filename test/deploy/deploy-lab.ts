@@ -1,3 +1,5 @@
+/** Starts a cluster in which deploy/default is installed. */
+
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** Reads the manifests of deploy/. */
+
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { parseAllDocuments } from 'yaml';

@@ -1,3 +1,5 @@
+/** Finds the metrics that deploy/monitoring queries. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEPLOY } from './manifests.ts';

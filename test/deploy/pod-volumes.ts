@@ -1,3 +1,5 @@
+/** Lays out the volumes of a pod, for pod.sh. */
+
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PodOptions } from './pod.ts';

@@ -1,3 +1,5 @@
+/** Compares roles with the requests that were made under them. */
+
 import type { KubeObject } from '../../src/apimachinery/object.ts';
 import type { Question } from './authorization-log.ts';
 

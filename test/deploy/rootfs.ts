@@ -1,3 +1,5 @@
+/** Builds the root file system of the image. */
+
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { cacheDirectory } from '../lab/cache.ts';

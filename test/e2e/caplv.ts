@@ -1,3 +1,5 @@
+/** Runs the compiled `caplv` as a user does. */
+
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
 

@@ -1,3 +1,5 @@
+/** Pauses an apply in the middle, for checks of what is visible meanwhile. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -1,3 +1,5 @@
+/** Starts a lab and a state directory for one test file without a cluster. */
+
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Checks that nothing is left after all machines are deleted. */
+
 import { expect } from 'vitest';
 import type { ClusterLab } from '../cluster/cluster-lab.ts';
 import type { ControllerProcess } from '../cluster/controller-process.ts';

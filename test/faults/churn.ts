@@ -1,3 +1,5 @@
+/** Creates, changes and deletes machines at random. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { type MachineSet, MachineSetKind } from '../../src/api/kinds/machine-set.ts';

@@ -1,3 +1,5 @@
+/** Compares a cluster and its hosts with the desired state. */
+
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
 import { SecretKind } from '../../src/api/kinds/secret.ts';
 import { domainName, isImageVolume } from '../../src/intent/names.ts';

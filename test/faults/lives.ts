@@ -1,3 +1,5 @@
+/** Defines the operations that faults interrupt, and their expected results. */
+
 import { EVERYTHING, type Victim } from './fault-points.ts';
 
 const ROOT = 'libvirt_volume.root';

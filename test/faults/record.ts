@@ -1,3 +1,5 @@
+/** Records the result of a fault for REPORT.md. */
+
 import type { TestContext } from 'vitest';
 
 /** One row of REPORT.md. Say what holds in every run: no times, names of hosts or numbers that chance decides. */

@@ -1,3 +1,5 @@
+/** Writes REPORT.md from the recorded faults. */
+
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';

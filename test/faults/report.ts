@@ -1,3 +1,5 @@
+/** Updates the sections of REPORT.md. */
+
 import type { RecordedFault } from './record.ts';
 
 /** A test file's part of the report. */

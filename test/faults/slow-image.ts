@@ -1,3 +1,5 @@
+/** Serves an image whose first transfer stalls. */
+
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';

@@ -1,3 +1,5 @@
+/** Runs a reader on generated inputs, and collects what goes wrong. */
+
 import fc from 'fast-check';
 import type { Reader } from './reader.ts';
 

@@ -1,3 +1,5 @@
+/** Describes a reader of untrusted input, and how it may refuse. */
+
 import type fc from 'fast-check';
 
 /** What became of one input. */

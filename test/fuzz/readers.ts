@@ -1,3 +1,5 @@
+/** Lists all readers of untrusted input. */
+
 import type { Reader } from './reader.ts';
 import { BOOTSTRAP_READERS } from './readers-of-bootstrap.ts';
 import { CLUSTER_READERS } from './readers-of-clusters.ts';

@@ -1,3 +1,5 @@
+/** Writes the report of a fuzz campaign. */
+
 import { BLOCKED_MS, type CampaignResult } from './campaign.ts';
 
 export interface Campaign {

@@ -1,3 +1,5 @@
+/** Validates many configurations with one provider process. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

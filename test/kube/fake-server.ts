@@ -1,3 +1,5 @@
+/** Serves HTTPS as a test tells it, in place of an API server. */
+
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

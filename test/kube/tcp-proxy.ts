@@ -1,3 +1,5 @@
+/** Relays TCP connections that a test can cut. */
+
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Transform } from 'node:stream';

@@ -1,3 +1,5 @@
+/** Starts an API server with widgets for one test file. */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Declares a small kind for tests of the runtime. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import type { Client } from '../../src/kube/client/client.ts';

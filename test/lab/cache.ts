@@ -1,3 +1,5 @@
+/** Caches what is slow to download or build. */
+
 import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Installs the Debian packages that labs need. */
+
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Builds a Debian root file system. */
+
 import { execa } from 'execa';
 
 /** What nobody reads in a lab. */

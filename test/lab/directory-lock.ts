@@ -1,3 +1,5 @@
+/** Locks a directory between processes, by the kernel. */
+
 import { once } from 'node:events';
 import { execa } from 'execa';
 

@@ -1,3 +1,5 @@
+/** Builds programs from Go modules. */
+
 import { execa } from 'execa';
 
 /** First version that fetches a newer toolchain by itself when a module asks for one. Debian 12's own is 1.19. */

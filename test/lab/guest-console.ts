@@ -1,3 +1,5 @@
+/** Reads and types on the serial console of a guest. */
+
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 

@@ -1,3 +1,5 @@
+/** Builds the small image that guests of tests boot. */
+
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Finds the kernel for the guest image. */
+
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Makes the URI of a host that a test may open. */
+
 import { UNLIMITED } from '../../src/intent/policy.ts';
 import type { AllowedHost } from '../../src/system/allowed-host.ts';
 

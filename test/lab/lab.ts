@@ -1,3 +1,5 @@
+/** Starts a lab: libvirt hosts in namespaces of their own. */
+
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

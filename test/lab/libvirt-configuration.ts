@@ -1,3 +1,5 @@
+/** Writes the configuration of a lab's libvirtd. */
+
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';

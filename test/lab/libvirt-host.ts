@@ -1,3 +1,5 @@
+/** Runs one libvirt host of a lab. */
+
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

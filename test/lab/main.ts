@@ -1,3 +1,5 @@
+/** Runs the command `npm run lab`. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

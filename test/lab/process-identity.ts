@@ -1,3 +1,5 @@
+/** Identifies processes, so that a later one with the same number is told apart. */
+
 import { readFile } from 'node:fs/promises';
 
 /** A process that cannot be mistaken for a later one of the same number: after days, or after a reboot. */

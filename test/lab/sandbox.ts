@@ -1,3 +1,5 @@
+/** Runs processes in namespaces of their own. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';

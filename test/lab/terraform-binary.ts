@@ -1,3 +1,5 @@
+/** Provides terraform for labs. */
+
 import { createHash } from 'node:crypto';
 import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Provides the libvirt provider for labs. */
+
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';

@@ -1,3 +1,5 @@
+/** Links a sandbox to this machine. */
+
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

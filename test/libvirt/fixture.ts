@@ -1,3 +1,5 @@
+/** Reads recorded output of virsh. */
+
 import { readFileSync } from 'node:fs';
 
 /** What virsh once printed; see fixtures/README.md. */

@@ -1,3 +1,5 @@
+/** Defines and changes guests with virsh. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Measures what a process keeps in memory after a garbage collection. */
+
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';

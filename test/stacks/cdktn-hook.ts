@@ -1,3 +1,5 @@
+/** Replaces cdktf by its fork wherever Node loads it. */
+
 import { registerHooks } from 'node:module';
 
 registerHooks({

@@ -1,3 +1,5 @@
+/** Provides intents of machines and hosts for tests. */
+
 import { type AllowedHost, allowHost } from '../../src/system/allowed-host.ts';
 import type { HostIntent, MachineIntent } from '../../stacks/intent.ts';
 

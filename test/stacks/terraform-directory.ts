@@ -1,3 +1,5 @@
+/** Runs plain terraform on a stack. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Points terraform at the provider of the setup. */
+
 import { binDirectory } from '../lab/terraform-binary.ts';
 import { terraformrcPath } from '../lab/terraform-provider.ts';
 

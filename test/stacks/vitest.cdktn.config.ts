@@ -1,3 +1,5 @@
+/** Configures the project `unit-cdktn`. */
+
 import { join } from 'node:path';
 import { defineProject } from 'vitest/config';
 import { quickly } from '../quick-start.ts';

@@ -1,3 +1,5 @@
+/** Captures log lines. */
+
 import { createLogger, type Logger, type LogLevel } from '../../src/telemetry/logger.ts';
 
 export type LogLine = {

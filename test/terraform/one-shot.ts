@@ -1,3 +1,5 @@
+/** Runs single Terraform operations, each in a session of its own. */
+
 import type { Call } from '../../src/terraform/call.ts';
 import type { Plan } from '../../src/terraform/format/plan.ts';
 import type { SessionOptions, TerraformSession } from '../../src/terraform/session.ts';

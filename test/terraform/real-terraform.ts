@@ -1,3 +1,5 @@
+/** Provides Terraform with a lab for tests. */
+
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { findProvider } from '../../src/terraform/install/provider.ts';

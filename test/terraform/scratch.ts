@@ -1,3 +1,5 @@
+/** Makes directories and settings that end with a test. */
+
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+/** Generates characters of all of Unicode. */
+
 import fc from 'fast-check';
 
 /** First code point, and number of the code points, that only stand for halves of others in UTF-16. */

@@ -1,3 +1,5 @@
+/** Builds the programs of a Kubernetes control plane. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Makes the certificates of a control plane. */
+
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Makes the arguments of a small etcd, and compacts it. */
+
 export interface EtcdOptions {
   readonly dataDir: string;
   readonly url: string;

@@ -1,3 +1,5 @@
+/** Finds a free TCP port that stays free for a restart. */
+
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,3 +1,5 @@
+/** Starts an API server of its own, with etcd and a controller manager. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

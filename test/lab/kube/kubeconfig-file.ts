@@ -1,3 +1,5 @@
+/** Writes a kubeconfig. */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 

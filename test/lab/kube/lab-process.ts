@@ -1,3 +1,5 @@
+/** Starts and stops the processes of a lab. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';

@@ -1,3 +1,5 @@
+/** Writes a program that behaves as a provider at its start. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
