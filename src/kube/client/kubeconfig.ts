@@ -1,46 +1,29 @@
-/** Reads kubeconfigs: files of the user, and texts that somebody else wrote, which may name no files or programs. */
+/** Makes connections from kubeconfigs: files of the user, and texts that somebody else wrote, which may name no files or programs. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { isMapping } from '../../apimachinery/mapping.ts';
 import { TerminalError } from '../../errors.ts';
 import type { ConnectGuard } from '../../system/network/guarded-agent.ts';
-import { parseYamlDocument, UnreadableYaml, YAML_BYTES } from '../../system/yaml-document.ts';
-import { type ClusterConfig, type Connection, connectionOf, type UserConfig } from './connection.ts';
+import { YAML_BYTES } from '../../system/yaml-document.ts';
+import { type Connection, connectionOf } from './connection.ts';
+import {
+  type ContextChoice,
+  chooseContext,
+  FIX,
+  type Kubeconfig,
+  parseKubeconfig,
+  unusable,
+} from './kubeconfig-text.ts';
 
-export interface ConnectionChoice {
+export interface ConnectionChoice extends ContextChoice {
   /** Path of a kubeconfig; else $KUBECONFIG, ~/.kube/config, and at last the service account of the pod. */
   readonly kubeconfig?: string;
-  readonly context?: string;
-}
-
-interface ContextConfig {
-  readonly cluster: string;
-  readonly user: string;
-  readonly namespace?: string;
-}
-
-interface KubeconfigFile {
-  readonly 'current-context'?: string;
-  readonly clusters?: readonly { readonly name: string; readonly cluster: ClusterConfig }[];
-  readonly users?: readonly { readonly name: string; readonly user: UserConfig }[];
-  readonly contexts?: readonly { readonly name: string; readonly context: ContextConfig }[];
 }
 
 /** Limits the size of a kubeconfig that somebody else wrote. */
 export const KUBECONFIG_BYTES = YAML_BYTES;
-
-/** Names that a message lists at most, and characters of each: somebody else may have written them. */
-const SHOWN = 10;
-const SHOWN_CHARACTERS = 100;
-
-const FIX = {
-  file: 'name the kubeconfig of a cluster, as kubectl uses it, that you may read',
-  context: 'choose a context: kubectl config --kubeconfig FILE get-contexts, then use-context NAME',
-  files: 'make the files that the kubeconfig names readable, and its server a URL: https://HOST:PORT',
-} as const;
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -49,8 +32,11 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
   const paths = kubeconfigPaths(choice.kubeconfig);
   if (paths.length === 0) return inClusterConnection();
 
-  // Where several files define one name, the first wins, as in kubectl.
-  const { cluster, user, namespace, name } = choose(paths.map(readKubeconfig), choice, paths.join(delimiter));
+  const { cluster, user, namespace, name } = chooseContext(
+    paths.map(readKubeconfig),
+    choice,
+    paths.join(delimiter),
+  );
   // client-node's KubeConfig costs 0.8 s and 85 MB (it imports every generated API): only where nothing less will do.
   if (cluster['proxy-url'] || user['auth-provider']) return clientNodeConnection(paths, name, namespace);
   try {
@@ -68,7 +54,7 @@ export async function loadConnection(choice: ConnectionChoice = {}): Promise<Con
 export function connectionFromText(text: string, where: string, guard: ConnectGuard): Connection {
   if (Buffer.byteLength(text) > KUBECONFIG_BYTES)
     throw new Error(`${where}: a kubeconfig of more than ${KUBECONFIG_BYTES} bytes`);
-  const { cluster, user, namespace } = choose([parseKubeconfig(text, where)], {}, where);
+  const { cluster, user, namespace } = chooseContext([parseKubeconfig(text, where)], {}, where);
   const outside = [
     ...(['certificate-authority', 'proxy-url'] as const).filter((field) => cluster[field] !== undefined),
     ...(['client-certificate', 'client-key', 'tokenFile', 'exec', 'auth-provider'] as const).filter(
@@ -105,39 +91,6 @@ const TEXT_FIELDS = [
   'namespace',
 ];
 
-function choose(
-  files: readonly KubeconfigFile[],
-  choice: ConnectionChoice,
-  where: string,
-): {
-  readonly cluster: ClusterConfig;
-  readonly user: UserConfig;
-  readonly namespace: string;
-  readonly name: string;
-} {
-  const name = choice.context ?? files.find((file) => file['current-context'])?.['current-context'];
-  if (!name) throw unusable(where, 'no current-context; choose a context', FIX.context);
-  const context = find(
-    files.flatMap((file) => file.contexts ?? []),
-    'context',
-    name,
-    where,
-  ).context;
-  const { cluster } = find(
-    files.flatMap((file) => file.clusters ?? []),
-    'cluster',
-    context.cluster,
-    where,
-  );
-  const { user } = find(
-    files.flatMap((file) => file.users ?? []),
-    'user',
-    context.user,
-    where,
-  );
-  return { cluster, user, namespace: context.namespace ?? 'default', name };
-}
-
 /** Returns the files that a connection is read from; empty: only the pod's service account is left. */
 export function kubeconfigPaths(explicit: string | undefined): string[] {
   if (explicit) return [resolve(explicit)];
@@ -147,7 +100,7 @@ export function kubeconfigPaths(explicit: string | undefined): string[] {
   return existsSync(path) ? [path] : [];
 }
 
-function readKubeconfig(path: string): KubeconfigFile {
+function readKubeconfig(path: string): Kubeconfig {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -172,68 +125,6 @@ function readKubeconfig(path: string): KubeconfigFile {
       },
     })),
   };
-}
-
-function parseKubeconfig(text: string, where: string): KubeconfigFile {
-  const file = parseYaml(text, where);
-  if (file === null || file === undefined) throw unusable(where, 'empty kubeconfig', FIX.file);
-  const lists = ['clusters', 'users', 'contexts'] as const;
-  const isKubeconfig =
-    isMapping(file) &&
-    lists.every((list) => file[list] === undefined || file[list] === null || isListOf(file[list], list));
-  if (!isKubeconfig) throw unusable(where, 'not a kubeconfig', FIX.file);
-  return file as KubeconfigFile;
-}
-
-/** Returns true for a list of named mappings, such as `users: [{name, user}]`. */
-function isListOf(value: unknown, list: string): boolean {
-  const field = list.slice(0, -1);
-  return (
-    Array.isArray(value) &&
-    value.every((one) => isMapping(one) && typeof one['name'] === 'string' && isMapping(one[field]))
-  );
-}
-
-function parseYaml(text: string, where: string): unknown {
-  try {
-    const { value, warning } = parseYamlDocument(text);
-    if (warning) throw warning;
-    return value;
-  } catch (error) {
-    if (error instanceof UnreadableYaml) throw notYaml(where, error.message);
-    throw error;
-  }
-}
-
-/** Makes the error for a text that is not YAML, without the lines around the fault, which may hold credentials. */
-function notYaml(where: string, message: string): TerminalError {
-  const [first = ''] = message.split('\n');
-  return unusable(where, `not YAML: ${shown(first.replace(/:$/, ''))}`, FIX.file);
-}
-
-function find<E extends { readonly name: string }>(
-  entries: readonly E[],
-  what: string,
-  name: string,
-  where: string,
-): E {
-  const entry = entries.find((candidate) => candidate.name === name);
-  if (!entry)
-    throw unusable(
-      where,
-      `no ${what} named ${shown(name)}; there are: ${
-        entries
-          .map((e) => shown(e.name))
-          .slice(0, SHOWN)
-          .join(', ') || 'none'
-      }`,
-      FIX.context,
-    );
-  return entry;
-}
-
-function shown(name: string): string {
-  return String(name).slice(0, SHOWN_CHARACTERS);
 }
 
 function inClusterConnection(): Connection {
@@ -277,10 +168,6 @@ async function clientNodeConnection(
       return options;
     },
   };
-}
-
-function unusable(where: string, message: string, fix: string, cause?: unknown): TerminalError {
-  return new TerminalError({ code: 'InvalidConfiguration', message: `${where}: ${message}`, fix, cause });
 }
 
 /** Explains why a system call failed; names the file, unless `where` does. */
