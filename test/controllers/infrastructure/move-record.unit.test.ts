@@ -76,6 +76,14 @@ describe('what is kept beside the state', () => {
     expect(takeOver(machine(NEW, OLD), secret(NEW))).toEqual({ ...MADE, takenOverBy: NEW });
   });
 
+  it('holds the addresses that pools granted, which the guest still has', () => {
+    const claimedAddresses = [
+      { interface: 0, claim: 'web-0-0', address: '10.0.0.5/24', gateway: '10.0.0.1' },
+    ];
+    const record = recordOf(machine(OLD, OLD), { ...MADE, claimedAddresses });
+    expect(takeOver(machine(NEW, OLD), secret(NEW, record))).toMatchObject({ claimedAddresses });
+  });
+
   it('is the same after a move, so that nothing is written because of it', () => {
     expect(recordOf(machine(NEW, OLD), { ...MADE, takenOverBy: NEW })).toBe(
       recordOf(machine(OLD, OLD), MADE),
