@@ -6,7 +6,7 @@ import { ERROR_CODES } from '../src/errors.ts';
 
 const page = readFileSync(new URL('../docs/troubleshooting.md', import.meta.url), 'utf8');
 
-it.each(ERROR_CODES)('who sees the code %s finds it in docs/troubleshooting.md', (code) => {
+it.each(ERROR_CODES)('the code %s is explained in docs/troubleshooting.md', (code) => {
   expect(page).toContain(`\`${code}\``);
 });
 
@@ -32,7 +32,7 @@ function typescript(...folders: string[]): string[] {
   );
 }
 
-it('who follows the name of a file in a comment finds the file', () => {
+it('every file that a comment names exists', () => {
   const files = new Set(typescript('src', 'stacks', 'test').map((path) => basename(path)));
   const missing = typescript('src', 'stacks').flatMap((path) => {
     const text = readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');

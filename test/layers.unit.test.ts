@@ -192,7 +192,7 @@ it('only the policy makes a host that may be opened: no other file of src calls 
   expect(casts).toEqual(['src/system/allowed-host.ts']);
 });
 
-it('who opens a file of src or stacks reads in its first lines what it is for', () => {
+it('each file of src and stacks begins with a comment on its purpose', () => {
   const isHeaded = (file: string) => /^(#!.*\n)?\/\*\*/.test(readFileSync(join(root, file), 'utf8'));
   expect(files.filter((file) => !isHeaded(file))).toEqual([]);
 });

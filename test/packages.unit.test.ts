@@ -14,7 +14,7 @@ const packages = Object.entries<Locked>(read('package-lock.json').packages).filt
   path.startsWith('node_modules/'),
 );
 
-it('what is installed is what was tested: exact versions, and a digest for each package', () => {
+it('the tested packages are installed: exact versions, and a digest for each package', () => {
   const asked = manifests.flatMap(({ dependencies, devDependencies }) =>
     Object.entries<string>({ ...dependencies, ...devDependencies }),
   );

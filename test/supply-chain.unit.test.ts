@@ -71,7 +71,7 @@ it('the digests of terraform are of the version that the image has', () => {
   }
 });
 
-it('npm run sbom lists what is installed, what cdktf brings along, and what the image adds', async () => {
+it('npm run sbom lists installed packages, those bundled in cdktf, and additions of the image', async () => {
   const { stdout } = await execa('npm', ['run', '--silent', 'sbom'], { cwd: ROOT });
   const { components } = JSON.parse(stdout) as { components: { purl: string; name: string }[] };
   const purls = components.map(({ purl }) => purl);

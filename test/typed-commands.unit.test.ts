@@ -62,7 +62,7 @@ describe('npm knows each script that a page tells to run', () => {
   });
 });
 
-it('who types a path of this checkout finds it', () => {
+it('every path of this checkout in the documentation exists', () => {
   const paths = commands.flatMap(({ file, command }) =>
     [...command.matchAll(/(?<=^|[ (])(?:deploy|docs|test|src|stacks)\/(?!caplv-controller)[\w./-]+/g)].map(
       ([path]) => ({

@@ -9,7 +9,7 @@ import { loadManifests } from '../../src/api/manifest/load.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../deploy/examples');
 
-test('kube-cp.yaml is the example of the original, with what it needs to run', async () => {
+test('kube-cp.yaml is the example of the original, with everything it needs to run', async () => {
   const [cluster, machine, ...rest] = await loadManifests([join(EXAMPLES, 'kube-cp.yaml')], {
     environment: {},
   });

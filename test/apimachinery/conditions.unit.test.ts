@@ -11,7 +11,7 @@ test('the time of a condition is that of its last change of status, not of its r
   expect(third).toMatchObject([{ status: 'True', lastTransitionTime: '2026-01-01T00:00:02Z' }]);
 });
 
-test('others stay, in an order that does not depend on who came first', () => {
+test('others stay, in an order that does not depend on the order of writes', () => {
   const one = setCondition(setCondition([], READY, 't'), { ...READY, type: 'Booted' }, 't');
   const other = setCondition(setCondition([], { ...READY, type: 'Booted' }, 't'), READY, 't');
   expect(one).toEqual(other);

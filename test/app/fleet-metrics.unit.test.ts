@@ -90,7 +90,7 @@ it('a reason, phase or host that is no more does not stay on the dashboard, and 
   ]);
 });
 
-it('who wonders why nothing begins sees what goes on and what waits for its turn, until it has had it', async () => {
+it('metrics show the runs in progress, and those that wait for a slot until they have run', async () => {
   const known = fleet();
   const { lines } = exposed(known);
   const { promise: end, resolve } = Promise.withResolvers<void>();

@@ -73,7 +73,7 @@ describe('a controller on a machine of its own', () => {
   });
 });
 
-it('while the cluster does not say what is its own, nothing is connected to; the answer is asked for again', async () => {
+it("while the cluster's own addresses are not known, no connection is opened; they are read again", async () => {
   const answers: Record<string, object | number> = { servicecidrs: 500 };
   const { server, refusal } = await ownAddresses(answers);
   await expect(refusal('10.0.0.1')).rejects.toThrow('cannot be read now');

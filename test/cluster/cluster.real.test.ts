@@ -227,7 +227,7 @@ describe('the command line, on a cluster', () => {
     );
   });
 
-  it('plans machines for who may read objects and no states, and says where that is not enough', async () => {
+  it('plans machines with the right to read objects and no states, and says where that is not enough', async () => {
     const kinds = ['clusters', 'machines', 'machinesets', 'machinedeployments'];
     const resources = [...kinds.map((kind) => `${kind}.cluster-api.k8s.io`), 'namespaces'].join();
     await lab.kubectl('create', 'clusterrole', 'viewer', '--verb=get,list', `--resource=${resources}`);

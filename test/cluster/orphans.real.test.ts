@@ -51,7 +51,7 @@ it('a deleted state is restored although no change of its machine is requested',
   await lab.kubectl('delete', 'machine', 'quiet');
 });
 
-it('what a Machine left that is gone is removed, and machines that live or are not ours are not touched', async () => {
+it('leftovers of a deleted Machine are removed, and existing or foreign machines are not touched', async () => {
   await made('stays', 'goes');
   // Of another cluster: the same names and marks, but for the installation.
   const xml = (await lab.virsh('dumpxml', 'default.stays'))

@@ -197,7 +197,7 @@ describe('an image that QEMU would take other files for', () => {
     await lab.kubectl('delete', 'machine', 'overlay');
   });
 
-  it('is refused when its server says so only to who fetches all of it', async () => {
+  it('is refused when its server reveals this only in a full request', async () => {
     await lab.apply(machine('liar', { imageURI: `${origin}/images/liar` }));
     await expect.poll(() => ready('liar'), soon).toBe('False ImageInvalid');
     expect((await lab.host()).domains).toEqual(['other.victim']);

@@ -148,7 +148,7 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     expect(await lab.kubectl('get', ...lease, '--output=jsonpath={.spec.holderIdentity}')).toBe('');
   });
 
-  test('it may do what it did, and nothing else', () => {
+  test('its rights are those that it used, and no others', () => {
     const granted = ['ClusterRole', 'Role'].flatMap((kind) =>
       permissionsOf(objectOf<Role>(lab.manifests, kind)),
     );

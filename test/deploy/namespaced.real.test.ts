@@ -122,7 +122,7 @@ describe('a controller that is bound in two namespaces', () => {
     expect(await lab.virsh('net-list', '--name')).toContain('lan-b');
   });
 
-  it('neither sees nor touches what is elsewhere', async () => {
+  it('neither sees nor touches objects elsewhere', async () => {
     await lab.kubectl('annotate', 'machine', 'stays', '-n', 'other', 'cluster-api.k8s.io/look=');
     await lab.apply(lab.machine('unseen', {}, { namespace: 'other' }));
     // What a sweep finds from here on says that one has been at the host, and left the domain there.
@@ -163,7 +163,7 @@ describe('a controller that is bound in two namespaces', () => {
     });
   });
 
-  it('removes what it made, and gives a namespace up that holds nothing any more', async () => {
+  it('removes what it created, and releases a namespace without objects', async () => {
     await lab.kubectl(
       'delete',
       'machinedeployment,machinehealthcheck,machine,cluster',

@@ -115,7 +115,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     expect(await here().virsh('domstate', 'default.waiting')).toBe('running');
   });
 
-  test('a second Ctrl-C leaves at once; Terraform ends by itself, and the next call waits for it', async () => {
+  test('a second Ctrl-C exits at once; Terraform ends on its own, and the next call waits for it', async () => {
     const gate = await Gate.make(join(here().directory, 'twice'));
     const object = ownMachine('twice', { terraform: gate.beforeDomain() });
     const caplv = start(object);

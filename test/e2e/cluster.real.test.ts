@@ -157,7 +157,7 @@ describe('a cluster with a network and a pool of its own', () => {
   });
 });
 
-test('what was exported and applied again can be deleted, and so can its cluster', async () => {
+test('exported and applied again, a machine can be deleted, and so can its cluster', async () => {
   const objects = [cluster('exported', {}), machine('exported', here().image)];
   expect(await here().apply(objects)).toMatchObject({ exitCode: 0 });
   for (const kind of ['machine', 'cluster']) {
@@ -223,7 +223,7 @@ describe('a network that cannot be made, since its range is taken', () => {
   });
   const inOther = () => ({ ...machine('m', here().image), metadata: { name: 'm', namespace: 'other' } });
 
-  test('fails who asks for it, and only them: others make, change and delete', async () => {
+  test('fails those who need it, and only them: others create, change and delete', async () => {
     const theirs = { ...taken(), metadata: { name: 'taken', namespace: 'taken' } };
     const failed = await here().apply([theirs]);
     expect(failed.exitCode).not.toBe(0);
@@ -289,7 +289,7 @@ test('a server that stalls in the middle of an image does not stop other machine
   expect(await here().stateFiles()).toEqual([]);
 });
 
-test('a machine that is there keeps what it was made with, whichever Clusters come and go, and whatever mark it has', async () => {
+test('an existing machine keeps its network and pool, whichever Clusters come and go, and whatever mark it has', async () => {
   const early = machine('early', here().image);
   expect(await here().apply([early])).toMatchObject({ exitCode: 0 });
   const uuid = await here().virsh('domuuid', 'default.early');

@@ -23,7 +23,7 @@ test('help names every command, gives examples, and the meaning of the exit code
   expect(await caplv.read(['apply', '--help'])).toMatch(/--allow-replace[\s\S]*--state-dir/);
 });
 
-test('a reader who wants no more than the first line gets no stack', async () => {
+test('a reader that closes the pipe after the first line gets no stack trace', async () => {
   const command = 'for i in 1 2 3 4 5; do "$0" "$1" --help; echo "exit $?" >&2; done | true';
   const { stderr } = await execa('sh', ['-c', command, process.execPath, PROGRAM]);
   expect(stderr.split('\n')).toEqual(Array(5).fill('exit 0'));

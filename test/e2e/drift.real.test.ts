@@ -50,7 +50,7 @@ describe('a machine that was changed with virsh', () => {
     expect(await here().volumes()).toEqual(volumes);
   });
 
-  test('other memory: get shows it, apply says why it does not repair it by itself', async () => {
+  test('other memory: get shows it, apply says why it is not repaired without approval', async () => {
     await here().virsh('destroy', DOMAIN);
     for (const command of ['setmaxmem', 'setmem']) await here().virsh(command, DOMAIN, '160M', '--config');
     await here().virsh('start', DOMAIN);
@@ -82,7 +82,7 @@ describe('a machine that was changed with virsh', () => {
     expect(await here().plan([drifting()])).toMatchObject({ exitCode: 0 });
   });
 
-  test('libvirt gone: get shows what was last known, and says so', async () => {
+  test('libvirt gone: get shows the last known state, and says so', async () => {
     await here().host.stopLibvirtd();
     try {
       const { exitCode, stdout, stderr } = await here().caplv.run(['get', 'machine', 'drifting']);

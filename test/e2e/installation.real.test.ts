@@ -61,7 +61,7 @@ describe('doctor', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('says what is missing, and how to mend it, without stopping at the first', async () => {
+  test('reports everything that is missing with its fix, without stopping at the first', async () => {
     const { exitCode, stdout } = await doctor({
       ...home,
       PATH: bin,
@@ -86,7 +86,7 @@ describe('doctor', () => {
   });
 });
 
-describe('what is missing stops an apply with its cause and its fix', () => {
+describe('a missing dependency stops an apply with its cause and its fix', () => {
   test('terraform', async () => {
     await expectRefusal(
       { ...home, PATH: bin },

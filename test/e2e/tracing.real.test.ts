@@ -76,7 +76,7 @@ processes.spawn = (command, args, options) => {
 syncBuiltinESMExports();
 `;
 
-it('who reads a stack trace at terraform finds the functions that docs/architecture.md names, and no others', async () => {
+it('a stack trace at the start of terraform has the functions that docs/architecture.md names, and no others', async () => {
   const { caplv, image, directory } = here();
   const stacks = join(directory, 'stacks');
   const program = join(import.meta.dirname, '../../src/bin.ts');

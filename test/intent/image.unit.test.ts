@@ -113,7 +113,7 @@ describe('an image file', () => {
     }
   });
 
-  it('of a qcow2 header that is cut off is refused: what it names is not known', async () => {
+  it('of a qcow2 header that is cut off is refused, since its references are not known', async () => {
     const whole = qcow2(1n);
     for (const length of [32, 71, 79, 103]) {
       const path = await file('x', whole.subarray(0, length));

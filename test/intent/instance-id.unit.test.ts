@@ -24,7 +24,7 @@ it.each([
   ['a LibvirtMachine that was moved: never its new uid', 'capi~web', `libvirt:///${OLD}`, OLD],
   ['a LibvirtMachine with a providerID of somebody else', 'capi~web', 'aws:///i-1', NEW],
   ['a Machine of the original API: its uid, whatever a copy says', 'web', `libvirt:///${OLD}`, NEW],
-])('by what it is named on its host: %s', (_, name, providerID, id) => {
+])('derives its name on the host: %s', (_, name, providerID, id) => {
   const machine = { metadata: { name, uid: NEW }, spec: { providerID } } as unknown as Machine;
   expect(instanceIdOf(machine)).toBe(id);
 });

@@ -19,7 +19,7 @@ it('two machines whose namespace and name run together have different domains', 
   expect(domainName({ namespace: 'a-b', name: 'c' })).not.toBe(domainName({ namespace: 'a', name: 'b-c' }));
 });
 
-it('a domain is ours by the uid in its description, and by nothing else', () => {
+it('only the uid in its description proves the owner of a domain', () => {
   expect(isOwnedBy(machine, ownershipMark(machine, 'here'))).toBe(true);
   expect(isOwnedBy(machine, ownershipMark(machine, undefined))).toBe(true);
   expect(isOwnedBy(machine, ownershipMark(other, 'here'))).toBe(false);
@@ -38,7 +38,7 @@ it('marks of earlier versions, which name the Cluster, are read as they were', (
   }
 });
 
-it('a volume of an earlier machine of the same name is not taken for ours', () => {
+it("a volume of an earlier machine of the same name is not taken for the new one's", () => {
   expect(isVolumeOf(machine, volumeName(machine, 'root.qcow2'))).toBe(true);
   expect(isVolumeOf(machine, volumeName(other, 'root.qcow2'))).toBe(false);
   expect(isVolumeOf(machine, volumeName({ ...machine, name: 'web2' }, 'root.qcow2'))).toBe(false);

@@ -36,7 +36,7 @@ describe('where a machine goes', () => {
     );
   });
 
-  it('a failure domain is a group of hosts, or a host by itself; an unknown one is refused with those that there are', () => {
+  it('a failure domain is a group of hosts, or a single host; an unknown one is refused with the known ones', () => {
     const [rack1 = {}, rack2 = {}] = twoHosts.hosts;
     const zones = { ...twoHosts, hosts: [{ ...rack1, failureDomain: 'zone-a' }, rack2] } as typeof twoHosts;
     const placesIn = (failureDomain: string) =>
@@ -109,7 +109,7 @@ describe('what machines of a host share', () => {
     expect(intent.images).toEqual([{ pool: 'default', volume: 'base', source: '/base.qcow2' }]);
   });
 
-  it('does not depend on the order of those who use it', () => {
+  it('does not depend on the order of its users', () => {
     const images = [image, { ...image, volume: 'zwei' }];
     expect(hostIntent(A, sites, images)).toEqual(hostIntent(A, [...sites].reverse(), [...images].reverse()));
   });

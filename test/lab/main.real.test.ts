@@ -55,7 +55,7 @@ test('with --kube kubectl works too, and all of it goes with the lab', async () 
 });
 
 test.each(['frobnicate', 'up --hosts 0', 'up --frobnicate'])(
-  'wrong usage is told apart from failure: lab %s',
+  'wrong usage has another exit code than failure: lab %s',
   async (command) => {
     const { exitCode, stderr } = await lab(...command.split(' '));
     expect(exitCode).toBe(2);

@@ -5,7 +5,7 @@ import { UnreadableXml, XML_CHARACTERS, XML_DEPTH } from '../../src/libvirt/xml.
 const xml = (name: string, vcpu = 1) =>
   `<domain type='kvm'><name>${name}</name><vcpu>${vcpu}</vcpu><memory unit='KiB'>65536</memory></domain>`;
 
-it('reads again only what has changed since the last look, and forgets what is gone', async () => {
+it('parses only definitions that changed since the last read, and forgets removed domains', async () => {
   const definitions = new DomainXmlCache();
   const [a, b] = await definitions.read([xml('a'), xml('b')]);
   expect(a).toMatchObject({ name: 'a', vcpu: 1, memoryMiB: 64 });

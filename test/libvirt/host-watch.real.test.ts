@@ -40,7 +40,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-it('knows what was there before it came', async () => {
+it('knows domains from before its start', async () => {
   await expect.poll(() => watch.domain('there')?.state, soon).toBe('shutoff');
   expect(changed).toContain('there');
 });
@@ -115,7 +115,7 @@ it('leaves out a domain whose definition cannot be read, names it, and continues
   await expect.poll(() => watch.has('long'), soon).toBe(false);
 });
 
-it('says that the host is out of reach, and comes back by itself', async () => {
+it('reports that the host is unreachable, and reconnects on its own', async () => {
   await host.stopLibvirtd();
   await expect.poll(() => watch.lost?.code, soon).toBe('unreachable');
   expect(watch.domain('there')).toBeUndefined();

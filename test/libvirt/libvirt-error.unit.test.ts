@@ -134,7 +134,7 @@ test('a text that was crafted to be slow is matched quickly, and kept in part', 
   expect(error.message.length).toBeLessThanOrEqual(MESSAGE_CHARACTERS + 100);
 });
 
-test('what is said is kept whole up to a limit, and from both ends beyond it', () => {
+test('output is kept whole up to a limit, and from both ends beyond it', () => {
   const said = (length: number) => `error: outer\n${'x'.repeat(length - 26)}\nerror: inner`;
   const kept = (length: number) => LibvirtError.fromStderr('test:///default', 'list', said(length));
   expect(kept(STDERR_CHARACTERS).stderr).toBe(said(STDERR_CHARACTERS));

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { Libvirt } from '../../src/libvirt/libvirt.ts';
 import { hostAt } from '../lab/host-uri.ts';
 
-it('who may change nothing starts no virsh for it, and still looks', async () => {
+it('a process that may change nothing starts no virsh for a change, and still observes', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'caplv-test-'));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const mark = join(dir, 'started');

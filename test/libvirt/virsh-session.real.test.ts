@@ -69,7 +69,7 @@ test('a session answers as a process does, whatever names and errors there are',
   expect(await looksWithoutProcess(virsh)).toBe(true);
 });
 
-test('what goes on beside a question, what changes things, and what is no line goes to a process', async () => {
+test('concurrent scripts, changes and scripts of several lines use a process', async () => {
   const { virsh, answers } = await connected();
   const before = await processes();
   expect(await Promise.all([virsh.batch(LOOK), virsh.batch(LOOK)])).toEqual([answers, answers]);

@@ -12,7 +12,7 @@ test('networks, pools and images of a host', async () => {
   );
 });
 
-test('an image whose file is called like a template of Terraform is read from that very file', () => {
+test('an image whose file is named like a template of Terraform is read from that file', () => {
   const image = { volume: 'a', pool: 'default', source: '/images/%{ if x }${y}.qcow2' };
   const { resource } = synthHost(
     { ...host, networks: [], pools: [], images: [image] },

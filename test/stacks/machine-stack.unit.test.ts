@@ -135,7 +135,7 @@ test('a data disk keeps its resource when another goes', () => {
   expect(ids(without)).toEqual(['disk_a_2eb_5fc', 'root', 'seed']);
 });
 
-test('a stylesheet of the domain has templates only for what is asked for, and those of a machine that exists do not change', () => {
+test('a stylesheet of the domain has templates only for requested features, and those of an existing machine do not change', () => {
   const stylesheetOf = (changes: Partial<typeof richMachine>) => {
     const json = synthMachine({ ...minimalMachine, ...changes }, implicit);
     return at(json, 'resource.libvirt_domain.machine.xml.xslt') as string | undefined;

@@ -59,7 +59,7 @@ test('a closed thread rejects its requests; the next request gets another thread
   await expect(threaded.machine(minimalMachine, implicit)).resolves.toHaveProperty('resource');
 });
 
-test('a process with an idle synthesizer ends by itself, and has not loaded cdktf in its main thread', async () => {
+test('a process with an idle synthesizer ends, and has not loaded cdktf in its main thread', async () => {
   const program = join(import.meta.dirname, 'idle-process.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [program]);
   expect(stdout).toBe('0\n');

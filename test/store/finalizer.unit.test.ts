@@ -76,6 +76,6 @@ test('a change by others in the same moment is read again, and not written over'
   expect(after?.metadata.finalizers ?? []).toEqual([]);
 });
 
-test('what is gone is no error', async () => {
+test('an object that is gone is no error', async () => {
   await removeFinalizer(store, WidgetKind, KEY, MINE, CONTROLLER);
 });

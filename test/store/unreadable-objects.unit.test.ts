@@ -72,7 +72,7 @@ describe.each(Object.entries(damage))('a file that %s', (_, { of, why }) => {
     fix: expect.stringContaining('apply its manifest again'),
   };
 
-  it('is named, with what is wrong with it, and is no object that was never there', async () => {
+  it('is reported with its fault, and does not count as absent', async () => {
     await expect(store.get(NoteKind, key('broken'))).rejects.toMatchObject(named);
     await expect(store.get(NoteKind, key('broken'))).rejects.toThrow(why);
   });

@@ -73,7 +73,7 @@ describe('update', () => {
     expect(await store.get(THINGS, KEY)).toEqual(after);
   });
 
-  it('leaves to others what it did not change: their next apply still removes it', async () => {
+  it("keeps other managers' unchanged fields theirs: their next apply still removes them", async () => {
     const before = await store.apply(THINGS, thing({ size: 1, inner: { x: 1, y: 1 } }), PERSON);
     const spec = { size: 1, inner: { x: 1, y: 2, z: 3 } };
     await store.update(THINGS, { ...before, spec }, CONTROLLER);

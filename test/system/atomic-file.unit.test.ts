@@ -48,14 +48,14 @@ it.each([writeAtomically, writeWhole])(
   },
 );
 
-it('of many who create a file at once one does, and its content is whole', async () => {
+it('of many processes that create a file at once one succeeds, and its content is complete', async () => {
   const made = await Promise.all(Array.from({ length: 20 }, (_, n) => createAtomically(file, `${n}`)));
   expect(made.filter(Boolean)).toHaveLength(1);
   expect(await readFile(file, 'utf8')).toBe(String(made.indexOf(true)));
   expect(await readdir(dir)).toEqual(['state']);
 });
 
-it('what is gone already is no error to those who remove or save it', async () => {
+it('a file that is already gone is no error when it is removed or saved', async () => {
   await removeDurably(file);
   await syncFile(file);
   await syncFile(join(dir, 'missing', 'state'));

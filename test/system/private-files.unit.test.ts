@@ -62,7 +62,7 @@ it.runIf(process.getuid?.() === 0)('a directory of another user is refused, and 
   });
 });
 
-it('one that others may only read is ours, and no longer theirs to read', async () => {
+it('a directory of runs that others may read is used, and its mode is corrected', async () => {
   await mkdir(dir, { mode: 0o755 });
   await makePrivateDir(dir);
   expect((await stat(dir)).mode & 0o777).toBe(0o700);
@@ -74,7 +74,7 @@ it('a state directory that others may read keeps its mode', async () => {
   expect((await stat(dir)).mode & 0o777).toBe(0o755);
 });
 
-it('the directory of runs is not taken over from who made it first in the temporary directory', async () => {
+it('the directory of runs is not taken over from another user who made it first', async () => {
   const before = process.env['TMPDIR'];
   process.env['TMPDIR'] = root;
   try {

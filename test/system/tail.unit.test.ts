@@ -20,7 +20,7 @@ test('lines arrive while they are written, whole, whatever the pieces they are w
   await writer.close();
 });
 
-test('an error of who listens comes out at the end, not in the middle of a run', async () => {
+test('an error of a listener is thrown at the end, not in the middle of a run', async () => {
   const path = join(await scratchDir(), 'run.jsonl');
   const writer = await open(path, 'ax');
   const follower = await follow(path, () => {

@@ -38,7 +38,7 @@ it('writes for people', () => {
   );
 });
 
-it('shows stacks to those who debug', () => {
+it('shows stack traces at level debug', () => {
   const text = written({ level: 'debug', format: 'json' }, (log) => log.warn('x', { error: failure }));
   expect(JSON.parse(text).errorStack).toContain('logger.unit.test.ts');
 });

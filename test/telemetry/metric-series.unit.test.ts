@@ -6,7 +6,7 @@ import { Metrics } from '../../src/telemetry/metrics.ts';
 const samplesOf = (text: string, name: string) =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`));
 
-it('names that others choose fill no memory: what is too many is counted as one', () => {
+it('label values that others choose do not fill the memory: excess ones are counted as one', () => {
   const metrics = new Metrics();
   const counter = metrics.counter('deleted_total', 'Deleted.', ['name']);
   for (let one = 0; one < 1_500; one++) counter.inc({ name: `tenant-${one}` });

@@ -36,7 +36,7 @@ describe.each(Object.entries(hostile))('%s', (_, text) => {
   });
 
   it.each(['json', 'yaml'] as const)(
-    'is the same text to those who parse %s, and not obeyed there',
+    'is the same text to parsers of %s, and no command to a terminal',
     (output) => {
       const data = { [text]: [text, 'plain'], nested: { text: `${text}\nsecond line` } };
       const shown = formatData(data, output);

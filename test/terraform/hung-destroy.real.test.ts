@@ -36,7 +36,7 @@ function gated(name: string, fifo: string): object {
 }
 
 test.each(['warm', 'fork'] as const)(
-  'a %s provider is ended, the error says at what it hung, and the state has the rest',
+  'a %s provider is ended, the error says where it hung, and the state has the rest',
   { timeout: 120_000 },
   async (providerMode) => {
     const binary = await findTerraform();

@@ -65,7 +65,7 @@ describe('libvirtd is restarted under a running caplv', { timeout: 60_000 }, () 
     await terraform.close();
   });
 
-  test('who saw the restart can have a new provider at once', async () => {
+  test('a caller that saw the restart gets a new provider at once', async () => {
     const { terraform, workspace, config, events, options } = await connected();
     await restartLibvirtd();
     await terraform.restartProvider(host().uri);

@@ -86,7 +86,7 @@ it('an error of libvirt keeps the fix that was found with it', async () => {
   });
 });
 
-it('what is classified already, and our own mistakes, pass as they are', async () => {
+it('classified errors, and bugs of caplv, pass unchanged', async () => {
   const known = new TerminalError({ code: 'NotOwned', message: 'x' });
   expect(await outcome(known)).toBe(known);
   const mistake = new TypeError('x');

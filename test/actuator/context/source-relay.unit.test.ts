@@ -165,7 +165,7 @@ describe('what is refused', () => {
     expect(offer.failure).toMatchObject({ name: 'TerminalError', code: 'ImageInvalid' });
   });
 
-  it('what is larger than is allowed, or says so', async () => {
+  it('a source that is larger than allowed, or announces so', async () => {
     const base = await serve(serving(image()));
     const policy = new Policy({ allow: 'everything', maxImageGB: 2 / 1024 });
     for (const kind of ['image', 'seed'] as const) {

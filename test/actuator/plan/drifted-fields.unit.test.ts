@@ -51,7 +51,7 @@ it('shows no secret', () => {
   expect(fields).toEqual(['libvirt_domain.machine: user_data differs']);
 });
 
-it('what is gone is gone, and many fields are counted', () => {
+it('removed fields are shown as removed, and many fields are counted', () => {
   const gone = (name: string) =>
     ({
       address: `libvirt_volume.${name}`,

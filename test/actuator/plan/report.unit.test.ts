@@ -42,7 +42,7 @@ describe('the id by which a person approves a plan', () => {
 });
 
 describe('the report of a plan', () => {
-  it('counts what is done to resources, and names the attributes that force a replacement', () => {
+  it('counts the changes of resources, and names the attributes that force a replacement', () => {
     const report = planReport(minimalMachine, preview([create, replace], ['memory', 'vcpu']));
     expect(report.actions).toEqual([
       { address: 'libvirt_volume.root', action: 'create' },

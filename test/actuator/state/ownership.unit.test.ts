@@ -105,7 +105,7 @@ describe('the provider that a state names, which terraform would install and sta
     'provider["registry.terraform.io/dmacvicar/libvirt"]',
     'provider["registry.opentofu.org/dmacvicar/libvirt"]',
     'provider["terraform.io/builtin/terraform"]',
-  ])('%s is one of ours', async (provider) => {
+  ])('%s is accepted', async (provider) => {
     await expect(refuseForeignState(options(), machine, named(provider, 'managed'))).resolves.toBeUndefined();
   });
 

@@ -18,7 +18,7 @@ test('a provider spec keeps the shape that its author chose', () => {
   expect(admit(object)).toEqual(object);
 });
 
-test('what is wrong is refused with the field at fault', () => {
+test('invalid input is refused with the field at fault', () => {
   expect(() => admit(machine({ ...MINIMAL, vcpu: 0 }))).toThrow(
     expect.objectContaining({ code: 'InvalidConfiguration', path: 'spec.providerSpec.vcpu' }),
   );

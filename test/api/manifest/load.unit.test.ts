@@ -78,7 +78,7 @@ test('a directory without a manifest', async () => {
   );
 });
 
-test('a file that is not UTF-8 is refused: another user name would be made of what it says', async () => {
+test('a file that is not UTF-8 is refused: it would be decoded to another user name', async () => {
   const stdin = Readable.from([Buffer.from(`${MACHINE}# Jos\xe9\n`, 'latin1')]);
   await expect(loadManifests(['-'], { stdin })).rejects.toThrow('this is not UTF-8 text');
 });

@@ -22,7 +22,7 @@ it.each([
   ['/images/debian.qcow2', [{ path: 'spec.providerSpec.imageURI', value: '/images/debian.qcow2' }]],
   ['file:///images/a.qcow2', [{ path: 'spec.providerSpec.imageURI', value: 'file:///images/a.qcow2' }]],
   ['debian.qcow2', [{ path: 'spec.providerSpec.imageURI', value: '/home/me/debian.qcow2' }]],
-])('who applies imageURI %s to a cluster is warned of %j', (imageURI, files) => {
+])('applying imageURI %s to a cluster warns of %j', (imageURI, files) => {
   expect(filesOf({ ...SPEC, imageURI })).toEqual(files);
 });
 

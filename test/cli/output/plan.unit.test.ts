@@ -63,7 +63,7 @@ describe('the text of a plan', () => {
     expect(text).not.toMatch(/token/);
   });
 
-  it('names the host where a Cluster has several, and what was removed behind the back of terraform', () => {
+  it('names the host where a Cluster has several, and objects that were removed outside of terraform', () => {
     const gone = {
       action: 'delete',
       address: 'libvirt_volume.data',

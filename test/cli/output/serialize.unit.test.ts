@@ -26,6 +26,6 @@ describe.each(AMBIGUOUS)('a value %s', (text) => {
   });
 });
 
-it('writes a date as text that stays text, for kubectl apply of what was exported', () => {
+it('writes a date as quoted text, so that kubectl can apply the output', () => {
   expect(formatData({ label: '2026-11-28' }, 'yaml')).toBe('label: "2026-11-28"\n');
 });

@@ -84,7 +84,7 @@ it('no machine is left out where it cannot be found out whether the kind is serv
   await expect(projected.list(MachineKind)).rejects.toThrow('no answer');
 });
 
-it('what is written to one is written to the LibvirtMachine', async () => {
+it('a write to one is a write to the LibvirtMachine', async () => {
   const { store, written } = storeOf(...both);
   const projected = new ProjectedStore({ store, serves: async () => true });
   const options = { fieldManager: 'test' };

@@ -45,7 +45,7 @@ beforeEach(() => {
 
 afterEach(() => running.stop());
 
-it('scales from 0 to 5 to 2 to 0, never beyond what was asked for', async () => {
+it('scales from 0 to 5 to 2 to 0, and never beyond the desired size', async () => {
   await applyDeployment({ replicas: 0 });
   for (const replicas of [5, 2, 0]) {
     await kubectl('scale', 'machinedeployment/workers', `--replicas=${replicas}`);

@@ -102,7 +102,7 @@ describe('OnDelete', () => {
 });
 
 describe('proportional scaling', () => {
-  it('is due when replicas is not what it was', () => {
+  it('is due when replicas has changed', () => {
     const current = scaled('new', 2, 6, 2);
     expect(isScaled({ current, old: [] }, 6)).toBe(false);
     expect(isScaled({ current, old: [] }, 7)).toBe(true);

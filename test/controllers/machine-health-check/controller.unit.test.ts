@@ -180,7 +180,7 @@ it('comes back when a limit will have passed, not before', async () => {
   expect(await condition('Ready')).toMatch(/^MachinesNotHealthy: workers-\w+: it has no Node yet$/);
 });
 
-describe('who deletes nothing:', () => {
+describe('checks that delete nothing:', () => {
   it('a check of which more machines are unhealthy than maxUnhealthy allows', async () => {
     const [a = '', b = ''] = await applyHealthy(5);
     await applyCheck({ maxUnhealthy: '20%' });

@@ -356,7 +356,7 @@ describe('status', () => {
     expect(await ready()).toMatchObject({ status: 'True', reason: 'AsSpecified', message: '' });
   });
 
-  it('tells what is wrong with a set that cannot work, and forgets it when it is repaired', async () => {
+  it('reports why a set cannot work, and removes the report when it is repaired', async () => {
     await world.applySet({ replicas: 1 });
     const set = await world.set();
     const broken = { ...set, spec: { ...set.spec, selector: { matchLabels: { app: 'other' } } } };

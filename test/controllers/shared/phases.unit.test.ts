@@ -38,7 +38,7 @@ test('a failure is recorded in the condition of its phase, and no later phase ru
   expect(reconcile.done).toEqual(['first', 'HostReady: no pool']);
 });
 
-test('what is thrown for a recorded failure is what leaves', async () => {
+test('the error of a recorded failure is the one that is thrown', async () => {
   const reconcile = reconcileOf();
   const onFailure = async ({ done }: Reconcile) => {
     done.push('cleaned up');

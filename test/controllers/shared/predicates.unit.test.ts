@@ -19,7 +19,7 @@ const changed = (metadata: Partial<Machine['metadata']>, spec: Partial<Machine['
 const asks = (object: Machine, since = before) =>
   desiredStateChanged({ type: 'MODIFIED', object, before: since });
 
-it('is no news to the controller what it writes itself', () => {
+it("ignores the controller's own writes", () => {
   expect(asks({ ...before, status: { phase: 'Running' } })).toBe(false);
   expect(asks(changed({ finalizers: ['other.io/f', FINALIZER] }))).toBe(false);
   expect(asks(changed({ finalizers: [FINALIZER, 'other.io/f'] }))).toBe(false);

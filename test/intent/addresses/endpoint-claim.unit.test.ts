@@ -71,7 +71,7 @@ it('a cluster is not given an address that a machine or another cluster has with
   expect(free([network()], ['10.17.3.2', '10.17.3.4'], ['10.17.3.2', '10.17.3.3'])).toEqual(['10.17.3.4']);
 });
 
-it('a cluster on several hosts is given what is free on all of them', () => {
+it('a cluster on several hosts gets an address that is free on all of them', () => {
   const second = network({ live: [claim(OTHER, '10.17.3.3')] });
   expect(free([network({ leased: ['10.17.3.2'] }), second], ['10.17.3.2', '10.17.3.4'])).toEqual([
     '10.17.3.4',

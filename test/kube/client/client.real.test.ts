@@ -128,7 +128,7 @@ describe('refusals', () => {
     expect((error as Error).message).toContain('field not declared in schema');
   });
 
-  it('says who may not do what, and how to allow it', async () => {
+  it('names the user, the missing right, and how to grant it', async () => {
     const bob = new Client(await loadConnection({ kubeconfig: await lab.userKubeconfig('bob') }));
     const error = await bob
       .list(WidgetKind, { namespace: 'default' })

@@ -45,7 +45,7 @@ it('lists what the informer knows', async () => {
   expect(await names()).toEqual(['old']);
 });
 
-it('lists at once what was written through it', async () => {
+it('lists its own writes at once', async () => {
   await deafen();
   await cached.create(WidgetKind, widget('new'), { fieldManager: 'test' });
   await cached.applyStatus(

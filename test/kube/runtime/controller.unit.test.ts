@@ -31,7 +31,7 @@ function start(reconcile: Reconcile, concurrency = 1, stuckAfterMs = 60_000) {
   return { controller, stop, ended, lines, results };
 }
 
-it('a reconcile runs in the flow of its object, so that tenants take turns at what it waits for too', async () => {
+it('a reconcile runs in the flow of its object, so that tenants take turns at slots, too', async () => {
   const flow = Promise.withResolvers<Flow>();
   const { log } = capturedLog();
   const controller = new Controller({

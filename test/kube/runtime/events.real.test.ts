@@ -64,7 +64,7 @@ async function describe(name: string): Promise<string> {
 const painted = { type: 'Normal', reason: 'Painted', note: 'Painted it red in 3 s' } as const;
 const written = { type: 'Normal', reason: 'Painted', message: 'Painted it red in 3 s' };
 
-it('has no command for the terminal of those who read it', async () => {
+it('contains no terminal command for its readers', async () => {
   const object = await created('hostile');
   const recorder = newRecorder();
   recorder.record(object, { ...painted, note: 'libvirt said \u001b]0;owned\u0007 and \u202egpj' });
@@ -232,7 +232,7 @@ it('waits for an API server that is away', async () => {
   expect(await eventsOf(object)).toMatchObject([written]);
 });
 
-it('never stops the controller: what is refused is logged and dropped', async () => {
+it('never stops the controller: a refused event is logged and dropped', async () => {
   const recorder = newRecorder();
   const nowhere = { ...widget('lost'), metadata: { name: 'lost', namespace: 'no-such-namespace' } };
   recorder.record(nowhere, painted);

@@ -31,7 +31,7 @@ describe('what is handed out', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('gives back what was added while it was worked on: no change is missed', async () => {
+  it('returns an item that was added during its work: no change is missed', async () => {
     queue.add('a');
     await queue.get();
     queue.add('a');
@@ -169,7 +169,7 @@ describe('what was observed of an item that failed', () => {
     expect(queue.length).toBe(1);
   });
 
-  it('gives way to a change of what is asked for: who mends a manifest does not wait for five minutes', () => {
+  it('ends with a change of the desired state: a corrected manifest does not wait for five minutes', () => {
     for (let failures = 0; failures < 8; failures += 1) queue.addRateLimited('a');
     queue.add('a');
     expect(queue.length).toBe(1);

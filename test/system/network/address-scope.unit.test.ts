@@ -43,12 +43,12 @@ it('no name of an allowed domain leads an image to the metadata service of a clo
     expect([address, addressScope(address)]).toEqual([address, 'local']);
 });
 
-it('what is reserved from workload clusters is reserved from image servers, too', () => {
+it('addresses that are reserved from workload clusters are reserved from image servers, too', () => {
   const first = SPECIAL_RANGES.map(({ cidr }) => cidr.replace(/\/.*/, ''));
   expect(first.filter((address) => addressScope(address) !== 'local')).toEqual([]);
 });
 
-it('a scope stands for what is below it', () => {
+it('a scope includes the narrower ones', () => {
   expect(includesScope('public', 'private')).toBe(false);
   expect(includesScope('private', 'public')).toBe(true);
   expect(includesScope('private', 'local')).toBe(false);

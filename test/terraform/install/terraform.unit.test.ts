@@ -33,7 +33,7 @@ test('terraform is taken from PATH before tofu', async () => {
   });
 });
 
-test('a tofu that someone named terraform is known for what it is', async () => {
+test('a tofu that is installed as terraform is detected', async () => {
   const dir = await machine();
   await install(dir, 'terraform', '1.10.0', 'OpenTofu');
   expect(await findTerraform()).toMatchObject({ flavor: 'tofu' });

@@ -26,7 +26,7 @@ test.each([
   expect(await readdir(temporary)).toEqual([]);
 });
 
-test('what is left of one who was killed before he started his provider goes with the next start', async () => {
+test('leftovers of a process that was killed before it started its provider are removed at the next start', async () => {
   const temporary = await scratchDir();
   setEnv({ TMPDIR: temporary });
   const { pid, startTime } = identify(process.pid);
@@ -60,7 +60,7 @@ describe('a provider of which the starter was killed, and the shell that was to 
     return { dir, provider, end, path: join(dir, name) };
   }
 
-  test('is ended by the next who starts, with what it left', async () => {
+  test('is ended by the next start, with its leftovers', async () => {
     const { dir, provider, end } = await abandoned();
     await collectProviders();
     expect(runs(provider)).toBe(true);

@@ -13,7 +13,7 @@ function failed(...diagnostics: { summary: string; detail: string; address?: str
   return { exitCode: 1, messages, text: [] };
 }
 
-test('the message names the resource, what is wrong and the detail', () => {
+test('the message names the resource, the fault and the detail', () => {
   const error = failureOf(
     'apply',
     failed(
