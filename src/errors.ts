@@ -34,6 +34,7 @@ export const ERROR_CODES = [
   'Conflict',
   'NotFound',
   'NodesUnreadable',
+  'NodeAccessDenied',
   'WaitTimeout',
   'Interrupted',
 ] as const;

@@ -5,7 +5,7 @@ import { LocalStateBackends } from '../actuator/state/local.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import type { ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
-import type { WorkloadNodes } from '../controllers/node/controller.ts';
+import type { WorkloadNodes } from '../controllers/node/workload-node.ts';
 import type { ClusterView } from '../controllers/orphans/classify.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import type { ServerList } from '../intent/policy/server-list.ts';
@@ -94,7 +94,10 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const serviceHost = process.env['KUBERNETES_SERVICE_HOST'];
   const own = new OwnAddresses({ client, server: cluster.server, serviceHost, log });
   const guard: ConnectGuard = async (target) => options.servers.describeRefusal(target, await own.list());
-  const nodes = new WatchedNodes({ client, log, metrics, guard });
+  const nodes = new WatchedNodes({
+    ...{ client, log, metrics, guard },
+    mayWrite: leaderElection.requireLeading,
+  });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
   };

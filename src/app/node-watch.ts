@@ -1,7 +1,7 @@
 /** The Nodes of one cluster, kept up to date by a watch. Its API server may be slow, wrong or silent: nothing here waits without an end. */
 
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
-import type { WorkloadNode } from '../controllers/node/controller.ts';
+import type { WorkloadNode } from '../controllers/node/workload-node.ts';
 import { TransientError } from '../errors.ts';
 import { ApiError } from '../kube/client/api-error.ts';
 import type { Client } from '../kube/client/client.ts';

@@ -9,7 +9,7 @@ import { type Machine, MachineKind } from '../api/kinds/machine.ts';
 import { type MachineDeployment, MachineDeploymentKind } from '../api/kinds/machine-deployment.ts';
 import { type MachineSet, MachineSetKind } from '../api/kinds/machine-set.ts';
 import { isPaused, PAUSED_ANNOTATION } from '../api/schema/paused.ts';
-import { setCondition } from '../apimachinery/conditions.ts';
+import { type Condition, setCondition } from '../apimachinery/conditions.ts';
 import { isMapping } from '../apimachinery/mapping.ts';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
@@ -17,7 +17,7 @@ import { controllerOf, isControlledBy } from '../apimachinery/owner-reference.ts
 import { MachineDeploymentReconciler } from '../controllers/machine-deployment/controller.ts';
 import { setOfTemplate } from '../controllers/machine-deployment/revision.ts';
 import { MachineSetReconciler } from '../controllers/machine-set/controller.ts';
-import { isReady } from '../controllers/shared/availability.ts';
+import { areNodes, isReady } from '../controllers/shared/availability.ts';
 import { type DryRunBase, DryRunStore } from '../store/dry-run-store.ts';
 
 export interface MachineChange {
@@ -107,12 +107,16 @@ async function settle(store: DryRunStore, owner: KubeObject): Promise<void> {
 
 /** Machines that are deleted go, the others become ready, and have been for long. */
 async function passTime(store: DryRunStore, machines: readonly Machine[]): Promise<void> {
+  const expectsNode = areNodes(machines);
   for (const machine of machines) {
     const key = keyOf(machine);
     if (machine.metadata.deletionTimestamp) await store.remove(MachineKind, key);
-    else if (!isReady(machine)) {
-      const ready = { type: 'Ready', status: 'True', reason: 'AsSpecified', message: '' } as const;
-      const conditions = setCondition(undefined, ready, '1970-01-01T00:00:00Z');
+    else if (!isReady(machine, expectsNode)) {
+      const ready = { status: 'True', reason: 'AsSpecified', message: '' } as const;
+      const conditions = ['NodeReady', 'Ready'].reduce<Condition[]>(
+        (known, type) => setCondition(known, { ...ready, type }, '1970-01-01T00:00:00Z'),
+        [],
+      );
       await store.applyStatus(MachineKind, key, { ...machine.status, conditions });
     }
   }

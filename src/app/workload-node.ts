@@ -2,10 +2,10 @@
 
 import * as z from 'zod';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
-import type { WorkloadNode } from '../controllers/node/controller.ts';
+import type { NodeMetadata, WorkloadNode } from '../controllers/node/workload-node.ts';
 
 export interface Node extends KubeObject {
-  spec: { readonly providerID?: string | undefined };
+  spec: { readonly providerID?: string | undefined; readonly unschedulable?: boolean | null | undefined };
   status?:
     | {
         readonly addresses?: readonly { readonly type: string; readonly address: string }[] | undefined;
@@ -42,7 +42,7 @@ const schema = z.object({
     uid: z.string().regex(OBJECT_UID).optional(),
     resourceVersion: text.optional(),
   }),
-  spec: z.object({ providerID: text.optional() }).default({}),
+  spec: z.object({ providerID: text.optional(), unschedulable: z.boolean().nullish() }).default({}),
   status: z
     .object({
       addresses: z
@@ -75,11 +75,46 @@ export function workloadNode({ metadata, spec, status }: Node): WorkloadNode {
     name: metadata.name,
     uid: metadata.uid,
     providerID: spec.providerID,
+    isUnschedulable: spec.unschedulable ?? false,
     addresses: (status?.addresses ?? []).map(({ address }) => address),
     conditions: (status?.conditions ?? []).map(({ type, status: is, lastTransitionTime }) => ({
       type,
       status: is,
       ...(lastTransitionTime && { lastTransitionTime }),
     })),
+  };
+}
+
+const named = z.record(z.string(), z.string()).nullish();
+
+const metadataSchema = z.object({
+  metadata: z.object({ resourceVersion: text, labels: named, annotations: named }),
+  spec: z
+    .object({
+      taints: z
+        .array(
+          z.object({
+            key: text,
+            value: text.optional(),
+            effect: text,
+            timeAdded: text.nullable().optional(),
+          }),
+        )
+        .max(NODE_LIST_ITEMS)
+        .nullish(),
+    })
+    .nullish(),
+});
+
+/** Returns what a Machine may write of its Node. Throws TypeError for what is no Node: nothing of it would be put back as it was. */
+export function readNodeMetadata(object: unknown): NodeMetadata {
+  const { data } = metadataSchema.safeParse(object);
+  if (!data) throw new TypeError('no Node');
+  const { resourceVersion, labels, annotations } = data.metadata;
+  return {
+    resourceVersion,
+    labels: labels ?? {},
+    annotations: annotations ?? {},
+    taints: data.spec?.taints ?? [],
   };
 }

@@ -6,7 +6,7 @@
 
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
 import { SecretKind, secretValue } from '../api/kinds/secret.ts';
-import type { WorkloadNode, WorkloadNodes } from '../controllers/node/controller.ts';
+import type { NodeWriter, WorkloadNode, WorkloadNodes } from '../controllers/node/workload-node.ts';
 import { messageOf, TransientError } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
@@ -16,6 +16,7 @@ import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 import { Metrics } from '../telemetry/metrics.ts';
+import { NodeClient } from './node-client.ts';
 import { NodeWatch, RETRY_MS, unreadable } from './node-watch.ts';
 
 /** What a kubeconfig says is read again after this. Machines without a Node are looked at as often, each by itself. */
@@ -45,6 +46,7 @@ interface ReadPlace {
 
 interface Watched {
   readonly watch: NodeWatch;
+  readonly writer: NodeClient;
   readonly started: Promise<void>;
   readonly idle: NodeJS.Timeout;
   readonly end: () => void;
@@ -56,6 +58,8 @@ export interface WatchedNodesOptions {
   readonly metrics: Metrics;
   /** Why the controller does not connect there, for servers that a kubeconfig names; see `ServerList`. */
   readonly guard: ConnectGuard;
+  /** Called before each write; what it throws is thrown instead. */
+  readonly mayWrite: () => void;
   /** Default `PATIENCE_MS`. */
   readonly patienceMs?: number;
   /** Default `START_MS`. */
@@ -85,13 +89,18 @@ export class WatchedNodes implements WorkloadNodes {
   }
 
   async of(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const watch = await this.#ready(await this.#knownPlaceOf(machine));
+    const { watch } = await this.#ready(await this.#knownPlaceOf(machine));
     return watch.list();
   }
 
   async read(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const watch = await this.#ready(await this.#placeOf(machine));
+    const { watch } = await this.#ready(await this.#placeOf(machine));
     return watch.read();
+  }
+
+  async writer(machine: Machine): Promise<NodeWriter> {
+    const { writer } = await this.#ready(await this.#placeOf(machine));
+    return writer;
   }
 
   /** Ends all watches, and every call that waits for one. */
@@ -127,8 +136,8 @@ export class WatchedNodes implements WorkloadNodes {
   }
 
   /** A worker is not held by a server that does not answer: the cluster is connected to meanwhile, and its Nodes wake who waits. */
-  async #ready(place: Place): Promise<NodeWatch> {
-    const { watch, started, idle } = this.#watched.get(place.kubeconfig) ?? this.#start(place);
+  async #ready(place: Place): Promise<Watched> {
+    const watched = this.#watched.get(place.kubeconfig) ?? this.#start(place);
     const { promise: late, reject } = Promise.withResolvers<never>();
     const silent = new Error('its API server has not answered yet');
     const patience = setTimeout(
@@ -136,12 +145,12 @@ export class WatchedNodes implements WorkloadNodes {
       this.#options.patienceMs ?? PATIENCE_MS,
     );
     try {
-      await Promise.race([started, late]);
+      await Promise.race([watched.started, late]);
     } finally {
       clearTimeout(patience);
     }
-    idle.refresh();
-    return watch;
+    watched.idle.refresh();
+    return watched;
   }
 
   #start(place: Place): Watched {
@@ -153,7 +162,8 @@ export class WatchedNodes implements WorkloadNodes {
     }
     const isOwn = kubeconfig === '';
     const client = isOwn ? this.#options.client : this.#clientFor(place);
-    const { log, metrics, startMs, readMs } = this.#options;
+    const { log, metrics, mayWrite, startMs, readMs } = this.#options;
+    const writer = new NodeClient({ client, place: nameOf(place), mayWrite, writeMs: readMs });
     const watch = new NodeWatch({
       client,
       place: nameOf(place),
@@ -181,7 +191,7 @@ export class WatchedNodes implements WorkloadNodes {
       if (left > 0) this.#starting.set(namespace, left);
       else this.#starting.delete(namespace);
     });
-    const watched = { watch, started, idle, end };
+    const watched = { watch, writer, started, idle, end };
     this.#watched.set(kubeconfig, watched);
     // Until it is tried again, everybody gets the same failure at once.
     started.catch(() => setTimeout(forget, RETRY_MS).unref());

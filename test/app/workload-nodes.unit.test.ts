@@ -59,7 +59,7 @@ async function nodesOf(
   const { log, lines } = capturedLog();
   const nodes = keep(
     new WatchedNodes({
-      ...{ client, log, metrics, guard: async () => undefined },
+      ...{ client, log, metrics, guard: async () => undefined, mayWrite: () => {} },
       ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
       ...options,
     }),

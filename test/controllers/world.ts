@@ -128,6 +128,14 @@ export class World {
     await this.patchStatus(name, { phase: 'Running', conditions: setCondition(undefined, condition, since) });
   }
 
+  /** As the controller of Nodes does when the kubelet of a machine says that it is ready. */
+  async becomeNode(name: string): Promise<void> {
+    const { status } = present(await this.store.get(MachineKind, key(name)), name);
+    const ready = { type: 'NodeReady', status: 'True', reason: 'AsSpecified', message: '' } as const;
+    const conditions = setCondition(status?.conditions, ready, '2026-01-01T00:00:00Z');
+    await this.patchStatus(name, { nodeRef: { name: `node-${name}` }, conditions });
+  }
+
   async makeFailed(name: string): Promise<void> {
     const message = 'there is no image /images/small.qcow2';
     const condition = { type: 'Ready', status: 'False', reason: 'ImageNotFound', message } as const;

@@ -30,3 +30,9 @@ export function canonicalApiVersion(apiVersion: string): string {
 
 /** Annotation of a Machine that keeps MachineHealthChecks away from it. */
 export const SKIP_REMEDIATION_ANNOTATION = 'cluster-api.k8s.io/skip-remediation';
+
+/** Annotation of a Node: names of the labels, annotations and taints that its Machine gave it, as JSON. */
+export const NODE_RECORD_ANNOTATION = 'cluster-api.k8s.io/from-machine';
+
+/** Annotation of a Machine whose Node is deleted without asking its pods to leave first. As in Cluster API. */
+export const EXCLUDE_NODE_DRAINING_ANNOTATION = 'machine.cluster.x-k8s.io/exclude-node-draining';

@@ -96,9 +96,10 @@ export function countOf(
   { set, machines }: SetWithMachines,
   minReadySeconds: number,
   nowMs: number,
+  expectsNode: boolean,
 ): ScaledSet {
   const isGoing = set.metadata.deletionTimestamp !== undefined;
-  const available = machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs));
+  const available = machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs, expectsNode));
   return {
     name: set.metadata.name,
     replicas: isGoing ? 0 : set.spec.replicas,

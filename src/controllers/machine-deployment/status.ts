@@ -7,7 +7,7 @@
 
 import type { MachineDeployment, MachineDeploymentStatus } from '../../api/kinds/machine-deployment.ts';
 import { selectorText } from '../../api/kinds/machine-template.ts';
-import { isAvailable, isReady } from '../shared/availability.ts';
+import { areNodes, isAvailable, isReady } from '../shared/availability.ts';
 import type { DeploymentSets } from './sets.ts';
 
 /** The numbers, without conditions. */
@@ -20,14 +20,17 @@ export function deploymentCounts(
   const { generation } = deployment.metadata;
   const sets = [...old, ...(current ? [current] : [])];
   const machines = sets.flatMap((set) => set.machines);
-  const available = machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs)).length;
+  const expectsNode = areNodes(machines);
+  const available = machines.filter((machine) =>
+    isAvailable(machine, minReadySeconds, nowMs, expectsNode),
+  ).length;
   const staying = sets.filter(({ set }) => !set.metadata.deletionTimestamp);
   const told = staying.reduce((total, { set }) => total + set.spec.replicas, 0);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     replicas: machines.length,
     updatedReplicas: current?.machines.length ?? 0,
-    readyReplicas: machines.filter(isReady).length,
+    readyReplicas: machines.filter((machine) => isReady(machine, expectsNode)).length,
     availableReplicas: available,
     unavailableReplicas: Math.max(0, told - available),
     selector: selectorText(selector),

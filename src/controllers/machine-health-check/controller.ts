@@ -23,7 +23,7 @@ import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
-import type { WorkloadNode, WorkloadNodes } from '../node/controller.ts';
+import type { WorkloadNode, WorkloadNodes } from '../node/workload-node.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { requeueSoonest } from '../shared/requeue.ts';
 import { healthOf } from './health.ts';
@@ -35,7 +35,7 @@ export interface MachineHealthCheckReconcilerOptions extends RemediationDependen
   readonly recorder: Recorder;
   readonly metrics: Pick<HealthCheckMetrics, 'remediations'>;
   /** Absent: nobody knows of any Nodes, and only the Machines themselves are judged. */
-  readonly nodes: WorkloadNodes | undefined;
+  readonly nodes: Pick<WorkloadNodes, 'of' | 'read'> | undefined;
 }
 
 /** A word that lets repairs go on, a MachineSet that is no longer paused: nobody tells of them. */

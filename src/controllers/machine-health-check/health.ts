@@ -4,7 +4,8 @@ import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineHealthCheckSpec } from '../../api/kinds/machine-health-check.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import { formatDuration, parseDuration } from '../../system/duration.ts';
-import { nodeOf, type WorkloadNode } from '../node/controller.ts';
+import { nodeOf } from '../node/own-node.ts';
+import type { WorkloadNode } from '../node/workload-node.ts';
 
 export type Health =
   | { readonly state: 'healthy' }

@@ -3,7 +3,7 @@
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineSet, MachineSetSpec } from '../../api/kinds/machine-set.ts';
 import { shortHash } from '../../intent/names.ts';
-import { isAvailable, isReady } from '../shared/availability.ts';
+import { areNodes, isAvailable, isReady } from '../shared/availability.ts';
 
 /** A machine with one of these goes before all others. The second is the older spelling. */
 export const DELETE_ANNOTATIONS = ['cluster-api.k8s.io/delete-machine', 'cluster.k8s.io/delete-machine'];
@@ -19,18 +19,23 @@ export function inDeletionOrder(
   nowMs: number,
 ): Machine[] {
   const compare = POLICIES[deletePolicy];
+  const expectsNode = areNodes(machines);
   return machines
-    .map((machine) => ({ machine, rank: rank(machine, minReadySeconds, nowMs), lot: lotOf(machine) }))
+    .map((machine) => ({
+      machine,
+      rank: rank(machine, minReadySeconds, nowMs, expectsNode),
+      lot: lotOf(machine),
+    }))
     .sort((a, b) => a.rank - b.rank || compare(a.machine, b.machine) || (a.lot < b.lot ? -1 : 1))
     .map(({ machine }) => machine);
 }
 
-function rank(machine: Machine, minReadySeconds: number, nowMs: number): number {
+function rank(machine: Machine, minReadySeconds: number, nowMs: number, expectsNode: boolean): number {
   if (machine.metadata.deletionTimestamp) return 0;
   if (DELETE_ANNOTATIONS.some((name) => machine.metadata.annotations?.[name] !== undefined)) return 1;
   if (machine.status?.phase === 'Failed' || machine.status?.errorReason !== undefined) return 2;
-  if (!isReady(machine)) return 3;
-  return isAvailable(machine, minReadySeconds, nowMs) ? 5 : 4;
+  if (!isReady(machine, expectsNode)) return 3;
+  return isAvailable(machine, minReadySeconds, nowMs, expectsNode) ? 5 : 4;
 }
 
 const POLICIES: Record<MachineSetSpec['deletePolicy'], (a: Machine, b: Machine) => number> = {

@@ -6,7 +6,7 @@ import type { MachineSet, MachineSetStatus } from '../../api/kinds/machine-set.t
 import { selectorText, selects } from '../../api/kinds/machine-template.ts';
 import { type Condition, setCondition } from '../../apimachinery/conditions.ts';
 import { type CaplvError, TerminalError } from '../../errors.ts';
-import { describeUnavailable, isAvailable, isReady } from '../shared/availability.ts';
+import { areNodes, describeUnavailable, isAvailable, isReady } from '../shared/availability.ts';
 import type { ReplicaReason } from '../shared/replica-reasons.ts';
 
 /** `set`: with its defaults. `machines`: all of the set, also those that are being deleted. */
@@ -79,12 +79,14 @@ function validCounts(
 
 function countsOf(set: MachineSet, machines: readonly Machine[], nowMs: number): MachineSetStatus {
   const { selector, template, minReadySeconds } = set.spec;
+  const expectsNode = areNodes(machines);
   const templateLabels = { matchLabels: template.metadata?.labels ?? {} };
   return {
     replicas: machines.length,
     fullyLabeledReplicas: machines.filter(({ metadata }) => selects(templateLabels, metadata.labels)).length,
-    readyReplicas: machines.filter(isReady).length,
-    availableReplicas: machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs)).length,
+    readyReplicas: machines.filter((machine) => isReady(machine, expectsNode)).length,
+    availableReplicas: machines.filter((machine) => isAvailable(machine, minReadySeconds, nowMs, expectsNode))
+      .length,
     selector: selectorText(selector),
     ...(set.status?.askedReplicas === undefined ? {} : { askedReplicas: set.status.askedReplicas }),
   };

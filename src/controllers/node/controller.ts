@@ -1,39 +1,25 @@
-/** Finds the Node that a machine became, by its providerID or an address, and names it in the status. */
+/**
+ * Finds the Node that a machine became, by its providerID or an address, and names it in the status; says there whether it is ready; and
+ * keeps the labels, annotations and taints that the Machine gives it.
+ */
 
-import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
-import { findCondition } from '../../apimachinery/conditions.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Machine, MachineKind, type MachineStatus } from '../../api/kinds/machine.ts';
+import { type Condition, findCondition, setCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
+import { TransientError } from '../../errors.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
 import type { Store } from '../../store/store.ts';
+import { NODE_CONDITIONS, type NodeConditionType, type Reason } from '../shared/conditions.ts';
 import type { Recorder } from '../shared/recorder.ts';
-
-/** Of a Kubernetes Node, what is needed here. */
-export interface WorkloadNode {
-  readonly name: string;
-  readonly uid: string | undefined;
-  readonly providerID: string | undefined;
-  readonly addresses: readonly string[];
-  readonly conditions: readonly {
-    readonly type: string;
-    readonly status: string;
-    readonly lastTransitionTime?: string | null;
-  }[];
-}
-
-/** Nodes of the cluster that a Machine is to be part of. Throws TransientError NodesUnreadable. */
-export interface WorkloadNodes {
-  /** As a watch shows them: costs no request a Node, and may be old while a connection hangs. */
-  of(machine: Machine): Promise<readonly WorkloadNode[]>;
-  /** As they are now. */
-  read(machine: Machine): Promise<readonly WorkloadNode[]>;
-  /** Tells of each Node that comes, goes, or changes in what is said of it here, in any cluster that was asked for. */
-  addHandler(handler: (node: WorkloadNode) => void): void;
-}
+import { MetadataWriter } from './metadata-writer.ts';
+import { isNodeReady, nodeOf, provenNode } from './own-node.ts';
+import type { WorkloadNode, WorkloadNodes } from './workload-node.ts';
 
 export interface NodeReconcilerOptions {
   readonly store: Store;
   readonly recorder: Recorder;
-  readonly nodes: Pick<WorkloadNodes, 'of'>;
+  readonly nodes: Pick<WorkloadNodes, 'of' | 'writer'>;
 }
 
 const FIELD_MANAGER = 'caplv-node';
@@ -45,37 +31,98 @@ const POLLS = [
 
 export class NodeReconciler {
   readonly #options: NodeReconcilerOptions;
+  readonly #metadata: MetadataWriter;
 
   constructor(options: NodeReconcilerOptions) {
     this.#options = options;
+    this.#metadata = new MetadataWriter(options.nodes);
   }
 
+  /** Throws TransientError; the status then already says so of a Machine that has a Node. */
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { store, recorder, nodes } = this.#options;
+    const { store, nodes } = this.#options;
     const machine = await store.get(MachineKind, key);
-    if (!machine || !isAwaited(machine)) return {};
-    const node = nodeOf(machine, await nodes.of(machine));
-    if (!node) return { requeueAfterMs: pollMs(machine) };
-    const nodeRef = { apiVersion: 'v1', kind: 'Node', name: node.name, ...(node.uid && { uid: node.uid }) };
-    await store.applyStatus(MachineKind, key, { nodeRef }, { fieldManager: FIELD_MANAGER });
-    recorder.event(machine, { type: 'Normal', reason: 'NodeFound', message: `Node ${node.name}` });
+    if (!machine || !mayHaveNode(machine)) return {};
+    const all = await nodes.of(machine);
+    const node = nodeOf(machine, all);
+    if (!node && !machine.status?.nodeRef) return { requeueAfterMs: pollMs(machine) };
+    const proven = provenNode(machine, all);
+    const failure = proven && (await this.#metadata.write(machine, proven).catch(asTransient));
+    await this.#save(machine, node, failure instanceof TransientError ? failure : undefined);
+    if (failure instanceof TransientError) throw failure;
     return {};
   }
+
+  async #save(
+    machine: Machine,
+    node: WorkloadNode | undefined,
+    failure: TransientError | undefined,
+  ): Promise<void> {
+    const { store, recorder } = this.#options;
+    const { nodeRef: before } = machine.status ?? {};
+    const nodeRef = node ? refTo(node) : before;
+    const conditions = this.#conditionsOf(machine, node, failure);
+    const written: MachineStatus = { ...(nodeRef && { nodeRef }), conditions };
+    if (isDeepStrictEqual(written, ownPart(machine.status))) return;
+    const { namespace = 'default', name } = machine.metadata;
+    await store.applyStatus(MachineKind, { namespace, name }, written, { fieldManager: FIELD_MANAGER });
+    if (node && before?.name !== node.name)
+      recorder.event(machine, { type: 'Normal', reason: 'NodeFound', message: `Node ${node.name}` });
+    if (failure && findCondition(machine, 'NodeMetadataApplied')?.message !== failure.message)
+      recorder.event(machine, { type: 'Warning', reason: failure.code, message: failure.message });
+  }
+
+  #conditionsOf(
+    machine: Machine,
+    node: WorkloadNode | undefined,
+    failure: TransientError | undefined,
+  ): Condition[] {
+    const now = new Date().toISOString();
+    const { conditions: before = [] } = ownPart(machine.status);
+    const ready = setCondition(before, readiness(machine, node), now);
+    if (failure) {
+      const { code, message, fix } = failure;
+      const text = fix === undefined ? message : `${message}; ${fix}`;
+      return setCondition(ready, condition('NodeMetadataApplied', 'False', code, text), now);
+    }
+    if (!this.#metadata.hasWritten(machine)) return ready;
+    return setCondition(ready, condition('NodeMetadataApplied', 'True', 'AsSpecified'), now);
+  }
 }
 
-/** Runs, and has no Node yet. */
-export function isAwaited({ metadata, status }: Machine): boolean {
-  return !metadata.deletionTimestamp && status?.phase === 'Running' && status.nodeRef === undefined;
+/** Runs, or has been a Node. */
+export function mayHaveNode({ metadata, status }: Machine): boolean {
+  return !metadata.deletionTimestamp && (status?.phase === 'Running' || status?.nodeRef !== undefined);
 }
 
-/** A providerID names one machine for ever; an address may be another's by tomorrow, so it counts only for nodes without one. */
-export function nodeOf({ spec, status }: Machine, nodes: readonly WorkloadNode[]): WorkloadNode | undefined {
-  const byId = nodes.find(({ providerID }) => providerID !== undefined && providerID === spec.providerID);
-  if (byId) return byId;
-  const own = new Set(
-    (status?.addresses ?? []).flatMap((one) => (one.type === 'InternalIP' ? one.address : [])),
-  );
-  return nodes.find(({ providerID, addresses }) => !providerID && addresses.some((one) => own.has(one)));
+function readiness({ status }: Machine, node: WorkloadNode | undefined) {
+  if (!node) return condition('NodeReady', 'False', 'NodeGone', `Node ${status?.nodeRef?.name} is gone`);
+  if (isNodeReady(node)) return condition('NodeReady', 'True', 'AsSpecified');
+  return condition('NodeReady', 'False', 'NodeNotReady', `Node ${node.name} is not ready`);
+}
+
+function condition(
+  type: NodeConditionType,
+  status: 'True' | 'False',
+  reason: Reason | TransientError['code'],
+  message = '',
+) {
+  return { type, status, reason, message };
+}
+
+/** What of a status the controller of Nodes writes. */
+function ownPart({ nodeRef, conditions = [] }: MachineStatus = {}): MachineStatus {
+  const own = conditions.filter(({ type }) => Object.hasOwn(NODE_CONDITIONS, type));
+  return { ...(nodeRef && { nodeRef }), conditions: own };
+}
+
+function refTo({ name, uid }: WorkloadNode): NonNullable<MachineStatus['nodeRef']> {
+  return { apiVersion: 'v1', kind: 'Node', name, ...(uid && { uid }) };
+}
+
+function asTransient(error: unknown): TransientError {
+  if (error instanceof TransientError) return error;
+  throw error;
 }
 
 function pollMs({ status }: Machine): number {

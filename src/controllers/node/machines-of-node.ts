@@ -2,7 +2,7 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
-import type { WorkloadNode } from './controller.ts';
+import type { WorkloadNode } from './workload-node.ts';
 
 /** Indexes Machines by Node. Returns the lookup; names of Nodes are those of any cluster: one Machine too many costs little. */
 export function indexByNode(machines: Informer<Machine>): (node: WorkloadNode) => Machine[] {

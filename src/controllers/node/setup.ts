@@ -1,10 +1,15 @@
-/** Wires the controller that finds the Nodes of Machines: which changes it is called for. */
+/** Wires the controller of the Nodes of Machines: which changes it is called for. */
 
+import { isDeepStrictEqual } from 'node:util';
+import type { Machine } from '../../api/kinds/machine.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
+import type { Change } from '../../kube/runtime/informer.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
 import { newController, type SetupDependencies } from '../shared/setup.ts';
-import { isAwaited, NodeReconciler, type WorkloadNodes } from './controller.ts';
+import { mayHaveNode, NodeReconciler } from './controller.ts';
 import { indexByNode } from './machines-of-node.ts';
+import { wantedOfNode } from './metadata.ts';
+import type { WorkloadNodes } from './workload-node.ts';
 
 export interface NodeSetup extends SetupDependencies {
   readonly nodes: WorkloadNodes;
@@ -22,11 +27,18 @@ export function setupNodeController(manager: Manager, setup: NodeSetup): void {
     name: 'node',
     concurrency: WORKERS,
     reconcile: (key) => reconciler.reconcile(key),
-  }).watch(machines, { when: ({ object }) => isAwaited(object) });
+  }).watch(machines, { when: concernsNode });
   nodes.addHandler((node) => {
     for (const machine of machinesOf(node)) {
-      if (isAwaited(machine)) controller.notify(keyOf(machine));
+      if (mayHaveNode(machine)) controller.notify(keyOf(machine));
     }
   });
   manager.add(controller);
+}
+
+/** True while the Machine waits for its Node, and when what it gives the Node has changed. */
+function concernsNode({ type, object, before }: Change<Machine>): boolean {
+  if (!mayHaveNode(object)) return false;
+  if (!object.status?.nodeRef || type !== 'MODIFIED' || !before) return true;
+  return !isDeepStrictEqual(wantedOfNode(object), wantedOfNode(before));
 }

@@ -14,7 +14,21 @@ export const CONDITIONS = {
   Drifted:
     'The domain or its volumes differ from the spec because of a change outside of CAPLV; the message names the difference. Not part of Ready by itself: ' +
     'drift that is not repaired makes DomainReady False.',
+  NodeDrained:
+    'While the Machine is deleted: the pods of its Node have left. Unknown: pods may be left, and the message says why it was not waited for. Not part of ' +
+    'Ready.',
+  NodeDeleted:
+    'While the Machine is deleted, and its domain is gone: the Node is deleted. Unknown: it may be left. Not part of Ready.',
 } as const;
+
+/** Of Machines of the original API, written by the controller of Nodes. Not part of Ready. */
+export const NODE_CONDITIONS = {
+  NodeReady: 'The Node of the Machine is ready, as its kubelet says. Absent: no Node was found yet.',
+  NodeMetadataApplied:
+    'The Node has the labels, annotations and taints of its Machine. Absent: the Machine gives it none.',
+} as const;
+
+export type NodeConditionType = keyof typeof NODE_CONDITIONS;
 
 export type ConditionType = keyof typeof CONDITIONS;
 
@@ -49,6 +63,14 @@ export const REASONS = {
   AddressChanged:
     'A claim has another address than the one that the machine was made with, which the machine keeps.',
   Paused: 'The annotation cluster-api.k8s.io/paused stops all work on it.',
+  NodeNotReady: 'The Node is there, and its kubelet does not say that it is ready.',
+  NodeGone: 'The workload cluster no longer has the Node.',
+  Draining: 'The Node is cordoned, and its pods are being evicted.',
+  Drained: 'No pod is left that has to leave.',
+  DrainSkipped: 'The pods were not asked to leave; the message says why.',
+  DrainTimedOut: 'Pods were left after spec.nodeDrainTimeout.',
+  NodeDeleted: 'The Node is deleted.',
+  NodeNotDeleted: 'The Node could not be deleted in time; the message says why.',
   Deleting: 'The guest is being shut down, and all resources of the machine are being deleted.',
 } as const;
 

@@ -19,6 +19,8 @@ export interface ObjectList<T> {
 }
 
 export interface ListCallOptions extends ListOptions {
+  /** Kubernetes field selector, for example `spec.nodeName=a`. */
+  readonly fieldSelector?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -44,6 +46,7 @@ export interface ApplyCallOptions {
 }
 
 export interface DeleteCallOptions {
+  readonly signal?: AbortSignal;
   readonly uid?: string;
   readonly resourceVersion?: string;
   /** What becomes of the objects that this one owns. Default `Background`. */
@@ -97,7 +100,7 @@ export class Client {
     kind: ResourceKind<T>,
     options: ListCallOptions = {},
   ): Promise<ObjectList<T>> {
-    const { namespace, labelSelector } = options;
+    const { namespace, labelSelector, fieldSelector } = options;
     const inTime = AbortSignal.timeout(this.limits.requestMs);
     const signal = options.signal ? AbortSignal.any([options.signal, inTime]) : inTime;
     const path = collectionPath(kind, namespace);
@@ -106,7 +109,7 @@ export class Client {
     let limit = PAGE_SIZE;
     let next: string | undefined;
     for (let pages = 1; ; ) {
-      const query = { labelSelector, limit, continue: next };
+      const query = { labelSelector, fieldSelector, limit, continue: next };
       let page: ListPage<T>;
       try {
         page = await this.call<ListPage<T>>({ method: 'GET', path, query, accept, signal });
@@ -178,6 +181,18 @@ export class Client {
     return await this.call<T>({ method: 'POST', path, query: { fieldManager }, body: object, signal });
   }
 
+  /** Creates a subresource of an object, for example the `eviction` of a pod. What a busy server answers is told at once. */
+  async createIn(
+    subresource: string,
+    kind: ResourceKind,
+    key: ObjectKey,
+    body: object,
+    { signal }: Pick<WriteCallOptions, 'signal'> = {},
+  ): Promise<void> {
+    const path = `${objectPath(kind, key)}/${subresource}`;
+    await this.call({ method: 'POST', path, body, signal, once: true });
+  }
+
   /** Replaces the object. With metadata.resourceVersion: only if nobody changed it since (else reason Conflict). */
   async update<T extends KubeObject>(
     kind: ResourceKind<T>,
@@ -234,10 +249,10 @@ export class Client {
   }
 
   async delete(kind: ResourceKind, key: ObjectKey, options: DeleteCallOptions = {}): Promise<void> {
-    const { uid, resourceVersion, propagation = 'Background' } = options;
+    const { uid, resourceVersion, propagation = 'Background', signal } = options;
     const body = { propagationPolicy: propagation, preconditions: { uid, resourceVersion } };
     this.mayWrite();
-    await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body });
+    await this.transport.send({ method: 'DELETE', path: objectPath(kind, key), body, signal });
   }
 
   /** Returns the text of any path that has no verb above, with its query, for example `/readyz?verbose`. */

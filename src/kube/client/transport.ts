@@ -25,6 +25,8 @@ export interface ApiRequest {
   /** Of the body; default `application/json`. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
+  /** True: what the server answers is told at once, also if it is busy. */
+  readonly once?: boolean;
 }
 
 /** Limits the attempts of one request; the last delay is about one second. Longer outages are left to the caller's back-off. */
@@ -188,8 +190,8 @@ function describe({ method, path }: ApiRequest): string {
 }
 
 /** Returns the milliseconds until the next attempt; undefined: there is none. */
-function retryDelay({ method }: ApiRequest, error: ApiError, attempt: number): number | undefined {
-  if (attempt === ATTEMPTS || !isRetriable(method, error)) return undefined;
+function retryDelay({ method, once }: ApiRequest, error: ApiError, attempt: number): number | undefined {
+  if (once || attempt === ATTEMPTS || !isRetriable(method, error)) return undefined;
   if (error.retryAfterMs !== undefined && error.retryAfterMs > MAX_RETRY_AFTER_MS) return undefined;
   return Math.max(error.retryAfterMs ?? 0, backoffDelay(attempt, RETRY));
 }

@@ -154,6 +154,24 @@ describe('a rolling update', () => {
     expect(await revisions()).toEqual(['1', '2']);
   });
 
+  it('waits for the Node of a new machine where the old ones are Nodes', async () => {
+    await world.applyDeployment({ replicas: 1 });
+    await world.settleWithMachines();
+    const [old = ''] = await world.names();
+    await world.becomeNode(old);
+    await world.applyDeployment({ replicas: 1, template: template(2) });
+    await world.settle();
+    const [next = ''] = (await world.names()).filter((name) => name !== old);
+    await world.makeReady(next);
+    await world.settle();
+    // The virtual machine runs, and no pod could go there.
+    expect(await world.leaving()).toEqual([]);
+    expect((await condition('Ready'))?.message).toContain('runs, and is no Node yet');
+    await world.becomeNode(next);
+    await world.settle();
+    expect(await world.names()).toEqual([next]);
+  });
+
   it('deletes the old machine first where both would have the same address, even if its author asks for one more', async () => {
     const fixed = (vcpu: number) => {
       const { metadata, spec } = template(vcpu);

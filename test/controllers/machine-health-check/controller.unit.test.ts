@@ -13,7 +13,7 @@ import { MachineHealthCheckReconciler } from '../../../src/controllers/machine-h
 import { HealthCheckMetrics } from '../../../src/controllers/machine-health-check/metrics.ts';
 import { pastRemediations } from '../../../src/controllers/machine-health-check/remediation.ts';
 import { DISABLE_CREATE_ANNOTATION } from '../../../src/controllers/machine-set/controller.ts';
-import type { WorkloadNode } from '../../../src/controllers/node/controller.ts';
+import type { WorkloadNode } from '../../../src/controllers/node/workload-node.ts';
 import { APPROVE_DISKS_ANNOTATION } from '../../../src/controllers/shared/named-disks.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';
 import { RepairBudget } from '../../../src/controllers/shared/repair-budget.ts';
@@ -70,14 +70,20 @@ function controllerWith(of: RepairBudget): MachineHealthCheckReconciler {
         reads++;
         return [...(really ?? nodes)].map(workloadNode);
       },
-      addHandler: () => {},
     },
   });
 }
 
 function workloadNode([name, status]: [string, string]): WorkloadNode {
   const ready = { type: 'Ready', status, lastTransitionTime: LONG_AGO };
-  return { name, uid: name, providerID: undefined, addresses: [], conditions: [ready] };
+  return {
+    name,
+    uid: name,
+    providerID: undefined,
+    addresses: [],
+    conditions: [ready],
+    isUnschedulable: false,
+  };
 }
 
 /** A set of so many machines that all have Nodes that are well. */
@@ -254,7 +260,7 @@ describe('checks that delete nothing:', () => {
       recorder: { event: () => {} },
       budget,
       metrics: new HealthCheckMetrics(metrics, () => watched),
-      nodes: { of: () => Promise.reject(failure), read: () => Promise.reject(failure), addHandler: () => {} },
+      nodes: { of: () => Promise.reject(failure), read: () => Promise.reject(failure) },
     });
     await expect(reconcile(blind)).rejects.toBe(failure);
     expect(await condition('Ready')).toBe('NodesUnreadable: no answer; wait');

@@ -7,7 +7,7 @@ import {
 import { API_VERSION } from '../../../src/api/schema/group.ts';
 import type { Condition } from '../../../src/apimachinery/conditions.ts';
 import { healthOf } from '../../../src/controllers/machine-health-check/health.ts';
-import type { WorkloadNode } from '../../../src/controllers/node/controller.ts';
+import type { WorkloadNode } from '../../../src/controllers/node/workload-node.ts';
 import { template } from '../world.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
@@ -140,6 +140,7 @@ const NODE: WorkloadNode = {
   providerID: 'libvirt:///1',
   addresses: [],
   conditions: [],
+  isUnschedulable: false,
 };
 
 function spec(fields: object): MachineHealthCheckSpec {

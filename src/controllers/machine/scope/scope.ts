@@ -30,7 +30,7 @@ import { type MachineIdentity, providerID } from '../../../intent/names.ts';
 import { removeFinalizer } from '../../../store/finalizer.ts';
 import type { Store } from '../../../store/store.ts';
 import { traced } from '../../../telemetry/spans.ts';
-import type { ConditionType, Reason } from '../../shared/conditions.ts';
+import { type ConditionType, NODE_CONDITIONS, type Reason } from '../../shared/conditions.ts';
 
 /** Field manager of the controllers. */
 export const FIELD_MANAGER = 'caplv-controller';
@@ -299,7 +299,7 @@ export class MachineScope {
 
   #applyStatus(status: MachineStatus): Promise<Machine> {
     const { resourceVersion } = this.machine.metadata;
-    return this.#store.applyStatus(MachineKind, this.key, status, {
+    return this.#store.applyStatus(MachineKind, this.key, withoutNodeConditions(status), {
       fieldManager: FIELD_MANAGER,
       resourceVersion,
       before: this.machine.status,
@@ -312,6 +312,12 @@ export class MachineScope {
     if (!isDeepStrictEqual(newer.status?.providerStatus, seen)) throw atWorkElsewhere(this.key);
     this.machine = newer;
   }
+}
+
+/** What is known of them here may be older than what the controller of Nodes has written since. */
+function withoutNodeConditions({ conditions, ...status }: MachineStatus): MachineStatus {
+  if (!conditions) return status;
+  return { ...status, conditions: conditions.filter(({ type }) => !Object.hasOwn(NODE_CONDITIONS, type)) };
 }
 
 /** Whether a condition's reason is the code of an error that stopped an operation. Who waits for a lock has not failed. */
