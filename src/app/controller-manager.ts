@@ -1,10 +1,12 @@
 /** `caplv controller`: the controllers of all kinds over one store, until it is stopped. */
 
+import type { ObjectKey } from '../apimachinery/object.ts';
 import { setupClusterController } from '../controllers/cluster/setup.ts';
 import { setupMachineController } from '../controllers/machine/setup.ts';
 import { setupMachineDeploymentController } from '../controllers/machine-deployment/setup.ts';
 import { setupMachineHealthCheckController } from '../controllers/machine-health-check/setup.ts';
 import { setupMachineSetController } from '../controllers/machine-set/setup.ts';
+import { NodeDepartures } from '../controllers/node/departures.ts';
 import { setupNodeController } from '../controllers/node/setup.ts';
 import { isIn } from '../controllers/orphans/collector.ts';
 import { setupOrphanSweeps } from '../controllers/orphans/setup.ts';
@@ -40,6 +42,9 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const { original, shared, liveStore } = apis;
   const { store, recorder } = shared;
 
+  const wake = (key: ObjectKey) => controller.notify(key);
+  const departures = nodes && new NodeDepartures({ store: original.store, nodes, log, wake });
+
   const { engine, controller, hosts, budget, adopt } = setupMachineController(manager, {
     ...options,
     ...shared,
@@ -54,6 +59,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         whileRunning: apis.whileRunning,
         beforeRelease: apis.beforeRelease,
         mayBegin: leaderElection?.requireLeading,
+        departures,
       }),
   });
   const reconciler = apis.clusterReconciler(engine);

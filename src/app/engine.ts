@@ -63,6 +63,7 @@ export interface EngineOptions
       | 'repair'
       | 'hasIncompleteState'
       | 'beforeRelease'
+      | 'departures'
     >,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
@@ -135,6 +136,7 @@ export function assembleEngine(
     ...(options.defersImages ? { defersImages: true } : {}),
     ...(options.repair ? { repair: options.repair } : {}),
     ...(options.log ? { log: options.log } : {}),
+    departures: options.departures,
     plans: options.plans ?? new PeriodicPlans(),
     beforeRelease: options.beforeRelease,
     ...(options.hasIncompleteState ? { hasIncompleteState: options.hasIncompleteState } : {}),

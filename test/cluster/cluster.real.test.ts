@@ -316,24 +316,62 @@ it("a machine's status names its Node", async () => {
   await lab.kubectl('delete', 'node', 'node-1');
 });
 
-it('a machine of another cluster gets its Node from that cluster, by the kubeconfig in its Secret', async () => {
+it('a machine of another cluster finds its Node there, gives it labels and taints, and takes it away when its pods have left', async () => {
   const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
   const client = await workload.client();
   try {
-    await lab.apply(cluster(), lab.machine('joined', { running: true }));
+    const machine = lab.machine('joined', { running: true }) as { readonly spec: object };
+    const given = { metadata: { labels: { tier: 'web' } }, taints: [{ key: 'gpu', effect: 'NoSchedule' }] };
+    await lab.apply(cluster(), { ...machine, spec: { ...machine.spec, ...given } });
     const kubeconfig = `--from-file=value=${workload.kubeconfig}`;
     await lab.kubectl('create', 'secret', 'generic', 'two-kubeconfig', kubeconfig);
     await lab.kubectl('label', 'machine', 'joined', 'cluster-api.k8s.io/cluster-name=two');
     await expect.poll(() => lab.get('joined').then((m) => m?.status?.phase), soon).toBe('Running');
     const spec = { providerID: (await lab.get('joined'))?.spec.providerID };
-    const node = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec });
+    const nodeNamed = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec });
     // A Node of that providerID where the Machine is, and not where it belongs, is another's.
-    await lab.apply(node('elsewhere'));
-    await client.create(NodeKind, node('joined-node'));
+    await lab.apply(nodeNamed('elsewhere'));
+    await client.create(NodeKind, nodeNamed('joined-node'));
     await expect
       .poll(() => lab.get('joined').then((m) => m?.status?.nodeRef?.name), soon)
       .toBe('joined-node');
     expect(await lab.kubectl('get', 'machine', 'joined', '--no-headers')).toMatch(/joined-node/);
+
+    const inCluster = async (...args: string[]) => {
+      const { stdout } = await execa(workload.kubectl, ['--kubeconfig', workload.kubeconfig, ...args]);
+      return stdout;
+    };
+    const path = '{.metadata.labels.tier} {.spec.taints[*].key}';
+    const labels = () => inCluster('get', 'node', 'joined-node', '--output', `jsonpath=${path}`);
+    await expect.poll(labels, soon).toBe('web gpu');
+    const change = { spec: { metadata: { labels: { tier: 'db' } }, taints: null } };
+    await lab.kubectl('patch', 'machine', 'joined', '--type=merge', '-p', JSON.stringify(change));
+    await expect.poll(labels, soon).toBe('db ');
+    const node = ['node', 'joined-node'];
+    await inCluster('label', ...node, 'theirs=yes');
+    const ready = { status: { conditions: [{ type: 'Ready', status: 'True' }] } };
+    await inCluster('patch', ...node, '--subresource=status', '--type=merge', '-p', JSON.stringify(ready));
+    await lab.kubectl('wait', '--for=condition=NodeReady', 'machine/joined', '--timeout=60s');
+
+    const overrides = { spec: { nodeName: 'joined-node', terminationGracePeriodSeconds: 0 } };
+    await inCluster(
+      'run',
+      'web',
+      '--image=web',
+      '--labels=app=web',
+      `--overrides=${JSON.stringify(overrides)}`,
+    );
+    await inCluster('create', 'poddisruptionbudget', 'web', '--selector=app=web', '--min-available=1');
+    await lab.kubectl('delete', 'machine', 'joined', '--wait=false');
+    const drained = async () =>
+      (await lab.get('joined'))?.status?.conditions?.find(({ type }) => type === 'NodeDrained')?.message;
+    await expect.poll(drained, soon).toContain('default/web (its eviction is refused');
+    expect(await inCluster('get', ...node, '--output=jsonpath={.spec.unschedulable}')).toBe('true');
+    expect((await lab.host()).domains).toContain('default.joined');
+    await inCluster('delete', 'poddisruptionbudget', 'web');
+    await lab.kubectl('wait', '--for=delete', 'machine/joined', '--timeout=60s');
+    expect(await inCluster('get', 'nodes,pods', '--output=name')).toBe('');
+    expect((await lab.host()).domains).not.toContain('default.joined');
   } finally {
     await lab.kubectl('delete', 'node/elsewhere', 'secret/two-kubeconfig', '--ignore-not-found');
     client.close();

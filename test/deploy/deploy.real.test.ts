@@ -67,12 +67,25 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     await lab.kubectl('delete', 'secret/site-kubeconfig');
     const [before = ''] = await lab.machines();
     const providerID = await lab.kubectl('get', 'machine', before, '--output=jsonpath={.spec.providerID}');
-    await lab.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'web-node' }, spec: { providerID } });
+    await lab.apply(readyNode('web-node', providerID), podOn('web-node'));
     await lab.kubectl('wait', '--for=jsonpath={.status.nodeRef.name}=web-node', `machine/${before}`, WAIT);
     await lab.kubectl('wait', '--for=jsonpath={.status.currentHealthy}=1', 'machinehealthcheck/web', WAIT);
+    const tier = '--for=jsonpath={.metadata.labels.tier}=web';
+    await lab.kubectl('wait', tier, 'node/web-node', WAIT);
 
     await lab.apply(machineDeployment(136));
+    const next = await vi.waitFor(async () => {
+      const [other, ...more] = (await lab.machines()).filter((name) => name !== before);
+      expect([other, ...more]).toEqual([expect.any(String)]);
+      return other ?? '';
+    }, SOON);
+    await lab.kubectl('wait', '--for=condition=Ready', `machine/${next}`, WAIT);
+    // Until the kubelet of the new one is ready, no pod has a place to go.
+    expect(await lab.machines()).toContain(before);
+    const nextID = await lab.kubectl('get', 'machine', next, '--output=jsonpath={.spec.providerID}');
+    await lab.apply(readyNode('web-node-2', nextID));
     await lab.kubectl('wait', '--for=delete', `machine/${before}`, WAIT);
+    expect(await lab.kubectl('get', 'nodes,pods', '--output=name')).toBe('node/web-node-2');
     await available();
     expect(await lab.domains()).toHaveLength(1);
   });
@@ -208,9 +221,28 @@ function machineDeployment(memoryMiB: number): object {
     selector: { matchLabels: { app: 'web' } },
     template: {
       metadata: { labels },
-      spec: { bootstrap: { dataSecretName: 'web-bootstrap' }, providerSpec },
+      spec: {
+        ...{ bootstrap: { dataSecretName: 'web-bootstrap' }, providerSpec },
+        metadata: { labels: { tier: 'web' } },
+      },
     },
   });
+}
+
+/** As a kubelet registers it. */
+function readyNode(name: string, providerID: string): object {
+  const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: new Date().toISOString() }];
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: { providerID }, status: { conditions } };
+}
+
+/** One that ends at once, since no kubelet would confirm its end. */
+function podOn(nodeName: string): object {
+  const containers = [{ name: 'web', image: 'web' }];
+  const metadata = { name: 'web', namespace: 'default' };
+  return {
+    ...{ apiVersion: 'v1', kind: 'Pod', metadata },
+    spec: { nodeName, terminationGracePeriodSeconds: 0, containers },
+  };
 }
 
 function healthCheck(): object {

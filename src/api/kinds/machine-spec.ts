@@ -67,6 +67,15 @@ export const MachineSpecSchema = withRules(
     )
       .optional()
       .describe('Identity of the machine for its Node, libvirt:///<uid>. Set by the controller.'),
+    nodeDrainTimeoutSeconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .optional()
+      .describe(
+        'How long the pods of its Node may take to leave when the machine is deleted. Default: 300. The annotation ' +
+          'machine.cluster.x-k8s.io/exclude-node-draining has it deleted without asking them.',
+      ),
     repair: z
       .enum(['Always', 'IfNotDestructive', 'Never'])
       .optional()

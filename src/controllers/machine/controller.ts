@@ -17,6 +17,7 @@ import { beginDeletion, leaveHost, releaseMachine } from './delete.ts';
 import type { MachineDependencies } from './dependencies.ts';
 import { buildSeed, claimMachine, observeHost, placeMachine, resolveIntent } from './desired-state.ts';
 import { lockWaitOf } from './lock-condition.ts';
+import { deleteNode, drainNode } from './node-departure.ts';
 import { observeDomain } from './observe-domain.ts';
 import { awaitApproval } from './plan-approval.ts';
 import { prepareHost, requireNoConflict } from './prepare-host.ts';
@@ -54,7 +55,9 @@ const PHASES: readonly MachinePhase[] = [
 
 const DELETION: readonly MachinePhase[] = [
   { run: beginDeletion },
+  { run: drainNode },
   { run: leaveHost },
+  { run: deleteNode },
   { run: releaseMachine },
 ];
 

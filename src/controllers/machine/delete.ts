@@ -10,6 +10,7 @@ import type { Stop } from '../shared/phases.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { lockReporter } from './lock-condition.ts';
 import { otherHostsWithDomain } from './moved-domain.ts';
+import { isOffHost } from './node-departure.ts';
 import { letImageGo } from './prepare-host.ts';
 import type { MachineReconcile } from './reconcile.ts';
 import { locationOf, type PlacedMachine } from './scope/placed-machine.ts';
@@ -28,7 +29,7 @@ export async function beginDeletion({ scope }: MachineReconcile): Promise<undefi
 export async function leaveHost({ parts, scope }: MachineReconcile): Promise<undefined> {
   const pinned = scope.providerStatus.pinned;
   // Never pinned: nothing was ever made, not even asked for.
-  if (!pinned) return;
+  if (!pinned || isOffHost(scope)) return;
   try {
     await removeFromHost(parts, scope, pinned);
     const { imageSource: _, ...rest } = pinned;

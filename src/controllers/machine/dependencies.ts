@@ -9,6 +9,7 @@ import type { Libvirt } from '../../libvirt/libvirt.ts';
 import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { NodeDepartures } from '../node/departures.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import type { HostResources } from '../shared/shared-hosts.ts';
 import type { PeriodicPlans } from './periodic-plans.ts';
@@ -55,6 +56,8 @@ export interface MachineDependencies {
   /** How drift is repaired when nobody asks; absent: by a command, whose caller wants the machine as specified now. */
   readonly repair?: MachineRepair;
   readonly plans: PeriodicPlans;
+  /** Absent: nobody knows of any Nodes. */
+  readonly departures?: Pick<NodeDepartures, 'drain' | 'remove'> | undefined;
   /** True if the Terraform state of a machine that was made is known not to hold all of it. */
   readonly hasIncompleteState?: (machine: MachineIdentity) => Promise<boolean>;
   /** Called when nothing of a machine that is being deleted is on its host any more, before its finalizer goes. */

@@ -27,6 +27,6 @@ export function provenNode(machine: Machine, nodes: readonly WorkloadNode[]): Wo
 }
 
 /** True if its kubelet says that it takes pods. */
-export function isNodeReady({ conditions }: WorkloadNode): boolean {
+export function isNodeReady({ conditions }: Pick<WorkloadNode, 'conditions'>): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
