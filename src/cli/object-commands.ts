@@ -1,6 +1,6 @@
 /** Commands on objects: what is there, make it, show it, delete it. */
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { command, type Finish, filenames, flag, kubeconfig, output } from './options.ts';
 
 /** Written out: the schemas of the kinds are not loaded for help. */
@@ -71,6 +71,19 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     .addOption(kubeconfig())
     .action(async (kind, names, _, self: Command) =>
       finish(await (await import('./commands/delete.ts')).remove(kind, names, self.optsWithGlobals())),
+    );
+
+  command(program, 'kubeconfig', 'write the kubeconfig of a cluster that runs on the machines')
+    .argument('<cluster>', 'name of the Cluster: the key `value` of Secret <cluster>-kubeconfig')
+    // Without a variable: that of other commands names a format.
+    .addOption(
+      new Option('-o, --output <file>', 'write this file, for you alone, instead of standard output'),
+    )
+    .addOption(kubeconfig())
+    .action(async (cluster, _, self: Command) =>
+      finish(
+        await (await import('./commands/kubeconfig.ts')).writeKubeconfig(cluster, self.optsWithGlobals()),
+      ),
     );
 
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')

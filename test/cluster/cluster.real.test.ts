@@ -337,6 +337,11 @@ it('a machine of another cluster finds its Node there, gives it labels and taint
       .toBe('joined-node');
     expect(await lab.kubectl('get', 'machine', 'joined', '--no-headers')).toMatch(/joined-node/);
 
+    expect((await lab.caplv('kubeconfig', 'two')).stdout).toBe(
+      (await readFile(workload.kubeconfig, 'utf8')).trimEnd(),
+    );
+    expect((await lab.caplv('describe', 'cluster', 'two')).stdout).toContain('Node/joined-node');
+
     const inCluster = async (...args: string[]) => {
       const { stdout } = await execa(workload.kubectl, ['--kubeconfig', workload.kubeconfig, ...args]);
       return stdout;

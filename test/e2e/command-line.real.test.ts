@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { execa } from 'execa';
@@ -14,7 +14,17 @@ async function emptyHanded(env: Readonly<Record<string, string>> = {}): Promise<
 test('help names every command, gives examples, and the meaning of the exit codes', async () => {
   const caplv = await emptyHanded();
   const help = await caplv.read(['--help']);
-  const commands = ['apply', 'plan', 'get', 'describe', 'delete', 'console', 'export', 'doctor'];
+  const commands = [
+    'apply',
+    'plan',
+    'get',
+    'describe',
+    'delete',
+    'kubeconfig',
+    'console',
+    'export',
+    'doctor',
+  ];
   for (const command of commands) expect(help).toMatch(new RegExp(`^ {2}${command} `, 'm'));
   expect(help).toContain('caplv apply -f deploy/examples/kube-cp.yaml --wait');
   expect(help).toContain(
@@ -69,6 +79,28 @@ test('every flag has a variable, and the flag wins', async () => {
   expect(await caplv.run(['get', 'machines'], { env: { CAPLV_OUTPUT: 'xml' } })).toMatchObject({
     exitCode: 3,
   });
+});
+
+test('the kubeconfig of a cluster is written as its Secret has it, into a file that nobody else can read', async () => {
+  const caplv = await emptyHanded({ CAPLV_OUTPUT: 'json' });
+  const early = await caplv.run(['kubeconfig', 'fujisan']);
+  expect(early).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(early.stderr).toMatch(
+    /kubeconfig of cluster fujisan is not there yet: Secret default\/fujisan-kubeconfig does not exist \[NotFound\]\n {2}fix: .*admin\.conf/,
+  );
+  const stringData = { value: 'apiVersion: v1\nkind: Config\n' };
+  const metadata = { name: 'fujisan-kubeconfig', namespace: 'default' };
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata, stringData };
+  await caplv.read(['apply', '-f', '-'], { input: JSON.stringify(secret) });
+  expect(`${await caplv.read(['kubeconfig', 'fujisan'])}\n`).toBe(stringData.value);
+  const file = join(await scratchDir(), 'kubeconfig');
+  await writeFile(file, 'of before', { mode: 0o644 });
+  expect(await caplv.read(['kubeconfig', 'fujisan', '-o', file])).toBe('');
+  expect(await readFile(file, 'utf8')).toBe(stringData.value);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const nowhere = await caplv.run(['kubeconfig', 'fujisan', '-o', '/no/such/directory/file']);
+  expect(nowhere).toMatchObject({ exitCode: 3, stdout: '' });
+  expect(nowhere.stderr).toContain('--output');
 });
 
 test('colour on a terminal, unless it is turned off', async () => {

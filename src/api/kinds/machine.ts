@@ -244,6 +244,13 @@ export const MachineKind: ApiKind<Machine> = {
       description: 'Node that the machine became.',
     },
     {
+      name: 'NodeReady',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="NodeReady")].status',
+      description: 'True if that Node is ready.',
+      wide: true,
+    },
+    {
       name: 'Version',
       type: 'string',
       jsonPath: '.spec.versions.kubelet',

@@ -1,8 +1,8 @@
-/** Shows a Cluster, deployment or set as the tree of its machines, each with why it is not ready. */
+/** Shows a Cluster, deployment or set as the tree of its machines and their Nodes, each with why it is not ready. */
 
 import { type Cluster, ClusterKind } from '../../api/kinds/cluster.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
-import { clusterNameOf, MachineKind, settledCluster } from '../../api/kinds/machine.ts';
+import { clusterNameOf, type Machine, MachineKind, settledCluster } from '../../api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
 import { MachineHealthCheckKind } from '../../api/kinds/machine-health-check.ts';
 import { MachineSetKind } from '../../api/kinds/machine-set.ts';
@@ -99,8 +99,21 @@ export function nodeOf(object: KubeObject, children: readonly Node[]): Node {
     name: object.metadata.name,
     phase: status?.phase,
     conditions: status?.conditions ?? [],
-    children,
+    children: [...workloadNodesOf(object), ...children],
   };
+}
+
+/** The Node that a Machine became, as its conditions say. */
+function workloadNodesOf({ kind, status }: KubeObject): Node[] {
+  const { nodeRef, conditions } =
+    (kind === MachineKind.kind ? (status as Machine['status']) : undefined) ?? {};
+  if (!nodeRef) return [];
+  const ready = conditionOf(conditions, 'NodeReady');
+  const others = ['NodeMetadataApplied', 'NodeDrained', 'NodeDeleted'].flatMap(
+    (type) => conditionOf(conditions, type) ?? [],
+  );
+  const shown = [...(ready ? [{ ...ready, type: 'Ready' }] : []), ...others];
+  return [{ kind: 'Node', name: nodeRef.name, phase: undefined, conditions: shown, children: [] }];
 }
 
 export function showTree(terminal: Streams, tree: Node, { output }: DescribeFlags): number {
