@@ -4,7 +4,7 @@
  */
 
 import { ClusterKind } from '../../api/kinds/cluster.ts';
-import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
+import { type Machine, settledCluster } from '../../api/kinds/machine.ts';
 import { EXCLUDE_NODE_DRAINING_ANNOTATION } from '../../api/schema/group.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
@@ -171,7 +171,7 @@ export class NodeDepartures {
 
   /** Then its Nodes go with it, and nobody has a place to which pods could go. */
   async #isClusterLeaving(machine: Machine): Promise<boolean> {
-    const name = clusterNameOf(machine);
+    const name = settledCluster(machine)?.name;
     if (name === undefined) return false;
     const { namespace } = keyOf(machine);
     const cluster = await this.#options.store.get(ClusterKind, { namespace, name });
