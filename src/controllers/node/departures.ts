@@ -153,7 +153,8 @@ export class NodeDepartures {
       return skipped('DrainSkipped', `the annotation ${EXCLUDE_NODE_DRAINING_ANNOTATION} says so`);
     if (await this.#isClusterLeaving(machine)) return skipped('DrainSkipped', 'its Cluster is being deleted');
     const node = provenNode(machine, await nodes.read(machine));
-    if (!node) return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID alone' };
+    if (!node)
+      return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' };
     const left = await drainOnce(await nodes.writer(machine), node);
     if (left) return waiting('Draining', left);
     return { state: 'done', reason: 'Drained', message: `Node ${node.name}` };
@@ -164,7 +165,8 @@ export class NodeDepartures {
     if (await this.#isClusterLeaving(machine))
       return skipped('NodeNotDeleted', 'its Cluster is being deleted');
     const node = provenNode(machine, await nodes.read(machine));
-    if (!node) return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID alone' };
+    if (!node)
+      return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' };
     await (await nodes.writer(machine)).remove(node);
     return { state: 'done', reason: 'NodeDeleted', message: `Node ${node.name}` };
   }
