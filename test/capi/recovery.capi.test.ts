@@ -1,0 +1,303 @@
+import { copyFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ContractClusterKind, ContractMachineKind } from '../../src/api/infrastructure/contract.ts';
+import { LibvirtClusterKind } from '../../src/api/infrastructure/libvirt-cluster.ts';
+import { LibvirtMachineKind } from '../../src/api/infrastructure/libvirt-machine.ts';
+import { SecretKind } from '../../src/api/kinds/secret.ts';
+import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
+import type { Client } from '../../src/kube/client/client.ts';
+import { bareCluster, bootstrapSecret, LibvirtWorld } from './libvirt-world.ts';
+import { ReadyWatch } from './ready-watch.ts';
+
+/**
+ * Faults of all kinds at once, our controller killed among them, and then their causes end one after the other: each object goes on.
+ * How long after its cause ended each condition changed is measured, and written to REPORT.md: it takes no part in whether a test passes.
+ */
+
+const KINDS = [ContractClusterKind, ContractMachineKind, LibvirtClusterKind, LibvirtMachineKind, SecretKind];
+
+type Kind = 'LibvirtMachine' | 'LibvirtCluster';
+
+interface Fault {
+  readonly what: string;
+  readonly of: Kind;
+  readonly name: string;
+  readonly reason: string;
+  /** What is there before; waits until it is as it should be. */
+  readonly before?: () => Promise<void>;
+  readonly begin: () => Promise<void>;
+  /** Resolves with the time at which the cause has ended (performance.now()), if that is later than its call. */
+  readonly end: () => Promise<unknown>;
+}
+
+let world: LibvirtWorld;
+let client: Client;
+let watches: Readonly<Record<Kind, ReadyWatch>>;
+const measured: (readonly [what: string, reason: string, seconds: number])[] = [];
+
+beforeAll(async () => {
+  world = await LibvirtWorld.up('test-capi-recovery', 'unused', 2);
+  client = await world.world.kube.client();
+  watches = {
+    LibvirtMachine: new ReadyWatch(world.world.kube, 'libvirtmachines.infrastructure.cluster.x-k8s.io'),
+    LibvirtCluster: new ReadyWatch(world.world.kube, 'libvirtclusters.infrastructure.cluster.x-k8s.io'),
+  };
+  await apply(onFirst('fuji'), bareCluster('fuji'), bootstrapSecret('boot'));
+}, 600_000);
+
+afterAll(async () => {
+  for (const watch of Object.values(watches ?? {})) await watch.stop();
+  client?.close();
+  await world?.down();
+});
+
+/** By this process itself: starting a kubectl would be part of what is measured. */
+async function apply(...objects: readonly object[]): Promise<void> {
+  for (const object of objects as readonly KubeObject[]) {
+    const kind = KINDS.find((one) => one.kind === object.kind) as unknown as ResourceKind;
+    await client.apply(kind, object, { fieldManager: 'kubectl', force: true });
+  }
+}
+
+const says = (name: string, what: RegExp, of: Kind = 'LibvirtMachine') => world.says(of, name, what);
+const host = (number: 1 | 2, more: object = {}) => ({
+  name: `rack${number}`,
+  uri: world.lab.hosts[number - 1]?.uri,
+  ...more,
+});
+const onFirst = (name: string, spec: object = {}) =>
+  world.libvirtCluster(name, { hosts: [host(1)], ...spec });
+const onSecond = (name: string) => world.libvirtCluster(name, { hosts: [host(2)] });
+const withSecret = (dataSecretName: string) => ({ machine: { bootstrap: { dataSecretName } } });
+const claiming = (name: string) => {
+  const controlPlaneEndpointRange = { from: '192.168.122.250', to: '192.168.122.250' };
+  return onFirst(name, { controlPlaneEndpoint: undefined, controlPlaneEndpointRange });
+};
+const lateImage = () => join(world.lab.directory, 'late.qcow2');
+
+const FAULTS: readonly Fault[] = [
+  {
+    what: 'an owner that does not come',
+    of: 'LibvirtMachine',
+    name: 'alone',
+    reason: 'WaitingForOwner',
+    begin: () => apply(world.machine('alone', 'fuji')[0]),
+    end: () => apply(world.machine('alone', 'fuji')[1]),
+  },
+  {
+    what: 'a Cluster that is not in the namespace',
+    of: 'LibvirtMachine',
+    name: 'stray',
+    reason: 'WaitingForCluster',
+    begin: () => apply(...world.machine('stray', 'far')),
+    end: () => apply(onFirst('far'), bareCluster('far')),
+  },
+  {
+    what: 'an infrastructureRef to the wrong kind',
+    of: 'LibvirtMachine',
+    name: 'victim',
+    reason: 'WaitingForOwner',
+    begin: () => {
+      const group = 'infrastructure.cluster.x-k8s.io';
+      const infrastructureRef = { apiGroup: group, kind: 'LibvirtMachine', name: 'victim' };
+      return apply(world.machine('victim', 'wrong')[0], bareCluster('wrong', { infrastructureRef }));
+    },
+    end: () => apply(onFirst('wrong'), bareCluster('wrong'), world.machine('victim', 'wrong')[1]),
+  },
+  {
+    what: 'a bootstrap Secret that vanished',
+    of: 'LibvirtMachine',
+    name: 'kept',
+    reason: 'UserDataNotFound',
+    before: async () => {
+      await apply(bootstrapSecret('kept-boot'), ...world.machine('kept', 'fuji', withSecret('kept-boot')));
+      await says('kept', /^True/);
+    },
+    begin: () => world.delete('secrets', 'kept-boot'),
+    end: () => apply(bootstrapSecret('kept-boot')),
+  },
+  {
+    what: 'a bootstrap Secret that changed',
+    of: 'LibvirtMachine',
+    name: 'changed',
+    reason: 'ReplaceRefused',
+    before: async () => {
+      await apply(
+        bootstrapSecret('other-boot'),
+        ...world.machine('changed', 'fuji', withSecret('other-boot')),
+      );
+      await says('changed', /^True/);
+    },
+    begin: () => apply(bootstrapSecret('other-boot', '#cloud-config\nhostname: changed\n')),
+    end: () => apply(bootstrapSecret('other-boot')),
+  },
+  {
+    what: 'a failure domain that no host is in',
+    of: 'LibvirtMachine',
+    name: 'placed',
+    reason: 'InvalidConfiguration',
+    begin: () =>
+      apply(
+        ...[onFirst('zoned'), bareCluster('zoned')],
+        ...world.machine('placed', 'zoned', { machine: { failureDomain: 'rack9' } }),
+      ),
+    end: () => apply(world.libvirtCluster('zoned', { hosts: [host(1, { failureDomain: 'rack9' })] })),
+  },
+  {
+    what: 'an endpoint range that is used up',
+    of: 'LibvirtCluster',
+    name: 'seeker',
+    reason: 'AddressInUse',
+    before: async () => {
+      await apply(claiming('holder'), bareCluster('holder'));
+      await says('holder', /^True/, 'LibvirtCluster');
+    },
+    begin: () => apply(claiming('seeker'), bareCluster('seeker')),
+    end: async () => {
+      const since = performance.now();
+      await client.delete(ContractClusterKind, { namespace: 'default', name: 'holder' });
+      return (await watches.LibvirtCluster.first('holder', since, ({ type }) => type === 'DELETED')).at;
+    },
+  },
+  {
+    what: 'an image that is not there yet',
+    of: 'LibvirtMachine',
+    name: 'imageless',
+    reason: 'ImageNotFound',
+    begin: () => apply(...world.machine('imageless', 'fuji', { libvirt: { imageURI: lateImage() } })),
+    end: async () => {
+      await copyFile(world.lab.imagePath, `${lateImage()}.new`);
+      const since = performance.now();
+      await rename(`${lateImage()}.new`, lateImage());
+      return since;
+    },
+  },
+  {
+    what: 'a network that is not there yet',
+    of: 'LibvirtMachine',
+    name: 'wired',
+    reason: 'NetworkNotFound',
+    begin: () =>
+      apply(
+        ...[onFirst('netless', { network: { name: 'late' } }), bareCluster('netless')],
+        ...world.machine('wired', 'netless'),
+      ),
+    end: async () => {
+      const file = join(world.lab.directory, 'late.xml');
+      await writeFile(file, "<network><name>late</name><bridge name='virbr9'/></network>");
+      await world.virsh(0, 'net-create', file);
+    },
+  },
+  {
+    what: 'a pool that is not there yet',
+    of: 'LibvirtMachine',
+    name: 'pooled',
+    reason: 'PoolNotFound',
+    begin: () => apply(...world.machine('pooled', 'fuji', { libvirt: { pool: 'late' } })),
+    end: () => {
+      const target = join(world.lab.directory, 'late-pool');
+      return world.virsh(0, 'pool-create-as', 'late', 'dir', '--target', target, '--build');
+    },
+  },
+  {
+    what: 'a host that is gone, of a machine that it has',
+    of: 'LibvirtMachine',
+    name: 'offline',
+    reason: 'LibvirtUnreachable',
+    before: async () => {
+      await apply(onSecond('remote'), bareCluster('remote'), ...world.machine('offline', 'remote'));
+      await says('offline', /^True/);
+    },
+    begin: async () => world.lab.hosts[1]?.stopLibvirtd(),
+    end: async () => {
+      await world.lab.hosts[1]?.startLibvirtd();
+      return performance.now();
+    },
+  },
+  {
+    what: 'a host that is gone, of a machine that is to be made',
+    of: 'LibvirtMachine',
+    name: 'pending',
+    reason: 'LibvirtUnreachable',
+    begin: () => apply(...world.machine('pending', 'remote')),
+    end: async () => {},
+  },
+  {
+    what: 'a host that is gone, of a LibvirtCluster',
+    of: 'LibvirtCluster',
+    name: 'unready',
+    reason: 'LibvirtUnreachable',
+    begin: () => apply(onSecond('unready'), bareCluster('unready')),
+    end: async () => {},
+  },
+];
+
+/** Of all domains, as `name uuid`. */
+async function made(): Promise<string[]> {
+  const hosts = world.lab.hosts.map(async (_, at) => {
+    const names = (await world.virsh(at, 'list', '--all', '--name')).split('\n').filter(Boolean);
+    return Promise.all(names.map(async (name) => `${name} ${await world.virsh(at, 'domuuid', name)}`));
+  });
+  return (await Promise.all(hosts)).flat().sort();
+}
+
+let before: string[];
+
+it('each fault is named by its condition, and stays so after a crash of our controller', async () => {
+  for (const fault of FAULTS) await fault.before?.();
+  before = await made();
+  for (const { begin } of FAULTS) await begin();
+  const named = async () => {
+    for (const { of, name, reason } of FAULTS) await says(name, new RegExp(`^(False|Unknown) ${reason}`), of);
+  };
+  await named();
+  await world.crash();
+  await named();
+}, 900_000);
+
+it.each(FAULTS.map((fault) => [fault.what, fault] as const))(
+  'goes on when its cause has ended: %s',
+  async (what, { of, name, reason, end }) => {
+    // Those that end with the one before them are measured from there.
+    const since = endsWithOther(name) ? lastEnd : performance.now();
+    const ended = await end();
+    const cause = typeof ended === 'number' ? ended : since;
+    lastEnd = cause;
+    const { at } = await watches[of].first(name, since, (event) => event.reason !== reason);
+    measured.push([what, reason, Math.max(0, at - cause) / 1000]);
+    await says(name, /^True/, of);
+  },
+  600_000,
+);
+
+let lastEnd = 0;
+
+function endsWithOther(name: string): boolean {
+  return name === 'pending' || name === 'unready';
+}
+
+it('nothing was lost: the machines that were there before are the same ones', async () => {
+  const now = await made();
+  expect(now).toEqual(expect.arrayContaining(before));
+  expect(now.length).toBeGreaterThan(before.length);
+  await writeReport();
+});
+
+async function writeReport(): Promise<void> {
+  const rows = measured.map(
+    ([what, reason, seconds]) => `| ${what} | \`${reason}\` | ${seconds.toFixed(1)} |`,
+  );
+  const text = `# How soon work goes on
+
+Seconds from the end of a cause to the change of condition \`Ready\`, by the events of a watch. Each fault had lasted for a minute or more, and our
+controller was killed and started meanwhile. Where a machine is made, the condition keeps its reason until it is there: the time then is that of
+Terraform, too. Written by \`recovery.capi.test.ts\`.
+
+| Cause | Reason | Seconds |
+|---|---|---|
+${rows.join('\n')}
+`;
+  await writeFile(join(import.meta.dirname, 'REPORT.md'), text);
+  expect(measured).toHaveLength(FAULTS.length);
+}
