@@ -9,6 +9,8 @@ import type { State } from './format/state.ts';
 import type { ProviderPool } from './provider/pool.ts';
 import { Runner, type RunnerOptions } from './runner.ts';
 import { type SessionOptions, type SessionTools, TerraformSession } from './session.ts';
+import { ResourceReader } from './verify/resource-reader.ts';
+import { PROVIDER_TIMEOUT_MS } from './watched-run.ts';
 import { paths, type Workspace } from './workspace.ts';
 import { readState, readStateText } from './workspace-state.ts';
 
@@ -26,10 +28,16 @@ export interface LockOptions extends Pick<SessionOptions, 'lockTimeoutMs' | 'onE
 export class Terraform {
   readonly #tools: SessionTools & { readonly runner: Runner };
   readonly #providers: ProviderPool;
+  /** Reads what a state names, without a run. */
+  readonly resources: ResourceReader;
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: TerraformOptions) {
     this.#providers = options.providers;
+    this.resources = new ResourceReader({
+      ...options,
+      timeoutMs: options.providerTimeoutMs ?? PROVIDER_TIMEOUT_MS,
+    });
     this.#tools = {
       runner: new Runner(options),
       binary: options.binary,

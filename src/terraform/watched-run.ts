@@ -31,7 +31,7 @@ export interface WatchedOutcome {
 }
 
 /** Time for an answer that takes milliseconds, or a second on a slow link. */
-const PROVIDER_TIMEOUT_MS = 20_000;
+export const PROVIDER_TIMEOUT_MS = 20_000;
 
 /** A server of images may pause. */
 const PROVIDER_STALL_MS = 60_000;

@@ -39,6 +39,8 @@ export class ProviderProcess {
   readonly pid: number;
   /** Give it to each run that uses this provider. */
   readonly lifeline: Socket;
+  /** Path of the socket on which it serves. */
+  readonly address: string;
   /** Value of TF_REATTACH_PROVIDERS. */
   readonly reattach: string;
   /** Settled when the process has ended. */
@@ -53,6 +55,7 @@ export class ProviderProcess {
     this.pid = pid;
     this.#child = child;
     this.lifeline = child.stdio[3] as Socket;
+    this.address = address;
     this.reattach = reattachConfig(pid, address);
     this.ended = once(child, 'exit').then(() => {
       this.#alive = false;
