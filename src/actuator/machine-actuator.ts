@@ -24,6 +24,7 @@ import { type HostedMachine, ownDomain, shutDown } from './machine/guest.ts';
 import type { MachineLocation } from './machine/location.ts';
 import { beginStack, isTransferred, withSeededStack } from './machine/seeded-stack.ts';
 import type { PlanPreview } from './plan/preview.ts';
+import { type PlanReason, UnchangedMachines } from './plan/unchanged-machines.ts';
 import { planMachine } from './plan-machine.ts';
 import { pendingVerb } from './state/machine-journal.ts';
 import { type Restored, restoreState } from './state/restore.ts';
@@ -38,9 +39,11 @@ const FORGET_LOCK_MS = 5_000;
 
 export class Actuator {
   readonly #options: ActuatorOptions;
+  readonly #unchanged: UnchangedMachines;
 
   constructor(options: ActuatorOptions) {
     this.#options = options;
+    this.#unchanged = new UnchangedMachines(options);
   }
 
   /**
@@ -121,6 +124,23 @@ export class Actuator {
   }
 
   /**
+   * As `plan`, and without a terraform where a plan has said "no changes" and all that it was made of is the same: then undefined.
+   * `onPlan` is told why there has to be one.
+   */
+  async planIfChanged(
+    intent: MachineIntent,
+    onPlan: (reason: PlanReason) => void = () => {},
+  ): Promise<PlanPreview | undefined> {
+    const home = this.#options.workspaces.machine(intent);
+    const reason = await this.#unchanged.reasonToPlan(home, intent);
+    if (reason === undefined) return undefined;
+    onPlan(reason);
+    return this.#inSession(intent, { operation: 'plan' }, (session) =>
+      this.#unchanged.observed(session, intent, () => planMachine(this.#options, session, intent, {})),
+    );
+  }
+
+  /**
    * Makes the machine in one run: with an empty state nothing can be destroyed. Removes first what a broken run of the
    * same machine left. `facts` are asked for `volumesOf` the intent. Throws Terminal NotOwned, StateCorruptError,
    * PoolNotFound, NetworkNotFound …, TransientError for what may pass.
@@ -179,6 +199,7 @@ export class Actuator {
    */
   async forget(machine: MachineIdentity): Promise<void> {
     const home = this.#options.workspaces.machine(machine);
+    this.#unchanged.forget(home);
     const options = { operation: 'give up', lockTimeoutMs: FORGET_LOCK_MS };
     const lock = await this.#options.terraform.lock(home.workspace, options).catch((error: unknown) => {
       if (!(error instanceof CaplvError)) throw error;
@@ -231,6 +252,7 @@ export class Actuator {
     work: (session: StateSession) => Promise<T>,
   ): Promise<T> {
     const home = this.#options.workspaces.machine(machine);
+    if (request.operation !== 'plan') this.#unchanged.forget(home);
     const { whileRunning } = this.#options;
     const around =
       whileRunning && (<R>(run: () => Promise<R>) => whileRunning(machine, request.operation, run));

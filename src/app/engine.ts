@@ -1,7 +1,7 @@
 /** Puts the parts together: the same controllers for one call over the local store and for a process that stays in a cluster. */
 
 import { Synthesizer } from '../../stacks/synthesizer.ts';
-import type { WhileRunning } from '../actuator/context/options.ts';
+import type { ActuatorOptions } from '../actuator/context/options.ts';
 import { SourceRelay } from '../actuator/context/source-relay.ts';
 import type { StateBackends } from '../actuator/context/state-home.ts';
 import { HostActuator } from '../actuator/host-actuator.ts';
@@ -65,6 +65,7 @@ export interface EngineOptions
       | 'beforeRelease'
       | 'departures'
     >,
+    Pick<ActuatorOptions, 'secretVersion' | 'whileRunning'>,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
   readonly plans?: PeriodicPlans;
@@ -74,7 +75,6 @@ export interface EngineOptions
   readonly mayBegin?: (() => void) | undefined;
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer?: (uri: string, answers: boolean) => void;
-  readonly whileRunning?: WhileRunning | undefined;
   /** One observer a URI, for a caller who has asked some of them. */
   readonly libvirt?: (uri: AllowedHost) => Libvirt;
 }
@@ -115,8 +115,9 @@ export function assembleEngine(
   const { policy } = config;
   const relay = new SourceRelay(policy);
   const trustsStates = policy.terraform;
-  const { whileRunning } = options;
-  const parts = { terraform, synthesizer, workspaces, libvirt, policy, relay, trustsStates, whileRunning };
+  const { whileRunning, secretVersion } = options;
+  const around = { whileRunning, secretVersion };
+  const parts = { terraform, synthesizer, workspaces, libvirt, policy, relay, trustsStates, ...around };
   const actuator = new Actuator(parts);
   const hostActuator = new HostActuator(parts);
   const resolver = openResolver(config, store, libvirt);

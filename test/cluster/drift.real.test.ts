@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { sumOf } from '../bench/exposition.ts';
 import { metricValue } from '../telemetry/metric-value.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
@@ -136,6 +137,37 @@ describe('a machine that somebody else', () => {
     await lab.kubectl('annotate', 'machine', 'moved', `cluster-api.k8s.io/approve-plan=${id}`);
     await expect.poll(() => lab.ready('moved'), soon).toMatch(/^True/);
     expect(await uuid('moved')).not.toBe(before);
+  });
+});
+
+describe('a machine that is unchanged', () => {
+  it('is compared again and again without a terraform and without a write, until something changes', async () => {
+    await make('calm', { disks: [{ name: 'data', sizeGB: 1 }] });
+    const counts = async () => {
+      const metrics = await controller.fetch('/metrics');
+      const isPlan = (labels: string) => labels.includes('verb="plan"');
+      return {
+        compared: metricValue(metrics, 'caplv_periodic_plans_total{result="same"}'),
+        runs: sumOf(metrics, 'caplv_terraform_run_duration_seconds_count', isPlan),
+        version: (await lab.get('calm'))?.metadata.resourceVersion,
+      };
+    };
+    const made = await counts();
+    // The first plan says that nothing changes, and what it went by.
+    await expect.poll(async () => (await counts()).compared, soon).toBeGreaterThan(made.compared);
+    const before = await counts();
+    expect(before.runs).toBe(made.runs + 1);
+    await expect.poll(async () => (await counts()).compared, soon).toBeGreaterThan(before.compared + 1);
+    expect(await counts()).toMatchObject({ runs: before.runs, version: before.version });
+    const metrics = await controller.fetch('/metrics');
+    expect(metricValue(metrics, 'caplv_periodic_plan_runs_total{reason="first"}')).toBeGreaterThan(0);
+
+    const [disk = ''] = (await volumesOf('calm')).filter((volume) => volume.includes('disk-data'));
+    await lab.virsh('vol-delete', disk, '--pool', 'default');
+    await expect.poll(() => message('calm'), soon).toContain(`volume ${disk} is gone`);
+    const after = await controller.fetch('/metrics');
+    const isNews = (labels: string) => /reason="(differs|failed)"/.test(labels);
+    expect(sumOf(after, 'caplv_periodic_plan_runs_total', isNews)).toBeGreaterThan(0);
   });
 });
 

@@ -26,6 +26,8 @@ export interface ActuatorOptions {
   readonly relay: SourceRelay;
   /** States are written by nobody but us, or hold Terraform of the manifest's own. */
   readonly trustsStates: boolean;
+  /** Version of a Secret as a watch shows it; undefined: it does not know the Secret. Absent: nobody watches any. */
+  readonly secretVersion?: ((secret: ObjectKey) => string | undefined) | undefined;
   /** Runs what Terraform does for one machine, under its lock. Default: as it is. */
   readonly whileRunning?: WhileRunning | undefined;
 }

@@ -33,6 +33,8 @@ export interface StateHandle {
   readonly backend: BackendIntent;
   /** Where the state lies, for people. */
   readonly place: string;
+  /** The Secret in which it lies; absent: it is a file. */
+  readonly secret?: ObjectKey;
   /** What is to be remembered beside the state, for as long as that exists. */
   readonly notes: Notes;
   readonly history: StateHistory;

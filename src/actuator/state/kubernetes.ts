@@ -210,6 +210,7 @@ export class KubernetesStateBackends implements StateBackends {
       },
       backend,
       place,
+      secret: secret.key,
       history,
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,

@@ -118,7 +118,11 @@ export const MachineProviderStatusSchema = z.strictObject({
     .optional()
     .describe('uid of the object that took the machine over, with its state, after clusterctl move.'),
   lastPlan: PlanSchema.optional().describe('Last plan that has not been applied.'),
-  lastPlanTime: timestamp().optional().describe('When Terraform last compared the machine with its intent.'),
+  lastPlanTime: timestamp()
+    .optional()
+    .describe(
+      'When Terraform last compared the machine with its intent; at least once a day also when it need not, since nothing changed.',
+    ),
   planDrift: z
     .array(z.string())
     .max(16)

@@ -18,6 +18,14 @@ export interface PeriodicPlanOptions {
 
 export const DEFAULT_PERIODIC_PLANS: PeriodicPlanOptions = { intervalMs: 30 * 60_000, atOnce: 1 };
 
+interface Compared {
+  readonly at: number;
+  /** As the status had it then. */
+  readonly written: string | undefined;
+}
+
+/** Age of the time in the status at which it is written anew. */
+const REWRITE_MS = 24 * 3_600_000;
 /** The interval is spread over ± this part of it. */
 const JITTER = 0.1;
 /** Of who waits for his turn, at least: a look at a machine is cheap, and a thousand of them every second are not. */
@@ -27,6 +35,8 @@ export class PeriodicPlans {
   readonly #options: PeriodicPlanOptions;
   /** Those who were due and had to wait, the first first. */
   readonly #waiting = new Map<string, ObjectKey>();
+  /** By uid, since when a machine is known to be as Terraform wants it, where its status does not say so. */
+  readonly #compared = new Map<string, Compared>();
   #running = 0;
   #lastTookMs = 0;
 
@@ -38,9 +48,31 @@ export class PeriodicPlans {
   dueInMs({ metadata, status }: Pick<Machine, 'metadata' | 'status'>, nowMs: number): number | undefined {
     const { intervalMs } = this.#options;
     if (intervalMs <= 0) return undefined;
-    const last = status?.providerStatus?.lastPlanTime;
+    const written = status?.providerStatus?.lastPlanTime;
+    if (written === undefined) return 0;
+    const known = this.#compared.get(metadata.uid ?? '');
+    // A time that was written since says more.
+    const last = known?.written === written ? known.at : Date.parse(written);
     const jitter = 1 + JITTER * (2 * fraction(metadata.uid ?? '') - 1);
-    return last === undefined ? 0 : Math.max(0, Date.parse(last) + intervalMs * jitter - nowMs);
+    return Math.max(0, last + intervalMs * jitter - nowMs);
+  }
+
+  /** Notes that the machine was compared now. Its status keeps the time that it has: to write it costs a request a machine. */
+  compared({ metadata, status }: Pick<Machine, 'metadata' | 'status'>, nowMs: number): void {
+    const uid = metadata.uid ?? '';
+    this.#compared.delete(uid);
+    this.#compared.set(uid, { at: nowMs, written: status?.providerStatus?.lastPlanTime });
+    // Of machines that are gone nothing stays.
+    for (const [oldest, { at }] of this.#compared) {
+      if (at > nowMs - 2 * this.#options.intervalMs) break;
+      this.#compared.delete(oldest);
+    }
+  }
+
+  /** True if the time in the status is to be written anew even where nothing else is. */
+  isOld({ status }: Pick<Machine, 'status'>, nowMs: number): boolean {
+    const written = status?.providerStatus?.lastPlanTime;
+    return written === undefined || Date.parse(written) < nowMs - REWRITE_MS;
   }
 
   /**

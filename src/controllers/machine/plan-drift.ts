@@ -1,9 +1,8 @@
 /** A periodic plan of one machine: finds drift that a look at libvirt cannot see. */
 
-import type { Actuator } from '../../actuator/machine-actuator.ts';
 import { type DriftedFields, driftedFields } from '../../actuator/plan/drifted-fields.ts';
 import { missingVolume } from '../../actuator/plan/missing-volume.ts';
-import type { MachineIntent } from '../../intent/hosted-intent.ts';
+import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import { approvedPlan } from '../shared/approval.ts';
 import type { MachineDependencies } from './dependencies.ts';
@@ -25,12 +24,22 @@ export async function detectPlanDrift(
   const dueInMs = plans.dueInMs(scope.machine, Date.now());
   if (dueInMs === undefined) return {};
   if (dueInMs > 0 && !mayRepairNow(scope)) return { requeueAfterMs: dueInMs };
-  const turn = await plans.inTurn(scope.key, () =>
-    scope.step('DomainReady', () => differencesOf(actuator, intent)),
-  );
+  // A command runs once, and what it learns of a machine helps nobody.
+  let isPlanned = repair === undefined;
+  const plan = () =>
+    repair === undefined
+      ? actuator.plan(intent)
+      : actuator.planIfChanged(intent, (reason) => {
+          isPlanned = true;
+          repair.planning(reason);
+        });
+  const turn = await plans.inTurn(scope.key, () => scope.step('DomainReady', () => differencesOf(plan)));
   if ('retryInMs' in turn) return { requeueAfterMs: turn.retryInMs };
   const { fields, replacesDomain } = turn.done;
-  scope.setProviderStatus({ lastPlanTime: new Date().toISOString() });
+  // One write a day is enough to show that a machine is compared, where nothing else has to be written of it.
+  if (isPlanned || plans.isOld(scope.machine, Date.now()))
+    scope.setProviderStatus({ lastPlanTime: new Date().toISOString() });
+  else plans.compared(scope.machine, Date.now());
   repair?.planned(fields.length > 0);
   if (fields.length === 0) {
     scope.clearPlanDrift();
@@ -41,9 +50,10 @@ export async function detectPlanDrift(
   return { drift: { kind: 'changed', text, detail: text, replacesDomain } };
 }
 
-async function differencesOf(actuator: Actuator, intent: MachineIntent): Promise<DriftedFields> {
+async function differencesOf(plan: () => Promise<PlanPreview | undefined>): Promise<DriftedFields> {
   try {
-    return driftedFields(await actuator.plan(intent));
+    const preview = await plan();
+    return preview ? driftedFields(preview) : { fields: [], replacesDomain: false };
   } catch (error) {
     const volume = missingVolume(error);
     if (volume === undefined) throw error;

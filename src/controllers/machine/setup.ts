@@ -4,6 +4,7 @@
  */
 
 import type { Machine } from '../../api/kinds/machine.ts';
+import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { MachineIdentity } from '../../intent/names.ts';
 import type { Controller } from '../../kube/runtime/controller.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
@@ -50,6 +51,8 @@ export type MachineHooks = Required<
     | 'defersImages'
   >
 > & {
+  /** See `ActuatorOptions`. */
+  readonly secretVersion: (secret: ObjectKey) => string | undefined;
   /** Called when a host begins, or ceases, to answer. */
   readonly onAnswer: () => void;
 };
@@ -117,6 +120,7 @@ export function setupMachineController<E extends MachineEngine>(
     looking: (uri, domain) => hosts.looking(uri, domain),
     awaitAddress: (key, guest) => addresses.await(key, guest),
     defersImages: true,
+    secretVersion: (key) => setup.informers.secrets.get(key)?.metadata.resourceVersion,
     onAnswer: () => controller.wake(),
   });
   const { libvirt, observers } = engine;

@@ -21,6 +21,28 @@ it('machines that were planned together are not planned together again, and each
   expect(plans.dueInMs(machine('uid-0', last), NOW + 34 * MINUTE)).toBe(0);
 });
 
+it('a machine that was compared since its status was written is due an interval after that', () => {
+  const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
+  const written = machine('uid-0', new Date(NOW).toISOString());
+  const moment = plans.dueInMs(written, NOW) ?? 0;
+  plans.compared(written, NOW + moment);
+  expect(plans.dueInMs(written, NOW + moment)).toBe(moment);
+  expect(plans.dueInMs(machine('uid-1', new Date(NOW).toISOString()), NOW + 34 * MINUTE)).toBe(0);
+  // Another process, or a person, has written another time.
+  const rewritten = machine('uid-0', new Date(NOW - 60 * MINUTE).toISOString());
+  expect(plans.dueInMs(rewritten, NOW + moment)).toBe(0);
+  // Who has no memory of it goes by the status, and looks sooner rather than later.
+  expect(new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 }).dueInMs(written, NOW + moment)).toBe(0);
+});
+
+it('the time in the status is written anew once a day', () => {
+  const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
+  const written = machine('uid-0', new Date(NOW).toISOString());
+  expect(plans.isOld(written, NOW + 23 * 60 * MINUTE)).toBe(false);
+  expect(plans.isOld(written, NOW + 25 * 60 * MINUTE)).toBe(true);
+  expect(plans.isOld(machine('uid-0'), NOW)).toBe(true);
+});
+
 it('an interval of 0 means never', () => {
   expect(new PeriodicPlans({ intervalMs: 0, atOnce: 1 }).dueInMs(machine('a'), NOW)).toBeUndefined();
 });

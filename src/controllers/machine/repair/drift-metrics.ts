@@ -12,6 +12,8 @@ export class DriftMetrics {
   readonly held;
   /** By `same`, `drifted` or `failed`. */
   readonly plans;
+  /** Of these those that took a terraform, by `PlanReason`. */
+  readonly fallbacks;
 
   constructor(metrics: Metrics) {
     this.detected = metrics.counter(
@@ -27,5 +29,10 @@ export class DriftMetrics {
       'reason',
     ]);
     this.plans = metrics.counter('caplv_periodic_plans_total', 'Periodic plans by outcome.', ['result']);
+    this.fallbacks = metrics.counter(
+      'caplv_periodic_plan_runs_total',
+      'Periodic plans for which Terraform was run, by the reason: what it goes by was not known to be unchanged.',
+      ['reason'],
+    );
   }
 }

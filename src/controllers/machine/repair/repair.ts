@@ -5,6 +5,7 @@
 
 import type { UpdateOptions } from '../../../actuator/context/options.ts';
 import { destructiveChanges } from '../../../actuator/plan/replace-guard.ts';
+import type { PlanReason } from '../../../actuator/plan/unchanged-machines.ts';
 import { TerminalError } from '../../../errors.ts';
 import { domainName } from '../../../intent/names.ts';
 import type { AllowedHost } from '../../../system/allowed-host.ts';
@@ -79,6 +80,11 @@ export class MachineRepair {
     if (scope.condition('Drifted')?.reason !== 'NotRepaired')
       scope.setCondition('Drifted', 'True', 'Repairing', drift.detail);
     return { open: true };
+  }
+
+  /** A periodic plan takes a terraform. */
+  planning(reason: PlanReason): void {
+    this.#options.metrics.fallbacks.inc({ reason });
   }
 
   /** A periodic plan has ended. */
