@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await steps.write(PLANNED);
   await world?.down();
-});
+}, 5 * MINUTE);
 
 const machines = () => world.objects.list('machines.cluster.x-k8s.io');
 const isWorker = ({ metadata }: ApiObject) =>
