@@ -119,3 +119,65 @@ it('clusters that are deleted leave no address reserved', async () => {
   await lab.kubectl('delete', CLUSTER, 'one', 'late');
   await expect.poll(claims, soon).toEqual([]);
 });
+
+it('each Cluster of a ClusterClass whose template has a range is given an address of its own, which its topology leaves alone', async () => {
+  const infrastructure = 'infrastructure.cluster.x-k8s.io/v1alpha1';
+  const metadata = (name: string) => ({ name, namespace: 'default' });
+  const reference = (apiVersion: string, kind: string) => ({
+    templateRef: { apiVersion, kind, name: 'ranged' },
+  });
+  const controlPlane = 'controlplane.cluster.x-k8s.io/v1beta2';
+  const uri = lab.lab.hosts[0]?.uri;
+  const machine = { vcpu: 1, memoryMiB: 128, imageURI: lab.lab.imagePath, running: false };
+  const topology = { classRef: { name: 'ranged' }, version: 'v1.36.3', controlPlane: { replicas: 1 } };
+  await lab.apply(
+    {
+      apiVersion: infrastructure,
+      kind: 'LibvirtClusterTemplate',
+      metadata: metadata('ranged'),
+      spec: { template: { spec: { uri, controlPlaneEndpointRange: RANGE } } },
+    },
+    {
+      apiVersion: infrastructure,
+      kind: 'LibvirtMachineTemplate',
+      metadata: metadata('ranged'),
+      spec: { template: { spec: { ...machine, shutdownTimeoutSeconds: 0 } } },
+    },
+    {
+      apiVersion: controlPlane,
+      kind: 'KubeadmControlPlaneTemplate',
+      metadata: metadata('ranged'),
+      spec: { template: { spec: { kubeadmConfigSpec: { preKubeadmCommands: ['true'] } } } },
+    },
+    {
+      apiVersion: 'cluster.x-k8s.io/v1beta2',
+      kind: 'ClusterClass',
+      metadata: metadata('ranged'),
+      spec: {
+        infrastructure: reference(infrastructure, 'LibvirtClusterTemplate'),
+        controlPlane: {
+          ...reference(controlPlane, 'KubeadmControlPlaneTemplate'),
+          machineInfrastructure: reference(infrastructure, 'LibvirtMachineTemplate'),
+        },
+      },
+    },
+  );
+  const names = ['first', 'second'];
+  await lab.apply(
+    ...names.map((name) => ({
+      ...{ apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', metadata: metadata(name) },
+      spec: { topology },
+    })),
+  );
+  const given = async () => (await Promise.all(names.map((name) => endpoint(CLUSTER, name)))).sort();
+  await expect.poll(given, soon).toEqual(ADDRESSES.map((ip) => `${ip}:6443`));
+  // The topology goes on with its machines, and takes the address for nothing that it has to undo.
+  const made = async () => (await lab.virsh('list', '--all', '--name')).split('\n').filter(Boolean).length;
+  await expect.poll(made, soon).toBe(2);
+  const reconciled = 'jsonpath={.status.conditions[?(@.type=="TopologyReconciled")].status}';
+  for (const name of names)
+    await expect.poll(() => lab.kubectl('get', CLUSTER, name, '-o', reconciled), soon).toBe('True');
+  expect(await given()).toEqual(ADDRESSES.map((ip) => `${ip}:6443`));
+  await lab.kubectl('delete', CLUSTER, ...names);
+  await expect.poll(claims, soon).toEqual([]);
+});
