@@ -58,7 +58,8 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     expect((await first.list('/tmp')).filter((name) => name.startsWith('caplv-'))).toEqual([]);
   });
 
-  test('a machine comes, finds its Node, and is replaced', async () => {
+  // Two guests boot one after the other, and pods leave in between.
+  test('a machine comes, finds its Node, and is replaced', { timeout: 300_000 }, async () => {
     // By the pod's own rules its cluster is no workload cluster that a Secret may name.
     await lab.apply(await ownKubeconfig(), cluster(), bootstrap(), machineDeployment(128), healthCheck());
     await available();
