@@ -326,6 +326,39 @@ it('a controller that is killed while it makes a machine goes on with it, also w
   await expect.poll(phase, soon).toBe('Provisioned');
 });
 
+it('without its rights on this API the controller goes on with what exists, says what it lacks, and goes on when they are granted', async () => {
+  const uri = lab.lab.hosts[0]?.uri;
+  const original = { apiVersion: 'cluster-api.k8s.io/v1alpha1', kind: 'Cluster' };
+  await lab.kubectl('apply', '--filename', join(DEPLOY, 'crds'));
+  await lab.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
+  await lab.kubectl('create', 'namespace', 'elsewhere');
+  await lab.apply(lab.machine('old', { uri }), {
+    ...original,
+    metadata: { name: 'goes', namespace: 'elsewhere' },
+    spec: { providerSpec: { uri } },
+  });
+  await expect.poll(() => lab.ready('old'), soon).toMatch(/^True/);
+  await lab.kubectl('delete', 'clusterrolebinding', 'caplv-controller-infrastructure');
+  await controller.stop();
+  controller = await startController();
+  await lab.apply(lab.machine('new', { uri }));
+  await expect
+    .poll(() => condition('machines.cluster-api.k8s.io', 'new'), soon)
+    .toMatch(/^False NotAllowed: .*ClusterRole caplv-controller-infrastructure is missing or not bound/);
+  // What exists is still deleted; a Cluster could have LibvirtMachines, which cannot be seen.
+  await lab.kubectl('delete', 'machines.cluster-api.k8s.io', 'old');
+  expect(await domains()).not.toContain('default.old');
+  const goes = ['clusters.cluster-api.k8s.io', 'goes', '--namespace', 'elsewhere'];
+  await lab.kubectl('delete', ...goes, '--wait=false');
+  const reason = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}';
+  await expect.poll(() => lab.kubectl('get', ...goes, '-o', reason), soon).toBe('NotAllowed');
+  expect(await domains()).not.toContain('default.new');
+  await lab.kubectl('apply', '-k', join(DEPLOY, 'infrastructure/rbac'));
+  await expect.poll(() => lab.ready('new'), soon).toMatch(/^True/);
+  await lab.kubectl('wait', ...goes, '--for=delete', '--timeout=180s');
+  await lab.kubectl('delete', 'machines.cluster-api.k8s.io', 'new');
+});
+
 it('a LibvirtCluster that another system manages is not touched', async () => {
   const [theirs, ofTheirs = {}] = cluster('theirs') as [{ metadata: object }, object];
   const labels = { 'cluster.x-k8s.io/managed-by': 'another-system' };
