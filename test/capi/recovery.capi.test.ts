@@ -1,5 +1,6 @@
 import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ContractClusterKind, ContractMachineKind } from '../../src/api/infrastructure/contract.ts';
 import { LibvirtClusterKind } from '../../src/api/infrastructure/libvirt-cluster.ts';
@@ -7,7 +8,7 @@ import { LibvirtMachineKind } from '../../src/api/infrastructure/libvirt-machine
 import { SecretKind } from '../../src/api/kinds/secret.ts';
 import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';
 import type { Client } from '../../src/kube/client/client.ts';
-import { bareCluster, bootstrapSecret, LibvirtWorld } from './libvirt-world.ts';
+import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
 import { ReadyWatch } from './ready-watch.ts';
 
 /**
@@ -283,6 +284,46 @@ it('nothing was lost: the machines that were there before are the same ones', as
   expect(now.length).toBeGreaterThan(before.length);
   await writeReport();
 });
+
+it("while core's manager is away for a minute nothing is lost, what is ours goes on, and the rest when it is back", async () => {
+  const { capi } = world.world;
+  await apply(...world.machine('goes', 'fuji'), ...world.machine('stays', 'fuji'));
+  await world.world.objects.apply(world.template('workers'), world.deployment('workers', 'fuji', 1));
+  for (const name of ['goes', 'stays']) await says(name, /^True/);
+  const workers = async () =>
+    (await world.list('LibvirtMachine')).filter(({ metadata, status }) => {
+      const isMade = (status?.['initialization'] as { readonly provisioned?: boolean } | undefined)
+        ?.provisioned;
+      return metadata.name.startsWith('workers-') && isMade === true;
+    }).length;
+  await expect.poll(workers, poll).toBe(1);
+  // Owned, and so ours to make, when core goes.
+  await apply(...world.machine('inflight', 'fuji'));
+  const isOwned = async () =>
+    (await world.get('LibvirtMachine', 'inflight'))?.metadata.ownerReferences?.length;
+  await expect.poll(isOwned, { ...poll, interval: 20 }).toBe(1);
+  // Before core goes: its webhooks, which see each change of a MachineDeployment, go with it.
+  await world.patch('MachineDeployment', 'workers', { spec: { replicas: 2 } });
+  await capi.stop('cluster-api');
+  const there = await made();
+  await world.delete('Machine', 'goes');
+  await world.virsh(0, 'undefine', 'default.capi~stays');
+  await Promise.all([
+    sleep(60_000),
+    says('inflight', /^True/),
+    expect.poll(() => world.domains(), poll).toContain('default.capi~stays'),
+  ]);
+  // What core would delete, or make more of, is as it was.
+  expect((await world.get('LibvirtMachine', 'goes'))?.metadata.deletionTimestamp).toBeUndefined();
+  const same = there.filter((one) => !/~(stays|inflight) /.test(one));
+  expect(await made()).toEqual(expect.arrayContaining(same));
+  await capi.start('cluster-api');
+  await expect.poll(() => world.get('LibvirtMachine', 'goes'), poll).toBeUndefined();
+  await expect.poll(workers, poll).toBe(2);
+  const phase = async () => (await world.get('Machine', 'inflight'))?.status?.phase;
+  await expect.poll(phase, poll).toBe('Provisioned');
+  expect(await made()).toEqual(expect.arrayContaining(same.filter((one) => !one.includes('~goes '))));
+}, 900_000);
 
 async function writeReport(): Promise<void> {
   const rows = measured.map(
