@@ -136,11 +136,13 @@ async function runningMachines({ objects, workload }: CapiWorld): Promise<number
   return machines.filter(({ status }) => status?.phase === 'Running').length;
 }
 
-function ready({ status }: ApiObject): string {
+function conditionOf({ status }: ApiObject, wanted: string): string {
   const conditions = (status?.['conditions'] ?? []) as Record<string, string>[];
-  const { status: value, reason, message } = conditions.find(({ type }) => type === 'Ready') ?? {};
+  const { status: value, reason, message } = conditions.find(({ type }) => type === wanted) ?? {};
   return `${value} ${reason} ${message}`;
 }
+
+const ready = (one: ApiObject) => conditionOf(one, 'Ready');
 
 const readyAt = async ({ objects }: CapiWorld) =>
   (await objects.list(LIBVIRT_MACHINES)).map((one) => ready(one).split(' ')[0]);
@@ -166,15 +168,15 @@ function move() {
   });
 }
 
-/** Resolves when it says that it waits. */
-async function blocked(moving: ReturnType<typeof move>): Promise<void> {
+/** Resolves when it says that. */
+async function says(moving: ReturnType<typeof move>, what: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let said = '';
   moving.all.on('data', (text: Buffer) => {
     said += text;
-    if (said.includes('Move blocked')) resolve();
+    if (said.includes(what)) resolve();
   });
-  moving.all.once('close', () => reject(new Error(`it did not wait:\n${said}`)));
+  moving.all.once('close', () => reject(new Error(`it did not say "${what}":\n${said}`)));
   return promise;
 }
 
@@ -210,32 +212,100 @@ it('two machines run, and a machine of another Cluster stands beside them', asyn
   before = await boots();
 });
 
-it('clusterctl move waits while Terraform runs; one that is given up moves nothing, and the next one goes on when the run ends', async () => {
-  const { objects } = source;
-  const [machine] = await objects.list(LIBVIRT_MACHINES);
-  const name = machine?.metadata.name ?? '';
-  const annotation = async () => (await objects.get(LIBVIRT_MACHINES, name))?.metadata.annotations?.[BLOCK];
-  expect(await annotation()).toBeUndefined();
+const annotation = async (name: string) =>
+  (await source.objects.get(LIBVIRT_MACHINES, name))?.metadata.annotations?.[BLOCK];
 
+/** Has Terraform be at work for a machine of the source, until its lock is set to null. Resolves with its name. */
+async function keepBusy(spec: object): Promise<string> {
+  const [machine] = await source.objects.list(LIBVIRT_MACHINES);
+  const name = machine?.metadata.name ?? '';
+  expect(await annotation(name)).toBeUndefined();
   await setLock(name, {
     ID: 'a',
     Operation: 'apply',
     Who: 'somebody@elsewhere',
     Created: '2026-01-01T00:00:00Z',
   });
-  await objects.patch(LIBVIRT_MACHINES, name, { spec: { autostart: true } });
-  await expect.poll(annotation, poll).toBe('');
+  await source.objects.patch(LIBVIRT_MACHINES, name, { spec });
+  await expect.poll(() => annotation(name), poll).toBe('');
+  return name;
+}
 
+const endPause = () => source.objects.patch('clusters.cluster.x-k8s.io', 'one', { spec: { paused: null } });
+
+it('clusterctl move waits while Terraform runs; one that is given up moves nothing', async () => {
+  const name = await keepBusy({ autostart: true });
   const givenUp = move();
-  await blocked(givenUp);
+  await says(givenUp, 'Move blocked');
   givenUp.kill('SIGKILL');
   await givenUp;
   expect(await target.objects.list('clusters.cluster.x-k8s.io')).toEqual([]);
-  await objects.patch('clusters.cluster.x-k8s.io', 'one', { spec: { paused: null } });
-  await expect.poll(annotation, poll).toBe('');
+  await endPause();
+  await setLock(name, null);
+  await expect.poll(() => annotation(name), poll).toBeUndefined();
+  await expect.poll(() => readyAt(source), poll).toEqual(['True', 'True']);
+});
 
+/** The source does not let clusterctl delete anything. */
+const REFUSAL = [
+  {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: 'keep' },
+    spec: {
+      matchConstraints: {
+        resourceRules: [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['UPDATE'], resources: ['*'] }],
+      },
+      validations: [
+        {
+          expression:
+            "!has(object.metadata.annotations) || !('clusterctl.cluster.x-k8s.io/delete-for-move' in object.metadata.annotations)",
+        },
+      ],
+    },
+  },
+  {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: 'keep' },
+    spec: { policyName: 'keep', validationActions: ['Deny'] },
+  },
+];
+
+it('of a move that fails before it deletes both sides leave the virtual machines alone, and the source goes on', async () => {
+  await source.objects.apply(...REFUSAL);
+  const tried = ['annotate', '-n', 'default', 'cluster.cluster.x-k8s.io', 'one', '--dry-run=server'];
+  const isRefused = () =>
+    kubectl(source.kube, ...tried, 'clusterctl.cluster.x-k8s.io/delete-for-move=').then(
+      () => false,
+      () => true,
+    );
+  await expect.poll(isRefused, poll).toBe(true);
+  const failing = move();
+  await says(failing, 'Deleting objects from the source cluster');
+  failing.kill('SIGKILL');
+  await failing;
+  for (const { objects } of [source, target]) {
+    const paused = async () =>
+      (await objects.list(LIBVIRT_MACHINES)).map((one) => conditionOf(one, 'Paused').split(' ')[0]);
+    await expect.poll(paused, poll).toEqual(['True', 'True']);
+  }
+  expect(await boots()).toEqual(before);
+  for (const { kind, metadata } of REFUSAL) await source.objects.delete(kind, metadata.name);
+  await endPause();
+  const [machine] = await source.objects.list(LIBVIRT_MACHINES);
+  const name = machine?.metadata.name ?? '';
+  const isStarted = async () => /^Autostart: +disable/m.test(await virsh('dominfo', `default.capi~${name}`));
+  await source.objects.patch(LIBVIRT_MACHINES, name, { spec: { autostart: false } });
+  await expect.poll(isStarted, poll).toBe(true);
+  await expect.poll(() => readyAt(source), poll).toEqual(['True', 'True']);
+  expect(await boots()).toEqual(before);
+});
+
+it('the next one goes on when the run ends, also where the former one left copies', async () => {
+  const name = await keepBusy({ autostart: true });
   const moving = move();
-  await blocked(moving);
+  await says(moving, 'Move blocked');
   await setLock(name, null);
   const { exitCode, all } = await moving;
   expect(exitCode, all).toBe(0);
