@@ -30,8 +30,8 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'caplv-release-'));
   lab = await Lab.up({ name: 'test-move', fresh: true });
   const infrastructure = await release(directory);
-  source = await CapiWorld.up('one', { infrastructure });
-  target = await source.another({ infrastructure });
+  source = await CapiWorld.up('one', { infrastructure, ipam: true });
+  target = await source.another({ infrastructure, ipam: true });
   sourceController = await startController(source);
   targetController = await startController(target);
 }, 900_000);
@@ -72,14 +72,52 @@ async function kubectl({ kubeconfig, kubectl: program }: KubeLab, ...args: strin
   return (await execa(program, ['--kubeconfig', kubeconfig, ...args])).stdout;
 }
 
+const POOL = { apiGroup: 'ipam.cluster.x-k8s.io', kind: 'InClusterIPPool', name: 'rack' };
+
+/** With the label by which clusterctl takes it along. */
+const pool = (cluster: string) => ({
+  apiVersion: 'ipam.cluster.x-k8s.io/v1alpha2',
+  kind: POOL.kind,
+  metadata: {
+    name: POOL.name,
+    namespace: 'default',
+    labels: { 'cluster.x-k8s.io/cluster-name': cluster },
+  },
+  spec: { addresses: ['192.168.122.201-192.168.122.209'], prefix: 24, gateway: '192.168.122.1' },
+});
+
+/** Of machines whose addresses come from the pool. */
 const template = (name: string) => ({
   apiVersion: INFRASTRUCTURE,
   kind: 'LibvirtMachineTemplate',
   metadata: { name, namespace: 'default' },
   spec: {
-    template: { spec: { vcpu: 1, memoryMiB: 96, imageURI: lab.imagePath, shutdownTimeoutSeconds: 0 } },
+    template: {
+      spec: {
+        vcpu: 1,
+        memoryMiB: 96,
+        imageURI: lab.imagePath,
+        shutdownTimeoutSeconds: 0,
+        interfaces: [{ addressesFromPools: [POOL] }],
+      },
+    },
   },
 });
+
+/** By name of the machine: the addresses that it claimed, and whether their claim is there and answered with them. */
+async function claimedAddresses({ objects }: CapiWorld): Promise<Record<string, string>> {
+  const granted = await objects.list('ipaddresses.ipam.cluster.x-k8s.io');
+  const machines = await objects.list(LIBVIRT_MACHINES);
+  const entries = machines.map(({ metadata, status }) => {
+    const { claimedAddresses = [] } = (status?.['providerStatus'] ?? {}) as {
+      claimedAddresses?: { address: string; claim: string }[];
+    };
+    const of = (claim: string) => granted.find((one) => one.metadata.name === claim)?.spec?.['address'];
+    const texts = claimedAddresses.map(({ address, claim }) => `${address} ${of(claim)}`);
+    return [metadata.name, texts.join()] as const;
+  });
+  return Object.fromEntries(entries);
+}
 
 const libvirtCluster = (name: string, namespace = 'default') => ({
   apiVersion: INFRASTRUCTURE,
@@ -191,6 +229,7 @@ async function setLock(name: string, info: object | null): Promise<void> {
 }
 
 let before: Record<string, string>;
+let claimed: Record<string, string>;
 
 it('two machines run, and a machine of another Cluster stands beside them', async () => {
   const { objects, workload } = source;
@@ -202,6 +241,7 @@ it('two machines run, and a machine of another Cluster stands beside them', asyn
   await objects.apply(
     libvirtCluster('one'),
     cluster('one', 'LibvirtCluster'),
+    pool('one'),
     template('md'),
     workerBootstrap('md'),
     machineDeployment('md', { cluster: 'one', machineKind: 'LibvirtMachine', replicas: 2 }),
@@ -210,6 +250,11 @@ it('two machines run, and a machine of another Cluster stands beside them', asyn
   await expect.poll(async () => (await domains()).length, poll).toBe(3);
   await expect.poll(() => readyAt(source), poll).toEqual(['True', 'True']);
   before = await boots();
+  claimed = await claimedAddresses(source);
+  expect(Object.values(claimed).sort()).toEqual([
+    '192.168.122.201/24 192.168.122.201',
+    '192.168.122.202/24 192.168.122.202',
+  ]);
 });
 
 const annotation = async (name: string) =>
@@ -316,6 +361,8 @@ it('afterwards each machine is found by its providerID, nothing was restarted, a
   await expect.poll(() => readyAt(target), poll).toEqual(['True', 'True']);
   expect(await boots()).toEqual(before);
   expect(await source.objects.list(LIBVIRT_MACHINES)).toEqual([]);
+  expect(await source.objects.list('ipaddressclaims.ipam.cluster.x-k8s.io')).toEqual([]);
+  expect(await claimedAddresses(target)).toEqual(claimed);
   expect(await states(source)).toEqual({});
   const moved = await states(target);
   for (const { metadata, spec, status } of await target.objects.list(LIBVIRT_MACHINES)) {
