@@ -90,11 +90,11 @@ export class ClusterBed {
     return this.controller.child.pid ?? 0;
   }
 
-  /** The bundled program, as users have it, and started as in the image. */
-  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+  /** The bundled program, as users have it, and started as in the image. `program`: of another build. */
+  async start(env: NodeJS.ProcessEnv = {}, program: string = PROGRAM): Promise<void> {
     const NODE_OPTIONS = '--max-semi-space-size=8';
     const all = { ...this.lab.env(), CAPLV_VERBOSE: undefined, NODE_OPTIONS, ...env };
-    this.#starting = ControllerProcess.start(all, [], 'Starting', PROGRAM);
+    this.#starting = ControllerProcess.start(all, [], 'Starting', program);
     this.#controller = await this.#starting;
   }
 
