@@ -1,7 +1,9 @@
 /** Wires the controller of MachineDeployments: which changes it is called for. */
 
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
+import { isControlledBy } from '../../apimachinery/owner-reference.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
+import { nodeReadinessChanged } from '../shared/availability.ts';
 import { affectedOwners } from '../shared/claim-members.ts';
 import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import { newController, type SetupDependencies } from '../shared/setup.ts';
@@ -11,7 +13,7 @@ const WORKERS = 2;
 
 export function setupMachineDeploymentController(manager: Manager, setup: SetupDependencies): void {
   const { liveStore, recorder } = setup;
-  const { deployments, sets } = setup.informers;
+  const { deployments, machines, sets } = setup.informers;
   const reconciler = new MachineDeploymentReconciler({ store: liveStore, recorder });
   const controller = newController(setup, {
     name: 'machinedeployment',
@@ -19,6 +21,15 @@ export function setupMachineDeploymentController(manager: Manager, setup: SetupD
     reconcile: (key) => reconciler.reconcile(key),
   })
     .watch(deployments, { when: desiredStateChanged, isDesired })
-    .watch(sets, { keys: (member) => affectedOwners(MachineDeploymentKind, member, deployments.list()) });
+    .watch(sets, { keys: (member) => affectedOwners(MachineDeploymentKind, member, deployments.list()) })
+    // A MachineSet without a Node counts its machines as available before they are Nodes, and its status then stays as it is.
+    .watch(machines, {
+      when: nodeReadinessChanged,
+      keys: (machine) =>
+        sets
+          .list()
+          .filter((set) => isControlledBy(machine, set))
+          .flatMap((set) => affectedOwners(MachineDeploymentKind, set, deployments.list())),
+    });
   manager.add(controller);
 }

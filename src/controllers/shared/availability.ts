@@ -6,6 +6,7 @@
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { Condition } from '../../apimachinery/conditions.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
+import type { Change } from '../../kube/runtime/informer.ts';
 
 export function readyCondition(machine: Machine): Condition | undefined {
   return findCondition(machine, 'Ready');
@@ -21,6 +22,15 @@ export function isReady(machine: Machine, expectsNode = false): boolean {
   if (machine.metadata.deletionTimestamp || readyCondition(machine)?.status !== 'True') return false;
   const node = nodeCondition(machine);
   return node ? node.status === 'True' : !expectsNode;
+}
+
+/** True for a change after which other machines count as available than before: one became a Node, or its Node became ready or not. */
+export function nodeReadinessChanged({
+  object,
+  before,
+}: Pick<Change<Machine>, 'object' | 'before'>): boolean {
+  if (nodeCondition(object)?.status !== (before && nodeCondition(before)?.status)) return true;
+  return (object.status?.nodeRef === undefined) !== (before?.status?.nodeRef === undefined);
 }
 
 /** Milliseconds until the machine is available, if it stays ready; 0: it is; undefined: it is not ready. */

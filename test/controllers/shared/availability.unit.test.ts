@@ -5,6 +5,7 @@ import {
   describeUnavailable,
   isAvailable,
   isReady,
+  nodeReadinessChanged,
 } from '../../../src/controllers/shared/availability.ts';
 
 const LONG_AGO = '2026-01-01T00:00:00Z';
@@ -47,4 +48,21 @@ it('who waits for a rollout reads that a machine is no Node yet', () => {
   ];
   expect(areNodes([node, other])).toBe(true);
   expect(describeUnavailable([node, other], 0, NOW)).toBe('m (runs, and is no Node yet)');
+});
+
+const runs = machine({ Ready: 'True' });
+const isNode = machine({ Ready: 'True', NodeReady: 'True' }, { nodeRef: { name: 'n' } });
+it.each([
+  ['becomes a Node', runs, isNode, true],
+  [
+    'has a Node that is no longer ready',
+    isNode,
+    machine({ NodeReady: 'False' }, { nodeRef: { name: 'n' } }),
+    true,
+  ],
+  ['has come', undefined, runs, false],
+  ['stops', runs, machine({ Ready: 'False' }), false],
+  ['stays as it was', isNode, isNode, false],
+])('a deployment hears of a machine that %s: %#', (_, before, object, isChanged) => {
+  expect(nodeReadinessChanged({ object, ...(before && { before }) })).toBe(isChanged);
 });
