@@ -1,3 +1,5 @@
+/** Verifies that the documentation explains each error code, and that the files which documents and comments name exist. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, it } from 'vitest';

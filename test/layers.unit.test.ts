@@ -1,3 +1,5 @@
+/** Verifies the layers of the source code: imports, circles, and the size of folders. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,5 @@
+/** Verifies that npm packages are pinned, and that all files name the same Node version. */
+
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 

@@ -1,3 +1,5 @@
+/** Verifies that images, downloads and providers are pinned by digest. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';

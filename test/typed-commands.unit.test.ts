@@ -1,3 +1,5 @@
+/** Verifies that the commands and paths in the documentation exist. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';

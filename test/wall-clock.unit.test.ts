@@ -1,3 +1,5 @@
+/** Verifies that the sources measure durations with performance.now(), and not with the wall clock. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that each actuator event has a sentence for users and a reason for Kubernetes events. */
+
 import { expect, it } from 'vitest';
 import type { ActuatorEvent } from '../../src/actuator/context/options.ts';
 import { eventText } from '../../src/actuator/event-text.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the examples load unchanged, and mean the same to caplv and kubectl. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

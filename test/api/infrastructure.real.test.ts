@@ -1,3 +1,5 @@
+/** Verifies the CRDs of infrastructure.cluster.x-k8s.io, and their rules, at an API server. */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that invalid manifests are refused before anything runs, with the field at fault. */
+
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { ManifestError } from '../../src/api/manifest/error.ts';

@@ -1,3 +1,5 @@
+/** Verifies the transition times and the order of conditions. */
+
 import { expect, test } from 'vitest';
 import { setCondition } from '../../src/apimachinery/conditions.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies label selectors, malformed ones included. */
+
 import { expect, it } from 'vitest';
 import { parseLabelSelector } from '../../src/apimachinery/label-selector.ts';
 

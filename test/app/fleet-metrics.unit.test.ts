@@ -1,3 +1,5 @@
+/** Verifies the metrics of machines, hosts, providers and terraform runs, and their documentation. */
+
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a Node is drained and deleted before its machine, within its time limit. */
+
 import { afterEach, expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { EXCLUDE_NODE_DRAINING_ANNOTATION } from '../../src/api/schema/group.ts';

@@ -1,3 +1,5 @@
+/** Verifies that workload connections do not reach the addresses of the controller's own cluster or machine. */
+
 import type { ServerResponse } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that `caplv plan` names the machines that the controllers then create and delete. */
+
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { MachineKind } from '../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a scratch directory with an unsaved state survives its process. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

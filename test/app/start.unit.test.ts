@@ -1,3 +1,5 @@
+/** Verifies that a controller without an API server logs a structured error and exits. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that watches alone drive a rollout over a local store. */
+
 import { expect, it, onTestFinished } from 'vitest';
 import { MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';
 import { RunningControllers } from '../controllers/running-controllers.ts';

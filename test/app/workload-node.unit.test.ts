@@ -1,3 +1,5 @@
+/** Verifies that an invalid Node is reported as a problem, and throws nothing. */
+
 import { expect, it } from 'vitest';
 import { readNode } from '../../src/app/workload-node.ts';
 

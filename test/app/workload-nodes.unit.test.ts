@@ -1,3 +1,5 @@
+/** Verifies that a silent or hostile workload API server delays no other cluster. */
+
 import { afterEach, expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { NODE_LIST_ITEMS } from '../../src/app/workload-node.ts';

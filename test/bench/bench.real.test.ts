@@ -1,3 +1,5 @@
+/** Verifies that a small run of all benchmarks completes, and removes all that it made. */
+
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

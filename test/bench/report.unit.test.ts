@@ -1,3 +1,5 @@
+/** Verifies the figures of benchmark reports, and that docs/performance.md matches the committed results. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Benchmark } from './benchmark.ts';

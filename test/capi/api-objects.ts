@@ -1,3 +1,5 @@
+/** Reads and writes objects with kubectl. */
+
 import { execa } from 'execa';
 import type { KubeObject } from '../../src/apimachinery/object.ts';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';

@@ -1,10 +1,10 @@
+/**
+ * Verifies that a mistake of a user, or a missing dependency, is named by a condition, and that the work continues when the
+ * cause ends. All tests use one Cluster, `fuji`.
+ */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
-
-/**
- * What people get wrong, and what goes away under a machine: a condition names it, nothing is lost, and the work goes on when the cause
- * ends. One Cluster, `fuji`, serves all tests.
- */
 
 let world: LibvirtWorld;
 

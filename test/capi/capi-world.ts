@@ -1,3 +1,5 @@
+/** Starts an API server with Cluster API's managers, and an API server in place of a workload cluster. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

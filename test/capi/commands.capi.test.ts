@@ -1,3 +1,5 @@
+/** Verifies `caplv --kubeconfig` on LibvirtMachines, beside Cluster API's managers and the controller. */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +8,6 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ClusterLab } from '../cluster/cluster-lab.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 import { CapiLab } from '../lab/capi/capi-lab.ts';
-
-/** What `caplv --kubeconfig` does with objects of the current Cluster API, beside upstream's managers and our controller. */
 
 const soon = { timeout: 180_000, interval: 300 };
 const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io/v1alpha1';

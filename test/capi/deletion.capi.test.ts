@@ -1,7 +1,7 @@
+/** Verifies that a Cluster can be deleted at each stage of its life, although the controller is killed meanwhile. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
-
-/** A Cluster is deleted at each stage of its life, with a crash of our controller in the middle: nothing of it is left anywhere. */
 
 let world: LibvirtWorld;
 

@@ -1,3 +1,5 @@
+/** Verifies control plane endpoints from a range, with Cluster API's managers and the rights of deploy/. */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +8,6 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ClusterLab } from '../cluster/cluster-lab.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 import { CapiLab } from '../lab/capi/capi-lab.ts';
-
-/** Control plane endpoints out of a range, with Cluster API's own managers and the rights of deploy/. */
 
 const soon = { timeout: 180_000, interval: 200 };
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));

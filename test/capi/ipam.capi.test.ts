@@ -1,9 +1,9 @@
+/** Verifies addresses from IPAM pools: of a stand-in provider, and of Cluster API's in-cluster provider. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiObject } from './api-objects.ts';
 import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
 import { STAND_IN_POOL, StandInPool } from './stand-in-pool.ts';
-
-/** Addresses from pools by Cluster API's contract: of a stand-in whose answers the test gives, and of the in-cluster provider. */
 
 const HELD = 'caplv.cluster-api.k8s.io/address-in-use';
 const IN_CLUSTER = { apiGroup: 'ipam.cluster.x-k8s.io', kind: 'InClusterIPPool', name: 'rack' };

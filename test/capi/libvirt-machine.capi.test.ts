@@ -1,3 +1,8 @@
+/**
+ * Verifies the life of LibvirtMachines and LibvirtClusters with Cluster API's managers. The controller has the rights of its
+ * ServiceAccount, and starts before their kinds are served.
+ */
+
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +11,6 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ClusterLab } from '../cluster/cluster-lab.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 import { CapiLab } from '../lab/capi/capi-lab.ts';
-
-/** Cluster API's own managers, unmodified; the controller runs, as its ServiceAccount, before any of their kinds is there. */
 
 const soon = { timeout: 180_000, interval: 300 };
 const CAPI = 'cluster.x-k8s.io/v1beta2';

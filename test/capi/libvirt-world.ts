@@ -1,3 +1,5 @@
+/** Starts libvirt hosts, Cluster API's managers, and the controller of a release. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that a MachineDeployment of Cluster API scales and rolls virtual machines. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

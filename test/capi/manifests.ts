@@ -1,3 +1,5 @@
+/** Builds manifests of Cluster API objects for tests. */
+
 const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io';
 const metadata = (name: string) => ({ name, namespace: 'default' });
 

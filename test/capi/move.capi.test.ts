@@ -1,3 +1,8 @@
+/**
+ * Verifies that `clusterctl move` takes running machines to another management cluster, while another Cluster stays on the
+ * same host.
+ */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +15,6 @@ import type { ApiObject } from './api-objects.ts';
 import { CapiWorld } from './capi-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
 import { release } from './release.ts';
-
-/** Two management clusters on one host, which another Cluster of the first one goes on using. */
 
 const poll = { timeout: 180_000, interval: 300 };
 const GROUP = 'infrastructure.cluster.x-k8s.io';

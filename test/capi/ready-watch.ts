@@ -1,3 +1,5 @@
+/** Measures when the condition Ready of objects changes. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

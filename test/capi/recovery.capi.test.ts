@@ -1,3 +1,8 @@
+/**
+ * Verifies that each object recovers after its fault ends, although the controller is killed while many faults last.
+ * Measures how long each condition takes to change, and writes it to REPORT.md: no time decides whether a test passes.
+ */
+
 import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,11 +15,6 @@ import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts'
 import type { Client } from '../../src/kube/client/client.ts';
 import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
 import { ReadyWatch } from './ready-watch.ts';
-
-/**
- * Faults of all kinds at once, our controller killed among them, and then their causes end one after the other: each object goes on.
- * How long after its cause ended each condition changed is measured, and written to REPORT.md: it takes no part in whether a test passes.
- */
 
 const KINDS = [ContractClusterKind, ContractMachineKind, LibvirtClusterKind, LibvirtMachineKind, SecretKind];
 

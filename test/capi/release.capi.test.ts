@@ -1,3 +1,5 @@
+/** Verifies that clusterctl installs a release and generates clusters from its templates. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

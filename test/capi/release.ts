@@ -1,3 +1,5 @@
+/** Builds a release in the layout of clusterctl. */
+
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { kubeBinaries } from '../lab/kube/binaries.ts';

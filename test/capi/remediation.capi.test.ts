@@ -1,9 +1,12 @@
+/**
+ * Verifies that repairs and MachineHealthChecks bring machines back, also after people removed finalizers and owner
+ * references.
+ */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiObject } from './api-objects.ts';
 import { LibvirtWorld, poll } from './libvirt-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
-
-/** What brings a machine back: our repair, a MachineHealthCheck, and both after people removed what ties the objects together. */
 
 let world: LibvirtWorld;
 

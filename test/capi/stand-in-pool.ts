@@ -1,3 +1,5 @@
+/** Plays an IPAM provider that answers claims when a test tells it to. */
+
 import type { ApiObject, ApiObjects } from './api-objects.ts';
 
 const CLAIMS = 'ipaddressclaims.ipam.cluster.x-k8s.io';

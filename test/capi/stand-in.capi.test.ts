@@ -1,3 +1,5 @@
+/** Verifies that the lab's Cluster API managers work, with stand-ins for the infrastructure provider. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CapiWorld } from './capi-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';

@@ -1,8 +1,8 @@
+/** Verifies a Cluster of the flavour clusterclass: a KubeadmControlPlane and workers, whose Nodes the test registers. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiObject } from './api-objects.ts';
 import { LibvirtWorld, poll } from './libvirt-world.ts';
-
-/** The flavour clusterclass as a user has it: a KubeadmControlPlane and workers, whose Nodes an API server of the lab plays. */
 
 let world: LibvirtWorld;
 

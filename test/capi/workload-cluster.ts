@@ -1,3 +1,5 @@
+/** Starts an API server that takes the place of a workload cluster's. */
+
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';

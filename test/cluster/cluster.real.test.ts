@@ -1,3 +1,5 @@
+/** Verifies Clusters, placement, Nodes and the command line at a real API server. */
+
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that the controller detects and repairs machines that were changed outside of it. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sumOf } from '../bench/exposition.ts';
 import { metricValue } from '../telemetry/metric-value.ts';

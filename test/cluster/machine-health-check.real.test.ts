@@ -1,3 +1,5 @@
+/** Verifies that MachineHealthChecks replace machines with unhealthy Nodes, within their limits. */
+
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';

@@ -1,3 +1,5 @@
+/** Verifies the life of a Machine in a cluster, and that it waits for what it lacks. */
+
 import { once } from 'node:events';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -1,3 +1,5 @@
+/** Verifies that a domain that was moved to another host is reported, and not created a second time. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that the controller removes what deleted Machines left on hosts, and nothing else. */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';

@@ -1,3 +1,5 @@
+/** Verifies that no secret of a Machine appears outside of the places that need it. */
+
 import { randomUUID } from 'node:crypto';
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

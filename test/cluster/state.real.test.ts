@@ -1,3 +1,5 @@
+/** Verifies that lost or damaged states come back, from their history or by import. */
+
 import { glob, readdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

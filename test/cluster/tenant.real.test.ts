@@ -1,3 +1,5 @@
+/** Verifies that tenants cannot reach files, servers, hosts or machines beyond what the operator allows. */
+
 import { once } from 'node:events';
 import { access, copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';

@@ -1,3 +1,5 @@
+/** Verifies the admission policies of deploy/ at a real API server, with users as their certificates name them. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { DEPLOY } from './manifests.ts';
 
-// The policies of deploy/ on a real API server, with users as their certificates name them.
 let directory = '';
 let kube: KubeLab;
 const configs = new Map<string, string>();

@@ -1,3 +1,5 @@
+/** Verifies deploy/default with two pods made from the image, at a real API server. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { KubeEvent } from '../../src/kube/runtime/events.ts';
 import { DeployLab } from './deploy-lab.ts';

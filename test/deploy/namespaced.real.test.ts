@@ -1,3 +1,8 @@
+/**
+ * Verifies deploy/namespaced at a real API server: the controller is its ServiceAccount, and has those role bindings and no
+ * others.
+ */
+
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { KubeObject } from '../../src/apimachinery/object.ts';
@@ -5,7 +10,6 @@ import { ClusterLab } from '../cluster/cluster-lab.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 import { kustomize } from './manifests.ts';
 
-// deploy/namespaced on a real API server: the controller is its ServiceAccount, with those bindings and no other.
 const soon = { timeout: 60_000, interval: 100 };
 const WATCH = ['--watch-namespaces', 'team-a,team-b'];
 const LEASE = ['lease/caplv-controller', '--namespace=caplv-system'];

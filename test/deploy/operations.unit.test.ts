@@ -1,3 +1,5 @@
+/** Verifies that docs/operations.md matches the manifests, the unit and the image. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Verifies the systemd unit with a systemd of its own. */
+
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that a command recovers from an earlier one that was interrupted or killed. */
+
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

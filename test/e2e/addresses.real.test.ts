@@ -1,3 +1,5 @@
+/** Verifies fixed addresses, MAC addresses and the reported addresses of guests. */
+
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';

@@ -1,3 +1,5 @@
+/** Verifies that wrong input ends with a helpful error, and leaves nothing on the host. */
+
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';

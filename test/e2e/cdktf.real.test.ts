@@ -1,3 +1,5 @@
+/** Verifies that `npx cdktf`, plain terraform and caplv work on the same state. */
+
 import { chmod, chown, mkdir, readdir, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

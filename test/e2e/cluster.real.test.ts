@@ -1,3 +1,5 @@
+/** Verifies Clusters that create networks and pools, without a Kubernetes cluster. */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';

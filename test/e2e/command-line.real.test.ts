@@ -1,3 +1,5 @@
+/** Verifies help, usage errors, environment variables and colours of the command line. */
+
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleText } from 'node:util';

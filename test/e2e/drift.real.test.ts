@@ -1,3 +1,5 @@
+/** Verifies that commands show drift, and repair it without the loss of data. */
+
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { machine } from './manifests.ts';

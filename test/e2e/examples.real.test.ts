@@ -1,3 +1,5 @@
+/** Verifies that each example can be applied and deleted. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that `caplv get` asks a host with one virsh process. */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that the lost or damaged state of a host comes back. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

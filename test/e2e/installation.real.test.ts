@@ -1,3 +1,5 @@
+/** Verifies that a missing dependency is reported with its fix, by `caplv doctor` and by an apply. */
+
 import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Verifies the life of one machine from plan to delete. Each test continues from the one before. */
+
 import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -7,7 +9,6 @@ import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('life');
 
-/** One machine from its manifest to its end; each test goes on where the one before stopped. */
 describe('the life of a machine', () => {
   const node = (spec: object = {}) =>
     machine('node', { ...here().image, running: true, userData: '#cloud-config\nhostname: node\n', ...spec });

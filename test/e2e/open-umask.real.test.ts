@@ -1,3 +1,5 @@
+/** Verifies that no file is readable by others, or writable for them, also with umask 000. */
+
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,8 +9,6 @@ import { Caplv, PROGRAM } from './caplv.ts';
 import { Gate } from './gate.ts';
 import { machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
-
-/** For whoever has `umask 000` in a profile, or starts caplv from a service that has: nothing of it is for others. */
 
 const here = useStandalone('umask');
 

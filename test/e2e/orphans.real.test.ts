@@ -1,3 +1,5 @@
+/** Verifies that `caplv orphans` adopts and removes the objects of this installation only. */
+
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies the npm package, installed and run by an unprivileged user. */
+
 import {
   chmod,
   chown,

@@ -1,3 +1,5 @@
+/** Verifies the commands of README.md and docs/ in a fresh checkout. */
+
 import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

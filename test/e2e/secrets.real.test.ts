@@ -1,3 +1,5 @@
+/** Verifies that no secret of a machine appears in files, processes or output. */
+
 import { randomUUID } from 'node:crypto';
 import { chmod, readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that the lost or damaged state of a machine comes back. */
+
 import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies the traces that a collector receives. */
+
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,5 @@
+/** Verifies that the controller holds back repairs and deletions when a host or many machines look lost. */
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ClusterLab } from '../cluster/cluster-lab.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a partial run of the fault tests updates its own sections of REPORT.md only. */
+
 import { expect, test } from 'vitest';
 import { updated } from './report.ts';
 

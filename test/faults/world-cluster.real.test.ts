@@ -1,3 +1,5 @@
+/** Verifies that the controller recovers from a slow or absent API server and etcd. */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

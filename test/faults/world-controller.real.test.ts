@@ -1,3 +1,8 @@
+/**
+ * Verifies that the controller recovers when its machine runs out of file descriptors, memory or disk space, or its clock
+ * jumps.
+ */
+
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Verifies that machines recover from failures of libvirtd, networks, pools, images and power. */
+
 import { once } from 'node:events';
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';

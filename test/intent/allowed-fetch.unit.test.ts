@@ -1,3 +1,5 @@
+/** Verifies that image downloads reach allowed servers only, and that their errors show no secrets. */
+
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';

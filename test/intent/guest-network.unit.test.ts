@@ -1,3 +1,5 @@
+/** Verifies the network configuration that a guest reads from its seed. */
+
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type GuestNetworkRequest, withGuestNetwork } from '../../src/intent/guest-network.ts';

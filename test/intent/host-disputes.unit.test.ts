@@ -1,3 +1,5 @@
+/** Verifies which of several Clusters owns a network or pool. */
+
 import { expect, test } from 'vitest';
 import type { ClusterNetwork, ClusterPool } from '../../src/api/kinds/cluster-provider-spec.ts';
 import { type ClusterSite, findConflict, ownerOf, withoutConflicts } from '../../src/intent/host-disputes.ts';

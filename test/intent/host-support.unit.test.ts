@@ -1,3 +1,5 @@
+/** Verifies that a machine that its host cannot run is refused before anything runs. */
+
 import { expect, it } from 'vitest';
 import { requireHostSupport, type SupportRequest } from '../../src/intent/host-support.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies how image URIs and image files are read, and which files are refused. */
+
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,5 @@
+/** Verifies that the instance id and the providerID of a machine belong together. */
+
 import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { instanceIdIn, instanceIdOf } from '../../src/intent/instance-id.ts';

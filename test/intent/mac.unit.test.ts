@@ -1,3 +1,5 @@
+/** Verifies that assigned MAC addresses are stable and unique. */
+
 import { describe, expect, test } from 'vitest';
 import { withObservedMacs } from '../../src/controllers/machine/addresses/observed-macs.ts';
 import type { MachineIntent } from '../../src/intent/hosted-intent.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the translation cache applies to emulated guests only. */
+
 import { expect, test } from 'vitest';
 import { LibvirtMachineProviderSpecSchema } from '../../src/api/kinds/machine-provider-spec.ts';
 import { machineIntent } from '../../src/intent/machine-intent.ts';

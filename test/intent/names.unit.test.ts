@@ -1,3 +1,5 @@
+/** Verifies that names on a host are unique, and that ownership marks are read. */
+
 import { expect, it } from 'vitest';
 import {
   diskOfVolume,

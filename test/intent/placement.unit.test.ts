@@ -1,3 +1,5 @@
+/** Verifies on which host a new machine is placed. */
+
 import { describe, expect, it } from 'vitest';
 import { TerminalError, TransientError } from '../../src/errors.ts';
 import { type Candidate, choosePlace, occupancy } from '../../src/intent/placement.ts';

@@ -1,3 +1,5 @@
+/** Verifies what `--allow` permits in URLs, files, hosts and fields of manifests. */
+
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that a fixed address is reserved, and that the reservations of others stay. */
+
 import { describe, expect, test } from 'vitest';
 import { interfacesOf } from '../../src/intent/machine-intent.ts';
 import {

@@ -1,3 +1,5 @@
+/** Verifies the seed that a guest reads, and which user data is refused. */
+
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -1,3 +1,5 @@
+/** Verifies to which workload API servers the controller connects. */
+
 import { describe, expect, it } from 'vitest';
 import { type ReservedRange, ServerList } from '../../src/intent/policy/server-list.ts';
 import { Policy, UNLIMITED } from '../../src/intent/policy.ts';

@@ -1,3 +1,5 @@
+/** Verifies which host, network and pool a machine uses. */
+
 import { describe, expect, it } from 'vitest';
 import { hostIntent } from '../../src/intent/host-intent.ts';
 import { candidateSites, siteAt, siteLabel, sitesOf } from '../../src/intent/site.ts';

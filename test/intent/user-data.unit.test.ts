@@ -1,3 +1,5 @@
+/** Verifies that variables in user data are replaced. */
+
 import { describe, expect, it } from 'vitest';
 import { renderVariables, USER_DATA_VARIABLES, type UserDataVariables } from '../../src/intent/user-data.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies leader election and shutdown with whole operator processes. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

@@ -1,3 +1,5 @@
+/** Verifies that the cache of the lab keeps complete builds only. */
+
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

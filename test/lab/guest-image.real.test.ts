@@ -1,3 +1,5 @@
+/** Verifies that the guest image boots with BIOS and UEFI, and reads its seed. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

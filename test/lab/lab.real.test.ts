@@ -1,3 +1,5 @@
+/** Verifies that the libvirt hosts of a lab are isolated, and can be restarted and removed. */
+
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies the command `npm run lab`. */
+
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, expect, test } from 'vitest';

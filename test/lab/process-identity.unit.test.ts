@@ -1,3 +1,5 @@
+/** Verifies that a later process with the same number is recognized as another one. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies how the addresses of guests are read from virsh. */
+
 import { expect, test } from 'vitest';
 import { isReachable, parseAddresses } from '../../src/libvirt/addresses.ts';
 import { leasedAddresses, parseLeases } from '../../src/libvirt/leases.ts';

@@ -1,3 +1,5 @@
+/** Verifies that domain definitions are parsed once, and within limits. */
+
 import { expect, it } from 'vitest';
 import { DomainXmlCache } from '../../src/libvirt/domain-cache.ts';
 import { UnreadableXml, XML_CHARACTERS, XML_DEPTH } from '../../src/libvirt/xml.ts';

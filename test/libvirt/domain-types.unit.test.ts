@@ -1,3 +1,5 @@
+/** Verifies how the capabilities of a host are read. */
+
 import { expect, test } from 'vitest';
 import { parseDomainTypes } from '../../src/libvirt/domain-types.ts';
 import { fixture } from './fixture.ts';

@@ -1,3 +1,5 @@
+/** Verifies how domain definitions and states are read. */
+
 import { expect, test } from 'vitest';
 import { parseDomain, parseState } from '../../src/libvirt/domain.ts';
 import { fixture } from './fixture.ts';

@@ -1,3 +1,5 @@
+/** Verifies how virsh's lines about domain events are read. */
+
 import { expect, test } from 'vitest';
 import { parseEvent } from '../../src/libvirt/events.ts';
 import { fixture } from './fixture.ts';

@@ -1,3 +1,5 @@
+/** Verifies how the host devices that virsh lists are read. */
+
 import { expect, it } from 'vitest';
 import { parseDevices } from '../../src/libvirt/host-devices.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies which libvirt URIs are accepted, and which of them are the same host. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

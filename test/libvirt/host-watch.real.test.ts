@@ -1,3 +1,5 @@
+/** Verifies that the watch of a host follows its domains, and reconnects. */
+
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

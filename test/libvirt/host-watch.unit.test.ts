@@ -1,3 +1,5 @@
+/** Verifies that the watch of a host continues after errors, and knows which domains are current. */
+
 import { EventEmitter, on, once } from 'node:events';
 import { expect, it, vi } from 'vitest';
 import type { DomainObservation } from '../../src/libvirt/domain.ts';

@@ -1,3 +1,5 @@
+/** Verifies that messages of virsh become errors with a cause and a fix. */
+
 import { expect, test } from 'vitest';
 import { redactText, redactUri, unattendedUri } from '../../src/libvirt/host-uri.ts';
 import { LibvirtError, MESSAGE_CHARACTERS, STDERR_CHARACTERS } from '../../src/libvirt/libvirt-error.ts';

@@ -1,3 +1,5 @@
+/** Verifies reads and changes of libvirt objects on a lab host. */
+
 import { copyFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';

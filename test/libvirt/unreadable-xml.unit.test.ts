@@ -1,3 +1,5 @@
+/** Verifies that a definition that cannot be read is named in the error. */
+
 import { describe, expect, it } from 'vitest';
 import { DomainXmlCache } from '../../src/libvirt/domain-cache.ts';
 import { domainTypes } from '../../src/libvirt/domain-types.ts';

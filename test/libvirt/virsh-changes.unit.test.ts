@@ -1,3 +1,5 @@
+/** Verifies that a read-only process makes no changes with virsh. */
+
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that virsh commands in messages are quoted for a shell. */
+
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { virshCommand } from '../../src/libvirt/virsh-command.ts';

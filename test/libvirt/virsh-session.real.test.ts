@@ -1,3 +1,5 @@
+/** Verifies that a virsh session answers as single processes do, and ends with its program. */
+
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

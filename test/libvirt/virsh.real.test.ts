@@ -1,3 +1,5 @@
+/** Verifies how virsh is run: quoting, batches, timeouts and cancellation. */
+
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+/** Verifies how volumes are read from virsh. */
+
 import { expect, test } from 'vitest';
 import { parseVolumeList } from '../../src/libvirt/host-facts.ts';
 import { parseVolume } from '../../src/libvirt/volume.ts';

@@ -1,3 +1,8 @@
+/**
+ * Verifies the life of a kubeadm cluster on emulated guests. Each test continues from the one before, since a cluster takes
+ * minutes to start.
+ */
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiObject } from '../capi/api-objects.ts';
 import { BUSYBOX_IMAGE } from '../lab/node-image/container-images.ts';
@@ -5,7 +10,6 @@ import { NodeWorld } from './node-world.ts';
 import { Steps } from './steps.ts';
 import type { Workload } from './workload.ts';
 
-/** Each test goes on from the one before: a cluster takes minutes to come up, and they tell its life. */
 const CLUSTER = 'fuji';
 const DEPLOYMENT = `${CLUSTER}-worker`;
 const MINUTE = 60_000;

@@ -1,3 +1,5 @@
+/** Creates a libvirt network that this machine has a route to. */
+
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Starts a libvirt host, Cluster API's managers, and the controller of a release. */
+
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

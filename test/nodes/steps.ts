@@ -1,3 +1,5 @@
+/** Records the steps of a run, and writes REPORT.md. */
+
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';

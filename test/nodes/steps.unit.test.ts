@@ -1,3 +1,5 @@
+/** Verifies the text of the report. */
+
 import { expect, test } from 'vitest';
 import { reportText } from './steps.ts';
 

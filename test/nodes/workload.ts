@@ -1,3 +1,5 @@
+/** Reads the Kubernetes cluster that runs on the machines. */
+
 import { execa } from 'execa';
 import type { ApiObject } from '../capi/api-objects.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies that a new build does not break a caplv that runs. */
+
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

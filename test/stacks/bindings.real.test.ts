@@ -1,3 +1,5 @@
+/** Verifies that schema.json is the schema of the provider. */
+
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { readSchema } from '../../stacks/provider-libvirt/schema.mts';

@@ -1,3 +1,5 @@
+/** Verifies that the provider bindings are up to date. */
+
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+/** Verifies the Terraform JSON of a host's networks, pools and images. */
+
 import { expect, test } from 'vitest';
 import { emptyStack } from '../../stacks/empty-stack.ts';
 import { objectsOfHost } from '../../stacks/import-stack.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the stacks and their bindings load the same CDKTF library. */
+
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { synthMachine } from '../../stacks/synth.ts';

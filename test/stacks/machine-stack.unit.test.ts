@@ -1,3 +1,5 @@
+/** Verifies the Terraform JSON of a machine. */
+
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../stacks/json.ts';
 import { toText } from '../../stacks/json.ts';

@@ -1,3 +1,5 @@
+/** Verifies that resource ids are valid and unique. */
+
 import { expect, test } from 'vitest';
 import { resourceId } from '../../stacks/resource-id.ts';
 

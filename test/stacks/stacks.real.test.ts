@@ -1,3 +1,5 @@
+/** Verifies the stacks with plain terraform and real guests. */
+
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

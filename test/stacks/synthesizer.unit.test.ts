@@ -1,3 +1,5 @@
+/** Verifies that worker threads synthesize the same stacks, and end with their process. */
+
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

@@ -1,3 +1,5 @@
+/** Verifies that `terraform validate` accepts the stacks. */
+
 import { expect, test } from 'vitest';
 import { synthHost, synthMachine } from '../../stacks/synth.ts';
 import { host, ignitionMachine, minimalMachine, richMachine } from './intents.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the provider finds image files whose names hold special characters. */
+
 import { expect, test } from 'vitest';
 import { volumeSource } from '../../stacks/volume-source.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies that controllers run over a directory, without an API server. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

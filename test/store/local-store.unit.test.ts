@@ -1,3 +1,5 @@
+/** Verifies apply, delete and concurrent writes of the local store. */
+
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

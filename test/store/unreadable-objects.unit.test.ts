@@ -1,3 +1,5 @@
+/** Verifies that a broken object file is reported, and not treated as a missing object. */
+
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

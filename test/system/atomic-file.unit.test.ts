@@ -1,3 +1,5 @@
+/** Verifies that files are replaced as a whole. */
+
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies how durations are read and printed. */
+
 import { expect, it } from 'vitest';
 import { formatDuration, formatSeconds, parseDuration, parseWait } from '../../src/system/duration.ts';
 

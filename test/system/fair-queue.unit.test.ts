@@ -1,3 +1,5 @@
+/** Verifies that the flows of a fair queue take turns. */
+
 import { expect, it } from 'vitest';
 import { FairQueue } from '../../src/system/fair-queue.ts';
 

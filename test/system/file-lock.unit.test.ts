@@ -1,3 +1,5 @@
+/** Verifies that locks exclude other processes, and are released when their holder is gone. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** Verifies that JSON beyond its limits is recognized before it is parsed. */
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { jsonExcess } from '../../src/system/json-bounds.ts';

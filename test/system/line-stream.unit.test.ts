@@ -1,3 +1,5 @@
+/** Verifies that streams are split into lines of limited length. */
+
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { LINE_CHARACTERS, linesOf, ROW_CHARACTERS, shortLines } from '../../src/system/line-stream.ts';

@@ -1,3 +1,5 @@
+/** Verifies that directories that other users control are refused. */
+
 import { chmod, chown, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

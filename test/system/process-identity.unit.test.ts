@@ -1,3 +1,5 @@
+/** Verifies when a process that wrote its identity is gone. */
+
 import { expect, it } from 'vitest';
 import { isGoneProcess, processName } from '../../src/app/leader-identity.ts';
 import { type HostedProcess, isGone } from '../../src/system/process-identity.ts';

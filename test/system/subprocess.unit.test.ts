@@ -1,3 +1,5 @@
+/** Verifies that the output of a program is limited. */
+
 import { expect, it } from 'vitest';
 import { runSubprocess } from '../../src/system/subprocess.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies that a growing file is read line by line. */
+
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

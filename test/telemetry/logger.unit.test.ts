@@ -1,3 +1,5 @@
+/** Verifies the log formats for programs and for people. */
+
 import { expect, it } from 'vitest';
 import { TerminalError } from '../../src/errors.ts';
 import { createLogger, type LogOptions } from '../../src/telemetry/logger.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the number and length of metric labels are limited. */
+
 import { expect, it } from 'vitest';
 import type { MachineHealthCheck } from '../../src/api/kinds/machine-health-check.ts';
 import { HealthCheckMetrics } from '../../src/controllers/machine-health-check/metrics.ts';

@@ -1,3 +1,5 @@
+/** Verifies the text format of the metrics. */
+
 import { expect, it } from 'vitest';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { collectProcessMetrics } from '../../src/telemetry/process-metrics.ts';

@@ -1,3 +1,5 @@
+/** Verifies that text of others cannot control a terminal. */
+
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { formatData } from '../../src/cli/output/serialize.ts';

@@ -1,3 +1,5 @@
+/** Verifies that warnings of Node are log lines. */
+
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 

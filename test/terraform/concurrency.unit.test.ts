@@ -1,3 +1,5 @@
+/** Verifies that tenants, owners and hosts take turns at terraform runs. */
+
 import { expect, it } from 'vitest';
 import { withinFlow } from '../../src/system/current-flow.ts';
 import { RunSlots } from '../../src/terraform/concurrency.ts';

@@ -1,3 +1,5 @@
+/** Verifies when a workspace needs `terraform init`. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

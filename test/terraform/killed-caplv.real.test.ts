@@ -1,3 +1,5 @@
+/** Verifies that terraform ends properly when its caplv is killed. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';

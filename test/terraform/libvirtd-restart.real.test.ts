@@ -1,3 +1,5 @@
+/** Verifies that terraform runs recover when libvirtd, the provider or an upload fails. */
+
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

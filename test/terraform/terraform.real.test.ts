@@ -1,3 +1,5 @@
+/** Verifies whole terraform runs with warm and forked providers, and concurrent use of a workspace. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';

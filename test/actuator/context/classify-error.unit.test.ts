@@ -1,3 +1,5 @@
+/** Verifies that errors of terraform and libvirt become transient or terminal errors that keep their fix. */
+
 import { expect, it } from 'vitest';
 import { classified } from '../../../src/actuator/context/classify-error.ts';
 import { TerminalError } from '../../../src/errors.ts';

@@ -1,3 +1,5 @@
+/** Verifies that clusters which claim endpoints of one range at the same time never share an address. */
+
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClaimRequest, EndpointClaims } from '../../../src/actuator/host/endpoint-claims.ts';
 import { addressesIn } from '../../../src/api/infrastructure/endpoint-range.ts';

@@ -1,3 +1,5 @@
+/** Verifies that an image is kept while a disk in any pool has it as its backing file. */
+
 import { expect, test } from 'vitest';
 import { overlayOf } from '../../../src/actuator/host/overlays.ts';
 import type { Volume } from '../../../src/libvirt/volume.ts';

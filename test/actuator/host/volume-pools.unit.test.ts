@@ -1,3 +1,5 @@
+/** Verifies that a deletion waits for a pool whose volumes it cannot list. */
+
 import { expect, it } from 'vitest';
 import { requireVisiblePools } from '../../../src/actuator/host/volume-pools.ts';
 import type { State } from '../../../src/terraform/format/state.ts';

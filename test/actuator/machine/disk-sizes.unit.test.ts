@@ -1,3 +1,5 @@
+/** Verifies that a disk that was enlarged outside of Terraform keeps its size. */
+
 import { expect, it } from 'vitest';
 import { atActualSize } from '../../../src/actuator/machine/disk-sizes.ts';
 import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';

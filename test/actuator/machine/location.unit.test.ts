@@ -1,3 +1,5 @@
+/** Verifies which pools and volumes belong to a machine. */
+
 import { describe, expect, it } from 'vitest';
 import { poolsIn, poolsOf, volumesOf } from '../../../src/actuator/machine/location.ts';
 import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';

@@ -1,3 +1,5 @@
+/** Verifies that seeds with user data are private files, and that the stack refers to them by path. */
+
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

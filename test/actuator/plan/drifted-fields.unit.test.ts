@@ -1,3 +1,5 @@
+/** Verifies that a drift names its fields and shows no secrets. */
+
 import { expect, it } from 'vitest';
 import { driftedFields } from '../../../src/actuator/plan/drifted-fields.ts';
 import type { Explanation } from '../../../src/terraform/format/explanation.ts';

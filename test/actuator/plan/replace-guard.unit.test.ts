@@ -1,3 +1,5 @@
+/** Verifies that a plan does not replace a domain or a disk without approval. */
+
 import { describe, expect, it } from 'vitest';
 import { planEffect } from '../../../src/actuator/plan/effect.ts';
 import { type Consent, refuseLoss } from '../../../src/actuator/plan/replace-guard.ts';

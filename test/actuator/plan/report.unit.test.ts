@@ -1,3 +1,5 @@
+/** Verifies that the id of a plan covers exactly the changes that the plan shows. */
+
 import { describe, expect, it } from 'vitest';
 import type { PlanEffect } from '../../../src/actuator/plan/effect.ts';
 import type { PlanPreview } from '../../../src/actuator/plan/preview.ts';

@@ -1,3 +1,5 @@
+/** Verifies when the periodic check may skip the plan of a machine. */
+
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies that a damaged journal of a host never causes objects to be removed or taken over. */
+
 import { expect, it } from 'vitest';
 import { readApplied } from '../../../src/actuator/host/host-parts.ts';
 import { readPendingCreates } from '../../../src/actuator/state/host-journal.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a state which names the objects of others is refused, so that no destroy reaches them. */
+
 import { describe, expect, it } from 'vitest';
 import type { ActuatorOptions } from '../../../src/actuator/context/options.ts';
 import { refuseForeignState } from '../../../src/actuator/state/ownership.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the state of a host is found under the libvirt URI of an earlier version. */
+
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies how state Secrets are unpacked, split into parts, set aside and kept. */
+
 import { json } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';

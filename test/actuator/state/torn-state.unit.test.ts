@@ -1,3 +1,5 @@
+/** Verifies that a state whose writer was killed is set aside, and that complete objects are not removed. */
+
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that an API server accepts the CRDs, and accepts and refuses the same objects as caplv. */
+
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

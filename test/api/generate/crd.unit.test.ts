@@ -1,3 +1,5 @@
+/** Verifies that the generated CRDs are up to date, structural and documented. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

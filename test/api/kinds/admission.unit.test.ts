@@ -1,3 +1,5 @@
+/** Verifies defaults and validation of the local store. */
+
 import { expect, test } from 'vitest';
 import { admit } from '../../../src/api/kinds/admission.ts';
 import { MINIMAL, machine, machineDeployment } from '../refusals.ts';

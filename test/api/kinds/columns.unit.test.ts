@@ -1,3 +1,5 @@
+/** Verifies that `caplv get` prints the columns that kubectl prints. */
+
 import { expect, test } from 'vitest';
 import { columnValue } from '../../../src/api/kinds/columns.ts';
 import { MachineKind } from '../../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies which Cluster a Machine belongs to. */
+
 import { describe, expect, it } from 'vitest';
 import { isOfCluster, type Machine, settledCluster } from '../../../src/api/kinds/machine.ts';
 import { API_VERSION } from '../../../src/api/schema/group.ts';

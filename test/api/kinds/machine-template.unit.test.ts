@@ -1,3 +1,5 @@
+/** Verifies label selectors and their text form. */
+
 import { expect, test } from 'vitest';
 import { type LabelSelector, selectorText, selects } from '../../../src/api/kinds/machine-template.ts';
 

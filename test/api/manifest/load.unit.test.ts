@@ -1,3 +1,5 @@
+/** Verifies that manifests are read from files, directories and standard input, within limits. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

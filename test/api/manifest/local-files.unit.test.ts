@@ -1,3 +1,5 @@
+/** Verifies that paths of local files are reported before a manifest is applied to a cluster. */
+
 import { expect, it } from 'vitest';
 import { localFiles } from '../../../src/api/manifest/local-files.ts';
 import { parseManifests } from '../../../src/api/manifest/parse.ts';

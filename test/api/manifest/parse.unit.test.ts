@@ -1,3 +1,5 @@
+/** Verifies which manifests are accepted, and that errors name line, field and fix. */
+
 import { describe, expect, test } from 'vitest';
 import { clusterNameOf, type Machine, machineProviderSpec } from '../../../src/api/kinds/machine.ts';
 import { memoryMiB } from '../../../src/api/kinds/machine-provider-spec.ts';

@@ -1,3 +1,5 @@
+/** Verifies that secrets in objects are hidden in output. */
+
 import { expect, test } from 'vitest';
 import { LibvirtMachineKind } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import { redact } from '../../../src/api/manifest/redact.ts';

@@ -1,3 +1,5 @@
+/** Verifies the exit code of each error. */
+
 import { describe, expect, it } from 'vitest';
 import { EXIT, exitCodeOf } from '../../../src/cli/output/exit-code.ts';
 import { type CaplvError, TerminalError, TransientError } from '../../../src/errors.ts';

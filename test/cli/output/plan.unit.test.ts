@@ -1,3 +1,5 @@
+/** Verifies the text of plans. */
+
 import { describe, expect, it } from 'vitest';
 import { planText, type ResourcePlan } from '../../../src/cli/output/plan.ts';
 

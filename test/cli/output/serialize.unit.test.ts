@@ -1,3 +1,5 @@
+/** Verifies that YAML output reads the same with YAML 1.1 and YAML 1.2. */
+
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { formatData } from '../../../src/cli/output/serialize.ts';

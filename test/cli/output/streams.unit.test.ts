@@ -1,3 +1,5 @@
+/** Verifies that text in errors cannot control the terminal. */
+
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

@@ -1,3 +1,5 @@
+/** Verifies that `--wait` keeps its time limit when the clock is set. */
+
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { reconcileUntil } from '../../../src/cli/session/reconcile-until.ts';
 

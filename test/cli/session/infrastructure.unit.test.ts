@@ -1,3 +1,5 @@
+/** Verifies which of two APIs a command means, and which objects it refuses to delete. */
+
 import { describe, expect, it } from 'vitest';
 import { LibvirtClusterKind } from '../../../src/api/infrastructure/libvirt-cluster.ts';
 import {

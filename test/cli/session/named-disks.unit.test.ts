@@ -1,3 +1,5 @@
+/** Verifies that a disk to delete is named together with its machine. */
+
 import { expect, it } from 'vitest';
 import { NamedDisks } from '../../../src/cli/session/named-disks.ts';
 

@@ -1,8 +1,8 @@
+/** Verifies that a Cluster is reconciled within seconds when its host is back. */
+
 import { expect, it } from 'vitest';
 import { hostNeeds, untilThere } from '../../../src/controllers/cluster/host-needs.ts';
 import { type CaplvError, TerminalError, TransientError } from '../../../src/errors.ts';
-
-/** A Cluster goes on within seconds when a host is back, and not at the end of a back-off of minutes. */
 
 const site = (uri: string) => ({ uri, network: { name: 'lan' }, pool: { name: 'fast' } });
 const SITES = [site('qemu+ssh://a/system'), site('qemu+ssh://b/system')];

@@ -1,3 +1,5 @@
+/** Verifies the IPAddressClaims of a machine, from the first claim to their release. */
+
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type IPAddress,

@@ -1,3 +1,5 @@
+/** Verifies which states of an IPAddressClaim a machine accepts, waits for or reports. */
+
 import { describe, expect, it } from 'vitest';
 import type { IPAddress, IPAddressClaim } from '../../../src/api/infrastructure/ipam.ts';
 import {

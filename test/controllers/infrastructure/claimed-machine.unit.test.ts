@@ -1,3 +1,5 @@
+/** Verifies that a machine with pools is created after its claims are bound, and releases them at its end. */
+
 import { beforeEach, expect, it } from 'vitest';
 import { ContractClusterKind, ContractMachineKind } from '../../../src/api/infrastructure/contract.ts';
 import { IPAddressClaimKind, IPAddressKind } from '../../../src/api/infrastructure/ipam.ts';
@@ -12,8 +14,6 @@ import { MachineReconciler } from '../../../src/controllers/machine/controller.t
 import { infrastructureKey } from '../../../src/intent/names.ts';
 import { LocalStore } from '../../../src/store/local-store.ts';
 import { memoryDir } from '../../terraform/scratch.ts';
-
-/** A LibvirtMachine with a pool, from its owner's side: when its virtual machine may be made, and what its end waits for. */
 
 const KEY = { namespace: 'default', name: 'web' };
 const MACHINE = infrastructureKey(KEY);

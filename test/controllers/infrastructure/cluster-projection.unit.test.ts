@@ -1,3 +1,5 @@
+/** Verifies how a LibvirtCluster maps to a Cluster, and its status back. */
+
 import { expect, it } from 'vitest';
 import type { ContractCluster } from '../../../src/api/infrastructure/contract.ts';
 import type { LibvirtCluster } from '../../../src/api/infrastructure/libvirt-cluster.ts';

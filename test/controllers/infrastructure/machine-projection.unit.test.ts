@@ -1,3 +1,5 @@
+/** Verifies how a LibvirtMachine maps to a Machine, and its status back. */
+
 import { describe, expect, it } from 'vitest';
 import type { ContractCluster, ContractMachine } from '../../../src/api/infrastructure/contract.ts';
 import type { LibvirtCluster } from '../../../src/api/infrastructure/libvirt-cluster.ts';

@@ -1,3 +1,5 @@
+/** Verifies that `clusterctl move` waits while Terraform runs. */
+
 import { describe, expect, it } from 'vitest';
 import type { LibvirtCluster } from '../../../src/api/infrastructure/libvirt-cluster.ts';
 import type { LibvirtMachine } from '../../../src/api/infrastructure/libvirt-machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the status of a moved machine is restored from its state Secret. */
+
 import { describe, expect, it } from 'vitest';
 import type { LibvirtMachine } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import type { MachineProviderStatus } from '../../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the controllers list and write the machines of both APIs as one kind. */
+
 import { expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import type { KubeObject, ObjectKey, ResourceKind } from '../../../src/apimachinery/object.ts';

@@ -1,3 +1,5 @@
+/** Verifies which changes of a Cluster reconcile its LibvirtMachines. */
+
 import { expect, it } from 'vitest';
 import { type ContractCluster, ContractClusterKind } from '../../../src/api/infrastructure/contract.ts';
 import { contractChanged } from '../../../src/controllers/infrastructure/setup.ts';

@@ -1,9 +1,9 @@
+/** Verifies what an autoscaler reads in the status of a LibvirtMachineTemplate that has no machine yet. */
+
 import { expect, it } from 'vitest';
 import type { KubeObject } from '../../../src/apimachinery/object.ts';
 import { LibvirtMachineTemplateReconciler } from '../../../src/controllers/infrastructure/template-reconciler.ts';
 import { LibvirtError } from '../../../src/libvirt/libvirt-error.ts';
-
-/** What an autoscaler reads of a template before there is any machine of it. */
 
 const KEY = { namespace: 'default', name: 'workers' };
 const OWNED = [{ apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', name: 'fuji', uid: 'c' }];

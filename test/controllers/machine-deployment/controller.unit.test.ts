@@ -1,3 +1,5 @@
+/** Verifies rollouts of the MachineDeployment controller, at any order of events and after restarts. */
+
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   MachineDeploymentKind,

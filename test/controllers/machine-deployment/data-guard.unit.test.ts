@@ -1,3 +1,5 @@
+/** Verifies that a rolling update deletes no data disk without approval. */
+
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Pinned } from '../../../src/api/kinds/machine.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';

@@ -1,3 +1,5 @@
+/** Verifies how many machines each step of a rolling update creates and deletes. */
+
 import { describe, expect, it } from 'vitest';
 import { rolloutLimits, strategyLimits } from '../../../src/controllers/machine-deployment/limits.ts';
 import {

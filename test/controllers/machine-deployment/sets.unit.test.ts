@@ -1,3 +1,5 @@
+/** Verifies the MachineSets of a MachineDeployment: OnDelete, revisions, rollback and adoption. */
+
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineDeploymentKind } from '../../../src/api/kinds/machine-deployment.ts';

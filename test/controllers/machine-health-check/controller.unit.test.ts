@@ -1,3 +1,5 @@
+/** Verifies which machines a MachineHealthCheck deletes, and when it deletes none. */
+
 import { beforeEach, describe, expect, it } from 'vitest';
 import { admit } from '../../../src/api/kinds/admission.ts';
 import { type Cluster, ClusterKind } from '../../../src/api/kinds/cluster.ts';

@@ -1,3 +1,5 @@
+/** Verifies when a MachineHealthCheck takes a machine for healthy. */
+
 import { expect, it } from 'vitest';
 import type { Machine, MachineStatus } from '../../../src/api/kinds/machine.ts';
 import {

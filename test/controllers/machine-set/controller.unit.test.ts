@@ -1,3 +1,5 @@
+/** Verifies that a MachineSet keeps its number of machines, also with an outdated cache. */
+
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MachineKind } from '../../../src/api/kinds/machine.ts';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';

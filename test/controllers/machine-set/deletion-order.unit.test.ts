@@ -1,3 +1,5 @@
+/** Verifies which machine a MachineSet deletes first. */
+
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../../src/api/kinds/machine.ts';
 import { inDeletionOrder } from '../../../src/controllers/machine-set/deletion-order.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a machine whose file is broken is not replaced. */
+
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that an outdated Machine creates and overwrites nothing. */
+
 import { beforeEach, expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PAUSED_ANNOTATION } from '../../../src/api/schema/paused.ts';

@@ -1,3 +1,5 @@
+/** Verifies which Machines an event of another object reconciles. */
+
 import { expect, it } from 'vitest';
 import type { Cluster } from '../../../src/api/kinds/cluster.ts';
 import type { Machine } from '../../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies when Machines have their periodic plans, and how many plans run at the same time. */
+
 import { expect, it } from 'vitest';
 import type { Machine } from '../../../src/api/kinds/machine.ts';
 import { PeriodicPlans } from '../../../src/controllers/machine/periodic-plans.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a host that does not answer delays the placement of no other Machine. */
+
 import { expect, it } from 'vitest';
 import type { Machine } from '../../../src/api/kinds/machine.ts';
 import { Placer } from '../../../src/controllers/machine/placer.ts';

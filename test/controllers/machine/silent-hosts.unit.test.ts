@@ -1,3 +1,5 @@
+/** Verifies that hosts that do not answer occupy only some of the workers. */
+
 import { expect, it } from 'vitest';
 import type { Cluster } from '../../../src/api/kinds/cluster.ts';
 import type { Machine } from '../../../src/api/kinds/machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a Node gets the labels and taints of its Machine, and keeps those of others. */
+
 import { expect, it } from 'vitest';
 import { NODE_RECORD_ANNOTATION } from '../../../src/api/schema/group.ts';
 import { nodePatch, wantedOfNode } from '../../../src/controllers/node/metadata.ts';

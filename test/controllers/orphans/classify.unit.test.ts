@@ -1,3 +1,5 @@
+/** Verifies which objects on a host are orphans, and which of them may be adopted or removed. */
+
 import { describe, expect, it } from 'vitest';
 import {
   type ClusterView,

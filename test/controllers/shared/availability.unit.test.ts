@@ -1,3 +1,5 @@
+/** Verifies when a rollout counts a machine as ready and available. */
+
 import { expect, it } from 'vitest';
 import type { Machine } from '../../../src/api/kinds/machine.ts';
 import {

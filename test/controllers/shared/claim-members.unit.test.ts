@@ -1,3 +1,5 @@
+/** Verifies which sets an event of a machine reconciles. */
+
 import { expect, it } from 'vitest';
 import { MachineSetKind } from '../../../src/api/kinds/machine-set.ts';
 import { affectedOwners } from '../../../src/controllers/shared/claim-members.ts';

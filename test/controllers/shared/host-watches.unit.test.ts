@@ -1,3 +1,5 @@
+/** Verifies that hosts are watched while Machines are on them. */
+
 import { once } from 'node:events';
 import { afterEach, expect, it, vi } from 'vitest';
 import { HostWatches } from '../../../src/controllers/shared/host-watches.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the phases of a reconcile run in order, up to the first that ends it. */
+
 import { expect, test } from 'vitest';
 import { type Phase, runPhases } from '../../../src/controllers/shared/phases.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies which events start a reconcile. */
+
 import { expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { API_VERSION, FINALIZER } from '../../../src/api/schema/group.ts';

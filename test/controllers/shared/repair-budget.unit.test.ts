@@ -1,3 +1,5 @@
+/** Verifies that the repair budget protects a fleet whose machines all look lost. */
+
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Machine, MachineKind } from '../../../src/api/kinds/machine.ts';
 import { PROCEED_UNTIL_ANNOTATION } from '../../../src/controllers/shared/proceed-until.ts';

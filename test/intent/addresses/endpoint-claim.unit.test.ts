@@ -1,3 +1,5 @@
+/** Verifies which address of a range a cluster claims as its endpoint. */
+
 import { expect, it } from 'vitest';
 import { addressesIn } from '../../../src/api/infrastructure/endpoint-range.ts';
 import {

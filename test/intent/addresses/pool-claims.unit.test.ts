@@ -1,3 +1,5 @@
+/** Verifies the claims of a machine's pools, and the interfaces that result from the granted addresses. */
+
 import { describe, expect, it } from 'vitest';
 import type { LibvirtMachine } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import { LibvirtMachineSpecSchema } from '../../../src/api/infrastructure/libvirt-machine.ts';

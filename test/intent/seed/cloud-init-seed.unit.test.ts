@@ -1,3 +1,5 @@
+/** Verifies that a seed has a stable volume name and intent hash. */
+
 import { describe, expect, it } from 'vitest';
 import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';
 import { intentHash } from '../../../src/intent/machine-intent.ts';

@@ -1,3 +1,5 @@
+/** Verifies server-side apply, conflicts and errors of the client at a real API server. */
+
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyOf } from '../../../src/apimachinery/object-key.ts';
 import {

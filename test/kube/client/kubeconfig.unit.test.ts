@@ -1,3 +1,5 @@
+/** Verifies how kubeconfigs are read and merged, and which are refused. */
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

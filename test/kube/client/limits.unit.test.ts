@@ -1,3 +1,5 @@
+/** Verifies that answers of an API server are limited in size and time. */
+
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client } from '../../../src/kube/client/client.ts';
 import { ERROR_BODY_BYTES, type ResponseLimits } from '../../../src/kube/client/limits.ts';

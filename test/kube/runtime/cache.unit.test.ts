@@ -1,3 +1,5 @@
+/** Verifies lookups and indexes of the cache. */
+
 import { expect, it } from 'vitest';
 import { ObjectCache } from '../../../src/kube/runtime/cache.ts';
 import { type Widget, widget } from '../widget.ts';

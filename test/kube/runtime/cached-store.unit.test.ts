@@ -1,3 +1,5 @@
+/** Verifies that a cached store shows its own writes at once. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

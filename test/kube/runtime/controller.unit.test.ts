@@ -1,3 +1,5 @@
+/** Verifies retries, concurrency and shutdown of a controller. */
+
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { TerminalError, TransientError } from '../../../src/errors.ts';

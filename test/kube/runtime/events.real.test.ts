@@ -1,3 +1,5 @@
+/** Verifies that Kubernetes events are counted, ordered and readable at a real API server. */
+
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies that an informer misses no change when connections or the API server fail. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Client } from '../../../src/kube/client/client.ts';

@@ -1,3 +1,5 @@
+/** Verifies reads of a kind that the API server does not serve yet. */
+
 import { expect, it } from 'vitest';
 import type { KubeObject, ResourceKind } from '../../../src/apimachinery/object.ts';
 import { LateKindsStore } from '../../../src/kube/runtime/late-kinds-store.ts';

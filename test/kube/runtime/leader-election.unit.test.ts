@@ -1,3 +1,5 @@
+/** Verifies that a leader stops before its lease expires. */
+
 import { afterEach, expect, it } from 'vitest';
 import { Client } from '../../../src/kube/client/client.ts';
 import { OWN_SERVER_LIMITS } from '../../../src/kube/client/limits.ts';

@@ -1,3 +1,5 @@
+/** Verifies that watches of several namespaces become one stream of events. */
+
 import { expect, it } from 'vitest';
 import type { KubeObject } from '../../../src/apimachinery/object.ts';
 import { mergeWatches } from '../../../src/kube/runtime/merged-watch.ts';

@@ -1,3 +1,5 @@
+/** Verifies the order, delays and back-off of the work queue. */
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WorkQueue } from '../../../src/kube/runtime/queue.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';

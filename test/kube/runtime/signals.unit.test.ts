@@ -1,3 +1,5 @@
+/** Verifies that SIGTERM ends a process within its time limit. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,5 @@
+/** Starts Cluster API's managers against the API server of a lab. */
+
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Builds Cluster API's managers and clusterctl, and collects their manifests. */
+
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

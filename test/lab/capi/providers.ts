@@ -1,3 +1,5 @@
+/** Lists the Cluster API providers of the lab, and their versions. */
+
 export const CLUSTER_API_VERSION = '1.14.2';
 const IN_CLUSTER_IPAM_VERSION = '1.1.0';
 

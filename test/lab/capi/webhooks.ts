@@ -1,3 +1,5 @@
+/** Redirects webhooks to managers that run outside of the cluster. */
+
 import { execa } from 'execa';
 
 /** Where the API server reaches the webhooks of a manager that runs as a process of this machine. */

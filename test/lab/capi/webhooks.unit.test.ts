@@ -1,3 +1,5 @@
+/** Verifies that webhooks and conversions are redirected to a local manager. */
+
 import { expect, it } from 'vitest';
 import { atLoopback, type WebhookObject } from './webhooks.ts';
 

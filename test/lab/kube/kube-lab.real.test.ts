@@ -1,3 +1,5 @@
+/** Verifies that a lab's API server starts, stops and authorizes users. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';

@@ -1,3 +1,5 @@
+/** Builds the container images of a Kubernetes node. */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, cp, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';

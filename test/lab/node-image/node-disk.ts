@@ -1,3 +1,5 @@
+/** Builds a bootable disk from a root file system. */
+
 import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Builds the disk image of a Kubernetes node. */
+
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Builds the Kubernetes programs of a node. */
+
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

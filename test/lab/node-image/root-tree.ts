@@ -1,3 +1,5 @@
+/** Builds the root file system of a Kubernetes node. */
+
 import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,3 +1,5 @@
+/** Verifies that clusterctl accepts the components of a release. */
+
 import { expect, it } from 'vitest';
 import { escapeVariables, withImage } from '../../../scripts/release/components.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies the scope of IP addresses. */
+
 import { expect, it } from 'vitest';
 import { addressScope, includesScope, widestScope } from '../../../src/system/network/address-scope.ts';
 import { SPECIAL_RANGES } from '../../../src/system/network/special-addresses.ts';

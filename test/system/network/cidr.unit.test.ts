@@ -1,3 +1,5 @@
+/** Verifies CIDR ranges and their overlaps. */
+
 import { describe, expect, it } from 'vitest';
 import { PRIVATE_RANGES } from '../../../src/system/network/address-scope.ts';
 import { isSameRange, isWithin, overlap } from '../../../src/system/network/cidr.ts';

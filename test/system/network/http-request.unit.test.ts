@@ -1,3 +1,5 @@
+/** Verifies that HTTP requests connect to allowed addresses only. */
+
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

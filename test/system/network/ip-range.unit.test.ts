@@ -1,3 +1,5 @@
+/** Verifies ranges of IP addresses. */
+
 import { expect, it } from 'vitest';
 import { canonicalAddress } from '../../../src/system/network/address-scope.ts';
 import { IpRange } from '../../../src/system/network/ip-range.ts';

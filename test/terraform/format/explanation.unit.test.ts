@@ -1,3 +1,5 @@
+/** Verifies that the explanation of a plan shows its changes, and no secrets. */
+
 import { expect, test } from 'vitest';
 import { explanationsFrom } from '../../../src/terraform/format/explanation.ts';
 

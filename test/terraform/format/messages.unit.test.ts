@@ -1,3 +1,5 @@
+/** Verifies how terraform's JSON messages are read. */
+
 import { expect, test } from 'vitest';
 import { parseMessage } from '../../../src/terraform/format/messages.ts';
 

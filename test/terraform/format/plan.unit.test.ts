@@ -1,3 +1,5 @@
+/** Verifies which actions a plan has, and how they are guarded. */
+
 import { expect, test } from 'vitest';
 import type { Message } from '../../../src/terraform/format/messages.ts';
 import { planFrom } from '../../../src/terraform/format/plan.ts';

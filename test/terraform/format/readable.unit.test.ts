@@ -1,3 +1,5 @@
+/** Verifies that terraform's messages are shortened for people. */
+
 import { expect, it } from 'vitest';
 import { readable } from '../../../src/terraform/format/readable.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies how state files are read, damaged ones included. */
+
 import { describe, expect, it, test } from 'vitest';
 import { parseState, STATE_BYTES, STATE_DEPTH, STATE_VALUES } from '../../../src/terraform/format/state.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies which mirrors and plugin caches a terraform CLI configuration names. */
+
 import { expect, test } from 'vitest';
 import { parseCliConfig } from '../../../src/terraform/install/cli-config.ts';
 

@@ -1,3 +1,5 @@
+/** Verifies that a provider is accepted by its hash. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+/** Verifies where the provider is searched for. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';

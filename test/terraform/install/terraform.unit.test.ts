@@ -1,3 +1,5 @@
+/** Verifies how terraform or tofu is found, and its version checked. */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Writes a provider that answers what a test tells it to. */
+
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -1,3 +1,5 @@
+/** Verifies how long warm providers are kept. */
+
 import { expect, test } from 'vitest';
 import { ProviderPool } from '../../../src/terraform/provider/pool.ts';
 import { scratchDir, setEnv } from '../scratch.ts';

@@ -1,3 +1,5 @@
+/** Verifies that provider processes, and what they left, are removed. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';

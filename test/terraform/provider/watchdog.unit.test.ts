@@ -1,3 +1,5 @@
+/** Verifies when a provider counts as hung. */
+
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Message } from '../../../src/terraform/format/messages.ts';
 import { LEAST_BYTES_PER_SECOND, Watchdog } from '../../../src/terraform/provider/watchdog.ts';

@@ -1,3 +1,5 @@
+/** Verifies that variables of the user do not change a terraform run. */
+
 import { expect, test } from 'vitest';
 import { providerEnvironment, terraformEnvironment } from '../../../src/terraform/run/environment.ts';
 import { setEnv } from '../scratch.ts';

@@ -1,3 +1,5 @@
+/** Verifies that a run that cannot start leaks no file descriptors. */
+
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';

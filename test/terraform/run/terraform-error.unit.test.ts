@@ -1,3 +1,5 @@
+/** Verifies that errors of terraform name resource, cause and fix. */
+
 import { expect, test } from 'vitest';
 import type { Message } from '../../../src/terraform/format/messages.ts';
 import { failureOf, TerraformError } from '../../../src/terraform/run/terraform-error.ts';

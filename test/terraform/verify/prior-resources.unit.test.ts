@@ -1,3 +1,5 @@
+/** Verifies which resources of a state can be compared without a plan. */
+
 import { describe, expect, it } from 'vitest';
 import { priorResources } from '../../../src/terraform/verify/prior-resources.ts';
 

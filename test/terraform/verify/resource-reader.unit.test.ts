@@ -1,3 +1,5 @@
+/** Verifies that a provider is asked directly for the resources of a machine. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Verifies which addresses make a guest reachable, and what its condition says without them. */
+
 import { describe, expect, test } from 'vitest';
 import { guestAddresses, missingAddresses } from '../../../../src/controllers/machine/addresses/report.ts';
 import type { PlacedMachine } from '../../../../src/controllers/machine/scope/placed-machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies the delays between repairs of one machine. */
+
 import { expect, it } from 'vitest';
 import {
   nextRow,

@@ -1,3 +1,5 @@
+/** Verifies which differences of a domain are drift, and how they are repaired. */
+
 import { describe, expect, it } from 'vitest';
 import { visibleDrift } from '../../../../src/controllers/machine/repair/drift.ts';
 import type { PlacedMachine } from '../../../../src/controllers/machine/scope/placed-machine.ts';

@@ -1,3 +1,5 @@
+/** Verifies that the status of a Machine is saved beside other writers. */
+
 import { expect, test } from 'vitest';
 import { type Machine, MachineKind } from '../../../../src/api/kinds/machine.ts';
 import { MachineScope } from '../../../../src/controllers/machine/scope/scope.ts';

@@ -1,3 +1,5 @@
+/** Verifies how the controller waits for the addresses of guests. */
+
 import { expect, it, type TestContext, vi } from 'vitest';
 import { AddressWatch } from '../../../../src/controllers/machine/waits/address-watch.ts';
 import type { Guest } from '../../../../src/controllers/machine/waits/guest-addresses.ts';

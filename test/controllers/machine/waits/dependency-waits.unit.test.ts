@@ -1,3 +1,5 @@
+/** Verifies that a Machine is reconciled when the file, lock, pool or host that it waits for is there. */
+
 import { appendFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

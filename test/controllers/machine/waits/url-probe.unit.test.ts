@@ -1,3 +1,5 @@
+/** Verifies that one probe serves all Machines that wait for an image at a URL. */
+
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

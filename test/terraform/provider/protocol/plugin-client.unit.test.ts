@@ -1,3 +1,5 @@
+/** Verifies the client of Terraform's plugin protocol. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import { tmpdir } from 'node:os';

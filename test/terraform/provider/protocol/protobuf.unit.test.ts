@@ -1,3 +1,5 @@
+/** Verifies the encoding of protobuf messages. */
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
