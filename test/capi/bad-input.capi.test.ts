@@ -25,7 +25,7 @@ async function removeMachine(name: string): Promise<void> {
   expect(await world.domains()).not.toContain(`default.capi~${name}`);
 }
 
-it('a LibvirtMachine whose Machine never comes says so, and can be deleted', async () => {
+it('a LibvirtMachine without a Machine says that it waits for its owner, and can be deleted', async () => {
   const [alone] = world.machine('alone', 'fuji');
   await apply(alone);
   await machineSays('alone', /^False WaitingForOwner: no Machine of cluster\.x-k8s\.io owns it;/);
@@ -33,7 +33,7 @@ it('a LibvirtMachine whose Machine never comes says so, and can be deleted', asy
   await expect.poll(() => world.get('LibvirtMachine', 'alone'), poll).toBeUndefined();
 });
 
-it('a Machine whose Cluster is in another namespace is told which is missing, and is made when one is there', async () => {
+it('a Machine whose Cluster is in another namespace names the missing Cluster, and is created when it exists', async () => {
   const elsewhere = bareCluster('far') as { metadata: object };
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'elsewhere' } });
   const far = { ...elsewhere, metadata: { ...elsewhere.metadata, namespace: 'elsewhere' } };
@@ -47,7 +47,7 @@ it('a Machine whose Cluster is in another namespace is told which is missing, an
   expect(await world.domains()).toEqual([]);
 });
 
-it('a Machine that names a LibvirtCluster, and a Cluster that names a LibvirtMachine, have it named', async () => {
+it('an infrastructureRef to the wrong kind is named, at a Machine and at a Cluster', async () => {
   const [, named] = world.machine('crossed', 'fuji') as [object, { spec: { infrastructureRef: object } }];
   const machineRef = { ...named.spec.infrastructureRef, kind: 'LibvirtCluster', name: 'crossed' };
   await apply(world.libvirtCluster('crossed'), {
@@ -78,7 +78,7 @@ it('a template that is changed in place is refused, and its machines stay as the
   await expect.poll(() => world.domains(), poll).toEqual([]);
 });
 
-it('a bootstrap Secret that vanishes, or changes, leaves the machine that was made of it as it is', async () => {
+it('a bootstrap Secret that is deleted, or changed, does not change the machine that was created from it', async () => {
   await apply(bootstrapSecret('own-boot'), ...world.machine('kept', 'fuji', { machine: withSecret }));
   await machineSays('kept', /^True/);
   const host = (await world.get('LibvirtMachine', 'kept'))?.status?.['failureDomain'] === 'rack1' ? 0 : 1;
@@ -97,7 +97,7 @@ it('a bootstrap Secret that vanishes, or changes, leaves the machine that was ma
 
 const withSecret = { bootstrap: { dataSecretName: 'own-boot' } };
 
-it('a failure domain that no host is in is named with those there are, and the machine is made when a host is in it', async () => {
+it('a failure domain without a host is named with the known ones, and the machine is created when a host is in it', async () => {
   await apply(...world.machine('placed', 'fuji', { machine: { failureDomain: 'rack9' } }));
   await machineSays('placed', /^False InvalidConfiguration: .*"rack9".*rack1, rack2/);
   expect(await world.condition('LibvirtMachine', 'placed')).not.toContain('providerSpec');
@@ -111,7 +111,7 @@ it('a failure domain that no host is in is named with those there are, and the m
   await removeMachine('placed');
 });
 
-it('a host that is gone is named by its machines, and they go on when it is back', async () => {
+it('a host that is unreachable is named by its machines, and they recover when it is back', async () => {
   await apply(...world.machine('offline', 'fuji', { machine: { failureDomain: 'rack2' } }));
   await machineSays('offline', /^True/);
   const before = await uuid(1, 'offline');

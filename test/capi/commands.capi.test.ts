@@ -151,7 +151,7 @@ it.each(['libvirtmachines', 'libvirtclusters', 'libvirtmachinetemplates', 'libvi
   },
 );
 
-it('a name that both APIs have stays that of the original API', async () => {
+it('a resource name that both APIs have means the original API', async () => {
   expect(await caplv('get', 'machines')).toMatchObject({
     exitCode: 0,
     stderr: expect.stringContaining('No machines in namespace "default"'),
@@ -164,7 +164,7 @@ it('describe shows a LibvirtCluster and a template with their machines', async (
   expect((await caplv('describe', 'libvirtmachinetemplate', 'small')).stdout).toMatch(tree);
 });
 
-it('plan shows that nothing is to be done for a LibvirtMachine and its LibvirtCluster', async () => {
+it('plan shows no changes for a LibvirtMachine and its LibvirtCluster', async () => {
   expect(await caplv('plan', 'libvirtmachine', 'one')).toMatchObject({
     exitCode: 0,
     stdout: 'libvirtmachine/one: no changes\n'.trimEnd(),
@@ -200,7 +200,7 @@ it('a plan that replaces the domain waits until an annotation of the LibvirtMach
   expect(await lab.virsh('dumpxml', domain)).toContain("network='default'");
 });
 
-it('a kept serial of the state is restored, and the plan with it says what it would do', async () => {
+it('an earlier serial of the state can be restored, and the plan shows what would change', async () => {
   const kept = JSON.parse((await caplv('state', 'history', 'libvirtmachine/one', '-o', 'json')).stdout);
   const { serial } = kept.find(({ resources }: { resources: number }) => resources > 0);
   const restored = await caplv('state', 'restore', 'libvirtmachine/one', String(serial));
@@ -216,7 +216,7 @@ it('a kept serial of the state is restored, and the plan with it says what it wo
     .toBe('libvirtmachine/one: no changes');
 });
 
-it('delete refuses what its Machine would miss, and names the Machine', async () => {
+it('delete refuses a LibvirtMachine that a Machine owns, and names the Machine', async () => {
   expect(await caplv('delete', 'libvirtmachine', 'one')).toMatchObject({
     exitCode: 3,
     stderr: expect.stringContaining(

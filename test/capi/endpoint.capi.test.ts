@@ -82,7 +82,7 @@ const claims = async () =>
 
 const ADDRESSES = ['192.168.122.200', '192.168.122.201'];
 
-it('two clusters of two namespaces that begin at once have an address each, and Cluster API takes it over', async () => {
+it('two clusters of two namespaces that are created at once get different addresses, which Cluster API takes over', async () => {
   await lab.apply(...cluster('one'), ...cluster('one', 'other'));
   const given = () => Promise.all(['default', 'other'].map((place) => endpoint(CLUSTER, 'one', place)));
   await expect.poll(async () => (await given()).sort(), soon).toEqual(ADDRESSES.map((ip) => `${ip}:6443`));
@@ -92,7 +92,7 @@ it('two clusters of two namespaces that begin at once have an address each, and 
   expect(await claims()).toEqual(ADDRESSES);
 });
 
-it('a copy from a backup with the address of one that lives is not ready, and names it', async () => {
+it('a copy from a backup that has the address of a running cluster is not ready, and names that cluster', async () => {
   const [host = ''] = (await endpoint(LIBVIRT_CLUSTER, 'one')).split(':');
   await lab.apply(...cluster('copy', 'default', { controlPlaneEndpoint: { host, port: 6443 } }));
   await expect
@@ -115,7 +115,7 @@ it('a range that is used up is named, and the cluster is given the address of th
   await expect.poll(() => ready('late'), soon).toMatch(/^True/);
 });
 
-it('clusters that are deleted leave no address reserved', async () => {
+it('deleted clusters leave no address reserved', async () => {
   await lab.kubectl('delete', CLUSTER, 'one', 'late');
   await expect.poll(claims, soon).toEqual([]);
 });

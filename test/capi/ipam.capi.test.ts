@@ -79,7 +79,7 @@ it('a machine waits for its pool, says why, and boots at the address that it is 
   await expect.poll(answer, poll).toContain('Connection refused');
 });
 
-it('another address for a machine that runs is reported, and changes nothing', async () => {
+it('a changed address of a running machine is reported, and changes nothing', async () => {
   const before = await uuid('guest');
   await pool.grant('guest-0-0', { address: '10.77.0.99', prefix: 24 }, 'other');
   await says(
@@ -98,7 +98,7 @@ it('another address for a machine that runs is reported, and changes nothing', a
   expect(await uuid('guest')).toBe(before);
 });
 
-it('a claim that somebody deletes is held and reported; claim and address go when the virtual machine is gone, and not before', async () => {
+it('a claim that is deleted too early is kept and reported; claim and address are released after the virtual machine is deleted', async () => {
   await world.delete('ipaddressclaims.ipam.cluster.x-k8s.io', 'guest-0-0');
   await says(
     'guest',
@@ -125,7 +125,7 @@ const inClusterPool = (last: number) => ({
   spec: { addresses: [`10.77.0.20-10.77.0.${last}`], prefix: 24, gateway: '10.77.0.1' },
 });
 
-it('a machine for which the in-cluster pool has no address waits, names it, and is made when the pool grows', async () => {
+it('a machine for which the in-cluster pool has no address names the pool, and is created when the pool grows', async () => {
   await apply(inClusterPool(20), ...machine('a', IN_CLUSTER));
   await says('a', /^True/);
   expect(claimed(await world.get('LibvirtMachine', 'a'))).toEqual(['10.77.0.20/24']);
@@ -137,7 +137,7 @@ it('a machine for which the in-cluster pool has no address waits, names it, and 
   expect(claimed(await world.get('LibvirtMachine', 'b'))).toEqual(['10.77.0.21/24']);
 });
 
-it('the in-cluster pool gives an address to another machine when the first one is gone, and not when its claim is deleted', async () => {
+it('the in-cluster pool gives an address to another machine after the first one is deleted, and not as soon as its claim is', async () => {
   await world.delete('ipaddressclaims.ipam.cluster.x-k8s.io', 'a-0-0');
   await says('a', /^False ClaimDeleted/);
   await apply(...machine('c', IN_CLUSTER));

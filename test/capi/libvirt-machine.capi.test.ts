@@ -263,7 +263,7 @@ it('a Machine of the original API of the same name stands beside a LibvirtMachin
   expect(await ready('twin')).toMatch(/^True/);
 });
 
-it('a domain that is removed by hand is made again, and its events stand at the LibvirtMachine', async () => {
+it('a domain that was removed with virsh is created again, and events of the LibvirtMachine report it', async () => {
   const before = await lab.virsh('domuuid', 'default.capi~twin');
   await lab.virsh('undefine', 'default.capi~twin');
   await expect.poll(() => domains(), soon).toEqual(['default.capi~twin']);
@@ -274,7 +274,7 @@ it('a domain that is removed by hand is made again, and its events stand at the 
     .toMatch(/Warning +Drifted/);
 });
 
-it('a paused Cluster has nothing done for its machines, and their condition says so', async () => {
+it('machines of a paused Cluster are not changed, and their condition says so', async () => {
   await lab.kubectl(
     'patch',
     'cluster.cluster.x-k8s.io',
@@ -298,7 +298,7 @@ it('a paused Cluster has nothing done for its machines, and their condition says
   expect(await domains()).toEqual([]);
 });
 
-it('what is missing is named by a condition, and the machine is made when it is there', async () => {
+it('a missing dependency is named by a condition, and the machine is created when the dependency exists', async () => {
   const [alone = {}, owner = {}] = machine('waits', 'late', {
     machine: { bootstrap: { dataSecretName: 'later' } },
   });
@@ -314,7 +314,7 @@ it('what is missing is named by a condition, and the machine is made when it is 
   expect(await condition('libvirtmachine', 'waits', 'Paused')).toMatch(/^False/);
 });
 
-it('a controller that is killed while it makes a machine goes on with it, also while the core manager is away', async () => {
+it('a controller that is killed while it creates a machine finishes it after its restart, also while the core manager is away', async () => {
   await lab.apply(...machine('survives', 'fuji', { machine: { failureDomain: 'rack1' } }));
   const pinned = () =>
     lab.kubectl('get', 'libvirtmachine', 'survives', '-o', 'jsonpath={.status.providerStatus.pinned.uri}');
@@ -329,7 +329,7 @@ it('a controller that is killed while it makes a machine goes on with it, also w
   await expect.poll(phase, soon).toBe('Provisioned');
 });
 
-it('without its rights on this API the controller goes on with what exists, says what it lacks, and goes on when they are granted', async () => {
+it('without its rights on this API the controller keeps existing machines, names the missing rights, and recovers when they are granted', async () => {
   const uri = lab.lab.hosts[0]?.uri;
   const original = { apiVersion: 'cluster-api.k8s.io/v1alpha1', kind: 'Cluster' };
   await lab.kubectl('apply', '--filename', join(DEPLOY, 'crds'));
@@ -376,7 +376,7 @@ it('a LibvirtCluster that another system manages is not touched', async () => {
   await lab.kubectl('delete', 'cluster.cluster.x-k8s.io', 'theirs', 'after-theirs', '--wait=false');
 });
 
-it('a Cluster is deleted with its machines, and nothing stays on the hosts', async () => {
+it('a Cluster is deleted with its machines, and nothing is left on the hosts', async () => {
   await lab.kubectl('delete', 'cluster.cluster.x-k8s.io', 'late', 'fuji', '--wait=false');
   await expect.poll(() => listed('libvirtclusters'), soon).toEqual([]);
   await expect.poll(() => listed('clusters.cluster.x-k8s.io'), soon).toEqual([]);

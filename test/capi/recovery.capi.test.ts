@@ -245,7 +245,7 @@ async function made(): Promise<string[]> {
 
 let before: string[];
 
-it('each fault is named by its condition, and stays so after a crash of our controller', async () => {
+it('each fault is named by a condition, also after a crash of the controller', async () => {
   for (const fault of FAULTS) await fault.before?.();
   before = await made();
   for (const { begin } of FAULTS) await begin();
@@ -258,7 +258,7 @@ it('each fault is named by its condition, and stays so after a crash of our cont
 }, 900_000);
 
 it.each(FAULTS.map((fault) => [fault.what, fault] as const))(
-  'goes on when its cause has ended: %s',
+  'recovers when its cause has ended: %s',
   async (what, { of, name, reason, end }) => {
     // Those that end with the one before them are measured from there.
     const since = endsWithOther(name) ? lastEnd : performance.now();
@@ -278,14 +278,14 @@ function endsWithOther(name: string): boolean {
   return name === 'pending' || name === 'unready';
 }
 
-it('nothing was lost: the machines that were there before are the same ones', async () => {
+it('the machines that existed before the faults are the same ones', async () => {
   const now = await made();
   expect(now).toEqual(expect.arrayContaining(before));
   expect(now.length).toBeGreaterThan(before.length);
   await writeReport();
 });
 
-it("while core's manager is away for a minute nothing is lost, what is ours goes on, and the rest when it is back", async () => {
+it('while the core manager is away for a minute nothing is lost, and our controller continues its work', async () => {
   const { capi } = world.world;
   await apply(...world.machine('goes', 'fuji'), ...world.machine('stays', 'fuji'));
   await world.world.objects.apply(world.template('workers'), world.deployment('workers', 'fuji', 1));

@@ -45,12 +45,12 @@ const generate = (name: string, ...flags: readonly string[]) =>
     VARIABLES,
   );
 
-it('a user can check what was downloaded against the checksums', async () => {
+it('a user can verify a download with the checksums', async () => {
   const { stdout } = await execa('sha256sum', ['--check', 'SHA256SUMS'], { cwd: dirname(components) });
   expect(stdout).toMatch(/infrastructure-components.yaml: OK/);
 });
 
-it('clusterctl init installs the provider with its kinds, its controller and nothing of another API', async () => {
+it('clusterctl init installs the kinds and the controller of the provider, and nothing of another API', async () => {
   const { kube } = world;
   const kubectl = async (...args: readonly string[]) =>
     (await execa(kube.kubectl, [`--kubeconfig=${kube.kubeconfig}`, ...args])).stdout.split('\n');
@@ -70,7 +70,7 @@ it('clusterctl init installs the provider with its kinds, its controller and not
 });
 
 describe('clusterctl generate cluster', () => {
-  it('writes a cluster that the API server takes as it is, with its address at kube-vip', async () => {
+  it('writes a cluster that the API server accepts unchanged, whose address kube-vip serves', async () => {
     await world.objects.applyText(await generate('plain'));
     const controlPlane = await world.objects.get('kubeadmcontrolplanes', 'plain-control-plane');
     expect(JSON.stringify(controlPlane?.spec)).toContain('value: \\"192.168.122.10\\"');
@@ -79,7 +79,7 @@ describe('clusterctl generate cluster', () => {
     );
   });
 
-  it('with the flavour clusterclass makes the class too, and the topology controller makes the same objects of it', async () => {
+  it('with the flavour clusterclass also writes the class, from which the topology controller creates the same objects', async () => {
     await world.objects.applyText(await generate('topology', '--flavor=clusterclass'));
     const templatesOf = async () =>
       (await world.objects.list('libvirtmachinetemplates'))
@@ -104,7 +104,7 @@ describe('clusterctl generate cluster', () => {
     });
   });
 
-  it('with the flavour ignition has each machine read its instance id and name off its firmware', async () => {
+  it('with the flavour ignition lets each machine read its instance id and name from its firmware', async () => {
     const text = await generate('flat', '--flavor=ignition');
     expect(text.match(/^ +format: ignition$/gm)).toHaveLength(2);
     expect(text.match(/dmi\/id\/product_serial/g)).toHaveLength(2);
@@ -112,7 +112,7 @@ describe('clusterctl generate cluster', () => {
     expect(text).not.toContain('ds.meta_data');
   });
 
-  it('with the flavour rke2 writes what the kinds of its providers take', async () => {
+  it('with the flavour rke2 writes objects that the providers of RKE2 accept', async () => {
     const { Dir } = await downloadModule('github.com/rancher/cluster-api-provider-rke2', '0.21.0');
     for (const part of ['bootstrap', 'controlplane'])
       await world.objects.applyFile(join(Dir, part, 'config/crd/bases'));

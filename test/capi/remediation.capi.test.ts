@@ -52,7 +52,7 @@ async function runningMachine(): Promise<ApiObject | undefined> {
 
 const uuid = (name: string) => world.virsh(0, 'domuuid', `default.capi~${name}`).catch(() => '');
 
-it('a virtual machine that is destroyed is made again by our repair, while its Node is not declared unhealthy', async () => {
+it('a destroyed virtual machine is started again by a repair, as long as its Node is not declared unhealthy', async () => {
   await expect.poll(runningMachine, poll).toBeDefined();
   const before = await runningMachine();
   const name = before?.metadata.name ?? '';
@@ -63,7 +63,7 @@ it('a virtual machine that is destroyed is made again by our repair, while its N
   expect((await runningMachine())?.metadata.uid).toBe(before?.metadata.uid);
 });
 
-it('a machine whose Node is declared unhealthy is replaced by the MachineHealthCheck, also when our controller is killed meanwhile', async () => {
+it('a machine whose Node is declared unhealthy is replaced by the MachineHealthCheck, also when the controller is killed meanwhile', async () => {
   const name = (await runningMachine())?.metadata.name ?? '';
   const status = { conditions: [{ type: 'Ready', status: 'False' }] };
   await world.world.workload.objects.patch('nodes', name, { status }, 'status');
@@ -76,7 +76,7 @@ it('a machine whose Node is declared unhealthy is replaced by the MachineHealthC
   expect(await world.domains()).toEqual([`default.capi~${now?.metadata.name}`]);
 });
 
-it('finalizers and owner references that somebody removed come back, and nothing is made again', async () => {
+it('finalizers and owner references that were removed come back, and no machine is created again', async () => {
   const name = (await runningMachine())?.metadata.name ?? '';
   const made = await uuid(name);
   const ties = async () => {
@@ -103,7 +103,7 @@ it('finalizers and owner references that somebody removed come back, and nothing
   expect(await uuid(name)).toBe(made);
 });
 
-it('the Cluster is deleted, and nothing stays on the host', async () => {
+it('the Cluster can be deleted, and nothing is left on the host', async () => {
   await world.delete('Cluster', 'one');
   await world.leavesNothing('one');
   expect(await world.domains()).toEqual([]);

@@ -26,7 +26,7 @@ async function provideMachine(name: string): Promise<void> {
   await world.workload.registerNode(name, providerID);
 }
 
-it("Cluster API's managers make Machines of a MachineDeployment in the lab, run them when they are provided, and delete them", async () => {
+it("Cluster API's managers create the Machines of a MachineDeployment, mark them Running once provided, and delete them", async () => {
   const { objects, workload } = world;
   await workload.joinTo(objects);
   await objects.apply(

@@ -59,7 +59,7 @@ async function runningWorkers(): Promise<number> {
   return machines.filter(({ status }) => status?.phase === 'Running').length;
 }
 
-it('the first machine of a KubeadmControlPlane is made with the bootstrap data of that Machine', async () => {
+it('the first machine of a KubeadmControlPlane is created with its own bootstrap data', async () => {
   await world.world.workload.lendAuthority(world.world.objects);
   await world.world.objects.applyText(await generate());
   await expect.poll(async () => (await provided('control plane')).length, poll).toBe(1);
@@ -71,7 +71,7 @@ it('the first machine of a KubeadmControlPlane is made with the bootstrap data o
   expect(await world.domains()).toHaveLength(1);
 });
 
-it('its workers are made when the control plane is there, and join', async () => {
+it('its workers are created when the control plane is initialized, and join it', async () => {
   // What kubeadm init leaves behind.
   await world.world.workload.objects.applyElsewhere('kube-system', {
     apiVersion: 'v1',
@@ -83,7 +83,7 @@ it('its workers are made when the control plane is there, and join', async () =>
   expect(await world.domains()).toHaveLength(2);
 });
 
-it('a change of the topology makes a new template and rolls the workers, and scales them, also with a crash in between', async () => {
+it('a change of the topology creates a new template, and rolls and scales the workers, also with a crash in between', async () => {
   const [before] = await provided('workers');
   await world.world.objects.applyText(await generate({ WORKER_MEMORY_MIB: '160' }));
   const isRolled = async () => {
@@ -101,7 +101,7 @@ it('a change of the topology makes a new template and rolls the workers, and sca
   expect(await world.domains()).toHaveLength(3);
 });
 
-it('the Cluster goes with all its machines, and the class stays', async () => {
+it('the Cluster is deleted with all its machines, and its class stays', async () => {
   await world.delete('Cluster', 'one');
   await world.leavesNothing('one');
   expect(await world.list('clusterclasses')).toHaveLength(1);

@@ -50,7 +50,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-test('the next machine of the host is made, and the one that waits when its image can be had', async () => {
+test('the next machine of the host is created, and the one that waits when its image is available', async () => {
   const { port } = server.address() as AddressInfo;
   const imageURI = `http://127.0.0.1:${port}/guest.qcow2`;
   await lab.apply(lab.machine('broken', { imageURI }));
@@ -94,7 +94,7 @@ test.each([
   300_000,
 );
 
-test('machines that wait for one image hold no worker, and all go on when it is there', async () => {
+test('machines that wait for one image occupy no worker, and all are created when it is available', async () => {
   const slow = await SlowImage.serve(lab.lab.imagePath);
   onTestFinished(() => slow.close());
   const names = Array.from({ length: 6 }, (_, i) => `crowd-${i}`);
@@ -117,7 +117,7 @@ test('machines that wait for one image hold no worker, and all go on when it is 
   await lab.kubectl('delete', 'machine', ...names, '--wait=true');
 }, 300_000);
 
-test("another tenant's machine takes its turn, and does not wait for all runs of a burst", async () => {
+test("a tenant's machine takes its turn, and does not wait for all machines of another tenant", async () => {
   const gate = await Gate.make(join(lab.lab.directory, 'gate'));
   onTestFinished(() => gate.open());
   const burst = Array.from({ length: 10 }, (_, i) => `burst-${i}`);
@@ -155,7 +155,7 @@ test("another tenant's machine takes its turn, and does not wait for all runs of
   await lab.kubectl('delete', 'machine', ...burst, '--wait=true');
 }, 300_000);
 
-test('a controller that is killed in the middle of an upload: the next one has the image whole', async () => {
+test('an upload whose controller was killed is repeated as a whole by the next controller', async () => {
   const slow = await SlowImage.serve(lab.lab.imagePath);
   onTestFinished(() => slow.close());
   await lab.apply(lab.machine('killed', { imageURI: slow.url }));
@@ -172,7 +172,7 @@ test('a controller that is killed in the middle of an upload: the next one has t
   expect(await lab.host()).toMatchObject({ domains: [], volumes: [] });
 }, 300_000);
 
-test('a guest whose QEMU dies at each start is tried ever less often, and says why all the while', async () => {
+test('a guest whose QEMU dies at each start is retried less and less often, and its condition always says why', async () => {
   const seen: string[] = [];
   await lab.apply(lab.machine('dies', { running: true, firmware: '/usr/share/no-firmware.fd' }));
   const failures = () =>

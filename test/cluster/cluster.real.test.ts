@@ -64,7 +64,7 @@ async function manifest(name: string, ...objects: readonly object[]): Promise<st
 }
 
 describe('a Cluster of two hosts', () => {
-  it('has its machines spread evenly, and is deleted after them', async () => {
+  it('spreads its machines evenly, and is deleted after them', async () => {
     await lab.apply(cluster(), ...['a', 'b', 'c', 'd'].map((name) => lab.machine(name)));
     for (const name of ['a', 'b', 'c', 'd']) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
     expect((await lab.host(0)).domains).toHaveLength(2);
@@ -79,7 +79,7 @@ describe('a Cluster of two hosts', () => {
   });
 });
 
-describe('two Clusters that manage a network of one name, each with its own addresses', () => {
+describe('a network that two Clusters manage, each with its own addresses', () => {
   const lan = async () => {
     const { stdout } = await execa('virsh', ['-c', lab.lab.hosts[0]?.uri ?? '', 'net-dumpxml', 'lan']);
     return /<ip [^>]*address='([^']+)'/.exec(stdout)?.[1];
@@ -87,7 +87,7 @@ describe('two Clusters that manage a network of one name, each with its own addr
   const ready = (name: string) =>
     lab.kubectl('get', 'cluster', name, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}');
 
-  it('it is the older one, and the other and its machines get it when that is gone', async () => {
+  it('belongs to the older one, and to the other one after the older one is deleted', async () => {
     await lab.apply(withLan('first', '10.99.1.0/24'));
     await expect.poll(() => ready('first'), soon).toBe('AsSpecified');
     // Of the state that the controller keeps in its own namespace.
@@ -113,7 +113,7 @@ describe('two Clusters that manage a network of one name, each with its own addr
   });
 });
 
-it('a change that would replace a network is made once its plan is approved, and stops its Cluster alone', async () => {
+it('a change that would replace a network waits for the approval of its plan, and stops only its own Cluster', async () => {
   const uri = lab.lab.hosts[0]?.uri;
   const net = (address: string) => ({
     ...cluster(),
@@ -142,7 +142,7 @@ it('a change that would replace a network is made once its plan is approved, and
   expect(await field('.status.errorReason')).toBe('');
 });
 
-it('a machine that cannot be made on its host is made on another', async () => {
+it('a machine that cannot be created on its host is created on another', async () => {
   const [first] = lab.lab.hosts;
   await execa('virsh', ['-c', first?.uri ?? '', 'pool-destroy', 'default']);
   try {
@@ -156,7 +156,7 @@ it('a machine that cannot be made on its host is made on another', async () => {
 });
 
 describe('the command line, on a cluster', () => {
-  it('applies, waits, shows, plans and deletes what the controller makes', async () => {
+  it('applies, waits for, shows, plans and deletes what the controller creates', async () => {
     const file = await manifest('cli', cluster(), lab.machine('cli'));
     const planned = await lab.caplv('plan', '-f', file);
     expect(planned).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('machine/cli: create') });
@@ -203,7 +203,7 @@ describe('the command line, on a cluster', () => {
     expect((await lab.host(0)).domains.concat((await lab.host(1)).domains)).toEqual([]);
   });
 
-  it('plans several new machines on the hosts on which they will be put', async () => {
+  it('plans several new machines on the hosts on which they will be created', async () => {
     const names = ['p1', 'p2', 'p3', 'p4'];
     const file = await manifest('plan-many', cluster(), ...names.map((name) => lab.machine(name)));
     const planned = await lab.caplv('plan', '-f', file);
@@ -211,7 +211,7 @@ describe('the command line, on a cluster', () => {
     expect(planned.stdout.match(/on host-2$/gm)).toHaveLength(2);
   });
 
-  it('of a deployment plans the machines that the controller then makes, and stores none', async () => {
+  it('plans the machines that the controller creates for a deployment, and stores none of them', async () => {
     const file = await manifest('fleet', lab.fleet('MachineDeployment', 'web', { replicas: 2 }));
     const planned = await lab.caplv('plan', '-f', file);
     expect(planned.exitCode).toBe(2);
@@ -229,7 +229,7 @@ describe('the command line, on a cluster', () => {
     );
   });
 
-  it('plans machines with the right to read objects and no states, and says where that is not enough', async () => {
+  it('plans machines without the right to read states, and says where that is not enough', async () => {
     const kinds = ['clusters', 'machines', 'machinesets', 'machinedeployments'];
     const resources = [...kinds.map((kind) => `${kind}.cluster-api.k8s.io`), 'namespaces'].join();
     await lab.kubectl('create', 'clusterrole', 'viewer', '--verb=get,list', `--resource=${resources}`);
@@ -318,7 +318,7 @@ it("a machine's status names its Node", async () => {
   await lab.kubectl('delete', 'node', 'node-1');
 });
 
-it('a machine of another cluster finds its Node there, gives it labels and taints, and takes it away when its pods have left', async () => {
+it('the Node of a machine in another cluster gets labels and taints, and is deleted with the machine after its pods have left', async () => {
   const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
   const client = await workload.client();
   try {
@@ -391,7 +391,7 @@ it('a machine of another cluster finds its Node there, gives it labels and taint
   }
 });
 
-it('a second controller takes over from one that is killed, and makes nothing twice', async () => {
+it('a second controller takes over from a killed one, and creates nothing twice', async () => {
   const second = await ControllerProcess.start(lab.env(), [], 'Waiting for the lease');
   try {
     const names = ['k1', 'k2', 'k3', 'k4'];

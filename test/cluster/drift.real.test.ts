@@ -53,8 +53,8 @@ async function lose(name: string): Promise<void> {
 const volumesOf = async (name: string) =>
   (await lab.host()).volumes.filter((volume) => volume.startsWith(`${domainOf(name)}.`));
 
-describe('a machine that somebody else', () => {
-  it('stopped is started again, and the Machine tells of both', async () => {
+describe('a machine that another person', () => {
+  it('stopped is started again, and events of the Machine report both', async () => {
     await make('stopped', { running: true });
     await lab.virsh('destroy', domainOf('stopped'));
     await expect.poll(() => events('stopped'), soon).toMatch(/Repaired .*the domain is shutoff; took/);
@@ -66,7 +66,7 @@ describe('a machine that somebody else', () => {
     expect(metricValue(metrics, 'caplv_repairs_total{kind="stopped",result="done"}')).toBeGreaterThan(0);
   });
 
-  it('stops again and again is started less and less often, and says when next', async () => {
+  it('stops again and again is started less and less often, and its condition says when', async () => {
     await make('looping', { running: true });
     for (let stop = 0; stop < 2; stop++) {
       await expect.poll(() => lab.virsh('domstate', domainOf('looping')), soon).toBe('running');
@@ -80,7 +80,7 @@ describe('a machine that somebody else', () => {
     expect((await lab.get('looping'))?.status?.providerStatus?.repairs?.count).toBe(2);
   });
 
-  it('paused is left to that person, and is not ready', async () => {
+  it('paused stays paused, and is not ready', async () => {
     await make('paused', { running: true });
     await lab.virsh('suspend', domainOf('paused'));
     await expect.poll(() => lab.ready('paused'), soon).toBe('False NotRepaired');
@@ -121,7 +121,7 @@ describe('a machine that somebody else', () => {
     expect(await uuid('robbed')).not.toBe(before);
   });
 
-  it('moved to another network is detected, and waits for approval since only a new domain helps', async () => {
+  it('moved to another network is reported, and waits for approval, since the domain must be replaced', async () => {
     await make('moved');
     await lab.defineNetwork('elsewhere');
     const before = await uuid('moved');
@@ -142,8 +142,8 @@ describe('a machine that somebody else', () => {
   });
 });
 
-describe('a machine that is unchanged', () => {
-  it('is compared again and again without a terraform and without a write, until something changes', async () => {
+describe('an unchanged machine', () => {
+  it('is checked without a terraform run and without a write', async () => {
     await make('calm', { disks: [{ name: 'data', sizeGB: 1 }] });
     const counts = async () => {
       const metrics = await controller.fetch('/metrics');
@@ -173,7 +173,7 @@ describe('a machine that is unchanged', () => {
   });
 });
 
-describe('a data disk that is gone', () => {
+describe('a data disk that is missing', () => {
   const disks = { disks: [{ name: 'data', sizeGB: 1 }] };
 
   async function loseDisk(name: string): Promise<string> {
@@ -182,7 +182,7 @@ describe('a data disk that is gone', () => {
     return disk;
   }
 
-  it('is found by the periodic plan and reported, and no empty one takes its place', async () => {
+  it('is reported by the periodic plan, and not replaced by an empty disk', async () => {
     await make('diskless', disks);
     const disk = await loseDisk('diskless');
     await expect.poll(() => reason('diskless'), soon).toBe('NotRepaired');
@@ -200,7 +200,7 @@ describe('a data disk that is gone', () => {
     expect(await volumesOf('always')).toContain(disk);
   });
 
-  it('that is there and differs is replaced neither by repair: Always nor by an approval that does not name it', async () => {
+  it('that exists but differs is replaced neither by repair: Always nor by an approval that does not name it', async () => {
     await make('kept', disks, { repair: 'Always' });
     const disk = await loseDisk('kept');
     await lab.virsh('vol-create-as', 'default', disk, '512M', '--format', 'qcow2');
@@ -221,7 +221,7 @@ describe('a data disk that is gone', () => {
     await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);
   });
 
-  it('prevents the machine from being created again when its domain is gone too', async () => {
+  it('prevents the machine from being created again when its domain is missing too', async () => {
     await make('both', disks);
     await loseDisk('both');
     await lose('both');
@@ -231,7 +231,7 @@ describe('a data disk that is gone', () => {
 });
 
 describe('repair: Never', () => {
-  it('reports, and changes nothing', async () => {
+  it('reports drift, and changes nothing', async () => {
     await make('never', { running: true }, { repair: 'Never' });
     await lab.virsh('destroy', domainOf('never'));
     await expect.poll(() => lab.ready('never'), soon).toBe('False NotRepaired');
@@ -243,8 +243,8 @@ describe('repair: Never', () => {
   });
 });
 
-describe('several machines of a host that are lost within a while', () => {
-  it('are held but for the first, also after a restart, until a person says so', async () => {
+describe('several machines of a host that are lost within a short time', () => {
+  it('are not created again except the first, also after a restart, until a person approves', async () => {
     await controller.stop();
     controller = await ControllerProcess.start(lab.env(), ONE_A_HOST);
     const names = ['fleet-a', 'fleet-b', 'fleet-c'];

@@ -58,7 +58,7 @@ async function untilDone(replicas: number): Promise<void> {
 const domains = async () => (await lab.host()).domains.sort();
 const vcpus = () => watch.machines.map(({ spec }) => spec.providerSpec['vcpu']);
 
-it('a MachineDeployment is scaled 0→5→2→0, and its domains are never more, none made twice', async () => {
+it('a MachineDeployment is scaled 0→5→2→0 without a domain too many, and none is created twice', async () => {
   await apply({ replicas: 0 });
   for (const replicas of [5, 2, 0]) {
     await lab.kubectl('scale', 'machinedeployment/workers', `--replicas=${replicas}`);
@@ -90,7 +90,7 @@ describe('a rolling update', () => {
     expect(watch.fewestAvailable).toBeGreaterThanOrEqual(3 - rollingUpdate.maxUnavailable);
   });
 
-  it('deletes the old guest first where the template fixes an address, which the new one then has', async () => {
+  it('deletes the old guest first where the template has a fixed address, which the new one then gets', async () => {
     const fixed = { running: true, memoryMiB: 96, interfaces: [{ addresses: ['192.168.122.40'] }] };
     const network = () => lab.virsh('net-dumpxml', 'default');
     await apply({ replicas: 1 }, fixed);
@@ -113,7 +113,7 @@ describe('a rolling update', () => {
     expect(await lab.host()).toEqual(host);
   });
 
-  it('waits while the deployment is paused, goes on afterwards, and is rolled back', async () => {
+  it('waits while the deployment is paused, continues afterwards, and can be rolled back', async () => {
     await apply({ replicas: 2 });
     await untilDone(2);
     const first = await domains();
@@ -141,7 +141,7 @@ describe('a rolling update', () => {
     expect(watch.most.domains).toBeLessThanOrEqual(4);
   });
 
-  it('stops at a template that cannot work, and the machines that run stay', async () => {
+  it('stops at a template that cannot work, and keeps the running machines', async () => {
     await apply({ replicas: 2 });
     await untilDone(2);
     const before = await domains();
@@ -174,7 +174,7 @@ describe('deletion of a MachineDeployment', () => {
     },
   );
 
-  it('takes machines that are only being made', async () => {
+  it('also deletes machines that are still being created', async () => {
     await apply({ replicas: 4 });
     await expect.poll(domains, soon).not.toEqual([]);
     await lab.kubectl(
@@ -187,7 +187,7 @@ describe('deletion of a MachineDeployment', () => {
     await expectNothingLeft();
   });
 
-  it('that orphans changes no domain, and a MachineSet adopts the machines again', async () => {
+  it('with --cascade=orphan changes no domain, and a MachineSet adopts the machines again', async () => {
     await apply({ replicas: 2 });
     await untilDone(2);
     const uuids = await lab.virsh('list', '--all', '--uuid');
@@ -202,7 +202,7 @@ describe('deletion of a MachineDeployment', () => {
   });
 });
 
-it('a namespace that is deleted with all that is in it ends, and leaves nothing on the host', async () => {
+it('a namespace with machines can be deleted, and leaves nothing on the host', async () => {
   await lab.kubectl('create', 'namespace', 'tenant');
   const tenants = (object: object) => {
     const { metadata, ...rest } = object as { metadata: object };

@@ -46,7 +46,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-test('what a tenant writes arrives in libvirt unchanged, without side effects', async () => {
+test('the strings of a tenant arrive in libvirt unchanged, without side effects', async () => {
   const names = [...shellTexts(canaries), ...PLAIN_TEXTS].map(asName);
   const texts = [...names, ...LOOSE_TEXTS];
   const [volumes, [image = '', firmware = '', nvram = '', userData = '']] = [

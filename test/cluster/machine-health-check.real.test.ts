@@ -33,7 +33,7 @@ afterEach(async () => {
   await lab.kubectl('delete', 'machinehealthchecks,machinesets,machines,nodes', '--all', '--wait=true');
 });
 
-it('a machine whose Node falls silent is replaced, the next one only when a person says so', async () => {
+it('a machine whose Node stops reporting is replaced, the next one only when a person approves', async () => {
   await lab.apply(workers(2));
   const [first = '', second = ''] = await nodesFor(2);
   await lab.apply(check());
@@ -62,7 +62,7 @@ it('a machine whose Node falls silent is replaced, the next one only when a pers
   expect(await controller.fetch('/metrics')).toMatch(/reflector_lists_total\{resource="nodes"\} 1$/m);
 });
 
-it('a machine whose Node is removed is replaced; one without a controller that would replace it is only reported', async () => {
+it('a machine whose Node is removed is replaced; a machine without a controller is only reported', async () => {
   // Never with the labels of the set, which would take it, have one too many, and delete one of the two.
   const pets = { app: 'pets' };
   await lab.apply(workers(1), lab.machine('pet', { running: true }, { labels: pets }), check());
@@ -83,7 +83,7 @@ it('a machine whose Node is removed is replaced; one without a controller that w
   expect((await lab.get('pet'))?.metadata.deletionTimestamp).toBeUndefined();
 });
 
-it('Nodes of another cluster are read with its kubeconfig; while they cannot be, nothing is replaced', async () => {
+it('Nodes of another cluster are read with its kubeconfig; while they cannot be read, no machine is replaced', async () => {
   const kubeconfig = await readFile(lab.kube.kubeconfig, 'utf8');
   const site = {
     apiVersion: 'cluster-api.k8s.io/v1alpha1',
@@ -144,7 +144,7 @@ it('an API server and a host that no longer answer do not delay other machines',
   await lab.kubectl('delete', 'cluster/silent', 'secret/silent-kubeconfig');
 });
 
-it('a controller whose lease another has begins nothing more, and ends', async () => {
+it('a controller that lost its lease starts no further work, and exits', async () => {
   const holder = { spec: { holderIdentity: 'another' } };
   const patch = ['-n', 'default', 'lease/caplv-controller', '--type=merge', '-p', JSON.stringify(holder)];
   await lab.kubectl('patch', ...patch);

@@ -64,7 +64,7 @@ describe('a Machine that kubectl applies', () => {
     );
   });
 
-  it('goes when its export was applied again by others, and so does its Cluster', async () => {
+  it('is deleted, and so is its Cluster, although others applied its export again', async () => {
     await lab.apply({ ...lab.machine('exported'), kind: 'Cluster', spec: {} });
     await lab.apply(lab.machine('exported'));
     await expect.poll(() => lab.ready('exported'), soon).toBe('True AsSpecified');
@@ -86,7 +86,7 @@ describe('a Machine that kubectl applies', () => {
     expect(await lab.host()).toEqual({ domains: [], volumes: [] });
   });
 
-  it('is started again within seconds when it is powered off by hand', async () => {
+  it('is started again within seconds when a person powers it off', async () => {
     await lab.apply(lab.machine('drifted', { running: true }));
     await expect.poll(() => lab.ready('drifted'), soon).toBe('True AsSpecified');
     await lab.virsh('destroy', 'default.drifted');
@@ -94,8 +94,8 @@ describe('a Machine that kubectl applies', () => {
   });
 });
 
-describe('what a Machine lacks', () => {
-  it('is waited for: a bootstrap Secret', async () => {
+describe('a Machine with a missing dependency', () => {
+  it('waits for it: a bootstrap Secret', async () => {
     const machine = lab.machine('no-secret') as { spec: object };
     await lab.apply({ ...machine, spec: { ...machine.spec, bootstrap: { dataSecretName: 'late' } } });
     await expect.poll(() => lab.ready('no-secret'), soon).toBe('False UserDataNotFound');
@@ -113,7 +113,7 @@ describe('what a Machine lacks', () => {
     await lab.kubectl('delete', 'secret', 'late');
   });
 
-  it('is waited for: a Cluster', async () => {
+  it('waits for it: a Cluster', async () => {
     const machine = lab.machine('no-cluster') as { spec: object };
     await lab.apply({ ...machine, spec: { ...machine.spec, clusterName: 'late' } });
     await expect.poll(() => lab.ready('no-cluster'), soon).toBe('False NotFound');
@@ -164,7 +164,7 @@ describe('an image that is missing', () => {
     for (const name of names) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
   }
 
-  it('as a file costs no reconcile while it is waited for, however many wait', async () => {
+  it('as a file causes no reconcile until it exists, however many Machines wait', async () => {
     const image = join(lab.lab.directory, 'late.qcow2');
     await waitFor(image);
     await untilNoReconcile(() => sleep(4_000));
@@ -172,7 +172,7 @@ describe('an image that is missing', () => {
     await untilMade();
   });
 
-  it('as a volume is found once it is created', async () => {
+  it('as a volume is found when it is created', async () => {
     await waitFor('volume:default/late.qcow2');
     await lab.virsh('vol-create-as', 'default', 'late.qcow2', '64M', '--format=qcow2');
     await untilMade();
@@ -180,7 +180,7 @@ describe('an image that is missing', () => {
     await lab.virsh('vol-delete', 'late.qcow2', 'default');
   });
 
-  it('at a URL is asked for once for all', async () => {
+  it('at a URL is requested once for all Machines that wait', async () => {
     let asked = 0;
     let isThere = false;
     const image = await readFile(lab.lab.imagePath);
@@ -204,7 +204,7 @@ describe('an image that is missing', () => {
   });
 });
 
-it('an unreachable host is reported once, and its machines go on when it is back', async () => {
+it('an unreachable host is reported once, and its machines recover when it is back', async () => {
   const [host] = lab.lab.hosts;
   const toldOf = () => controller.lines.filter(({ message }) => message === 'Host is out of reach').length;
   const names = ['unreached-1', 'unreached-2', 'unreached-3'];
@@ -234,7 +234,7 @@ describe('the lock of a state', () => {
   const holderOf = async (name: string) =>
     (await lab.client.get<Lease>(LeaseKind, lockOf(name)))?.spec.holderIdentity;
 
-  it('is taken from a terraform of this machine that no longer runs', async () => {
+  it('is released if it belongs to a terraform of this machine that no longer runs', async () => {
     await lab.apply(lab.machine('stale'));
     await expect.poll(() => lab.ready('stale'), soon).toMatch(/^True/);
     await hold('stale', `root@${hostname()}`);
@@ -245,7 +245,7 @@ describe('the lock of a state', () => {
     });
   });
 
-  it('is not taken over while another process may still work on it', async () => {
+  it('is not released while another process may still work on the state', async () => {
     await lab.apply(lab.machine('held'));
     await expect.poll(() => lab.ready('held'), soon).toMatch(/^True/);
     await hold('held', 'alice@laptop');
@@ -265,7 +265,7 @@ describe('the lock of a state', () => {
 describe('a change that would replace the domain', () => {
   const planOf = async (name: string) => (await lab.get(name))?.status?.providerStatus?.lastPlan;
 
-  it('is refused, shown without values, and made once its plan is approved', async () => {
+  it('is refused, shown without values, and applied after its plan is approved', async () => {
     await lab.apply(lab.machine('grown'));
     await expect.poll(() => lab.ready('grown'), soon).toMatch(/^True/);
     const before = await lab.virsh('domuuid', 'default.grown');
@@ -290,7 +290,7 @@ describe('a change that would replace the domain', () => {
     expect(await planOf('grown')).toBeUndefined();
   });
 
-  it('is only planned while the annotation plan-only is there, as everything else is', async () => {
+  it('is only planned, as any other change, while the annotation plan-only is set', async () => {
     await lab.apply(lab.machine('planned', {}, { annotations: { 'cluster-api.k8s.io/plan-only': '' } }));
     await expect.poll(() => lab.ready('planned'), soon).toBe('False WaitingForApproval');
     expect(await lab.host()).toEqual({ domains: [], volumes: [] });
@@ -304,7 +304,7 @@ describe('a change that would replace the domain', () => {
   });
 });
 
-it('another process goes on with the states where the first one ended', async () => {
+it('another process continues with the states of the first one', async () => {
   await lab.apply(lab.machine('kept', { running: true }));
   await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True|WaitingForAddress/);
   const before = await lab.virsh('domuuid', 'default.kept');

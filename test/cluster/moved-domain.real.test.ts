@@ -73,7 +73,7 @@ it('a domain that was moved to another host is reported, and no second one is cr
   expect(await uuidOn(0, 'wanderer')).toBe(uuid);
 });
 
-it('it is made again on its disks once it is undefined there', async () => {
+it('the domain is created again on its disks once it is undefined there', async () => {
   const { volumes } = await lab.host(0);
   await move('wanderer', 0, 1);
   await expect.poll(() => lab.ready('wanderer'), soon).toBe('False DomainElsewhere');
@@ -83,7 +83,7 @@ it('it is made again on its disks once it is undefined there', async () => {
   expect((await lab.host(0)).volumes).toEqual(volumes);
 });
 
-it('a deletion removes it on both hosts', async () => {
+it('a deletion removes the domain on both hosts', async () => {
   await move('wanderer', 0, 1);
   await expect.poll(() => lab.ready('wanderer'), soon).toBe('False DomainElsewhere');
   await lab.kubectl('delete', 'machine', 'wanderer');
@@ -91,7 +91,7 @@ it('a deletion removes it on both hosts', async () => {
   expect(await lab.host(0)).toEqual({ domains: [], volumes: [] });
 });
 
-it('a machine of which all knowledge was lost is placed where its domain is', async () => {
+it('a machine that lost its status and state is placed on the host of its domain', async () => {
   await lab.apply(lab.machine('forgotten', { host: 'host1' }));
   await expect.poll(() => lab.ready('forgotten'), soon).toMatch(/^True/);
   const uuid = await uuidOn(1, 'forgotten');

@@ -36,7 +36,7 @@ async function lose(...names: readonly string[]): Promise<void> {
 
 const domains = async () => (await lab.host()).domains.sort();
 
-it('a deleted state is restored although no change of its machine is requested', async () => {
+it('a deleted state is restored although its machine has no change', async () => {
   await made('quiet');
   const uuid = await lab.virsh('domuuid', 'default.quiet');
   await lab.kubectl('delete', 'secrets', '--all');
@@ -73,7 +73,7 @@ it('leftovers of a deleted Machine are removed, and existing or foreign machines
   await lab.virsh('undefine', 'default.theirs');
 });
 
-it('many at once are held until a person says so', async () => {
+it('many orphans at once are kept until a person approves their removal', async () => {
   await made('m1', 'm2', 'm3');
   const before = await domains();
   await lose('m1', 'm2', 'm3');

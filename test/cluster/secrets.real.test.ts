@@ -109,7 +109,7 @@ async function caplv(...args: string[]): Promise<string> {
   return stdout;
 }
 
-it('while terraform runs: in no environment, command line or file that others can read, and no process dumps core', async () => {
+it('while terraform runs, secrets are in no environment, command line or file that others can read, and no process dumps core', async () => {
   try {
     await vi.waitUntil(async () => (await lab.virsh('list', '--name')).includes('default.inline'), soon);
     await vi.waitUntil(async () => (await lab.ready('secret'))?.startsWith('True'), soon);
@@ -140,7 +140,7 @@ it('while terraform runs: in no environment, command line or file that others ca
   await expect.poll(() => lab.ready('inline'), soon).toMatch(/^True|WaitingForAddress/);
 });
 
-it('afterwards: in no temporary directory at all', async () => {
+it('after the run, secrets are in no temporary directory', async () => {
   await expect.poll(() => lab.ready('ignition'), soon).toMatch(/^True/);
   const { stdout } = await execa('grep', ['-rlE', '-e', PLANTED.source, tmpdir(), '/var/tmp'], {
     reject: false,
@@ -152,7 +152,7 @@ it('afterwards: in no temporary directory at all', async () => {
   ).toEqual([]);
 });
 
-it('in no status, event, label or metric', async () => {
+it('secrets are in no status, event, label or metric', async () => {
   const kinds = 'machines,clusters,events.events.k8s.io,leases,configmaps';
   const { items } = JSON.parse(await lab.kubectl('get', kinds, '-o', 'json')) as {
     items: { metadata: object }[];
@@ -170,7 +170,7 @@ it('in no status, event, label or metric', async () => {
   expect(await controller.fetch('/readyz')).not.toMatch(PLANTED);
 });
 
-it('in nothing that caplv says of them, in any format, also where it fails', async () => {
+it('secrets are in no output of caplv, in any format, errors included', async () => {
   for (const name of ['inline', 'ignition']) {
     for (const format of ['json', 'yaml']) await caplv('get', 'machine', name, '-o', format);
     await caplv('describe', 'machine', name);
@@ -197,12 +197,12 @@ it('in nothing that caplv says of them, in any format, also where it fails', asy
   expect(said.join('\n')).not.toMatch(PLANTED);
 });
 
-it('in no line that the controller wrote, down to its debug level', () => {
+it("secrets are in no line of the controller's log, at any level", () => {
   expect(controller.lines.map(({ level }) => level)).toContain('debug');
   expect(JSON.stringify(controller.lines)).not.toMatch(PLANTED);
 });
 
-it('after the delete: in no state, no volume and no file', async () => {
+it('after the deletion, secrets are in no state, volume or file', async () => {
   await lab.kubectl('delete', 'machines', '--all', '--wait=true');
   expect(await lab.host()).toEqual({ domains: [], volumes: [] });
   expect(await lab.kubectl('get', 'secrets', '-o', 'name')).not.toContain('tfstate');

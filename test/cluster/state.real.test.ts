@@ -87,7 +87,7 @@ describe('the serials of a state', () => {
     expect(JSON.parse(listed.stdout)).toHaveLength(5);
   });
 
-  it('cost a create one Secret more, and no other write', async () => {
+  it('cost one more Secret at a create, and no other write', async () => {
     const created = async () => {
       const lines = (await lab.kubectl('get', '--raw', '/metrics')).split('\n');
       const posts = lines.filter((line) =>
@@ -104,8 +104,8 @@ describe('the serials of a state', () => {
   });
 });
 
-describe('a state Secret that was deleted by hand', () => {
-  it('comes back from the serial that was kept last', async () => {
+describe('a state Secret that a person deleted', () => {
+  it('is restored from the last kept serial', async () => {
     await made('lost');
     const uuid = await uuidOf('lost');
     const before = JSON.parse(unzipped([await stateOf('lost')], 'tfstate'));
@@ -116,7 +116,7 @@ describe('a state Secret that was deleted by hand', () => {
     expect(after.lineage).toBe(before.lineage);
   });
 
-  it('comes back by import when no kept serial is left', async () => {
+  it('is restored by import when no kept serial is left', async () => {
     await made('gone');
     const uuid = await uuidOf('gone');
     await lab.kubectl('delete', 'secrets', '--all');
@@ -127,7 +127,7 @@ describe('a state Secret that was deleted by hand', () => {
   });
 });
 
-describe('the state Secret of a host that was deleted by hand', () => {
+describe('the state Secret of a host that a person deleted', () => {
   const ofHost = ['-l', 'tfstateSecretSuffix=caplv-host'];
   /** When the images were uploaded. */
   const uploads = async () => {
@@ -136,7 +136,7 @@ describe('the state Secret of a host that was deleted by hand', () => {
     return Promise.all(names.map(async (name) => `${name} ${(await stat(join(pool, name))).mtimeMs}`));
   };
 
-  it('comes back from the serial that was kept last, and lets the image go with the last machine', async () => {
+  it('is restored from the last kept serial, and the image is deleted with the last machine', async () => {
     await made('standing');
     const before = await uploads();
     await lab.kubectl('delete', 'secrets', ...ofHost);
@@ -147,7 +147,7 @@ describe('the state Secret of a host that was deleted by hand', () => {
     expect(await uploads()).toEqual(before);
   });
 
-  it('comes back by import of the image when no kept serial is left', async () => {
+  it('is restored by import of the image when no kept serial is left', async () => {
     await made('standing');
     const before = await uploads();
     await lab.kubectl('delete', 'secrets', '--all');
@@ -158,7 +158,7 @@ describe('the state Secret of a host that was deleted by hand', () => {
     expect(await uploads()).toEqual(before);
   });
 
-  it('still lets the image go with the last machine', async () => {
+  it('does not prevent the image from being deleted with the last machine', async () => {
     await made('last');
     await lab.kubectl('delete', 'secrets', ...ofHost);
   });
@@ -207,7 +207,7 @@ async function runDirOf(name: string): Promise<string> {
   throw new Error(`${pattern} is not there`);
 }
 
-it('a state that could not be saved stops no later leader that has replaced the machine and saved its state', async () => {
+it('an unsaved state of an earlier leader does not stop a later one that has replaced the machine', async () => {
   await made('superseded');
   const uuid = await uuidOf('superseded');
   const state = JSON.parse(unzipped([await stateOf('superseded')], 'tfstate'));
@@ -223,7 +223,7 @@ it('a state that could not be saved stops no later leader that has replaced the 
   expect(await readdir(run)).not.toContain('errored.tfstate');
 });
 
-it('a state of more than 1 MiB, zipped, is read, kept, brought back and removed', async () => {
+it('a state of more than 1 MiB, compressed, is read, kept, restored and removed', async () => {
   // Digits that do not compress well, from a Machine that is small.
   const noise = 'join("", [for i in range(450): join("", [for j in range(48): sha256(join("-", [i, j]))])])';
   const terraform = { resource: { terraform_data: { large: { input: `\${${noise}}` } } } };

@@ -162,7 +162,7 @@ describe('a Machine is refused, with the field that is at fault, that names', ()
     await lab.kubectl('delete', 'machine', name);
   });
 
-  it('a server that redirects only full requests: nothing of its answer is kept', async () => {
+  it('a server that redirects only full requests, and nothing of its answer is kept', async () => {
     await lab.apply(machine('turncoat', { imageURI: `${origin}/images/turncoat` }));
     await expect.poll(() => ready('turncoat'), soon).toBe('False NotAllowed');
     expect((await condition('turncoat'))?.message).toContain('spec.providerSpec.imageURI: ');
@@ -172,7 +172,7 @@ describe('a Machine is refused, with the field that is at fault, that names', ()
     await lab.kubectl('delete', 'machine', 'turncoat');
   });
 
-  it('and nothing was asked of a server, or read of a file, that is not allowed', async () => {
+  it('a server or file that is not allowed, without a request to it or a read of it', async () => {
     expect(asked).not.toContain('/private');
     expect(JSON.stringify(controller.lines)).not.toContain(TOKEN);
     expect(await lab.kubectl('get', 'machines,events', '-A', '-o', 'json')).not.toContain(TOKEN);
@@ -268,7 +268,7 @@ describe('an image that QEMU would take other files for', () => {
 });
 
 describe('a Cluster', () => {
-  it('makes no pool of a directory of the host, and does not stop others who use the host', async () => {
+  it('creates no pool in a directory of the host, and does not stop other Clusters of the host', async () => {
     const directory = join(lab.lab.directory, 'stolen');
     await mkdir(directory, { mode: 0o700 });
     await lab.apply(cluster('thief', { pool: { name: 'thief', path: directory } }));
@@ -295,7 +295,7 @@ describe('a host that the operator has not listed is never opened', () => {
   const always = () => true;
   const never = () => false;
 
-  it('neither for a Machine or Cluster, nor by the sweep for orphans, nor by a command', async () => {
+  it('for a Machine or Cluster, by the sweep for orphans, or by a command', async () => {
     const { path, wasRun } = await program();
     const host = 'qemu+ssh://root@127.0.0.1/system';
     const uris = [`${host}?command=${path}`, `${host}?no_tty=1;command=${path}`, `${host}?Command=${path}`];
@@ -335,7 +335,7 @@ describe('a host that the operator has not listed is never opened', () => {
 });
 
 describe('a command on the cluster', () => {
-  it('refuses what its controller refuses, also without the settings of the controller', async () => {
+  it('refuses what the controller refuses, also without the settings of the controller', async () => {
     const file = join(lab.lab.directory, 'plan.yaml');
     await writeFile(file, JSON.stringify(machine('planned', { userData: undefined, userDataURI: token })));
     const { CAPLV_ALLOW: _, ...env } = lab.env();
@@ -375,7 +375,7 @@ describe('the API server that a <cluster>-kubeconfig names', () => {
     );
   }
 
-  it('is asked by https only, and not where the controller itself is; where it may be is for the operator to say', async () => {
+  it('is reached by https only, never at an address of the controller, and only where the operator allows it', async () => {
     const answer: Parameters<typeof FakeServer.start>[0] = (_, response) =>
       response
         .writeHead(403, SECRET)
@@ -423,8 +423,8 @@ describe('the API server that a <cluster>-kubeconfig names', () => {
   });
 });
 
-describe('what another namespace owns stays', () => {
-  it('when names look alike', async () => {
+describe('what another namespace owns is not removed', () => {
+  it('when names are similar', async () => {
     const names = ['victim', 'victim.a', 'other.victim'];
     await lab.apply(...names.map((name) => machine(name)));
     for (const name of names) await expect.poll(() => ready(name), soon).toBe('True AsSpecified');
@@ -438,7 +438,7 @@ describe('what another namespace owns stays', () => {
     expect((await lab.host()).volumes.filter((name) => name.startsWith('other.victim.'))).toHaveLength(2);
   });
 
-  it("when somebody puts another machine's state in place of his own, and deletes his", async () => {
+  it('when a tenant copies the state of another machine to his own machine, and deletes that', async () => {
     await lab.apply(machine('forged'));
     await expect.poll(() => ready('forged'), soon).toBe('True AsSpecified');
     const key = (name: string, namespace: string) => ({ namespace, name: `tfstate-${name}-caplv` });
@@ -516,7 +516,7 @@ describe('networks and pools of a host', () => {
       'name',
       'network:default',
     ],
-  ])('a Cluster makes none that is %s', async (_, bad, field, entry) => {
+  ])('a Cluster creates none that is %s', async (_, bad, field, entry) => {
     await lab.apply(cluster('b', { network: bad }, 'team-b'));
     await expect
       .poll(() => clusterState('b', 'team-b'), soon)
@@ -526,7 +526,7 @@ describe('networks and pools of a host', () => {
     expect(await networks()).not.toContain('bad');
   });
 
-  it('a Cluster makes none whose range another network of the host has', async () => {
+  it('a Cluster creates no network whose range another network of the host has', async () => {
     await lab.apply(cluster('b', network('overlap', 70), 'team-b'));
     await expect.poll(() => clusterState('b', 'team-b'), soon).toContain('AddressInUse');
     expect(await clusterState('b', 'team-b')).toContain('10.88.64.1/20 of the network "corp"');
@@ -537,7 +537,7 @@ describe('networks and pools of a host', () => {
     ['with the same values', { network: { name: 'lan', mode: 'none', addresses: ['10.88.1.0/24'] } }],
     ['with other values, although its Cluster is older', network('lan', 2)],
     ['by its name', { network: { name: 'lan' } }],
-  ])("another namespace's is not for a Cluster %s", async (_, spec) => {
+  ])('a Cluster cannot use the network of another namespace %s', async (_, spec) => {
     await lab.apply(cluster('b', spec, 'team-b'));
     await expect
       .poll(() => clusterState('b', 'team-b'), soon)
@@ -555,7 +555,7 @@ describe('networks and pools of a host', () => {
     expect(await addressOf('lan')).toBe('10.88.1.1');
   });
 
-  it("a Machine does not plug into another namespace's, nor into the host's own, nor keeps a disk in such a pool", async () => {
+  it('a Machine cannot use those of another namespace, or of the host itself', async () => {
     await lab.apply(cluster('b', {}, 'team-b'));
     await lab.virsh('pool-define-as', 'corp', 'dir', '--target', lab.lab.directory);
     await lab.apply(
@@ -578,7 +578,7 @@ describe('networks and pools of a host', () => {
     await lab.kubectl('delete', 'machine', 'pool', 'disk', '--namespace=team-b');
   });
 
-  it("a Cluster that claims the host's own does not open it to Machines", async () => {
+  it('a Cluster that names a network of the host does not open it to Machines', async () => {
     await lab.apply(
       cluster('b', { network: { name: 'corp', mode: 'none', addresses: ['10.88.64.0/20'] } }, 'team-b'),
     );
@@ -588,7 +588,7 @@ describe('networks and pools of a host', () => {
     expect((await lab.host()).domains).not.toContain('team-b.host');
   });
 
-  it('what an operator shares is for all, and machines in it stay when it no longer is', async () => {
+  it('those that an operator shares are open to all, and machines on them stay when they no longer are', async () => {
     await lab.apply(cluster('b', {}, 'team-b'));
     await controller.stop();
     const { CAPLV_ALLOW, ...env } = settings();

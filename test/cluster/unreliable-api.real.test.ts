@@ -96,7 +96,7 @@ async function expectAsAsked(): Promise<void> {
   }
 }
 
-it('an API server and etcd that are away for 30 seconds', async () => {
+it('machines are created, changed and deleted although API server and etcd are away for 30 seconds', async () => {
   await ask();
   await expect.poll(async () => (await lab.host()).domains, soon).toContain('default.made-1');
   await lab.kube.stop();
@@ -105,7 +105,7 @@ it('an API server and etcd that are away for 30 seconds', async () => {
   await expectAsAsked();
 });
 
-it('connections, watches among them, that are cut every second for a minute', async () => {
+it('machines are created, changed and deleted although connections are cut every second for a minute', async () => {
   const cutting = setInterval(() => proxy.cut(), 1_000);
   const end = sleep(60_000);
   try {
@@ -117,7 +117,7 @@ it('connections, watches among them, that are cut every second for a minute', as
   await expectAsAsked();
 });
 
-it('another client that writes the same objects all the time', async () => {
+it('machines are created, changed and deleted although another client writes the same objects all the time', async () => {
   let writing = true;
   let writes = 0;
   const meddle = async () => {

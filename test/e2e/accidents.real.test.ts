@@ -134,7 +134,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     await expectWhole('twice', object);
   });
 
-  test('SIGKILL of caplv: the next call waits for the Terraform that it left, and goes on from there', async () => {
+  test('SIGKILL of caplv: the next call waits for the Terraform that still runs, and continues from there', async () => {
     const gate = await Gate.make(join(here().directory, 'killed'));
     const object = ownMachine('killed', { terraform: gate.afterDomain() });
     const caplv = start(object);
@@ -151,7 +151,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     expect(await here().virsh('domuuid', 'default.killed')).toBe(domain);
   });
 
-  test('SIGKILL of caplv: what its Terraform made is in use, and a change that would replace it is refused', async () => {
+  test('SIGKILL of caplv: the domain that its Terraform created is in use, and a change that would replace it is refused', async () => {
     const gate = await Gate.make(join(here().directory, 'guarded'));
     const object = ownMachine('guarded', { terraform: gate.afterDomain() });
     const caplv = start(object);
@@ -171,7 +171,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     expect(await here().virsh('domuuid', 'default.guarded')).toBe(domain);
   });
 
-  test('SIGKILL of Terraform and provider: the same call removes what they left and starts again', async () => {
+  test('SIGKILL of Terraform and provider: the same call removes the leftovers and starts again', async () => {
     const object = ownMachine('terraform', { running: true });
     const { caplv, run } = await applyUntilDefined('terraform', object);
     process.kill(run.terraform, 'SIGKILL');
@@ -182,7 +182,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     await expectWhole('terraform', object);
   });
 
-  test('SIGKILL of everything, as in a power failure: the next call rolls forward', async () => {
+  test('SIGKILL of everything, as in a power failure: the next call completes the apply', async () => {
     const object = ownMachine('everything', { running: true });
     await killEverything(await applyUntilDefined('everything', object));
     expect(await here().domains()).toEqual(['default.everything']);
@@ -192,7 +192,7 @@ describe('a caplv that is stopped in the middle of an apply', () => {
     await expectWhole('everything', object);
   });
 
-  test('SIGKILL of everything, and then delete: nothing is left', async () => {
+  test('SIGKILL of everything: a delete leaves nothing', async () => {
     const object = machine('nothing', { ...here().image, running: true });
     await killEverything(await applyUntilDefined('nothing', object));
     await here().caplv.read(['delete', 'machine', 'nothing', '--now']);
@@ -225,7 +225,7 @@ describe('two installations on one host', () => {
 });
 
 describe('two calls at the same time', () => {
-  test('on the same machine: the second says whom it waits for, and the machine is made once', async () => {
+  test('on the same machine: the second names the holder of the lock, and the machine is created once', async () => {
     const gate = await Gate.make(join(here().directory, 'same'));
     const object = ownMachine('same', { terraform: gate.beforeDomain() });
     const first = start(object);
@@ -262,7 +262,7 @@ describe('two calls at the same time', () => {
   });
 });
 
-test('what an earlier caplv took, and this one refuses, is named as such, and can be deleted', async () => {
+test('objects that an earlier version accepted, and this one refuses, are reported as invalid, and can be deleted', async () => {
   const path = join(here().directory, 'pool');
   const pool = cluster('earlier', { pool: { name: 'earlier', path } });
   const one = machine('earlier', here().image);

@@ -31,7 +31,7 @@ async function macs(name: string): Promise<string[]> {
 }
 
 describe('a fixed address', () => {
-  test('of another Machine, or its host name, is refused with its owner before anything is made', async () => {
+  test('of another Machine, or its host name, is refused with its owner before anything is created', async () => {
     const owner = own('owner', [{ addresses: ['192.168.122.20'] }]);
     expect(await here().apply([owner])).toMatchObject({ exitCode: 0 });
     const volumes = await here().volumes();
@@ -53,7 +53,7 @@ describe('a fixed address', () => {
     expect(await here().plan([owner])).toMatchObject({ exitCode: 0 });
   });
 
-  test('that a person has reserved for something else stays that', async () => {
+  test('that a person has reserved for something else stays reserved', async () => {
     const entry = "<host mac='52:54:00:11:11:11' name='printer' ip='192.168.122.22'/>";
     const update = (verb: string) =>
       here().virsh('net-update', 'default', verb, 'ip-dhcp-host', entry, '--config');
@@ -76,7 +76,7 @@ describe('a fixed address', () => {
     expect(await here().domains()).toEqual([]);
   });
 
-  test('is reserved again after its reservation was removed by hand', async () => {
+  test('is reserved again after a person removed its reservation', async () => {
     const object = own('kept', [{ addresses: ['192.168.122.23'] }]);
     expect(await here().apply([object])).toMatchObject({ exitCode: 0 });
     const uuid = await here().virsh('domuuid', 'default.kept');
@@ -96,7 +96,7 @@ describe('a fixed address', () => {
     expect(await here().virsh('domuuid', 'default.kept')).toBe(uuid);
   });
 
-  test('that changes takes the reservation with it, and so does one that is dropped', async () => {
+  test('that changes, or is dropped, leaves no reservation behind', async () => {
     const at = (interfaces: readonly object[]) =>
       here().apply([own('moves', interfaces)], ['--allow-replace']);
     await at([{ addresses: ['192.168.122.24'] }]);
@@ -106,7 +106,7 @@ describe('a fixed address', () => {
     expect(await reservations()).toEqual([]);
   });
 
-  test('is had by each of two interfaces in one network', async () => {
+  test('is assigned to each of two interfaces in one network', async () => {
     const both = [{ addresses: ['192.168.122.26'] }, { addresses: ['192.168.122.27'] }];
     const object = own('two', both, RUNNING);
     expect(await here().apply([object], ['--wait'])).toMatchObject({
@@ -135,7 +135,7 @@ describe('a MAC address that was not specified', () => {
 });
 
 describe('a guest', () => {
-  test('that has another address than its fixed one is not ready, and the next without a MAC of its own has it', async () => {
+  test('that has another address than its fixed one is not ready, and its successor with an assigned MAC address gets it', async () => {
     const fixed = { addresses: ['192.168.122.29'] };
     const first = own('first', [{ ...fixed, mac: '52:54:00:00:00:21' }], RUNNING);
     expect(await here().apply([first], ['--wait'])).toMatchObject({ exitCode: 0 });
@@ -182,7 +182,7 @@ describe('a guest', () => {
     });
   });
 
-  test('on a bridge without DHCP has its address from its seed, also after it was destroyed and repaired', async () => {
+  test('on a bridge without DHCP gets its address from its seed, also after a repair', async () => {
     const sandbox = await here().host.sandbox();
     const link = (...args: readonly string[]) => sandbox.run('ip', ...args);
     await link('link', 'add', 'br-static', 'type', 'bridge');
@@ -212,7 +212,7 @@ describe('a guest', () => {
     await expect.poll(answer, { timeout: 60_000, interval: 500 }).toContain('Connection refused');
   });
 
-  test('that takes over a fixed address has it at once', async () => {
+  test('that takes over a fixed address gets it at once', async () => {
     const fixed = [{ addresses: ['192.168.122.30'] }];
     const guest = (name: string) => own(name, fixed, RUNNING);
     expect(await here().apply([guest('before')], ['--wait'])).toMatchObject({ exitCode: 0 });

@@ -43,7 +43,7 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 describe('an image', () => {
-  test('that is not there, or a directory', async () => {
+  test('that does not exist, or is a directory', async () => {
     await expectFailure([bad({ imageURI: '/nowhere/disk.qcow2' })], {
       exitCode: 1,
       stderr:
@@ -58,7 +58,7 @@ describe('an image', () => {
     });
   });
 
-  test('that is no disk image', async () => {
+  test('that is not a disk image', async () => {
     const imageURI = await here().file('text', 'This is no disk.\n'.repeat(100));
     await expectFailure([bad({ imageURI })], {
       exitCode: 1,
@@ -68,14 +68,14 @@ describe('an image', () => {
     await expectFailure([bad({ imageURI: empty })], { exitCode: 1, stderr: /\[ImageInvalid\]/ });
   });
 
-  test('that is no volume of the pool', async () => {
+  test('that is not a volume of the pool', async () => {
     await expectFailure([bad({ imageURI: 'volume:default/nothing' })], {
       exitCode: 1,
       stderr: /pool "default" of qemu.* has no volume "nothing" \[ImageNotFound\]/,
     });
   });
 
-  test('that the server does not have, or of which the server is not there', async () => {
+  test('that the server does not have, or whose server is unreachable', async () => {
     const origin = await serve((_, response) => response.writeHead(404).end());
     await expectFailure([bad({ imageURI: `${origin}/disk.qcow2` })], {
       exitCode: 1,
@@ -87,7 +87,7 @@ describe('an image', () => {
     });
   });
 
-  test('whose server says no length: nothing is made, since a volume has a size', async () => {
+  test('whose server sends no length: nothing is created, since a volume needs a size', async () => {
     const image = await readFile(here().lab.imagePath);
     const origin = await serve((_, response) => response.writeHead(206).end(image.subarray(0, 512)));
     await expectFailure([bad({ imageURI: `${origin}/disk.qcow2?token=hidden` })], {
@@ -98,7 +98,7 @@ describe('an image', () => {
     expect(JSON.stringify((await here().machine('bad'))?.status?.conditions)).not.toContain('token=hidden');
   });
 
-  test('of which the download breaks off: it is fetched again, and whole, also from a server that knows no HEAD', async () => {
+  test('whose download is interrupted: the whole image is fetched again, also from a server without HEAD', async () => {
     const image = await readFile(here().lab.imagePath);
     let downloads = 0;
     const origin = await serve((request, response) => {
@@ -135,12 +135,12 @@ describe('an image', () => {
     [{ userData: 'hostname: web\n' }, /providerSpec\.userData: this user data has no header/],
     [{ networkConfig: '- version: 2\n' }, /providerSpec\.networkConfig: this is not a mapping/],
     [{ imageURI: 'http://user:s3cret@127.0.0.1/x' }, /imageURI: a URL must not hold a user or password/],
-  ])('with %j: refused before anything is made, and no secret is shown', async (spec, stderr) => {
+  ])('with %j: refused before anything is created, and no secret is shown', async (spec, stderr) => {
     await expectFailure([bad(spec)], { exitCode: 3, stderr });
     expect((await here().apply([bad(spec)])).stderr).not.toContain('s3cret');
   });
 
-  test('whose user data is not there', async () => {
+  test('whose user data file does not exist', async () => {
     await expectFailure([bad({ userDataURI: '/nowhere/user-data' })], {
       exitCode: 1,
       stderr: /userDataURI: cannot read \/nowhere\/user-data: no such file \[UserDataNotFound\]/,
@@ -171,7 +171,7 @@ describe('a host', () => {
     },
   );
 
-  test('with a guest on the volume that is named: two writers would destroy what is on it', async () => {
+  test('with a guest that uses the named volume: refused, since two writers would destroy its data', async () => {
     await here().virsh('vol-create-as', 'default', 'held.img', '1M', '--format', 'raw');
     const path = (await here().virsh('vol-path', '--pool', 'default', 'held.img')).trim();
     const xml = await here().file(
@@ -192,7 +192,7 @@ describe('a host', () => {
     await here().virsh('vol-delete', '--pool', 'default', 'held.img');
   });
 
-  test('without the pool, and then with it: one wrong name does not spoil the machine', async () => {
+  test('without the pool, and then with it: the machine can still be created', async () => {
     await expectFailure([bad({ pool: 'nowhere' })], {
       exitCode: 1,
       stderr:
@@ -216,7 +216,7 @@ describe('a host', () => {
     await here().caplv.read(['delete', 'cluster', 'lost']);
   });
 
-  test('whose network is stopped: says how to start it', async () => {
+  test('whose network is stopped: the error says how to start it', async () => {
     await here().virsh('net-destroy', 'default');
     try {
       await expectFailure([bad({})], {
@@ -229,7 +229,7 @@ describe('a host', () => {
     }
   });
 
-  test('that is not reachable: apply and plan say so, and the machine can still be deleted', async () => {
+  test('that is unreachable: apply and plan say so, and the machine can still be deleted', async () => {
     const env = { CAPLV_LIBVIRT_URI: 'qemu+unix:///system?socket=/nowhere/libvirt-sock' };
     const { exitCode, stderr } = await here().apply([bad({})], [], env);
     expect(stderr).toMatch(
@@ -254,7 +254,7 @@ describe('a host', () => {
     },
   );
 
-  test('of another name: a machine that exists does not move', async () => {
+  test('of another name: an existing machine does not move', async () => {
     expect(await here().apply([bad({})])).toMatchObject({ exitCode: 0 });
     await expectFailure([bad({ uri: 'qemu:///session' })], {
       exitCode: 3,
@@ -264,7 +264,7 @@ describe('a host', () => {
     await here().caplv.read(['delete', 'machine', 'bad']);
   });
 
-  test('has a foreign domain of that name: it is not touched, also by delete', async () => {
+  test('with a foreign domain of that name: the domain is not touched, also by delete', async () => {
     const xml = await here().file(
       'foreign.xml',
       "<domain type='qemu'><name>default.foreign</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>",
@@ -296,7 +296,7 @@ describe('a size', () => {
     });
   });
 
-  test('beyond what the host has', async () => {
+  test('larger than the host', async () => {
     await expectFailure([bad({ vcpu: 1000 })], {
       exitCode: 1,
       stderr:
@@ -328,7 +328,7 @@ describe('a MAC address', () => {
     );
   });
 
-  test('of a machine that is there already', async () => {
+  test('of an existing machine', async () => {
     expect(await here().apply([machine('first', mac('52:54:00:00:00:0a'))])).toMatchObject({ exitCode: 0 });
     const second = machine('bad', mac('52:54:00:00:00:0A'));
     const refusal =
@@ -365,13 +365,13 @@ describe('a manifest', () => {
     expect(await refusal(large)).toMatch(/has more than 1 MiB/);
   });
 
-  test('with a field that is not there, and everything else that is wrong, at once', async () => {
+  test('with an unknown field, and all other errors at once', async () => {
     expect(await refusal(manifest(bad({ vpcu: 2, memoryInGB: 1 })))).toMatch(
       /2 problems:[\s\S]*spec\.providerSpec.*vpcu[\s\S]*the size of the memory must be given once/,
     );
   });
 
-  test('that is not there, is empty, or holds something else', async () => {
+  test('that does not exist, is empty, or holds something else', async () => {
     expect(await refusal('', ['-f', '/nowhere/manifest.yaml'])).toContain(
       'there is no such file or directory',
     );

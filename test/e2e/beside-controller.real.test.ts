@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => controller?.stop());
 
-test('both see each new machine at the same moment, and it is made once, changed once, and gone for good', async () => {
+test('a command and a controller that see a new machine at the same moment create, change and delete it once', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const spec = { ...here().image, userData: '#cloud-config\n' };
     const made = await here().apply(NAMES.map((name) => machine(name, spec)));
@@ -44,7 +44,7 @@ test('both see each new machine at the same moment, and it is made once, changed
   expect(controller.lines.filter(({ message }) => message.startsWith('Reconcile failed'))).toEqual([]);
 });
 
-test('of a deployment, plan names the machines that are made, replaced and deleted, as the controller then does', async () => {
+test('plan names the machines of a deployment that the controller then creates, replaces and deletes', async () => {
   const workers = (spec: object, memoryMiB = 96): ManifestObject => {
     const labels = { app: 'workers' };
     const providerSpec = { vcpu: 1, memoryMiB, running: false, ...here().image };
@@ -90,7 +90,7 @@ test('of a deployment, plan names the machines that are made, replaced and delet
   await expect.poll(names, { timeout: 60_000 }).toEqual([]);
 });
 
-test('one broken file, found at the start, costs no machine, stops no other, and is named', async () => {
+test('a broken file is named at the start, and deletes and stops no machine', async () => {
   const labels = { app: 'kept' };
   const providerSpec = { vcpu: 1, memoryMiB: 96, running: false, ...here().image };
   const set = {
@@ -133,7 +133,7 @@ test('one broken file, found at the start, costs no machine, stops no other, and
   await expect.poll(() => here().domains(), { timeout: 60_000 }).toEqual([]);
 });
 
-test('a person at a terminal reads lines of the local controller, and a program JSON', async () => {
+test('the local controller writes lines for a person at a terminal, and JSON for a program', async () => {
   const args = ['controller', '--local', '--listen', '192.0.2.1:80'];
   const piped = await here().caplv.run(args);
   expect(JSON.parse(piped.stderr.split('\n').at(-1) ?? '')).toMatchObject({ message: 'Controller failed' });

@@ -70,19 +70,19 @@ describe('npx cdktf, and caplv on the same state', () => {
     });
   });
 
-  test('what caplv changes is no difference to cdktf', async () => {
+  test('cdktf sees no difference after a change by caplv', async () => {
     expect(await here().apply([node({ autostart: true })])).toMatchObject({ exitCode: 0 });
     await writeManifest({ autostart: true });
     expect(await diff()).toContain('found no differences, so no changes are needed');
   });
 
-  test('and what cdktf changes is none to caplv', async () => {
+  test('caplv sees no difference after a change by cdktf', async () => {
     await writeManifest();
     expect(await deploy()).toContain('Resources: 0 added, 1 changed, 0 destroyed');
     expect(await here().plan([node()])).toMatchObject({ exitCode: 0 });
   });
 
-  test('destroy removes what caplv made; caplv sees it gone, and clears up the rest', async () => {
+  test('destroy removes what caplv created, and caplv then removes the rest', async () => {
     await here().caplv.read(['delete', 'machine', 'node', '--now']);
     expect(await here().apply([node()])).toMatchObject({ exitCode: 0 });
     expect(await diff()).toContain('found no differences, so no changes are needed');
@@ -115,7 +115,7 @@ describe('export', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('writes into no directory of another user, and through no link', async () => {
+  test('refuses a directory that another user owns or can write to, and a link', async () => {
     const place = (name: string) => join(here().directory, name);
     await mkdir(place('theirs'), { mode: 0o755 });
     await chown(place('theirs'), 4711, 4711);
@@ -135,7 +135,7 @@ describe('export', () => {
     }
   });
 
-  test('refuses a directory with something in it, and a machine that is not made', async () => {
+  test('refuses a directory that is not empty, and a machine that does not exist yet', async () => {
     expect(await here().caplv.run(['export', 'machine', 'node', here().directory])).toMatchObject({
       exitCode: 3,
       stderr: expect.stringContaining(`${here().directory} is not empty`),

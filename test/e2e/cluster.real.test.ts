@@ -25,7 +25,7 @@ const images = async () =>
   (await here().volumes('fujisan')).filter((volume) => volume.startsWith('caplv-image-'));
 
 describe('a cluster with a network and a pool of its own', () => {
-  test('plan knows that they will be there by the time the machines need them', async () => {
+  test('plan assumes that they exist when the machines need them', async () => {
     const { exitCode, stdout } = await here().plan(all());
     expect(stdout).toMatch(/machine\/second: create[\s\S]*machine\/first: create/);
     expect(stdout).toMatch(
@@ -35,7 +35,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().stateFiles()).toEqual([]);
   });
 
-  test('one apply makes them and the machines, whatever the order in the manifest', async () => {
+  test('one apply creates them and the machines, in any order of the manifest', async () => {
     const { exitCode, stdout } = await here().apply(all(), ['--wait=3m']);
     expect(stdout.split('\n').sort()).toEqual([
       'cluster/fujisan created',
@@ -61,7 +61,7 @@ describe('a cluster with a network and a pool of its own', () => {
     });
   });
 
-  test('both machines stand on one base image', async () => {
+  test('both machines share one base image', async () => {
     const [image, ...more] = await images();
     expect(more).toEqual([]);
     for (const name of ['first', 'second']) {
@@ -83,7 +83,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().plan(all())).toMatchObject({ exitCode: 0 });
   });
 
-  test('a network that machines use is not replaced by a slip', async () => {
+  test('a network that machines use is not replaced without --allow-replace', async () => {
     const [moved] = [
       cluster('fujisan', {
         network: { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'], bridge: 'fujisan0' },
@@ -103,7 +103,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().apply([fujisan()])).toMatchObject({ exitCode: 0 });
   });
 
-  test('a cluster that manages the same network with other values is told its owner', async () => {
+  test('a cluster that manages the same network with other values is refused with its owner', async () => {
     const network = { name: 'fujisan', mode: 'nat', addresses: ['10.17.4.0/24'] };
     const another = { ...cluster('another', { network }), metadata: { name: 'another', namespace: 'other' } };
     for (const command of ['plan', 'apply'] as const) {
@@ -118,7 +118,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes/);
   });
 
-  test('the image stays as long as one machine stands on it', async () => {
+  test('the image stays as long as one machine uses it', async () => {
     await here().caplv.read(['delete', 'machine', 'first']);
     expect(await here().domains()).toEqual(['default.second']);
     expect(await images()).toHaveLength(1);
@@ -137,7 +137,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().virsh('net-info', 'fujisan')).toMatch(/Active: +yes/);
   });
 
-  test('delete -f removes machines, image, network, pool and all that caplv kept of them', async () => {
+  test('delete -f removes machines, image, network, pool, and all files about them', async () => {
     const { exitCode, stdout } = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...all()) });
     expect(stdout).toBe('machine/second deleted\ncluster/fujisan deleted');
     expect(exitCode).toBe(0);
@@ -148,7 +148,7 @@ describe('a cluster with a network and a pool of its own', () => {
     expect(await here().stateFiles()).toEqual([]);
   });
 
-  test('neither network nor pool goes while a machine is in it, though all are deleted at once', async () => {
+  test('neither network nor pool is removed before its machines, though all are deleted at once', async () => {
     const both = [machine('first', here().image), second(), fujisan()];
     expect(await here().apply(both)).toMatchObject({ exitCode: 0 });
     const deleted = await here().caplv.run(['delete', '-f', '-'], { input: manifest(...both) });
@@ -194,7 +194,7 @@ test('plan refuses a foreign network, as apply does, and shows one that would be
   await here().caplv.read(['delete', 'cluster', 'foreign']);
 });
 
-test('a network that two clusters manage alike stays for the other one, whatever became of the first', async () => {
+test('a network that two clusters manage with the same values stays for the other one when the first is deleted', async () => {
   const managed = (name: string, address: string) => {
     const network = { name: 'both', mode: 'none', addresses: [address] };
     return { ...cluster(name, { network }), metadata: { name, namespace: name } };
@@ -225,7 +225,7 @@ describe('a network that cannot be made, since its range is taken', () => {
   });
   const inOther = () => ({ ...machine('m', here().image), metadata: { name: 'm', namespace: 'other' } });
 
-  test('fails those who need it, and only them: others create, change and delete', async () => {
+  test('fails the machines that need it, and no others', async () => {
     const theirs = { ...taken(), metadata: { name: 'taken', namespace: 'taken' } };
     const failed = await here().apply([theirs]);
     expect(failed.exitCode).not.toBe(0);
@@ -249,7 +249,7 @@ describe('a network that cannot be made, since its range is taken', () => {
   });
 });
 
-test('a change of a network that is refused stops its Cluster, and neither its machines nor others', async () => {
+test('a refused change of a network stops its Cluster, and neither its machines nor others', async () => {
   const net = (address: string) => ({ name: 'kept', mode: 'none', addresses: [address] });
   const kept = (address: string) => cluster('kept', { network: net(address) });
   const one = (spec: object = {}) => machine('one', { ...here().image, ...spec });
@@ -291,7 +291,7 @@ test('a server that stalls in the middle of an image does not stop other machine
   expect(await here().stateFiles()).toEqual([]);
 });
 
-test('an existing machine keeps its network and pool, whichever Clusters come and go, and whatever mark it has', async () => {
+test('an existing machine keeps its network and pool, although Clusters come and go, and with any ownership mark', async () => {
   const early = machine('early', here().image);
   expect(await here().apply([early])).toMatchObject({ exitCode: 0 });
   const uuid = await here().virsh('domuuid', 'default.early');

@@ -35,7 +35,7 @@ test('help names every command, gives examples, and the meaning of the exit code
   expect(await caplv.read(['apply', '--help'])).toMatch(/--allow-replace[\s\S]*--state-dir/);
 });
 
-test('a reader that closes the pipe after the first line gets no stack trace', async () => {
+test('a pipe that is closed after the first line causes no stack trace', async () => {
   const command = 'for i in 1 2 3 4 5; do "$0" "$1" --help; echo "exit $?" >&2; done | true';
   const { stderr } = await execa('sh', ['-c', command, process.execPath, PROGRAM]);
   expect(stderr.split('\n')).toEqual(Array(5).fill('exit 0'));
@@ -83,7 +83,7 @@ test('every flag has a variable, and the flag wins', async () => {
   });
 });
 
-test('the kubeconfig of a cluster is written as its Secret has it, into a file that nobody else can read', async () => {
+test('the kubeconfig of a cluster is written unchanged, into a file that only its owner can read', async () => {
   const caplv = await emptyHanded({ CAPLV_OUTPUT: 'json' });
   const early = await caplv.run(['kubeconfig', 'fujisan']);
   expect(early).toMatchObject({ exitCode: 1, stdout: '' });

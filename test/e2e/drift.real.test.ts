@@ -15,7 +15,7 @@ const condition = async (type: string) =>
   (await here().machine('drifting')).status.conditions.find((one: { type: string }) => one.type === type);
 
 describe('a machine that was changed with virsh', () => {
-  test('made as it should be', async () => {
+  test('created: apply succeeds', async () => {
     expect(await here().apply([drifting()])).toMatchObject({ exitCode: 0 });
   });
 
@@ -76,7 +76,7 @@ describe('a machine that was changed with virsh', () => {
     expect(await condition('DomainReady')).toMatchObject({ status: 'True' });
   });
 
-  test('taken back: a drift that its owner undoes is no news any more', async () => {
+  test('changed back: a drift that its owner has undone is no longer shown', async () => {
     await here().virsh('autostart', DOMAIN);
     expect(await get()).toMatch(/NotAsSpecified/);
     await here().virsh('autostart', DOMAIN, '--disable');
@@ -84,7 +84,7 @@ describe('a machine that was changed with virsh', () => {
     expect(await here().plan([drifting()])).toMatchObject({ exitCode: 0 });
   });
 
-  test('libvirt gone: get shows the last known state, and says so', async () => {
+  test('unreachable: get shows the last known state, and says so', async () => {
     await here().host.stopLibvirtd();
     try {
       const { exitCode, stdout, stderr } = await here().caplv.run(['get', 'machine', 'drifting']);
@@ -100,7 +100,7 @@ describe('a machine that was changed with virsh', () => {
   });
 });
 
-test('a machine that is to be off is off after a change, which the provider cannot make without starting it', async () => {
+test('a machine that is to be off is off after a change, although the provider starts it for that', async () => {
   const off = (spec: object = {}) => machine('off', { ...here().image, ...spec });
   expect(await here().apply([off()])).toMatchObject({ exitCode: 0 });
   expect(await here().virsh('domstate', 'default.off')).toBe('shut off');
@@ -126,7 +126,7 @@ describe('a data disk with data on it', () => {
     return readFile(copy, 'utf8');
   };
 
-  test('which was enlarged by hand stays: a larger size is no reason to replace it', async () => {
+  test('that was enlarged with virsh is not replaced because of its size', async () => {
     // Raw, so that what is written into the volume is what the disk begins with.
     const raw = [{ ...DISK, format: 'raw' }];
     expect(await here().apply([storing(raw)])).toMatchObject({ exitCode: 0 });
@@ -141,7 +141,7 @@ describe('a data disk with data on it', () => {
     expect(await here().virsh('vol-info', volume, '--pool', 'default')).toMatch(/Capacity: +2\.00 GiB/);
   });
 
-  test('which is to be larger is replaced only by its name, whatever else may be replaced', async () => {
+  test('that is to be larger is replaced only when its name is given, whatever else may be replaced', async () => {
     const larger = [storing([{ ...DISK, format: 'raw', sizeGB: 3 }], { autostart: true })];
     const planned = await here().plan(larger);
     expect(planned.stdout).toContain(
@@ -165,7 +165,7 @@ describe('a data disk with data on it', () => {
     );
   });
 
-  test('which the manifest no longer has is deleted only by its name', async () => {
+  test('that the manifest no longer has is deleted only when its name is given', async () => {
     expect(await here().apply([storing([])], ['--allow-replace'])).toMatchObject({ exitCode: 4 });
     expect(await volumeOf('disk-data')).not.toBe('');
     expect(await here().apply([storing([])], ['--allow-replace-disk', 'storing/data'])).toMatchObject({
@@ -174,7 +174,7 @@ describe('a data disk with data on it', () => {
     expect(await volumeOf('disk-data')).toBe('');
   });
 
-  test('and the root disk is one of them: other user data starts it again only by its name', async () => {
+  test('on a machine with changed user data: the root disk is replaced only when its name is given', async () => {
     const seeded = [storing([], { userData: '#cloud-config\nhostname: other\n' })];
     const { exitCode, stderr } = await here().apply(seeded, ['--allow-replace']);
     expect({ exitCode, stderr }).toMatchObject({
@@ -187,7 +187,7 @@ describe('a data disk with data on it', () => {
     await here().caplv.read(['delete', 'machine', 'storing']);
   });
 
-  test('a name that is none is refused before anything runs', async () => {
+  test('that is unknown, or named without its machine, is refused before anything runs', async () => {
     for (const name of ['data', 'nobody/data']) {
       const { exitCode, stderr } = await here().apply([storing()], ['--allow-replace-disk', name]);
       expect({ exitCode, stderr }).toMatchObject({
@@ -199,7 +199,7 @@ describe('a data disk with data on it', () => {
   });
 });
 
-test('a machine whose pool is not active is not said to be deleted while its disks are still in it', async () => {
+test('a machine whose pool is not active is not reported as deleted while its disks are still in the pool', async () => {
   expect(await here().apply([drifting()])).toMatchObject({ exitCode: 0 });
   const volumes = await here().volumes();
   await here().virsh('pool-destroy', 'default');

@@ -27,7 +27,7 @@ async function example(file: string): Promise<string> {
     .replace(/ {4}domainType: kvm.*\n {4}cpu: .*\n/, '');
 }
 
-describe('caplv apply makes what each example says, and delete removes all of it', async () => {
+describe('caplv apply creates what each example describes, and delete removes all of it', async () => {
   const files = (await readdir(EXAMPLES, { recursive: true })).filter((file) => file.endsWith('.yaml'));
 
   test.each(files)('%s', async (file) => {

@@ -62,7 +62,7 @@ async function calls(): Promise<string[]> {
   return text.split('\n').filter(Boolean);
 }
 
-test('a host is asked in one process, however many of its machines are shown', async () => {
+test('a host is asked in one process for all of its machines', async () => {
   await virsh('PATH=$REAL_PATH exec virsh "$@"');
   const list = JSON.parse(await caplv.read(['get', 'ma', '-o', 'json']));
   expect(

@@ -71,7 +71,7 @@ afterEach(async () => {
   expect(await here().stateFiles()).toEqual([]);
 });
 
-test('a Cluster whose file is broken keeps its network, pool and image, whatever others ask for', async () => {
+test('a Cluster whose file is broken keeps its network, pool and image when others are applied', async () => {
   await apply(fujisan(), make('first'));
   const before = await ids();
   const file = join(here().stateDir, 'objects', 'clusters', 'default', 'fujisan.json');
@@ -107,7 +107,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
       },
     ],
   ];
-  test.each(losses)('%s, comes back from the serial that was kept last', async (_, lose) => {
+  test.each(losses)('%s, is restored from the last kept serial', async (_, lose) => {
     await apply(fujisan(), make('first'));
     const before = await ids();
     await lose();
@@ -116,7 +116,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await deleted(fujisan(), make('first'), make('second'));
   });
 
-  test('from which the network was removed by hand, contains it again', async () => {
+  test('from which a person removed the network, contains it again', async () => {
     await apply(fujisan(), make('first'));
     const before = await ids();
     const whole = await read();
@@ -127,7 +127,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await deleted(fujisan(), make('first'), make('second'));
   });
 
-  test('lost with all that was kept of it, is not guessed: the error tells what to do, and that helps', async () => {
+  test('lost with its history, is not guessed: the fix in the error restores it', async () => {
     await apply(fujisan(), make('first'));
     const before = await ids();
     await rm(await directory(), { recursive: true });
@@ -148,7 +148,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await here().virsh('pool-undefine', 'fujisan');
   });
 
-  test('that cannot be read is not changed, until a person restores it by the URI of the host', async () => {
+  test('that cannot be read is not changed until a person restores it by the URI of the host', async () => {
     await apply(fujisan(), make('first'));
     const before = await uuids();
     const { serial, resources } = await read();
@@ -172,7 +172,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     await deleted(fujisan());
   });
 
-  test('of another host is none, and that is said', async () => {
+  test('of an unknown host is reported as missing', async () => {
     const { exitCode, stderr } = await here().caplv.run(['state', 'list', 'qemu+tcp://me@elsewhere/system']);
     expect([exitCode, stderr]).toEqual([
       1,
@@ -180,7 +180,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     ]);
   });
 
-  test('lost, still lets everything go', async () => {
+  test('lost, does not prevent a deletion of everything', async () => {
     await apply(fujisan(), make('first'));
     await rm(await state());
     await deleted(fujisan(), make('first'));
@@ -188,7 +188,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
 });
 
 describe('the state of a host with nothing but an image', () => {
-  test('lost with all that was kept of it, comes back by import, without another upload', async () => {
+  test('lost with its history, is restored by import, without another upload', async () => {
     await apply(make('first'));
     const before = await images();
     await rm(await imageDirectory(), { recursive: true });
@@ -208,7 +208,7 @@ describe('the state of a host with nothing but an image', () => {
     await deleted(make('first'), make('second'));
   });
 
-  test('as an earlier caplv kept it, in one with networks and pools, is taken apart without another upload', async () => {
+  test('in the format of an earlier version, together with networks and pools, is split without another upload', async () => {
     await apply(make('first'));
     const before = await images();
     const old = join(here().stateDir, 'hosts', basename(dirname(await imageDirectory())));

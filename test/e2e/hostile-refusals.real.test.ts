@@ -9,7 +9,7 @@ import { cluster, machine } from './manifests.ts';
 
 const world = useHostileWorld('refusals');
 
-test.each(Object.keys(CLOSED_FIELDS))('a field of a %s that takes no such text is named', async (kind) => {
+test.each(Object.keys(CLOSED_FIELDS))('a field of a %s that does not allow such text is named', async (kind) => {
   const { here, texts } = world();
   const cases = (CLOSED_FIELDS[kind] ?? []).flatMap((path) =>
     refusedTexts(path, texts).map((text) => ({ path, object: withText(kind, path, text) })),
@@ -50,7 +50,7 @@ test('a missing file is named, and nothing is created', async () => {
   await world().delete(...missing);
 });
 
-test('a firmware that QEMU refuses: the error names it, and the machine goes like any other', async () => {
+test('a firmware that QEMU refuses: the error names it, and the machine can be deleted', async () => {
   const { here, names } = world();
   const firmware = `/nowhere/${asName(`${names[1]}<&>'"\${a}`)}`;
   const one = machine('hostile', { ...here.image, firmware });
@@ -61,7 +61,7 @@ test('a firmware that QEMU refuses: the error names it, and the machine goes lik
   await world().delete(one);
 });
 
-test('options of QEMU in the path of a pool: the guest would read the file of the host', async () => {
+test('options of QEMU in the path of a pool are refused, since the guest would read a file of the host', async () => {
   const { here } = world();
   const path = join(here.directory, 'pool,file=/etc/shadow,name=');
   const pool = cluster('hostile', { pool: { name: 'hostile', path } });
@@ -74,7 +74,7 @@ test('options of QEMU in the path of a pool: the guest would read the file of th
   await world().expectUntouched();
 });
 
-test('Terraform of its own is refused where it is not allowed', async () => {
+test('a manifest with its own Terraform is refused where that is not allowed', async () => {
   const { here } = world();
   const xslt = `<xsl:value-of select="document('/etc/passwd')"/>`;
   const terraform = { resource: { libvirt_domain: { machine: { xml: { xslt } } } } };

@@ -35,7 +35,7 @@ const SEED = Number(process.env['CAPLV_FUZZ_SEED'] ?? 1);
 /** Of PCI slots there are 32. */
 const DISKS = 14;
 
-test('the traps spring where a shell does read them', async () => {
+test('the traps work: a shell that runs the strings sets them off', async () => {
   const { here } = world();
   const directory = join(here.directory, 'sprung');
   await mkdir(directory);
@@ -122,7 +122,7 @@ test.each(['', ' ', '--', '.'])('an image that is a volume, "%s" and more', asyn
   await world().expectUntouched();
 });
 
-test('so does what stands in the template of a MachineSet', async () => {
+test('free text in the template of a MachineSet arrives unchanged', async () => {
   const { here, names, texts } = world();
   const [image = '', firmware = '', nvram = '', userData = ''] = names.toReversed().map(asName);
   const volumes = names.slice(0, 2).map(asName);
@@ -154,7 +154,7 @@ test('so does what stands in the template of a MachineSet', async () => {
   await world().expectUntouched();
 });
 
-test('the path of a pool, and an Ignition configuration in it', async () => {
+test('the path of a pool, and an Ignition configuration in it, arrive unchanged', async () => {
   const { here, names, texts } = world();
   const path = join(here.directory, asName(`pool ${names[0]}'"<&>%{ if a }\${b}\u202e é`));
   const pool = cluster('hostile', { pool: { name: 'hostile', path } });
@@ -170,7 +170,7 @@ test('the path of a pool, and an Ignition configuration in it', async () => {
   await world().delete(one, pool);
 });
 
-test('a libvirt URI with what a shell would run is refused, and commands that are shown quote what they name', async () => {
+test('a libvirt URI that a shell would run is refused, and commands in messages quote their arguments', async () => {
   const { here, canaries } = world();
   const link = join(here.directory, `it's$(touch$IFS$9canary)'s`);
   const socket = new URL(here.host.uri.replace('+unix', '')).searchParams.get('socket') ?? '';

@@ -47,7 +47,7 @@ async function expectRefusal(env: Environment, message: RegExp): Promise<void> {
 }
 
 describe('doctor', () => {
-  test('all there', async () => {
+  test('confirms a complete installation', async () => {
     const { exitCode, stdout } = await doctor({});
     expect(stdout.replace(/^(ok|warning) +(\w[\w ]*?) {2,}.*$/gm, '$1 $2').split('\n')).toEqual([
       'ok state directory',
@@ -78,7 +78,7 @@ describe('doctor', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('pool and network of another name, as data', async () => {
+  test('prints pool and network of another name as data', async () => {
     const { exitCode, stdout } = await doctor({}, '--pool', 'fast', '--network', 'lan', '-o', 'json');
     expect(JSON.parse(stdout).slice(-2)).toMatchObject([
       { name: 'pool', result: 'warning', message: '"fast" does not exist' },

@@ -13,7 +13,7 @@ describe('the life of a machine', () => {
   const node = (spec: object = {}) =>
     machine('node', { ...here().image, running: true, userData: '#cloud-config\nhostname: node\n', ...spec });
 
-  test('plan shows what apply would make, and makes nothing', async () => {
+  test('plan shows what apply would create, and creates nothing', async () => {
     const { exitCode, stdout } = await here().plan([node()]);
     expect(stdout).toBe(`machine/node: create
   + libvirt_domain.machine
@@ -26,7 +26,7 @@ describe('the life of a machine', () => {
     expect(await here().volumes()).toEqual([]);
   });
 
-  test('apply --wait ends when the guest has an address', async () => {
+  test('apply --wait returns when the guest has an address', async () => {
     const { exitCode, stdout, stderr } = await here().apply([node()], ['--wait=3m']);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'machine/node created' });
     expect(stderr).toMatch(/node {2}Running, 192\.168\.122\.\d+\n.*caplv console node/);
@@ -149,7 +149,7 @@ describe('the life of a machine', () => {
     expect(await here().volumes()).toEqual(before);
   });
 
-  test('with --allow-replace it is shut down and replaced, and its disk is kept', async () => {
+  test('with --allow-replace the domain is shut down and replaced, and its disk is kept', async () => {
     const { exitCode, stderr } = await here().apply(
       [node({ autostart: true, memoryMiB: 160 })],
       ['--allow-replace'],

@@ -43,7 +43,7 @@ async function expectClosed(): Promise<void> {
   expect(await found('(', '-type', 'f', '-o', '-type', 'd', ')', '-perm', '/022')).toEqual([]);
 }
 
-test('a whole life of a machine leaves nothing that others can read secrets in, or write to', async () => {
+test('the life of a machine leaves no file with secrets that others can read, and none that they can write', async () => {
   const gate = await Gate.make(place('gate'));
   const object = (spec: object = {}) =>
     machine('open', { ...here().image, userData: USER_DATA, terraform: gate.afterDomain(), ...spec });

@@ -22,7 +22,7 @@ const stateDirOf = (name: string) => join(here().stateDir, 'machines', 'default'
 const objectOf = (name: string) => join(here().stateDir, 'objects', 'machines', 'default', `${name}.json`);
 
 describe('caplv orphans', () => {
-  test('says that there are none, and does not list foreign objects', async () => {
+  test('says that there are no orphans, and does not list foreign objects', async () => {
     await here().virsh('vol-create-as', 'default', 'somebodys.qcow2', '1M');
     onTestFinished(
       async () => void (await here().virsh('vol-delete', 'somebodys.qcow2', '--pool', 'default')),
@@ -33,7 +33,7 @@ describe('caplv orphans', () => {
     });
   });
 
-  test('brings a machine that lives back into its state, on the same domain and disks', async () => {
+  test('adopts the domain and the disks of an existing machine into its state', async () => {
     const object = await made('lives', { rootDisk: { sizeGB: 1 }, disks: [{ name: 'data', sizeGB: 1 }] });
     const uuid = await here().virsh('domuuid', 'default.lives');
     const volumes = await here().volumes();
@@ -54,7 +54,7 @@ describe('caplv orphans', () => {
     await here().caplv.read(['delete', 'machine', 'lives', '--now']);
   });
 
-  test('a Machine whose file is broken keeps its domain, is named, and comes back with its manifest', async () => {
+  test('keeps the domain of a Machine whose file is broken, names the file, and accepts the manifest again', async () => {
     const object = await made('broken');
     const other = await made('beside');
     const uuid = await here().virsh('domuuid', 'default.broken');
@@ -85,7 +85,7 @@ describe('caplv orphans', () => {
     expect(await here().domains()).toEqual([]);
   });
 
-  test('removes what is left of a Machine that is gone: domain, disks, seed, image, reservation', async () => {
+  test('removes what is left of a deleted Machine: domain, disks, seed, image, reservation', async () => {
     await made('gone', { interfaces: [{ network: 'default', addresses: ['192.168.122.66'] }] });
     await rm(stateDirOf('gone'), { recursive: true });
     await rm(objectOf('gone'));
@@ -104,7 +104,7 @@ describe('caplv orphans', () => {
     expect(await here().volumes()).toEqual([]);
   });
 
-  test('touches nothing of another installation, of a copy, or of a foreign domain, whatever it is called', async () => {
+  test('touches no object of another installation, no copy, and no foreign domain, whatever its name', async () => {
     const other = { CAPLV_STATE_DIR: join(here().directory, 'other-state') };
     expect(await here().apply([machine('theirs', here().image)], [], other)).toMatchObject({ exitCode: 0 });
     await made('ours');
@@ -123,7 +123,7 @@ describe('caplv orphans', () => {
     await here().caplv.read(['delete', 'machine', 'theirs', '--now'], { env: other });
   });
 
-  test('an empty store in the place of the right one removes nothing', async () => {
+  test('removes nothing when the store is empty by mistake', async () => {
     await made('safe');
     const env = { CAPLV_STATE_DIR: join(here().directory, 'empty-state') };
     await here().caplv.run(['orphans', '--fix'], { env });

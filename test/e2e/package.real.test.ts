@@ -120,7 +120,7 @@ beforeAll(async () => {
 
 const node = () => manifest(machine('node', { ...here().image, userData: '#cloud-config\n' }));
 
-test('installs without what only its developers need', async () => {
+test('installs without development dependencies', async () => {
   const names = await readdir(join(elsewhere, 'app/node_modules'));
   expect(names).toContain('cdktf');
   for (const name of ['typescript', 'vitest', 'cdktf-cli', 'cdktn']) expect(names).not.toContain(name);
@@ -137,7 +137,7 @@ test('installs without what only its developers need', async () => {
   ]);
 });
 
-test('installing warns of nothing', () => {
+test('installs without warnings', () => {
   expect(`${installation.stdout}\n${installation.stderr}`).not.toMatch(/warn|deprecated|error/i);
 });
 
@@ -152,7 +152,7 @@ test('a Node that is too old is reported as such, and not as a fault of caplv', 
   expect(stderr).toMatch(/^caplv needs Node 22\.19 or newer, this is 20\.19\.0 \(.*\)\.\n.*$/);
 });
 
-test('runs elsewhere, for a user without any rights but those of the group libvirt', async () => {
+test('runs outside of the checkout, for a user with the rights of the group libvirt only', async () => {
   const text = await readFile(join(import.meta.dirname, '../../package.json'), 'utf8');
   expect(await caplv(['--version'])).toMatchObject({ exitCode: 0, stdout: JSON.parse(text).version });
   const checked = await caplv(['doctor']);
@@ -161,7 +161,7 @@ test('runs elsewhere, for a user without any rights but those of the group libvi
   expect(checked.exitCode).toBe(0);
 });
 
-test('makes, shows and removes a machine there, with all it keeps in the home of that user', async () => {
+test('creates, shows and removes a machine there, and keeps all files in the home of that user', async () => {
   expect(await caplv(['apply', '-f', '-'], { input: node() })).toMatchObject({
     exitCode: 0,
     stdout: 'machine/node created',

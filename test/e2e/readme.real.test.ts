@@ -116,7 +116,7 @@ function block(heading: string, file = 'README.md'): Block {
 describe.each(['10.9.4', '11.19.1'])('a fresh checkout with npm %s', (version) => {
   let shell: Shell;
 
-  test('installs, and caplv is there as README says', async () => {
+  test('installs caplv as README says', async () => {
     shell = new Shell(await npmOf(version));
     await rm(join(checkout, 'node_modules'), { recursive: true, force: true });
     await rm(join(checkout, 'dist'), { recursive: true, force: true });
@@ -171,7 +171,7 @@ describe('README, typed', () => {
     }
   });
 
-  test('the pages of what to do in trouble and with earlier states', async () => {
+  test('the pages about troubleshooting and earlier states', async () => {
     const example = join(checkout, 'deploy/examples/kube-cp.yaml');
     const text = await readFile(example, 'utf8');
     // A change, so that there is an earlier state.

@@ -65,7 +65,7 @@ const places = () => [here().lab.directory, here().directory, '/tmp', '/var/tmp'
 const secretive = (spec: object = {}) =>
   machine('secretive', { ...here().image, userData: USER_DATA, ...spec });
 
-test('while Terraform works: not in a file, a command line or an environment that others can read', async () => {
+test('while Terraform runs, secrets are in no file, command line or environment that others can read', async () => {
   // Only what caplv itself protects counts: the test's own directory is open.
   await chmod(here().directory, 0o755);
   const gate = await Gate.make(join(here().directory, 'gate'));
@@ -86,7 +86,7 @@ test('while Terraform works: not in a file, a command line or an environment tha
   expect(said[0]).toMatchObject({ exitCode: 0 });
 });
 
-test('what QEMU names on its command line cannot be read by others either', async () => {
+test('files on the command line of QEMU cannot be read by others', async () => {
   const lines = await asNobody('cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n"');
   const paths = [...lines.matchAll(/"filename":"([^"]+)"/g)]
     .map(([, path]) => path ?? '')
@@ -95,7 +95,7 @@ test('what QEMU names on its command line cannot be read by others either', asyn
   expect(await readableByAll(...paths)).toEqual([]);
 });
 
-test('afterwards: get, describe and plan hide it, in every format', async () => {
+test('get, describe and plan hide secrets, in every format', async () => {
   for (const format of ['wide', 'json', 'yaml', 'name']) await run(['get', 'machines', '-o', format]);
   for (const format of ['json', 'yaml']) await run(['describe', 'machine', 'secretive', '-o', format]);
   await run(['describe', 'machine', 'secretive']);
@@ -112,7 +112,7 @@ test('afterwards: get, describe and plan hide it, in every format', async () => 
   expect(await readableByAll(...places())).toEqual([]);
 });
 
-test('errors do not quote it', async () => {
+test('errors do not quote secrets', async () => {
   const { caplv } = here();
   const broken = `kind: Machine\nspec: {providerSpec: {userData: ${TOKEN}: {{\n  ${TOKEN}\n`;
   said.push(await caplv.run(['apply', '-f', '-', '-v'], { input: broken }));
@@ -132,7 +132,7 @@ test('errors do not quote it', async () => {
   await run(['delete', 'machine', 'ignited', '--ignore-not-found']);
 });
 
-test('what a failing Terraform says of a resource that holds it is not passed on', async () => {
+test('messages of a failed Terraform about a resource with secrets are not passed on', async () => {
   const object = machine('ignited', {
     ...here().image,
     ignition: JSON.stringify({ ignition: { version: '3.4.0' }, token: TOKEN }),
@@ -153,7 +153,7 @@ test('the state directory is for its owner only, file by file', async () => {
   expect(state).toContain('seed.iso');
 });
 
-test('delete takes it away from the host', async () => {
+test('delete removes secrets from the host', async () => {
   expect(await run(['delete', 'machine', 'secretive', '--now'])).toMatchObject({ exitCode: 0 });
   expect(await here().volumes()).toEqual([]);
   const { stdout } = await execa('grep', ['-rlF', '-e', TOKEN, here().stateDir, here().lab.directory], {

@@ -64,8 +64,8 @@ const rich = {
   interfaces: [{ network: 'default', addresses: ['192.168.122.55'] }],
 };
 
-describe('a state that was deleted by hand', () => {
-  test('comes back from the serial that was kept last', async () => {
+describe('a state that a person deleted', () => {
+  test('is restored from the last kept serial', async () => {
     const object = await made('kept', rich);
     const { serial, lineage } = await stateOf('kept');
     await expectSame('kept', object, () => rm(stateFile('kept')), new RegExp(`back from serial ${serial}\n`));
@@ -73,13 +73,13 @@ describe('a state that was deleted by hand', () => {
     expect((await stateOf('kept')).serial).toBeGreaterThan(serial);
   });
 
-  test('comes back by import when nothing of it is left', async () => {
+  test('is restored by import when nothing of it is left', async () => {
     const object = await made('imported', rich);
     const removal = () => rm(dirname(stateFile('imported')), { recursive: true });
     await expectSame('imported', object, removal, /back from import default\.imported /);
   });
 
-  test('comes back by import for Ignition too, which the provider cannot import', async () => {
+  test('is restored by import for Ignition too, which the provider cannot import', async () => {
     const object = await made('ignited', {
       userData: undefined,
       ignition: '{"ignition":{"version":"3.4.0"}}',
@@ -88,7 +88,7 @@ describe('a state that was deleted by hand', () => {
     await expectSame('ignited', object, removal, /back from import default\.ignited /);
   });
 
-  test('is taken from no earlier life of the machine', async () => {
+  test('is not restored from an earlier machine of the same name', async () => {
     const object = await made('reborn');
     const old = await readFile(stateFile('reborn'), 'utf8');
     const old1 = { ...JSON.parse(old), serial: 99 };
@@ -104,7 +104,7 @@ describe('a state that was deleted by hand', () => {
     await expectSame('reborn', object, change, /back from import default\.reborn /);
   });
 
-  test('comes back when only a domain or a disk was taken out of it', async () => {
+  test('is restored when only a domain or a disk was removed from it', async () => {
     const object = await made('partial', rich);
     const change = async () => {
       const state = await stateOf('partial');
@@ -160,7 +160,7 @@ describe('a state that cannot be read', () => {
   );
 });
 
-test('a disk that an interrupted change did not make stays, although the state no longer knows it', async () => {
+test('a disk that an interrupted change did not create stays, although it is missing in the state', async () => {
   const object = await made('unknown', { disks: [{ name: 'data', sizeGB: 1, format: 'raw' }] });
   const volume = (await here().volumes()).find((name) => name.includes('disk-data')) ?? '';
   await here().virsh('vol-upload', volume, await here().file('data', 'my data'), '--pool', 'default');
@@ -179,7 +179,7 @@ test('a disk that an interrupted change did not make stays, although the state n
 });
 
 describe('caplv state history and restore', () => {
-  test('the last five serials are kept, 0600, and any of them can be brought back with a higher serial', async () => {
+  test('the last five serials are kept with mode 0600, and each of them can be restored with a higher serial', async () => {
     const object = await made('turned');
     for (let turn = 0; turn < 6; turn += 1) {
       const spec = { ...providerSpec(object), autostart: turn % 2 === 0 };
@@ -209,7 +209,7 @@ describe('caplv state history and restore', () => {
     ]);
   });
 
-  test('a serial that is not kept, or of another lineage, is refused with those that can be had', async () => {
+  test('a serial that is not kept, or of another lineage, is refused with the list of kept serials', async () => {
     await made('refused');
     const { serial, ...state } = await stateOf('refused');
     expect((await here().caplv.run(['state', 'restore', 'refused', '77'])).stderr).toContain(
@@ -227,7 +227,7 @@ describe('caplv state history and restore', () => {
 describe('an errored.tfstate, which Terraform leaves when it cannot save', () => {
   const errored = (name: string) => here().workspaceFile(name, 'errored.tfstate');
 
-  test('goes first, so that what it knows is not made twice', async () => {
+  test('is saved first, so that its objects are not created twice', async () => {
     const object = await made('errored');
     const uuid = await here().virsh('domuuid', 'default.errored');
     const whole = await stateOf('errored');

@@ -34,7 +34,7 @@ async function collector() {
   return { url: `http://127.0.0.1:${port}`, bodies, spans, close: () => server.close() };
 }
 
-it('an operator sees in his traces what a create consists of, and nothing of its user data', async () => {
+it('an operator sees the steps of a create in traces, and no user data', async () => {
   const traces = await collector();
   try {
     const node = machine('traced', { ...here().image, userData: '#cloud-config\n# planted-in-trace\n' });
@@ -56,7 +56,7 @@ it('an operator sees in his traces what a create consists of, and nothing of its
   }
 });
 
-it('a collector that is away is no failure', async () => {
+it('an unreachable collector causes no failure', async () => {
   const deleted = await here().caplv.run(['delete', 'machine', 'traced'], {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' },
   });

@@ -118,7 +118,7 @@ describe('SIGKILL at each step', () => {
   });
 });
 
-test('nothing is left of all that', async () => {
+test('nothing is left after all machines are deleted', async () => {
   await controller.stop();
   for (const which of [[], ['--inactive']]) {
     expect(await lab.virsh('net-dumpxml', 'default', ...which)).not.toContain('<host ');

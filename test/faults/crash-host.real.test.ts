@@ -68,14 +68,14 @@ const both = [
   ['pool', 'libvirt_pool.pool_shared', 'pool'],
 ] as const;
 
-test.for(both)('a %s that a killed run made, and no state knows, is known again', async (row, context) => {
+test.for(both)('a %s that a killed run created, and that is in no state, is imported into the state', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);
   const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
   expect(await succeeded('apply', '-v')).toMatch(/Terraform state of .* back from import .*shared/);
   expect((await uuids()).map((uuid) => uuid.trim())).toContain(made);
   expect(await here().virsh(`${command}-info`, 'shared')).toMatch(/Autostart: +yes/);
-  // What came back by import is as it should be: nothing is made anew for the next one.
+  // What came back by import is as it should be: nothing is created again for the next one.
   const before = await uuids();
   expect(await succeeded('apply', '-v')).not.toContain('back from');
   expect(await uuids()).toEqual(before);
@@ -101,7 +101,7 @@ async function tearAt(verb: string, point: string, folder: 'hosts' | 'images', p
 }
 
 test.for(Object.entries(PARTS))(
-  'states of a host and an image of which a killed run wrote %s are put aside, and come back',
+  'states of a host and an image of which a killed run wrote %s are set aside and restored',
   async ([written, part], context) => {
     await tearAt('apply', 'create_complete libvirt_network.network_shared', 'hosts', part);
     await tearAt('apply', 'create_complete libvirt_volume.*', 'images', part);
@@ -121,17 +121,17 @@ test.for(Object.entries(PARTS))(
   },
 );
 
-test.for(both)('a %s that a killed run made by half is made anew', async (row, context) => {
+test.for(both)('a %s that a killed run created incompletely is created again', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);
   const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
   await here().virsh(`${command}-destroy`, 'shared');
   await succeeded('apply');
   expect((await uuids()).map((uuid) => uuid.trim())).not.toContain(made);
-  record(context, { fault: `${faultAt(address)}, by half`, seen: '—', outcome: 'made anew' });
+  record(context, { fault: `${faultAt(address)}, by half`, seen: '—', outcome: 'created again' });
 });
 
-test.for(both)('a %s that a killed run made, and nobody wants any more, goes', async (row, context) => {
+test.for(both)('a %s that a killed run created, and that is no longer wanted, is removed', async (row, context) => {
   const [, address] = row;
   await killAt(address);
   // The afterEach deletes, and looks.
@@ -143,16 +143,16 @@ test.for(both)('a %s that a killed run made, and nobody wants any more, goes', a
 });
 
 test.for([
-  ['that knows the one before', (state: TerraformState) => state],
+  ['that has the old one', (state: TerraformState) => state],
   [
-    'that knows neither',
+    'that has neither',
     ({ resources, ...state }: TerraformState) => ({
       ...state,
       resources: resources.filter(({ type }) => type !== 'libvirt_network'),
     }),
   ],
 ] as const)(
-  'a network that a killed run made anew, with a state %s, is known again',
+  'a network that a killed run replaced, with a state %s, is imported into the state',
   async (row, context) => {
     const [which, edited] = row;
     await succeeded('apply');
@@ -175,7 +175,7 @@ test.for([
   },
 );
 
-test('a network that somebody put in the place of ours is left alone', async () => {
+test('a network that another person created in place of ours is not changed', async () => {
   await succeeded('apply');
   const theirs = (await here().virsh('net-dumpxml', 'shared')).replace(/<uuid>.*<\/uuid>/, '');
   await here().virsh('net-destroy', 'shared');
@@ -190,7 +190,7 @@ test('a network that somebody put in the place of ours is left alone', async () 
   await here().virsh('net-undefine', 'shared');
 });
 
-test('an image that a killed run put into the pool of a Cluster goes with it, and before it', async (context) => {
+test('an image that a killed run uploaded into the pool of a Cluster is removed before the pool', async (context) => {
   await here().caplv.read(['apply', '-f', '-'], { input: manifest(shared()) });
   await faults().arm('host', EVERYTHING, 'create_complete libvirt_volume.image_shared__*');
   expect((await call('apply')).exitCode).toBeUndefined();

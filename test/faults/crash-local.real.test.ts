@@ -156,7 +156,7 @@ describe('SIGKILL while terraform writes a state', { timeout: 300_000 }, () => {
   });
 });
 
-test('nothing is left of all that', async () => {
+test('nothing is left after all machines are deleted', async () => {
   expect(await here().domains()).toEqual([]);
   expect(await here().volumes()).toEqual([]);
   expect(await here().virsh('net-dumpxml', 'default')).not.toContain('<host ');

@@ -44,7 +44,7 @@ const readyOfSet = () =>
   lab.kubectl('get', 'machineset', 'fleet', '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}');
 
 describe('a host that lost everything', () => {
-  it('gets none of its machines back until a person says so, and then all', async (context) => {
+  it('gets its machines back after a person approves, and none before', async (context) => {
     const names = ['fleet-0', 'fleet-1', 'fleet-2', 'fleet-3'];
     await lab.apply(set(4));
     await expect.poll(readyOfSet, soon).toBe('AsSpecified');
@@ -67,11 +67,11 @@ describe('a host that lost everything', () => {
     record(context, {
       fault: 'all domains and volumes of a host are gone',
       seen: 'Ready=False RepairsHeld on every Machine',
-      outcome: 'nothing is made or deleted; after `proceed-until` on the MachineSet all are made anew',
+      outcome: 'nothing is made or deleted; after `proceed-until` on the MachineSet all are created again',
     });
   });
 
-  it('one domain after the other: the first is made anew, the second waits', async (context) => {
+  it('creates the first lost domain again, and waits for approval with the second', async (context) => {
     await lab.apply(set(4));
     await expect.poll(readyOfSet, soon).toBe('AsSpecified');
     await controller.stop();
@@ -83,7 +83,7 @@ describe('a host that lost everything', () => {
     record(context, {
       fault: 'domains of a host are undefined one after the other',
       seen: 'Ready=False RepairsHeld from the second on',
-      outcome: 'the first is made anew on its disks, the others wait for a word',
+      outcome: 'the first is created again on its disks, the others wait for approval',
     });
   });
 });
@@ -111,7 +111,7 @@ describe('a MachineSet with many more machines than it was asked for', () => {
 });
 
 describe('deleting a Machine', () => {
-  it('whose host is away waits, says both ways out, and is done when the host is back', async (context) => {
+  it('whose host is unreachable waits, names both ways to continue, and completes when the host is back', async (context) => {
     await lab.apply(lab.machine('waits'));
     await expect.poll(() => lab.ready('waits'), soon).toMatch(/^True/);
     await lab.lab.hosts[0]?.stopLibvirtd();
@@ -128,12 +128,12 @@ describe('deleting a Machine', () => {
     expect((await lab.host()).domains).toEqual([]);
     record(context, {
       fault: 'libvirtd away while a Machine is deleted',
-      seen: 'Ready=False LibvirtUnreachable, with both ways out',
+      seen: 'Ready=False LibvirtUnreachable, with both ways to continue',
       outcome: 'deleted with all that was its own when libvirtd is back',
     });
   });
 
-  it('whose host is away can be given up, which says what may be left', async (context) => {
+  it('whose host is unreachable can give up its objects there, and reports what may be left', async (context) => {
     await lab.apply(lab.machine('given-up'));
     await expect.poll(() => lab.ready('given-up'), soon).toMatch(/^True/);
     const uid = (await lab.get('given-up'))?.metadata.uid ?? '';
@@ -167,12 +167,12 @@ describe('deleting a Machine', () => {
     await lab.virsh('undefine', 'default.given-up');
     record(context, {
       fault: 'libvirtd away for good while a Machine is deleted',
-      seen: 'Ready=False LibvirtUnreachable, with both ways out',
+      seen: 'Ready=False LibvirtUnreachable, with both ways to continue',
       outcome: 'with the annotation the object goes; event and log name what may be left',
     });
   });
 
-  it('whose guest ignores the power button powers it off when its time is over', async (context) => {
+  it('whose guest ignores the power button powers it off after the time limit', async (context) => {
     // Nobody listens to the button while it boots.
     await lab.apply(lab.machine('deaf', { running: true, shutdownTimeoutSeconds: 1 }));
     await expect.poll(() => lab.virsh('domstate', 'default.deaf'), soon).toBe('running');

@@ -65,7 +65,7 @@ async function ends(running: ReturnType<typeof change>, name: string): Promise<v
   expect(await conditionOf(name)).toMatch(/^(AsSpecified|NotStarted)/);
 }
 
-test('another process that works on the machine is waited for, and named', async (context) => {
+test('a command waits for another process that works on the machine, and names it', async (context) => {
   const name = 'workspace';
   await made(name);
   const holder = await holdLock(here().workspaceFile(name, 'caplv.lock'));
@@ -89,7 +89,7 @@ describe('the lock under which terraform init runs', () => {
   const name = 'init';
   const path = () => here().workspaceFile(name, '.terraform/caplv-init.lock');
 
-  test('is respected and its holder named, and released once he was killed', async (context) => {
+  test('is respected with its holder named, and released when the holder was killed', async (context) => {
     await made(name);
     const holder = await holdLock(path());
     const running = change(name, '--provider-mode=fork');
@@ -105,7 +105,7 @@ describe('the lock under which terraform init runs', () => {
     });
   });
 
-  test('stays held while the init of a killed process goes on', async () => {
+  test('stays held while the init of a killed process still runs', async () => {
     const init = spawn('sleep', ['300'], { stdio: 'ignore' });
     onTestFinished(() => {
       init.kill('SIGKILL');
@@ -121,7 +121,7 @@ describe('the lock under which terraform init runs', () => {
   });
 });
 
-test('the lock of an image is waited for by those who need it, and its holder named; others pass', async () => {
+test('a machine waits for the lock of its image and names the holder; machines with other images do not wait', async () => {
   const name = 'image';
   const imageURI = join(here().directory, 'other.qcow2');
   await copyFile(here().image.imageURI, imageURI);
@@ -147,7 +147,7 @@ test('the lock of an image is waited for by those who need it, and its holder na
   await ends(running, name);
 });
 
-test("the lock of somebody's own terraform is respected while it runs, and free when that was killed", async (context) => {
+test("the lock of a user's own terraform is respected while it runs, and free after that was killed", async (context) => {
   const name = 'state';
   await made(name);
   const state = here().workspaceFile(name, 'terraform.tfstate');

@@ -80,7 +80,7 @@ async function isReleased(workspace: string, judge: Client = client): Promise<bo
 }
 
 describe('the lock of a state that another pod held', () => {
-  test('is released when that pod is no more', async (context) => {
+  test('is released when that pod no longer exists', async (context) => {
     const pod = await makePod('gone');
     await leaveLock('a', 'caplv@gone', pod);
     expect(await isReleased('a')).toBe(false);
@@ -121,7 +121,7 @@ describe('the lock of a state that another pod held', () => {
     });
   });
 
-  test('is respected while that pod lives', async (context) => {
+  test('is respected while that pod runs', async (context) => {
     await leaveLock('d', 'caplv@alive', await makePod('alive'));
     expect(await isReleased('d')).toBe(false);
     record(context, {
@@ -131,7 +131,7 @@ describe('the lock of a state that another pod held', () => {
     });
   });
 
-  test('is respected where nobody may look for that pod', async (context) => {
+  test('is respected without the right to read that pod', async (context) => {
     const pod = await makePod('hidden');
     await leaveLock('e', 'caplv@hidden', pod);
     await removePod(pod);
@@ -148,8 +148,8 @@ describe('the lock of a state that another pod held', () => {
   });
 });
 
-describe('the lock of a state that somebody else holds', () => {
-  test('is respected, on a host that we know nothing of', async (context) => {
+describe('the lock of a state that another program holds', () => {
+  test('is respected, on an unknown host', async (context) => {
     await leaveLock('f', 'alice@laptop');
     expect(await isReleased('f')).toBe(false);
     record(context, {
@@ -159,14 +159,14 @@ describe('the lock of a state that somebody else holds', () => {
     });
   });
 
-  test('is respected, if he came after a pod of ours that is no more', async () => {
+  test('is respected, after the lock of a pod of ours that no longer exists', async () => {
     const pod = await makePod('before');
     await leaveLock('g', 'alice@laptop', pod);
     await removePod(pod);
     expect(await isReleased('g')).toBe(false);
   });
 
-  test('is released, if it was a terraform of this very host that no longer runs', async (context) => {
+  test('is released, if it was a terraform of this host that no longer runs', async (context) => {
     await leaveLock('h', `root@${hostname()}`);
     expect(await isReleased('h')).toBe(true);
     record(context, {
@@ -177,7 +177,7 @@ describe('the lock of a state that somebody else holds', () => {
   });
 });
 
-test('who is to look at what the state says waits until nobody writes it, and is told for whom', async () => {
+test('a reader of a state waits until its lock is released, and learns who holds it', async () => {
   await leaveLock('i', 'alice@laptop');
   const locks = new StaleLocks({ client, pod: here, onRelease: () => {} });
   await expect(locks.untilFree(keyOf('i'), 'i', { lockTimeoutMs: 0 })).rejects.toMatchObject({

@@ -3,9 +3,9 @@
 import { expect, test } from 'vitest';
 import { updated } from './report.ts';
 
-const fault = { fault: 'SIGKILL of terraform', seen: 'Ready=False', outcome: 'made anew' };
+const fault = { fault: 'SIGKILL of terraform', seen: 'Ready=False', outcome: 'created again' };
 
-test('a run of one file leaves what others found, in a stable order, and forgets files that are no more', () => {
+test('a run of one file keeps the sections of others, in a stable order, and drops sections of deleted files', () => {
   const first = updated(
     '',
     [
@@ -28,14 +28,14 @@ test('a run of one file leaves what others found, in a stable order, and forgets
 
     | Fault | Seen | Outcome |
     | --- | --- | --- |
-    | SIGKILL of terraform | Ready=False | made anew |
-    | SIGKILL of terraform | x \\| y | made anew |
+    | SIGKILL of terraform | Ready=False | created again |
+    | SIGKILL of terraform | x \\| y | created again |
 
     ## b
 
     | Fault | Seen | Outcome |
     | --- | --- | --- |
-    | SIGKILL of terraform | Ready=False | made anew |
+    | SIGKILL of terraform | Ready=False | created again |
     "
   `);
   expect(updated(second, [{ name: 'b', faults: [fault] }], ['b', 'a'])).toBe(second);

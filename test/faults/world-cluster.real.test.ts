@@ -32,7 +32,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-test('the API server is slow, two seconds a call: all goes on, later', async (context) => {
+test('the API server takes two seconds a call: all work completes, later', async (context) => {
   proxy.delayMs = 2_000;
   await lab.apply(lab.machine('slow'));
   await becomes('slow', 'True AsSpecified');
@@ -47,7 +47,7 @@ test('the API server is slow, two seconds a call: all goes on, later', async (co
   });
 });
 
-test('the API server is away for a minute, with a machine half made', async (context) => {
+test('the API server is away for a minute while a machine is created', async (context) => {
   await lab.apply(lab.machine('half'));
   await expect.poll(() => lab.host().then(({ domains }) => domains), SOON).toContain('default.half');
   await lab.kube.stopApiServer();

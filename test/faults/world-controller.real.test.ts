@@ -50,7 +50,7 @@ afterAll(async () => {
   expect(controller?.lines.filter(({ message }) => message === 'Node warns')).toEqual([]);
 });
 
-test('the controller has no file descriptors left: it says so, and goes on when it has', async (context) => {
+test('the controller has no file descriptors left: it says so, and continues when there are some', async (context) => {
   const pid = String(controller.child.pid);
   const { stdout: limit } = await execa('prlimit', [
     '--pid',
@@ -76,7 +76,7 @@ test('the controller has no file descriptors left: it says so, and goes on when 
   });
 });
 
-test('terraform is killed for memory: it is named, and the machine made', async (context) => {
+test('terraform is killed for lack of memory: the condition names it, and the machine is created', async (context) => {
   const image = await SlowImage.serve(lab.lab.imagePath);
   try {
     await lab.apply(lab.machine('memory', { imageURI: image.url }));
@@ -97,7 +97,7 @@ test('terraform is killed for memory: it is named, and the machine made', async 
   });
 });
 
-test('the temporary directory is full: it is named, and the machine made when there is space', async (context) => {
+test('the temporary directory is full: the condition names it, and the machine is created when there is space', async (context) => {
   const filler = join(scratch, 'filler');
   await fill(filler);
   await lab.apply(lab.machine('space'));
@@ -112,7 +112,7 @@ test('the temporary directory is full: it is named, and the machine made when th
 });
 
 describe.each(['+3600s', '+0'])('the clock jumps by an hour (to %s)', (offset) => {
-  test('the controller goes on leading, replaces nothing, and makes what is asked for', async (context) => {
+  test('the controller stays the leader, replaces nothing, and creates new machines', async (context) => {
     const uuid = await lab.virsh('domuuid', 'default.old');
     await setClock(offset);
     await isMadeAndGoes('clock');

@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 describe('libvirtd', () => {
-  test('is restarted: the next machine is made, with a new provider', async (context) => {
+  test('is restarted: the next machine is created, with a new provider', async (context) => {
     await host.stopLibvirtd();
     await host.startLibvirtd();
     await lab.apply(lab.machine('restarted'));
@@ -49,7 +49,7 @@ describe('libvirtd', () => {
     });
   });
 
-  test('stops, then something else answers there and hangs up: all waits, and goes on when it is back', async (context) => {
+  test('stops, and another program closes all connections: machines wait, and recover when it is back', async (context) => {
     await host.stopLibvirtd();
     await lab.apply(lab.machine('new'));
     await lab.kubectl('delete', 'machine', 'restarted', '--wait=false');
@@ -84,7 +84,7 @@ describe('libvirtd', () => {
   });
 });
 
-test('the host loses power: guests run again, those that libvirt starts and those that it does not', async (context) => {
+test('the host loses power: all guests run again, with and without autostart', async (context) => {
   await lab.apply(
     lab.machine('auto', { running: true, autostart: true }),
     lab.machine('manual', { running: true, autostart: false }),
@@ -115,7 +115,7 @@ test('the host loses power: guests run again, those that libvirt starts and thos
   }
 });
 
-test('a network is stopped: who needs it waits, and goes on when it is started', async (context) => {
+test('a network is stopped: machines that need it wait, and recover when it is started', async (context) => {
   await lab.virsh('net-destroy', 'default');
   await lab.apply(lab.machine('offline'));
   await becomes('offline', 'False NetworkNotFound');
@@ -132,7 +132,7 @@ test('a network is stopped: who needs it waits, and goes on when it is started',
   });
 });
 
-test('a pool fills up in the middle of an upload: the machine is made when there is space again', async (context) => {
+test('a pool fills up in the middle of an upload: the machine is created when there is space again', async (context) => {
   const sandbox = await host.sandbox();
   const directory = join(host.directory, 'small');
   await sandbox.run('mkdir', directory);
@@ -162,7 +162,7 @@ test('a pool fills up in the middle of an upload: the machine is made when there
   });
 });
 
-test('an image is no image yet, then one, then another: who waits is made, and who was made stays', async (context) => {
+test('an image file is invalid, then valid, then replaced: new machines wait for it, and existing ones stay', async (context) => {
   const image = join(lab.lab.directory, 'image.qcow2');
   await writeFile(image, 'not yet');
   await lab.apply(lab.machine('first', { imageURI: image }));

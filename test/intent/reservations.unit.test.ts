@@ -61,7 +61,7 @@ describe('a fixed address', () => {
     expect(problems[0]?.message).toContain('Machine "prod/web"');
   });
 
-  test('that a person has reserved for something else stays that, and the way out is named', () => {
+  test('that a person has reserved for something else stays reserved, and the error names the fix', () => {
     const [problem] = plan(lan([{ mac: '52:54:00:11:11:11', name: 'printer' }], [])).problems;
     expect(problem?.message).toContain('host "printer" (MAC 52:54:00:11:11:11)');
     expect(problem?.fix).toContain('virsh net-update lan delete ip-dhcp-host');

@@ -41,7 +41,7 @@ function latecomer(): MachineReconciler {
   } as unknown as MachineDependencies);
 }
 
-test('a machine that somebody paused right after he made it is not made', async () => {
+test('a machine that was paused right after it was applied is not created', async () => {
   await store.apply(
     MachineKind,
     {
@@ -54,7 +54,7 @@ test('a machine that somebody paused right after he made it is not made', async 
   expect((await store.get(MachineKind, KEY))?.status).toBeUndefined();
 });
 
-test('a machine that another process has put on a host since is not put on one again', async () => {
+test('a machine that another process has placed meanwhile is not placed again', async () => {
   const providerStatus = { host: 'a', pinned: { uri: 'qemu+ssh://a/system' } };
   await store.applyStatus(MachineKind, KEY, { phase: 'Provisioning', providerStatus } as never, PERSON);
   await expect(latecomer().reconcile(KEY)).rejects.toMatchObject({ code: 'Conflict' });
@@ -62,7 +62,7 @@ test('a machine that another process has put on a host since is not put on one a
   expect(status?.providerStatus).toEqual(providerStatus);
 });
 
-test('a machine that is gone, or another of its name, is not made for it', async () => {
+test('a machine that was deleted meanwhile is not created, nor is another one of its name', async () => {
   await store.delete(MachineKind, KEY);
   await expect(latecomer().reconcile(KEY)).rejects.toThrow();
   expect(await store.get(MachineKind, KEY)).toBeUndefined();
@@ -74,7 +74,7 @@ test('a machine that is gone, or another of its name, is not made for it', async
   expect(now?.status?.providerStatus).toBeUndefined();
 });
 
-test('a machine that goes, with the finalizer of somebody else, is not made', async () => {
+test('a machine that is being deleted, with the finalizer of another controller, is not created', async () => {
   old = await store.apply(
     MachineKind,
     { metadata: { ...KEY, finalizers: ['example.com/keep'] }, spec: { providerSpec: {} } as never },
@@ -86,7 +86,7 @@ test('a machine that goes, with the finalizer of somebody else, is not made', as
   expect((await store.get(MachineKind, KEY))?.status).toBeUndefined();
 });
 
-test('what a host said before another process wrote is not recorded over that, and a paused machine stays shown as paused', async () => {
+test('an outdated observation does not overwrite the status of another process, and a paused machine stays shown as paused', async () => {
   const parts = {
     store,
     resolver: new MachineResolver({ store, policy: UNLIMITED } as never),

@@ -57,7 +57,7 @@ const object = (name: string, uid = name) => ({
   metadata: { namespace: 'default', name, uid },
 });
 
-it('a change of a Cluster wakes its Machines, and those of its namespace that name none', () => {
+it('a change of a Cluster reconciles its Machines, and those of its namespace that name no Cluster', () => {
   const cache = cacheOf(
     machine('own', { cluster: 'a' }),
     machine('other', { cluster: 'b' }),
@@ -67,13 +67,13 @@ it('a change of a Cluster wakes its Machines, and those of its namespace that na
   expect(names(machinesOfCluster(cache, object('a')))).toEqual(['none', 'own']);
 });
 
-it('a change of a Secret wakes the Machines that boot with it, and a change of a set its own', () => {
+it('a change of a Secret reconciles the Machines that boot with it, and a change of a set its own Machines', () => {
   const cache = cacheOf(machine('seeded', { secret: 's' }), machine('of-set', { set: 's' }), machine('x'));
   expect(names(machinesOfSecret(cache, object('s')))).toEqual(['seeded']);
   expect(names(machinesOfSet(cache, object('s')))).toEqual(['of-set']);
 });
 
-it('a host is asked for the domains of its Machines, in whatever spelling they name it', () => {
+it('a host is asked for the domains of all Machines that name it, in any spelling of its URI', () => {
   const uri = 'qemu+ssh://h/system';
   const cache = cacheOf(
     machine('here', { uri }),

@@ -12,7 +12,7 @@ function machine(uid: string, lastPlanTime?: string): Machine {
   return { metadata: { name: 'a', uid }, status: { providerStatus } } as unknown as Machine;
 }
 
-it('machines that were planned together are not planned together again, and each keeps its moment', () => {
+it('machines that were planned at the same time are spread over the interval, and each keeps its time', () => {
   const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
   const last = new Date(NOW).toISOString();
   const due = Array.from({ length: 50 }, (_, uid) => plans.dueInMs(machine(`uid-${uid}`, last), NOW) ?? 0);
@@ -23,7 +23,7 @@ it('machines that were planned together are not planned together again, and each
   expect(plans.dueInMs(machine('uid-0', last), NOW + 34 * MINUTE)).toBe(0);
 });
 
-it('a machine that was compared since its status was written is due an interval after that', () => {
+it('a machine that was compared after its last status update is due one interval later', () => {
   const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
   const written = machine('uid-0', new Date(NOW).toISOString());
   const moment = plans.dueInMs(written, NOW) ?? 0;
@@ -37,7 +37,7 @@ it('a machine that was compared since its status was written is due an interval 
   expect(new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 }).dueInMs(written, NOW + moment)).toBe(0);
 });
 
-it('the time in the status is written anew once a day', () => {
+it('the time in the status is updated once a day', () => {
   const plans = new PeriodicPlans({ intervalMs: 30 * MINUTE, atOnce: 1 });
   const written = machine('uid-0', new Date(NOW).toISOString());
   expect(plans.isOld(written, NOW + 23 * 60 * MINUTE)).toBe(false);
@@ -57,7 +57,7 @@ function plansToEnd() {
   return { ends, plan: () => new Promise<string>((resolve) => ends.push(() => resolve('planned'))) };
 }
 
-it('never more at once than allowed; the others are told when to ask again', async () => {
+it('no more plans run at once than allowed; the others get a time for their next try', async () => {
   const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 2 });
   const { ends, plan } = plansToEnd();
   const running = [plans.inTurn(key('a'), plan), plans.inTurn(key('b'), plan)];
@@ -68,7 +68,7 @@ it('never more at once than allowed; the others are told when to ask again', asy
   expect(await plans.inTurn(key('a'), async () => 'again')).toEqual({ done: 'again' });
 });
 
-it('a fleet that is due at once takes turns: each plan that ends, also by a failure, wakes the next machine', async () => {
+it('machines that are due at once take turns: each plan that ends, or fails, starts the next one', async () => {
   const woken: string[] = [];
   const wake = ({ name }: { name: string }) => woken.push(name);
   const plans = new PeriodicPlans({ intervalMs: MINUTE, atOnce: 1, wake });

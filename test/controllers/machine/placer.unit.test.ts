@@ -19,7 +19,7 @@ const site = (uri: string): Site => ({
 const machine = (name: string) =>
   ({ metadata: { name, namespace: 'a', uid: name }, spec: { providerSpec: {} } }) as unknown as Machine;
 
-it('a Machine whose hosts say nothing holds up the choice for no other', async () => {
+it('a Machine whose hosts do not answer delays the placement of no other Machine', async () => {
   const silent = Promise.withResolvers<object>();
   const room = { memoryMiB: 4_096, freeMemoryMiB: 4_096, domains: [] };
   const libvirt = (uri: string) =>

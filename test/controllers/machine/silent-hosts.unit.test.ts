@@ -45,7 +45,7 @@ function silentHosts(workers = 16) {
 const on = (host: string, count: number, namespace = 'a') =>
   Array.from({ length: count }, (_, i) => ({ namespace, name: `${host}-${i}` }));
 
-it.each(['silent', 'new'])('a host that is %s gets few workers, and one that answers all of them', (host) => {
+it.each(['silent', 'new'])('a host that is %s gets few workers, and a host that answers gets all of them', (host) => {
   const { mayStart } = silentHosts();
   const one = { namespace: 'b', name: `${host}-x` };
   expect(mayStart(one, on(host, WORKERS_PER_SILENT_HOST - 1))).toBe(true);
@@ -54,14 +54,14 @@ it.each(['silent', 'new'])('a host that is %s gets few workers, and one that ans
   expect(mayStart({ namespace: 'b', name: 'good-x' }, on('good', 15))).toBe(true);
 });
 
-it('many such hosts together get half of the workers', () => {
+it('many hosts that do not answer get half of the workers together', () => {
   const { mayStart } = silentHosts(6);
   const busy = [...on('silent', 2), ...on('new', 1)];
   expect(mayStart({ namespace: 'b', name: 'new-x' }, busy.slice(1))).toBe(true);
   expect(mayStart({ namespace: 'b', name: 'new-x' }, busy)).toBe(false);
 });
 
-it('a Machine that has no host yet counts to all of its Cluster', () => {
+it('a Machine without a host counts for all hosts of its Cluster', () => {
   const { mayStart } = silentHosts();
   expect(mayStart({ namespace: 'unplaced', name: 'x' }, on('good', 10))).toBe(true);
   expect(mayStart({ namespace: 'unplaced', name: 'x' }, on('silent', WORKERS_PER_SILENT_HOST))).toBe(false);

@@ -31,11 +31,11 @@ function seen(addresses: readonly string[], more: object = {}) {
 }
 
 describe('a guest', () => {
-  test('with an address lacks nothing', () => {
+  test('with an address is reachable', () => {
     expect(missingAddresses(placed(undefined), seen(['192.168.122.7']))).toBeUndefined();
   });
 
-  test('that is to have a fixed address does not count as reachable at another', () => {
+  test('with a fixed address is not reachable at another address', () => {
     const machine = placed([{ addresses: ['192.168.122.10'] }]);
     expect(missingAddresses(machine, seen(['192.168.122.7']))).toMatch(
       /interface 0 has 192\.168\.122\.7 and not its fixed address 192\.168\.122\.10/,
@@ -46,7 +46,7 @@ describe('a guest', () => {
     expect(missingAddresses(machine, seen(['192.168.122.10']))).toBeUndefined();
   });
 
-  test('is reachable at the addresses that its author says it configures itself', () => {
+  test('is reachable at the addresses that its spec says it configures itself', () => {
     const machine = placed([{ bridge: 'br0', addressing: 'static', addresses: ['10.0.0.5', 'fd00::5'] }]);
     const found = seen([], onBridge);
     expect(guestAddresses(machine, found)).toEqual(['10.0.0.5', 'fd00::5']);

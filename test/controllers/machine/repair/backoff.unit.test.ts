@@ -23,7 +23,7 @@ it('a machine that dies right after each repair is repaired less and less often,
   expect(row?.count).toBe(8);
 });
 
-it('a repair that held starts anew: the next one waits for nothing', () => {
+it('a repair that lasted resets the delay: the next one starts at once', () => {
   const row = { count: 5, time: new Date(START).toISOString() };
   const later = START + (160 + 600) * 1_000 + 1;
   expect(repairDelayMs(row, later)).toBe(0);

@@ -46,7 +46,7 @@ it('a domain that is as specified has no drift', () => {
   expect(visibleDrift(placed(), observed())).toBeUndefined();
 });
 
-it('a domain that is gone is lost', () => {
+it('a missing domain is lost', () => {
   expect(visibleDrift(placed(), undefined)).toMatchObject({ kind: 'lost' });
 });
 
@@ -64,7 +64,7 @@ describe.each([
   });
 });
 
-it('a domain that runs and should not is one to stop', () => {
+it('a domain that runs and should not run is to be stopped', () => {
   expect(visibleDrift(placed({ running: false }), observed())).toMatchObject({ kind: 'stopped' });
   expect(visibleDrift(placed({ running: false }), observed({ state: 'shutoff' }))).toBeUndefined();
 });

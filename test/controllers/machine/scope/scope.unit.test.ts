@@ -21,7 +21,7 @@ async function stored(): Promise<{ store: LocalStore; machine: Machine }> {
   return { store, machine };
 }
 
-test('a command beside a controller does not take away where the other has put the machine', async () => {
+test('a command beside a controller does not overwrite the placement that the controller has saved', async () => {
   const { store, machine } = await stored();
   const [controller, command] = [new MachineScope(store, machine), new MachineScope(store, machine)];
   controller.setProviderStatus({ host: 'a', pinned: pinned('qemu+ssh://a/system') });
@@ -39,7 +39,7 @@ test('a command beside a controller does not take away where the other has put t
   expect(after?.status?.providerStatus).toEqual(controller.providerStatus);
 });
 
-test('who edits a machine while it is made does not stop that', async () => {
+test('an edit of a machine while it is created does not stop the creation', async () => {
   const { store, machine } = await stored();
   const scope = new MachineScope(store, machine);
   scope.setProviderStatus({ host: 'a', pinned: pinned('qemu:///system') });
@@ -66,7 +66,7 @@ test('who edits a machine while it is made does not stop that', async () => {
   });
 });
 
-test('who waits for a lock says so while the work goes on, and not once it has it', async () => {
+test('a wait for a lock is shown while it lasts, and not after the lock is acquired', async () => {
   const { store, machine } = await stored();
   const scope = new MachineScope(store, machine);
   scope.setCondition('DomainReady', 'False', 'Provisioning', 'the machine is new');
@@ -88,7 +88,7 @@ test('who waits for a lock says so while the work goes on, and not once it has i
   expect((await store.get(MachineKind, KEY))?.status?.providerStatus).toEqual({ host: 'a' });
 });
 
-test('a machine that is gone is told as such', async () => {
+test('a machine that was deleted meanwhile is reported as deleted', async () => {
   const { store, machine } = await stored();
   const scope = new MachineScope(store, machine);
   await store.delete(MachineKind, KEY);
@@ -96,7 +96,7 @@ test('a machine that is gone is told as such', async () => {
   await expect(scope.save()).rejects.toMatchObject({ message: expect.stringContaining('it is gone') });
 });
 
-test('why a machine could not be made stays to be read while it is tried again', async () => {
+test('the reason of a failure stays in the condition while the creation is retried', async () => {
   const { store, machine } = await stored();
   const scope = new MachineScope(store, machine);
   scope.beginOperation('Create', 'the machine is new');
@@ -123,7 +123,7 @@ test('why a machine could not be made stays to be read while it is tried again',
   expect(changed.condition('DomainReady')).toMatchObject({ reason: 'Provisioning' });
 });
 
-test('a finalizer that somebody removed comes back, and the providerID, which is set for good, stays', async () => {
+test('a finalizer that was removed comes back, and the providerID stays', async () => {
   const { store, machine } = await stored();
   await new MachineScope(store, machine).claim(true);
   const claimed = await store.get(MachineKind, KEY);

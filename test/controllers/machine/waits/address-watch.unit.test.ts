@@ -74,7 +74,7 @@ function guest(number: number, network = 'default', more: Partial<Guest> = {}): 
   };
 }
 
-it.concurrent('looks once for all that wait, in whatever network, and tells of each when it has an address', async (context) => {
+it.concurrent('reads leases once for all guests that wait, in all networks, and reports each that has an address', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, watch } = watched;
   watch.await(key('a'), guest(1));
@@ -93,7 +93,7 @@ it.concurrent('looks once for all that wait, in whatever network, and tells of e
   expect(told).toEqual(['b', 'c']);
 });
 
-it.concurrent('asks nobody when no guest waits: told, gone, or no longer meant to have an address', async (context) => {
+it.concurrent('reads nothing when no guest waits', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, gone, watch } = watched;
   watch.await(key('told'), guest(1));
@@ -110,7 +110,7 @@ it.concurrent('asks nobody when no guest waits: told, gone, or no longer meant t
   await vi.waitFor(() => expect(told).toEqual(['told', 'later']), soon);
 });
 
-it.concurrent('takes no lease of another network for its own: a MAC address may have moved', async (context) => {
+it.concurrent('ignores the leases of other networks, since a MAC address may have moved', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, watch } = watched;
   watch.await(key('a'), guest(1, 'new'));
@@ -120,7 +120,7 @@ it.concurrent('takes no lease of another network for its own: a MAC address may 
   expect(told).toEqual([]);
 });
 
-it.concurrent('asks an agent for each guest that has one, beside the leases', async (context) => {
+it.concurrent('asks the agent of each guest that has one, and reads the leases', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, watch } = watched;
   watch.await(key('a'), guest(1, 'default', { sources: ['agent'] }));
@@ -135,7 +135,7 @@ it.concurrent('asks an agent for each guest that has one, beside the leases', as
   );
 });
 
-it.concurrent('looks rarely for a guest that has waited for long, and often again once another boots', async (context) => {
+it.concurrent('reads rarely for a guest that has waited for long, and often again when another guest boots', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, watch, calls } = watched;
   watch.await(key('old'), guest(1, 'default', { sinceMs: Date.now() - 700_000 }));
@@ -146,7 +146,7 @@ it.concurrent('looks rarely for a guest that has waited for long, and often agai
   await vi.waitFor(() => expect(told).toEqual(['old']), soon);
 });
 
-it.concurrent('goes on when the host is back', async (context) => {
+it.concurrent('continues when the host is back', async (context) => {
   const { virsh, told, watch, calls } = await Watched.begin(context);
   await virsh.setDown(true);
   watch.await(key('a'), guest(1));
@@ -156,7 +156,7 @@ it.concurrent('goes on when the host is back', async (context) => {
   await vi.waitFor(() => expect(told).toEqual(['a']), soon);
 });
 
-it.concurrent('takes no lease from before the domain was made for its own, nor an address that is known already', async (context) => {
+it.concurrent('ignores leases from before the domain was created, and addresses that are already known', async (context) => {
   const watched = await Watched.begin(context);
   const { virsh, told, watch } = watched;
   await virsh.lease('default', mac(1), '192.168.122.21');

@@ -46,7 +46,7 @@ class Lacking {
     );
 }
 
-it.concurrent('wakes all that wait for a file when it is there, and nobody before', async (test) => {
+it.concurrent('reconciles all Machines that wait for a file when it exists, and not before', async (test) => {
   const { file, appeared, lack } = await Lacking.begin(test);
   expect(await lack('a', { kind: 'file', path: file })).toEqual({});
   await lack('b', { kind: 'file', path: file });
@@ -55,7 +55,7 @@ it.concurrent('wakes all that wait for a file when it is there, and nobody befor
   await vi.waitFor(() => expect(appeared).toEqual(['a', 'b']), soon);
 });
 
-it.concurrent('waits until a file that is still being copied has ceased to grow', async (test) => {
+it.concurrent('waits until a file that is being copied no longer grows', async (test) => {
   const { file, appeared, lack } = await Lacking.begin(test);
   await lack('a', { kind: 'file', path: file });
   for (let part = 0; part < 20; part += 1) {
@@ -67,7 +67,7 @@ it.concurrent('waits until a file that is still being copied has ceased to grow'
   expect((await stat(file)).size).toBe(80);
 });
 
-it.concurrent('takes a directory for no file', async (test) => {
+it.concurrent('does not accept a directory as a file', async (test) => {
   const { file, appeared, lack } = await Lacking.begin(test);
   await mkdir(file);
   await lack('a', { kind: 'file', path: file });
@@ -78,7 +78,7 @@ it.concurrent('takes a directory for no file', async (test) => {
   await vi.waitFor(() => expect(appeared).toEqual(['a']), soon);
 });
 
-it.concurrent('wakes all that wait for a lock when it is let go, and for one that is free at once', async (test) => {
+it.concurrent('reconciles all Machines that wait for a lock when it is released, or at once if it is free', async (test) => {
   const { file, appeared, waiting, lack } = await Lacking.begin(test);
   const lock = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 });
   const busy = await Lock.acquire(file, { operation: 'image', timeoutMs: 0 }).catch((error) => error);
@@ -91,7 +91,7 @@ it.concurrent('wakes all that wait for a lock when it is let go, and for one tha
   await vi.waitFor(() => expect(appeared).toEqual(['a', 'b', 'c']), soon);
 });
 
-it.concurrent('forgets what lacks something else by now, or nothing', async (test) => {
+it.concurrent('forgets Machines that wait for something else by now, or for nothing', async (test) => {
   const { file, appeared, waiting, lack } = await Lacking.begin(test);
   await lack('a', { kind: 'file', path: file });
   await lack('b', { kind: 'file', path: file });
@@ -102,14 +102,14 @@ it.concurrent('forgets what lacks something else by now, or nothing', async (tes
   await vi.waitFor(() => expect(appeared).toEqual(['c']), soon);
 });
 
-it.concurrent('leaves to the watches what is an object, and to the queue what is another failure', async (test) => {
+it.concurrent('leaves missing objects to the watches, and other failures to the queue', async (test) => {
   const { waiting, lack } = await Lacking.begin(test);
   expect(await lack('a', { kind: 'watched' })).toEqual({});
   const failure = new TransientError({ code: 'LibvirtUnreachable', message: 'no answer' });
   await expect(waiting.reconcile(key('a'), context, () => Promise.reject(failure))).rejects.toBe(failure);
 });
 
-it.concurrent('looks again for a pool or network: a libvirtd that has just started does not have them all yet', async (test) => {
+it.concurrent('checks a pool or network again, since a libvirtd that has just started does not list all of them yet', async (test) => {
   const { waiting } = await Lacking.begin(test);
   for (const code of ['PoolNotFound', 'NetworkNotFound'] as const) {
     const failure = new TerminalError({ code, message: 'it is not there' });
@@ -118,7 +118,7 @@ it.concurrent('looks again for a pool or network: a libvirtd that has just start
   }
 });
 
-it.concurrent('wakes what waits for a host, or a network on it, when that is there', async ({
+it.concurrent('reconciles Machines that wait for a host, or a network on it, when it is available', async ({
   onTestFinished,
 }) => {
   let facts: object | undefined;

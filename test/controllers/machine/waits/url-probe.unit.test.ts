@@ -84,7 +84,7 @@ class Site {
 // Each waits for seconds: all at once.
 const it = test.concurrent;
 
-it('asks once for all Machines that wait, as often at the tenth time as at the first', async (context) => {
+it('sends one request for all Machines that wait, at each try', async (context) => {
   const site = await Site.open(context);
   let connections = 0;
   site.servers[0]?.on('connection', () => {
@@ -105,7 +105,7 @@ it('asks once for all Machines that wait, as often at the tenth time as at the f
   expect(connections).toBe(1);
 });
 
-it('leaves a server alone for as long as it asks, with all that wait for something of it', async (context) => {
+it('waits as long as a server asks for, with all requests to that server', async (context) => {
   const site = await Site.open(context);
   site.answer = (response) => {
     if (site.asked.length > 1) response.writeHead(200).end('image');
@@ -119,7 +119,7 @@ it('leaves a server alone for as long as it asks, with all that wait for somethi
   expect(first).toBeGreaterThan(900);
 });
 
-it('knows what the server said to the machine itself', async (context) => {
+it("respects what the server answered to the Machine's own request", async (context) => {
   const site = await Site.open(context);
   site.answer = (response) => response.writeHead(200).end('image');
   const began = performance.now();
@@ -128,7 +128,7 @@ it('knows what the server said to the machine itself', async (context) => {
   expect((site.asked[0]?.at ?? 0) - began).toBeGreaterThan(900);
 });
 
-it('asks a server that is in trouble ever less often', async (context) => {
+it('asks a failing server less and less often', async (context) => {
   const site = await Site.open(context);
   site.answer = (response) => {
     if (site.asked.length > 3) response.writeHead(200).end('image');
@@ -142,7 +142,7 @@ it('asks a server that is in trouble ever less often', async (context) => {
   expect(third).toBeGreaterThan(3.1 * INTERVAL_MS);
 });
 
-it('does not ask one server for many things all at once', async (context) => {
+it('limits the requests to one server at the same time', async (context) => {
   const site = await Site.open(context);
   for (let index = 0; index < 20; index += 1) await site.lack(`m-${index}`, site.url(`/${index}`));
   await vi.waitFor(() => expect(site.asked.length).toBeGreaterThanOrEqual(20), soon);
@@ -150,7 +150,7 @@ it('does not ask one server for many things all at once', async (context) => {
   expect((site.asked[19]?.at ?? 0) - (site.asked[0]?.at ?? 0)).toBeGreaterThan(1_000);
 });
 
-it('goes on by itself when the server comes up later than the machine', async (context) => {
+it('continues on its own when the server starts later than the Machine', async (context) => {
   const site = await Site.open(context);
   const port = Number(new URL(site.base).port);
   const closed = once(site.servers[0] as Server, 'close');
@@ -162,7 +162,7 @@ it('goes on by itself when the server comes up later than the machine', async (c
   await vi.waitFor(() => expect(site.appeared).toEqual(['a']), soon);
 });
 
-it('follows no server to where the operator allows nothing: the machine is told so by its own request', async (context) => {
+it("follows no redirect to a server that is not allowed: the Machine's own request reports it", async (context) => {
   const site = await Site.open(context);
   let visitors = 0;
   const secret = await site.serve((_, response) => {
