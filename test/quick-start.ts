@@ -1,4 +1,4 @@
-/** Settings of the unit tests' projects, which spare most of the time that loading modules takes: about a sixth of all CPU time. */
+/** Configures the unit test projects so that loading modules takes less time: it saves about a sixth of the CPU time. */
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The commands that README and docs/ tell people to type. */
+/** Finds the commands that README and docs/ tell people to type. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

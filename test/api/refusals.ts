@@ -1,4 +1,4 @@
-/** What must be refused, by us before anything runs and by an API server that has our CRDs. One list for both. */
+/** Lists objects that caplv refuses before anything runs, and that an API server with the CRDs refuses too. */
 
 import { API_VERSION } from '../../src/api/schema/group.ts';
 

@@ -218,7 +218,7 @@ it('an API server that answers nothing holds no worker, and no deletion for ever
   });
   const one = machine();
   const since = Date.now();
-  // At once, whatever the server does.
+  // At once, although the server does not answer.
   expect(departures.drain(one, since)).toMatchObject({
     state: 'waiting',
     message: 'its pods are being evicted',

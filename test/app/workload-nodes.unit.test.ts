@@ -88,7 +88,7 @@ it('a server that answers the first list and not the second delays decisions onl
   const { nodes } = await nodesOf({ silent: silent.kubeconfig, good: good.kubeconfig });
   await expect(nodes.of(machine('silent'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
   expect(await nodes.of(machine('good'))).toMatchObject([{ name: 'n1' }]);
-  // Until it is tried again it costs nobody any time.
+  // Until its next try it delays no other decision.
   await expect(nodes.of(machine('silent'))).rejects.toMatchObject({ code: 'NodesUnreadable' });
   expect(lists).toBe(2);
 });

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: CAPLV and the alternatives on the same work in the same run, on a private libvirt. It judges what was measured
- * by the targets, and asserts nothing: only ratios mean something on a machine that others use too.
+ * Runs the benchmarks (`npm run bench`): CAPLV and its alternatives on the same work in the same run, on a private libvirt.
+ * Compares the results with the targets and asserts nothing: on a shared machine only ratios are meaningful.
  */
 
 import { existsSync } from 'node:fs';
@@ -132,7 +132,7 @@ function onSignal(stop: () => Promise<void>): void {
   ] as const) {
     process.once(signal, () => {
       say('stopping; removing what was started');
-      // What the benchmark still tries fails now, and nobody needs to know.
+      // What the benchmark still tries fails now; the errors are of no interest.
       process.on('unhandledRejection', () => {});
       void stop().finally(() => process.exit(code));
     });

@@ -1,4 +1,4 @@
-/** What a benchmark is, and what it is given. What a run of it gave: report.ts. */
+/** Defines what a benchmark is. For its results see report.ts. */
 
 export type Size = 'tiny' | 'full';
 
@@ -57,11 +57,11 @@ export interface Bench {
   /** Scratch directory of this run. */
   readonly directory: string;
   sample(measure: string, way: string, value: number): void;
-  /** Says to whoever waits what happens now. */
+  /** Reports progress. */
   progress(line: string): void;
   /** For the report: what a reader has to know of this run, for example which parallelism was best. */
   note(line: string): void;
-  /** Done when the benchmark ends, in whatever way; the last one first. */
+  /** Runs when the benchmark ends or fails; the last one first. */
   defer(cleanup: () => Promise<unknown>): void;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Bars of one measure as SVG, by Apache ECharts, which draws on a server without a DOM or a canvas. Looked at besides: Vega-Lite (twice
- * as large, and its own expression language), Observable Plot and D3 (need a DOM), Chart.js (needs a canvas).
+ * Draws the bars of one measure as SVG with Apache ECharts, which needs no DOM and no canvas on a server. Alternatives:
+ * Vega-Lite (twice as large, with its own expression language), Observable Plot and D3 (need a DOM), Chart.js (needs a
+ * canvas).
  */
 
 import { type CustomSeriesOption, init } from 'echarts';

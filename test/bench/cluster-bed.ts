@@ -1,4 +1,4 @@
-/** A libvirt host, an API server and a controller process on them, for benchmarks of many machines. */
+/** Starts a libvirt host, an API server and a controller for benchmarks of many machines. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
@@ -25,7 +25,7 @@ const DRAIN_MS = 60_000;
 
 export interface UntilOptions {
   readonly patienceMs?: number;
-  /** What looks at more than the watch of this process takes CPU from those that are measured. */
+  /** Time between two checks. A check beyond the watch of this process takes CPU from the measured processes. */
   readonly everyMs?: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * How soon a controller notices that somebody else stopped or removed a domain: from the end of the virsh command to the
+ * Measures how soon a controller notices that a domain was stopped or removed: from the end of the virsh command to the
  * condition Drifted at the API server. As root: `node test/bench/drift.ts [rounds]`.
  */
 

@@ -1,4 +1,4 @@
-/** Metrics in the text format of Prometheus. */
+/** Reads metrics in the text format of Prometheus. */
 
 interface Series {
   /** For example `verb="GET",code="200"`. */

@@ -1,11 +1,11 @@
-/** What a benchmark has a controller do with a fleet that is there. */
+/** Triggers the work of a controller on an existing fleet, and waits for its end. */
 
 import type { ClusterBed } from './cluster-bed.ts';
 import { sumOf } from './exposition.ts';
 
 const MACHINE = (labels: string) => labels.includes('="machine"');
 
-/** Until the controller has looked at that many machines, besides `before`, and nothing is left in its queue. */
+/** Waits until the controller has checked that many machines, besides `before`, and its queue is empty. */
 export function untilVerified(cluster: ClusterBed, count: number, before = 0): Promise<void> {
   const isVerified = async () => {
     const metrics = await cluster.metrics();
@@ -19,7 +19,7 @@ function isIdle(metrics: string): boolean {
   return waiting === 0;
 }
 
-/** Has all machines looked at, as the periodic resync does: a change of their Cluster that means nothing to them. */
+/** Triggers a reconcile of all machines, as the periodic resync does, by a change of their Cluster that changes no machine. */
 export async function resync(cluster: ClusterBed, set: string): Promise<void> {
   const before = reconciled(await cluster.metrics());
   await cluster.lab.kubectl(

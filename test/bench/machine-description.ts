@@ -1,4 +1,4 @@
-/** On what was measured. */
+/** Describes the machine that the benchmarks ran on. */
 
 import { cpus, release, totalmem } from 'node:os';
 import { execa } from 'execa';

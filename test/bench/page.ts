@@ -1,4 +1,4 @@
-/** docs/performance.md with its plots, all of it from a report: no figure in it is typed by hand. */
+/** Writes docs/performance.md and its plots from a report, so that no figure in it is typed. */
 
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What a process and all that it started use, from /proc (proc_pid_stat(5)). */
+/** Measures the resources of a process and its descendants, from /proc (proc_pid_stat(5)). */
 
 import { readdirSync, readFileSync } from 'node:fs';
 

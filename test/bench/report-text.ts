@@ -1,4 +1,4 @@
-/** A report as tables, for the terminal and for docs/performance.md. */
+/** Prints a report as tables, for the terminal and for docs/performance.md. */
 
 import type { Unit } from './benchmark.ts';
 import { type MeasureResult, median, type Run, type Verdict } from './report.ts';

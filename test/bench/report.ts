@@ -1,4 +1,4 @@
-/** What runs gave, as it is kept in JSON; tables, plots and docs/performance.md are made from nothing else. */
+/** Defines the results of runs as they are kept in JSON, the only source of tables, plots and docs/performance.md. */
 
 import type { Benchmark, Size, Unit } from './benchmark.ts';
 import type { MachineDescription } from './machine-description.ts';

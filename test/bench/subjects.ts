@@ -1,4 +1,4 @@
-/** Ways of making and removing one machine, one after another. Each makes the same domain, running. */
+/** Creates and removes one machine in several ways, one after another. Each creates the same running domain. */
 
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

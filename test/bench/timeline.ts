@@ -1,4 +1,4 @@
-/** A timeline as an SVG picture: one bar a row. */
+/** Draws a timeline as an SVG picture: one bar a row. */
 
 export interface Interval {
   readonly name: string;

@@ -1,7 +1,6 @@
 /**
- * `npm run trace`: one machine created and removed in a process that is warm, and where the time goes: tables, and
- * pictures in docs/. The
- * spans are those that an OpenTelemetry collector gets.
+ * Traces one machine that is created and removed in a warm process (`npm run trace`), and writes tables, and pictures in
+ * docs/, of where the time goes. The spans are those that an OpenTelemetry collector gets.
  */
 
 import { mkdtemp, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The machine that all benchmarks make, and the ways of making it that CAPLV is compared with. */
+/** Defines the machine that all benchmarks create, and the alternatives that CAPLV is compared with. */
 
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What fails, or takes long, keeps its own machine waiting, and no other on the same host. */
+/** Verifies that a broken or slow image delays its own machine, and no other on the same host. */
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ let controller: ControllerProcess;
 let content: Buffer;
 let isBroken = true;
 
-/** Shows what it has to whoever looks, and while it is broken hangs up on whoever wants all of it. */
+/** Serves the beginning of the image; while it is broken, closes the connection of each full request. */
 const server = createServer((request, response) => {
   const range = /^bytes=0-(\d+)$/.exec(request.headers.range ?? '');
   const body = range ? content.subarray(0, Number(range[1]) + 1) : content;
@@ -180,7 +180,7 @@ test('a guest whose QEMU dies at each start is retried less and less often, and 
       ({ object, message }) => object === 'default/dies' && message === 'Reconcile failed, trying again',
     );
   await expect.poll(() => failures().length, soon).toBe(1);
-  // The host has told of the domain that came and went, and of what is removed of it, each time.
+  // Each time, events of the host reported the domain that was defined and removed.
   await expect
     .poll(
       async () => {

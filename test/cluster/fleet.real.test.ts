@@ -1,4 +1,4 @@
-/** MachineSet and MachineDeployment with real domains, and Kubernetes' own garbage collector. */
+/** Verifies MachineSets and MachineDeployments with real domains, and with Kubernetes' garbage collector. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MachineDeploymentKind } from '../../src/api/kinds/machine-deployment.ts';

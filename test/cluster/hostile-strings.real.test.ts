@@ -1,4 +1,4 @@
-/** As test/e2e/hostile-strings, on the way of a tenant: through an API server to a controller. */
+/** Verifies the strings of test/e2e/hostile-strings.ts in manifests of a tenant, through API server and controller. */
 
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';

@@ -154,7 +154,7 @@ describe('an image that is missing', () => {
   async function waitFor(imageURI: string): Promise<void> {
     await lab.apply(...names.map((name) => lab.machine(name, { imageURI })));
     for (const name of names) await expect.poll(() => lab.ready(name), soon).toBe('False ImageNotFound');
-    // Who waits is looked at once more when the first watch of the host begins.
+    // Waiting Machines are reconciled once more when the first watch of the host begins.
     await controller.says('Watching host');
     // A reconcile counts when it has ended, a moment after its last word.
     await expect.poll(isIdle, soon).toBe(true);

@@ -1,4 +1,4 @@
-/** A namespace of many machines, defined and not started: what gets slow with the number shows here. */
+/** Verifies a namespace of many machines, defined and not started, to find what slows down with their number. */
 
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type Machine, MachineKind } from '../../src/api/kinds/machine.ts';
@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const machines = async (): Promise<Machine[]> => (await lab.client.list(MachineKind)).items;
 
-/** Figures for whoever reads the log: how the pace changes with the number of machines. */
+/** Prints how the pace changes with the number of machines. */
 async function report(what: string, started: number): Promise<void> {
   const metrics = await controller.fetch('/metrics');
   const rss = /^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1];

@@ -1,4 +1,4 @@
-/** What the API server, the network and other people do to a controller while machines are made, changed and deleted. */
+/** Verifies that a controller survives failures of the API server and the network, and conflicting writes. */
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The store of a process that dies: after some writes nothing goes through any more. */
+/** Plays the store of a process that dies: after some writes, every request fails. */
 
 import type { Store } from '../../src/store/store.ts';
 

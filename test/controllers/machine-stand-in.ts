@@ -1,4 +1,4 @@
-/** What the Machine controller does, without any machine: holds the object, says that it is ready, and lets it go. */
+/** Plays the Machine controller without machines: adds the finalizer, reports ready, and removes the finalizer. */
 
 import { MachineKind } from '../../src/api/kinds/machine.ts';
 import { FINALIZER } from '../../src/api/schema/group.ts';

@@ -1,4 +1,4 @@
-/** The set controllers as a process runs them: woken by watches only. Machines are stood in for. */
+/** Runs the set controllers, triggered by watches only, with a stand-in for machines. */
 
 import { expect, vi } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';

@@ -1,4 +1,4 @@
-/** A program in the place of virsh, over a directory: `leases/<network>` and `addresses/<domain>` are what it answers. */
+/** Plays virsh with the files of a directory: `leases/<network>` and `addresses/<domain>` hold its answers. */
 
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A local store in a directory of the test's own, the controllers over it, and a stand-in for what happens to machines. */
+/** Starts controllers over a local store in a temporary directory, with a stand-in for machines. */
 
 import { admit } from '../../src/api/kinds/admission.ts';
 import { type Machine, MachineKind, type MachineStatus } from '../../src/api/kinds/machine.ts';

@@ -1,4 +1,4 @@
-/** What the demos say, and the program that they run. */
+/** Prints the texts of the demos, and finds the program that they run. */
 
 import { fileURLToPath } from 'node:url';
 

@@ -111,7 +111,7 @@ describe('a tenant who may write all Secrets and Leases of a namespace', () => {
     await write(CONTROLLER, kind, name);
     expect(await as(TENANT, undefined, 'label', kind, name, 'a=b')).toMatch(DENIED);
     expect(await as(TENANT, undefined, 'delete', kind, name)).toMatch(DENIED);
-    // What goes with its Machine or namespace still goes, and an administrator may mend by hand.
+    // Deletions with a Machine or namespace still work, and an administrator may change these objects.
     expect(await as('admin', undefined, 'label', kind, name, 'a=b')).toContain('labeled');
     expect(await as(COLLECTOR, undefined, 'delete', kind, name)).toContain('deleted');
   });

@@ -1,6 +1,6 @@
 /**
- * What an API server asks before it lets somebody do something. A webhook authorizer in front of RBAC hears every
- * question, also those that no audit log has: server-side apply of an object that is not there needs `create`, too.
+ * Records each authorization request of an API server. A webhook authorizer in front of RBAC sees all of them, also those
+ * that no audit log has: server-side apply of an object that does not exist needs `create`, too.
  */
 
 import { once } from 'node:events';
@@ -48,7 +48,7 @@ export class AuthorizationLog {
     response.end(JSON.stringify({ ...review, status: { allowed: false } }));
   });
 
-  /** Starts the lab's API server anew, on the same port and over the same objects, with a webhook before RBAC. */
+  /** Restarts the lab's API server on the same port, with the same objects, and with a webhook before RBAC. */
   static async of(lab: KubeLab): Promise<AuthorizationLog> {
     const log = new AuthorizationLog();
     log.#server.listen(0, '127.0.0.1');

@@ -1,6 +1,6 @@
 /**
- * A kubelet for one pod, without containers: the root file system of the image, and of the manifest user, volumes,
- * arguments and environment. The pod shares the network of this machine.
+ * Runs one pod without containers, as a kubelet would: the root file system of the image, and the user, volumes, arguments
+ * and environment of the manifest. The pod shares the network of this machine.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

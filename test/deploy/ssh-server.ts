@@ -1,4 +1,4 @@
-/** sshd on a host of the lab, for root, on port 22 of its own address: how people reach libvirt on other machines. */
+/** Runs sshd on a host of the lab, for root, on port 22 of its own address, as people reach libvirt on other machines. */
 
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { cached } from '../lab/cache.ts';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
 
-/** Files of `~/.ssh` of whoever may connect. */
+/** Files of `~/.ssh` of a client that may connect. */
 export interface SshKeys {
   readonly id_ed25519: string;
   readonly known_hosts: string;

@@ -1,4 +1,4 @@
-/** What somebody may do to a machine behind Terraform's back, with virsh or another tool of libvirt. */
+/** Lists changes that a person may make to a machine outside of Terraform, with virsh or another tool of libvirt. */
 
 import type { DriftWorld } from './drift-world.ts';
 

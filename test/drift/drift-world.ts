@@ -1,4 +1,4 @@
-/** Machines on a host of their own, of which it is asked whether they drifted: as the periodic check does, and by a plan. */
+/** Creates machines on a host of their own, and checks them for drift by the periodic check and by a plan. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -102,7 +102,7 @@ export class DriftWorld {
     return { reason, finding };
   }
 
-  /** What a plan finds, whatever is known already. */
+  /** Returns what a plan finds, without the results of earlier checks. */
   plan(name: string): Promise<string | undefined> {
     return findingOf(this.engine.actuator.plan(this.#intent(name)));
   }

@@ -1,7 +1,7 @@
 /**
- * The periodic check of machines, which asks the provider itself and runs no terraform for a machine that is unchanged, held against
- * `terraform plan`: whatever that finds is found. CAPLV_DRIFT_SEED repeats a run. `npm run test:drift` makes every change of
- * changes.ts among 64 machines, of which 8 run, and takes some ten minutes; here a few of each kind are made.
+ * Verifies that the periodic check, which asks the provider and runs no terraform for an unchanged machine, finds all that
+ * `terraform plan` finds. CAPLV_DRIFT_SEED repeats a run. Makes a few changes of each kind; `npm run test:drift` makes every
+ * change of changes.ts on 64 machines, of which 8 run, in about ten minutes.
  */
 
 import { writeFile } from 'node:fs/promises';

@@ -276,7 +276,7 @@ test('objects that an earlier version accepted, and this one refuses, are report
   await change('clusters', '"providerSpec": {', '"providerSpec": { "earlier": true,');
   await change('machines', '"vcpu": 1', '"vcpu": 1, "machineType": "pc,accel=tcg"');
 
-  // A machine of its Cluster is told, and takes nothing away; whoever else uses the host goes on.
+  // A machine of its Cluster is refused, and removes nothing; others on the host are not affected.
   const refused = await here().apply([machine('other', here().image)]);
   expect(refused.stderr).toMatch(/providerSpec\.earlier.*\[InvalidConfiguration\]/);
   await here().caplv.read(['delete', 'machine', 'other', '--ignore-not-found']);

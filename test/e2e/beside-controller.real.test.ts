@@ -1,4 +1,4 @@
-/** A person's commands and a controller over the same local store, as on a host with the systemd unit. */
+/** Verifies a person's commands and a controller on the same local store, as on a host with the systemd unit. */
 
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Pauses an apply in the middle, for checks of what is visible meanwhile. */
+/** Pauses an apply in the middle, so that tests can check what is visible meanwhile. */
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export class Gate {
     return { resource: { terraform_data: { gate: this.#resource(['libvirt_domain.machine']) } } };
   }
 
-  /** Now, and for whoever comes later. */
+  /** Opens the gate, now and for later runs. */
   async open(): Promise<void> {
     await writeFile(join(this.#directory, 'open'), '');
   }

@@ -167,7 +167,7 @@ describe('the state of a host with a network and a pool of a Cluster', () => {
     const said = await here().caplv.read(['state', 'restore', uri, String(serial)]);
     expect(said).toContain(`host ${uri}: serial ${serial} restored, as serial ${serial + 1}`);
     expect(await here().caplv.read(['state', 'list', uri])).toContain('libvirt_network.network_fujisan\n');
-    // The machine went, with the image that nobody else stood on; network and pool did not.
+    // The machine was deleted with its image, which no other machine used; network and pool were not.
     expect(await ids()).toEqual(before);
     await deleted(fujisan());
   });

@@ -1,4 +1,4 @@
-/** The fields of manifests that take no text of just any kind. */
+/** Lists the fields of manifests that do not accept arbitrary text. */
 
 import type { ManifestObject } from './manifests.ts';
 

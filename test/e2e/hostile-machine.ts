@@ -1,4 +1,4 @@
-/** Machines of hostile strings, and what libvirt shows of them. */
+/** Creates machines with hostile strings, and reads what libvirt shows of them. */
 
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type ManifestObject, machine } from './manifests.ts';
 
 const FIRMWARE = '/usr/share/OVMF';
 
-/** Where such a machine is made, by whatever way: a Standalone, say. */
+/** The host of such a machine, for example a Standalone. */
 export interface HostileHost {
   readonly lab: { readonly imagePath: string };
   /** For files. */

@@ -1,4 +1,4 @@
-/** Hostile strings that must stop before anything runs, with the path of their field; and what is made of what cannot work. */
+/** Verifies that hostile strings are refused with the path of their field, and that errors name what cannot work. */
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Hostile strings on their way down to libvirt, which must show the very text, while nothing else happens. What is composed
- * is the same at every run; CAPLV_FUZZ_SEED composes other names.
+ * Verifies that hostile strings arrive in libvirt unchanged, without side effects. Composed strings are the same at every
+ * run; CAPLV_FUZZ_SEED composes others.
  */
 
 import { copyFile, mkdir, readdir, readFile, symlink } from 'node:fs/promises';

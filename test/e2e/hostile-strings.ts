@@ -1,4 +1,4 @@
-/** Texts that a shell, a template engine, virsh, XML, QEMU or a terminal takes for more than text. */
+/** Lists texts that a shell, a template engine, virsh, XML, QEMU or a terminal may interpret. */
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

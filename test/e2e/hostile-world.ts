@@ -1,4 +1,4 @@
-/** A lab with traps in it: whatever a hostile string could touch is looked at before and after. */
+/** Starts a lab with traps: checks everything that a hostile string could change, before and after. */
 
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Objects of manifests. JSON is YAML, so a file may hold them as they are. */
+/** Builds objects of manifests. JSON is YAML, so a manifest may hold them as they are. */
 
 export type ManifestObject = Readonly<Record<string, unknown>>;
 

@@ -59,7 +59,7 @@ describe('caplv orphans', () => {
     const other = await made('beside');
     const uuid = await here().virsh('domuuid', 'default.broken');
     const volumes = await here().volumes();
-    // Also in no state: all that says whose the domain is, is a file that nobody can read.
+    // Also in no state: only a file that cannot be read says who owns the domain.
     await rm(stateDirOf('broken'), { recursive: true });
     await truncate(objectOf('broken'), 0);
 

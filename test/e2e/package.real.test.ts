@@ -83,7 +83,7 @@ interface As {
   readonly group?: string;
 }
 
-/** Runs the installed command as nobody, who is in the group of libvirt unless said otherwise. */
+/** Runs the installed command as the user nobody, by default with the group of libvirt. */
 async function caplv(args: readonly string[], { env = {}, input = '', group = libvirtGroup }: As = {}) {
   const { exitCode, stdout, stderr } = await execa(
     'setpriv',

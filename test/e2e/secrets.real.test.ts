@@ -46,7 +46,7 @@ async function readableByAll(...directories: readonly string[]): Promise<string[
   return found.split('\n').filter((line) => line !== '');
 }
 
-/** Where the standard error of our providers goes. They log user data, so nobody may keep or pass on what they say. */
+/** Returns where the standard error of the providers goes. They log user data, which must not be stored or passed on. */
 async function providerOutputs(): Promise<string[]> {
   const found = (await readdir('/proc')).map(async (pid) => {
     try {

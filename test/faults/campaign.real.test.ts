@@ -1,7 +1,7 @@
 /**
- * Machines come and go while the controller, terraform and the provider are killed at random times. CAPLV_CAMPAIGN_SEED repeats
- * a run (its decisions; the machine it runs on has a say in the times). CAPLV_CAMPAIGN_KILLS=100 CAPLV_CAMPAIGN_MACHINES=50 is the
- * whole, which takes more than five minutes.
+ * Verifies that machines are created and deleted although the controller, terraform and the provider are killed at random
+ * times. CAPLV_CAMPAIGN_SEED repeats the decisions of a run, but not their exact times. CAPLV_CAMPAIGN_KILLS=100 with
+ * CAPLV_CAMPAIGN_MACHINES=50 is the whole campaign, which takes more than five minutes.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,7 @@ const KILLS = Number(process.env['CAPLV_CAMPAIGN_KILLS'] ?? 25);
 const MACHINES = Number(process.env['CAPLV_CAMPAIGN_MACHINES'] ?? 15);
 /** A controller lives no longer: it starts in about one second, and a machine is made in less. */
 const LIFE_MS = 3_000;
-/** How often terraform or the provider dies in a life of the controller. */
+/** How often terraform or the provider is killed between two starts of the controller. */
 const CHILD = 0.15;
 const SPEC = { userData: '#cloud-config\n' };
 const VOLUMES = ['root.qcow2', 'seed.iso'];
@@ -132,7 +132,7 @@ async function killChild(
   return undefined;
 }
 
-/** The domains of machines that were told to be made: each must stay the same one. */
+/** The domains of machines that are ready: each must stay the same one. */
 class Identities {
   readonly #uuids = new Map<string, string>();
   readonly changed: string[] = [];

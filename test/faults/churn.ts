@@ -15,13 +15,13 @@ export interface ChurnOptions {
   readonly random: Random;
   /** Never more machines than this are asked for. */
   readonly machines: number;
-  /** Time between two wishes, at most. */
+  /** The longest time between two changes. */
   readonly pauseMs: number;
   /** Of each machine. */
   readonly spec: object;
 }
 
-/** Somebody who cannot make up his mind: machines of sets whose sizes change, and single ones that come, change and go. */
+/** Changes the sizes of sets, and creates, changes and deletes single machines. */
 export class Churn {
   readonly #options: ChurnOptions;
   readonly #sizes = new Map<string, number>(SETS.map((name) => [name, 0]));
@@ -43,7 +43,7 @@ export class Churn {
     await lab.apply(...SETS.map((name) => lab.fleet('MachineSet', name, { replicas: 0 }, spec)));
   }
 
-  /** Until `signal` aborts; then a last wish: as many machines as may be. */
+  /** Runs until `signal` aborts; the last change asks for as many machines as allowed. */
   async run(signal: AbortSignal): Promise<void> {
     const { random, pauseMs } = this.#options;
     await this.#all();

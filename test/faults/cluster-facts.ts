@@ -59,7 +59,7 @@ function unready(machine: Machine): string[] {
     : [`${nameOf(machine)}: ${ready?.status} ${ready?.reason} ${ready?.message}`];
 }
 
-/** Names of the Machines that nobody deletes, sorted. */
+/** Names of the Machines that are not being deleted, sorted. */
 export async function machineNames(lab: ClusterLab): Promise<string[]> {
   const { items } = await lab.client.list(MachineKind);
   return items.flatMap(({ metadata }) => (metadata.deletionTimestamp ? [] : metadata.name)).sort();

@@ -1,4 +1,4 @@
-/** The controller and what it started are killed at each step of a machine's life in a cluster, and it is started again. */
+/** Verifies that machines survive when the controller and its processes are killed at each step, and it is started again. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { StateSecret } from '../../src/actuator/state/state-secret.ts';
@@ -61,7 +61,7 @@ function pointsOf({ points: [create, update, , remove] }: Life): readonly string
   return [create, update, remove];
 }
 
-/** All are struck on the way to `there`. */
+/** Kills the processes of all lives of the group on the way to `there`. */
 async function struck(
   group: readonly Life[],
   step: number,

@@ -1,4 +1,4 @@
-/** caplv and what it started are killed while they make what the machines of a host share. */
+/** Verifies that the networks, pools and images of a host survive when caplv and its processes are killed. */
 
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';

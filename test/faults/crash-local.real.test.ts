@@ -1,4 +1,4 @@
-/** caplv and what it started are killed at each step of a machine's life, without a cluster. */
+/** Verifies that machines survive when caplv and its processes are killed at each step, without a cluster. */
 
 import { readdir, readFile, truncate } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ function call(args: readonly string[], { env, ...options }: CaplvOptions = {}) {
   return here().caplv.start(args, { ...options, env: { ...faults().env(), ...env } });
 }
 
-/** A call that is struck, and once more if it was killed by that: the second must succeed. */
+/** Runs a call during which processes are killed, and again if the call itself was killed: the second must succeed. */
 async function struck(
   workspace: string,
   victims: readonly Victim[],

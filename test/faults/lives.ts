@@ -28,7 +28,7 @@ const CHANGE = {
 /** Its volumes, sorted, as `volumeNames` has them. */
 export const VOLUMES = ['disk-data.qcow2', 'root.qcow2', 'seed.iso'];
 
-/** Where a machine is struck in its creation, in a change, in a replacement, and in its deletion. */
+/** The points at which processes are killed: in the creation, a change, a replacement and the deletion of a machine. */
 export type Points = readonly [create: string, update: string, replace: string, remove: string];
 
 const LIVES: readonly Points[] = [

@@ -1,4 +1,4 @@
-/** Whoever holds a lock that a machine needs is named in its condition, and left alone until he provably is gone. */
+/** Verifies that a condition names the holder of a lock, and that a lock is kept until its holder is proven to be gone. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** Whose lock of a state is released, and whose is respected, with real Leases and Pods of a real API server. */
+/** Verifies which locks of a state are released and which are kept, with Leases and Pods of a real API server. */
 
 import { mkdtemp } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Numbers that look random, and are the same for the same seed (mulberry32), so that a run can be repeated. */
+/** Generates random numbers from a seed (mulberry32), so that a run can be repeated. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed;
   }
 
-  /** A seed that nobody has used in the last hours. */
+  /** Returns a seed that was not used in the last hours. */
   static newSeed(): number {
     return Date.now() % 2 ** 31;
   }

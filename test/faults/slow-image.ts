@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A server whose first transfer of an image stops in the middle, until it is told to go on. */
+/** A server whose first transfer of an image stops in the middle, until `sendRest` is called. */
 export class SlowImage {
   readonly #server: Server;
   readonly #half = Promise.withResolvers<void>();

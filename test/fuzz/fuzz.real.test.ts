@@ -1,6 +1,6 @@
 /**
- * Whatever a manifest says, it is refused with the place at fault, or it becomes a stack that terraform accepts. The
- * manifests are the same at every run; CAPLV_FUZZ_SEED makes others, CAPLV_FUZZ_RUNS more.
+ * Verifies that each manifest is refused with the field at fault, or becomes a stack that terraform accepts. The manifests
+ * are the same at every run; CAPLV_FUZZ_SEED generates others, CAPLV_FUZZ_RUNS more.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -99,7 +99,7 @@ function told(text: string, problem: string | undefined): string[] {
   return problem === undefined ? [] : [`${problem}\n${text.slice(0, 4_000)}`];
 }
 
-/** Undefined: refused. Throws whatever is no refusal. */
+/** Returns undefined for a refusal, and throws all other errors. */
 async function stacksOrRefusal(text: string): Promise<JsonObject[] | undefined> {
   try {
     const manifests = parseManifests(text, 'fuzz.yaml', { environment: { CAPLV_NAME: 'a' } });

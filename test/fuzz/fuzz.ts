@@ -1,7 +1,7 @@
 /**
- * `npm run fuzz`: gives each reader of what tenants, hosts and servers write a whole campaign of inputs, and writes REPORT.md beside this
- * file. CAPLV_FUZZ_SEED makes other inputs, CAPLV_FUZZ_RUNS another number of each. Ends with 1 if anything went wrong. `npm run fuzz -- NAME`
- * runs the readers whose names hold NAME, and writes no report.
+ * Runs the fuzz campaign (`npm run fuzz`): gives each reader of untrusted input many inputs, and writes REPORT.md beside
+ * this file. CAPLV_FUZZ_SEED generates other inputs, CAPLV_FUZZ_RUNS another number of them. Exits with 1 if anything went
+ * wrong. `npm run fuzz -- NAME` runs the readers whose names contain NAME, and writes no report.
  */
 
 import { writeFile } from 'node:fs/promises';

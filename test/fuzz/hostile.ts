@@ -1,4 +1,4 @@
-/** Values that somebody's parser, template engine, shell or file system takes for more than text. */
+/** Lists values that a parser, template engine, shell or file system may interpret. */
 
 import fc from 'fast-check';
 import { anyCharacter } from './inputs/characters.ts';

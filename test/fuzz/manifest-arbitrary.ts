@@ -1,4 +1,4 @@
-/** Manifests: as people write them, as they get them wrong, and as somebody would write them who means harm. */
+/** Generates manifests: valid, wrong and malicious ones. */
 
 import fc from 'fast-check';
 import { stringify } from 'yaml';

@@ -1,4 +1,4 @@
-/** Images, boot data and network configurations, as tenants and their servers give them. */
+/** Lists the readers of images, boot data and network configurations of tenants and their servers. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ const VARIABLES = {
   CAPLV_PROVIDER_ID: 'libvirt:///x',
 };
 
-/** A header as QEMU writes it, with some of its fields as nobody would. */
+/** A header as QEMU writes it, with unusual values in some of its fields. */
 const MAX_IMAGE_GB = 128;
 const policy = new Policy({ allow: '/', maxImageGB: MAX_IMAGE_GB });
 const number64 = fc.constantFrom(

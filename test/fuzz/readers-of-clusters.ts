@@ -1,4 +1,4 @@
-/** What API servers, kubeconfigs and the Secrets of states say. */
+/** Lists the readers of API server answers, kubeconfigs and state Secrets. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';

@@ -1,4 +1,4 @@
-/** What libvirt hosts, their virsh and the Terraform provider say. */
+/** Lists the readers of what libvirt, virsh and the Terraform provider answer. */
 
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';

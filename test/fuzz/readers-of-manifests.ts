@@ -1,4 +1,4 @@
-/** Manifests, without what terraform says of them: for that see fuzz.real.test.ts. */
+/** Lists the readers of manifests. For manifests with terraform see fuzz.real.test.ts. */
 
 import { ManifestError } from '../../src/api/manifest/error.ts';
 import { parseManifests } from '../../src/api/manifest/parse.ts';

@@ -1,4 +1,4 @@
-/** What manifests name, held against what an operator allows. */
+/** Lists the readers that check manifests against the policy of an operator. */
 
 import { posix } from 'node:path';
 import fc from 'fast-check';

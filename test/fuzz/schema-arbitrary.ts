@@ -1,4 +1,4 @@
-/** Values that a schema of ours describes, but for the rules between fields, which no schema can say. */
+/** Generates values of a schema. Rules between fields, which no schema describes, are not respected. */
 
 import fc from 'fast-check';
 import type { OpenAPI } from '../../src/api/schema/structural-schema.ts';

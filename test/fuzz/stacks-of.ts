@@ -1,4 +1,4 @@
-/** From a manifest to Terraform JSON, by the way that `caplv apply` takes, on hosts that have whatever is asked for. */
+/** Builds Terraform JSON from a manifest as `caplv apply` does, on hosts that have everything that it asks for. */
 
 import { writeSeed } from '../../src/actuator/machine/seed-file.ts';
 import { admit } from '../../src/api/kinds/admission.ts';
@@ -23,7 +23,7 @@ const URI = 'qemu:///system';
 const UID = '5e6a1f2c-0000-4000-8000-000000000001';
 const INSTALLATION = '0b7c2a3e-0000-4000-8000-000000000002';
 
-/** What a manifest may name is told from what it does with it. */
+/** Allows everything: readers-of-policy.ts covers what a manifest may name. */
 const POLICY = new Policy({ allow: EVERYTHING });
 
 /** A host that has every volume and all firmware. */
@@ -94,7 +94,7 @@ async function machineOf(machine: Machine, synthesizer: Synthesizer, scratch: st
     path,
     site,
     seed,
-    // So that nobody looks for the image.
+    // So that the image is not read.
     pinned: { uri: site.uri, domainType: 'qemu', imageURI: spec.imageURI, base },
     installation: INSTALLATION,
     policy: POLICY,

@@ -1,6 +1,6 @@
 /**
- * What tenants, hosts and API servers send, made up: none of it ends the process, blocks it or passes the policy, and each that cannot be
- * read is refused by the error that its caller expects. This is the beginning of `npm run fuzz`, which makes thousands of each.
+ * Verifies that generated input of tenants, hosts and API servers never ends the process, blocks it or passes the policy,
+ * and that unreadable input is refused with the expected error. `npm run fuzz` does the same with thousands of inputs.
  */
 
 import { expect, it, vi } from 'vitest';

@@ -1,4 +1,4 @@
-/** The libvirt and QEMU of another Debian release, for a lab host: its programs take the place of the machine's inside of the sandbox. */
+/** Provides libvirt and QEMU of another Debian release, whose programs replace those of this machine inside of a sandbox. */
 
 import { join } from 'node:path';
 import { cached } from './cache.ts';

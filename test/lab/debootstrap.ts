@@ -2,12 +2,12 @@
 
 import { execa } from 'execa';
 
-/** What nobody reads in a lab. */
+/** Files that a lab does not need. */
 const WITHOUT = ['doc', 'info', 'locale', 'man'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 
 /**
- * In namespaces of its own: what mmdebstrap mounts in the tree ends with it, also when it is killed. Else whoever removes the rest of the
- * tree would remove through its mounts.
+ * Runs mmdebstrap in namespaces of its own, so that its mounts in the tree end with it, also when it is killed. Otherwise a removal of
+ * the tree would remove files through its mounts.
  */
 const NAMESPACES = ['--mount', '--pid', '--mount-proc', '--fork', '--kill-child'];
 

@@ -10,7 +10,7 @@ import { binDirectory } from './terraform-binary.ts';
 import { terraformrcPath } from './terraform-provider.ts';
 
 export interface LabOptions {
-  /** Labs of different names run side by side. Default `demo`: the one that people use by hand. */
+  /** Labs of different names run at the same time. Default `demo`: the lab of `npm run lab`. */
   readonly name?: string;
   /** Where all of the lab lies; removed by `down`. Default `/var/lib/caplv-lab-<name>`, or below `CAPLV_LAB_ROOT`. */
   readonly dir?: string;
@@ -109,7 +109,7 @@ export class Lab {
       // For `caplv apply -f`, and what `npx cdktf` takes by itself.
       CAPLV_MANIFESTS: examplePath(this.directory),
       ...Object.fromEntries(further),
-      // For virsh by hand.
+      // For a person with virsh.
       LIBVIRT_DEFAULT_URI: uri,
       TF_CLI_CONFIG_FILE: terraformrcPath(),
       CHECKPOINT_DISABLE: '1',

@@ -1,4 +1,4 @@
-/** Other versions of Node and npm than those that run the tests, from the registry, kept in the cache. */
+/** Provides other versions of Node and npm than those that run the tests, and caches them. */
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { cached } from './cache.ts';

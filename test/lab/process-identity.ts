@@ -1,4 +1,4 @@
-/** Identifies processes, so that a later one with the same number is told apart. */
+/** Identifies processes, so that a later process with the same number is recognized as another one. */
 
 import { readFile } from 'node:fs/promises';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 
-/** What a process of ours keeps, apart from what V8 has not looked at yet: only that tells a leak from a heap that grows lazily. */
+/** The memory of a process after a garbage collection: only this distinguishes a leak from a heap that grows lazily. */
 export class CollectedHeap {
   readonly #socket: string;
 

@@ -1,7 +1,7 @@
 /**
- * For `node --import`: whoever connects to the socket CAPLV_TEST_HEAP gets the bytes that the main thread of this process has in
- * use when nothing is left that nobody refers to, its buffers among them. No TypeScript, for what Node loads to strip types takes 11
- * MiB, and some of it goes at any time.
+ * Serves the heap size of this process, for `node --import`: a client of the socket CAPLV_TEST_HEAP gets the bytes that the
+ * main thread uses after a garbage collection, buffers included. It is no TypeScript, since the type stripper of Node takes
+ * 11 MiB, some of which it frees at any time.
  */
 
 import { createServer } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Machines that come, change and go for as long as it takes to show what grows. Small by default;
- * CAPLV_SOAK_MACHINES=200 CAPLV_SOAK_RECONCILES=10000 is the whole, CAPLV_SOAK_SEED repeats the wishes of a run.
+ * Verifies that nothing grows while machines are created, changed and deleted for a long time. Small by default;
+ * CAPLV_SOAK_MACHINES=200 CAPLV_SOAK_RECONCILES=10000 is the whole test, CAPLV_SOAK_SEED repeats the changes of a run.
  */
 
 import { readdir } from 'node:fs/promises';
@@ -40,7 +40,7 @@ const NODE_OPTIONS = '--max-semi-space-size=8';
 const SPARE_DESCRIPTORS = 8;
 /** Of a state: itself and the serials that are kept. */
 const SECRETS_EACH = 6;
-/** Between two wishes, at most: most reconciles find what they look for, as in a life. */
+/** The longest time between two changes. Most reconciles find nothing to do, as in production. */
 const PAUSE_MS = 6_000;
 const VOLUMES = ['root.qcow2', 'seed.iso'];
 
@@ -117,7 +117,7 @@ interface Rest {
   readonly secrets: number;
 }
 
-/** When nobody wants anything: what there is must be no more than at the first rest. */
+/** Measures when there is nothing to do: no value may be larger than at the first rest. */
 async function rest(first: Rest | undefined): Promise<Rest> {
   const most = first ?? {
     descriptors: 1_000,
@@ -151,7 +151,7 @@ async function counts(): Promise<Rest> {
   };
 }
 
-/** Somebody touches machines, so that each is looked at again and again between its changes. */
+/** Annotates machines, so that each is reconciled many times between its changes. */
 async function askAgain(random: Random, signal: AbortSignal): Promise<void> {
   for (let times = 0; !signal.aborted; times += 1) {
     const { items } = await lab.client.list(MachineKind);

@@ -1,4 +1,4 @@
-/** Run by a test: prints how many files of cdktf its main thread has loaded, and is then done. */
+/** Prints, when a test runs it, how many files of cdktf its main thread has loaded, and exits. */
 import { createRequire } from 'node:module';
 import { Synthesizer } from '../../stacks/synthesizer.ts';
 import { minimalMachine } from './intents.ts';

@@ -1,4 +1,4 @@
-/** Who lets an object go takes his finalizer away whoever else has applied it: an export that was applied again, a backup. */
+/** Verifies that a finalizer can be removed after others applied the object again, for example from a backup. */
 
 import { beforeEach, expect, test } from 'vitest';
 import type { KubeObject } from '../../src/apimachinery/object.ts';

@@ -1,4 +1,4 @@
-/** Store.create and Store.update of the local store: what an API server does with POST and PUT. */
+/** Verifies Store.create and Store.update of the local store: the POST and PUT of an API server. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { KubeObject, ResourceKind } from '../../src/apimachinery/object.ts';

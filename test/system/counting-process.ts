@@ -1,6 +1,6 @@
 /**
- * A process that counts in a file under a lock, for tests: `node counting-process.ts <lock file> <counter> <times>`.
- * Two at once would lose counts.
+ * Counts in a file under a lock, as a process of a test: `node counting-process.ts <lock file> <counter> <times>`.
+ * Two processes at once would lose counts.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Lock } from '../../src/system/file-lock.ts';

@@ -1,6 +1,6 @@
 /**
- * A process that holds a lock, for tests: `node lock-holder-process.ts <lock file> [<pid that the lock is extended to>]`.
- * Prints `held` when it has it, and lets go when its stdin ends.
+ * Holds a lock, as a process of a test: `node lock-holder-process.ts <lock file> [<pid that the lock is extended to>]`.
+ * Prints `held` when it has the lock, and releases it when its stdin ends.
  */
 import { once } from 'node:events';
 import { Lock } from '../../src/system/file-lock.ts';

@@ -1,4 +1,4 @@
-/** A loop over much input lets other work run: a host that says much holds up no other host. */
+/** Verifies that a loop over much input lets other work run, so that a large host delays no other host. */
 
 import { expect, it } from 'vitest';
 import { Turn } from '../../src/system/turn.ts';

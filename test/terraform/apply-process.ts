@@ -1,6 +1,6 @@
 /**
- * A caplv of its own that applies, for tests: `node apply-process.ts <workspace dir> <libvirt URI> <config file>`.
- * Prints a line of JSON for each event, and one for the provider's process number.
+ * Applies a configuration, as a caplv of its own: `node apply-process.ts <workspace dir> <libvirt URI> <config file>`.
+ * Prints a line of JSON for each event, and one for the process number of the provider.
  */
 import { readFile } from 'node:fs/promises';
 import { findProvider } from '../../src/terraform/install/provider.ts';

@@ -13,7 +13,7 @@ async function within<T>(slots: RunSlots, key: string, verb: string, work: () =>
   }
 }
 
-/** Runs that end when they are told to; `begun` in the order in which they got their slot. */
+/** Runs that end when the test ends them; `begun` in the order in which they got their slot. */
 function runsOf(slots: RunSlots) {
   const begun: string[] = [];
   const ends = new Map<string, () => void>();

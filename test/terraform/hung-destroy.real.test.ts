@@ -1,4 +1,4 @@
-/** A provider that never comes to an end with a removal: libvirtd no longer answers from the middle of a destroy on. */
+/** Verifies that a provider is ended when libvirtd stops answering in the middle of a destroy. */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -57,7 +57,7 @@ async function heldUpStack(dir: string) {
   const fifo = join(dir, 'fifo');
   await execa('mkfifo', [fifo]);
   const name = uniqueName();
-  // The volume comes after the gate: it is made only once the caplv that started the run is no more.
+  // The volume comes after the gate: it is created only after the caplv that started the run has ended.
   return { fifo, name, config: volumeStack(host(), { name, resource: heldUp(fifo) }) };
 }
 

@@ -72,7 +72,7 @@ function dependencies(resource: object): string[] {
   );
 }
 
-/** A resource that is being made for as long as nobody opens `fifo` for writing. */
+/** A resource whose creation lasts until `fifo` is opened for writing. */
 export function heldUp(fifo: string): object {
   return {
     terraform_data: { gate: { provisioner: [{ 'local-exec': { command: `read -r _ < ${fifo}` } }] } },

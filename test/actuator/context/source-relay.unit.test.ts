@@ -1,4 +1,4 @@
-/** What the provider is given, and what it is not, as it asks for it: over HTTP, with HEAD and then GET. */
+/** Verifies what the relay of image sources serves to the provider, which sends HEAD and then GET. */
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Serves a part to whoever asks for one, and all to others. */
+/** Serves a part to requests with a range, and the whole to others. */
 function serving(content: Buffer, whole = content): RequestListener {
   return ({ headers: { range } }, response) => {
     const part = range === undefined ? undefined : content.subarray(0, 512);

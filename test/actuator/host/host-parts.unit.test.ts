@@ -1,4 +1,4 @@
-/** Which networks and pools a run is about: what others want neither fails nor is changed for the sake of who asks. */
+/** Verifies that the networks and pools of other objects neither fail a run nor are changed by it. */
 
 import { describe, expect, test } from 'vitest';
 import {

@@ -16,7 +16,7 @@ const DATA = 'libvirt_volume.disk_data';
 const SEED = 'libvirt_volume.seed';
 const DOMAIN = 'libvirt_domain.machine';
 
-/** `gone`: what somebody removed and the plan makes anew. */
+/** `gone`: resources that were removed outside of Terraform, and that the plan creates again. */
 function plan(gone: readonly string[], changes: readonly ResourceChange[] = []): Plan {
   return {
     action: 'update',

@@ -1,4 +1,4 @@
-/** What `caplv delete cluster --cascade` deletes: nothing of another Cluster, and first what would make machines anew. */
+/** Verifies that `caplv delete cluster --cascade` deletes nothing of another Cluster, and owners before their machines. */
 
 import { beforeEach, expect, test } from 'vitest';
 import { ClusterKind } from '../../../src/api/kinds/cluster.ts';

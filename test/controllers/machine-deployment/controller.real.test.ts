@@ -1,4 +1,4 @@
-/** The controllers as processes run them: woken by watches only, against a real API server with its garbage collector. */
+/** Verifies the controllers at a real API server with its garbage collector, triggered by watches only. */
 
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -225,7 +225,7 @@ describe('a rolling update', () => {
     await world.settle();
     await world.applyDeployment({ replicas: 3, template: template(3) });
     await world.settle();
-    // The half-made second version goes first: nobody would miss it.
+    // The incomplete second version is deleted first, since its machines serve nothing yet.
     expect(await world.sizes()).toEqual({ 1: 3, 2: 0, 3: 1 });
     await world.settleWithMachines();
     expect(await world.sizes()).toMatchObject({ 3: 3 });

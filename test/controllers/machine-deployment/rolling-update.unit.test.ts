@@ -13,7 +13,7 @@ import {
   type SetCount,
 } from '../../../src/controllers/machine-deployment/rolling-update.ts';
 
-/** All machines of the set exist and are available unless told otherwise. */
+/** All machines of the set exist and are available by default. */
 function set(name: string, replicas: number, other: Partial<SetCount> = {}): SetCount {
   return {
     name,
@@ -62,7 +62,7 @@ describe('rolling update', () => {
   });
 
   it('does not count on machines of a set that has to shrink still', () => {
-    // The set was told 2, and has not deleted the third yet.
+    // The set has 2 replicas, and has not deleted the third machine yet.
     const old = [set('old', 2, { machines: 3, available: 3 })];
     expect(step(set('new', 2), old, 1, 0)).toEqual({ new: 2, old: 2 });
   });

@@ -51,7 +51,7 @@ it('an interval of 0 means never', () => {
 
 const key = (name: string) => ({ namespace: 'default', name });
 
-/** Plans that end when they are told to. */
+/** Plans that end when the test resolves them. */
 function plansToEnd() {
   const ends: (() => void)[] = [];
   return { ends, plan: () => new Promise<string>((resolve) => ends.push(() => resolve('planned'))) };

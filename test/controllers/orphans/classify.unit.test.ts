@@ -140,7 +140,7 @@ describe('what a Machine that is gone has left', () => {
       `keep domain: ${unproven}`,
       `keep volume: ${unproven}`,
     ]);
-    // A machine of another cluster is nobody's orphan.
+    // A machine of another cluster is no orphan.
     expect(await actions(marked(THERE), {})).toEqual([]);
     expect(await actions(marked(THERE), { derivesUid: () => true })).toEqual([]);
   });

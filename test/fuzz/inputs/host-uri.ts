@@ -1,4 +1,4 @@
-/** libvirt URIs of all kinds, and how libvirt and the Terraform provider read them. */
+/** Generates libvirt URIs of all kinds, and reads them as libvirt and the Terraform provider do. */
 
 import fc from 'fast-check';
 

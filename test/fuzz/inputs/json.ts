@@ -1,4 +1,4 @@
-/** JSON and YAML documents with something odd in one or two places, or in pieces. */
+/** Generates JSON and YAML documents with an unusual value in one or two places, and fragments of documents. */
 
 import fc from 'fast-check';
 import { stringify } from 'yaml';

@@ -1,4 +1,4 @@
-/** What virsh prints, with cells that are odd, repeated or missing. */
+/** Generates tables of virsh with unusual, repeated or missing cells. */
 
 import fc from 'fast-check';
 import { hostileText } from '../hostile.ts';

@@ -1,4 +1,4 @@
-/** libvirt's XML with something odd in it, or in pieces. */
+/** Generates libvirt XML with unusual parts, and fragments of it. */
 
 import fc from 'fast-check';
 import { hostileText } from '../hostile.ts';

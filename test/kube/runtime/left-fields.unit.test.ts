@@ -1,4 +1,4 @@
-/** What a status update takes away although somebody else (a restored backup, `kubectl edit`) owns it. */
+/** Verifies which fields a status update removes although another manager owns them (a backup, `kubectl edit`). */
 
 import { expect, test } from 'vitest';
 import { leftFields } from '../../../src/kube/runtime/left-fields.ts';

@@ -14,7 +14,7 @@ const DISK_BYTES = 5 * 1024 * MIB;
 /** In Debian's cloud kernel ext4 is no module. */
 const MODULES = ['virtio_pci', 'virtio_blk', 'virtio_scsi', 'sd_mod', 'ext4'];
 
-/** What the guest is told of its emulated hardware: https://docs.kernel.org/admin-guide/kernel-parameters.html */
+/** Kernel parameters for emulated hardware: https://docs.kernel.org/admin-guide/kernel-parameters.html */
 const KERNEL_ARGUMENTS =
   'console=ttyS0 quiet no_timer_check mitigations=off audit=0 apparmor=0 nowatchdog tsc=reliable systemd.show_status=0 panic=10';
 

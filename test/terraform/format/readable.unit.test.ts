@@ -13,7 +13,7 @@ it.each([
     'error while downloading http://a/b.qcow2: &{404 Not Found 404 HTTP/1.1 map[Date:[Sat]] 0xc000123456 <nil>}',
     'error while downloading http://a/b.qcow2: {…}',
   ],
-  // Cut off by whoever passed it on.
+  // Cut off on its way.
   ['cannot find it in {{ capabilities} {0xb1c2aa343c0 [{hvm', 'cannot find it in {…}'],
   [
     'Head "https://user:s3cret@images.example.com/a.qcow2?X-Token=s3cret&b=1": dial tcp: no route to host',

@@ -27,7 +27,7 @@ const socket = process.env.TMPDIR + '/socket';
 server.listen(socket, () => console.log('1|5|unix|' + socket + '|grpc|'));
 `;
 
-/** A program that serves as a provider does, and says of each resource what it is told to. */
+/** A program that serves as a provider does, and answers for each resource what the test has set. */
 export class AnsweringProvider {
   readonly path: string;
 

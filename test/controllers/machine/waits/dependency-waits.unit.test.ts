@@ -19,7 +19,7 @@ const context = { log, signal: stop.signal };
 const noHosts = () => ({}) as Libvirt;
 const soon = { timeout: 10_000, interval: 20 };
 
-/** Machines that lack a file, and who looks out for it: of each test its own, since they wait side by side. */
+/** Machines that wait for a file, and their waits. Each test has its own, since the tests run at the same time. */
 class Lacking {
   readonly file: string;
   readonly appeared: string[] = [];
