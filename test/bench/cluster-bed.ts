@@ -15,12 +15,12 @@ import { PROGRAM } from './subjects.ts';
 import { type Bed, type MachineOptions, manifest, providerSpec } from './ways.ts';
 
 const CLUSTER = 'bench';
-/** Not the name of that of `importImage`, which another store may keep on the same host. */
+/** Differs from the name in `importImage`, which another store may keep on the same host. */
 const KEEPER = 'first';
 const LOOK_MS = 20;
 /** Something is broken, or hangs. */
 const PATIENCE_MS = 10 * 60_000;
-/** For the terraform runs that are under way. */
+/** Time for running terraform runs to end. */
 const DRAIN_MS = 60_000;
 
 export interface UntilOptions {
@@ -125,14 +125,14 @@ export class ClusterBed {
     await this.until(`${name} to be gone`, () => this.all(name).length === 0);
   }
 
-  /** Of a set, or the one of that name. */
+  /** Returns the machines of a set, or the machine of that name. */
   all(name: string): Machine[] {
     return this.#machines
       .list()
       .filter(({ metadata }) => metadata.labels?.['set'] === name || metadata.name === name);
   }
 
-  /** Of how many there is a domain as asked for. */
+  /** Returns how many machines have the domain that their spec asks for. */
   made(name: string): number {
     return this.all(name).filter(
       ({ status }) => status?.phase === 'Provisioned' || status?.phase === 'Running',

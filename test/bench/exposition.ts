@@ -14,7 +14,7 @@ export function seriesOf(text: string, name: string): Series[] {
   });
 }
 
-/** Of all series of which `counts` likes the labels. */
+/** Sums all series whose labels `counts` accepts. */
 export function sumOf(text: string, name: string, counts: (labels: string) => boolean = () => true): number {
   return seriesOf(text, name).reduce((sum, { labels, value }) => (counts(labels) ? sum + value : sum), 0);
 }

@@ -67,7 +67,7 @@ export function verdicts({ targets }: Benchmark, samples: Samples): Verdict[] {
   });
 }
 
-/** With `run` in place of an earlier one of the same benchmark. */
+/** Replaces an earlier run of the same benchmark by `run`. */
 export function withRun({ machine, runs }: Report, run: Run): Report {
   return { machine, runs: [...runs.filter(({ name }) => name !== run.name), run] };
 }

@@ -10,7 +10,7 @@ import { measureResults, type Run, type Samples, verdicts } from './report.ts';
 
 type Cleanup = () => Promise<unknown>;
 
-/** For a benchmark that finds its lab gone to give up. */
+/** Time for a benchmark to end after its lab was removed. */
 const GIVE_UP_MS = 5_000;
 
 export class Runner {
@@ -101,7 +101,7 @@ export class Runner {
   }
 }
 
-/** Of the checkout; empty where there is none. */
+/** The version of the checkout; empty without git. */
 async function commit(): Promise<string> {
   const options = { cwd: join(import.meta.dirname), reject: false } as const;
   return (await execa('git', ['describe', '--always', '--dirty', '--abbrev=12'], options)).stdout ?? '';

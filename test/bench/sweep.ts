@@ -157,7 +157,7 @@ function countedVerbs(runs: readonly string[]): string {
   return `terraform ${[...verbs].map(([verb, all]) => `${verb} ${all.length}`).join(', ')}`;
 }
 
-/** As if an hour had passed since each machine was planned last. */
+/** Sets the time of each machine's last plan back by an hour. */
 async function makePlansDue(cluster: ClusterBed): Promise<void> {
   const lastPlanTime = new Date(Date.now() - 3_600_000).toISOString();
   await forEachOf(cluster.all(SET), 4, async ({ metadata: { name }, status }) => {

@@ -52,7 +52,7 @@ try {
   await close();
 }
 
-/** In the order in which they began, each below the one that it is part of. */
+/** Lists spans by their start, each below its parent. */
 function intervalsOf(spans: readonly ReadableSpan[]): Interval[] {
   const milliseconds = ([seconds, nanoseconds]: readonly [number, number]) =>
     seconds * 1e3 + nanoseconds / 1e6;

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import type { KubeObject } from '../../src/apimachinery/object.ts';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
 
-/** Those fields that the tests read of kinds of Cluster API. */
+/** The fields of Cluster API kinds that tests read. */
 export interface ApiObject extends KubeObject {
   readonly spec?: { readonly providerID?: string; readonly [field: string]: unknown };
   readonly status?: {
@@ -33,7 +33,7 @@ export class ApiObjects {
     await this.#run(['apply', '--server-side', `--namespace=${namespace}`, '--filename=-'], input);
   }
 
-  /** As `kubectl apply` of that text. */
+  /** Applies the text with `kubectl apply`. */
   async applyText(yaml: string): Promise<void> {
     await this.#run(['apply', '--server-side', '--filename=-'], yaml);
   }

@@ -22,7 +22,7 @@ const RESOURCES: Readonly<Record<string, string>> = {
   LibvirtMachine: `libvirtmachines.${GROUP}`,
 };
 
-/** Long enough for a machine that does other things; nothing is measured by it. */
+/** Long enough for a busy machine; nothing is measured by it. */
 export const poll = { timeout: 180_000, interval: 200 };
 
 interface Condition {
@@ -78,7 +78,7 @@ export class LibvirtWorld {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** As a crash of the controller, and a start of it by its Deployment. */
+  /** Kills the controller and starts it again, as its Deployment would. */
   async crash(): Promise<void> {
     await this.controller.kill();
     this.controller = await startController(this.lab, this.world);
@@ -111,7 +111,7 @@ export class LibvirtWorld {
     return this.world.objects.patch(RESOURCES[kind] ?? kind, name, patch);
   }
 
-  /** As `True Reason: message`; undefined: it has no such condition. */
+  /** Returns the condition as `True Reason: message`; undefined without such a condition. */
   async condition(kind: string, name: string, type = 'Ready'): Promise<string | undefined> {
     const conditions = (await this.get(kind, name))?.status?.['conditions'] as Condition[] | undefined;
     const found = conditions?.find((one) => one.type === type);

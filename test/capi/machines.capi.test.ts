@@ -33,7 +33,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** With the rights that the release gives it. */
+/** Starts the controller with the rights of the release. */
 async function startController(): Promise<ControllerProcess> {
   const kubeconfig = await world.kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
   return ControllerProcess.start({ ...lab.env(), CAPLV_KUBECONFIG: kubeconfig, CAPLV_ALLOW: 'everything' });

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
 
-/** Of one object, as an event of a watch shows it. */
+/** The condition Ready of one object, at an event of a watch. */
 export interface ReadyEvent {
   readonly type: string;
   readonly name: string;

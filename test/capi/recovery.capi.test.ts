@@ -25,7 +25,7 @@ interface Fault {
   readonly of: Kind;
   readonly name: string;
   readonly reason: string;
-  /** What is there before; waits until it is as it should be. */
+  /** Creates the objects that the fault needs, and waits until they are ready. */
   readonly before?: () => Promise<void>;
   readonly begin: () => Promise<void>;
   /** Resolves with the time at which the cause has ended (performance.now()), if that is later than its call. */
@@ -53,7 +53,7 @@ afterAll(async () => {
   await world?.down();
 });
 
-/** By this process itself: starting a kubectl would be part of what is measured. */
+/** Writes from this process: the start of a kubectl would be part of the measured time. */
 async function apply(...objects: readonly object[]): Promise<void> {
   for (const object of objects as readonly KubeObject[]) {
     const kind = KINDS.find((one) => one.kind === object.kind) as unknown as ResourceKind;
@@ -234,7 +234,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Of all domains, as `name uuid`. */
+/** Returns all domains as `name uuid`. */
 async function made(): Promise<string[]> {
   const hosts = world.lab.hosts.map(async (_, at) => {
     const names = (await world.virsh(at, 'list', '--all', '--name')).split('\n').filter(Boolean);

@@ -17,7 +17,7 @@ afterAll(() => world?.down());
 
 const phases = async () => (await world.objects.list('machines')).map(({ status }) => status?.phase);
 
-/** What an infrastructure provider would do for a machine that Cluster API wants. */
+/** Provisions a machine as an infrastructure provider would. */
 async function provideMachine(name: string): Promise<void> {
   const providerID = `libvirt:///${name}`;
   await world.objects.patch('standinmachines', name, { spec: { providerID } });

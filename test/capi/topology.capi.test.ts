@@ -49,7 +49,7 @@ async function provided(of: 'control plane' | 'workers'): Promise<ApiObject[]> {
   );
 }
 
-/** As the kubelets of the workers would; then counts the workers that run. */
+/** Registers the Nodes of the workers, as their kubelets would; then counts the running workers. */
 async function runningWorkers(): Promise<number> {
   const { workload } = world.world;
   const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));

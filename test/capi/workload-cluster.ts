@@ -60,7 +60,7 @@ export class WorkloadCluster {
     await management.apply(this.#secret('ca', { 'tls.crt': crt, 'tls.key': key }));
   }
 
-  /** As the kubelet of that machine would. */
+  /** Registers a Node as the kubelet of that machine would. */
   async registerNode(name: string, providerID: string): Promise<void> {
     await this.objects.apply({
       apiVersion: 'v1',

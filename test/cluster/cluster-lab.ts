@@ -43,7 +43,7 @@ export class ClusterLab {
     await Promise.all([this.lab.down(), this.kube.down()]);
   }
 
-  /** For an operator who trusts all that write manifests, as a test does. */
+  /** The environment of an operator who trusts all authors of manifests, as a test does. */
   env(): NodeJS.ProcessEnv {
     return { ...this.lab.env(), CAPLV_KUBECONFIG: this.kube.kubeconfig, CAPLV_ALLOW: 'everything' };
   }
@@ -52,7 +52,7 @@ export class ClusterLab {
     return (await execa(this.kube.kubectl, ['--kubeconfig', this.kube.kubeconfig, ...args])).stdout;
   }
 
-  /** As `kubectl apply -f`; a manifest may be an object or several. */
+  /** Runs `kubectl apply -f`; a manifest may be one object or several. */
   async apply(...objects: readonly object[]): Promise<void> {
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
     await execa(this.kube.kubectl, ['--kubeconfig', this.kube.kubeconfig, 'apply', '-f', '-'], {
@@ -106,7 +106,7 @@ export class ClusterLab {
     return this.caplvWith(this.env(), ...args);
   }
 
-  /** As `caplv`, with settings of its own: `env` in place of what an operator who trusts everybody sets. */
+  /** Runs `caplv` with `env` in place of the settings of an operator who trusts all authors of manifests. */
   async caplvWith(
     env: NodeJS.ProcessEnv,
     ...args: readonly string[]
@@ -125,7 +125,7 @@ export class ClusterLab {
     return condition && `${condition.status} ${condition.reason}`;
   }
 
-  /** What is on the host: names of domains and volumes. */
+  /** Returns the names of the domains and volumes on the host. */
   async host(number = 0): Promise<{ domains: string[]; volumes: string[] }> {
     const uri = this.lab.hosts[number]?.uri ?? '';
     const names = async (...args: string[]) => {

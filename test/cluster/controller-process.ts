@@ -89,13 +89,13 @@ export class ControllerProcess {
     return (await fetch(`http://127.0.0.1:${port}${path}`)).text();
   }
 
-  /** As an operator or the kubelet does. Resolves to exit code and signal. */
+  /** Stops the process as an operator or the kubelet does. Resolves to exit code and signal. */
   async stop(): Promise<unknown> {
     this.child.kill('SIGTERM');
     return this.exited;
   }
 
-  /** As a crash does. What it started in other sessions goes on. */
+  /** Kills the process, as a crash would. Processes that it started in other sessions continue. */
   async kill(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill('SIGKILL');

@@ -112,7 +112,7 @@ describe('a machine that another person', () => {
     const before = await uuid('robbed');
     const [root = ''] = (await volumesOf('robbed')).filter((volume) => volume.includes('root'));
     await lab.virsh('vol-delete', root, '--pool', 'default');
-    // It still runs, on a file that has no name any more.
+    // The domain still runs, on a file that was unlinked.
     await expect.poll(() => reason('robbed'), soon).toBe('NotRepaired');
     expect(await uuid('robbed')).toBe(before);
     await lab.virsh('destroy', domainOf('robbed'));

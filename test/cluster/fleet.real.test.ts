@@ -45,7 +45,7 @@ async function apply(spec: object, machine: object = {}): Promise<void> {
   await lab.apply(lab.fleet('MachineDeployment', 'workers', spec, machine));
 }
 
-/** As `kubectl rollout status` decides it. */
+/** Waits until the rollout is complete, as `kubectl rollout status` decides it. */
 async function untilDone(replicas: number): Promise<void> {
   const status = async () => {
     const { metadata, status } = (await lab.client.get(MachineDeploymentKind, WORKERS)) ?? {};

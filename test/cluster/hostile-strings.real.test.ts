@@ -17,7 +17,7 @@ import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
 
 const soon = { timeout: 60_000, interval: 100 };
-/** Of PCI slots there are 32. */
+/** A domain has 32 PCI slots. */
 const DISKS = 14;
 
 let lab: ClusterLab;

@@ -156,7 +156,7 @@ it('a controller that lost its lease starts no further work, and exits', async (
   controller = await ControllerProcess.start(lab.env());
 });
 
-/** As a person does who knows why so many are unhealthy. */
+/** Approves further deletions, as a person would who knows why so many machines are unhealthy. */
 async function letGoOn(machine: string): Promise<void> {
   const until = new Date(Date.now() + 600_000).toISOString();
   await lab.kubectl('annotate', 'machine', machine, `cluster-api.k8s.io/proceed-until=${until}`);

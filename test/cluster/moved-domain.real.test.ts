@@ -34,7 +34,7 @@ const host = (index: number) => lab.lab.hosts[index] as LibvirtHost;
 const domainsOn = async (index: number) => (await lab.host(index)).domains;
 const uuidOn = (index: number, name: string) => virsh(host(index), ['domuuid', `default.${name}`]);
 
-/** As `virsh migrate --persistent --undefinesource` leaves it: defined there, undefined here. */
+/** Moves a domain as `virsh migrate --persistent --undefinesource` does: defined there, undefined here. */
 async function move(name: string, from: number, to: number): Promise<void> {
   const file = join(host(to).directory, `${name}.xml`);
   await writeFile(file, await virsh(host(from), ['dumpxml', '--security-info', `default.${name}`]));

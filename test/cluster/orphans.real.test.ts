@@ -24,7 +24,7 @@ async function made(...names: readonly string[]): Promise<void> {
   for (const name of names) await expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
 }
 
-/** As when somebody removes the finalizer in a hurry, or an older etcd comes back: the object is gone, its domain is not. */
+/** Deletes the object without its domain, as when a person removes the finalizer, or etcd is restored from a backup. */
 async function lose(...names: readonly string[]): Promise<void> {
   for (const name of names) {
     await lab.kubectl('annotate', 'machine', name, 'cluster-api.k8s.io/paused=');

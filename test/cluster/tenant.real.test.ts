@@ -42,7 +42,7 @@ beforeAll(async () => {
   await vi.waitUntil(async () => (await ready('victim', 'other')) === 'True AsSpecified', soon);
 });
 
-/** Of an operator who does not trust those who write manifests. */
+/** The settings of an operator who does not trust the authors of manifests. */
 function settings(): NodeJS.ProcessEnv {
   const volumes = 'volume:default/named.img,disk:default/named.img';
   return { ...lab.env(), CAPLV_ALLOW: `${images},${origin}/images,${volumes}` };

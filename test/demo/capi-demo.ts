@@ -15,7 +15,7 @@ import { Lab } from '../lab/lab.ts';
 import { GuestCluster } from './guest-cluster.ts';
 import { BIN, say, show } from './words.ts';
 
-/** Not the lab of the other demos: it goes as a whole. */
+/** Differs from the lab of the other demos, since this one is removed as a whole. */
 export const CAPI_LAB = 'demo-capi';
 const NAME = 'one';
 const MACHINES = 'machines.cluster.x-k8s.io';
@@ -191,7 +191,7 @@ class CapiDemo {
   }
 }
 
-/** Also what is left of one that was killed. */
+/** Removes the lab, also that of a killed demo. */
 export async function removeCapiDemo(): Promise<boolean> {
   const lab = await Lab.find({ name: CAPI_LAB });
   if (!lab) return false;

@@ -67,7 +67,7 @@ export class AuthorizationLog {
     return log;
   }
 
-  /** Of a user so far, each once. */
+  /** Returns the requests of a user so far, each once. */
   by(user: string): Question[] {
     const known = new Map(
       this.questions

@@ -232,7 +232,7 @@ function machineDeployment(memoryMiB: number): object {
   });
 }
 
-/** As a kubelet registers it. */
+/** Builds a Node as a kubelet registers it. */
 function readyNode(name: string, providerID: string): object {
   const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: new Date().toISOString() }];
   return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: { providerID }, status: { conditions } };

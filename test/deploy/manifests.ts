@@ -7,7 +7,7 @@ import type { KubeObject } from '../../src/apimachinery/object.ts';
 
 export const DEPLOY = join(import.meta.dirname, '../../deploy');
 
-/** What is read here of a Deployment. */
+/** The fields of a Deployment that tests read. */
 export interface Deployment extends KubeObject {
   readonly spec: { readonly template: { readonly metadata: object; readonly spec: PodSpec } };
 }

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEPLOY } from './manifests.ts';
 
-/** As our metrics are called, by what they begin with. Prometheus' own (`up`) are not ours to test. */
+/** Matches the names of our metrics by their prefix. Prometheus' own metrics (`up`) are not tested. */
 const OURS =
   /\b(?:controller|leader_election|nodejs|process|reflector|rest_client|workqueue|caplv)_[a-z0-9_]+\b/g;
 

@@ -28,7 +28,7 @@ export async function layOutVolumes(options: PodOptions): Promise<string[]> {
   return lines;
 }
 
-/** As the kubelet lays it out with fsGroup: of root, readable by the group. */
+/** Lays out a volume as the kubelet does with fsGroup: owned by root, readable by the group. */
 async function secretVolume(
   path: string,
   files: Readonly<Record<string, string>>,

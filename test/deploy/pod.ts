@@ -34,7 +34,7 @@ const SOON = { timeout: 60_000, interval: 100 };
 
 export class Pod {
   readonly name: string;
-  /** What it wrote to stderr, a line each. */
+  /** The lines that the pod wrote to stderr. */
   readonly log: string[] = [];
   readonly #directory: string;
   readonly #process: ChildProcess;
@@ -99,12 +99,12 @@ export class Pod {
     return { status: response.status, text: await response.text() };
   }
 
-  /** As the kubelet does: SIGTERM for the first process. Returns its exit code. */
+  /** Sends SIGTERM to the first process, as the kubelet does. Returns its exit code. */
   async stop(): Promise<number | null> {
     return this.#end('SIGTERM');
   }
 
-  /** As when its node loses power. */
+  /** Kills the pod, as when its node loses power. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
   }

@@ -24,7 +24,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-/** As docs/operations.md says how to work on the objects of the service. */
+/** Runs caplv on the objects of the service, as docs/operations.md describes. */
 const caplv = (...args: readonly string[]) => {
   const settings = 'set -a; . /etc/caplv/caplv.env; CAPLV_STATE_DIR=/var/lib/caplv exec caplv "$@"';
   return machine.run('runuser', '-u', 'caplv', '--', 'sh', '-c', settings, 'sh', ...args);

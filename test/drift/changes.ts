@@ -14,7 +14,7 @@ export interface OutOfBandChange {
 
 type Edit = (xml: string) => string;
 
-/** As `virsh edit` does. */
+/** Defines a change of a domain's definition, as `virsh edit` makes it. */
 function edited(name: string, edit: Edit, more: Partial<OutOfBandChange> = {}): OutOfBandChange {
   const make = async (world: DriftWorld, machine: string) => {
     const before = await world.xml(machine);

@@ -92,7 +92,7 @@ export class DriftWorld {
     this.#intents.set(name, (await resolver.resolve(placed, await resolver.seed(placed))).intent);
   }
 
-  /** As the periodic check of a controller does. */
+  /** Checks a machine as the periodic check of a controller does. */
   async check(name: string): Promise<Check> {
     let reason: PlanReason | undefined;
     const plan = this.engine.actuator.planIfChanged(this.#intent(name), (why) => {

@@ -11,7 +11,7 @@ import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('bad');
 
-/** What was refused has left nothing on the host, and goes like anything else. */
+/** Expects that the refused objects left nothing on the host, and that they can be deleted. */
 afterEach(async () => {
   expect((await here().domains()).filter((name) => name.startsWith('default.bad'))).toEqual([]);
   const { caplv } = here();

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
 
-/** What people run: the compiled program. `npm test` has built it. */
+/** The compiled program, as users run it. `npm test` has built it. */
 export const PROGRAM = join(import.meta.dirname, '../../dist/bin.js');
 
 export type Environment = Readonly<Record<string, string>>;
@@ -45,7 +45,7 @@ export class Caplv {
     return stdout;
   }
 
-  /** In a process group of its own, as a shell would start it. */
+  /** Starts caplv in a process group of its own, as a shell would. */
   start(args: readonly string[], options: CaplvOptions = {}): RunningCaplv {
     const [program = '', ...before] = this.#command;
     const child = execa(program, [...before, ...args], {
@@ -97,7 +97,7 @@ export class RunningCaplv {
     this.#child.stderr?.off('data', listen);
   }
 
-  /** As a terminal does it at Ctrl-C: to all of the process group. */
+  /** Sends SIGINT to the process group, as a terminal does at Ctrl-C. */
   interrupt(): void {
     process.kill(-this.pid, 'SIGINT');
   }

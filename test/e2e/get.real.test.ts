@@ -50,7 +50,7 @@ async function made(...names: readonly string[]): Promise<void> {
   await writeFile(join(directory, 'host.xml'), `<node>${domains.join('')}</node>`);
 }
 
-/** In front of the real one. */
+/** Puts a script before the real virsh in PATH. */
 async function virsh(program: string): Promise<void> {
   await writeFile(join(directory, 'virsh'), `#!/bin/sh\necho $$ >>'${directory}/calls'\n${program}\n`, {
     mode: 0o755,

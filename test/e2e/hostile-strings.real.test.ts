@@ -32,7 +32,7 @@ import { cluster, machine } from './manifests.ts';
 
 const world = useHostileWorld('hostile');
 const SEED = Number(process.env['CAPLV_FUZZ_SEED'] ?? 1);
-/** Of PCI slots there are 32. */
+/** A domain has 32 PCI slots. */
 const DISKS = 14;
 
 test('the traps work: a shell that runs the strings sets them off', async () => {

@@ -28,7 +28,7 @@ export class Canaries {
   }
 }
 
-/** What a shell runs; each with a canary of its own. */
+/** Texts that a shell would run, each with a canary of its own. */
 export function shellTexts(canaries: Canaries): string[] {
   const wrappings: readonly ((command: string) => string)[] = [
     (command) => `$(${command})`,
@@ -46,7 +46,7 @@ export function shellTexts(canaries: Canaries): string[] {
   return wrappings.map((wrap) => wrap(canaries.command()));
 }
 
-/** What other readers take for more than text. All may stand in the name of a file. */
+/** Texts that other readers may interpret. All are valid names of files. */
 export const PLAIN_TEXTS: readonly string[] = [
   // Terraform, cdktf, cloud-init
   '${libvirt_volume.root.id}',
@@ -82,7 +82,7 @@ export const PLAIN_TEXTS: readonly string[] = [
   'x'.repeat(LONGEST_NAME),
 ];
 
-/** What only a field of any text may hold. */
+/** Texts for fields that accept any text. */
 export const LOOSE_TEXTS: readonly string[] = [
   'a: b\nc: |\r\n\td\n...\n---\n',
   'NUL \0, ESC \u001b[31m, BEL \u0007, DEL \u007f',
@@ -100,7 +100,7 @@ export function composed(random: Random, texts: readonly string[]): string {
   return asName(parts.join(''));
 }
 
-/** As long as the name of a file may be, and no character broken. */
+/** Cuts text to the length of a file name, between characters. */
 export function asName(text: string): string {
   let name = '';
   for (const character of text.normalize('NFC')) {
@@ -118,7 +118,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': 'quot',
 };
 
-/** As libvirt writes it. */
+/** Escapes text as libvirt does. */
 export function escapeXml(text: string): string {
   return text.replace(/[<>&'"]/g, (character) => `&${ENTITIES[character]};`);
 }

@@ -15,7 +15,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 const here = useStandalone('readme');
 
-/** What a person has after `git clone`, but that the example boots the lab's guest. */
+/** A checkout as `git clone` makes it, except that its example boots the lab's guest. */
 let checkout: string;
 let kube: KubeLab;
 
@@ -146,7 +146,7 @@ describe('README, typed', () => {
   beforeAll(async () => {
     shell = new Shell(await npmOf('11.19.1'));
     const [install = '', path = ''] = block('Use it').commands;
-    // It is there, but for who runs these tests alone.
+    // It exists unless these tests run alone.
     if (!existsSync(join(checkout, 'node_modules'))) await shell.type(install);
     await shell.type(path);
   }, 600_000);

@@ -56,7 +56,7 @@ function together(all: readonly Life[]): { killed: string; group: readonly Life[
 
 const verbs = ['create', 'update', 'delete'] as const;
 
-/** Not the one for a replacement: in a cluster that waits for somebody's word. */
+/** Omits the point of the replacement, which waits for approval in a cluster. */
 function pointsOf({ points: [create, update, , remove] }: Life): readonly string[] {
   return [create, update, remove];
 }

@@ -35,7 +35,7 @@ async function struck(
   return call(args, options).result;
 }
 
-/** What it said tells why, where it did not. */
+/** Expects success, and shows stderr otherwise. */
 function succeeded({ exitCode, stderr }: CaplvResult): void {
   expect(exitCode, stderr).toBe(0);
 }

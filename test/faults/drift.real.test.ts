@@ -48,7 +48,7 @@ describe('a host that lost everything', () => {
     const names = ['fleet-0', 'fleet-1', 'fleet-2', 'fleet-3'];
     await lab.apply(set(4));
     await expect.poll(readyOfSet, soon).toBe('AsSpecified');
-    // As another, empty libvirt behind the same URI: the controller finds it at its first look.
+    // Like another, empty libvirt behind the same URI: the controller finds it at its first reconcile.
     await controller.stop();
     for (const name of names) await lab.virsh('undefine', `default.${name}`);
     for (const volume of (await lab.host()).volumes)

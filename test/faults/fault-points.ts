@@ -10,7 +10,7 @@ import type { Lab } from '../lab/lab.ts';
 
 export type Victim = 'caplv' | 'terraform' | 'provider';
 
-/** As in a power failure. */
+/** All processes, as in a power failure. */
 export const EVERYTHING: readonly Victim[] = ['provider', 'terraform', 'caplv'];
 
 /**
@@ -93,7 +93,7 @@ export class FaultPoints {
   }
 }
 
-/** For the tests of a file, with the terraform of its lab. */
+/** Provides fault points for the tests of a file, with the terraform of its lab. */
 export function useFaultPoints(lab: () => Pick<Lab, 'env'>): () => FaultPoints {
   let faults: FaultPoints | undefined;
   beforeAll(async () => {

@@ -66,7 +66,7 @@ async function leaveLock(workspace: string, who: string, pod?: PodIdentity): Pro
   });
 }
 
-/** True if it is free then. */
+/** Returns true if the lock is free afterwards. */
 async function isReleased(workspace: string, judge: Client = client): Promise<boolean> {
   const released: string[] = [];
   const before = await client.get(LeaseKind, keyOf(workspace));

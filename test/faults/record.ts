@@ -6,7 +6,7 @@ import type { TestContext } from 'vitest';
 export interface RecordedFault {
   /** What is broken, for example `SIGKILL of terraform, libvirt_volume.root just made`. */
   readonly fault: string;
-  /** What those see who look: the condition, or what the command says. `—` if nothing. */
+  /** What a user sees: the condition, or the output of the command. `—` if nothing. */
   readonly seen: string;
   /** How it ends. */
   readonly outcome: string;

@@ -42,7 +42,7 @@ function row(cells: readonly string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
 }
 
-/** By code units: a locale's order differs from machine to machine. */
+/** Compares by code units, since the order of a locale differs between machines. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }

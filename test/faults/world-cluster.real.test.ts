@@ -77,7 +77,7 @@ test('etcd is away for a minute', async (context) => {
   });
 });
 
-/** As a pod does that the kubelet starts again and again: what it cannot renew, it gives up. */
+/** Expects that the controller loses its lease and exits, as a pod would that a kubelet then restarts; returns after a minute. */
 async function leaves(): Promise<void> {
   const over = sleep(MINUTE);
   const { error } = await controller.says('Controller failed');

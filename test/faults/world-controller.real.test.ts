@@ -46,7 +46,7 @@ afterAll(async () => {
   await controller?.stop();
   await execa('umount', [scratch], { reject: false });
   await lab?.down();
-  // Of a file that was left open, say.
+  // For example a file that was left open.
   expect(controller?.lines.filter(({ message }) => message === 'Node warns')).toEqual([]);
 });
 
@@ -169,7 +169,7 @@ async function setClock(offset: string): Promise<void> {
   await writeFile(clock, `${offset}\n`);
 }
 
-/** Until not a byte more fits. */
+/** Fills the file system to its last byte. */
 async function fill(path: string): Promise<void> {
   await execa('sh', ['-c', 'cat /dev/zero >"$0" 2>/dev/null || true', path]);
 }

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
-/** What is slow to download or build is kept here, outside the work tree; setup.sh uses the same directory. */
+/** Keeps slow downloads and builds outside of the work tree; setup.sh uses the same directory. */
 export function cacheDirectory(): string {
   return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'caplv');
 }

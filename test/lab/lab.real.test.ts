@@ -154,7 +154,7 @@ async function processesIn(namespaces: string[]): Promise<string[]> {
   return found;
 }
 
-/** What lies where the machine's own libvirt has, or would have, its files. */
+/** Lists the files where the libvirt of this machine has, or would have, its files. */
 async function machineLibvirt(): Promise<string[]> {
   const directories = [
     '/run/libvirt',

@@ -96,7 +96,7 @@ export class Lab {
     );
   }
 
-  /** What programs need in their environment to work with this lab. Further hosts: `CAPLV_LIBVIRT_URI_2`, … */
+  /** Returns the environment for programs that use this lab. Further hosts: `CAPLV_LIBVIRT_URI_2`, … */
   env(): Record<string, string> {
     const uri = this.hosts[0]?.uri;
     if (!uri) throw new Error(`the lab in ${this.directory} has no host: start it again`);

@@ -119,7 +119,7 @@ export class LibvirtHost {
   }
 
   async #startSandbox(): Promise<Sandbox> {
-    // What a crash may have left: sockets and PID files mean nothing any more.
+    // Leftovers of a crash: sockets and PID files are no longer valid.
     await removeUplink(this.directory);
     await rm(join(this.directory, 'run'), { recursive: true, force: true });
     await mkdir(this.poolPath, { recursive: true });

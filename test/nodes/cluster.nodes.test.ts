@@ -153,7 +153,7 @@ it(DELETED, { timeout: 20 * MINUTE }, () =>
   }),
 );
 
-/** What is there still of the cluster, in the API server and on the host. */
+/** Returns what is left of the cluster, in the API server and on the host. */
 async function leftovers(): Promise<string[]> {
   const kinds = ['machines.cluster.x-k8s.io', 'libvirtmachines', 'libvirtclusters', 'secrets', 'leases'];
   const objects = await Promise.all(

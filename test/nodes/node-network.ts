@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { LibvirtHost } from '../lab/libvirt-host.ts';
 
-/** In which this machine reaches the guests, and they reach it. */
+/** A network in which this machine reaches the guests, and they reach it. */
 export interface NodeNetwork {
   /** Name in libvirt. */
   readonly name: string;

@@ -140,7 +140,7 @@ export class NodeWorld {
     );
   }
 
-  /** As a user gets it: by the kubeconfig in the Secret of the Cluster. */
+  /** Connects as a user would, with the kubeconfig in the Secret of the Cluster. */
   async workload(cluster: string): Promise<Workload> {
     const kubeconfig = join(this.#directory, `${cluster}.kubeconfig`);
     const text = await this.capi.clusterctl(['get', 'kubeconfig', cluster]);

@@ -182,7 +182,7 @@ async function memoryDuring(many: number): Promise<number[]> {
   return samples;
 }
 
-/** As the controller tells them. */
+/** Returns the figures that the controller reports. */
 async function figures(): Promise<{ reconciles: number; mebibytes: number }> {
   const lines = (await controller.fetch('/metrics')).split('\n');
   const sum = (start: string) =>

@@ -31,7 +31,7 @@ export interface CapiLabOptions {
   readonly progress?: (line: string) => void;
 }
 
-/** What another process must know to end this lab: `<dir>/capi.json`. */
+/** The data that another process needs to end this lab: `<dir>/capi.json`. */
 interface CapiLabState {
   readonly processes: Record<string, ProcessId>;
 }
@@ -129,7 +129,7 @@ export class CapiLab {
     await ready;
   }
 
-  /** As in a crash: SIGKILL. */
+  /** Kills a manager with SIGKILL, as in a crash. */
   async stop(label: string): Promise<void> {
     const id = this.state.processes[label];
     if (id) await stopProcess(id, 'SIGKILL');
@@ -180,7 +180,7 @@ export class CapiLab {
       ...(ipam ? ['--ipam=in-cluster'] : []),
       ...(infrastructure ? ['--infrastructure=libvirt'] : []),
     ]);
-    // Not before: clusterctl applies its objects with a Service in them, and an API server refuses a webhook with both.
+    // Not earlier: clusterctl applies webhooks with a Service, and an API server refuses a webhook with both.
     for (const { label } of this.providers) {
       const port = await freePort();
       this.ports.set(label, port);

@@ -38,7 +38,7 @@ export class CertificateAuthority {
     return ca;
   }
 
-  /** For a server on loopback. The paths of the files are `<name>.crt` and `<name>.key` in the directory. */
+  /** Signs a certificate for a server on loopback: `<name>.crt` and `<name>.key` in the directory. */
   async server(name: string, addresses: readonly string[]): Promise<KeyPair> {
     const names = addresses.map((address) =>
       /^[0-9.]+$/.test(address) ? `IP:${address}` : `DNS:${address}`,
@@ -51,7 +51,7 @@ export class CertificateAuthority {
     ]);
   }
 
-  /** For a user of the API server, who is a member of these groups. */
+  /** Signs a certificate for a user of the API server, who is a member of these groups. */
   async client(user: string, groups: readonly string[]): Promise<KeyPair> {
     const subject = groups.map((group) => `/O=${group}`).join('');
     return this.issue(`user-${user}`.replaceAll(/[^a-z0-9-]/gi, '_'), `${subject}/CN=${user}`, [

@@ -7,7 +7,7 @@ export interface EtcdOptions {
   readonly peerUrl: string;
 }
 
-/** For an etcd of one member, without TLS: it listens on loopback only. */
+/** Returns the arguments of an etcd of one member, without TLS, which listens on loopback only. */
 export function etcdArguments({ dataDir, url, peerUrl }: EtcdOptions): string[] {
   return [
     `--data-dir=${dataDir}`,

@@ -23,7 +23,7 @@ export interface KubeLabOptions {
   readonly progress?: (line: string) => void;
 }
 
-/** What another process must know to find this lab again: `<dir>/kube.json`. */
+/** The data that another process needs to find this lab: `<dir>/kube.json`. */
 interface KubeLabState {
   readonly url: string;
   readonly etcdUrl: string;
@@ -122,7 +122,7 @@ export class KubeLab {
     await KubeLab.down(this.dir);
   }
 
-  /** As in a crash: SIGKILL. etcd, and so every object, stays. */
+  /** Kills the API server with SIGKILL, as in a crash. etcd, and so every object, stays. */
   async stopApiServer(): Promise<void> {
     const id = this.state.processes['kube-apiserver'];
     if (id) await stopProcess(id, 'SIGKILL');
@@ -155,7 +155,7 @@ export class KubeLab {
     await this.waitUntilReady();
   }
 
-  /** As if the machine of the control plane lost its power: API server and etcd, by SIGKILL. Objects stay. */
+  /** Kills API server and etcd with SIGKILL, as when the control plane loses power. Objects stay. */
   async stop(): Promise<void> {
     await this.stopApiServer();
     const id = this.state.processes['etcd'];
@@ -188,7 +188,7 @@ export class KubeLab {
     });
   }
 
-  /** For a server on loopback, signed by the lab's own authority. */
+  /** Returns a certificate for a server on loopback, signed by the authority of the lab. */
   async serverCertificate(name: string): Promise<KeyPair> {
     return this.authority.server(name, ['127.0.0.1', 'localhost']);
   }

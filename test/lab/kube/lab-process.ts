@@ -49,7 +49,7 @@ export async function startProcess({
   return { pid, startTime: identify(pid).startTime ?? '' };
 }
 
-/** Also while only some of its threads have ended: until all have, its ports are taken. */
+/** Returns true until all threads have ended, since the ports are in use until then. */
 export function isRunning(id: ProcessId): boolean {
   return runs(id);
 }

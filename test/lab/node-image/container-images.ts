@@ -12,7 +12,7 @@ const KUBE_PROXY_ROOT = join(import.meta.dirname, 'kube-proxy-root.sh');
 const REGISTRY = 'registry.k8s.io';
 const BUSYBOX = '/bin/busybox';
 
-/** What a pod of the tests runs: busybox of this machine, with a few of its commands by name. */
+/** The image of test pods: busybox of this machine, with a few of its commands by name. */
 export const BUSYBOX_IMAGE = 'docker.io/library/busybox:lab';
 const BUSYBOX_COMMANDS = ['sh', 'httpd', 'sleep', 'wget', 'cat', 'mkdir'];
 

@@ -27,7 +27,7 @@ export async function nodeImage(progress: (line: string) => void = () => {}): Pr
   await mkdir(directory, { recursive: true });
   const key = await contentKey();
   return withDirectoryLock(directory, async () => {
-    // What one that was killed left; it had this lock.
+    // Leftovers of a killed build, which had this lock.
     for (const name of await readdir(directory))
       if (name.startsWith('.')) await rm(join(directory, name), { recursive: true, force: true });
     const name = `${NODE_VERSIONS.kubernetes}-${key}`;

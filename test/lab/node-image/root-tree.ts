@@ -40,7 +40,7 @@ export async function rootTree(root: string, programs: NodePrograms): Promise<vo
   await execa(CUSTOMIZE, [root]);
 }
 
-/** Of the package only the plugins: the rest of it is half as large as the machine. */
+/** Installs only the plugins of the package: the rest is half as large as the root file system. */
 async function installPlugins(root: string): Promise<void> {
   const work = await mkdtemp(`${root}-cni-`);
   try {
