@@ -25,7 +25,7 @@ async function left(): Promise<string[]> {
 }
 
 function bench(...args: readonly string[]) {
-  // Labs of its own: somebody may be measuring meanwhile.
+  // Labs of its own, since another measurement may run at the same time.
   const env = { CAPLV_LAB_ROOT: directory, TMPDIR: directory };
   return execa(process.execPath, [PROGRAM, '--size', 'tiny', ...args], { env, reject: false });
 }

@@ -81,7 +81,7 @@ function refuse(message: string): number {
   return 2;
 }
 
-/** Each result is shown and written as soon as it is there: a run takes long. */
+/** Prints and writes each result at once, since a run takes long. */
 async function runAll(chosen: readonly Benchmark[], size: Size, json: string | undefined): Promise<number> {
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
   const runner = new Runner({ size, command, say });

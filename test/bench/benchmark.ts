@@ -23,7 +23,7 @@ export interface Measure {
   readonly against?: string;
 }
 
-/** The median of what one way gave for one measure; NaN if there is none. */
+/** Returns the median of one measure of one way; NaN without samples. */
 export type Median = (measure: string, way: string) => number;
 
 export interface Target {

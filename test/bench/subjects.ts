@@ -29,7 +29,7 @@ const RUNNING = { running: true } as const;
 const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAM = join(ROOT, 'dist/bin.js');
 
-/** A domain that is there already, started and powered off: what no way can do without. */
+/** Starts and powers off an existing domain: every way needs at least this time. */
 export async function qemuAlone(bed: Bed, hand: VirshByHand): Promise<Subject> {
   const name = 'qemu-alone';
   await hand.create(name, { running: false });

@@ -70,7 +70,7 @@ export function virsh({ uri, env }: Pick<Bed, 'uri' | 'env'>, ...args: readonly 
   return execa('virsh', ['-q', '-c', uri, ...args], { env }).then(({ stdout }) => stdout);
 }
 
-/** What a person does with virsh: overlay volume, seed ISO, define, start. The base image is there already. */
+/** Does what a person does with virsh: overlay volume, seed ISO, define, start. The base image exists already. */
 export class VirshByHand {
   readonly #bed: Bed;
   readonly #baseVolume: string;

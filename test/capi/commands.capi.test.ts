@@ -127,7 +127,7 @@ const ready = (name: string) => condition(name, 'Ready');
 
 const caplv = (...args: string[]) => lab.caplv(...args, '--kubeconfig', lab.kube.kubeconfig);
 
-/** Cells of a table without the age, which goes on between two commands. */
+/** Returns the cells of a table without the age, which changes between two commands. */
 function cells(table: string): string[][] {
   return table
     .trimEnd()

@@ -171,7 +171,7 @@ it('each Cluster of a ClusterClass whose template has a range is given an addres
   );
   const given = async () => (await Promise.all(names.map((name) => endpoint(CLUSTER, name)))).sort();
   await expect.poll(given, soon).toEqual(ADDRESSES.map((ip) => `${ip}:6443`));
-  // The topology goes on with its machines, and takes the address for nothing that it has to undo.
+  // The topology controller continues with its machines, and does not undo the address.
   const made = async () => (await lab.virsh('list', '--all', '--name')).split('\n').filter(Boolean).length;
   await expect.poll(made, soon).toBe(2);
   const reconciled = 'jsonpath={.status.conditions[?(@.type=="TopologyReconciled")].status}';

@@ -17,7 +17,7 @@ export function cluster(name: string, infrastructureKind: string): object {
   };
 }
 
-/** A KubeadmConfigTemplate of workers, who are given their provider ID from the seed's meta-data. */
+/** A KubeadmConfigTemplate of workers that read their provider ID from the seed's meta-data. */
 export function workerBootstrap(name: string): object {
   const kubeletExtraArgs = [{ name: 'provider-id', value: 'libvirt:///{{ ds.meta_data.instance_id }}' }];
   return {
@@ -28,7 +28,7 @@ export function workerBootstrap(name: string): object {
   };
 }
 
-/** A MachineDeployment of workers, whose templates are called like itself if not said otherwise. */
+/** A MachineDeployment of workers, whose templates have its own name by default. */
 export function machineDeployment(
   name: string,
   options: { readonly cluster: string; readonly machineKind: string; readonly replicas: number },

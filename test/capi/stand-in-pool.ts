@@ -7,7 +7,7 @@ const ADDRESSES = 'ipaddresses.ipam.cluster.x-k8s.io';
 
 export const STAND_IN_POOL = { apiGroup: 'stand-in.example.com', kind: 'StandInPool', name: 'pool' };
 
-/** Answers claims as the contract asks an IPAM provider to, when a test says so. Its kind of pools is not served. */
+/** Answers claims as the contract for IPAM providers asks, when a test calls it. Its kind of pools is not served. */
 export class StandInPool {
   readonly #objects: ApiObjects;
 

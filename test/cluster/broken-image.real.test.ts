@@ -39,7 +39,7 @@ beforeAll(async () => {
   controller = await startController();
 });
 
-/** One run at a time, so that who is next can be seen. */
+/** One run at a time, so that the order of machines is visible. */
 function startController(): Promise<ControllerProcess> {
   return ControllerProcess.start({ ...lab.env(), CAPLV_TERRAFORM_RUNS: '1' });
 }

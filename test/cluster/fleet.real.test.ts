@@ -124,7 +124,7 @@ describe('a rolling update', () => {
       '--patch={"spec":{"paused":true}}',
     );
     await apply({ replicas: 2, paused: true }, { vcpu: 2 });
-    // Scaling goes on in the meantime: with the template that is there.
+    // Scaling still works meanwhile, with the old template.
     await lab.kubectl('scale', 'machinedeployment/workers', '--replicas=3');
     await expect.poll(domains, soon).toHaveLength(3);
     expect(await domains()).toEqual(expect.arrayContaining(first));

@@ -135,7 +135,7 @@ describe('an image that is missing', () => {
     return lines.filter((line) => /^controller_reconcile_total{controller="machine"/.test(line)).join();
   };
 
-  /** Repeats the wait, since the first reconciles of the machines may go on in it, until one passes without any. */
+  /** Repeats the wait until no reconcile happens in it, since the first reconciles of the machines may take longer. */
   async function untilNoReconcile(wait: () => Promise<void>): Promise<void> {
     const isQuiet = async () => {
       const before = await reconciles();
@@ -156,7 +156,7 @@ describe('an image that is missing', () => {
     for (const name of names) await expect.poll(() => lab.ready(name), soon).toBe('False ImageNotFound');
     // Waiting Machines are reconciled once more when the first watch of the host begins.
     await controller.says('Watching host');
-    // A reconcile counts when it has ended, a moment after its last word.
+    // A reconcile counts when it has ended, a moment after its last log line.
     await expect.poll(isIdle, soon).toBe(true);
   }
 

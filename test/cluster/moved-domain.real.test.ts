@@ -54,7 +54,7 @@ it('a domain that was moved to another host is reported, and no second one is cr
     reason: 'NotRepaired',
     message: expect.stringContaining(`the domain default.wanderer is on ${host(1).uri}`),
   });
-  // The sweep of the other host leaves it alone, and says so.
+  // The sweep of the other host does not touch it, and reports it.
   expect(await controller.says('Kept an orphan')).toMatchObject({
     kind: 'domain',
     name: 'default.wanderer',

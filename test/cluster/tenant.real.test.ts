@@ -320,7 +320,7 @@ describe('a host that the operator has not listed is never opened', () => {
     for (const args of [['orphans'], ['orphans', '--fix']]) {
       expect((await lab.caplvWith(settings(), ...args)).stderr).not.toContain('127.0.0.1');
     }
-    // What the controller finds by its second sweep from here on says that the first one has been at all hosts.
+    // A finding of the second sweep from here on proves that the first one has visited all hosts.
     for (const uid of ['00000001', '00000002']) {
       const volume = `other.victim.${uid}-root.qcow2`;
       await lab.virsh('vol-create-as', '--pool=default', '--capacity=1M', `--name=${volume}`);

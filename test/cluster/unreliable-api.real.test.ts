@@ -40,7 +40,7 @@ const MADE = ['made-1', 'made-2', 'made-3', 'made-4'];
 
 const ready = (name: string) => expect.poll(() => lab.ready(name), soon).toMatch(/^True/);
 
-/** Machines that are there when it begins. */
+/** Creates the machines that exist before the fault. */
 beforeEach(async () => {
   await lab.apply(
     lab.fleet('MachineDeployment', 'workers', { replicas: 2 }),
@@ -70,7 +70,7 @@ async function ask(): Promise<void> {
   await lab.kubectl('delete', 'machines', ...DELETED, '--wait=false');
 }
 
-/** All is as `ask` asked, on the host and in Terraform's states; nothing is there twice. */
+/** Expects the result of `ask`, on the host and in Terraform's states, and nothing twice. */
 async function expectAsAsked(): Promise<void> {
   for (const name of [...MADE, ...CHANGED]) await ready(name);
   const key = { namespace: 'default', name: 'workers' };

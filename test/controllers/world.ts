@@ -18,7 +18,7 @@ export const NAMESPACE = 'default';
 const LABELS = { app: 'workers' };
 /** The Machine controller's. */
 const MACHINE_MANAGER = { fieldManager: 'caplv-controller' } as const;
-/** Of a person who applies manifests. */
+/** The field manager of a person who applies manifests. */
 const PERSON = { fieldManager: 'caplv' } as const;
 
 export const key = (name: string): ObjectKey => ({ namespace: NAMESPACE, name });

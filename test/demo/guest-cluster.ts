@@ -70,7 +70,7 @@ export class GuestCluster {
     }
   }
 
-  /** Writes what `kubeadm init` leaves behind, by which Cluster API knows that the control plane is there. */
+  /** Writes the objects of `kubeadm init` by which Cluster API detects the control plane. */
   async #initControlPlane(): Promise<void> {
     await this.#workload.objects.applyElsewhere('kube-system', {
       apiVersion: 'v1',

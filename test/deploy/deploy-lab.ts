@@ -119,7 +119,7 @@ export class DeployLab {
     };
   }
 
-  /** The last words of each pod, for who wonders why a test failed. */
+  /** Prints the last log lines of each pod, to explain the failure of a test. */
   printLogs(): void {
     for (const { name, log } of this.#pods) console.error(`${name}:\n${log.slice(-30).join('\n')}`);
   }

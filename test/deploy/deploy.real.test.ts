@@ -135,7 +135,7 @@ describe('two pods, from the image, as their ServiceAccount', () => {
     const [machine = ''] = (await lab.machines()).filter((name) => name !== 'hopeless');
     await leaveLock(machine, first.name);
     await second.says('Working');
-    // Now the state is needed, and somebody holds it who is gone.
+    // Now the state is needed, and its lock belongs to a pod that no longer exists.
     await lab.kubectl('delete', 'machine', machine, '--wait=false');
     await second.says('Released the state lock of a process that is gone');
     await lab.kubectl('wait', '--for=delete', `machine/${machine}`, WAIT);

@@ -82,7 +82,7 @@ export class Pod {
     return new Pod(options, child);
   }
 
-  /** The line of its log with this message, once it is there. */
+  /** Resolves with the first log line that has this message. */
   async says(message: string): Promise<Readonly<Record<string, unknown>>> {
     return vi.waitFor(() => {
       const line = this.log.find((text) => text.includes(`"message":"${message}"`));

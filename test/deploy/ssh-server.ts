@@ -21,7 +21,7 @@ export async function startSshServer(host: LibvirtHost): Promise<SshKeys> {
   for (const name of ['host', 'id_ed25519']) {
     await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(name)], { stdin: 'ignore' });
   }
-  // It insists on a user of its own, whom Debian makes with the service.
+  // It requires a user of its own, which Debian creates with the service.
   const passwd = `${await readFile('/etc/passwd', 'utf8')}sshd:x:64056:65534::/run/sshd:/usr/sbin/nologin\n`;
   await writeFile(file('passwd'), passwd);
   const settings = {

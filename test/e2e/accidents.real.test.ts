@@ -33,7 +33,7 @@ function start(object: ManifestObject): RunningCaplv {
   });
 }
 
-/** The machine is there, once, and caplv has no more to do on it. */
+/** Expects that the machine exists once, and that a plan has no changes. */
 async function expectWhole(name: string, object: ManifestObject): Promise<void> {
   expect(await here().domains()).toEqual([`default.${name}`]);
   const volumes = (await here().volumes()).map((volume) => volume.replace(/[0-9a-f]{8,}/g, '…'));

@@ -284,7 +284,7 @@ test('a server that stalls in the middle of an image does not stop other machine
   image.sendRest();
   const { exitCode, stderr } = await slow.result;
   expect([exitCode, stderr]).toEqual([0, expect.not.stringMatching(/Conflict|trying again/)]);
-  // It was there before the Cluster, and is none of its machines.
+  // It existed before the Cluster, and does not belong to it.
   const all = ['delete', 'cluster', 'quick', '--cascade', '--timeout=1m'];
   expect((await here().caplv.run(all)).stdout).toBe('cluster/quick deleted');
   await here().caplv.read(['delete', 'machine', 'slow']);

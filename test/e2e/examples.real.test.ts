@@ -9,7 +9,7 @@ const EXAMPLES = join(import.meta.dirname, '../../deploy/examples');
 
 const here = useStandalone('examples', { hosts: 2 });
 
-/** What two examples say that the host must have. */
+/** Creates what two examples expect on the host. */
 beforeAll(async () => {
   const sandbox = await here().host.sandbox();
   await sandbox.run('ip', 'link', 'add', 'br0', 'type', 'bridge');

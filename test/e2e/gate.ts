@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A place in an apply at which it waits until the test lets it go on: for looking at what is under way. */
+/** A point in an apply at which it waits for the test, which can then check the intermediate state. */
 export class Gate {
   readonly #directory: string;
 

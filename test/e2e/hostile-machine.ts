@@ -34,7 +34,7 @@ export interface HostileNames {
   readonly firmware: string;
   readonly nvram: string;
   readonly userData: string;
-  /** Of volumes that are there: `makeVolume`. */
+  /** Names of existing volumes; see `makeVolume`. */
   readonly volumes: readonly string[];
 }
 

@@ -27,7 +27,7 @@ export class HostileWorld {
     this.texts = [...this.names, ...LOOSE_TEXTS];
   }
 
-  /** With a domain of somebody else, and a volume by each of the names. */
+  /** Creates a domain of another owner, and a volume with each of the names. */
   static async make(here: Standalone): Promise<HostileWorld> {
     const world = new HostileWorld(here);
     await mkdir(world.canaries.directory);

@@ -49,7 +49,7 @@ test('the life of a machine leaves no file with secrets that others can read, an
     machine('open', { ...here().image, userData: USER_DATA, terraform: gate.afterDomain(), ...spec });
   const applying = caplv.start(['apply', '-f', '-'], { input: manifest(object()) });
   await applying.says(/created libvirt_domain\.machine/);
-  // The test looks in the right place: Terraform works here, and it is there for its owner.
+  // Checks that the test reads the right place: Terraform works here, and its owner finds the token.
   expect(await found('-type', 'f', '-exec', 'grep', '-lF', TOKEN, '{}', ';')).not.toEqual([]);
   await expectClosed();
   await gate.open();

@@ -44,7 +44,7 @@ beforeAll(async () => {
   installation = await execa(
     'npm',
     ['install', '--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', join(elsewhere, tarball)],
-    // Without what the npm of this run hands down from our own .npmrc: another project has none of it.
+    // Without the settings that npm passes on from our own .npmrc, which another project does not have.
     { cwd: await directory('app'), env: withoutNpm(), extendEnv: false },
   );
   await directory('bin');

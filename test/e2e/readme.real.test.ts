@@ -59,7 +59,7 @@ class Shell {
       npm_config_prefer_offline: 'true',
       CI: '1',
     };
-    // Neither is exported by who reads README.
+    // A reader of README exports neither.
     delete this.#env['CAPLV_MANIFESTS'];
     delete this.#env['CAPLV_GUEST_IMAGE'];
   }

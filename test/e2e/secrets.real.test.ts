@@ -148,7 +148,7 @@ test('the state directory is for its owner only, file by file', async () => {
   expect(await asNobody(`ls ${here().stateDir}`)).toBe('');
   const { stdout } = await execa('find', [...paths, '-maxdepth', '0', '-perm', '/077']);
   expect(stdout).toBe('');
-  // The test looks in the right place: it is there, for its owner.
+  // Checks that the test reads the right place: its owner finds the token.
   const state = await readFile(here().workspaceFile('secretive', 'terraform.tfstate'), 'utf8');
   expect(state).toContain('seed.iso');
 });

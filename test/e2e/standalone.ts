@@ -79,7 +79,7 @@ export class Standalone {
     return list.map((line) => line.trim().split(/\s+/)[0] ?? '');
   }
 
-  /** Files in the state directory, relative; without those that say who it is. */
+  /** Files in the state directory, relative, without those that identify it. */
   async stateFiles(): Promise<string[]> {
     const entries = await readdir(this.stateDir, { recursive: true, withFileTypes: true });
     return entries

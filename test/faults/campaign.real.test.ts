@@ -115,7 +115,7 @@ test(`${KILLS} kills while ${MACHINES} machines come and go, seed ${SEED}`, asyn
   });
 });
 
-/** Kills one of the processes that the controller started, as soon as there is one; undefined if there is none for long. */
+/** Kills one of the processes that the controller started, as soon as one exists; undefined if none starts for long. */
 async function killChild(
   { child }: ControllerProcess,
   random: Random,

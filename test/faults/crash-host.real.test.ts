@@ -35,12 +35,12 @@ async function succeeded(...args: readonly string[]): Promise<string> {
   return stderr;
 }
 
-/** Killed as soon as the network or pool is there, and before Terraform has written that down. */
+/** Kills the run as soon as the network or pool exists, before Terraform has written that to its state. */
 async function killAt(address: string): Promise<void> {
   await faults().arm('host', EVERYTHING, `create_complete ${address}`);
   expect((await call('apply')).exitCode).toBeUndefined();
   expect(faults().isHit('host')).toBe(true);
-  // Terraform may have been a moment faster.
+  // Terraform may have been faster.
   await rm(await stateFile(), { force: true });
 }
 
@@ -75,7 +75,7 @@ test.for(both)('a %s that a killed run created, and that is in no state, is impo
   expect(await succeeded('apply', '-v')).toMatch(/Terraform state of .* back from import .*shared/);
   expect((await uuids()).map((uuid) => uuid.trim())).toContain(made);
   expect(await here().virsh(`${command}-info`, 'shared')).toMatch(/Autostart: +yes/);
-  // What came back by import is as it should be: nothing is created again for the next one.
+  // The import was complete: nothing is created again for the next machine.
   const before = await uuids();
   expect(await succeeded('apply', '-v')).not.toContain('back from');
   expect(await uuids()).toEqual(before);
@@ -111,7 +111,7 @@ test.for(Object.entries(PARTS))(
     const before = await uuids();
     await succeeded('apply');
     expect(await uuids()).toEqual(before);
-    // The afterEach goes on with the deletion, and looks.
+    // The afterEach hook continues with the deletion, and checks it.
     await tearAt('delete', 'delete_complete libvirt_network.network_shared', 'hosts', part);
     record(context, {
       fault: `${faultAt('network or image')}, or the network just gone: ${written} of the state is written`,
@@ -134,7 +134,7 @@ test.for(both)('a %s that a killed run created incompletely is created again', a
 test.for(both)('a %s that a killed run created, and that is no longer wanted, is removed', async (row, context) => {
   const [, address] = row;
   await killAt(address);
-  // The afterEach deletes, and looks.
+  // The afterEach hook deletes, and checks.
   record(context, {
     fault: `${faultAt(address)}, then a delete`,
     seen: '—',
@@ -194,7 +194,7 @@ test('an image that a killed run uploaded into the pool of a Cluster is removed 
   await here().caplv.read(['apply', '-f', '-'], { input: manifest(shared()) });
   await faults().arm('host', EVERYTHING, 'create_complete libvirt_volume.image_shared__*');
   expect((await call('apply')).exitCode).toBeUndefined();
-  // Terraform may have been a moment faster.
+  // Terraform may have been faster.
   const files = (await here().stateFiles()).filter((file) => /^images\/.*\.tfstate$/.test(file));
   for (const file of files) await rm(join(here().stateDir, file));
   record(context, {

@@ -117,7 +117,7 @@ describe('SIGKILL while terraform writes a state', { timeout: 300_000 }, () => {
     const input = (wanted: object) => ({ input: manifest(machine(name, { ...spec, ...wanted })) });
     const apply = ['apply', '-f', '-'];
     const remove = ['delete', 'machine', name, '--now', '--ignore-not-found'];
-    /** Struck there, with a part of the state; what comes next goes on. */
+    /** Kills the run there, with a part of the state; the next call continues. */
     const torn = async (point: string, args: readonly string[], options: CaplvOptions = {}) => {
       await faults().arm(name, EVERYTHING, point);
       expect((await call(args, options).result).exitCode).toBeUndefined();
@@ -137,7 +137,7 @@ describe('SIGKILL while terraform writes a state', { timeout: 300_000 }, () => {
     await torn('update_complete libvirt_domain.machine', apply, input({ autostart: true }));
     expect(await facts(name)).toEqual(WHOLE);
     expect(await uuid()).toBe(first);
-    // What is there is what terraform finds, too.
+    // Terraform finds the same.
     expect(await call(['plan', '-f', '-'], input({ autostart: true })).result).toMatchObject({ exitCode: 0 });
     // Nothing of a state is ever thrown away.
     const aside = (await readdir(here().workspaceFile(name, '.'))).filter((file) =>

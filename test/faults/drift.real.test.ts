@@ -141,7 +141,7 @@ describe('deleting a Machine', () => {
     try {
       await lab.kubectl('delete', 'machine', 'given-up', '--wait=false');
       await expect.poll(() => lab.ready('given-up'), soon).toBe('False LibvirtUnreachable');
-      // The word for another object of that name is none.
+      // The annotation for another object of that name does not count.
       const annotate = (value: string) =>
         lab.kubectl(
           'annotate',

@@ -39,7 +39,7 @@ export class SlowImage {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/guest.qcow2`;
   }
 
-  /** Half of the image has been sent to who asked for all of it, and the rest waits. */
+  /** Resolves when half of the image was sent to a full request, and the rest waits. */
   halfSent(): Promise<void> {
     return this.#half.promise;
   }

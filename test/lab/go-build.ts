@@ -5,7 +5,7 @@ import { execa } from 'execa';
 /** First version that fetches a newer toolchain by itself when a module asks for one. Debian 12's own is 1.19. */
 const MINOR_VERSION = 21;
 
-/** Path of a Go that is new enough; undefined if there is none. */
+/** Returns the path of a Go that is new enough; undefined without one. */
 export async function findGo(): Promise<string | undefined> {
   // The second is where the official archive goes, which sudo's PATH lacks.
   for (const go of ['go', '/usr/local/go/bin/go']) {

@@ -36,7 +36,7 @@ test('on pc with BIOS: all of its devices, the host name of its user data, an ad
     const leases = await virsh('net-dhcp-leases', 'default');
     expect(leases).toContain('web-1');
 
-    // One who attaches late asks with Enter.
+    // A client that attaches late presses Enter for the prompt.
     guest.send('');
     await guest.waitFor(/uptime[\s\S]*Enter shows this again/);
     const status = guest.text.slice(guest.text.indexOf('caplv-guest status'));

@@ -62,7 +62,7 @@ export class Lab {
     });
   }
 
-  /** The lab of this name as it lies on disk, running or not; undefined if there is none. */
+  /** Finds the lab of this name on disk, running or not; undefined without one. */
   static async find(options: Pick<LabOptions, 'name' | 'dir'> = {}): Promise<Lab | undefined> {
     const directory = labDirectory(options);
     return existsSync(directory) ? Lab.#load(directory, await countHosts(directory)) : undefined;
@@ -103,7 +103,7 @@ export class Lab {
     const further = this.hosts.slice(1).map((host, index) => [`CAPLV_LIBVIRT_URI_${index + 2}`, host.uri]);
     return {
       CAPLV_LIBVIRT_URI: uri,
-      // Not the user's own: his machines and the lab's stay apart.
+      // Not the user's own, so that the machines of user and lab stay apart.
       CAPLV_STATE_DIR: join(this.directory, 'state'),
       CAPLV_GUEST_IMAGE: this.imagePath,
       // For `caplv apply -f`, and what `npx cdktf` takes by itself.

@@ -89,7 +89,7 @@ export class LibvirtHost {
     );
   }
 
-  /** Ends libvirtd only: guests, network and virtlogd go on, as with `systemctl stop libvirtd`. */
+  /** Ends libvirtd only: guests, network and virtlogd keep running, as with `systemctl stop libvirtd`. */
   async stopLibvirtd(): Promise<void> {
     const sandbox = await this.sandbox();
     const pid = await sandbox.pidOf('libvirtd');
@@ -128,7 +128,7 @@ export class LibvirtHost {
     return Sandbox.start(this.directory, release ? await debianRoot(release) : undefined);
   }
 
-  /** The socket of a libvirtd that starts is there at once; its first answer comes when network and pool are active. */
+  /** Waits for the first answer of libvirtd, which comes when network and pool are active; its socket exists earlier. */
   async #answer(): Promise<void> {
     await execa('virsh', ['-c', this.uri, 'uri'], { timeout: ANSWER_TIMEOUT_MS, stdin: 'ignore' });
   }

@@ -107,7 +107,7 @@ export class Sandbox {
   async kill(): Promise<void> {
     const { first, launcher } = this.#record;
     if (await isAlive(first)) process.kill(first.pid, 'SIGKILL');
-    // The end of somebody else's child is no event that Node could wait for.
+    // Node has no event for the end of a process that is not its child.
     while ((await isAlive(first)) || (await isAlive(launcher))) await delay(10);
   }
 }

@@ -30,7 +30,7 @@ test('a reservation that is only stored is taken back, and those of others stay'
   };
   await reserve('mine', 1, '--config');
   await reserve('other', 2, '--config');
-  // Of a domain of somebody else whose guest has the same host name.
+  // The reservation of another owner's domain, whose guest has the same host name.
   await reserve('alike', 3, '--config');
   expect((await libvirt.inventory()).reservations).toMatchObject([
     { network: host.network, name: 'mine', ip: '192.168.122.201' },
@@ -224,7 +224,7 @@ test('shutdown: a request that the guest lost while it booted is made again', as
   expect(requests.length).toBeGreaterThan(1);
   await expect(libvirt.domain('booting')).resolves.toMatchObject({ state: 'shutoff', reason: 'shutdown' });
 
-  // Off already, or not there at all.
+  // Already off, or missing.
   await expect(libvirt.shutdown('booting', { timeoutMs: 0 })).resolves.toBe('off');
   await expect(libvirt.shutdown('nope', { timeoutMs: 0 })).resolves.toBe('off');
   await libvirt.removeDomain('booting');
@@ -280,7 +280,7 @@ test('events: the life of a guest, over a restart of libvirtd', async () => {
   const next = events.next();
   controller.abort();
   await expect(next).resolves.toMatchObject({ done: true });
-  // Nothing goes on listening.
+  // Nothing listens any longer.
   const { stdout } = await execa('pgrep', ['-f', `${host.uri}.*event`], { reject: false });
   expect(stdout).toBe('');
 }, 120_000);

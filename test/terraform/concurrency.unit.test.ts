@@ -29,7 +29,7 @@ function runsOf(slots: RunSlots) {
   return { begun, start, end };
 }
 
-/** After all that is ready to go on has gone on. */
+/** Waits until all pending promises have settled. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 it('not more processes than the machine can take, and not more on one host', async () => {

@@ -121,7 +121,7 @@ test('a libvirtd that no longer answers does not block a run for ever, and is us
   await terraform.close();
 });
 
-/** A volume whose image comes to half, from a server that then waits, and the workspace in which it is to be made. */
+/** A volume whose server stops after half of the image, and the workspace of that volume. */
 async function stalledUpload(stallMs = 1_000) {
   const { config: _, ...rest } = await connected({
     providerStallMs: stallMs,

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 /** Where the API server reaches the webhooks of a manager that runs as a process of this machine. */
 export interface WebhookServer {
   readonly port: number;
-  /** PEM, of who signed its certificate. */
+  /** PEM of the authority that signed its certificate. */
   readonly ca: string;
 }
 
