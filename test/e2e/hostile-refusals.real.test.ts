@@ -9,7 +9,7 @@ import { cluster, machine } from './manifests.ts';
 
 const world = useHostileWorld('refusals');
 
-test.each(Object.keys(CLOSED_FIELDS))('a field of a %s that does not allow such text is named', async (kind) => {
+test.each(Object.keys(CLOSED_FIELDS))('a field of a %s with such text is named', async (kind) => {
   const { here, texts } = world();
   const cases = (CLOSED_FIELDS[kind] ?? []).flatMap((path) =>
     refusedTexts(path, texts).map((text) => ({ path, object: withText(kind, path, text) })),

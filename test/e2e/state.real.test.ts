@@ -33,7 +33,7 @@ async function expectSame(name: string, object: ManifestObject, change: () => Pr
   await change();
   const spec = { ...providerSpec(object), autostart: true };
   const changed = { ...object, spec: { providerSpec: spec } };
-  // Shows what the apply will do, and does nothing: no `create` of existing objects, and nothing that the apply needs is removed.
+  // Shows what the apply will do, and does nothing: no `create` of existing objects, and all that the apply needs stays.
   const { stdout } = await here().plan([changed]);
   expect(stdout).toMatch(/ {2}! its Terraform state is lost and will be recovered from (serial \d+|import)/);
   expect(stdout).toContain('  ~ libvirt_domain.machine');

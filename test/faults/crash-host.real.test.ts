@@ -68,7 +68,7 @@ const both = [
   ['pool', 'libvirt_pool.pool_shared', 'pool'],
 ] as const;
 
-test.for(both)('a %s that a killed run created, and that is in no state, is imported into the state', async (row, context) => {
+test.for(both)('a %s that a killed run created, and no state has, is imported', async (row, context) => {
   const [, address, command] = row;
   await killAt(address);
   const made = (await here().virsh(`${command}-uuid`, 'shared')).trim();
@@ -131,7 +131,7 @@ test.for(both)('a %s that a killed run created incompletely is created again', a
   record(context, { fault: `${faultAt(address)}, by half`, seen: '—', outcome: 'created again' });
 });
 
-test.for(both)('a %s that a killed run created, and that is no longer wanted, is removed', async (row, context) => {
+test.for(both)('a %s that a killed run created is removed by a delete', async (row, context) => {
   const [, address] = row;
   await killAt(address);
   // The afterEach hook deletes, and checks.

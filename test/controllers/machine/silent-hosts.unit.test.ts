@@ -45,7 +45,7 @@ function silentHosts(workers = 16) {
 const on = (host: string, count: number, namespace = 'a') =>
   Array.from({ length: count }, (_, i) => ({ namespace, name: `${host}-${i}` }));
 
-it.each(['silent', 'new'])('a host that is %s gets few workers, and a host that answers gets all of them', (host) => {
+it.each(['silent', 'new'])('a host that is %s gets few workers, one that answers all of them', (host) => {
   const { mayStart } = silentHosts();
   const one = { namespace: 'b', name: `${host}-x` };
   expect(mayStart(one, on(host, WORKERS_PER_SILENT_HOST - 1))).toBe(true);
