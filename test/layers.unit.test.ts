@@ -24,7 +24,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'src/system',
     'src/telemetry',
   ],
-  'src/api': ['src/apimachinery'],
+  'src/api': ['src/apimachinery', 'src/system'],
   'src/intent': [
     'src/api',
     'src/apimachinery',
@@ -197,4 +197,37 @@ it('only the policy makes a host that may be opened: no other file of src calls 
 it('each file of src and stacks begins with a comment on its purpose', () => {
   const isHeaded = (file: string) => /^(#!.*\n)?\/\*\*/.test(readFileSync(join(root, file), 'utf8'));
   expect(files.filter((file) => !isHeaded(file))).toEqual([]);
+});
+
+/** Lists packages that loading a file loads, at once: not by `import()`, and not for types. */
+function packagesLoadedBy(entry: string): Set<string> {
+  const seen = new Set([entry]);
+  const packages = new Set<string>();
+  for (const file of seen) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, names = '', name = ''] of text.matchAll(
+      /^(?:import|export)\s+([^;']*?)\s*from\s+'([^']+)'/gm,
+    )) {
+      const inBraces = /^\{([^}]*)\}$/
+        .exec(names)?.[1]
+        ?.split(',')
+        .map((one) => one.trim());
+      const isType =
+        names.startsWith('type ') || inBraces?.every((one) => one === '' || one.startsWith('type '));
+      if (isType || name.startsWith('node:')) continue;
+      if (!name.startsWith('.')) packages.add(name);
+      else if (name.endsWith('.ts')) seen.add(relative(root, resolve(root, dirname(file), name)));
+    }
+  }
+  return packages;
+}
+
+describe('a command is not kept waiting by packages that it has no use for', () => {
+  it('caplv --help loads the parser of the command line alone', () => {
+    expect([...packagesLoadedBy('src/cli/program.ts')]).toEqual(['commander']);
+  });
+
+  it('a command on stored objects loads no parser of YAML before it needs one', () => {
+    expect(packagesLoadedBy('src/cli/session/local-session.ts')).not.toContain('yaml');
+  });
 });

@@ -16,7 +16,7 @@ import { podNamed } from '../kube/client/pod.ts';
 import { KubernetesStore } from '../kube/runtime/kubernetes-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { KEPT_SERIALS } from '../terraform/state-history.ts';
+import { KEPT_SERIALS } from '../terraform/kept-serials.ts';
 import { isGoneProcess } from './leader-identity.ts';
 import { WorkDir } from './scratch-dir.ts';
 

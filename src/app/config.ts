@@ -1,14 +1,15 @@
 /** Settings of one call: flags win over CAPLV_* variables, which win over defaults. */
 
-import { availableParallelism, homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import { CLUSTER_DEFAULT, CLUSTER_MAX_IMAGE_GB, EVERYTHING, Policy } from '../intent/policy.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import type { RunLimits } from '../terraform/concurrency.ts';
-import { KEPT_SERIALS } from '../terraform/state-history.ts';
+import { KEPT_SERIALS } from '../terraform/kept-serials.ts';
+import { defaultStateDir, type GlobalFlags, type OutputSettings, outputSettings } from './global-flags.ts';
 
-export interface Config {
+export interface Config extends OutputSettings {
   /** The host for manifests that name none. */
   readonly libvirtUri: AllowedHost;
   /** Absolute path; holds objects, Terraform states and locks. */
@@ -24,39 +25,10 @@ export interface Config {
   readonly limits: RunLimits;
   /** What manifests may name. */
   readonly policy: Policy;
-  readonly verbose: boolean;
-  readonly color: boolean;
-}
-
-/** Global flags as commander hands them over, all optional. */
-export interface GlobalFlags {
-  readonly libvirtUri?: string;
-  readonly stateDir?: string;
-  readonly namespace?: string;
-  readonly watchNamespaces?: string;
-  readonly providerMode?: 'warm' | 'fork';
-  readonly terraform?: string;
-  readonly stateHistory?: string;
-  readonly terraformRuns?: string;
-  readonly terraformRunsPerHost?: string;
-  readonly allow?: string;
-  readonly maxImageGb?: string;
-  readonly verbose?: boolean;
-  readonly color?: boolean;
 }
 
 /** More only wait for each other: on two cores 24 machines were made fastest by 3 at once. */
 const DEFAULT_RUNS = availableParallelism() + 1;
-
-/** `$XDG_STATE_HOME/caplv`, else `~/.local/state/caplv` (XDG base directory specification). */
-export function defaultStateDir(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'caplv');
-}
-
-/** How to speak to a person: never throws, so that other settings can be refused in words. */
-export function outputSettings({ verbose, color }: GlobalFlags): Pick<Config, 'verbose' | 'color'> {
-  return { verbose: verbose ?? false, color: color ?? true };
-}
 
 /** `manifests`: whose they are. One's own may name everything, a cluster's what its operator allows. */
 export function configOf(flags: GlobalFlags, manifests: 'own' | 'cluster' = 'own'): Config {

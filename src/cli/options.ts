@@ -1,7 +1,7 @@
 /** Flags of the command line. Each has a variable: `--libvirt-uri` is CAPLV_LIBVIRT_URI. */
 
 import { type Command, Option } from 'commander';
-import { defaultStateDir } from '../app/config.ts';
+import { defaultStateDir } from '../app/global-flags.ts';
 
 export function flag(flags: string, description: string): Option {
   const name = /--([a-z-]+)/.exec(flags)?.[1] ?? '';

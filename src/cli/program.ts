@@ -1,7 +1,7 @@
 /** The `caplv` command line: what there is, with help; each command is a file in src/cli/. */
 
 import { Command, CommanderError } from 'commander';
-import { type GlobalFlags, outputSettings } from '../app/config.ts';
+import { type GlobalFlags, outputSettings } from '../app/global-flags.ts';
 import { withTraceExport } from '../telemetry/otlp-export.ts';
 import { VERSION } from '../version.ts';
 import { addObjectCommands } from './object-commands.ts';

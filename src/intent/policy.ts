@@ -5,11 +5,11 @@
 
 import { realpath } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
-import { isCIDR } from '../api/schema/field.ts';
+
 import { TerminalError } from '../errors.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { type AddressScope, PRIVATE_RANGES, widestScope } from '../system/network/address-scope.ts';
-import { isWithin } from '../system/network/cidr.ts';
+import { isCIDR, isWithin } from '../system/network/cidr.ts';
 import { HostList } from './policy/host-list.ts';
 import { ServerList } from './policy/server-list.ts';
 

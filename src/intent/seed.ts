@@ -7,7 +7,7 @@ import { isMapping } from '../apimachinery/mapping.ts';
 import { TerminalError } from '../errors.ts';
 import { isIso, isoKey, localPath, readBytes, requireFetchable } from './bootstrap-source.ts';
 import { isPacked, requireText, textOf } from './bootstrap-text.ts';
-import { requireHeader, requireNetworkConfig } from './cloud-init.ts';
+import { requireHeader } from './cloud-init.ts';
 import type { SeedIntent } from './hosted-intent.ts';
 import { isInfrastructure, type MachineIdentity, objectName, shortHash, volumeName } from './names.ts';
 import type { Policy } from './policy.ts';
@@ -69,7 +69,7 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
     metaData: metaData(machine),
     ...(source.networkConfig === undefined
       ? {}
-      : { networkConfig: networkConfigOf(source.networkConfig, options) }),
+      : { networkConfig: await networkConfigOf(source.networkConfig, options) }),
   });
 }
 
@@ -91,9 +91,10 @@ async function userDataOf(source: BootstrapSource, options: SeedOptions): Promis
   return bytes ? { userData: bytes.toString('base64'), userDataEncoding: 'base64' } : { userData: text };
 }
 
-function networkConfigOf(source: string, { path, variables }: SeedOptions): string {
+async function networkConfigOf(source: string, { path, variables }: SeedOptions): Promise<string> {
   const field = `${path}.networkConfig`;
   const text = renderVariables(requireText(source, field), variables, field);
+  const { requireNetworkConfig } = await import('./seed/network-config.ts');
   requireNetworkConfig(text, field);
   return text;
 }

@@ -22,9 +22,6 @@ export interface StateHistory {
   keep(text: string): Promise<void>;
 }
 
-/** How many serials of each state are kept unless told otherwise. */
-export const KEPT_SERIALS = 5;
-
 /** What stands for a kept state in names: serials of another lineage may be the same. */
 export function keptName({ lineage, serial }: Pick<KeptState, 'lineage' | 'serial'>): string {
   return `${lineage.replace(/[^0-9a-f]/g, '').slice(0, 8)}.${serial}`;

@@ -8,7 +8,8 @@ import { shortHash } from '../../intent/names.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { removeDurably, renameDurably, writeAtomically } from '../../system/atomic-file.ts';
 import { readIfThere } from '../../system/private-files.ts';
-import { FileHistory, KEPT_SERIALS, type StateHistory } from '../../terraform/state-history.ts';
+import { KEPT_SERIALS } from '../../terraform/kept-serials.ts';
+import { FileHistory, type StateHistory } from '../../terraform/state-history.ts';
 import { removeWorkspace } from '../../terraform/workspace.ts';
 import {
   firstUsed,

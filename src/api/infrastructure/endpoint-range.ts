@@ -1,7 +1,8 @@
 /** A range of addresses out of which a LibvirtCluster is given one for its control plane. */
 
 import { z } from 'zod';
-import { isInNetwork, text } from '../schema/field.ts';
+import { isInNetwork } from '../../system/network/cidr.ts';
+import { text } from '../schema/field.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';

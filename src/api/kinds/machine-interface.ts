@@ -1,7 +1,8 @@
 /** A network interface of a machine: plugged into a network of libvirt, a bridge, or a device by macvtap. */
 
 import { z } from 'zod';
-import { dnsLabel, interfaceAddress, ipAddress, isInNetwork, libvirtName, text } from '../schema/field.ts';
+import { isInNetwork } from '../../system/network/cidr.ts';
+import { dnsLabel, interfaceAddress, ipAddress, libvirtName, text } from '../schema/field.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 
 const MAC = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;

@@ -1,8 +1,9 @@
 /** Kinds of field that several types share. Units, forms and limits are said here once. */
 
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { isCIDR } from '../../system/network/cidr.ts';
 import { withRules } from './rule.ts';
 
 /** A string with a form: `pattern` for machines, `form` for people ("a MAC address, for example …"). */
@@ -216,22 +217,6 @@ export function cidr(example: string): z.ZodString {
       },
     ],
   );
-}
-
-export function isCIDR(value: string): boolean {
-  const [address = '', prefix = '', ...rest] = value.split('/');
-  const bits = { 4: 32, 6: 128 }[isIP(address)];
-  return bits !== undefined && rest.length === 0 && /^(0|[1-9]\d*)$/.test(prefix) && Number(prefix) <= bits;
-}
-
-/** Returns whether the network, in CIDR notation, holds the address. None holds an address of the other family. */
-export function isInNetwork(address: string, network: string): boolean {
-  const [base = '', prefix] = network.split('/');
-  if (!isCIDR(network) || isIP(base) !== isIP(address)) return false;
-  const family = isIP(base) === 4 ? 'ipv4' : 'ipv6';
-  const list = new BlockList();
-  list.addSubnet(base, Number(prefix), family);
-  return list.check(address, family);
 }
 
 /** A length of time as src/duration.ts reads it. */

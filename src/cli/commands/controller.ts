@@ -1,8 +1,9 @@
 /** `caplv controller`: runs until SIGTERM or Ctrl-C. */
 
 import { clusterBackend, localBackend } from '../../app/backend.ts';
-import { configOf, countOf, type GlobalFlags } from '../../app/config.ts';
+import { configOf, countOf } from '../../app/config.ts';
 import { runController } from '../../app/controller-manager.ts';
+import type { GlobalFlags } from '../../app/global-flags.ts';
 import { DEFAULT_PERIODIC_PLANS } from '../../controllers/machine/periodic-plans.ts';
 import { DEFAULT_REPAIR_LIMITS, type RepairLimits } from '../../controllers/shared/repair-budget.ts';
 import { TerminalError } from '../../errors.ts';

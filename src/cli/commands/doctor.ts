@@ -3,7 +3,8 @@
 import { constants } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { execa } from 'execa';
-import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
+import { type Config, configOf } from '../../app/config.ts';
+import type { GlobalFlags } from '../../app/global-flags.ts';
 import { CaplvError, messageOf } from '../../errors.ts';
 import { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';

@@ -5,7 +5,7 @@
 
 import { MachineKind } from '../../api/kinds/machine.ts';
 import { loadManifests } from '../../api/manifest/load.ts';
-import type { GlobalFlags } from '../../app/config.ts';
+import type { GlobalFlags } from '../../app/global-flags.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { notFound } from '../session/errors.ts';
 import { withContext } from '../session/local-session.ts';

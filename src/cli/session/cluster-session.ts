@@ -1,7 +1,8 @@
 /** What commands have that work on a cluster: its objects, and no libvirt. The controller there does the work. */
 
 import type { ClusterConnection } from '../../app/cluster-connection.ts';
-import { type Config, configOf, type GlobalFlags, outputSettings } from '../../app/config.ts';
+import { type Config, configOf } from '../../app/config.ts';
+import { type GlobalFlags, outputSettings } from '../../app/global-flags.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { openTerminal, type Streams } from '../output/streams.ts';

@@ -1,7 +1,8 @@
 /** What every command has: settings, terminal, engine, and a clean end. */
 
-import { type Config, configOf, type GlobalFlags } from '../../app/config.ts';
+import { type Config, configOf } from '../../app/config.ts';
 import { type EngineOptions, type LocalEngine, openEngine } from '../../app/engine.ts';
+import type { GlobalFlags } from '../../app/global-flags.ts';
 import { Progress, terminalRecorder } from '../output/progress.ts';
 import { openTerminal, type Streams } from '../output/streams.ts';
 import { Interrupt } from './interrupt.ts';

@@ -1,6 +1,6 @@
 /** Decides whether a network can give an IPv4 address to a guest. */
 
-import { isInNetwork } from '../../api/schema/field.ts';
+import { isInNetwork } from '../../system/network/cidr.ts';
 
 /** Describes a range by the host's own address in it and the length of its prefix. */
 export interface Ipv4Range {
