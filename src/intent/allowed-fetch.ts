@@ -1,12 +1,12 @@
 /** Fetches only what the policy allows, whatever servers redirect to and whatever their names are resolved to. */
 
-import { Agent, type IncomingMessage, STATUS_CODES } from 'node:http';
-import { Agent as SecureAgent } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { formatSeconds } from '../system/duration.ts';
 import { type AddressScope, addressScope, includesScope } from '../system/network/address-scope.ts';
 import { isAddressRefused, type Resolve } from '../system/network/checked-lookup.ts';
 import { httpRequest } from '../system/network/http-request.ts';
+import { http, https } from '../system/network/node-http.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
 const MAX_REDIRECTS = 5;
@@ -87,11 +87,17 @@ interface AllowedRequest extends FetchOptions {
 }
 
 /** Connections that are kept, by the addresses that they may lead to. */
-const AGENTS = { public: agents(), private: agents(), local: agents() } as const;
+const AGENTS = new Map<AddressScope, ReturnType<typeof newAgents>>();
 
-function agents() {
+function agentsOf(scope: AddressScope) {
+  const agents = AGENTS.get(scope) ?? newAgents();
+  AGENTS.set(scope, agents);
+  return agents;
+}
+
+function newAgents() {
   const options = { keepAlive: true, timeout: 5_000 };
-  return { http: new Agent(options), https: new SecureAgent(options) };
+  return { http: new (http().Agent)(options), https: new (https().Agent)(options) };
 }
 
 async function allowedRequest(
@@ -106,7 +112,7 @@ async function allowedRequest(
     if (scope === undefined) throw notAllowed(path, `a redirect to ${originOf(at)}`, originOf(at));
     const mayConnect = (address: string) => includesScope(scope, addressScope(address));
     const { protocol } = new URL(at);
-    const agent = keeps && resolve === undefined && AGENTS[scope][protocol === 'https:' ? 'https' : 'http'];
+    const agent = keeps && resolve === undefined && agentsOf(scope)[protocol === 'https:' ? 'https' : 'http'];
     const request = { headers, signal: stop, mayConnect, resolve, agent };
     const response = await httpRequest(new URL(at), request).catch((error: unknown) => {
       throw isAddressRefused(error) ? addressNotAllowed(at, scope, path) : error;
@@ -151,7 +157,7 @@ export function fetchFailure(error: unknown): string {
 
 /** Formats the status with the reason phrase of the standard, not of the server. */
 export function statusText({ status }: Pick<Response, 'status'>): string {
-  return [status, STATUS_CODES[status]].filter(Boolean).join(' ');
+  return [status, http().STATUS_CODES[status]].filter(Boolean).join(' ');
 }
 
 function originOf(url: string): string {

@@ -6,11 +6,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { shown } from '../../intent/image.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
+import { http } from '../../system/network/node-http.ts';
 import { RelayedSource, type Transfer, type VolumeSource } from './relayed-source.ts';
 
 /** What one run fetches. */
@@ -149,7 +150,10 @@ async function listen(
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
 ): Promise<Server> {
   // A run of hours may be under way before it asks.
-  const server = createServer({ requestTimeout: 0 }, (request, response) => void answer(request, response));
+  const server = http().createServer(
+    { requestTimeout: 0 },
+    (request, response) => void answer(request, response),
+  );
   await once(server.listen(0, HOST), 'listening');
   return server;
 }

@@ -1,12 +1,13 @@
 /** Sends requests to an API server, within limits of time and size, and repeats those that it asks to repeat. */
 
-import http, { type IncomingMessage } from 'node:http';
-import https, { type RequestOptions } from 'node:https';
+import type { Agent, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/network/guarded-agent.ts';
+import { http, https } from '../../system/network/node-http.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';
@@ -45,7 +46,7 @@ const KEEP_ALIVE_MS = 15_000;
 /** Sends HTTP requests to one API server, with connections kept alive, authentication and retries. Throws `ApiError`. */
 export class Transport {
   private readonly connection: Connection;
-  private readonly agent: http.Agent | https.Agent;
+  private readonly agent: Agent;
   private readonly limits: ResponseLimits;
   private readonly requests;
   private readonly durations;
@@ -136,7 +137,7 @@ export class Transport {
           'Content-Type': request.contentType ?? 'application/json',
           'Content-Length': Buffer.byteLength(payload),
         }),
-        ...(headers as http.OutgoingHttpHeaders),
+        ...(headers as OutgoingHttpHeaders),
       },
     };
     return new Promise((resolve, reject) => {
@@ -147,7 +148,7 @@ export class Transport {
       for (const [name, value] of Object.entries(request.query ?? {})) {
         if (value !== undefined) url.searchParams.set(name, String(value));
       }
-      const send = server.protocol === 'http:' ? http.request : https.request;
+      const send = (server.protocol === 'http:' ? http() : https()).request;
       const sent = send(url, options).once('response', resolve).once('error', reject);
       // A connection that died unnoticed would swallow the request for a quarter of an hour.
       const late = () => sent.destroy(new Error(`no answer within ${formatSeconds(TIMEOUT_MS)}`));
@@ -179,10 +180,10 @@ export class Transport {
   }
 }
 
-function agentOf({ server, guard }: Connection): http.Agent | https.Agent {
+function agentOf({ server, guard }: Connection): Agent {
   const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
   if (guard) return new GuardedAgent(options, guard);
-  return server.protocol === 'http:' ? new http.Agent(options) : new https.Agent(options);
+  return server.protocol === 'http:' ? new (http().Agent)(options) : new (https().Agent)(options);
 }
 
 function describe({ method, path }: ApiRequest): string {

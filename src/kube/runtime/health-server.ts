@@ -1,8 +1,9 @@
 /** Serves health checks and metrics by HTTP. */
 
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { http } from '../../system/network/node-http.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
 /** Returns what is wrong, in a few words; undefined: healthy. */
@@ -27,7 +28,7 @@ export class HealthServer {
 
   constructor(options: HealthServerOptions) {
     this.options = options;
-    this.server = createServer((request, response) => {
+    this.server = http().createServer((request, response) => {
       const { status, body } = this.answer(request.url?.split('?')[0]);
       response.writeHead(status, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
     });

@@ -2,10 +2,11 @@
 
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
-import https, { type AgentOptions } from 'node:https';
+import type { AgentOptions, RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkedLookup } from './checked-lookup.ts';
+import { https } from './node-http.ts';
 
 /** Where a connection is about to go. */
 export interface ConnectTarget {
@@ -36,7 +37,7 @@ export class ConnectionRefusedByGuard extends Error {
 type Connected = (error: Error | null, stream?: Duplex) => void;
 
 /** An agent that resolves a name once, and connects only to those of its addresses that the guard lets through. */
-export class GuardedAgent extends https.Agent {
+export class GuardedAgent extends https().Agent {
   readonly #guard: ConnectGuard;
 
   constructor(options: AgentOptions, guard: ConnectGuard) {
@@ -44,14 +45,14 @@ export class GuardedAgent extends https.Agent {
     this.#guard = guard;
   }
 
-  override createConnection(options: https.RequestOptions, connected: Connected): undefined {
+  override createConnection(options: RequestOptions, connected: Connected): undefined {
     this.#connect(options).then(
       (stream) => connected(null, stream),
       (error: Error) => connected(error),
     );
   }
 
-  async #connect(options: https.RequestOptions): Promise<Duplex> {
+  async #connect(options: RequestOptions): Promise<Duplex> {
     const addresses = await this.#allowedAddresses(options.host ?? 'localhost', Number(options.port ?? 443));
     // Answered from what was looked up before: the name cannot lead to another address now.
     const open = () => true;

@@ -1,8 +1,8 @@
 /** Makes HTTP GET requests to addresses that the caller allows. */
 
-import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { Agent, IncomingMessage } from 'node:http';
 import { checkedLookup, type Resolve, requireAddress } from './checked-lookup.ts';
+import { http, https } from './node-http.ts';
 
 export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export async function httpRequest(url: URL, options: HttpRequest): Promise<Incom
 function send(url: URL, { headers, mayConnect, resolve, agent, signal }: HttpRequest) {
   signal.throwIfAborted();
   const { promise, resolve: answered, reject } = Promise.withResolvers<IncomingMessage>();
-  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const request = (url.protocol === 'https:' ? https() : http()).request;
   const sent = request(url, {
     headers: { ...OURS, ...headers },
     agent,

@@ -1,7 +1,8 @@
 /** Calls of gRPC over a unix socket, by the HTTP/2 of Node: one message there, one back. */
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import { http2 } from '../../../system/network/node-http.ts';
 
 /** No answer came in time. */
 export class NoAnswerError extends Error {
@@ -22,7 +23,7 @@ export class GrpcChannel {
 
   /** @param socket path of the socket on which the other side listens */
   constructor(socket: string) {
-    this.#session = connect('http://localhost', {
+    this.#session = http2().connect('http://localhost', {
       createConnection: () => connectSocket(socket),
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
@@ -55,7 +56,7 @@ export class GrpcChannel {
       });
       const late = setTimeout(() => {
         reject(new NoAnswerError(path));
-        stream.close(constants.NGHTTP2_CANCEL);
+        stream.close(http2().constants.NGHTTP2_CANCEL);
       }, limitMs);
       stream.once('close', () => clearTimeout(late));
       answerOf(stream, path).then(resolve, reject);
