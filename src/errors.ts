@@ -67,9 +67,9 @@ export interface ErrorDetails {
   /** What went wrong, in one sentence, with the names involved. Never holds a secret. */
   readonly message: string;
   /** What the reader can do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** Path of the field at fault, for example `spec.providerSpec.value.vcpu`. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Set for what may appear without a change of the object that needs it. */
   readonly missing?: Missing | undefined;
   readonly cause?: unknown;
@@ -104,6 +104,15 @@ export class TransientError extends CaplvError {
 
 /** Will fail again until someone changes the object, the host or the installation. */
 export class TerminalError extends CaplvError {}
+
+/** Returns the same error with other details. It may be tried again as the first one may. */
+export function restated(error: CaplvError, changes: Partial<ErrorDetails>): CaplvError {
+  const { code, message, fix, path, missing, cause } = error;
+  const details = { code, message, fix, path, missing, cause, ...changes };
+  return error instanceof TransientError
+    ? new TransientError({ ...details, retryAfterMs: error.retryAfterMs })
+    : new TerminalError(details);
+}
 
 /** Returns what an error says, or the text of what was thrown that is none. */
 export function messageOf(error: unknown): string {

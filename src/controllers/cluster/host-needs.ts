@@ -1,12 +1,6 @@
 /** What a Cluster that failed on its hosts waits for: things that come there without a change of the Cluster. Pure. */
 
-import {
-  type CaplvError,
-  type ErrorDetails,
-  type HostNeed,
-  TerminalError,
-  TransientError,
-} from '../../errors.ts';
+import { type CaplvError, type HostNeed, restated, TransientError } from '../../errors.ts';
 import type { NamedSite } from '../../intent/site.ts';
 
 /** `failures`: by the libvirt URI of a site, or by another key for what failed on none in particular. */
@@ -40,14 +34,5 @@ function needOf(
 
 /** Returns the same failure, which passes when one of these is there. */
 export function untilThere(failure: CaplvError, anyOf: readonly HostNeed[]): CaplvError {
-  if (anyOf.length === 0) return failure;
-  const { code, message, fix, path, cause } = failure;
-  const details: ErrorDetails = {
-    ...{ code, message, cause, missing: { kind: 'onHost', anyOf } },
-    ...(fix !== undefined && { fix }),
-    ...(path !== undefined && { path }),
-  };
-  return failure instanceof TransientError
-    ? new TransientError({ ...details, retryAfterMs: failure.retryAfterMs })
-    : new TerminalError(details);
+  return anyOf.length === 0 ? failure : restated(failure, { missing: { kind: 'onHost', anyOf } });
 }

@@ -2,7 +2,7 @@
 
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
-import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
+import { CaplvError, restated, TransientError } from '../../errors.ts';
 
 /**
  * Lets a Machine or Cluster that is being deleted go although what it has on its host could not be removed. Its value is the
@@ -25,14 +25,7 @@ export function withRecoveryHint(error: unknown, { kind, metadata }: KubeObject)
   const giveUp =
     `to delete the ${kind} and leave what is on the host: kubectl annotate ${kind.toLowerCase()} -n ${namespace} ${name} ` +
     `${GIVE_UP_ANNOTATION}=${uid}, or caplv delete ${kind.toLowerCase()} ${name} --give-up`;
-  const details = {
-    code: error.code,
-    message: error.message,
-    fix: [error.fix, `${wait}; ${giveUp}`].filter(Boolean).join('; '),
-    cause: error,
-    ...(error.path === undefined ? {} : { path: error.path }),
-  };
-  return error instanceof TransientError
-    ? new TransientError({ ...details, retryAfterMs: error.retryAfterMs })
-    : new TerminalError(details);
+  const fix = [error.fix, `${wait}; ${giveUp}`].filter(Boolean).join('; ');
+  // A deletion is tried again by its back-off, whatever the first error waited for.
+  return restated(error, { fix, cause: error, missing: undefined });
 }
