@@ -12,6 +12,7 @@ import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
 
 import { WORKLOAD_SERVER_LIMITS } from '../kube/client/limits.ts';
+import { within } from '../system/abortable.ts';
 import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -138,17 +139,9 @@ export class WatchedNodes implements WorkloadNodes {
   /** A worker is not held by a server that does not answer: the cluster is connected to meanwhile, and its Nodes wake who waits. */
   async #ready(place: Place): Promise<Watched> {
     const watched = this.#watched.get(place.kubeconfig) ?? this.#start(place);
-    const { promise: late, reject } = Promise.withResolvers<never>();
     const silent = new Error('its API server has not answered yet');
-    const patience = setTimeout(
-      () => reject(unreadable(nameOf(place), silent)),
-      this.#options.patienceMs ?? PATIENCE_MS,
-    );
-    try {
-      await Promise.race([watched.started, late]);
-    } finally {
-      clearTimeout(patience);
-    }
+    const { patienceMs = PATIENCE_MS } = this.#options;
+    await within(watched.started, patienceMs, () => unreadable(nameOf(place), silent));
     watched.idle.refresh();
     return watched;
   }

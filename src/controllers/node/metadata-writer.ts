@@ -3,6 +3,7 @@
 import type { Machine } from '../../api/kinds/machine.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import { TransientError } from '../../errors.ts';
+import { within } from '../../system/abortable.ts';
 import { nodePatch, wantedOfNode, wantsNothing } from './metadata.ts';
 import type { WorkloadNode, WorkloadNodes } from './workload-node.ts';
 
@@ -77,20 +78,17 @@ export class MetadataWriter {
   }
 }
 
-async function inTime(work: Promise<void> | undefined, { name }: WorkloadNode): Promise<void> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const error = new TransientError({
+async function inTime(work: Promise<void> | undefined, node: WorkloadNode): Promise<void> {
+  if (work) await within(work, PATIENCE_MS, () => notAnswered(node));
+}
+
+function notAnswered({ name }: WorkloadNode): TransientError {
+  return new TransientError({
     code: 'NodesUnreadable',
     message: `Node ${name} cannot be changed: its API server has not answered yet`,
     fix: 'nothing to do if it answers soon; else see to its API server',
     retryAfterMs: PATIENCE_MS,
   });
-  const timer = setTimeout(() => reject(error), PATIENCE_MS);
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function changedMeanwhile({ name }: WorkloadNode): TransientError {
