@@ -1,7 +1,8 @@
 /** Wires the controller of MachineDeployments: which changes it is called for. */
 
 import { MachineDeploymentKind } from '../../api/kinds/machine-deployment.ts';
-import { isControlledBy } from '../../apimachinery/owner-reference.ts';
+import { type MachineSet, MachineSetKind } from '../../api/kinds/machine-set.ts';
+import { controllerKeys } from '../../apimachinery/owner-reference.ts';
 import type { Manager } from '../../kube/runtime/manager.ts';
 import { nodeReadinessChanged } from '../shared/availability.ts';
 import { affectedOwners } from '../shared/claim-members.ts';
@@ -14,6 +15,9 @@ const WORKERS = 2;
 export function setupMachineDeploymentController(manager: Manager, setup: SetupDependencies): void {
   const { liveStore, recorder } = setup;
   const { deployments, machines, sets } = setup.informers;
+  const setsOf = controllerKeys(MachineSetKind);
+  const deploymentsOf = (set: MachineSet | undefined) =>
+    set ? affectedOwners(MachineDeploymentKind, set, deployments.list()) : [];
   const reconciler = new MachineDeploymentReconciler({ store: liveStore, recorder });
   const controller = newController(setup, {
     name: 'machinedeployment',
@@ -21,15 +25,11 @@ export function setupMachineDeploymentController(manager: Manager, setup: SetupD
     reconcile: (key) => reconciler.reconcile(key),
   })
     .watch(deployments, { when: desiredStateChanged, isDesired })
-    .watch(sets, { keys: (member) => affectedOwners(MachineDeploymentKind, member, deployments.list()) })
+    .watch(sets, { keys: deploymentsOf })
     // A MachineSet without a Node counts its machines as available before they are Nodes, and its status then stays as it is.
     .watch(machines, {
       when: nodeReadinessChanged,
-      keys: (machine) =>
-        sets
-          .list()
-          .filter((set) => isControlledBy(machine, set))
-          .flatMap((set) => affectedOwners(MachineDeploymentKind, set, deployments.list())),
+      keys: (machine) => setsOf(machine).flatMap((key) => deploymentsOf(sets.get(key))),
     });
   manager.add(controller);
 }
