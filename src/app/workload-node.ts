@@ -29,7 +29,7 @@ export const NODE_LIST_ITEMS = 100;
 
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/names */
 export const OBJECT_NAME = /^[a-z0-9.-]{1,253}$/;
-const OBJECT_UID = /^[A-Za-z0-9-]{1,128}$/;
+export const OBJECT_UID = /^[A-Za-z0-9-]{1,128}$/;
 
 const text = z.string().max(NODE_FIELD_CHARACTERS);
 

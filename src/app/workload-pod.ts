@@ -3,7 +3,7 @@
 import * as z from 'zod';
 import type { KubeObject, ResourceKind } from '../apimachinery/object.ts';
 import type { WorkloadPod } from '../controllers/node/workload-node.ts';
-import { OBJECT_NAME } from './workload-node.ts';
+import { OBJECT_NAME, OBJECT_UID } from './workload-node.ts';
 
 interface Pod extends KubeObject {
   readonly kept: WorkloadPod;
@@ -17,7 +17,7 @@ const schema = z.object({
   metadata: z.object({
     name,
     namespace: name,
-    uid: z.string().regex(/^[A-Za-z0-9-]{1,128}$/),
+    uid: z.string().regex(OBJECT_UID),
     deletionTimestamp: z.string().max(64).nullish(),
     annotations: z.record(z.string(), z.unknown()).nullish(),
     ownerReferences: z

@@ -15,7 +15,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Reason } from '../shared/conditions.ts';
 import { drainOnce } from './drain.ts';
 import { provenNode } from './own-node.ts';
-import type { WorkloadNodes } from './workload-node.ts';
+import type { WorkloadNode, WorkloadNodes } from './workload-node.ts';
 
 /** How long pods may take to leave, if the Machine does not say, in seconds. */
 export const DRAIN_TIMEOUT_SECONDS = 300;
@@ -106,9 +106,7 @@ export class NodeDepartures {
     limit: { readonly deadline: number; readonly expired: (left: string) => Outcome },
   ): Step {
     const id = `${task.name} ${machine.metadata.uid}`;
-    const work = this.#work.get(id) ?? {
-      ...{ outcome: undefined, isRunning: false, nextAt: 0, failingSince: undefined },
-    };
+    const work = this.#work.get(id) ?? newWork();
     const known = work.outcome ?? waiting(task.reasons.waiting, task.begun);
     const leftMs = limit.deadline - Date.now();
     if (known.state !== 'waiting' || leftMs <= 0) {
@@ -151,10 +149,8 @@ export class NodeDepartures {
     const { nodes } = this.#options;
     if (machine.metadata.annotations?.[EXCLUDE_NODE_DRAINING_ANNOTATION] !== undefined)
       return skipped('DrainSkipped', `the annotation ${EXCLUDE_NODE_DRAINING_ANNOTATION} says so`);
-    if (await this.#isClusterLeaving(machine)) return skipped('DrainSkipped', 'its Cluster is being deleted');
-    const node = provenNode(machine, await nodes.read(machine));
-    if (!node)
-      return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' };
+    const node = await this.#nodeOf(machine, 'DrainSkipped');
+    if ('state' in node) return node;
     const left = await drainOnce(await nodes.writer(machine), node);
     if (left) return waiting('Draining', left);
     return { state: 'done', reason: 'Drained', message: `Node ${node.name}` };
@@ -162,13 +158,19 @@ export class NodeDepartures {
 
   async #removeOnce(machine: Machine): Promise<Outcome> {
     const { nodes } = this.#options;
-    if (await this.#isClusterLeaving(machine))
-      return skipped('NodeNotDeleted', 'its Cluster is being deleted');
-    const node = provenNode(machine, await nodes.read(machine));
-    if (!node)
-      return { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' };
+    const node = await this.#nodeOf(machine, 'NodeNotDeleted');
+    if ('state' in node) return node;
     await (await nodes.writer(machine)).remove(node);
     return { state: 'done', reason: 'NodeDeleted', message: `Node ${node.name}` };
+  }
+
+  /** Returns the Machine's Node, or why nothing is to be done to it. `leaving`: the reason if its Cluster is being deleted. */
+  async #nodeOf(machine: Machine, leaving: Reason): Promise<WorkloadNode | Outcome> {
+    if (await this.#isClusterLeaving(machine)) return skipped(leaving, 'its Cluster is being deleted');
+    const node = provenNode(machine, await this.#options.nodes.read(machine));
+    return (
+      node ?? { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' }
+    );
   }
 
   /** Then its Nodes go with it, and nobody has a place to which pods could go. */
@@ -179,6 +181,10 @@ export class NodeDepartures {
     const cluster = await this.#options.store.get(ClusterKind, { namespace, name });
     return cluster?.metadata.deletionTimestamp !== undefined;
   }
+}
+
+function newWork(): Work {
+  return { outcome: undefined, isRunning: false, nextAt: 0, failingSince: undefined };
 }
 
 function waiting(reason: Reason, message: string): Outcome {
