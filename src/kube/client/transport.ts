@@ -7,7 +7,7 @@ import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/network/guarded-agent.ts';
-import { http, https } from '../../system/network/node-http.ts';
+import { httpFor } from '../../system/network/node-http.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';
@@ -26,7 +26,7 @@ export interface ApiRequest {
   /** Of the body; default `application/json`. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
-  /** True: what the server answers is told at once, also if it is busy. */
+  /** True: returns the first answer, and does not repeat the request for a busy server. */
   readonly once?: boolean;
 }
 
@@ -148,7 +148,7 @@ export class Transport {
       for (const [name, value] of Object.entries(request.query ?? {})) {
         if (value !== undefined) url.searchParams.set(name, String(value));
       }
-      const send = (server.protocol === 'http:' ? http() : https()).request;
+      const send = httpFor(server.protocol).request;
       const sent = send(url, options).once('response', resolve).once('error', reject);
       // A connection that died unnoticed would swallow the request for a quarter of an hour.
       const late = () => sent.destroy(new Error(`no answer within ${formatSeconds(TIMEOUT_MS)}`));
@@ -183,7 +183,7 @@ export class Transport {
 function agentOf({ server, guard }: Connection): Agent {
   const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
   if (guard) return new GuardedAgent(options, guard);
-  return server.protocol === 'http:' ? new (http().Agent)(options) : new (https().Agent)(options);
+  return new (httpFor(server.protocol).Agent)(options);
 }
 
 function describe({ method, path }: ApiRequest): string {

@@ -2,7 +2,7 @@
 
 import type { Agent, IncomingMessage } from 'node:http';
 import { checkedLookup, type Resolve, requireAddress } from './checked-lookup.ts';
-import { http, https } from './node-http.ts';
+import { httpFor } from './node-http.ts';
 
 export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
@@ -40,8 +40,7 @@ export async function httpRequest(url: URL, options: HttpRequest): Promise<Incom
 function send(url: URL, { headers, mayConnect, resolve, agent, signal }: HttpRequest) {
   signal.throwIfAborted();
   const { promise, resolve: answered, reject } = Promise.withResolvers<IncomingMessage>();
-  const request = (url.protocol === 'https:' ? https() : http()).request;
-  const sent = request(url, {
+  const sent = httpFor(url.protocol).request(url, {
     headers: { ...OURS, ...headers },
     agent,
     lookup: checkedLookup(mayConnect, resolve),

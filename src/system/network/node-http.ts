@@ -5,4 +5,6 @@
 
 export const http = () => process.getBuiltinModule('node:http');
 export const https = () => process.getBuiltinModule('node:https');
+/** Returns the module for URLs of the protocol: that of TLS for all but `http:`. */
+export const httpFor = (protocol: string) => (protocol === 'http:' ? http() : https());
 export const http2 = () => process.getBuiltinModule('node:http2');
