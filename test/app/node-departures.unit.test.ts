@@ -1,6 +1,6 @@
 /** Verifies that a Node is drained and deleted before its machine, within its time limit. */
 
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { EXCLUDE_NODE_DRAINING_ANNOTATION } from '../../src/api/schema/group.ts';
 import { WatchedNodes } from '../../src/app/workload-nodes.ts';
@@ -10,19 +10,9 @@ import { Client } from '../../src/kube/client/client.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FakeServer } from '../kube/fake-server.ts';
 import { capturedLog } from '../telemetry/log-lines.ts';
+import { closedAfterTest } from './closed-after-test.ts';
 
 const UID = '1b9d6bcd-0000-4000-8000-000000000001';
-const open: { close(): void }[] = [];
-
-afterEach(() => {
-  for (const one of open.splice(0).reverse()) one.close();
-});
-
-function keep<T extends { close(): void }>(one: T): T {
-  open.push(one);
-  return one;
-}
-
 function machine(spec: object = {}, metadata: object = {}): Machine {
   return {
     apiVersion: 'cluster-api.k8s.io/v1alpha1',
@@ -66,7 +56,7 @@ async function departuresFrom(given: Partial<Workload>, cluster?: object) {
     writes: [],
     ...given,
   };
-  const server = keep(
+  const server = closedAfterTest(
     await FakeServer.startSecure(async (url, response, request) => {
       const called = `${request.method} ${url.pathname}`;
       let body = '';
@@ -87,16 +77,21 @@ async function departuresFrom(given: Partial<Workload>, cluster?: object) {
       response.end(JSON.stringify({ metadata: { resourceVersion: '1' }, items }));
     }),
   );
-  const own = keep(
+  const own = closedAfterTest(
     await FakeServer.start((_, response) => {
       const value = Buffer.from(server.kubeconfig).toString('base64');
       response.end(JSON.stringify({ metadata: { name: 'c' }, data: { value } }));
     }),
   );
   const { log, lines } = capturedLog();
-  const nodes = keep(
+  const nodes = closedAfterTest(
     new WatchedNodes({
-      ...{ client: keep(new Client(own.connection)), log, metrics: new Metrics(), mayWrite: () => {} },
+      ...{
+        client: closedAfterTest(new Client(own.connection)),
+        log,
+        metrics: new Metrics(),
+        mayWrite: () => {},
+      },
       ...{ guard: async () => undefined, patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
     }),
   );

@@ -2,18 +2,13 @@
 
 import type { ServerResponse } from 'node:http';
 import { networkInterfaces } from 'node:os';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { guessServiceRange, OwnAddresses } from '../../src/app/own-addresses.ts';
 import { ServerList } from '../../src/intent/policy/server-list.ts';
 import { Client } from '../../src/kube/client/client.ts';
 import { FakeServer } from '../kube/fake-server.ts';
 import { capturedLog } from '../telemetry/log-lines.ts';
-
-const open: { close(): void }[] = [];
-
-afterEach(() => {
-  for (const one of open.splice(0).reverse()) one.close();
-});
+import { closedAfterTest } from './closed-after-test.ts';
 
 type Answers = Readonly<Record<string, object | number>>;
 
@@ -24,9 +19,8 @@ async function ownAddresses(answers: Answers, serviceHost?: string) {
     if (typeof found === 'number') response.writeHead(found).end();
     else response.end(JSON.stringify(found));
   };
-  const server = await FakeServer.start(answer);
-  const client = new Client(server.connection);
-  open.push(server, client);
+  const server = closedAfterTest(await FakeServer.start(answer));
+  const client = closedAfterTest(new Client(server.connection));
   const { log } = capturedLog();
   const own = new OwnAddresses({ client, server: server.connection.server, serviceHost, log });
   const refusal = async (address: string, port = 443) =>

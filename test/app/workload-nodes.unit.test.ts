@@ -1,6 +1,6 @@
 /** Verifies that a silent or hostile workload API server delays no other cluster. */
 
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { NODE_LIST_ITEMS } from '../../src/app/workload-node.ts';
 import { WatchedNodes, type WatchedNodesOptions } from '../../src/app/workload-nodes.ts';
@@ -12,17 +12,7 @@ import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FakeServer, pour } from '../kube/fake-server.ts';
 import { capturedLog } from '../telemetry/log-lines.ts';
 import { metricValue } from '../telemetry/metric-value.ts';
-
-const open: { close(): void }[] = [];
-
-afterEach(() => {
-  for (const one of open.splice(0).reverse()) one.close();
-});
-
-function keep<T extends { close(): void }>(one: T): T {
-  open.push(one);
-  return one;
-}
+import { closedAfterTest } from './closed-after-test.ts';
 
 function machine(cluster: string): Machine {
   return {
@@ -55,11 +45,11 @@ async function nodesOf(
     const value = Buffer.from(kubeconfigs[cluster] ?? '').toString('base64');
     response.end(JSON.stringify({ metadata: { name: cluster }, data: { value } }));
   });
-  keep(own);
-  const client = keep(new Client(own.connection));
+  closedAfterTest(own);
+  const client = closedAfterTest(new Client(own.connection));
   const metrics = new Metrics();
   const { log, lines } = capturedLog();
-  const nodes = keep(
+  const nodes = closedAfterTest(
     new WatchedNodes({
       ...{ client, log, metrics, guard: async () => undefined, mayWrite: () => {} },
       ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
@@ -70,7 +60,7 @@ async function nodesOf(
 }
 
 async function cluster(answer: Parameters<typeof FakeServer.start>[0]): Promise<FakeServer> {
-  return keep(await FakeServer.startSecure(answer));
+  return closedAfterTest(await FakeServer.startSecure(answer));
 }
 
 const healthy = (url: URL, response: Parameters<Parameters<typeof FakeServer.start>[0]>[1]) => {
