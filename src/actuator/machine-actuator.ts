@@ -124,8 +124,8 @@ export class Actuator {
   }
 
   /**
-   * As `plan`, and without a terraform where a plan has said "no changes" and all that it was made of is the same: then undefined.
-   * `onPlan` is told why there has to be one.
+   * Plans the machine as `plan` does. Returns undefined, and starts no terraform, where the last plan said "no changes" and everything that it was
+   * made from is the same. Calls `onPlan` with the reason before it plans.
    */
   async planIfChanged(
     intent: MachineIntent,

@@ -56,7 +56,7 @@ export class HostWatch {
     return this.#isReachable;
   }
 
-  /** Returns all domains of the host at the last sweep, whoever owns them. */
+  /** Returns all domains of the host at the last sweep, also those that no Machine owns. */
   get size(): number {
     return this.#domains.size + this.#unreadable.size;
   }

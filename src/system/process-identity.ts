@@ -1,4 +1,4 @@
-/** Identifies processes, so that a later one with the same number is told apart. */
+/** Identifies processes: a later process with the same number has another identity. */
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';

@@ -181,7 +181,7 @@ export class Client {
     return await this.call<T>({ method: 'POST', path, query: { fieldManager }, body: object, signal });
   }
 
-  /** Creates a subresource of an object, for example the `eviction` of a pod. What a busy server answers is told at once. */
+  /** Creates a subresource of an object, for example the `eviction` of a pod. Does not repeat the request for a busy server. */
   async createIn(
     subresource: string,
     kind: ResourceKind,

@@ -19,7 +19,7 @@ export async function servesAll(
   return true;
 }
 
-/** Returns whether the API server has a kind of that name in any version of the group, for whoever may use it. */
+/** Returns whether the API server has a kind of that name in any version of the group, with or without the right to use it. */
 export async function servesKind(
   client: Pick<Client, 'raw'>,
   { apiGroup, kind }: { readonly apiGroup: string; readonly kind: string },
