@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { release } from '../capi/release.ts';
 import { CapiLab } from '../lab/capi/capi-lab.ts';
+import { takeDown } from '../lab/capi/take-down.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
 import { GuestCluster } from './guest-cluster.ts';
+import { interruption } from './interruption.ts';
 import { BIN, say, show } from './words.ts';
 
 /** Differs from the lab of the other demos, since this one is removed as a whole. */
@@ -25,15 +27,8 @@ const SIZES = { VCPU: '1', MEMORY_MIB: '128', DISK_GB: '1' };
 
 /** Resolves to the exit code. */
 export async function capiDemo(): Promise<number> {
-  const interrupted = new AbortController();
-  const interrupt = () => {
-    // npm passes on what the terminal has sent already: one counts.
-    if (!interrupted.signal.aborted)
-      say('\ninterrupted: removing all of it, when the terraform that runs has ended');
-    interrupted.abort();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  const demo = new CapiDemo(interrupted.signal);
+  const interrupted = interruption();
+  const demo = new CapiDemo(interrupted);
   try {
     await demo.run();
     await demo.end();
@@ -42,7 +37,7 @@ export async function capiDemo(): Promise<number> {
     );
     return 0;
   } catch (error) {
-    if (!interrupted.signal.aborted) {
+    if (!interrupted.aborted) {
       await demo.stop();
       const logs = (await Lab.find({ name: CAPI_LAB }))?.directory;
       say(
@@ -104,11 +99,11 @@ class CapiDemo {
 
   async end(): Promise<void> {
     await this.stop();
-    await removeCapiDemo();
+    await takeDown(CAPI_LAB);
   }
 
   async #start(): Promise<Lab> {
-    await removeCapiDemo();
+    await takeDown(CAPI_LAB);
     const lab = await Lab.up({ name: CAPI_LAB, progress: say });
     const at = (name: string) => join(lab.directory, name);
     this.#signal.throwIfAborted();
@@ -189,16 +184,6 @@ class CapiDemo {
     show([program, ...args].join(' '));
     await execa(program, args, this.#user);
   }
-}
-
-/** Removes the lab, also that of a killed demo. */
-export async function removeCapiDemo(): Promise<boolean> {
-  const lab = await Lab.find({ name: CAPI_LAB });
-  if (!lab) return false;
-  await CapiLab.down(join(lab.directory, 'capi'));
-  for (const name of ['kube', 'workload']) await KubeLab.down(join(lab.directory, name));
-  await lab.down();
-  return true;
 }
 
 /** With the rights that the release gives it. It ends with the demo, and not by the terminal's Ctrl-C, before that. */

@@ -6,14 +6,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { takeDown } from '../lab/capi/take-down.ts';
 import { GuestConsole } from '../lab/guest-console.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
-import { capiDemo, removeCapiDemo } from './capi-demo.ts';
+import { CAPI_LAB, capiDemo } from './capi-demo.ts';
 import { kubeDemo } from './kube-demo.ts';
 import { BIN, say, show } from './words.ts';
 
 const DOMAIN = 'default.kube-cp';
+/** Differs from the lab of the other demos, since this one is removed as a whole. */
+const NODES_LAB = 'demo-nodes';
 /** The small guest answers on its console at once; a pty without a reader keeps what it cannot show. */
 const CONSOLE_LIMIT_MS = 10_000;
 
@@ -48,7 +51,7 @@ async function capi(): Promise<void> {
 /** Imported only then: it is much, and the other demos begin at once. */
 async function nodes(): Promise<void> {
   const { nodesDemo } = await import('./nodes-demo.ts');
-  await nodesDemo();
+  process.exitCode = await nodesDemo(NODES_LAB);
 }
 
 async function up(): Promise<void> {
@@ -79,12 +82,11 @@ Next, in this directory:
 }
 
 async function down(): Promise<void> {
-  const hadCapi = await removeCapiDemo();
-  // Left by a demo of nodes that was killed.
-  await (await Lab.find({ name: 'demo-nodes' }))?.down();
+  // Left by demos that were killed.
+  const left = [await takeDown(CAPI_LAB), await takeDown(NODES_LAB)];
   const lab = await Lab.find({ name: 'demo' });
   if (!lab) {
-    say(hadCapi ? 'nothing is left but the cache' : 'there is no demo');
+    say(left.includes(true) ? 'nothing is left but the cache' : 'there is no demo');
     return;
   }
   if (existsSync(join(lab.directory, 'kube'))) await KubeLab.down(join(lab.directory, 'kube'));

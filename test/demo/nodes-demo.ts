@@ -3,8 +3,10 @@
  * kubeadm. It ends with `kubectl get nodes`, and takes all of it down again.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { NodeWorld } from '../nodes/node-world.ts';
+import { interruption } from './interruption.ts';
 import { say, show } from './words.ts';
 
 const CLUSTER = 'fuji';
@@ -14,9 +16,23 @@ const NODES = 2;
 const LIMIT_MS = 40 * 60_000;
 const INTERVAL_MS = 3_000;
 
-export async function nodesDemo(): Promise<void> {
-  const world = await NodeWorld.up('demo-nodes', say);
+/** `lab`: name of the lab, which ends with the demo. Resolves to the exit code. */
+export async function nodesDemo(lab: string): Promise<number> {
+  const interrupted = interruption();
   try {
+    await showCluster(lab, interrupted);
+    return 0;
+  } catch (error) {
+    if (!interrupted.aborted) throw error;
+    say('nothing is left but the cache');
+    return 130;
+  }
+}
+
+async function showCluster(lab: string, interrupted: AbortSignal): Promise<void> {
+  const world = await NodeWorld.up(lab, say);
+  try {
+    interrupted.throwIfAborted();
     say(`\nThe template of the release, for emulated guests, with its variables filled in:`);
     show(`clusterctl generate cluster ${CLUSTER} --from cluster-template.yaml | kubectl apply -f -`);
     const manifests = await world.generate(CLUSTER);
@@ -30,7 +46,7 @@ export async function nodesDemo(): Promise<void> {
       reject: false,
     });
     try {
-      await nodesReady(world);
+      await nodesReady(world, interrupted);
     } finally {
       watching.kill();
       await watching;
@@ -58,7 +74,7 @@ async function kubectl(world: NodeWorld, args: readonly string[], input: string)
   });
 }
 
-async function nodesReady(world: NodeWorld): Promise<void> {
+async function nodesReady(world: NodeWorld, interrupted: AbortSignal): Promise<void> {
   const deadline = performance.now() + LIMIT_MS;
   for (;;) {
     const running = (await world.objects.list('machines.cluster.x-k8s.io')).filter(
@@ -67,6 +83,6 @@ async function nodesReady(world: NodeWorld): Promise<void> {
     if (running.length === NODES && (await (await world.workload(CLUSTER)).readyNodes()).size === NODES)
       return;
     if (performance.now() > deadline) throw new Error('the nodes did not become ready within 40 minutes');
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+    await sleep(INTERVAL_MS, undefined, { signal: interrupted });
   }
 }

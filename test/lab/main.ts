@@ -69,16 +69,8 @@ program
   .description('end all its processes and guests, and remove all its files')
   .option(...NAME)
   .action(async ({ name }: LabOptions) => {
-    const lab = await Lab.find({ name: nameOf(name) });
-    if (lab && existsSync(capiDirectory(lab))) {
-      const { CapiLab } = await import('./capi/capi-lab.ts');
-      await CapiLab.down(capiDirectory(lab));
-    }
-    if (lab && existsSync(kubeDirectory(lab))) {
-      const { KubeLab } = await import('./kube/kube-lab.ts');
-      await KubeLab.down(kubeDirectory(lab));
-    }
-    await lab?.down();
+    const { takeDown } = await import('./capi/take-down.ts');
+    await takeDown(nameOf(name));
     progress(`lab ${nameOf(name)} is down`);
   });
 

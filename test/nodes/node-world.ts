@@ -1,13 +1,13 @@
 /** Starts a libvirt host, Cluster API's managers, and the controller of a release. */
 
-import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { ApiObjects } from '../capi/api-objects.ts';
 import { release } from '../capi/release.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
 import { CapiLab } from '../lab/capi/capi-lab.ts';
+import { takeDown } from '../lab/capi/take-down.ts';
 import { KUBERNETES_VERSION } from '../lab/kube/binaries.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
@@ -41,12 +41,12 @@ export class NodeWorld {
   readonly controller: ControllerProcess;
   readonly network: NodeNetwork;
   readonly #image: string;
-  readonly #directory: string;
+  readonly #name: string;
 
   private constructor(
     parts: Pick<NodeWorld, 'lab' | 'kube' | 'capi' | 'controller' | 'network'>,
     image: string,
-    directory: string,
+    name: string,
   ) {
     this.lab = parts.lab;
     this.kube = parts.kube;
@@ -55,17 +55,17 @@ export class NodeWorld {
     this.network = parts.network;
     this.objects = new ApiObjects(parts.kube);
     this.#image = image;
-    this.#directory = directory;
+    this.#name = name;
   }
 
   /** `name`: of the lab. What a former run of that name left is taken down. */
   static async up(name: string, progress: (line: string) => void = () => {}): Promise<NodeWorld> {
     const image = await nodeImage(progress);
-    const directory = await mkdtemp(join(tmpdir(), 'caplv-nodes-'));
-    let lab: Lab | undefined;
+    await takeDown(name);
     try {
       progress('starting a private libvirt, a Kubernetes API server and Cluster API (half a minute)');
-      lab = await Lab.up({ name, fresh: true, uplink: true, progress });
+      const lab = await Lab.up({ name, uplink: true, progress });
+      const { directory } = lab;
       const [host] = lab.hosts;
       if (!host) throw new Error('the lab has no host');
       const network = await createNodeNetwork(host);
@@ -81,23 +81,16 @@ export class NodeWorld {
       const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
       const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig, CAPLV_ALLOW: 'everything' };
       const controller = await ControllerProcess.start(env, ['--namespace', 'caplv-system']);
-      return new NodeWorld({ lab, kube, capi, controller, network }, image, directory);
+      return new NodeWorld({ lab, kube, capi, controller, network }, image, name);
     } catch (error) {
-      await NodeWorld.#remove(lab, directory);
+      await takeDown(name);
       throw error;
     }
   }
 
   async down(): Promise<void> {
     await this.controller.stop();
-    await NodeWorld.#remove(this.lab, this.#directory);
-  }
-
-  static async #remove(lab: Lab | undefined, directory: string): Promise<void> {
-    await CapiLab.down(join(directory, 'capi'));
-    await KubeLab.down(join(directory, 'kube'));
-    await lab?.down();
-    await rm(directory, { recursive: true, force: true });
+    await takeDown(this.#name);
   }
 
   async virsh(...args: readonly string[]): Promise<string> {
@@ -114,11 +107,11 @@ export class NodeWorld {
    * worker.
    */
   async generate(cluster: string): Promise<string> {
-    const directory = join(this.#directory, 'template');
+    const directory = join(this.lab.directory, 'template');
     await mkdir(directory, { recursive: true });
     await cp(EMULATED, directory, { recursive: true });
     await copyFile(
-      join(this.#directory, 'infrastructure-libvirt/v0.1.0/cluster-template.yaml'),
+      join(this.lab.directory, 'infrastructure-libvirt/v0.1.0/cluster-template.yaml'),
       join(directory, 'cluster-template.yaml'),
     );
     const { stdout } = await execa(this.kube.kubectl, ['kustomize', directory]);
@@ -142,7 +135,7 @@ export class NodeWorld {
 
   /** Connects as a user would, with the kubeconfig in the Secret of the Cluster. */
   async workload(cluster: string): Promise<Workload> {
-    const kubeconfig = join(this.#directory, `${cluster}.kubeconfig`);
+    const kubeconfig = join(this.lab.directory, `${cluster}.kubeconfig`);
     const text = await this.capi.clusterctl(['get', 'kubeconfig', cluster]);
     await writeFile(kubeconfig, text, { mode: 0o600 });
     return new Workload(this.kube.kubectl, kubeconfig);
