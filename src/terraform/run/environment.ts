@@ -10,8 +10,7 @@ export type Environment = Readonly<Record<string, string>>;
 
 export function terraformEnvironment(extra: Environment = {}): Record<string, string> {
   return {
-    // A run ends before its garbage matters: a plan takes 20 % less CPU, and no more memory (64 MB).
-    GOGC: '400',
+    ...ofGo(SHORT_RUN),
     ...inherited((name) => !OURS.test(name) || PASSED_ON.test(name)),
     CHECKPOINT_DISABLE: '1',
     TF_IN_AUTOMATION: '1',
@@ -21,8 +20,26 @@ export function terraformEnvironment(extra: Environment = {}): Record<string, st
 }
 
 export function providerEnvironment(extra: Environment): Record<string, string> {
-  return { ...inherited((name) => !OURS.test(name)), ...extra };
+  return { ...ofGo(LONG_RUN), ...inherited((name) => !OURS.test(name)), ...extra };
 }
+
+/**
+ * A run of Terraform ends before its garbage matters, and several run side by side: without a collector and with one
+ * processor, plan, apply and destroy take 0.81 to 0.87 of the CPU that they take with GOGC=400. At GOMEMLIMIT the collector
+ * starts all the same: two runs at a time on a state of 2 MB reached 174 MiB each, and with GOGC=400 up to 260 MiB.
+ */
+const SHORT_RUN: Environment = { GOGC: 'off', GOMEMLIMIT: '128MiB', GOMAXPROCS: '1' };
+
+/** A provider stays: a quarter less CPU in a plan, for 13 MiB more. */
+const LONG_RUN: Environment = { GOGC: '400' };
+
+/** Returns settings of Go's runtime; none of its memory where the user has set one of them, since the two work together. */
+function ofGo({ GOMAXPROCS, ...memory }: Environment): Environment {
+  const isSetByUser = MEMORY_OF_GO.some((name) => process.env[name] !== undefined);
+  return { ...(GOMAXPROCS !== undefined && { GOMAXPROCS }), ...(isSetByUser ? {} : memory) };
+}
+
+const MEMORY_OF_GO = ['GOGC', 'GOMEMLIMIT'];
 
 function inherited(wanted: (name: string) => boolean): Record<string, string> {
   const entries = Object.entries(process.env).filter(

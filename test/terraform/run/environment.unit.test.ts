@@ -29,3 +29,24 @@ test("the user's shell cannot lead a run elsewhere, nor make it log user data", 
   );
   expect(Object.keys(providerEnvironment({})).filter((name) => name.startsWith('TF_'))).toEqual([]);
 });
+
+test.each([
+  ['nothing', {}, { GOGC: 'off', GOMEMLIMIT: '128MiB', GOMAXPROCS: '1' }, { GOGC: '400' }],
+  ['GOGC', { GOGC: '100' }, { GOGC: '100', GOMAXPROCS: '1' }, { GOGC: '100' }],
+  ['GOMEMLIMIT', { GOMEMLIMIT: '64MiB' }, { GOMEMLIMIT: '64MiB', GOMAXPROCS: '1' }, { GOMEMLIMIT: '64MiB' }],
+  [
+    'GOMAXPROCS',
+    { GOMAXPROCS: '4' },
+    { GOGC: 'off', GOMEMLIMIT: '128MiB', GOMAXPROCS: '4' },
+    { GOGC: '400', GOMAXPROCS: '4' },
+  ],
+])(
+  'memory of terraform is bounded without a collector; what the user sets wins: %s',
+  (_, user, run, provider) => {
+    setEnv({ GOGC: undefined, GOMEMLIMIT: undefined, GOMAXPROCS: undefined, ...user });
+    const ofGo = (env: Record<string, string>) =>
+      Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('GO')));
+    expect(ofGo(terraformEnvironment())).toEqual(run);
+    expect(ofGo(providerEnvironment({}))).toEqual(provider);
+  },
+);
