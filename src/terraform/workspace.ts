@@ -1,6 +1,6 @@
 /** Names and writes the files of a Terraform workspace. */
 
-import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeWhole } from '../system/atomic-file.ts';
 import { readIfThere } from '../system/private-files.ts';
@@ -54,6 +54,14 @@ export async function removeWorkspace(workspace: Workspace): Promise<void> {
   await rm(join(dir, lock), { force: true });
   await rmdir(dir).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
+  });
+}
+
+/** Renames a state that Terraform could not save, and that no backend will take any more, so that no run tries to push it. */
+export async function setErroredStateAside(workspace: Workspace): Promise<void> {
+  const path = paths.erroredState(workspace);
+  await rename(path, `${path}.unsaved`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
   });
 }
 

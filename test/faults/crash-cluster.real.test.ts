@@ -118,6 +118,26 @@ describe('SIGKILL at each step', () => {
   });
 });
 
+test('a namespace whose states are deleted while terraform destroys a machine is emptied', async (context) => {
+  const going = 'going';
+  await lab.kubectl('create', 'namespace', going);
+  await lab.apply(lab.machine('tenant', {}, { namespace: going }));
+  await lab.kubectl('-n', going, 'wait', 'machine/tenant', '--for=condition=Ready', '--timeout=120s');
+  await faults.arm('tenant', ['pause'], 'delete_start libvirt_domain.machine');
+  // What the namespace controller does, which is not there: from the first call on, nothing new can be made.
+  await lab.kubectl('delete', 'namespace', going, '--wait=false');
+  await lab.kubectl('-n', going, 'delete', 'machine/tenant', '--wait=false');
+  await expect.poll(() => faults.isHit('tenant'), soon).toBe(true);
+  await lab.kubectl('-n', going, 'delete', 'secrets,leases', '--all');
+  await faults.resume('tenant');
+  await expect.poll(() => remains(lab), soon).toEqual([]);
+  record(context, {
+    fault: 'namespace deleted, and with it the state, while terraform destroys a machine of it',
+    seen: 'terraform cannot save the state',
+    outcome: 'gone, with all of it',
+  });
+});
+
 test('nothing is left after all machines are deleted', async () => {
   await controller.stop();
   for (const which of [[], ['--inactive']]) {

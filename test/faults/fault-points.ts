@@ -8,7 +8,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { findTerraform } from '../../src/terraform/install/terraform.ts';
 import type { Lab } from '../lab/lab.ts';
 
-export type Victim = 'caplv' | 'terraform' | 'provider';
+/** `pause`: terraform itself, which is held until `resume` in place of being killed. */
+export type Victim = 'caplv' | 'terraform' | 'provider' | 'pause';
 
 /** All processes, as in a power failure. */
 export const EVERYTHING: readonly Victim[] = ['provider', 'terraform', 'caplv'];
@@ -56,6 +57,11 @@ export class FaultPoints {
 
   isHit(workspace: string): boolean {
     return existsSync(`${this.#file(workspace)}.hit`);
+  }
+
+  /** Lets a terraform that was paused go on. */
+  async resume(workspace: string): Promise<void> {
+    await rm(`${this.#file(workspace)}.hit`);
   }
 
   /** Command lines of the processes that were started with `env()` and still run. */

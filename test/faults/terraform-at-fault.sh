@@ -1,7 +1,7 @@
 #!/bin/bash
 # Stands in for terraform (CAPLV_TERRAFORM): the real one, $FAULT_TERRAFORM, with a place where one may strike. The file
 # $FAULT_DIR/<workspace> (`host` for those of a host and its images) holds one line, VICTIMS POINT. When the run comes to that point each
-# victim gets SIGKILL, and the file is renamed to <workspace>.hit. See fault-points.ts.
+# victim gets SIGKILL, and the file is renamed to <workspace>.hit. A victim `pause` holds terraform until that file is removed. See fault-points.ts.
 set -u
 case ${1:-} in init | plan | apply) ;; *) exec "$FAULT_TERRAFORM" "$@" ;; esac
 # What bash says of a child that was killed is no output of terraform.
@@ -24,6 +24,11 @@ at() {
     case $victim in
       caplv) kill -KILL "$PPID" ;;
       provider) [[ ${TF_REATTACH_PROVIDERS:-} =~ \"Pid\":([0-9]+) ]] && kill -KILL "${BASH_REMATCH[1]}" ;;
+      pause)
+        kill -STOP "$terraform"
+        while [ -e "$fault.hit" ]; do sleep 0.1; done
+        kill -CONT "$terraform"
+        ;;
       terraform) if [ -n "$terraform" ]; then kill -KILL "$terraform"; else itself=1; fi ;;
     esac
   done

@@ -19,7 +19,7 @@ import { infrastructureKey, isInfrastructure, objectName, shortHash } from '../.
 import { ApiError } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import { removeWorkspace } from '../../terraform/workspace.ts';
+import { removeWorkspace, setErroredStateAside } from '../../terraform/workspace.ts';
 import { lockInfoOf, type StaleLocks } from '../context/stale-leases.ts';
 import {
   firstUsed,
@@ -215,12 +215,16 @@ export class KubernetesStateBackends implements StateBackends {
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
       prepare: async ({ isNew = false, ...options }) => {
-        // A namespace that goes takes nothing new, and its Secrets go before its machines: these are then found by their marks.
         const owned = { ...own, ...(await owner()) };
-        const lease = await secret.ensure(owned, { noted: locks.note, isNew }).catch((error: unknown) => {
-          if (!isOfTerminatingNamespace(error)) throw error;
-          return undefined;
-        });
+        const lease = await secret
+          .ensure(owned, { noted: locks.note, isNew })
+          .catch(async (error: unknown) => {
+            if (!isOfTerminatingNamespace(error)) throw error;
+            // A namespace that is being deleted takes nothing new, and its Secrets go before its machines: these are then found by their
+            // marks. Of a run during which the Secret went, the state can never be saved.
+            await setErroredStateAside({ dir });
+            return undefined;
+          });
         await locks.untilFree(secret.leaseKey, workspace, options, lease);
       },
       setCorruptAside: () => secret.setAside(),
