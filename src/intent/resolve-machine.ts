@@ -20,6 +20,7 @@ import { bytesOf, interfacesOf, machineIntent, poolOf } from './machine-intent.t
 import { imageVolumeName, type MachineIdentity } from './names.ts';
 import type { Policy } from './policy.ts';
 import { reservedAddresses } from './reservations.ts';
+import type { SshAccess } from './seed/ssh-access.ts';
 import type { Site } from './site.ts';
 
 export interface MachineRequest {
@@ -30,6 +31,8 @@ export interface MachineRequest {
   readonly path: string;
   readonly site: Site;
   readonly seed: SeedIntent;
+  /** Public keys that the seed has. */
+  readonly sshAccess?: SshAccess | undefined;
   readonly pinned: Pinned | undefined;
   /** Addresses that pools granted it. */
   readonly claimed?: readonly ClaimedAddress[] | undefined;
@@ -78,6 +81,7 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     ...(firmware === undefined ? {} : { firmware }),
     ...(installation === undefined ? {} : { installation }),
     ...(macs === undefined ? {} : { macs: [...macs] }),
+    ...(request.sshAccess === undefined ? {} : { sshAccess: request.sshAccess }),
   };
   const intent = machineIntent({
     machine,

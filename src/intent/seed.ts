@@ -13,6 +13,7 @@ import { isInfrastructure, type MachineIdentity, objectName, shortHash, volumeNa
 import type { Policy } from './policy.ts';
 import { CloudInitSeed } from './seed/cloud-init-seed.ts';
 import type { SeedFiles } from './seed/seed-iso.ts';
+import { type GivenAccess, NO_ACCESS, publicKeys, withIgnitionKeys } from './seed/ssh-access.ts';
 import { renderVariables, type UserDataVariables } from './user-data.ts';
 
 /** The fields of a provider spec (or a bootstrap Secret) that say what the guest reads at its first boot. */
@@ -39,25 +40,29 @@ export interface SeedOptions {
   readonly isForeign?: boolean;
   /** Passed on as it is: no variable is filled in, and what is packed stays packed where the guest can read that. */
   readonly isVerbatim?: boolean;
+  /** Public keys for ssh that the guest is given beside its bootstrap data; absent: none. */
+  readonly given?: GivenAccess;
 }
 
 /** Throws TerminalError UserDataNotFound or InvalidConfiguration, TransientError UserDataNotFound for a server that fails. */
 export async function seedOf(source: BootstrapSource, options: SeedOptions): Promise<SeedIntent> {
-  const { machine, pool, path, policy, dataPath } = options;
+  const { machine, pool, path, policy, dataPath, given = NO_ACCESS } = options;
   if (source.ignition !== undefined || source.ignitionURI !== undefined) {
     const field = source.ignition === undefined ? `${path}.ignitionURI` : (dataPath ?? `${path}.ignition`);
     const text = requireText(
       source.ignition ?? (await readBytes(source.ignitionURI ?? '', field, policy)),
       field,
     );
-    const content = options.isVerbatim ? text : renderVariables(text, options.variables, field);
-    requireJson(content, field);
+    const rendered = options.isVerbatim ? text : renderVariables(text, options.variables, field);
+    requireJson(rendered, field);
+    const content = withIgnitionKeys(rendered, given);
     const volume = volumeName(machine, `seed-${shortHash(content)}.ign`);
     // What a Machine of the original API needs of its identity, variables fill in; a stylesheet would replace its domain.
     const identity = { instanceId: machine.uid, hostname: objectName(machine) };
     return { kind: 'ignition', volume, pool, content, ...(isInfrastructure(machine) && { identity }) };
   }
   if (source.userDataURI !== undefined && (await isIso(source.userDataURI))) {
+    if (given.access) throw unfitIso(given);
     const file = localPath(source.userDataURI);
     const iso = file ?? source.userDataURI;
     if (file === undefined) await requireFetchable(iso, `${path}.userDataURI`, policy);
@@ -66,7 +71,7 @@ export async function seedOf(source: BootstrapSource, options: SeedOptions): Pro
   }
   return new CloudInitSeed(volumeName(machine, 'seed.iso'), pool, {
     ...(await userDataOf(source, options)),
-    metaData: metaData(machine),
+    metaData: metaData(machine, given),
     ...(source.networkConfig === undefined
       ? {}
       : { networkConfig: await networkConfigOf(source.networkConfig, options) }),
@@ -100,8 +105,18 @@ async function networkConfigOf(source: string, { path, variables }: SeedOptions)
 }
 
 /** Writes JSON, which is valid YAML with everything quoted. */
-function metaData(machine: MachineIdentity): string {
-  return `${JSON.stringify({ 'instance-id': machine.uid, 'local-hostname': objectName(machine) })}\n`;
+function metaData(machine: MachineIdentity, { access }: GivenAccess): string {
+  const identity = { 'instance-id': machine.uid, 'local-hostname': objectName(machine) };
+  return `${JSON.stringify({ ...identity, ...publicKeys(access) })}\n`;
+}
+
+function unfitIso({ path, subject }: GivenAccess): TerminalError {
+  return new TerminalError({
+    code: 'InvalidConfiguration',
+    path,
+    message: `the guest reads a seed ISO that is ready, so ${subject} cannot be written into it`,
+    fix: 'write them into its meta-data as public-keys, and give the machine sshAuthorizedKeys: []',
+  });
 }
 
 /** An object: of any other text the provider asks first whether there is a file of that name. */

@@ -1,6 +1,7 @@
 /** Lists objects that caplv refuses before anything runs, and that an API server with the CRDs refuses too. */
 
 import { API_VERSION } from '../../src/api/schema/group.ts';
+import { PUBLIC_KEYS } from './public-keys.ts';
 
 export interface Refusal {
   readonly what: string;
@@ -358,6 +359,46 @@ export const REFUSALS: readonly Refusal[] = [
     object: machine({ ...MINIMAL, interfaces: [{ nameservers: ['192.0.2.1'] }] }),
     path: `${AT}.interfaces[0].nameservers`,
     says: 'DHCP gives out name servers of its own',
+  },
+  {
+    what: 'a public key with options',
+    object: machine({ ...MINIMAL, sshAuthorizedKeys: [`no-pty ${PUBLIC_KEYS.ed25519}`] }),
+    path: `${AT}.sshAuthorizedKeys[0]`,
+    says: 'without options',
+    server: 'own words',
+  },
+  {
+    what: 'a private key in place of a public one',
+    object: machine({
+      ...MINIMAL,
+      sshAuthorizedKeys: [`-----BEGIN OPENSSH PRIVATE KEY-----\n${'A'.repeat(70)}`],
+    }),
+    path: `${AT}.sshAuthorizedKeys[0]`,
+    says: 'the line of a public key file',
+    server: 'own words',
+  },
+  {
+    what: 'a public key of which the end is missing',
+    object: machine({
+      ...MINIMAL,
+      sshAuthorizedKeys: [PUBLIC_KEYS.rsa, PUBLIC_KEYS.ecdsa.split(' ').slice(0, 2).join(' ').slice(0, -3)],
+    }),
+    path: `${AT}.sshAuthorizedKeys[1]`,
+    says: 'copy the whole line',
+  },
+  {
+    what: 'a public key in a Cluster that is another one than it says',
+    object: cluster({ sshAuthorizedKeys: [PUBLIC_KEYS.ed25519.replace('ssh-ed25519', 'ssh-rsa')] }),
+    path: `${AT}.sshAuthorizedKeys[0]`,
+    says: 'its type is another one than it says',
+    server: 'accepts',
+  },
+  {
+    what: 'a user that ssh would take for an option',
+    object: machine({ ...MINIMAL, sshUser: '-oProxyCommand=x' }),
+    path: `${AT}.sshUser`,
+    says: 'a user name, for example debian',
+    server: 'own words',
   },
   {
     what: 'addresses with a prefix beside a networkConfig',

@@ -13,6 +13,7 @@ import { CloudInitSeed } from '../../src/intent/seed/cloud-init-seed.ts';
 import type { SeedFiles } from '../../src/intent/seed/seed-iso.ts';
 import { type BootstrapSource, type SeedOptions, seedOf } from '../../src/intent/seed.ts';
 import { YAML_BYTES } from '../../src/system/yaml-document.ts';
+import { PUBLIC_KEYS } from '../api/public-keys.ts';
 
 const machine = { namespace: 'default', name: 'kube-cp', uid: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed' };
 const variables = {
@@ -67,6 +68,36 @@ it('a ready seed ISO is used unchanged, whatever its name; other content makes a
   expect(first).toMatchObject({ kind: 'iso', source: file });
   await writeFile(file, Buffer.concat([iso, Buffer.from('more')]));
   expect((await seed({ userDataURI: file })).volume).not.toBe(first.volume);
+});
+
+const given = {
+  access: { authorizedKeys: [PUBLIC_KEYS.ed25519] },
+  path: 'spec.sshAuthorizedKeys',
+  subject: 'the keys',
+};
+
+it('public keys stand beside the user data, which stays as it is, whatever its format', async () => {
+  for (const userData of ['#cloud-config\nusers: []\n', '#!/bin/sh\ntrue\n', 'MIME-Version: 1.0\n\n']) {
+    const one = await made({ userData }, { given });
+    expect(one).toMatchObject({ userData });
+    expect(JSON.parse('metaData' in one ? one.metaData : '')).toEqual({
+      'instance-id': machine.uid,
+      'local-hostname': 'kube-cp',
+      'public-keys': [PUBLIC_KEYS.ed25519],
+    });
+  }
+});
+
+it('a ready seed ISO is refused where keys are given: the guest would have none of them', async () => {
+  const file = join(dir, 'seed');
+  const iso = Buffer.alloc(40_000);
+  iso.write('CD001', 32_769, 'latin1');
+  await writeFile(file, iso);
+  await expect(made({ userDataURI: file }, { given })).rejects.toMatchObject({
+    code: 'InvalidConfiguration',
+    path: 'spec.sshAuthorizedKeys',
+    fix: expect.stringContaining('sshAuthorizedKeys: []'),
+  });
 });
 
 it('Ignition must be JSON, and an error does not quote it', async () => {

@@ -15,7 +15,14 @@ import { POOL_MACHINE_RULE, PoolInterfaceSchema } from './pool-interface.ts';
 import { unchanged } from './transition-rule.ts';
 
 /** Fields that Terraform changes in place, or that Terraform is not asked about. All others make another machine. */
-const MUTABLE = ['autostart', 'running', 'shutdownTimeoutSeconds', 'repair', 'providerID'] as const;
+const MUTABLE = [
+  'autostart',
+  'running',
+  'shutdownTimeoutSeconds',
+  'repair',
+  'providerID',
+  'sshUser',
+] as const;
 
 /** What configures the guest comes from the bootstrap provider, by the Secret that the Machine names. */
 const GUEST_CONFIGURATION = ['userData', 'userDataURI', 'ignition', 'ignitionURI'];

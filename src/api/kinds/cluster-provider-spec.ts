@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CONTROLS, cidr, dnsLabel, libvirtName, libvirtText, libvirtURI, text } from '../schema/field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
+import { CLUSTER_SSH_FIELDS } from '../schema/ssh-access.ts';
 
 const NetworkSchema = withRules(
   z.strictObject({
@@ -128,6 +129,7 @@ export const ClusterFields = z.strictObject({
     .boolean()
     .default(false)
     .describe('Place machines on a host even if their total memory exceeds that of the host.'),
+  ...CLUSTER_SSH_FIELDS,
 });
 
 export const CLUSTER_RULES: readonly Rule<z.output<typeof ClusterFields>>[] = [

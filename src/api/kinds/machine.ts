@@ -6,6 +6,7 @@ import { ConditionsSchema } from '../schema/condition.ts';
 import { timestamp } from '../schema/field.ts';
 import { API_VERSION, CLUSTER_NAME_LABELS } from '../schema/group.ts';
 import { objectMetadata } from '../schema/metadata.ts';
+import { MAX_KEYS } from '../schema/ssh-access.ts';
 import { readProviderSpec, storedProviderSpec } from './decode-provider-spec.ts';
 import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import {
@@ -73,6 +74,13 @@ const PinnedSchema = z.strictObject({
     .max(16)
     .optional()
     .describe('Fixed addresses that networks of the host reserve for it.'),
+  sshAccess: z
+    .strictObject({
+      authorizedKeys: z.array(z.string()).max(MAX_KEYS).describe('Public keys for ssh.'),
+      user: z.string().optional().describe('User of Ignition that they were added to.'),
+    })
+    .optional()
+    .describe('Public keys that the guest was given at its first boot; absent: none.'),
 });
 
 /** What is found out once about a machine, so that it keeps it when a file or the host changes. */

@@ -100,6 +100,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
   const ownerClusters = new Informer(liveStore, ContractClusterKind, log);
   machines.addIndex('cluster', clusterKeys);
   owners.addIndex('secret', secretKeys);
+  machines.addIndex('secret', keySecretKeys);
   const templates = new Informer(liveStore, LibvirtMachineTemplateKind, log);
   const all = [machines, clusters, owners, ownerClusters];
   manager.add({
@@ -138,7 +139,7 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
         })
         .watch(informers.secrets, {
           isDesired: ({ type }) => type !== 'RESYNC',
-          keys: (secret) => machinesOfSecret(owners, secret),
+          keys: (secret) => [...machinesOfSecret(owners, secret), ...machinesOfKeySecret(machines, secret)],
         });
       claims.watch(controller);
     },
@@ -244,6 +245,16 @@ function machinesOfOwner(owner: ContractMachine): ObjectKey[] {
 
 function machinesOfSecret(owners: Informer<ContractMachine>, { metadata }: Secret): ObjectKey[] {
   return owners.byIndex('secret', `${metadata.namespace}/${metadata.name}`).flatMap(machinesOfOwner);
+}
+
+/** Index `secret` of LibvirtMachines: the Secret of public keys. */
+function keySecretKeys({ metadata, spec }: LibvirtMachine): string[] {
+  const name = spec.sshAuthorizedKeysSecretName;
+  return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+}
+
+function machinesOfKeySecret(machines: Informer<LibvirtMachine>, { metadata }: Secret): ObjectKey[] {
+  return machines.byIndex('secret', `${metadata.namespace}/${metadata.name}`).map(projectedKey);
 }
 
 function clusterOfOwner(owner: ContractCluster): ObjectKey[] {

@@ -2,7 +2,9 @@
 
 import type { Cluster } from '../../api/kinds/cluster.ts';
 import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
+import { findProviderSpec } from '../../api/schema/provider-spec.ts';
 import { isConditionTrue } from '../../apimachinery/conditions.ts';
+import { isMapping } from '../../apimachinery/mapping.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { isControlledBy } from '../../apimachinery/owner-reference.ts';
@@ -20,7 +22,7 @@ export type Machines = Pick<Informer<Machine>, 'addIndex' | 'byIndex' | 'list'>;
 /** Indexes Machines by what they refer to, for the functions below. */
 export function indexMachines(machines: Machines): void {
   machines.addIndex('cluster', clusterKeys);
-  machines.addIndex('secret', secretKeys);
+  machines.addIndex('secret', namedSecretKeys);
   machines.addIndex('host', hostIds);
 }
 
@@ -36,6 +38,16 @@ export function secretKeys({
 }: Pick<KubeObject, 'metadata'> & { readonly spec: Pick<Machine['spec'], 'bootstrap'> }): string[] {
   const name = spec.bootstrap?.dataSecretName;
   return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+}
+
+/** Index `secret` of Machines of the original API: with the Secret of public keys. */
+function namedSecretKeys(machine: Machine): string[] {
+  const { spec } = findProviderSpec(machine.spec.providerSpec);
+  const name = isMapping(spec) ? spec['sshAuthorizedKeysSecretName'] : undefined;
+  return [
+    ...secretKeys(machine),
+    ...(typeof name === 'string' ? [`${machine.metadata.namespace}/${name}`] : []),
+  ];
 }
 
 export function machinesOfCluster(machines: Machines, { metadata }: KubeObject): ObjectKey[] {

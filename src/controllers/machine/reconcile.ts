@@ -2,7 +2,6 @@
 
 import type { EarlyStack } from '../../actuator/context/options.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
-import type { SeedIntent } from '../../intent/hosted-intent.ts';
 import type { ResolvedMachine } from '../../intent/resolve-machine.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
@@ -11,6 +10,7 @@ import type { MachineDependencies } from './dependencies.ts';
 import type { PrefetchedObservation } from './observe-domain.ts';
 import type { Drift } from './repair/policy.ts';
 import type { RepairAttempt } from './repair/repair.ts';
+import type { PreparedSeed } from './resolver.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import type { MachineScope } from './scope/scope.ts';
 
@@ -25,7 +25,7 @@ export class MachineReconcile {
   /** Set by `placeMachine`. */
   placed!: PlacedMachine;
   /** Set by `buildSeed`. */
-  seed!: SeedIntent;
+  seed!: PreparedSeed;
   /** Set by `resolveIntent`. */
   resolved!: ResolvedMachine;
   /** Set by `observeHost`, and again after a change; undefined: there is no domain. */

@@ -22,6 +22,7 @@ import { isInfrastructure, type MachineIdentity, objectName, providerID } from '
 import type { Policy } from '../../intent/policy.ts';
 import { requireAllowedHost, requireAllowedMachine } from '../../intent/policy-check.ts';
 import { type ResolvedMachine, resolveMachine } from '../../intent/resolve-machine.ts';
+import type { SshAccess } from '../../intent/seed/ssh-access.ts';
 import { type BootstrapSource, type SeedOptions, seedOf } from '../../intent/seed.ts';
 import { candidateSites, type Site, siteAt, sitesOf } from '../../intent/site.ts';
 import { hostIdentity } from '../../libvirt/host-uri.ts';
@@ -32,9 +33,16 @@ import { clusterOf } from '../shared/cluster-of.ts';
 import { requireClaimedAddresses } from './addresses/require-claimed.ts';
 import { Placer } from './placer.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
+import { sshAccess } from './scope/ssh-access.ts';
 
 /** Where the host of a Machine that exists is written down. */
 const PINNED = 'status.providerStatus.pinned.uri';
+
+/** What the guest reads at its first boot, and the public keys that it was given with it. */
+export interface PreparedSeed {
+  readonly intent: SeedIntent;
+  readonly sshAccess: SshAccess | undefined;
+}
 
 export interface MachineResolverOptions {
   readonly store: Store;
@@ -103,16 +111,18 @@ export class MachineResolver {
 
   /**
    * Throws TerminalError NotAllowed for what the Machine may not name, before anything is read that it names; TransientError while the
-   * bootstrap Secret is missing, TerminalError UserDataNotFound or InvalidConfiguration.
+   * bootstrap Secret or that of its public keys is missing, TerminalError UserDataNotFound or InvalidConfiguration.
    */
-  async seed(placed: PlacedMachine): Promise<SeedIntent> {
+  async seed(placed: PlacedMachine): Promise<PreparedSeed> {
     const { identity, machine, cluster, spec, site, path } = placed;
     const made = machine.status?.providerStatus?.pinned;
     await requireAllowedMachine(this.#options.policy, spec, path, made?.imageURI === spec.imageURI);
     const network = cluster?.spec.clusterNetwork;
     const { source, ...origin } = await this.#bootstrapSource(placed);
-    return seedOf(source, {
+    const given = await sshAccess(this.#options.store, placed);
+    const intent = await seedOf(source, {
       ...origin,
+      given,
       machine: identity,
       pool: poolOf(spec, site),
       path,
@@ -128,10 +138,15 @@ export class MachineResolver {
         CAPLV_PROVIDER_ID: providerID(identity),
       },
     });
+    const { access } = given;
+    // cloud-init alone knows the name of its user.
+    const sshAccessOf =
+      access && (intent.kind === 'ignition' ? access : { authorizedKeys: access.authorizedKeys });
+    return { intent, sshAccess: sshAccessOf };
   }
 
   /** `seed`: of that machine, which was held against the policy for it. Throws what `resolveMachine` throws, and TransientError or TerminalError where libvirt fails. */
-  async resolve(placed: PlacedMachine, seed: SeedIntent): Promise<ResolvedMachine> {
+  async resolve(placed: PlacedMachine, seed: PreparedSeed): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
     this.#refuseMove(placed);
     const request = {
@@ -140,7 +155,8 @@ export class MachineResolver {
       spec,
       path,
       site,
-      seed,
+      seed: seed.intent,
+      sshAccess: seed.sshAccess,
       pinned: machine.status?.providerStatus?.pinned,
       claimed: machine.status?.providerStatus?.claimedAddresses,
       installation: this.#options.installation,
