@@ -153,6 +153,8 @@ export interface ImageIntent {
   readonly pool: string;
   /** Local path or http(s) URL. */
   readonly source: string;
+  /** Digest that the file at `source` must have, `sha256:…` or `sha512:…`; absent: any. */
+  readonly checksum?: string;
 }
 
 /** Describes where Terraform keeps the state of a stack. `implicit`: no backend block, the state is in the working directory. */

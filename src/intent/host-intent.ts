@@ -33,9 +33,7 @@ export function hostIntent(
       ({ name }) => name,
     ),
     images: distinct(
-      images
-        .filter((image) => image.uri === uri)
-        .map(({ volume, pool, source }) => ({ volume, pool, source })),
+      images.filter((image) => image.uri === uri).map(({ uri: _, ...image }) => image),
       (image) => `${image.pool}/${image.volume}`,
     ),
   };

@@ -21,7 +21,7 @@ import {
   statusText,
   withoutCredentials,
 } from './allowed-fetch.ts';
-import { HEADER_BYTES, requireImage } from './image-header.ts';
+import { HEADER_BYTES, requireImage } from './image/header.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
 

@@ -60,6 +60,12 @@ export function imageVolumeName(installation: string, imageKey: string, source: 
   return `${imagePrefix(installation)}${longHash(imageKey)}-${readable}`;
 }
 
+/** `caplv-image-1b9d6bcd-<key>-sha256-<start of the digest>`: of one content, wherever it comes from. `digest`: `sha256:<digits>`. */
+export function verifiedImageName(installation: string, digest: string): string {
+  const readable = digest.replace(':', '-').slice(0, 'sha256-'.length + 12);
+  return `${imagePrefix(installation)}${longHash(digest)}-${readable}`;
+}
+
 /** Returns the prefix of the names of all images that an installation imported. */
 export function imagePrefix(installation: string): string {
   return `caplv-image-${installation.slice(0, 8)}-`;

@@ -4,12 +4,14 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NetworkIntent } from '../../stacks/intent.ts';
 import type { ClusterNetwork, LibvirtClusterProviderSpec } from '../api/kinds/cluster-provider-spec.ts';
+import type { Pinned } from '../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError, TransientError } from '../errors.ts';
 import { formatHostURI, isProblem, parseHostURI } from '../libvirt/host-uri.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
 import { isSameRange, overlap } from '../system/network/cidr.ts';
 import { type ClusterSite, ownerOf } from './host-disputes.ts';
+import { parseChecksum } from './image/checksum.ts';
 import { parseImageURI } from './image.ts';
 import { readVolumeName } from './names.ts';
 import { notAllowed, type Policy } from './policy.ts';
@@ -18,12 +20,12 @@ import type { NamedSite, Site } from './site.ts';
 /** Directory of firmware packages. The guest can read the file of its firmware. */
 const FIRMWARE_DIRECTORY = '/usr/share/';
 
-/** `isMade`: a machine that exists keeps its image, which was looked at when it was new. */
+/** `made`: of a machine that exists, which keeps its image: that was checked when it was new. */
 export async function requireAllowedMachine(
   policy: Policy,
   spec: LibvirtMachineProviderSpec,
   path: string,
-  isMade: boolean,
+  made: Pick<Pinned, 'imageURI' | 'imageChecksum'> | undefined,
 ): Promise<void> {
   if (policy.everything) return;
   if (spec.terraform !== undefined && !policy.terraform) {
@@ -46,7 +48,10 @@ export async function requireAllowedMachine(
     if (device === undefined || policy.bridge(device)) continue;
     throw notAllowed(`${path}.interfaces[${index}].${field}`, `${device} of the host`, `bridge:${device}`);
   }
-  if (!isMade) await requireAllowedImage(policy, spec.imageURI, `${path}.imageURI`);
+  if (made?.imageURI !== spec.imageURI) await requireAllowedImage(policy, spec.imageURI, `${path}.imageURI`);
+  const { imageChecksum } = spec;
+  if (imageChecksum !== undefined && !parseChecksum(imageChecksum) && imageChecksum !== made?.imageChecksum)
+    await requireAllowedSource(policy, imageChecksum, `${path}.imageChecksum`);
   for (const field of ['userDataURI', 'ignitionURI'] as const) {
     const uri = spec[field];
     if (uri !== undefined) await requireAllowedSource(policy, uri, `${path}.${field}`);

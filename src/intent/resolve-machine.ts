@@ -12,12 +12,13 @@ import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import { formatProblem, type Volume } from '../libvirt/volume.ts';
 import type { AllowedHost } from '../system/allowed-host.ts';
+import { resolveChecksum } from './checksum-file.ts';
 import { withGuestNetwork } from './guest-network.ts';
 import type { MachineIntent, SeedIntent } from './hosted-intent.ts';
 import { inspectImage, parseImageURI } from './image.ts';
 import { assignMacs } from './mac.ts';
 import { bytesOf, interfacesOf, machineIntent, poolOf } from './machine-intent.ts';
-import { imageVolumeName, type MachineIdentity } from './names.ts';
+import { imageVolumeName, type MachineIdentity, verifiedImageName } from './names.ts';
 import type { Policy } from './policy.ts';
 import { reservedAddresses } from './reservations.ts';
 import type { SshAccess } from './seed/ssh-access.ts';
@@ -34,6 +35,8 @@ export interface MachineRequest {
   /** Public keys that the seed has. */
   readonly sshAccess?: SshAccess | undefined;
   readonly pinned: Pinned | undefined;
+  /** It was applied once: it keeps its image as long as that is not changed. Default: it was not. */
+  readonly isMade?: boolean | undefined;
   /** Addresses that pools granted it. */
   readonly claimed?: readonly ClaimedAddress[] | undefined;
   /** Identity of the store, part of the names of shared images and of the marks of domains. */
@@ -49,20 +52,26 @@ export interface ResolvedMachine {
 
 /** The image that a pinned machine needs on its host; undefined when it is a volume that was there before. */
 export function imageOf(pinned: Pinned): ImageIntent | undefined {
-  return pinned.imageSource === undefined ? undefined : { ...pinned.base, source: pinned.imageSource };
+  const { base, imageSource, imageDigest } = pinned;
+  if (imageSource === undefined) return undefined;
+  return {
+    ...base,
+    source: imageSource,
+    ...(imageDigest === undefined ? {} : { checksum: imageDigest }),
+  };
 }
 
 /** Throws TerminalError for what cannot work (with the field's path), TransientError for what may come. */
 export async function resolveMachine(request: MachineRequest): Promise<ResolvedMachine> {
-  const { spec, pinned, site } = request;
-  const sameImage = pinned && isMadeOf(pinned, spec, site) ? pinned : undefined;
+  const { spec, pinned, site, isMade = false } = request;
+  const sameImage = pinned && isMadeOf(pinned, spec, site, isMade) ? pinned : undefined;
   const [image, domainType, firmware, volumePaths] = await Promise.all([
     sameImage ?? resolveImage(request),
     resolveDomainType(request),
     resolveFirmware(request),
     resolveVolumePaths(request),
   ]);
-  const { base, imageSource } = image;
+  const { base, imageSource, imageChecksum, imageDigest } = image;
   // A changed mark would replace the domain.
   const installation = pinned ? pinned.installation : request.installation;
   // One that was made before has what the provider chose; see `withObservedMacs`.
@@ -78,6 +87,8 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
     imageURI: spec.imageURI,
     base,
     ...(imageSource === undefined ? {} : { imageSource }),
+    ...(imageChecksum === undefined ? {} : { imageChecksum }),
+    ...(imageDigest === undefined ? {} : { imageDigest }),
     ...(firmware === undefined ? {} : { firmware }),
     ...(installation === undefined ? {} : { installation }),
     ...(macs === undefined ? {} : { macs: [...macs] }),
@@ -101,13 +112,25 @@ export async function resolveMachine(request: MachineRequest): Promise<ResolvedM
   };
 }
 
-/** An image that was imported lies in the pool of its machine. */
-function isMadeOf(pinned: Pinned, spec: LibvirtMachineProviderSpec, site: Site): boolean {
-  if (pinned.imageURI !== spec.imageURI) return false;
+/**
+ * An image that was imported lies in the pool of its machine. A machine that was made does not get another image because its checksum is
+ * given from now on, or no longer.
+ */
+function isMadeOf(
+  pinned: Pinned,
+  { imageURI, imageChecksum, ...spec }: LibvirtMachineProviderSpec,
+  site: Site,
+  isMade: boolean,
+): boolean {
+  if (pinned.imageURI !== imageURI) return false;
+  const isEachGiven = pinned.imageChecksum !== undefined && imageChecksum !== undefined;
+  if (pinned.imageChecksum !== imageChecksum && (isEachGiven || !isMade)) return false;
   return pinned.imageSource === undefined || pinned.base.pool === poolOf(spec, site);
 }
 
-async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base' | 'imageSource'>> {
+type PinnedImage = Pick<Pinned, 'base' | 'imageSource' | 'imageChecksum' | 'imageDigest'>;
+
+async function resolveImage(request: MachineRequest): Promise<PinnedImage> {
   const { spec, site, path, libvirt, policy } = request;
   const image = parseImageURI(spec.imageURI);
   if (image.kind === 'volume') {
@@ -119,8 +142,17 @@ async function resolveImage(request: MachineRequest): Promise<Pick<Pinned, 'base
   }
   const facts = await inspectImage(image.source, `${path}.imageURI`, policy);
   requireRoom(spec, facts.virtualSizeBytes, path);
-  const volume = imageVolumeName(request.installation, facts.key, image.source);
-  return { base: { pool: poolOf(spec, site), volume }, imageSource: image.source };
+  const { installation } = request;
+  const { imageChecksum } = spec;
+  const pool = poolOf(spec, site);
+  const { source } = image;
+  if (imageChecksum === undefined) {
+    const volume = imageVolumeName(installation, facts.key, source);
+    return { base: { pool, volume }, imageSource: source };
+  }
+  const imageDigest = await resolveChecksum(imageChecksum, source, `${path}.imageChecksum`, policy);
+  const volume = verifiedImageName(installation, imageDigest);
+  return { base: { pool, volume }, imageSource: source, imageChecksum, imageDigest };
 }
 
 function requireRoom(spec: LibvirtMachineProviderSpec, imageBytes: number | undefined, path: string): void {

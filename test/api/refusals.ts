@@ -157,7 +157,31 @@ export const REFUSALS: readonly Refusal[] = [
     path: `${AT}.host`,
     says: 'both say where the machine runs',
   },
-  ...['imageURI', 'userDataURI', 'ignitionURI'].map((field) => ({
+  {
+    what: 'a digest of an algorithm that nothing verifies',
+    object: machine({ ...MINIMAL, imageChecksum: `md5:${'0'.repeat(32)}` }),
+    path: `${AT}.imageChecksum`,
+    says: 'sha256: or sha512:',
+    ...own,
+  },
+  {
+    what: 'a digest that is cut off',
+    object: machine({ ...MINIMAL, imageChecksum: `sha256:${'0'.repeat(63)}` }),
+    path: `${AT}.imageChecksum`,
+    says: 'sha256: or sha512:',
+    ...own,
+  },
+  {
+    what: 'a digest of a volume that is there',
+    object: machine({
+      ...MINIMAL,
+      imageURI: 'volume:default/a.qcow2',
+      imageChecksum: `sha256:${'0'.repeat(64)}`,
+    }),
+    path: `${AT}.imageChecksum`,
+    says: 'leave out imageChecksum',
+  },
+  ...['imageURI', 'imageChecksum', 'userDataURI', 'ignitionURI'].map((field) => ({
     what: `a password in the URL of ${field}`,
     object: machine({ ...MINIMAL, [field]: 'https://user:s3cret@images.example.com/a' }),
     path: `${AT}.${field}`,

@@ -48,7 +48,8 @@ const machineSpec = fc
     if ('networkConfig' in spec) {
       spec = { ...spec, networkConfig: JSON.stringify({ version: 2, texts: [spec['networkConfig']] }) };
     }
-    for (const field of ['imageURI', 'ignitionURI', 'userDataURI']) {
+    if (String(spec['imageURI']).startsWith('volume:')) spec = without(spec, 'imageChecksum');
+    for (const field of ['imageURI', 'imageChecksum', 'ignitionURI', 'userDataURI']) {
       if (field in spec) spec = { ...spec, [field]: readableURL(String(spec[field])) };
     }
     spec = withKeys(spec);

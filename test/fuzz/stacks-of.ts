@@ -95,7 +95,13 @@ async function machineOf(machine: Machine, synthesizer: Synthesizer, scratch: st
     site,
     seed,
     // So that the image is not read.
-    pinned: { uri: site.uri, domainType: 'qemu', imageURI: spec.imageURI, base },
+    pinned: {
+      uri: site.uri,
+      domainType: 'qemu',
+      imageURI: spec.imageURI,
+      base,
+      ...(spec.imageChecksum !== undefined && { imageChecksum: spec.imageChecksum }),
+    },
     installation: INSTALLATION,
     policy: POLICY,
     libvirt: HOST,

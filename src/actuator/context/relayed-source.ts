@@ -5,10 +5,11 @@ import { constants, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { CaplvError, type ErrorCode, TerminalError, TransientError } from '../../errors.ts';
 import { fetchFailure, isBusy, openAllowed, retryAfterMs, statusText } from '../../intent/allowed-fetch.ts';
+import { HEADER_BYTES, requireImage } from '../../intent/image/header.ts';
 import { requireLength, shown, unreadable } from '../../intent/image.ts';
-import { HEADER_BYTES, requireImage } from '../../intent/image-header.ts';
 import { notAllowed, type Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
+import { ChecksumCheck } from './checksum-check.ts';
 
 /** What a volume is filled from, as its author wrote it. */
 export interface VolumeSource {
@@ -16,6 +17,8 @@ export interface VolumeSource {
   readonly kind: 'image' | 'seed';
   /** Absolute path or http(s) URL. */
   readonly source: string;
+  /** Digest that it must have, `sha256:…` or `sha512:…`; undefined: any. */
+  readonly checksum?: string | undefined;
 }
 
 /** What passed, whole. */
@@ -173,6 +176,7 @@ export class RelayedSource {
 
   async *#checked({ bytes, stream }: Opened): AsyncGenerator<Buffer, Transfer> {
     const hash = createHash('sha256');
+    const verified = new ChecksumCheck(this.#source);
     let header: Buffer[] | undefined = [];
     let count = 0;
     try {
@@ -180,6 +184,7 @@ export class RelayedSource {
         count += chunk.length;
         if (count > bytes) throw this.#changed(`sends more than the ${bytes} bytes that it has`);
         hash.update(chunk);
+        verified.update(chunk);
         header?.push(chunk);
         if (header === undefined) yield chunk;
         else if (count >= HEADER_BYTES || count === bytes) {
@@ -193,6 +198,7 @@ export class RelayedSource {
       stream.destroy();
     }
     if (count < bytes) throw this.#changed(`sends ${count} of the ${bytes} bytes that it has`);
+    verified.end();
     return { bytes, sha256: hash.digest('hex') };
   }
 

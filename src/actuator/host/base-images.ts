@@ -190,7 +190,8 @@ export class BaseImages {
     const { synthesizer, libvirt, relay } = this.#options;
     let isFilled = isNew;
     try {
-      await relay.offer({ kind: 'image', source: image.source }, async (offer) => {
+      const { source, checksum } = image;
+      await relay.offer({ kind: 'image', source, checksum }, async (offer) => {
         const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
         // A saved plan holds the source that it was made with.
         const plan = isNew ? undefined : await terraform.plan(config, { save: true });

@@ -6,7 +6,7 @@
 import type { DataDiskIntent, ImageIntent } from '../../../stacks/intent.ts';
 import { TerminalError } from '../../errors.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
-import { HEADER_BYTES, isQcow2, otherFile } from '../../intent/image-header.ts';
+import { HEADER_BYTES, isQcow2, otherFile } from '../../intent/image/header.ts';
 import { isImageVolume } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';

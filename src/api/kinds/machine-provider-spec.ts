@@ -62,6 +62,22 @@ export const MachineFields = z.strictObject({
       'Disk image (qcow2 or raw) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
         'for a volume that the host already has. Imported once per host and pool; machines are overlays of it.',
     ),
+  imageChecksum: readableURI(
+    text(
+      new RegExp(
+        String.raw`^(sha256:[0-9A-Fa-f]{64}|sha512:[0-9A-Fa-f]{128}|(\/|file:(\/\/)?\/[^/\s]|https?:\/\/[^/\s])[^${CONTROLS}]*)$`,
+      ),
+      'sha256: or sha512: with the digest in hexadecimal digits, or the path or URL of a checksum file, for example https://example.com/SHA256SUMS',
+      4096,
+    ),
+  )
+    .meta({ file: true })
+    .optional()
+    .describe(
+      'Digest of the file that imageURI names: sha256:…, sha512:…, or the path or URL of a checksum file such as SHA256SUMS that lists it. ' +
+        'Verified while the image is imported; another content is refused. Images of one digest are one volume, whatever their URL. ' +
+        'A machine that was made keeps its image until imageURI or a digest that was given changes.',
+    ),
 
   userData: secretText()
     .optional()
@@ -275,6 +291,13 @@ export const MACHINE_RULES: readonly Rule<z.output<typeof MachineFields>>[] = [
     fix: 'give the rendered Ignition configuration (JSON), not Butane YAML',
     cel: "!has(self.ignition) || self.ignition.matches('^\\\\s*[{]')",
     check: ({ ignition }) => ignition === undefined || isJSONObject(ignition),
+  },
+  {
+    fields: ['imageChecksum', 'imageURI'],
+    message: 'a volume that the host already has is not imported, and nothing verifies it',
+    fix: 'leave out imageChecksum, or name a file or URL in imageURI',
+    cel: "!has(self.imageChecksum) || !self.imageURI.startsWith('volume:')",
+    check: ({ imageChecksum, imageURI }) => imageChecksum === undefined || !imageURI.startsWith('volume:'),
   },
   {
     fields: ['host', 'uri'],

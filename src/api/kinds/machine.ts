@@ -42,6 +42,14 @@ const PinnedSchema = z.strictObject({
     .string()
     .optional()
     .describe('Path or URL that `base` was imported from; absent if the volume existed before.'),
+  imageChecksum: z
+    .string()
+    .optional()
+    .describe('imageChecksum that `imageDigest` was resolved from; absent: none was given.'),
+  imageDigest: z
+    .string()
+    .optional()
+    .describe('Digest that the imported file has, sha256:… or sha512:…; absent: it was not verified.'),
   firmware: z
     .strictObject({
       loader: z.string().describe('Path of the firmware.'),

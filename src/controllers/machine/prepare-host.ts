@@ -3,7 +3,7 @@
 import { classified } from '../../actuator/context/classify-error.ts';
 import { partsUsedBy, volumesOf } from '../../actuator/machine/location.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
-import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
+import { CaplvError, restated, TerminalError, TransientError } from '../../errors.ts';
 import { requireHostSupport } from '../../intent/host-support.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
@@ -97,15 +97,25 @@ export async function prepareHost(
     }
   };
   const used = { ...partsUsedBy(intent), image: imageOf(pinned) };
-  const facts = await hosts.ensureUsed(placed.site.uri, used, use, {
+  const options = {
     volumes: volumesOf(intent),
     check,
     defersImage: parts.defersImages,
     onEvent: lockReporter(parts, scope, 'HostReady'),
+  };
+  const facts = await hosts.ensureUsed(placed.site.uri, used, use, options).catch((error: unknown) => {
+    throw imageErrorAt(placed.path, error);
   });
   preflight(intent, placed.spec, facts, placed.path);
   scope.setCondition('HostReady', 'True', 'AsSpecified');
   return facts;
+}
+
+/** Names the field as the author of this object wrote it: a LibvirtMachine has no provider spec. */
+function imageErrorAt(path: string, error: unknown): unknown {
+  if (!(error instanceof CaplvError)) return error;
+  const [, field] = /^spec\.providerSpec\.(image\w+)$/.exec(error.path ?? '') ?? [];
+  return field === undefined ? error : restated(error, { path: `${path}.${field}` });
 }
 
 /**

@@ -116,7 +116,7 @@ export class MachineResolver {
   async seed(placed: PlacedMachine): Promise<PreparedSeed> {
     const { identity, machine, cluster, spec, site, path } = placed;
     const made = machine.status?.providerStatus?.pinned;
-    await requireAllowedMachine(this.#options.policy, spec, path, made?.imageURI === spec.imageURI);
+    await requireAllowedMachine(this.#options.policy, spec, path, made);
     const network = cluster?.spec.clusterNetwork;
     const { source, ...origin } = await this.#bootstrapSource(placed);
     const given = await sshAccess(this.#options.store, placed);
@@ -158,6 +158,7 @@ export class MachineResolver {
       seed: seed.intent,
       sshAccess: seed.sshAccess,
       pinned: machine.status?.providerStatus?.pinned,
+      isMade: machine.status?.providerStatus?.appliedHash !== undefined,
       claimed: machine.status?.providerStatus?.claimedAddresses,
       installation: this.#options.installation,
       libvirt: this.#options.libvirt(site.uri),

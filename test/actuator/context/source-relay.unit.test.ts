@@ -125,6 +125,44 @@ describe('what is allowed', () => {
   });
 });
 
+describe('an image with a checksum', () => {
+  const digestOf = (algorithm: string, content: Buffer) =>
+    `${algorithm}:${createHash(algorithm).update(content).digest('hex')}`;
+
+  it('passes whole if it has that digest', async () => {
+    const base = await serve(serving(image()));
+    for (const algorithm of ['sha256', 'sha512']) {
+      const source = {
+        kind: 'image',
+        source: `${base}/a.qcow2`,
+        checksum: digestOf(algorithm, image()),
+      } as const;
+      const { offer, content } = await new SourceRelay(UNLIMITED).offer(source, fetchLikeProvider);
+      expect(content?.equals(image())).toBe(true);
+      expect(offer.failure).toBeUndefined();
+    }
+  });
+
+  it.each([
+    ['another content', digestOf('sha256', Buffer.from('another'))],
+    ['a text that is no digest', 'sha256:0'],
+  ])('never passes whole if that is of %s, and the error has both digests', async (_, checksum) => {
+    const base = await serve(serving(image()));
+    const source = { kind: 'image', source: `${base}/a.qcow2?token=s3cret`, checksum } as const;
+    const { offer, content } = await new SourceRelay(UNLIMITED).offer(source, fetchLikeProvider);
+    expect(content).toBeUndefined();
+    expect(offer.transfer).toBeUndefined();
+    expect(offer.failure).toMatchObject({
+      name: 'TerminalError',
+      code: 'ImageInvalid',
+      path: 'spec.providerSpec.imageChecksum',
+      message: expect.stringContaining(`imageChecksum is ${checksum}`),
+    });
+    if (checksum.length > 8) expect(offer.failure?.message).toContain(digestOf('sha256', image()));
+    expect(offer.failure?.message).not.toContain('s3cret');
+  });
+});
+
 describe('what is refused', () => {
   it('a redirect at the second request is not followed', async () => {
     let marks = 0;

@@ -3,8 +3,7 @@
  * Refuses all other formats, and images that refer to further files, which QEMU would open for the guest with its own rights.
  */
 
-import { type Missing, TerminalError } from '../errors.ts';
-import type { Policy } from './policy.ts';
+import { type Missing, TerminalError } from '../../errors.ts';
 
 /** Bytes of an image that are needed. */
 export const HEADER_BYTES = 512;
@@ -31,12 +30,17 @@ const OTHER_FORMATS: readonly (readonly [name: string, offset: number, magic: st
   ['luks', 0, 'LUKS\xba\xbe'],
 ];
 
+interface Limit {
+  readonly maxImageBytes: number;
+}
+
 export interface ImageSource {
   /** As it may be shown, without secrets. */
   readonly shown: string;
   /** Field that names it, for errors. */
   readonly path: string;
-  readonly policy: Policy;
+  /** What is allowed. */
+  readonly policy: Limit;
   /** What to wait for, where the file may still be written. */
   readonly missing?: Missing | undefined;
 }
@@ -117,7 +121,7 @@ function hasMagic(header: Buffer, offset: number, magic: string): boolean {
   return header.subarray(offset, offset + magic.length).equals(Buffer.from(magic, 'latin1'));
 }
 
-function refuseLarge(bytes: number, { maxImageBytes }: Policy, path: string): void {
+function refuseLarge(bytes: number, { maxImageBytes }: Limit, path: string): void {
   if (bytes <= maxImageBytes) return;
   const GB = 1024 ** 3;
   throw new TerminalError({
