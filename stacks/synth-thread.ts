@@ -1,7 +1,7 @@
 /** Runs one worker thread that makes Terraform JSON. */
 
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { BackendIntent, HostIntent, MachineIntent } from './intent.ts';
 import type { JsonObject } from './json.ts';
 
@@ -30,7 +30,9 @@ const LIMITS = { maxYoungGenerationSizeMb: 12 };
 
 /** Wraps one worker thread. Keeps the process alive only while requests are pending. */
 export class SynthThread {
-  private readonly worker = new Worker(WORKER, { resourceLimits: LIMITS });
+  private readonly worker: Worker = new (process.getBuiltinModule('node:worker_threads').Worker)(WORKER, {
+    resourceLimits: LIMITS,
+  });
   private readonly pending = new Map<number, PromiseWithResolvers<JsonObject>>();
   private requests = 0;
   private retired = false;

@@ -6,7 +6,7 @@ import { formatSeconds } from '../system/duration.ts';
 import { type AddressScope, addressScope, includesScope } from '../system/network/address-scope.ts';
 import { isAddressRefused, type Resolve } from '../system/network/checked-lookup.ts';
 import { httpRequest } from '../system/network/http-request.ts';
-import { http, https } from '../system/network/node-http.ts';
+import { http, https } from '../system/node-modules.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
 const MAX_REDIRECTS = 5;

@@ -1,7 +1,7 @@
 /** Decodes bootstrap data. Binary data is refused or passed on unchanged, and never converted to other text. */
 
-import { gunzipSync } from 'node:zlib';
 import { TerminalError } from '../errors.ts';
+import { zlib } from '../system/node-modules.ts';
 
 /** cloud-init reads at most this much from a seed without complaint; Cluster API data is far below. */
 export const MAX_USER_DATA_BYTES = 16 * 1024 * 1024;
@@ -37,7 +37,7 @@ export function isPacked(bytes: Uint8Array): boolean {
 function unpacked(bytes: Uint8Array, path: string): Uint8Array {
   if (!isPacked(bytes)) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_USER_DATA_BYTES });
+    return zlib().gunzipSync(bytes, { maxOutputLength: MAX_USER_DATA_BYTES });
   } catch (error) {
     const isLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
     throw new TerminalError({

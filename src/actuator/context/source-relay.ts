@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { shown } from '../../intent/image.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
-import { http } from '../../system/network/node-http.ts';
+import { http } from '../../system/node-modules.ts';
 import { RelayedSource, type Transfer, type VolumeSource } from './relayed-source.ts';
 
 /** What one run fetches. */

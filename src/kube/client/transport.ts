@@ -7,7 +7,7 @@ import { abortable } from '../../system/abortable.ts';
 import { backoffDelay } from '../../system/backoff.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { ConnectionRefusedByGuard, GuardedAgent } from '../../system/network/guarded-agent.ts';
-import { httpFor } from '../../system/network/node-http.ts';
+import { httpFor } from '../../system/node-modules.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { traced } from '../../telemetry/spans.ts';
 import { ApiError } from './api-error.ts';

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { http } from '../../system/network/node-http.ts';
+import { http } from '../../system/node-modules.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
 /** Returns what is wrong, in a few words; undefined: healthy. */

@@ -4,15 +4,15 @@
  */
 
 import type { LookupAddress } from 'node:dns';
-import { lookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
+import { dns } from '../node-modules.ts';
 
 /** All addresses of a name, in the order in which they are tried. Default: as the system resolves it. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>;
 
 const ADDRESS_REFUSED = 'ADDRESS_REFUSED';
 
-const resolveBySystem: Resolve = (hostname) => lookup(hostname, { all: true });
+const resolveBySystem: Resolve = (hostname) => dns().lookup(hostname, { all: true });
 
 /**
  * The `lookup` for a connection that goes to no address but those that pass `mayConnect`. One that has none fails, see

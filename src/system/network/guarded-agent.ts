@@ -1,12 +1,11 @@
 /** HTTPS connections to servers that somebody else named: each is held against a list when it is opened. */
 
 import type { LookupAddress } from 'node:dns';
-import { lookup } from 'node:dns/promises';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { dns, https } from '../node-modules.ts';
 import { checkedLookup } from './checked-lookup.ts';
-import { https } from './node-http.ts';
 
 /** Where a connection is about to go. */
 export interface ConnectTarget {
@@ -63,7 +62,7 @@ export class GuardedAgent extends https().Agent {
 
   async #allowedAddresses(host: string, port: number): Promise<LookupAddress[]> {
     const family = isIP(host);
-    const all = family === 0 ? await lookup(host, { all: true }) : [{ address: host, family }];
+    const all = family === 0 ? await dns().lookup(host, { all: true }) : [{ address: host, family }];
     const targets = all.map(({ address }) => ({ host, address, port }));
     const refusals = await Promise.all(targets.map((target) => this.#guard(target)));
     const [first = ''] = refusals;

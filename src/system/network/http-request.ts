@@ -1,8 +1,8 @@
 /** Makes HTTP GET requests to addresses that the caller allows. */
 
 import type { Agent, IncomingMessage } from 'node:http';
+import { httpFor } from '../node-modules.ts';
 import { checkedLookup, type Resolve, requireAddress } from './checked-lookup.ts';
-import { httpFor } from './node-http.ts';
 
 export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;

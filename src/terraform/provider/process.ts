@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { messageOf, TerminalError } from '../../errors.ts';
+import { readline } from '../../system/node-modules.ts';
 import { providerEnvironment } from '../run/environment.ts';
 import { giveTo, makeProviderDir } from './temp-dir.ts';
 
@@ -185,7 +185,7 @@ export interface Entry {
 /** Reads go-plugin's first line, `1|5|unix|/path|grpc|`. Returns the socket's path. */
 async function handshake(child: ChildProcess): Promise<string> {
   const abort = AbortSignal.timeout(START_TIMEOUT_MS);
-  const lines = createInterface({ input: child.stdout as Readable });
+  const lines = readline().createInterface({ input: child.stdout as Readable });
   try {
     const [line] = (await Promise.race([
       once(lines, 'line', { signal: abort }),

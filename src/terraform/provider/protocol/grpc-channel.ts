@@ -2,7 +2,7 @@
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-import { http2 } from '../../../system/network/node-http.ts';
+import { http2 } from '../../../system/node-modules.ts';
 
 /** No answer came in time. */
 export class NoAnswerError extends Error {
