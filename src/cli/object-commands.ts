@@ -1,11 +1,23 @@
 /** Commands on objects: what is there, make it, show it, delete it. */
 
 import { type Command, Option } from 'commander';
-import { command, type Finish, filenames, flag, kubeconfig, output } from './options.ts';
+import {
+  command,
+  type Finish,
+  filenames,
+  flag,
+  kubeconfig,
+  objectOutput,
+  output,
+  selector,
+} from './options.ts';
 
 /** Written out: the schemas of the kinds are not loaded for help. */
 const KIND_NAMES =
   'clusters, machines, machinesets, machinedeployments or machinehealthchecks; short names too; with --kubeconfig also libvirtmachines, libvirtclusters and their templates';
+
+/** Of a command that takes several. */
+const OBJECTS = `KIND[,KIND] [NAME...], or KIND/NAME...; KIND: ${KIND_NAMES}; all: of each kind`;
 
 export function addObjectCommands(program: Command, finish: Finish): void {
   command(program, 'apply', 'create or update what the manifests describe, now')
@@ -33,24 +45,18 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     'plan',
     'show which machines, networks and pools apply would create, replace or delete; exit 0 for none, 2 for some',
   )
-    .argument('[kind]', 'machine or cluster; with --kubeconfig also libvirtmachine or libvirtcluster')
-    .argument('[name]', 'of an object that is there')
+    .argument(
+      '[objects...]',
+      'that are there, as KIND NAME... or KIND/NAME...; KIND: machine or cluster; with --kubeconfig also libvirtmachine or libvirtcluster',
+    )
     .addOption(filenames())
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
-    .action(async (kind, name, _, self: Command) =>
-      finish(await (await import('./commands/plan.ts')).plan(kind, name, self.optsWithGlobals())),
+    .action(async (words, _, self: Command) =>
+      finish(await (await import('./commands/plan.ts')).plan(words, self.optsWithGlobals())),
     );
 
-  command(program, 'get', 'list objects')
-    .argument('<kind>', KIND_NAMES)
-    .argument('[name]')
-    .addOption(output('wide', 'json', 'yaml', 'name'))
-    .addOption(flag('-A, --all-namespaces', 'of all namespaces'))
-    .addOption(kubeconfig())
-    .action(async (kind, name, _, self: Command) =>
-      finish(await (await import('./commands/get.ts')).getCommand(kind, name, self.optsWithGlobals())),
-    );
+  addGet(program, finish);
 
   addDescribe(program, finish);
 
@@ -87,7 +93,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     );
 
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')
-    .argument('<name>', 'of a Machine; libvirtmachine/NAME for a LibvirtMachine')
+    .argument('<name>', 'NAME or machine/NAME; libvirtmachine/NAME for a LibvirtMachine')
     .addOption(flag('--print', 'print the virsh command in place of running it'))
     .addOption(kubeconfig())
     .action(async (name, _, self: Command) =>
@@ -95,18 +101,45 @@ export function addObjectCommands(program: Command, finish: Finish): void {
     );
 }
 
+function addGet(program: Command, finish: Finish): void {
+  command(program, 'get', 'list objects')
+    .argument('<objects...>', OBJECTS)
+    .addOption(
+      objectOutput(
+        ...['wide', 'json', 'yaml', 'name', 'jsonpath=', 'jsonpath-file=', 'custom-columns='],
+        'custom-columns-file=',
+      ),
+    )
+    .addOption(flag('-A, --all-namespaces', 'of all namespaces'))
+    .addOption(selector())
+    .addOption(flag('-w, --watch', 'after listing them, show each change, until Ctrl-C'))
+    .addOption(flag('--watch-only', 'show changes only'))
+    .addOption(flag('--output-watch-events', 'with a watch, say whether each was ADDED, MODIFIED or DELETED'))
+    .addOption(flag('--show-labels', 'a column with the labels'))
+    .addOption(
+      flag('--sort-by <path>', 'sort by the value at this JSONPath, for example .metadata.creationTimestamp'),
+    )
+    .addOption(flag('--no-headers', 'tables without their first line'))
+    .addOption(flag('--ignore-not-found', 'succeed if an object does not exist'))
+    .addOption(kubeconfig())
+    .action(async (words, _, self: Command) =>
+      finish(await (await import('./commands/get.ts')).getCommand(words, self.optsWithGlobals())),
+    );
+}
+
 function addDescribe(program: Command, finish: Finish): void {
-  command(program, 'describe', 'show one object in detail')
-    .argument('<kind>', KIND_NAMES)
-    .argument('<name>')
+  command(program, 'describe', 'show objects in detail')
+    .argument('<objects...>', OBJECTS)
     .addHelpText(
       'after',
       '\nOf a machine: conditions, addresses, last operation, Terraform resources. Of any other: the tree of its machines, each\n' +
         'with why it is not ready.',
     )
     .addOption(output('json', 'yaml'))
+    .addOption(flag('-A, --all-namespaces', 'of all namespaces'))
+    .addOption(selector())
     .addOption(kubeconfig())
-    .action(async (kind, name, _, self: Command) =>
-      finish(await (await import('./commands/describe.ts')).describe(kind, name, self.optsWithGlobals())),
+    .action(async (words, _, self: Command) =>
+      finish(await (await import('./commands/describe.ts')).describe(words, self.optsWithGlobals())),
     );
 }

@@ -1,6 +1,6 @@
 /** Flags of the command line. Each has a variable: `--libvirt-uri` is CAPLV_LIBVIRT_URI. */
 
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { defaultStateDir } from '../app/global-flags.ts';
 
 export function flag(flags: string, description: string): Option {
@@ -14,6 +14,22 @@ export function filenames(): Option {
 
 export function output(...formats: readonly string[]): Option {
   return flag('-o, --output <format>', 'output format').choices(formats);
+}
+
+/** Of `get`: formats, those that end in `=` followed by what to print. */
+export function objectOutput(...formats: readonly string[]): Option {
+  return flag('-o, --output <format>', `output format: ${formats.join(', ')}`).argParser((value: string) => {
+    const name = value.replace(/=.*$/s, '=');
+    if (formats.includes(name)) return value;
+    throw new InvalidArgumentError(`Allowed choices are ${formats.join(', ')}.`);
+  });
+}
+
+export function selector(): Option {
+  return flag(
+    '-l, --selector <labels>',
+    'only objects with these labels: app=web, app!=db, tier in (a,b), !old',
+  );
 }
 
 export function kubeconfig(): Option {

@@ -20,7 +20,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
 
   const exporting = program.command('export').description('write an object as plain Terraform');
   command(exporting, 'machine', 'configuration and state, for terraform -chdir=DIR plan')
-    .argument('<name>', 'of a Machine; libvirtmachine/NAME for a LibvirtMachine')
+    .argument('<name>', 'NAME or machine/NAME; libvirtmachine/NAME for a LibvirtMachine')
     .argument('<dir>', 'new or empty directory')
     .addOption(kubeconfig())
     .action(async (name, dir, _, self: Command) =>
@@ -32,7 +32,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
     .description('show the Terraform state of a machine, or of what the machines of a host share');
   const of = [
     '<machine|uri>',
-    'name of a Machine, libvirtmachine/NAME, or libvirt URI of a host as its Cluster has it',
+    'machine: NAME, machine/NAME or libvirtmachine/NAME; uri: libvirt URI of a host as its Cluster has it',
   ] as const;
   command(state, 'pull', 'print the state as Terraform wrote it, with its secrets')
     .argument(...of)

@@ -67,12 +67,16 @@ export class RunningCaplv {
   readonly result: Promise<CaplvResult>;
   readonly #child: ResultPromise;
   #stderr = '';
+  #stdout = '';
 
   constructor(child: ResultPromise) {
     this.#child = child;
     this.pid = child.pid ?? 0;
     child.stderr?.on('data', (data: Buffer) => {
       this.#stderr += data.toString();
+    });
+    child.stdout?.on('data', (data: Buffer) => {
+      this.#stdout += data.toString();
     });
     this.result = child.then(({ exitCode, stdout, stderr }) => ({
       exitCode,
@@ -83,18 +87,27 @@ export class RunningCaplv {
 
   /** Resolves when stderr has a match; rejects when the call ends without one. */
   async says(pattern: RegExp): Promise<void> {
+    await this.#matches(pattern, 'stderr', () => this.#stderr);
+  }
+
+  /** As `says`, of stdout. */
+  async prints(pattern: RegExp): Promise<void> {
+    await this.#matches(pattern, 'stdout', () => this.#stdout);
+  }
+
+  async #matches(pattern: RegExp, stream: 'stdout' | 'stderr', text: () => string): Promise<void> {
     const heard = Promise.withResolvers<void>();
     const listen = () => {
-      if (pattern.test(this.#stderr)) heard.resolve();
+      if (pattern.test(text())) heard.resolve();
     };
-    this.#child.stderr?.on('data', listen);
+    this.#child[stream]?.on('data', listen);
     listen();
     const ended = this.result.then(() => {
       listen();
-      heard.reject(new Error(`caplv ended without saying ${pattern}:\n${this.#stderr}`));
+      heard.reject(new Error(`caplv ended without ${pattern} on ${stream}:\n${text()}${this.#stderr}`));
     });
     await Promise.race([heard.promise, ended.then(() => heard.promise)]);
-    this.#child.stderr?.off('data', listen);
+    this.#child[stream]?.off('data', listen);
   }
 
   /** Sends SIGINT to the process group, as a terminal does at Ctrl-C. */

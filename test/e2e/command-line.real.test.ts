@@ -59,8 +59,18 @@ test.each([
   ],
   ['a plan of nothing', ['plan'], /plan takes either -f FILE or a kind and a name/],
   ['a plan of a set', ['plan', 'machineset', 'one'], /there is no plan of a MachineSet by its name/],
-  ['an unknown format', ['get', 'machines', '-o', 'xml'], /Allowed choices are wide, json, yaml, name/],
+  [
+    'an unknown format',
+    ['get', 'machines', '-o', 'xml'],
+    /Allowed choices are wide, json, yaml, name, jsonpath=/,
+  ],
   ['a duration that is none', ['apply', '-f', '-', '--wait=soon'], /--wait: "soon" is not a duration/],
+  ['a kind and KIND/NAME', ['get', 'machine', 'machine/web'], /"machine" names no object/],
+  ['a selector that is none', ['get', 'machines', '-l', '!a=b'], /label selector term "!a=b" is malformed/],
+  ['names beside a selector', ['get', 'machines', 'a', '-l', 'a=b'], /--selector: .*leave out the names/s],
+  ['a path that is none', ['get', 'machines', '-o', 'jsonpath={.a'], /brace that is not closed/],
+  ['a watch of two kinds', ['get', 'machines,clusters', '-w'], /--watch: objects of one kind/],
+  ['a set that is no machine', ['console', 'machineset/one'], /"machineset\/one" names no machine/],
   ['nothing to delete', ['delete', 'machine'], /delete takes either -f FILE or a kind and names/],
 ])('usage: %s', async (_, args, message) => {
   const { exitCode, stdout, stderr } = await (await emptyHanded()).run(args);
@@ -97,7 +107,7 @@ test('the kubeconfig of a cluster is written unchanged, into a file that only it
   expect(`${await caplv.read(['kubeconfig', 'fujisan'])}\n`).toBe(stringData.value);
   const file = join(await scratchDir(), 'kubeconfig');
   await writeFile(file, 'of before', { mode: 0o644 });
-  expect(await caplv.read(['kubeconfig', 'fujisan', '-o', file])).toBe('');
+  expect(await caplv.read(['kubeconfig', 'cluster/fujisan', '-o', file])).toBe('');
   expect(await readFile(file, 'utf8')).toBe(stringData.value);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   const nowhere = await caplv.run(['kubeconfig', 'fujisan', '-o', '/no/such/directory/file']);

@@ -1,7 +1,7 @@
 /** LibvirtMachine: the virtual machine behind a Machine of the current Cluster API, and the template that it is cloned from. */
 
 import { z } from 'zod';
-import type { KubeObject, ObjectMeta } from '../../apimachinery/object.ts';
+import type { KubeObject, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { AGE_COLUMN, type ApiKind, type Column } from '../kinds/kind.ts';
 import { MachineStatusSchema } from '../kinds/machine.ts';
 import { MACHINE_RULES, MachineFields } from '../kinds/machine-provider-spec.ts';
@@ -11,6 +11,7 @@ import { text } from '../schema/field.ts';
 import { objectMetadata, PassedMetadataSchema } from '../schema/metadata.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { INFRASTRUCTURE_API_VERSION, INFRASTRUCTURE_GROUP, INFRASTRUCTURE_VERSION } from './group.ts';
+import { LIBVIRT_MACHINE } from './names.ts';
 import { POOL_MACHINE_RULE, PoolInterfaceSchema } from './pool-interface.ts';
 import { unchanged } from './transition-rule.ts';
 
@@ -114,13 +115,7 @@ const column = (name: string, jsonPath: string, description: string, wide = fals
 });
 
 export const LibvirtMachineKind: ApiKind<LibvirtMachine> = {
-  group: INFRASTRUCTURE_GROUP,
-  version: INFRASTRUCTURE_VERSION,
-  kind: 'LibvirtMachine',
-  plural: 'libvirtmachines',
-  singular: 'libvirtmachine',
-  shortNames: [],
-  namespaced: true,
+  ...(LIBVIRT_MACHINE as typeof LIBVIRT_MACHINE & ResourceKind<LibvirtMachine>),
   schema: z
     .strictObject({
       apiVersion: z.literal(INFRASTRUCTURE_API_VERSION),

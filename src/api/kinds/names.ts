@@ -21,7 +21,11 @@ export const MACHINE: ResourceKind & KindNames = {
   namespaced: true,
 };
 
-/** Whether a person who writes `name` means this kind: `machine`, `machines`, `ma`, in any case. */
-export function isCalled({ singular, plural, shortNames }: KindNames, name: string): boolean {
-  return [singular, plural, ...shortNames].includes(name.toLowerCase());
+/** Whether a person who writes `name` means this kind: `machine`, `machines`, `ma`, `machines.cluster-api.k8s.io`, in any case. */
+export function isCalled(
+  { singular, plural, shortNames, group }: KindNames & Pick<ResourceKind, 'group'>,
+  name: string,
+): boolean {
+  const names = [singular, plural, ...shortNames, `${singular}.${group}`, `${plural}.${group}`];
+  return names.includes(name.toLowerCase());
 }

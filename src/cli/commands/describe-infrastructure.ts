@@ -5,38 +5,29 @@ import { LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts'
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
-import type { DescribeFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
 import { ownerOf } from '../session/infrastructure.ts';
-import { withSession } from '../session/session.ts';
-import { nodeOf, showTree } from './describe-tree.ts';
+import type { Session } from '../session/session.ts';
+import { nodeOf, treeDescription } from './describe-tree.ts';
+import type { Description } from './description.ts';
 
 /** Annotations that Cluster API sets on what it clones: of which template it is. */
 const CLONED_FROM = 'cluster.x-k8s.io/cloned-from-name';
 const CLONED_FROM_KIND = 'cluster.x-k8s.io/cloned-from-groupkind';
 
 export async function describeInfrastructure(
+  { store }: Pick<Session, 'store'>,
   kind: ApiKind,
+  namespace: string,
   name: string,
-  flags: DescribeFlags,
-): Promise<number> {
-  return withSession(flags, async ({ store, terminal, config: { namespace } }) => {
-    const root = await store.get(kind, { namespace, name });
-    if (!root) throw notFound(kind, name, namespace);
-    const isBelow = kind === LibvirtClusterKind ? isOfCluster : isCloneOf;
-    const machines = (await store.list(LibvirtMachineKind, { namespace })).filter((one) =>
-      isBelow(one, root),
-    );
-    machines.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-    return showTree(
-      terminal,
-      nodeOf(
-        root,
-        machines.map((one) => nodeOf(one, [])),
-      ),
-      flags,
-    );
-  });
+): Promise<Description> {
+  const root = await store.get(kind, { namespace, name });
+  if (!root) throw notFound(kind, name, namespace);
+  const isBelow = kind === LibvirtClusterKind ? isOfCluster : isCloneOf;
+  const machines = (await store.list(LibvirtMachineKind, { namespace })).filter((one) => isBelow(one, root));
+  machines.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const below = machines.map((one) => nodeOf(one, []));
+  return treeDescription(nodeOf(root, below));
 }
 
 /** True for a LibvirtMachine of the Cluster that owns the LibvirtCluster. */

@@ -6,39 +6,34 @@ import { redact } from '../../api/manifest/redact.ts';
 import { objectName } from '../../intent/names.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
-import { EXIT } from '../output/exit-code.ts';
-import { formatData } from '../output/serialize.ts';
 import { formatTable } from '../output/table.ts';
-import type { DescribeFlags } from '../session/cluster-session.ts';
 import { machineKey, machineNotFound } from '../session/machine-name.ts';
-import { withSession } from '../session/session.ts';
+import type { Session } from '../session/session.ts';
 import { stateText } from '../session/state-subject.ts';
+import type { Description } from './description.ts';
 
-export async function describeMachine(name: string, flags: DescribeFlags): Promise<number> {
-  return withSession(flags, async (session) => {
-    const { bothApis: store, workspaces, config, terminal } = session;
-    const key = machineKey(config.namespace, name);
-    const known = await store.get(MachineKind, key);
-    if (known) await session.refresh([known]);
-    const machine = known && (await store.get(MachineKind, key));
-    if (!machine) throw machineNotFound(key);
-    const home = workspaces.machine(key);
-    const resources = parseState(await stateText(home))?.resources ?? [];
-    if (flags.output) {
-      const rows = resources.map(({ address, attributes, tainted }) => ({
-        address,
-        id: attributes['id'],
-        tainted,
-      }));
-      // A directory of one's own, in which terraform can be run, or a Secret.
-      const where = home.workspace.kubernetes ? { state: home.place } : { directory: home.place };
-      const data = { machine: redact(machine), terraform: { ...where, resources: rows } };
-      terminal.out(formatData(data, flags.output));
-    } else {
-      terminal.out(description(machine, resources, home.place));
-    }
-    return EXIT.ok;
-  });
+export async function describeMachine(
+  session: Session,
+  namespace: string,
+  name: string,
+): Promise<Description> {
+  const { bothApis: store, workspaces } = session;
+  const key = machineKey(namespace, name);
+  const known = await store.get(MachineKind, key);
+  if (known) await session.refresh([known]);
+  const machine = known && (await store.get(MachineKind, key));
+  if (!machine) throw machineNotFound(key);
+  const home = workspaces.machine(key);
+  const resources = parseState(await stateText(home))?.resources ?? [];
+  const rows = resources.map(({ address, attributes, tainted }) => ({
+    address,
+    id: attributes['id'],
+    tainted,
+  }));
+  // A directory of one's own, in which terraform can be run, or a Secret.
+  const where = home.workspace.kubernetes ? { state: home.place } : { directory: home.place };
+  const data = { machine: redact(machine), terraform: { ...where, resources: rows } };
+  return { text: description(machine, resources, home.place), data };
 }
 
 function description(machine: Machine, resources: readonly StateResource[], dir: string): string {

@@ -12,14 +12,10 @@ import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import { formatDuration } from '../../system/duration.ts';
-import { reportError } from '../output/errors.ts';
-import { EXIT } from '../output/exit-code.ts';
-import { formatData } from '../output/serialize.ts';
-import type { Streams } from '../output/streams.ts';
 import { formatTable } from '../output/table.ts';
-import type { DescribeFlags } from '../session/cluster-session.ts';
 import { notFound } from '../session/errors.ts';
-import { withSession } from '../session/session.ts';
+import type { Session } from '../session/session.ts';
+import type { Description } from './description.ts';
 
 /** One object of a tree, and what is below it. */
 export interface Node {
@@ -30,16 +26,16 @@ export interface Node {
   readonly children: readonly Node[];
 }
 
-export async function describeTree(kind: ApiKind, name: string, flags: DescribeFlags): Promise<number> {
-  return withSession(flags, async (session) => {
-    const { store, terminal, config } = session;
-    const { namespace } = config;
-    const broken: UnreadableObjectError[] = [];
-    await session.refresh(await store.list(MachineKind, { namespace, onUnreadable: () => {} }));
-    const code = showTree(terminal, await treeOf(store, kind, namespace, name, broken), flags);
-    for (const error of broken) reportError(terminal, error);
-    return broken.length > 0 ? EXIT.failed : code;
-  });
+export async function describeTree(
+  session: Session,
+  kind: ApiKind,
+  namespace: string,
+  name: string,
+): Promise<Description> {
+  const { store } = session;
+  const unreadable: UnreadableObjectError[] = [];
+  await session.refresh(await store.list(MachineKind, { namespace, onUnreadable: () => {} }));
+  return { ...treeDescription(await treeOf(store, kind, namespace, name, unreadable)), unreadable };
 }
 
 async function treeOf(
@@ -116,13 +112,9 @@ function workloadNodesOf({ kind, status }: KubeObject): Node[] {
   return [{ kind: 'Node', name: nodeRef.name, phase: undefined, conditions: shown, children: [] }];
 }
 
-export function showTree(terminal: Streams, tree: Node, { output }: DescribeFlags): number {
-  terminal.out(
-    output
-      ? formatData(tree, output)
-      : formatTable(['NAME', 'PHASE', 'READY', 'REASON', 'SINCE', 'MESSAGE'], rowsOf(tree, '', '')),
-  );
-  return EXIT.ok;
+export function treeDescription(tree: Node): Description {
+  const header = ['NAME', 'PHASE', 'READY', 'REASON', 'SINCE', 'MESSAGE'];
+  return { text: formatTable(header, rowsOf(tree, '', '')), data: tree };
 }
 
 /** `first` stands before the node itself, `rest` before what is below it. */

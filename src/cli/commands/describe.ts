@@ -1,16 +1,65 @@
-/** `caplv describe`: one object of any kind. */
+/** `caplv describe`: objects of any kind in detail, one after the other. */
 
 import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
+import type { ApiKind } from '../../api/kinds/kind.ts';
 import { MachineKind } from '../../api/kinds/machine.ts';
-import type { DescribeFlags } from '../session/cluster-session.ts';
-import { requireKind } from '../session/errors.ts';
+import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
+import type { CaplvError } from '../../errors.ts';
+import { parseObjectArguments } from '../names/object-arguments.ts';
+import { findObjects } from '../objects/find-objects.ts';
+import type { SelectionFlags } from '../objects/get-request.ts';
+import { reportError } from '../output/errors.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { formatData } from '../output/serialize.ts';
+import { requireKinds } from '../session/errors.ts';
+import { type Session, withSession } from '../session/session.ts';
 import { describeMachine } from './describe-machine.ts';
 import { describeTree } from './describe-tree.ts';
+import type { Description } from './description.ts';
 
-export async function describe(kindName: string, name: string, flags: DescribeFlags): Promise<number> {
-  const kind = await requireKind(kindName, flags.kubeconfig);
-  if (kind === MachineKind) return describeMachine(name, flags);
-  if (kind.kind === 'LibvirtMachine') return describeMachine(`libvirtmachine/${name}`, flags);
-  if (kind.group !== INFRASTRUCTURE_GROUP) return describeTree(kind, name, flags);
-  return (await import('./describe-infrastructure.ts')).describeInfrastructure(kind, name, flags);
+export interface DescribeFlags extends SelectionFlags {
+  readonly output?: 'json' | 'yaml';
+}
+
+export async function describe(words: readonly string[], flags: DescribeFlags): Promise<number> {
+  const wanted = await requireKinds(parseObjectArguments(words), flags.kubeconfig);
+  parseLabelSelector(flags.selector ?? '');
+  return withSession(flags, async (session) => {
+    const { terminal } = session;
+    const found = await findObjects(session, wanted, flags);
+    const problems: CaplvError[] = found.flatMap(({ missing, unreadable }) => [...missing, ...unreadable]);
+    const described: Description[] = [];
+    for (const { kind, objects } of found) {
+      for (const { metadata } of objects)
+        described.push(await describeOne(session, kind, metadata.namespace ?? 'default', metadata.name));
+    }
+    const [first, ...more] = described;
+    if (first && flags.output)
+      terminal.out(
+        formatData(more.length > 0 ? described.map(({ data }) => data) : first.data, flags.output),
+      );
+    else if (first) terminal.out(described.map(({ text }) => text).join('\n\n'));
+    else if (problems.length === 0)
+      terminal.say(`No ${wanted.map(({ kind }) => kind.plural).join(', ')} to describe.`);
+    problems.push(...described.flatMap(({ unreadable }) => unreadable ?? []));
+    for (const error of problems) reportError(terminal, error);
+    return problems.length > 0 ? EXIT.failed : EXIT.ok;
+  });
+}
+
+async function describeOne(
+  session: Session,
+  kind: ApiKind,
+  namespace: string,
+  name: string,
+): Promise<Description> {
+  if (kind === MachineKind) return describeMachine(session, namespace, name);
+  if (kind.kind === 'LibvirtMachine') return describeMachine(session, namespace, `libvirtmachine/${name}`);
+  if (kind.group !== INFRASTRUCTURE_GROUP) return describeTree(session, kind, namespace, name);
+  return (await import('./describe-infrastructure.ts')).describeInfrastructure(
+    session,
+    kind,
+    namespace,
+    name,
+  );
 }

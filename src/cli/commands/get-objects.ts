@@ -1,72 +1,84 @@
 /** `caplv get`: what is in the store, brought up to date with what libvirt shows. Begun by get.ts. */
 
-import type { ApiKind } from '../../api/kinds/kind.ts';
 import { GROUP } from '../../api/schema/group.ts';
-import type { KubeObject } from '../../apimachinery/object.ts';
-import type { Store } from '../../store/store.ts';
-import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
+import type { CaplvError } from '../../errors.ts';
+import type { ObjectRequest } from '../names/object-arguments.ts';
+import { type FoundObjects, findObjects } from '../objects/find-objects.ts';
+import type { DomainPrefetch, GetFlags } from '../objects/get-request.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT } from '../output/exit-code.ts';
-import { formatObjects } from '../output/objects.ts';
-import type { Streams } from '../output/streams.ts';
-import { notFound, requireKind } from '../session/errors.ts';
-import type { DomainPrefetch, GetFlags } from '../session/get-request.ts';
-import { listByName } from '../session/list-by-name.ts';
-import { withSession } from '../session/session.ts';
+import { openPrinter } from '../output/object-printer.ts';
+import type { ObjectPrinter } from '../output/printed-objects.ts';
+import { requireKinds, type WantedObjects } from '../session/errors.ts';
+import { type Session, withSession } from '../session/session.ts';
 
 /** `asked`: about Machines; absent where none is to be asked. */
 export async function get(
-  kindName: string,
-  name: string | undefined,
+  requests: readonly ObjectRequest[],
   flags: GetFlags,
   asked?: DomainPrefetch,
 ): Promise<number> {
-  const kind = await requireKind(kindName, flags.kubeconfig);
+  const wanted = await requireKinds(requests, flags.kubeconfig);
+  const printer = await openPrinter({
+    output: flags.output,
+    hasHeader: flags.headers ?? true,
+    showNamespace: flags.allNamespaces ?? false,
+    showKind: wanted.length > 1,
+    showLabels: flags.showLabels ?? false,
+    showEvents: flags.outputWatchEvents ?? false,
+  });
+  const compare = flags.sortBy === undefined ? undefined : await comparison(flags.sortBy);
+  const isWatch = flags.watch || flags.watchOnly || false;
   return withSession(
     flags,
     async (session) => {
-      const { store, config, terminal } = session;
       if (asked) await session.refresh(asked.machines);
-      const broken: UnreadableObjectError[] = [];
-      const objects = await find(store, config.namespace, kind, name, flags, broken);
-      // All that there is of them is broken: nothing is shown of none.
-      const isShown = objects.length > 0 || broken.length === 0;
-      const code = isShown ? await show(terminal, config.namespace, kind, objects, name, flags) : EXIT.failed;
-      for (const error of broken) reportError(terminal, error);
-      return broken.length > 0 ? EXIT.failed : code;
+      const found = await findObjects(session, wanted, flags);
+      const sorted = compare
+        ? found.map((group) => ({ ...group, objects: group.objects.toSorted(compare) }))
+        : found;
+      if (isWatch) {
+        const { watchObjects } = await import('../objects/watch-objects.ts');
+        return watchObjects(session, sorted, flags, printer);
+      }
+      return show(session, printer, wanted, sorted, flags);
     },
-    asked && { libvirt: asked.libvirt },
+    { ...(asked && { libvirt: asked.libvirt }), isWatch },
   );
 }
 
-async function find(
-  store: Store,
-  namespace: string,
-  kind: ApiKind,
-  name: string | undefined,
-  { allNamespaces }: GetFlags,
-  broken: UnreadableObjectError[],
-): Promise<KubeObject[]> {
-  const options = allNamespaces ? {} : { namespace };
-  const named = await listByName(store, kind, options, name, (error) => broken.push(error));
-  if (name !== undefined && named.length + broken.length === 0) throw notFound(kind, name, namespace);
-  return named;
+async function comparison(path: string): Promise<(a: unknown, b: unknown) => number> {
+  const { comparePaths } = await import('../objects/sort-order.ts');
+  return comparePaths(path);
 }
 
-async function show(
-  terminal: Streams,
+function show(
+  { terminal, config: { namespace } }: Session,
+  printer: ObjectPrinter,
+  wanted: readonly WantedObjects[],
+  found: readonly FoundObjects[],
+  flags: GetFlags,
+): number {
+  const problems = found.flatMap(({ missing, unreadable }): CaplvError[] => [...missing, ...unreadable]);
+  const count = found.reduce((sum, { objects }) => sum + objects.length, 0);
+  const isOne = count === 1 && wanted.length === 1 && wanted[0]?.names.length === 1;
+  // Where all that was named is missing or broken, nothing is shown of none.
+  if (count > 0 || (problems.length === 0 && !printer.isForPeople)) terminal.out(printer.all(found, isOne));
+  else if (problems.length === 0) terminal.say(nothing(wanted, namespace, flags));
+  for (const error of problems) reportError(terminal, error);
+  return problems.length > 0 ? EXIT.failed : EXIT.ok;
+}
+
+function nothing(
+  wanted: readonly WantedObjects[],
   namespace: string,
-  kind: ApiKind,
-  objects: readonly KubeObject[],
-  name: string | undefined,
-  { output }: GetFlags,
-): Promise<number> {
-  if (objects.length === 0 && (output === undefined || output === 'wide')) {
-    const isOriginal = kind.group === GROUP;
-    const how = isOriginal ? 'caplv apply -f FILE' : 'clusterctl generate cluster NAME | kubectl apply -f -';
-    terminal.say(`No ${kind.plural} in namespace "${namespace}". Make one with: ${how}`);
-    return EXIT.ok;
-  }
-  terminal.out(await formatObjects(kind, objects, output, name !== undefined));
-  return EXIT.ok;
+  { allNamespaces, selector, ignoreNotFound }: GetFlags,
+): string {
+  const kinds = wanted.map(({ kind }) => kind.plural).join(', ');
+  const where = allNamespaces ? 'in any namespace' : `in namespace "${namespace}"`;
+  if (selector !== undefined) return `No ${kinds} ${where} with labels that ${selector} selects.`;
+  if (ignoreNotFound || wanted.some(({ names }) => names.length > 0)) return `No such ${kinds} ${where}.`;
+  const isOriginal = wanted.some(({ kind }) => kind.group === GROUP);
+  const how = isOriginal ? 'caplv apply -f FILE' : 'clusterctl generate cluster NAME | kubectl apply -f -';
+  return `No ${kinds} ${where}. Make one with: ${how}`;
 }

@@ -1,17 +1,17 @@
 /** `caplv get`. Hosts are asked about machines before all that reads and shows their answers is loaded: they take as long. */
 
-import { type GetFlags, prefetchMachines } from '../session/get-request.ts';
+import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
+import { parseObjectArguments } from '../names/object-arguments.ts';
+import { type GetFlags, prefetchMachines } from '../objects/get-request.ts';
 
-export async function getCommand(
-  kindName: string,
-  name: string | undefined,
-  flags: GetFlags,
-): Promise<number> {
+export async function getCommand(words: readonly string[], flags: GetFlags): Promise<number> {
+  const requests = parseObjectArguments(words);
+  parseLabelSelector(flags.selector ?? '');
   const isOver = new AbortController();
   try {
-    const asked = await prefetchMachines(kindName, name, flags, isOver.signal);
+    const asked = await prefetchMachines(requests, flags, isOver.signal);
     const { get } = await import('./get-objects.ts');
-    return await get(kindName, name, flags, asked);
+    return await get(requests, flags, asked);
   } finally {
     isOver.abort();
   }

@@ -1,5 +1,7 @@
 /** `caplv kubeconfig`: the kubeconfig of a workload cluster, as its Secret has it. */
 
+import { ClusterKind } from '../../api/kinds/cluster.ts';
+import { isCalled } from '../../api/kinds/names.ts';
 import { SecretKind, secretValue } from '../../api/kinds/secret.ts';
 import { messageOf, TerminalError } from '../../errors.ts';
 import { writeAtomically } from '../../system/atomic-file.ts';
@@ -12,7 +14,9 @@ export interface KubeconfigFlags extends ClusterFlags {
   readonly output?: string;
 }
 
-export async function writeKubeconfig(cluster: string, flags: KubeconfigFlags): Promise<number> {
+/** `text`: NAME or cluster/NAME. */
+export async function writeKubeconfig(text: string, flags: KubeconfigFlags): Promise<number> {
+  const cluster = clusterNamed(text);
   return withSession(flags, async ({ store, config: { namespace }, terminal }) => {
     const name = `${cluster}-kubeconfig`;
     const secret = await store.get(SecretKind, { namespace, name });
@@ -25,6 +29,17 @@ export async function writeKubeconfig(cluster: string, flags: KubeconfigFlags): 
     await write(flags.output, text);
     terminal.say(`${flags.output}: kubeconfig of cluster ${cluster}, for you alone`);
     return EXIT.ok;
+  });
+}
+
+function clusterNamed(text: string): string {
+  const [kindName = '', name] = text.split('/');
+  if (name === undefined) return text;
+  if (isCalled(ClusterKind, kindName) && text === `${kindName}/${name}`) return name;
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    message: `"${text}" names no Cluster`,
+    fix: 'write NAME or cluster/NAME',
   });
 }
 

@@ -14,6 +14,7 @@ import { type NamedSite, sitesOf } from '../../intent/site.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import { redactUri } from '../../libvirt/host-uri.ts';
 import type { OverlayBase } from '../../store/overlay-store.ts';
+import { parseObjectArguments } from '../names/object-arguments.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { planText, type ResourcePlan } from '../output/plan.ts';
 import { replicaPlanText } from '../output/replica-plan.ts';
@@ -31,23 +32,21 @@ export interface PlanFlags extends ClusterFlags {
   readonly output?: 'json' | 'yaml';
 }
 
-/** Of manifests, or of an object that is there: `kindName` and `name`. */
-export async function plan(
-  kindName: string | undefined,
-  name: string | undefined,
-  flags: PlanFlags,
-): Promise<number> {
+/** Of manifests, or of objects that are there: `words` name them. */
+export async function plan(words: readonly string[], flags: PlanFlags): Promise<number> {
   const { filename } = flags;
-  if (filename !== undefined && kindName === undefined)
+  if (filename !== undefined && words.length === 0)
     return withEngine(flags, (session) => planAll(session, { ...flags, filename }));
-  if (filename === undefined && kindName !== undefined && name !== undefined) {
-    const subject = await planSubject(kindName, name, flags);
-    return withEngine(flags, (session) => planStored(session, subject, flags));
+  const requests = words.length > 0 ? parseObjectArguments(words) : [];
+  const named = requests.flatMap(({ kindName, names }) => names.map((name) => ({ kindName, name })));
+  if (filename === undefined && named.length > 0) {
+    const subjects = await Promise.all(named.map(({ kindName, name }) => planSubject(kindName, name, flags)));
+    return withEngine(flags, (session) => planStored(session, subjects, flags));
   }
   throw new TerminalError({
     code: 'InvalidConfiguration',
     message: 'plan takes either -f FILE or a kind and a name',
-    fix: 'for example: caplv plan -f deploy/examples/kube-cp.yaml, or caplv plan machine kube-cp',
+    fix: 'for example: caplv plan -f deploy/examples/kube-cp.yaml, or caplv plan machine/kube-cp',
   });
 }
 
@@ -74,21 +73,22 @@ async function planAll(
   return show(planned, terminal, flags, `Next: caplv apply with the same -f; ${replacing}`);
 }
 
-/** The plan of an object as it is stored: what its next reconcile does. */
+/** The plan of objects as they are stored: what their next reconcile does. */
 async function planStored(
   context: EngineSession,
-  { view, kind, keyIn }: PlanSubject,
+  subjects: readonly PlanSubject[],
   flags: PlanFlags,
 ): Promise<number> {
   const { config, terminal, engine, replacing } = context;
-  const key = keyIn(config.namespace);
-  const object = await engine.store.get(view as ApiKind, key);
-  if (!object) throw notFound(kind, objectName(key), key.namespace);
   const planner = new ManifestPlanner(config, engine, []);
-  const planned =
-    view === ClusterKind
-      ? await planHosts(context, planner, [object])
-      : [await planMachine(terminal, planner, object)];
+  const planned: Planned[] = [];
+  for (const { view, kind, keyIn } of subjects) {
+    const key = keyIn(config.namespace);
+    const object = await engine.store.get(view as ApiKind, key);
+    if (!object) throw notFound(kind, objectName(key), key.namespace);
+    if (view === ClusterKind) planned.push(...(await planHosts(context, planner, [object])));
+    else planned.push(await planMachine(terminal, planner, object));
+  }
   const next = flags.kubeconfig === undefined ? 'caplv apply with its manifest' : 'the controller does this';
   return show(planned, terminal, flags, `Next: ${next}; ${replacing}`);
 }

@@ -5,17 +5,17 @@ import type { ListOptions, Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 
 /**
- * The objects that a command names: all that there are, or one in each namespace. `onUnreadable` is told of those of them that
- * cannot be read.
+ * The objects that a command names: all that there are if `names` is empty, or those in each namespace. `onUnreadable` is told of
+ * those of them that cannot be read.
  */
 export async function listByName<T extends KubeObject>(
   store: Store,
   kind: ResourceKind<T>,
   options: Omit<ListOptions, 'onUnreadable'>,
-  name: string | undefined,
+  names: readonly string[],
   onUnreadable: (error: UnreadableObjectError) => void,
 ): Promise<T[]> {
-  const isNamed = (one: string) => name === undefined || one === name;
+  const isNamed = (one: string) => names.length === 0 || names.includes(one);
   const objects = await store.list(kind, {
     ...options,
     onUnreadable: (errors) => errors.filter(({ key }) => isNamed(key.name)).forEach(onUnreadable),

@@ -6,16 +6,11 @@ import { type GlobalFlags, outputSettings } from '../../app/global-flags.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { openTerminal, type Streams } from '../output/streams.ts';
-import { Interrupt } from './interrupt.ts';
+import { Interrupt, type InterruptOptions } from './interrupt.ts';
 
 export interface ClusterFlags extends GlobalFlags {
   /** Path of a kubeconfig: work on that cluster, and not on the local store. */
   readonly kubeconfig?: string;
-}
-
-/** Of `caplv describe`. */
-export interface DescribeFlags extends ClusterFlags {
-  readonly output?: 'json' | 'yaml';
 }
 
 export interface ClusterContext {
@@ -29,10 +24,11 @@ export interface ClusterContext {
 export async function withCluster(
   flags: ClusterFlags & { readonly kubeconfig: string },
   work: (context: ClusterContext) => Promise<number>,
+  options: InterruptOptions = {},
 ): Promise<number> {
   const terminal = openTerminal(outputSettings(flags));
   const log = createLogger({ level: 'warn', format: 'pretty' });
-  const interrupt = new Interrupt(terminal);
+  const interrupt = new Interrupt(terminal, options);
   try {
     // Not loaded for the local store: node:http alone takes 25 ms, as an import of it makes Node load its fetch.
     const { connectCluster } = await import('../../app/cluster-connection.ts');
@@ -42,8 +38,7 @@ export async function withCluster(
     const { spellingsOf } = settings.policy.hosts;
     const { keptSerials, watchNamespaces } = settings;
     const shared = { log, metrics: new Metrics(), keptSerials, spellingsOf };
-    const options = { kubeconfig, namespace, watchNamespaces, ...shared };
-    const cluster = await connectCluster(options);
+    const cluster = await connectCluster({ kubeconfig, namespace, watchNamespaces, ...shared });
     try {
       const config = { ...settings, namespace: cluster.namespace };
       return await work({ config, terminal, cluster, signal: interrupt.signal });

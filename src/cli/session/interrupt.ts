@@ -5,16 +5,22 @@
 
 import type { Streams } from '../output/streams.ts';
 
+export interface InterruptOptions {
+  /** The command changes nothing, and goes on until Ctrl-C. */
+  readonly isWatch?: boolean;
+}
+
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #stop: () => void;
 
-  constructor(terminal: Streams) {
+  constructor(terminal: Streams, { isWatch = false }: InterruptOptions = {}) {
     const onSignal = () => {
       if (this.#controller.signal.aborted) process.exit(130);
-      terminal.say(
-        '\nwaiting for the running operation to end; press Ctrl-C again to exit at once (the next call continues from there)',
-      );
+      if (!isWatch)
+        terminal.say(
+          '\nwaiting for the running operation to end; press Ctrl-C again to exit at once (the next call continues from there)',
+        );
       this.#controller.abort();
     };
     process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

@@ -5,7 +5,7 @@ import { type EngineOptions, type LocalEngine, openEngine } from '../../app/engi
 import type { GlobalFlags } from '../../app/global-flags.ts';
 import { Progress, terminalRecorder } from '../output/progress.ts';
 import { openTerminal, type Streams } from '../output/streams.ts';
-import { Interrupt } from './interrupt.ts';
+import { Interrupt, type InterruptOptions } from './interrupt.ts';
 
 export interface Context {
   readonly config: Config;
@@ -23,12 +23,13 @@ export async function withContext(
   options: Pick<
     EngineOptions,
     'allowReplace' | 'allowReplaceDisks' | 'now' | 'hasIncompleteState' | 'libvirt'
-  > = {},
+  > &
+    InterruptOptions = {},
 ): Promise<number> {
   const config = configOf(flags);
   const terminal = openTerminal(config);
   const progress = new Progress(terminal);
-  const interrupt = new Interrupt(terminal);
+  const interrupt = new Interrupt(terminal, options);
   try {
     const engine: LocalEngine = await openEngine(config, {
       // A look at a file: whoever applies a machine has its lost state back.

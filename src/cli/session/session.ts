@@ -9,6 +9,7 @@ import type { Store } from '../../store/store.ts';
 import type { Streams } from '../output/streams.ts';
 import { type ClusterFlags, withCluster } from './cluster-session.ts';
 import { ClusterWork } from './cluster-work.ts';
+import type { InterruptOptions } from './interrupt.ts';
 import { withContext } from './local-session.ts';
 import { LocalWork } from './local-work.ts';
 import type { SessionOptions, Work } from './work.ts';
@@ -20,34 +21,39 @@ export interface Session extends Work {
   /** The same with the machines and clusters of the current Cluster API, see `machineKey`. */
   readonly bothApis: Pick<Store, 'get'>;
   readonly workspaces: StateBackends;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
 }
 
 /** Runs `work` with all it needs and closes everything after it. Returns its exit code. */
 export async function withSession(
   flags: ClusterFlags,
   work: (session: Session) => Promise<number>,
-  options: SessionOptions = {},
+  options: SessionOptions & InterruptOptions = {},
 ): Promise<number> {
   const { kubeconfig } = flags;
   if (kubeconfig === undefined) {
     return withContext(
       flags,
       (context) => {
-        const { config, terminal, engine } = context;
+        const { config, terminal, engine, signal } = context;
         const { store, workspaces } = engine;
-        return work(
-          Object.assign(new LocalWork(context), { config, terminal, store, bothApis: store, workspaces }),
-        );
+        const shown = { config, terminal, store, bothApis: store, workspaces, signal };
+        return work(Object.assign(new LocalWork(context), shown));
       },
       options,
     );
   }
   ClusterWork.refuseFlags(options);
-  return withCluster({ ...flags, kubeconfig }, async (context) => {
-    const { config, terminal, cluster } = context;
-    const { store, workspaces } = cluster;
-    const { storeOfBothApis } = await import('./both-apis.ts');
-    const shown = { config, terminal, store, bothApis: storeOfBothApis(cluster), workspaces };
-    return work(Object.assign(new ClusterWork(context), shown));
-  });
+  return withCluster(
+    { ...flags, kubeconfig },
+    async (context) => {
+      const { config, terminal, cluster, signal } = context;
+      const { store, workspaces } = cluster;
+      const { storeOfBothApis } = await import('./both-apis.ts');
+      const shown = { config, terminal, store, bothApis: storeOfBothApis(cluster), workspaces, signal };
+      return work(Object.assign(new ClusterWork(context), shown));
+    },
+    options,
+  );
 }
