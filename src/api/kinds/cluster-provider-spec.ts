@@ -6,104 +6,112 @@ import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
 import { CLUSTER_SSH_FIELDS } from '../schema/ssh-access.ts';
 
-const NetworkSchema = withRules(
-  z.strictObject({
-    name: libvirtName()
-      .max(50)
-      .describe('Name of the network in libvirt, for example fujisan. Without a mode it must exist.'),
-    mode: z
-      .enum(['nat', 'none', 'route', 'open', 'bridge'])
-      .optional()
-      .describe(
-        'If set, the network is created, and deleted with the cluster. nat: to the outside by address translation; none: isolated; ' +
-          'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge. Several Clusters may manage ' +
-          'one network if they give the same values; otherwise the Cluster that created it manages it.',
-      ),
-    addresses: z
-      .array(cidr('10.17.3.0/24'))
-      .max(2)
-      .optional()
-      .describe('Networks in CIDR notation, one IPv4, one IPv6 or both, for example [10.17.3.0/24].'),
-    bridge: libvirtName()
-      .max(15)
-      .optional()
-      .describe(
-        'Mode bridge: the existing bridge, for example br0. Other modes: name of the bridge that is created.',
-      ),
-    domain: text(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'a DNS domain, for example fujisan.local')
-      .optional()
-      .describe('DNS domain of the network, for example fujisan.local.'),
-    dhcp: z.boolean().optional().describe('Give out addresses by DHCP. Default: true.'),
-    mtu: z
-      .int()
-      .min(576)
-      .max(65_535)
-      .optional()
-      .describe("Largest packet in bytes, for example 9000. Default: libvirt's."),
-    autostart: z.boolean().optional().describe('Start the network when its host starts. Default: true.'),
-  }),
-  [
-    {
-      fields: ['mode', 'addresses', 'bridge', 'domain', 'dhcp', 'mtu', 'autostart'],
-      message: 'without a mode the network must exist, and an existing network is not changed',
-      fix: 'add mode (for example nat) to have the network created, or give only its name',
-      cel:
-        'has(self.mode) || !(has(self.addresses) || has(self.bridge) || has(self.domain) || has(self.dhcp) || has(self.mtu) || ' +
-        'has(self.autostart))',
-      check: ({ name: _, mode, ...made }) =>
-        mode !== undefined || Object.values(made).every((value) => value === undefined),
-    },
-    {
-      fields: ['addresses', 'mode'],
-      message: 'a managed network needs addresses, except in mode bridge, which has none of its own',
-      fix: 'give addresses (for example [10.17.3.0/24]) for nat, none, route and open; give none for bridge',
-      cel: "!has(self.mode) || (self.mode == 'bridge' ? !has(self.addresses) : has(self.addresses) && self.addresses.size() > 0)",
-      check: ({ mode, addresses = [] }) =>
-        mode === undefined || (mode === 'bridge') === (addresses.length === 0),
-    },
-    {
-      fields: ['bridge', 'mode'],
-      message: 'mode bridge needs the name of an existing bridge',
-      fix: 'give bridge, for example br0',
-      cel: "!(has(self.mode) && self.mode == 'bridge') || has(self.bridge)",
-      check: ({ mode, bridge }) => mode !== 'bridge' || bridge !== undefined,
-    },
-    {
-      fields: ['addresses'],
-      message: 'a network has at most one IPv4 and one IPv6 network',
-      fix: 'leave one of the two out',
-      cel: "!has(self.addresses) || self.addresses.size() < 2 || self.addresses[0].contains(':') != self.addresses[1].contains(':')",
-      check: ({ addresses = [] }) => {
-        const [first, second] = addresses;
-        return first === undefined || second === undefined || first.includes(':') !== second.includes(':');
+const NetworkSchema = z.lazy(() =>
+  withRules(
+    z.strictObject({
+      name: libvirtName()
+        .max(50)
+        .describe('Name of the network in libvirt, for example fujisan. Without a mode it must exist.'),
+      mode: z
+        .enum(['nat', 'none', 'route', 'open', 'bridge'])
+        .optional()
+        .describe(
+          'If set, the network is created, and deleted with the cluster. nat: to the outside by address translation; none: isolated; ' +
+            'route: routed, with firewall rules; open: routed, without; bridge: onto an existing bridge. Several Clusters may manage ' +
+            'one network if they give the same values; otherwise the Cluster that created it manages it.',
+        ),
+      addresses: z
+        .array(cidr('10.17.3.0/24'))
+        .max(2)
+        .optional()
+        .describe('Networks in CIDR notation, one IPv4, one IPv6 or both, for example [10.17.3.0/24].'),
+      bridge: libvirtName()
+        .max(15)
+        .optional()
+        .describe(
+          'Mode bridge: the existing bridge, for example br0. Other modes: name of the bridge that is created.',
+        ),
+      domain: text(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'a DNS domain, for example fujisan.local')
+        .optional()
+        .describe('DNS domain of the network, for example fujisan.local.'),
+      dhcp: z.boolean().optional().describe('Give out addresses by DHCP. Default: true.'),
+      mtu: z
+        .int()
+        .min(576)
+        .max(65_535)
+        .optional()
+        .describe("Largest packet in bytes, for example 9000. Default: libvirt's."),
+      autostart: z.boolean().optional().describe('Start the network when its host starts. Default: true.'),
+    }),
+    [
+      {
+        fields: ['mode', 'addresses', 'bridge', 'domain', 'dhcp', 'mtu', 'autostart'],
+        message: 'without a mode the network must exist, and an existing network is not changed',
+        fix: 'add mode (for example nat) to have the network created, or give only its name',
+        cel:
+          'has(self.mode) || !(has(self.addresses) || has(self.bridge) || has(self.domain) || has(self.dhcp) || has(self.mtu) || ' +
+          'has(self.autostart))',
+        check: ({ name: _, mode, ...made }) =>
+          mode !== undefined || Object.values(made).every((value) => value === undefined),
       },
-    },
-  ],
+      {
+        fields: ['addresses', 'mode'],
+        message: 'a managed network needs addresses, except in mode bridge, which has none of its own',
+        fix: 'give addresses (for example [10.17.3.0/24]) for nat, none, route and open; give none for bridge',
+        cel: "!has(self.mode) || (self.mode == 'bridge' ? !has(self.addresses) : has(self.addresses) && self.addresses.size() > 0)",
+        check: ({ mode, addresses = [] }) =>
+          mode === undefined || (mode === 'bridge') === (addresses.length === 0),
+      },
+      {
+        fields: ['bridge', 'mode'],
+        message: 'mode bridge needs the name of an existing bridge',
+        fix: 'give bridge, for example br0',
+        cel: "!(has(self.mode) && self.mode == 'bridge') || has(self.bridge)",
+        check: ({ mode, bridge }) => mode !== 'bridge' || bridge !== undefined,
+      },
+      {
+        fields: ['addresses'],
+        message: 'a network has at most one IPv4 and one IPv6 network',
+        fix: 'leave one of the two out',
+        cel: "!has(self.addresses) || self.addresses.size() < 2 || self.addresses[0].contains(':') != self.addresses[1].contains(':')",
+        check: ({ addresses = [] }) => {
+          const [first, second] = addresses;
+          return first === undefined || second === undefined || first.includes(':') !== second.includes(':');
+        },
+      },
+    ],
+  ),
 );
 
-const PoolSchema = z.strictObject({
-  name: libvirtName().describe(
-    'Name of the pool in libvirt, for example default. Without a path it must exist.',
-  ),
-  // The provider writes the path of an Ignition volume into an option of QEMU, where a comma begins another option.
-  path: libvirtText(
-    new RegExp(String.raw`^\/[^,${CONTROLS}]*$`),
-    'an absolute path without commas, for example /var/lib/libvirt/fujisan',
-    4096,
-  )
-    .optional()
-    .describe('If set, the pool is created in this directory of the host, and deleted with the cluster.'),
-});
+const PoolSchema = z.lazy(() =>
+  z.strictObject({
+    name: libvirtName().describe(
+      'Name of the pool in libvirt, for example default. Without a path it must exist.',
+    ),
+    // The provider writes the path of an Ignition volume into an option of QEMU, where a comma begins another option.
+    path: libvirtText(
+      new RegExp(String.raw`^\/[^,${CONTROLS}]*$`),
+      'an absolute path without commas, for example /var/lib/libvirt/fujisan',
+      4096,
+    )
+      .optional()
+      .describe('If set, the pool is created in this directory of the host, and deleted with the cluster.'),
+  }),
+);
 
-const HostSchema = z.strictObject({
-  name: dnsLabel().describe('Name by which machines choose the host, for example rack1.'),
-  uri: libvirtURI().describe('libvirt URI of the host, for example qemu+ssh://root@rack1/system.'),
-  network: NetworkSchema.optional().describe("Network of the machines on this host. Default: the cluster's."),
-  pool: PoolSchema.optional().describe("Pool of the machines on this host. Default: the cluster's."),
-  failureDomain: dnsLabel()
-    .optional()
-    .describe('Machines are spread over failure domains first, for example zone-a.'),
-});
+const HostSchema = z.lazy(() =>
+  z.strictObject({
+    name: dnsLabel().describe('Name by which machines choose the host, for example rack1.'),
+    uri: libvirtURI().describe('libvirt URI of the host, for example qemu+ssh://root@rack1/system.'),
+    network: NetworkSchema.optional().describe(
+      "Network of the machines on this host. Default: the cluster's.",
+    ),
+    pool: PoolSchema.optional().describe("Pool of the machines on this host. Default: the cluster's."),
+    failureDomain: dnsLabel()
+      .optional()
+      .describe('Machines are spread over failure domains first, for example zone-a.'),
+  }),
+);
 
 export const ClusterFields = z.strictObject({
   apiVersion: z

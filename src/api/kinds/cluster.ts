@@ -26,25 +26,29 @@ function networkRanges(example: string) {
   });
 }
 
-export const ClusterSpecSchema = z.strictObject({
-  clusterNetwork: z
-    .strictObject({
-      services: networkRanges('10.96.0.0/12')
-        .optional()
-        .describe('Addresses of Services; ${CAPLV_SERVICE_CIDR} in user data.'),
-      pods: networkRanges('192.168.0.0/16')
-        .optional()
-        .describe('Addresses of Pods; ${CAPLV_POD_CIDR} in user data.'),
-      serviceDomain: text(DNS_SUBDOMAIN, 'a DNS domain, for example cluster.local')
-        .optional()
-        .describe('Domain of Services; ${CAPLV_SERVICE_DOMAIN} in user data, for example cluster.local.'),
-    })
-    .optional()
-    .describe('Networks inside the Kubernetes cluster. CAPLV does not create them; user data can name them.'),
-  providerSpec: providerSpecField(LibvirtClusterProviderSpecSchema)
-    .optional()
-    .describe('Hosts, network and pool: a LibvirtClusterProviderSpec, inline or under `value`.'),
-});
+export const ClusterSpecSchema = z.lazy(() =>
+  z.strictObject({
+    clusterNetwork: z
+      .strictObject({
+        services: networkRanges('10.96.0.0/12')
+          .optional()
+          .describe('Addresses of Services; ${CAPLV_SERVICE_CIDR} in user data.'),
+        pods: networkRanges('192.168.0.0/16')
+          .optional()
+          .describe('Addresses of Pods; ${CAPLV_POD_CIDR} in user data.'),
+        serviceDomain: text(DNS_SUBDOMAIN, 'a DNS domain, for example cluster.local')
+          .optional()
+          .describe('Domain of Services; ${CAPLV_SERVICE_DOMAIN} in user data, for example cluster.local.'),
+      })
+      .optional()
+      .describe(
+        'Networks inside the Kubernetes cluster. CAPLV does not create them; user data can name them.',
+      ),
+    providerSpec: providerSpecField(LibvirtClusterProviderSpecSchema)
+      .optional()
+      .describe('Hosts, network and pool: a LibvirtClusterProviderSpec, inline or under `value`.'),
+  }),
+);
 
 export type ClusterSpec = z.output<typeof ClusterSpecSchema>;
 
@@ -101,17 +105,19 @@ export interface Cluster extends KubeObject {
   status?: ClusterStatus;
 }
 
-export const ClusterSchema = z
-  .strictObject({
-    apiVersion: z.literal(API_VERSION),
-    kind: z.literal('Cluster'),
-    metadata: objectMetadata(63),
-    spec: ClusterSpecSchema.describe('Which hosts, networks and pools its machines share.'),
-    status: ClusterStatusSchema.optional().describe(
-      'Observed state of the cluster, written by the controller.',
-    ),
-  })
-  .describe('A Cluster describes what its machines share: hosts, networks, pools.');
+export const ClusterSchema = z.lazy(() =>
+  z
+    .strictObject({
+      apiVersion: z.literal(API_VERSION),
+      kind: z.literal('Cluster'),
+      metadata: objectMetadata(63),
+      spec: ClusterSpecSchema.describe('Which hosts, networks and pools its machines share.'),
+      status: ClusterStatusSchema.optional().describe(
+        'Observed state of the cluster, written by the controller.',
+      ),
+    })
+    .describe('A Cluster describes what its machines share: hosts, networks, pools.'),
+);
 
 export const ClusterKind: ApiKind<Cluster> = {
   group: GROUP,

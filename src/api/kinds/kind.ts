@@ -5,7 +5,7 @@ import type { KubeObject, ResourceKind } from '../../apimachinery/object.ts';
 import type { KindNames } from './names.ts';
 
 export interface ApiKind<T extends KubeObject = KubeObject> extends ResourceKind<T>, KindNames {
-  /** Schema of the whole object as a person writes it. */
+  /** Schema of the whole object as a person writes it. Mostly `z.lazy`: zod takes long to build schemas, and a command reads few kinds. */
   readonly schema: z.ZodType;
   readonly columns: readonly Column[];
   /** Present: the kind has a `scale` subresource. */

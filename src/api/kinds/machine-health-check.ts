@@ -12,77 +12,88 @@ import { AGE_COLUMN, type ApiKind } from './kind.ts';
 import { LabelSelectorSchema, selectorText } from './machine-template.ts';
 import { readyColumn, readyReasonColumn } from './ready-columns.ts';
 
-const UnhealthyConditionSchema = z.strictObject({
-  type: z.string().min(1).max(316).describe('Type of the condition, for example Ready.'),
-  status: z.enum(['True', 'False', 'Unknown']).describe('The status that is unhealthy.'),
-  timeout: duration('5m').describe('How long the condition may last, for example 5m.'),
-});
-
-export const MachineHealthCheckSpecSchema = withRules(
+const UnhealthyConditionSchema = z.lazy(() =>
   z.strictObject({
-    clusterName: dnsLabel()
-      .optional()
-      .describe('Check only machines of this Cluster. Default: of any Cluster.'),
-    selector: LabelSelectorSchema.describe('Which machines of the namespace are checked.'),
-    unhealthyConditions: z
-      .array(UnhealthyConditionSchema)
-      .max(100)
-      .optional()
-      .describe('Conditions of the Node that make the machine unhealthy when one of them lasts too long.'),
-    unhealthyMachineConditions: z
-      .array(UnhealthyConditionSchema)
-      .max(100)
-      .optional()
-      .describe('Conditions of the Machine that make it unhealthy when one of them lasts too long.'),
-    nodeStartupTimeout: duration('10m')
-      .default('10m')
-      .describe('How long after its creation a machine may be without a Node. 0s: without limit.'),
-    maxUnhealthy: countOrPercent()
-      .default('100%')
-      .describe(
-        'While more of the selected machines are unhealthy than this, none is replaced, for example 2 or 40% (rounded down).',
-      ),
+    type: z.string().min(1).max(316).describe('Type of the condition, for example Ready.'),
+    status: z.enum(['True', 'False', 'Unknown']).describe('The status that is unhealthy.'),
+    timeout: duration('5m').describe('How long the condition may last, for example 5m.'),
   }),
-  [
-    {
-      fields: ['selector'],
-      message: 'the selector is empty and would take every machine',
-      fix: 'give matchLabels, for example {set: workers}',
-      cel: 'has(self.selector.matchLabels) || has(self.selector.matchExpressions)',
-      check: ({ selector }) => selectorText(selector) !== '',
-    },
-  ],
+);
+
+export const MachineHealthCheckSpecSchema = z.lazy(() =>
+  withRules(
+    z.strictObject({
+      clusterName: dnsLabel()
+        .optional()
+        .describe('Check only machines of this Cluster. Default: of any Cluster.'),
+      selector: LabelSelectorSchema.describe('Which machines of the namespace are checked.'),
+      unhealthyConditions: z
+        .array(UnhealthyConditionSchema)
+        .max(100)
+        .optional()
+        .describe('Conditions of the Node that make the machine unhealthy when one of them lasts too long.'),
+      unhealthyMachineConditions: z
+        .array(UnhealthyConditionSchema)
+        .max(100)
+        .optional()
+        .describe('Conditions of the Machine that make it unhealthy when one of them lasts too long.'),
+      nodeStartupTimeout: duration('10m')
+        .default('10m')
+        .describe('How long after its creation a machine may be without a Node. 0s: without limit.'),
+      maxUnhealthy: countOrPercent()
+        .default('100%')
+        .describe(
+          'While more of the selected machines are unhealthy than this, none is replaced, for example 2 or 40% (rounded down).',
+        ),
+    }),
+    [
+      {
+        fields: ['selector'],
+        message: 'the selector is empty and would take every machine',
+        fix: 'give matchLabels, for example {set: workers}',
+        cel: 'has(self.selector.matchLabels) || has(self.selector.matchExpressions)',
+        check: ({ selector }) => selectorText(selector) !== '',
+      },
+    ],
+  ),
 );
 
 export type MachineHealthCheckSpec = z.output<typeof MachineHealthCheckSpecSchema>;
 
-const RemediationSchema = z.strictObject({
-  name: z.string().describe('Name of the Machine that was deleted.'),
-  uid: z.string().describe('And its uid.'),
-  time: timestamp().describe('When that was.'),
-  host: z.string().optional().describe('libvirt URI of its host.'),
-  set: z.string().optional().describe('uid of its MachineSet.'),
-});
+const RemediationSchema = z.lazy(() =>
+  z.strictObject({
+    name: z.string().describe('Name of the Machine that was deleted.'),
+    uid: z.string().describe('And its uid.'),
+    time: timestamp().describe('When that was.'),
+    host: z.string().optional().describe('libvirt URI of its host.'),
+    set: z.string().optional().describe('uid of its MachineSet.'),
+  }),
+);
 
 export type Remediation = z.output<typeof RemediationSchema>;
 
-export const MachineHealthCheckStatusSchema = z.strictObject({
-  expectedMachines: z.int().min(0).optional().describe('Machines that are checked.'),
-  currentHealthy: z.int().min(0).optional().describe('Selected machines that are healthy.'),
-  remediationsAllowed: z
-    .int()
-    .min(0)
-    .optional()
-    .describe('How many more machines may become unhealthy before maxUnhealthy stops replacement.'),
-  targets: z.array(z.string()).max(10_000).optional().describe('Names of the machines that are checked.'),
-  remediations: z
-    .array(RemediationSchema)
-    .max(1_000)
-    .optional()
-    .describe('Machines that were recently deleted to be replaced. They count in the repair budget.'),
-  observedGeneration: z.int().optional().describe('metadata.generation that this status was computed from.'),
-  conditions: ConditionsSchema.optional(),
-});
+export const MachineHealthCheckStatusSchema = z.lazy(() =>
+  z.strictObject({
+    expectedMachines: z.int().min(0).optional().describe('Machines that are checked.'),
+    currentHealthy: z.int().min(0).optional().describe('Selected machines that are healthy.'),
+    remediationsAllowed: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('How many more machines may become unhealthy before maxUnhealthy stops replacement.'),
+    targets: z.array(z.string()).max(10_000).optional().describe('Names of the machines that are checked.'),
+    remediations: z
+      .array(RemediationSchema)
+      .max(1_000)
+      .optional()
+      .describe('Machines that were recently deleted to be replaced. They count in the repair budget.'),
+    observedGeneration: z
+      .int()
+      .optional()
+      .describe('metadata.generation that this status was computed from.'),
+    conditions: ConditionsSchema.optional(),
+  }),
+);
 
 export type MachineHealthCheckStatus = z.output<typeof MachineHealthCheckStatusSchema>;
 
@@ -92,19 +103,21 @@ export interface MachineHealthCheck extends KubeObject {
   status?: MachineHealthCheckStatus;
 }
 
-export const MachineHealthCheckSchema = z
-  .strictObject({
-    apiVersion: z.literal(API_VERSION),
-    kind: z.literal('MachineHealthCheck'),
-    metadata: objectMetadata(63),
-    spec: MachineHealthCheckSpecSchema.describe(
-      'Which machines are checked, and when a machine is unhealthy.',
-    ),
-    status: MachineHealthCheckStatusSchema.optional().describe(
-      'Observed state of the check, written by the controller.',
-    ),
-  })
-  .describe('A MachineHealthCheck replaces machines that are unhealthy for too long.');
+export const MachineHealthCheckSchema = z.lazy(() =>
+  z
+    .strictObject({
+      apiVersion: z.literal(API_VERSION),
+      kind: z.literal('MachineHealthCheck'),
+      metadata: objectMetadata(63),
+      spec: MachineHealthCheckSpecSchema.describe(
+        'Which machines are checked, and when a machine is unhealthy.',
+      ),
+      status: MachineHealthCheckStatusSchema.optional().describe(
+        'Observed state of the check, written by the controller.',
+      ),
+    })
+    .describe('A MachineHealthCheck replaces machines that are unhealthy for too long.'),
+);
 
 export const MachineHealthCheckKind: ApiKind<MachineHealthCheck> = {
   group: GROUP,

@@ -7,31 +7,37 @@ import { findProviderSpec } from '../schema/provider-spec.ts';
 import type { Rule } from '../schema/rule.ts';
 import { MachineSpecSchema } from './machine-spec.ts';
 
-const RequirementSchema = z.strictObject({
-  key: z.string().min(1).max(317).describe('Name of the label.'),
-  operator: z
-    .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
-    .describe('How the label is compared with values.'),
-  values: z.array(z.string().max(63)).max(64).optional().describe('Values for In and NotIn.'),
-});
+const RequirementSchema = z.lazy(() =>
+  z.strictObject({
+    key: z.string().min(1).max(317).describe('Name of the label.'),
+    operator: z
+      .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+      .describe('How the label is compared with values.'),
+    values: z.array(z.string().max(63)).max(64).optional().describe('Values for In and NotIn.'),
+  }),
+);
 
-export const LabelSelectorSchema = z
-  .strictObject({
-    matchLabels: labels().optional().describe('Labels that a machine must have, with these values.'),
-    matchExpressions: z
-      .array(RequirementSchema)
-      .max(64)
-      .optional()
-      .describe('Further requirements; all must be met.'),
-  })
-  .meta({ 'x-kubernetes-map-type': 'atomic' });
+export const LabelSelectorSchema = z.lazy(() =>
+  z
+    .strictObject({
+      matchLabels: labels().optional().describe('Labels that a machine must have, with these values.'),
+      matchExpressions: z
+        .array(RequirementSchema)
+        .max(64)
+        .optional()
+        .describe('Further requirements; all must be met.'),
+    })
+    .meta({ 'x-kubernetes-map-type': 'atomic' }),
+);
 
 export type LabelSelector = z.output<typeof LabelSelectorSchema>;
 
-export const MachineTemplateSchema = z.strictObject({
-  metadata: PassedMetadataSchema.optional().describe('Labels and annotations of the machines.'),
-  spec: MachineSpecSchema.describe('Spec of the machines.'),
-});
+export const MachineTemplateSchema = z.lazy(() =>
+  z.strictObject({
+    metadata: PassedMetadataSchema.optional().describe('Labels and annotations of the machines.'),
+    spec: MachineSpecSchema.describe('Spec of the machines.'),
+  }),
+);
 
 export type MachineTemplate = z.output<typeof MachineTemplateSchema>;
 

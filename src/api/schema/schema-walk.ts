@@ -13,14 +13,16 @@ export interface FieldMeta {
   readonly form?: string;
 }
 
-/** The schema under optional, default and nullable. */
+/** The schema under optional, default, nullable and lazy. */
 export function bareSchema(schema: z.ZodType): z.ZodType {
   let bare = schema;
-  while (bare instanceof z.ZodOptional || bare instanceof z.ZodDefault || bare instanceof z.ZodNullable) {
-    bare = bare.unwrap() as z.ZodType;
+  while (WRAPPERS.some((wrapper) => bare instanceof wrapper)) {
+    bare = (bare as z.ZodOptional<z.ZodType>).unwrap();
   }
   return bare;
 }
+
+const WRAPPERS = [z.ZodOptional, z.ZodDefault, z.ZodNullable, z.ZodLazy] as const;
 
 /** What the schema says of the field, wherever between optional and type it says it. */
 export function fieldMeta(schema: z.ZodType): FieldMeta {
