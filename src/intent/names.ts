@@ -60,10 +60,17 @@ export function imageVolumeName(installation: string, imageKey: string, source: 
   return `${imagePrefix(installation)}${longHash(imageKey)}-${readable}`;
 }
 
-/** `caplv-image-1b9d6bcd-<key>-sha256-<start of the digest>`: of one content, wherever it comes from. `digest`: `sha256:<digits>`. */
-export function verifiedImageName(installation: string, digest: string): string {
+/**
+ * `caplv-image-1b9d6bcd-<key>-sha256-<start of the digest>`: of one content, wherever it comes from. `digest`: `sha256:<digits>`. The key is
+ * of one namespace: who knows the digest of an image of another namespace gets nothing by it.
+ */
+export function verifiedImageName(
+  installation: string,
+  { namespace }: Pick<MachineIdentity, 'namespace'>,
+  digest: string,
+): string {
   const readable = digest.replace(':', '-').slice(0, 'sha256-'.length + 12);
-  return `${imagePrefix(installation)}${longHash(digest)}-${readable}`;
+  return `${imagePrefix(installation)}${longHash(`${namespace}/${digest}`)}-${readable}`;
 }
 
 /** Returns the prefix of the names of all images that an installation imported. */

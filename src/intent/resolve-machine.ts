@@ -142,7 +142,7 @@ async function resolveImage(request: MachineRequest): Promise<PinnedImage> {
   }
   const facts = await inspectImage(image.source, `${path}.imageURI`, policy);
   requireRoom(spec, facts.virtualSizeBytes, path);
-  const { installation } = request;
+  const { installation, machine } = request;
   const { imageChecksum } = spec;
   const pool = poolOf(spec, site);
   const { source } = image;
@@ -151,7 +151,7 @@ async function resolveImage(request: MachineRequest): Promise<PinnedImage> {
     return { base: { pool, volume }, imageSource: source };
   }
   const imageDigest = await resolveChecksum(imageChecksum, source, `${path}.imageChecksum`, policy);
-  const volume = verifiedImageName(installation, imageDigest);
+  const volume = verifiedImageName(installation, machine, imageDigest);
   return { base: { pool, volume }, imageSource: source, imageChecksum, imageDigest };
 }
 

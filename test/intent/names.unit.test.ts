@@ -10,6 +10,7 @@ import {
   ownershipMark,
   providerID,
   readMark,
+  verifiedImageName,
   volumeName,
 } from '../../src/intent/names.ts';
 
@@ -79,4 +80,12 @@ it('the name of an image volume tells which image it is, and leaves out what may
 
 it('the provider ID is known before the domain exists', () => {
   expect(providerID(machine)).toBe('libvirt:///1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed');
+});
+
+it('an image known by its digest is one volume for a namespace, and another one for every other namespace', () => {
+  const digest = `sha256:${'ab'.repeat(32)}`;
+  const nameIn = (namespace: string) => verifiedImageName('1b9d6bcd-bbfd', { namespace }, digest);
+  expect(nameIn('red')).toMatch(/^caplv-image-1b9d6bcd-[0-9a-f]{32}-sha256-abababababab$/);
+  expect(nameIn('red')).toBe(nameIn('red'));
+  expect(nameIn('red')).not.toBe(nameIn('blue'));
 });

@@ -75,7 +75,7 @@ export const MachineFields = z.strictObject({
     .optional()
     .describe(
       'Digest of the file that imageURI names: sha256:…, sha512:…, or the path or URL of a checksum file such as SHA256SUMS that lists it. ' +
-        'Verified while the image is imported; another content is refused. Images of one digest are one volume, whatever their URL. ' +
+        'Verified while the image is imported; another content is refused. Images of one digest are one volume for all machines of a namespace, whatever their URL. ' +
         'A machine that was made keeps its image until imageURI or a digest that was given changes.',
     ),
 
