@@ -5,6 +5,7 @@ import { LocalStateBackends } from '../actuator/state/local.ts';
 import { MachineKind } from '../api/kinds/machine.ts';
 import type { ResourceKind } from '../apimachinery/object.ts';
 import { formatKey, keyOf } from '../apimachinery/object-key.ts';
+import type { ServingRequests } from '../controllers/certificate/serving-request.ts';
 import type { WorkloadNodes } from '../controllers/node/workload-node.ts';
 import type { ClusterView } from '../controllers/orphans/classify.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
@@ -21,7 +22,9 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { type ClusterConnection, connectCluster } from './cluster-connection.ts';
 import { processName } from './leader-identity.ts';
 import { OwnAddresses } from './own-addresses.ts';
+import { WorkloadServingRequests } from './serving-request-client.ts';
 import { WatchedNamespaces } from './watched-namespaces.ts';
+import { WorkloadConnections } from './workload-connection.ts';
 import { WatchedNodes } from './workload-nodes.ts';
 
 export interface Backend {
@@ -43,6 +46,8 @@ export interface Backend {
   readonly begin?: () => Promise<void>;
   /** Absent: nobody knows of any. */
   readonly nodes?: WorkloadNodes;
+  /** Present where `nodes` is. */
+  readonly servingRequests?: ServingRequests;
   /** Call it when all work has ended. */
   close(): Promise<void>;
 }
@@ -94,10 +99,9 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const serviceHost = process.env['KUBERNETES_SERVICE_HOST'];
   const own = new OwnAddresses({ client, server: cluster.server, serviceHost, log });
   const guard: ConnectGuard = async (target) => options.servers.describeRefusal(target, await own.list());
-  const nodes = new WatchedNodes({
-    ...{ client, log, metrics, guard },
-    mayWrite: leaderElection.requireLeading,
-  });
+  const connections = new WorkloadConnections({ client, log, guard });
+  const mayWrite = leaderElection.requireLeading;
+  const nodes = new WatchedNodes({ client, connections, log, metrics, mayWrite });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => events.record(object, { type, reason, note: message }),
   };
@@ -110,6 +114,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
     workspaces,
     recorder,
     nodes,
+    servingRequests: new WorkloadServingRequests({ connections, mayWrite }),
     leaderElection,
     begin: () => watched.begin(),
     close: async () => {

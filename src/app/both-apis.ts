@@ -97,6 +97,7 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
       infrastructure?.watchMachines(machine);
       infrastructure?.watchClusters(cluster);
     },
+    watchLibvirtMachines: infrastructure?.watchMembers,
     /** Has templates say what their hosts are. */
     serveTemplates: ({ libvirt }: Pick<Engine, 'libvirt'>, policy: Policy) => {
       const archOf = async (uri: string) => {

@@ -1,6 +1,7 @@
 /** `caplv controller`: the controllers of all kinds over one store, until it is stopped. */
 
 import type { ObjectKey } from '../apimachinery/object.ts';
+import { setupCertificateController } from '../controllers/certificate/setup.ts';
 import { setupClusterController } from '../controllers/cluster/setup.ts';
 import { setupMachineController } from '../controllers/machine/setup.ts';
 import { setupMachineDeploymentController } from '../controllers/machine-deployment/setup.ts';
@@ -27,6 +28,8 @@ export interface ControllerOptions extends BothApisOptions {
   readonly planIntervalMs: number;
   /** Milliseconds between two sweeps for what is in no state. */
   readonly sweepMs: number;
+  /** Approve requests of serving certificates that kubelets of machines make. */
+  readonly approvesServingCertificates: boolean;
   /** For /healthz, /readyz and /metrics; undefined: no server. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
 }
@@ -34,7 +37,7 @@ export interface ControllerOptions extends BothApisOptions {
 /** Resolves when `stop` aborted and all work has ended. Rejects when leadership was lost or something failed. */
 export async function runController(options: ControllerOptions, stop: AbortSignal): Promise<void> {
   const { config, backend, log, metrics, listen } = options;
-  const { workspaces, leaderElection, begin, nodes } = backend;
+  const { workspaces, leaderElection, begin, nodes, servingRequests } = backend;
   const { policy } = config;
   const watched = storeOfBoth(options);
   const manager = new Manager({ store: watched, log, metrics, leaderElection, begin, listen });
@@ -72,6 +75,14 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   setupMachineDeploymentController(manager, original);
   setupMachineHealthCheckController(manager, { ...original, budget, nodes });
   if (nodes) setupNodeController(manager, { ...original, nodes });
+  if (servingRequests && options.approvesServingCertificates) {
+    const { libvirt } = engine;
+    const { watchLibvirtMachines } = apis;
+    setupCertificateController(manager, {
+      ...shared,
+      ...{ requests: servingRequests, policy, libvirt, watchLibvirtMachines },
+    });
+  }
   const isWatched = isIn(config.watchNamespaces);
   const sweeps = { ...options, ...backend, ...engine, ...shared, liveStore, policy, adopt, isWatched };
   setupOrphanSweeps(manager, sweeps);

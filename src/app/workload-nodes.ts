@@ -5,20 +5,14 @@
  */
 
 import { clusterNameOf, type Machine } from '../api/kinds/machine.ts';
-import { SecretKind, secretValue } from '../api/kinds/secret.ts';
 import type { NodeWriter, WorkloadNode, WorkloadNodes } from '../controllers/node/workload-node.ts';
-import { messageOf, TransientError } from '../errors.ts';
-import { Client } from '../kube/client/client.ts';
-import { connectionFromText } from '../kube/client/kubeconfig.ts';
-
-import { WORKLOAD_SERVER_LIMITS } from '../kube/client/limits.ts';
+import type { Client } from '../kube/client/client.ts';
 import { within } from '../system/abortable.ts';
-import type { ConnectGuard } from '../system/network/guarded-agent.ts';
 import type { Logger } from '../telemetry/logger.ts';
-
-import { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { NodeClient } from './node-client.ts';
 import { NodeWatch, RETRY_MS, unreadable } from './node-watch.ts';
+import { nameOf, type Place, type WorkloadConnections } from './workload-connection.ts';
 
 /** What a kubeconfig says is read again after this. Machines without a Node are looked at as often, each by itself. */
 const PLACE_MS = 10_000;
@@ -26,18 +20,8 @@ const PLACE_MS = 10_000;
 const IDLE_MS = 30 * 60_000;
 /** A caller waits this long for a cluster that is not known yet, in milliseconds; then it is told to come back. */
 export const PATIENCE_MS = 2_000;
-/** A kubeconfig that cannot be used is not read again for this long, in milliseconds. */
-const REFUSED_MS = 60_000;
 /** Clusters of one namespace that are connected to at once. */
 export const STARTS_PER_NAMESPACE = 4;
-
-interface Place {
-  readonly namespace: string;
-  /** Empty: this cluster. */
-  readonly kubeconfig: string;
-  /** For messages. */
-  readonly secret: string;
-}
 
 interface ReadPlace {
   readonly place: Promise<Place>;
@@ -54,11 +38,11 @@ interface Watched {
 }
 
 export interface WatchedNodesOptions {
+  /** Of this cluster. */
   readonly client: Client;
+  readonly connections: WorkloadConnections;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Why the controller does not connect there, for servers that a kubeconfig names; see `ServerList`. */
-  readonly guard: ConnectGuard;
   /** Called before each write; what it throws is thrown instead. */
   readonly mayWrite: () => void;
   /** Default `PATIENCE_MS`. */
@@ -76,8 +60,6 @@ export class WatchedNodes implements WorkloadNodes {
   readonly #places = new Map<string, ReadPlace>();
   /** By the text of the kubeconfig; also of a cluster that failed, until it is tried again. */
   readonly #watched = new Map<string, Watched>();
-  /** By the text of the kubeconfig: why it is none. To read it again for each Machine would cost too much. */
-  readonly #refused = new Map<string, TransientError>();
   /** By namespace: clusters that are being connected to. */
   readonly #starting = new Map<string, number>();
 
@@ -123,17 +105,9 @@ export class WatchedNodes implements WorkloadNodes {
     return place;
   }
 
-  async #placeOf(machine: Machine): Promise<Place> {
+  #placeOf(machine: Machine): Promise<Place> {
     const { namespace = 'default' } = machine.metadata;
-    const cluster = clusterNameOf(machine);
-    const name = `${cluster}-kubeconfig`;
-    const secret =
-      cluster === undefined ? undefined : await this.#options.client.get(SecretKind, { namespace, name });
-    return {
-      namespace,
-      kubeconfig: (secret && secretValue(secret, 'value')) ?? '',
-      secret: `Secret ${namespace}/${name}`,
-    };
+    return this.#options.connections.placeOf(namespace, clusterNameOf(machine));
   }
 
   /** A worker is not held by a server that does not answer: the cluster is connected to meanwhile, and its Nodes wake who waits. */
@@ -154,7 +128,7 @@ export class WatchedNodes implements WorkloadNodes {
       throw unreadable(nameOf(place), new Error(others));
     }
     const isOwn = kubeconfig === '';
-    const client = isOwn ? this.#options.client : this.#clientFor(place);
+    const client = isOwn ? this.#options.client : this.#options.connections.clientFor(place);
     const { log, metrics, mayWrite, startMs, readMs } = this.#options;
     const writer = new NodeClient({ client, place: nameOf(place), mayWrite, writeMs: readMs });
     const watch = new NodeWatch({
@@ -190,38 +164,4 @@ export class WatchedNodes implements WorkloadNodes {
     started.catch(() => setTimeout(forget, RETRY_MS).unref());
     return watched;
   }
-
-  /** Tells the operator once each time that a cluster is tried. */
-  #guardOf(secret: string): ConnectGuard {
-    const { guard, log } = this.#options;
-    return async (target) => {
-      const reason = await guard(target);
-      if (reason !== undefined)
-        log.warn('Refused to connect to an API server', { secret, ...target, reason });
-      return reason;
-    };
-  }
-
-  #clientFor({ kubeconfig, secret }: Place): Client {
-    const refused = this.#refused.get(kubeconfig);
-    if (refused) throw refused;
-    try {
-      const connection = connectionFromText(kubeconfig, secret, this.#guardOf(secret));
-      return new Client(connection, new Metrics(), WORKLOAD_SERVER_LIMITS);
-    } catch (cause) {
-      const error = new TransientError({
-        code: 'InvalidConfiguration',
-        message: messageOf(cause),
-        fix: 'put a kubeconfig with an https:// server, its CA, and a certificate or a token into the key `value`',
-        retryAfterMs: REFUSED_MS,
-      });
-      this.#refused.set(kubeconfig, error);
-      setTimeout(() => this.#refused.delete(kubeconfig), REFUSED_MS).unref();
-      throw error;
-    }
-  }
-}
-
-function nameOf({ kubeconfig, secret }: Place): string {
-  return kubeconfig === '' ? 'this cluster' : `the cluster of ${secret}`;
 }

@@ -49,6 +49,12 @@ export function addServiceCommands(program: Command, finish: Finish): void {
       ),
     )
     .addOption(
+      flag(
+        '--serving-certificates <what>',
+        'approve: certificates that kubelets of machines request, where names and addresses match (ignore)',
+      ).choices(['approve', 'ignore']),
+    )
+    .addOption(
       flag('--log-format <format>', 'json or pretty (pretty with --local on a terminal, else json)').choices([
         'json',
         'pretty',

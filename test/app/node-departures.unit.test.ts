@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
 import { EXCLUDE_NODE_DRAINING_ANNOTATION } from '../../src/api/schema/group.ts';
+import { WorkloadConnections } from '../../src/app/workload-connection.ts';
 import { WatchedNodes } from '../../src/app/workload-nodes.ts';
 import { NodeDepartures, type Step } from '../../src/controllers/node/departures.ts';
 import { providerID } from '../../src/intent/names.ts';
@@ -84,15 +85,12 @@ async function departuresFrom(given: Partial<Workload>, cluster?: object) {
     }),
   );
   const { log, lines } = capturedLog();
+  const client = closedAfterTest(new Client(own.connection));
   const nodes = closedAfterTest(
     new WatchedNodes({
-      ...{
-        client: closedAfterTest(new Client(own.connection)),
-        log,
-        metrics: new Metrics(),
-        mayWrite: () => {},
-      },
-      ...{ guard: async () => undefined, patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
+      ...{ client, log, metrics: new Metrics(), mayWrite: () => {} },
+      connections: new WorkloadConnections({ client, log, guard: async () => undefined }),
+      ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
     }),
   );
   let wake = Promise.withResolvers<void>();

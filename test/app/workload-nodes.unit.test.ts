@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest';
 import type { Machine } from '../../src/api/kinds/machine.ts';
+import { WorkloadConnections } from '../../src/app/workload-connection.ts';
 import { NODE_LIST_ITEMS } from '../../src/app/workload-node.ts';
 import { WatchedNodes, type WatchedNodesOptions } from '../../src/app/workload-nodes.ts';
 import { ServerList } from '../../src/intent/policy/server-list.ts';
@@ -38,7 +39,10 @@ function nodeList(items: readonly unknown[]): string {
 /** Nodes of clusters whose kubeconfigs are those given, by the name of the cluster. */
 async function nodesOf(
   kubeconfigs: Readonly<Record<string, string>>,
-  options: Partial<WatchedNodesOptions> = {},
+  {
+    guard = async () => undefined,
+    ...options
+  }: Partial<WatchedNodesOptions> & { readonly guard?: ConnectGuard } = {},
 ) {
   const own = await FakeServer.start(({ pathname }, response) => {
     const cluster = /secrets\/(.*)-kubeconfig$/.exec(pathname)?.[1] ?? '';
@@ -51,7 +55,8 @@ async function nodesOf(
   const { log, lines } = capturedLog();
   const nodes = closedAfterTest(
     new WatchedNodes({
-      ...{ client, log, metrics, guard: async () => undefined, mayWrite: () => {} },
+      ...{ client, log, metrics, mayWrite: () => {} },
+      connections: new WorkloadConnections({ client, log, guard }),
       ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
       ...options,
     }),

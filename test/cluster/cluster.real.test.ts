@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NodeKind } from '../../src/app/workload-node.ts';
 import { LeaseKind } from '../../src/kube/client/lease.ts';
+import { requestPem } from '../controllers/certificate/kubelet-request.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { ClusterLab } from './cluster-lab.ts';
 import { ControllerProcess } from './controller-process.ts';
@@ -20,7 +21,7 @@ let controller: ControllerProcess;
 
 beforeAll(async () => {
   lab = await ClusterLab.up('test-cluster', 2);
-  controller = await ControllerProcess.start(lab.env());
+  controller = await ControllerProcess.start(lab.env(), ['--serving-certificates', 'approve']);
 });
 
 afterAll(async () => {
@@ -318,7 +319,7 @@ it("a machine's status names its Node", async () => {
   await lab.kubectl('delete', 'node', 'node-1');
 });
 
-it('the Node of a machine in another cluster gets labels and taints, and is deleted with the machine after its pods have left', async () => {
+it('the Node of a machine in another cluster gets labels, taints and its serving certificate, and is deleted with the machine after its pods have left', async () => {
   const workload = await KubeLab.up({ dir: await mkdtemp(join(tmpdir(), 'caplv-workload-')) });
   const client = await workload.client();
   try {
@@ -331,6 +332,7 @@ it('the Node of a machine in another cluster gets labels and taints, and is dele
     await expect.poll(() => lab.get('joined').then((m) => m?.status?.phase), soon).toBe('Running');
     const spec = { providerID: (await lab.get('joined'))?.spec.providerID };
     const nodeNamed = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec });
+    await requestCertificates(workload, (await lab.get('joined'))?.status?.addresses ?? []);
     // A Node of that providerID where the Machine is, and not where it belongs, is another's.
     await lab.apply(nodeNamed('elsewhere'));
     await client.create(NodeKind, nodeNamed('joined-node'));
@@ -362,6 +364,12 @@ it('the Node of a machine in another cluster gets labels and taints, and is dele
     await inCluster('patch', ...node, '--subresource=status', '--type=merge', '-p', JSON.stringify(ready));
     await lab.kubectl('wait', '--for=condition=NodeReady', 'machine/joined', '--timeout=60s');
 
+    await inCluster('wait', '--for=condition=Approved', 'csr/own', '--timeout=60s');
+    const refused = async () =>
+      lab.kubectl('get', 'events', '--field-selector=reason=ServingCertificateRefused', '-o', 'name');
+    await expect.poll(refused, soon).not.toBe('');
+    expect(await inCluster('get', 'csr/foreign', '--output=jsonpath={.status.conditions}')).toBe('');
+
     const overrides = { spec: { nodeName: 'joined-node', terminationGracePeriodSeconds: 0 } };
     await inCluster(
       'run',
@@ -390,6 +398,32 @@ it('the Node of a machine in another cluster gets labels and taints, and is dele
     await workload.down();
   }
 });
+
+/** Requests two certificates as the kubelet of machine `joined`: one for its own addresses, and one that has another one, too. */
+async function requestCertificates(
+  workload: KubeLab,
+  addresses: readonly { readonly type: string; readonly address: string }[],
+): Promise<void> {
+  const admin = ['--kubeconfig', workload.kubeconfig];
+  const role = ['--clusterrole=system:node-bootstrapper', '--group=system:nodes'];
+  await execa(workload.kubectl, [...admin, 'create', 'clusterrolebinding', 'nodes', ...role]);
+  const kubelet = await workload.userKubeconfig('system:node:joined', ['system:nodes']);
+  const own = addresses.flatMap(({ type, address }) => (type === 'InternalIP' ? `IP:${address}` : []));
+  const subject = '/O=system:nodes/CN=system:node:joined';
+  const items = Object.entries({ own, foreign: [...own, 'IP:192.0.2.1'] }).map(([name, names]) => ({
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: { name },
+    spec: {
+      signerName: 'kubernetes.io/kubelet-serving',
+      usages: ['digital signature', 'server auth'],
+      request: btoa(requestPem({ subject, names: ['DNS:joined', ...names] })),
+    },
+  }));
+  await execa(workload.kubectl, ['--kubeconfig', kubelet, 'create', '-f', '-'], {
+    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  });
+}
 
 it('a second controller takes over from a killed one, and creates nothing twice', async () => {
   const second = await ControllerProcess.start(lab.env(), [], 'Waiting for the lease');

@@ -26,6 +26,7 @@ export interface ControllerFlags extends GlobalFlags {
   readonly planInterval?: string;
   readonly sweepInterval?: string;
   readonly watchFilter?: string;
+  readonly servingCertificates?: 'approve' | 'ignore';
   readonly logFormat?: 'json' | 'pretty';
 }
 
@@ -74,6 +75,7 @@ export async function controller(flags: ControllerFlags): Promise<number> {
         planIntervalMs,
         sweepMs,
         watchFilter: flags.watchFilter,
+        approvesServingCertificates: flags.servingCertificates === 'approve',
       };
       await runController(options, shutdownSignal(log, SHUTDOWN_TIMEOUT_MS + CLOSE_MS));
     } finally {

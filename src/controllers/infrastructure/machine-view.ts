@@ -2,6 +2,7 @@
 
 import type { LibvirtMachine } from '../../api/infrastructure/libvirt-machine.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
+import { formatKey } from '../../apimachinery/object-key.ts';
 import { isInfrastructure, objectKey } from '../../intent/names.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
 import { hostIds, type MachineView } from '../shared/machine-view.ts';
@@ -17,6 +18,10 @@ export function withLibvirtMachines(machines: MachineView, others: Informer<Libv
     },
     list: (namespace) => [...machines.list(namespace), ...others.list(namespace).map(shown)],
     onHost: (id) => [...machines.onHost(id), ...others.byIndex('host', id).map(shown)],
+    ofCluster: (cluster) => [
+      ...machines.ofCluster(cluster),
+      ...others.byIndex('cluster', formatKey(cluster)).map(shown),
+    ],
   };
 }
 

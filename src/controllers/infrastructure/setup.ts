@@ -24,7 +24,7 @@ import type { Cluster } from '../../api/kinds/cluster.ts';
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { Secret } from '../../api/kinds/secret.ts';
 import type { KubeObject, ObjectKey, ResourceKind } from '../../apimachinery/object.ts';
-import { keyOf } from '../../apimachinery/object-key.ts';
+import { keyOf, parseKey } from '../../apimachinery/object-key.ts';
 import { infrastructureKey, isInfrastructure, objectName } from '../../intent/names.ts';
 import type { Controller } from '../../kube/runtime/controller.ts';
 import { type Change, Informer } from '../../kube/runtime/informer.ts';
@@ -38,6 +38,7 @@ import { desiredStateChanged, isDesired } from '../shared/predicates.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { cached, type Informers, newController, RESYNC_MS } from '../shared/setup.ts';
 import { setupClaims } from './claim-watch.ts';
+import { isServed } from './machine-reconciler.ts';
 import { withLibvirtMachines } from './machine-view.ts';
 import { MoveBlocks } from './move-blocks.ts';
 import { MoveRecords } from './move-records.ts';
@@ -85,6 +86,11 @@ export interface Infrastructure {
   readonly servesClaims: () => Promise<boolean>;
   readonly watchMachines: (controller: Controller) => void;
   readonly watchClusters: (controller: Controller) => void;
+  /** Has a controller of Clusters by name called for those of LibvirtMachines that are served here. */
+  readonly watchMembers: (
+    controller: Controller,
+    when: (change: Change<Pick<LibvirtMachine, 'status'>>) => boolean,
+  ) => void;
   /** Adds the controller of LibvirtMachineTemplates, which asks hosts what they are. */
   readonly serveTemplates: (hosts: TemplateHosts) => void;
 }
@@ -142,6 +148,13 @@ export function setupInfrastructure(manager: Manager, setup: InfrastructureSetup
           keys: (secret) => [...machinesOfSecret(owners, secret), ...machinesOfKeySecret(machines, secret)],
         });
       claims.watch(controller);
+    },
+    watchMembers: (controller, when) => {
+      const { watchFilter } = setup;
+      controller.watch(machines, {
+        when: (change) => isServed(change.object, watchFilter) && when(change),
+        keys: (one) => clusterKeys(one).map(parseKey),
+      });
     },
     serveTemplates: (hosts) => {
       const { watchFilter } = setup;

@@ -1,6 +1,6 @@
 /** Machines as all controllers see them, whichever API they are of. */
 
-import type { Machine } from '../../api/kinds/machine.ts';
+import { clusterNameOf, type Machine } from '../../api/kinds/machine.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import type { Informer } from '../../kube/runtime/informer.ts';
 import { hostIdentity } from '../../libvirt/host-uri.ts';
@@ -11,6 +11,8 @@ export interface MachineView {
   readonly list: (namespace?: string) => Machine[];
   /** Those that were put on the host with this identity; see `hostIdentity`. */
   readonly onHost: (identity: string) => Machine[];
+  /** Those that belong to the Cluster of that name, of the API of each. */
+  readonly ofCluster: (cluster: ObjectKey) => Machine[];
 }
 
 export function machineViewOf(machines: Informer<Machine>): MachineView {
@@ -18,6 +20,8 @@ export function machineViewOf(machines: Informer<Machine>): MachineView {
     get: (key) => machines.get(key),
     list: (namespace) => machines.list(namespace),
     onHost: (identity) => machines.byIndex('host', identity),
+    ofCluster: ({ namespace, name }) =>
+      machines.list(namespace).filter((machine) => clusterNameOf(machine) === name),
   };
 }
 

@@ -230,8 +230,19 @@ export class Client {
     return this.patchOf('/status', kind, key, patch, options);
   }
 
+  /** Like `patch`, for a subresource of any name, for example the `approval` of a certificate request. */
+  async patchIn<T extends KubeObject>(
+    subresource: string,
+    kind: ResourceKind<T>,
+    key: ObjectKey,
+    patch: unknown,
+    options: WriteCallOptions = {},
+  ): Promise<T> {
+    return this.patchOf(`/${subresource}`, kind, key, patch, options);
+  }
+
   private async patchOf<T extends KubeObject>(
-    subresource: '' | '/status',
+    subresource: '' | `/${string}`,
     kind: ResourceKind<T>,
     key: ObjectKey,
     patch: unknown,
