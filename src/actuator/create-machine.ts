@@ -23,10 +23,10 @@ export async function createMachine(
   // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
   if (state?.resources.length || (await recoverState(options, session, intent, facts, state)))
     return changeMachine(options, session, { intent, config }, facts, update);
-  await clearLeftovers(options, session, intent, facts, state);
+  const isClear = (await clearLeftovers(options, session, intent, facts, state)) ?? update.isFirst ?? false;
   await refuseDisguisedVolumes(intent, facts, options.libvirt(intent.uri), options.policy);
   await claimAddresses(options, intent);
   await beginOperation(home, 'create');
   await terraform.apply(config);
-  await clearPendingOperation(home);
+  await clearPendingOperation(home, isClear ? await terraform.state() : undefined);
 }

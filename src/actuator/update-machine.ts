@@ -18,6 +18,7 @@ import { planId } from './plan/report.ts';
 import {
   beginOperation,
   clearPendingOperation,
+  hasAllVolumes,
   hasWholeDomain,
   interruptedOperation,
 } from './state/machine-journal.ts';
@@ -43,7 +44,8 @@ export async function changeMachine(
   const state = await terraform.state();
   await refuseForeignState(options, intent, state);
   const broken = await interruptedOperation(home, state, facts.domains.includes(intent.domain.name));
-  await recoverState(options, session, intent, facts, state);
+  const wasComplete = await hasAllVolumes(home, state);
+  const isRecovered = await recoverState(options, session, intent, facts, state);
   if (!intent.domain.running) await stopGuest(options, intent, update);
   const planning = { save: true, replace: replaced(update) };
   const plan = await terraform.plan(config, planning).catch(async (error: unknown) => {
@@ -80,14 +82,16 @@ export async function changeMachine(
   await update.review?.(plan, approved);
   const seen = (await update.beforeApply?.()) ?? facts;
   if (plan.changes.some(makesDomain)) await refuseDisguisedVolumes(intent, seen, libvirt, options.policy);
-  await clearLeftovers(options, session, intent, seen, await terraform.state());
+  const isClear =
+    (await clearLeftovers(options, session, intent, seen, await terraform.state())) ??
+    (wasComplete && !isRecovered);
   await claimAddresses(options, intent, update.reservedBefore);
   if (destructiveChanges(plan).some((change) => change.type === 'libvirt_domain')) {
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
   }
   await beginOperation(home, 'update');
   await terraform.apply(config, { plan });
-  await clearPendingOperation(home);
+  await clearPendingOperation(home, isClear ? await terraform.state() : undefined);
   // Any change in place starts a domain that is off; its guest has not yet begun anything.
   const now = intent.domain.running ? undefined : await ownDomain(options, intent);
   if (now?.state === 'running') await libvirt.powerOff(intent.domain.name);

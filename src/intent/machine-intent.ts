@@ -78,6 +78,25 @@ export function poolOf(spec: Pick<LibvirtMachineProviderSpec, 'pool'>, site: Sit
   return spec.pool ?? site.pool.name;
 }
 
+/** Returns the volumes that a machine of this specification has for its own, but for a seed that is named after its content. */
+export function ownVolumes(
+  machine: MachineIdentity,
+  spec: Pick<LibvirtMachineProviderSpec, 'pool' | 'disks'>,
+  site: Site,
+): { readonly pool: string; readonly name: string }[] {
+  const pool = poolOf(spec, site);
+  const disks = (spec.disks ?? []).filter(({ volume }) => volume === undefined);
+  return [
+    { pool, name: volumeName(machine, 'root.qcow2') },
+    { pool, name: volumeName(machine, 'seed.iso') },
+    ...disks.map((disk) => ({ pool: disk.pool ?? pool, name: diskVolume(machine, disk) })),
+  ];
+}
+
+function diskVolume(machine: MachineIdentity, { name, format = 'qcow2' }: DiskSpec): string {
+  return volumeName(machine, `disk-${name}.${format}`);
+}
+
 /**
  * Returns a hash that changes exactly when the specification does, so not with assigned MAC addresses. Its input cannot be read
  * back.
@@ -106,7 +125,7 @@ function diskIntent(disk: DiskSpec, findings: MachineFindings, pool: string): Da
   return {
     kind: 'new',
     name: disk.name,
-    volume: volumeName(findings.machine, `disk-${disk.name}.${format}`),
+    volume: diskVolume(findings.machine, disk),
     pool: disk.pool ?? pool,
     sizeBytes: bytesOf(disk.sizeGB ?? 0),
     format,

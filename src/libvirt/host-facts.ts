@@ -6,7 +6,7 @@ import { parseNames } from './domain-query.ts';
 import { networkDump, prefixOf } from './reservations.ts';
 import type { Answer, RunOptions, Virsh } from './virsh.ts';
 import type { Command } from './virsh-command.ts';
-import { type Volume, type VolumeKey, volumeCommand, volumeFrom } from './volume.ts';
+import { type Volume, type VolumeKey, volumeCommand, volumeFrom, volumePathCommand } from './volume.ts';
 import { readXml, XmlElement } from './xml.ts';
 
 /** Describes a host, for the placement of machines. */
@@ -24,7 +24,7 @@ export interface HostFacts {
   readonly qemuVersion?: string | undefined;
   readonly pools: readonly PoolFacts[];
   readonly networks: readonly NetworkFacts[];
-  /** Volumes of the requested active pools, and those requested by name. */
+  /** Volumes of the requested active pools, and those requested by name that are there. */
   readonly volumes: readonly VolumeFacts[];
   /** Those that were asked about by name, and are there. */
   readonly volumeDetails: readonly Volume[];
@@ -83,6 +83,8 @@ export interface FactsOptions extends RunOptions {
   readonly volumesOf?: readonly string[];
   /** Volumes to read by name, with details; one that does not exist is missing in the result. */
   readonly details?: readonly VolumeKey[];
+  /** Volumes to look up by name alone, which takes the same time in a pool of any size. */
+  readonly named?: readonly VolumeKey[];
   /** Networks to read with details. */
   readonly networks?: readonly string[];
 }
@@ -91,7 +93,7 @@ export interface FactsOptions extends RunOptions {
 export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promise<HostFacts> {
   const pools = [...new Set(options.volumesOf)];
   const networks = [...new Set(options.networks)];
-  const { details = [] } = options;
+  const { details = [], named = [] } = options;
   const answers = await virsh.batch(
     [
       ...HOST,
@@ -99,6 +101,7 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
       ...pools.map((pool): Command => ['vol-list', `--pool=${pool}`]),
       ...networks.map(networkDump),
       ...details.map(volumeCommand),
+      ...named.map(volumePathCommand),
     ],
     options,
   );
@@ -112,9 +115,10 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
   const volumeLists = byKey(pools, answers.slice(next + pools.length, next + 2 * pools.length));
   const last = next + 2 * pools.length + networks.length;
   const networkXml = byKey(networks, answers.slice(next + 2 * pools.length, last));
-  const volumeDetails = [...byKey(details, answers.slice(last))].flatMap(
+  const volumeDetails = [...byKey(details, answers.slice(last, last + details.length))].flatMap(
     ([key, xml]) => volumeFrom(virsh, key, xml) ?? [],
   );
+  const found = named.flatMap((key, i) => volumeAt(key, answers[last + details.length + i]));
 
   return {
     cpus: Number(field(node, 'CPU(s)')),
@@ -141,6 +145,7 @@ export async function hostFacts(virsh: Virsh, options: FactsOptions = {}): Promi
       ...volumeDetails
         .filter(({ pool }) => !volumeLists.has(pool))
         .map(({ pool, name, path }) => ({ pool, name, path })),
+      ...found,
     ],
     volumeDetails,
     domains: parseNames(domains),
@@ -219,6 +224,13 @@ function rangeOf(element: XmlElement): string | undefined {
 function classPrefix(address: string): number {
   const first = Number.parseInt(address, 10);
   return first < 128 ? 8 : first < 192 ? 16 : 24;
+}
+
+/** Returns nothing for a volume that does not exist. Throws for one of which libvirt does not say whether it does. */
+function volumeAt({ pool, name }: VolumeKey, answer: Answer | undefined): VolumeFacts[] {
+  if (answer?.error === undefined) return answer ? [{ pool, name, path: answer.text.trim() }] : [];
+  if (answer.error.code === 'notFound') return [];
+  throw answer.error;
 }
 
 /** Reads the output of `virsh -q vol-list`: ` over lay.qcow2   /var/lib/libvirt/images/over lay.qcow2`. */

@@ -41,6 +41,7 @@ const READS: ReadonlySet<string> = new Set([
   'version',
   'vol-dumpxml',
   'vol-list',
+  'vol-path',
 ]);
 
 const CHANGES: ReadonlySet<string> = new Set([

@@ -45,6 +45,11 @@ export function volumeCommand({ pool, name }: VolumeKey): Command {
   return ['vol-dumpxml', `--pool=${pool}`, `--vol=${name}`];
 }
 
+/** Asks for the path of a volume, which reads neither the volume nor its pool. */
+export function volumePathCommand({ pool, name }: VolumeKey): Command {
+  return ['vol-path', `--pool=${pool}`, `--vol=${name}`];
+}
+
 /**
  * Parses the volume; undefined if it is another one, since virsh also finds volumes by key or path. Throws LibvirtError for XML that
  * cannot be read.

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
+import { collector } from './trace-collector.ts';
 
 const here = useStandalone('state');
 
@@ -176,6 +177,40 @@ test('a disk that an interrupted change did not create stays, although it is mis
   const copy = await here().file('copy', '');
   await here().virsh('vol-download', volume, copy, '--pool', 'default', '--length', '7');
   expect(await readFile(copy, 'utf8')).toBe('my data');
+});
+
+test('a deletion lists a pool only where a volume may be in no state, and leaves none either way', async () => {
+  const asked = async (name: string) => {
+    const traces = await collector();
+    try {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: traces.url };
+      const deleted = await here().caplv.run(['delete', 'machine', name, '--now'], { env });
+      expect(deleted).toMatchObject({ exitCode: 0 });
+      const spans = traces.spans().filter(({ name: what }) => what === 'virsh');
+      return [...JSON.stringify(spans.map(({ attributes }) => attributes)).matchAll(/vol-\w+/g)].map(
+        ([command]) => command,
+      );
+    } finally {
+      traces.close();
+    }
+  };
+  const spec = { ...here().image, disks: [{ name: 'data', sizeGB: 1 }] };
+  expect(await here().apply([machine('tidy', spec), machine('robbed', spec)])).toMatchObject({ exitCode: 0 });
+
+  const tidy = await asked('tidy');
+  expect(tidy).toContain('vol-path');
+  expect(tidy).not.toContain('vol-list');
+  expect((await here().volumes()).filter((volume) => volume.includes('.tidy.'))).toEqual([]);
+
+  const state = await stateOf('robbed');
+  const resources = state.resources.filter(({ name }: { name: string }) => name !== 'disk_data');
+  await writeFile(stateFile('robbed'), JSON.stringify({ ...state, resources }));
+  expect(await here().apply([machine('robbed', here().image)], ['--allow-replace'])).toMatchObject({
+    exitCode: 0,
+  });
+  expect((await here().volumes()).filter((volume) => volume.includes('disk-data'))).toHaveLength(1);
+  expect(await asked('robbed')).toContain('vol-list');
+  expect(await here().volumes()).toEqual([]);
 });
 
 describe('caplv state history and restore', () => {

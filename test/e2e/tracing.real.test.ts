@@ -1,38 +1,14 @@
 /** Verifies the traces that a collector receives. */
 
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Caplv } from './caplv.ts';
 import { machine, manifest } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
+import { collector } from './trace-collector.ts';
 
 const here = useStandalone('tracing');
-
-interface Span {
-  readonly name: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-}
-
-/** Takes traces as a collector does (OTLP over HTTP, JSON). */
-async function collector() {
-  const bodies: string[] = [];
-  const server = createServer(async (request, response) => {
-    bodies.push(Buffer.concat(await request.toArray()).toString());
-    response.end('{}');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const spans = (): Span[] =>
-    bodies
-      .flatMap((body) => JSON.parse(body).resourceSpans)
-      .flatMap(({ scopeSpans }) => scopeSpans)
-      .flatMap(({ spans }) => spans);
-  return { url: `http://127.0.0.1:${port}`, bodies, spans, close: () => server.close() };
-}
 
 it('an operator sees the steps of a create in traces, and no user data', async () => {
   const traces = await collector();

@@ -47,6 +47,8 @@ export interface EarlyStack {
 export interface UpdateOptions extends VerbOptions {
   /** The stack of this very intent; absent: it is synthesised now. */
   readonly stack?: EarlyStack | undefined;
+  /** Nothing of the machine was ever made. Default: that is not known. */
+  readonly isFirst?: boolean;
   /** Let the plan replace a domain, and make again a disk that is gone. Default: refused. */
   readonly allowReplace?: boolean;
   /** Names of disks that the plan may replace or delete with what is on them, and their domain with them. Default: none. */

@@ -68,6 +68,8 @@ export interface Notes {
   read(name: string): Promise<string | undefined>;
   write(name: string, text: string): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Writes several at once, and removes those without a text. */
+  update(texts: Readonly<Record<string, string | undefined>>): Promise<void>;
 }
 
 /** Where the seed of a machine lies while Terraform uploads it. */

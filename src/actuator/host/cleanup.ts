@@ -17,7 +17,8 @@ export function factsOf({ libvirt }: ActuatorOptions, intent: MachineIntent): Pr
 
 /**
  * `facts`: with the volumes that the intent names. All that a pool holds is looked at only after a broken run, for without one nothing
- * would be removed. Throws Terminal NotOwned for a domain of that name which is somebody else's.
+ * would be removed. Throws Terminal NotOwned for a domain of that name which is somebody else's. Returns whether all pools were
+ * searched and hold nothing of the machine that `state` does not know; undefined: they were not searched.
  */
 export async function clearLeftovers(
   options: ActuatorOptions,
@@ -25,19 +26,20 @@ export async function clearLeftovers(
   intent: MachineIntent,
   facts: HostFacts,
   state: State | undefined,
-): Promise<void> {
+): Promise<boolean | undefined> {
   const observer = options.libvirt(intent.uri);
   const isExplained = await mayRemoveUntracked(home, state);
-  if (!isExplained && isEmpty(await findLeftovers(intent, facts, observer, state))) return;
+  if (!isExplained && isEmpty(await findLeftovers(intent, facts, observer, state))) return undefined;
   // Looked at again before anything is removed: the facts are from before the lock.
   const leftovers = await findLeftovers(intent, await factsOf(options, intent), observer, state);
-  if (isEmpty(leftovers)) return;
+  if (isEmpty(leftovers)) return true;
   if (leftovers.domain?.isOurs === false) throw notOwned(leftovers.domain.name);
   // Volumes of this machine that its spec no longer names, and no broken run explains: they stay, as their data may be wanted.
-  if (!isExplained) return;
+  if (!isExplained) return false;
   const removable = { ...leftovers, volumes: await neverInUse(leftovers.volumes, home) };
   const names = await removeLeftovers(removable, observer);
   if (names.length > 0) onEvent({ type: 'leftovers_removed', names });
+  return removable.volumes.length === leftovers.volumes.length;
 }
 
 /**

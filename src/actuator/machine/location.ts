@@ -12,6 +12,8 @@ export interface MachineLocation extends MachineIdentity {
   readonly uri: AllowedHost;
   /** Pools in which volumes of it may lie. */
   readonly pools: readonly string[];
+  /** Volumes that it may have, by what its specification says; absent: that is not known. */
+  readonly volumes?: readonly VolumeKey[];
   /** Fixed addresses that networks keep for it. */
   readonly reservations: readonly ReservedAddress[];
 }
@@ -49,5 +51,12 @@ export function partsUsedBy(intent: MachineIntent): PartNames {
 export function poolsIn(state: State | undefined): string[] {
   return (state?.resources ?? []).flatMap(({ attributes: { pool } }) =>
     typeof pool === 'string' ? [pool] : [],
+  );
+}
+
+/** Volumes of what Terraform knows. */
+export function volumesIn(state: State | undefined): VolumeKey[] {
+  return (state?.resources ?? []).flatMap(({ attributes: { pool, name } }) =>
+    typeof pool === 'string' && typeof name === 'string' ? [{ pool, name }] : [],
   );
 }

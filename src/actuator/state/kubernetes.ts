@@ -28,6 +28,7 @@ import {
   type StateBackends,
   type StateHandle,
 } from '../context/state-home.ts';
+import { COMPLETE } from './machine-journal.ts';
 import { SecretHistory } from './secret-history.ts';
 import { StateSecret } from './state-secret.ts';
 
@@ -226,6 +227,8 @@ export class KubernetesStateBackends implements StateBackends {
             return undefined;
           });
         await locks.untilFree(secret.leaseKey, workspace, options, lease);
+        // Whoever held the lock may have been killed, and have made what is in no state.
+        if (lease?.spec.holderIdentity) await secret.notes.remove(COMPLETE);
       },
       setCorruptAside: () => secret.setAside(),
       discard: async () => {

@@ -108,9 +108,15 @@ function undefinedIfGone(error: NodeJS.ErrnoException): undefined {
 }
 
 function fileNotes(dir: string): Notes {
+  const write = (name: string, text: string) => writeAtomically(join(dir, name), text);
+  const remove = (name: string) => removeDurably(join(dir, name));
   return {
     read: (name) => readIfThere(join(dir, name)),
-    write: (name, text) => writeAtomically(join(dir, name), text),
-    remove: (name) => removeDurably(join(dir, name)),
+    write,
+    remove,
+    update: async (texts) => {
+      for (const [name, text] of Object.entries(texts))
+        await (text === undefined ? remove(name) : write(name, text));
+    },
   };
 }

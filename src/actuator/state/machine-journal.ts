@@ -3,12 +3,15 @@
  * in no state come from a broken run of ours, and were never in use.
  */
 
+import { shortHash } from '../../intent/names.ts';
 import type { State } from '../../terraform/format/state.ts';
 import type { StateHandle } from '../context/state-home.ts';
 
 export type ChangingVerb = 'create' | 'update' | 'delete';
 
 const NOTE = 'unfinished';
+/** Says of which state it is known that no volume of the machine is outside of it. */
+export const COMPLETE = 'complete';
 
 /** Notes that a run begins; `clearPendingOperation` when it has succeeded. The note stays when the run fails, or the process dies. */
 export async function beginOperation(home: StateHandle, verb: ChangingVerb): Promise<void> {
@@ -63,9 +66,27 @@ export function hasWholeDomain(state: State | undefined): boolean {
   return state?.resources.some(({ type, tainted }) => type === 'libvirt_domain' && !tainted) ?? false;
 }
 
-/** Nothing is unfinished, whatever broke off before. */
-export async function clearPendingOperation({ notes }: StateHandle): Promise<void> {
-  await notes.remove(NOTE);
+/**
+ * Nothing is unfinished, whatever broke off before. `complete`: a state that knows all volumes of the machine, which is noted of that
+ * very state; absent: of no state is that known.
+ */
+export async function clearPendingOperation({ notes }: StateHandle, complete?: State): Promise<void> {
+  await notes.update({ [NOTE]: undefined, [COMPLETE]: complete && versionOf(complete) });
+}
+
+/**
+ * True if no volume of the machine can be outside of this state: the run that saved it began with no other, and nothing has broken off
+ * since. False for a state that somebody else has saved, one that was recovered or restored, and those of earlier versions of caplv.
+ */
+export async function hasAllVolumes({ notes }: StateHandle, state: State | undefined): Promise<boolean> {
+  if (state === undefined || (await notes.read(COMPLETE)) !== versionOf(state)) return false;
+  return (await notes.read(NOTE)) === undefined;
+}
+
+/** With what is in it: a person may edit a file and leave its serial. */
+function versionOf({ lineage, serial, resources }: State): string {
+  const names = resources.map(({ address, attributes: { id } }) => `${address} ${id}`).sort();
+  return `${lineage} ${serial} ${shortHash(names.join('\n'))}`;
 }
 
 /** True if objects without a state may be removed: an update without any state would be a lost state, not a broken run. */

@@ -31,13 +31,17 @@ export class StateSecret {
     this.#client = client;
     this.key = key;
     this.leaseKey = { ...key, name: `lock-${key.name}` };
-    const annotate = async (name: string, value: string | null) => {
-      await client.patch(SecretKind, key, { metadata: { annotations: { [NOTE_PREFIX + name]: value } } });
+    const update = async (texts: Readonly<Record<string, string | undefined>>) => {
+      const annotations = Object.fromEntries(
+        Object.entries(texts).map(([name, text]) => [NOTE_PREFIX + name, text ?? null]),
+      );
+      await client.patch(SecretKind, key, { metadata: { annotations } });
     };
     this.notes = {
       read: async (name) => (await this.get())?.metadata.annotations?.[NOTE_PREFIX + name],
-      write: (name, text) => annotate(name, text),
-      remove: (name) => annotate(name, null),
+      write: (name, text) => update({ [name]: text }),
+      remove: (name) => update({ [name]: undefined }),
+      update,
     };
   }
 

@@ -68,7 +68,7 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
   try {
     await (exists
       ? actuator.update(intent, facts, { ...options, ...(moves && { beforeApply }) })
-      : actuator.create(intent, facts, options));
+      : actuator.create(intent, facts, { ...options, isFirst: isFirst(reconcile) }));
   } catch (error) {
     if (error instanceof ReplaceRefused) recordPlan(scope, recorder, planReport(intent, error.preview));
     throw error;
@@ -139,6 +139,11 @@ async function leaseVersions(
   const leases = await actuator.leases({ ...identity, uri: site.uri }, nics).catch(() => []);
   // One that never ends looks the same when its guest has asked again.
   return leases.filter(({ expiresAt }) => expiresAt.getTime() > Date.now()).map(leaseVersion);
+}
+
+/** A providerID without the hash of what was made is that of a machine whose status was lost, as by a move. */
+function isFirst({ isNew, scope }: MachineReconcile): boolean {
+  return isNew && scope.machine.spec.providerID === undefined;
 }
 
 function isMade(event: ActuatorEvent): boolean {

@@ -4,7 +4,7 @@ import type { MachineLocation } from '../../../actuator/machine/location.ts';
 import type { Cluster } from '../../../api/kinds/cluster.ts';
 import type { Machine } from '../../../api/kinds/machine.ts';
 import type { LibvirtMachineProviderSpec } from '../../../api/kinds/machine-provider-spec.ts';
-import { interfacesOf, poolOf } from '../../../intent/machine-intent.ts';
+import { interfacesOf, ownVolumes, poolOf } from '../../../intent/machine-intent.ts';
 import { type MachineIdentity, objectName } from '../../../intent/names.ts';
 import { reservedAddresses } from '../../../intent/reservations.ts';
 import type { Site } from '../../../intent/site.ts';
@@ -27,5 +27,5 @@ export function locationOf({ machine, identity, site, spec }: PlacedMachine): Ma
   const name = objectName(identity);
   const interfaces = interfacesOf(identity, spec, site, pinned?.macs);
   const reservations = pinned?.reservations ?? reservedAddresses({ name, interfaces });
-  return { ...identity, uri: site.uri, pools, reservations };
+  return { ...identity, uri: site.uri, pools, volumes: ownVolumes(identity, spec, site), reservations };
 }
