@@ -4,6 +4,7 @@ import type { Benchmark } from './benchmark.ts';
 import { boots } from './boots.ts';
 import { commandLine } from './command-line.ts';
 import { fleet } from './fleet.ts';
+import { lifecycle } from './lifecycle.ts';
 import { oneMachine } from './one-machine.ts';
 import { requests } from './requests.ts';
 import { sweep } from './sweep.ts';
@@ -17,5 +18,6 @@ export const BENCHMARKS: readonly Benchmark[] = [
   thousand,
   sweep,
   requests,
+  lifecycle,
   commandLine,
 ];

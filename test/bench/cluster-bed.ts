@@ -132,6 +132,11 @@ export class ClusterBed {
       .filter(({ metadata }) => metadata.labels?.['set'] === name || metadata.name === name);
   }
 
+  /** Number of all machines that there are. */
+  get machines(): number {
+    return this.#machines.list().length;
+  }
+
   /** Returns how many machines have the domain that their spec asks for. */
   made(name: string): number {
     return this.all(name).filter(

@@ -24,10 +24,19 @@ export const PLAIN = 'fresh terraform';
 export const WARM = 'one run, warm provider';
 export const OURS = 'caplv';
 export const QEMU = 'QEMU alone';
+export const OTHER = 'caplv, the other build';
 
 const RUNNING = { running: true } as const;
 const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAM = join(ROOT, 'dist/bin.js');
+/** `dist/bin.js` of another build, to be measured beside this one. */
+const OTHER_PROGRAM = process.env['CAPLV_BENCH_OTHER_BUILD'];
+
+/** The builds to be measured: another one, if there is one, and then this one. */
+export const BUILDS: readonly { readonly way: string; readonly program: string }[] = [
+  ...(OTHER_PROGRAM === undefined ? [] : [{ way: OTHER, program: OTHER_PROGRAM }]),
+  { way: OURS, program: PROGRAM },
+];
 
 /** Starts and powers off an existing domain: every way needs at least this time. */
 export async function qemuAlone(bed: Bed, hand: VirshByHand): Promise<Subject> {

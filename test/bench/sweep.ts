@@ -9,14 +9,11 @@ import { ClusterBed } from './cluster-bed.ts';
 import { sumOf } from './exposition.ts';
 import { resync, untilVerified } from './fleet-work.ts';
 import { endedChildrenCpuSeconds, usageOf } from './process-tree.ts';
-import { OURS, PROGRAM, WARM } from './subjects.ts';
+import { BUILDS, OURS, WARM } from './subjects.ts';
 import { TerraformLog } from './terraform-log.ts';
 import { importImage, openBenchEngine, PlainTerraform } from './ways.ts';
 
 const SWEEP_LIMIT_MS = 900_000;
-/** `dist/bin.js` of another build, to be measured beside this one. */
-const OTHER_BUILD = process.env['CAPLV_BENCH_OTHER_BUILD'];
-const OTHER = 'caplv, the other build';
 const FIRST = 'caplv, first sweep after a start';
 /** For the requests of a controller that has nothing to do: its lease. */
 const IDLE_MS = 6_000;
@@ -94,10 +91,7 @@ export const sweep: Benchmark<{ machines: number; plain: number; rounds: number 
         bench.sample('cpu', way, ((spent() - before) * 1_000) / plainMachines);
       }
     }
-    for (const { way, program } of [
-      ...(OTHER_BUILD === undefined ? [] : [{ way: OTHER, program: OTHER_BUILD }]),
-      { way: OURS, program: PROGRAM },
-    ]) {
+    for (const { way, program } of BUILDS) {
       bench.progress(`starting ${program}`);
       await cluster.stop();
       await cluster.start({ CAPLV_TERRAFORM: log.program }, program);

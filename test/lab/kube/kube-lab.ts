@@ -72,6 +72,11 @@ export class KubeLab {
     return this.state.binaries.kubectl;
   }
 
+  /** Process ids of the API server and of its etcd. */
+  get pids(): readonly number[] {
+    return ['kube-apiserver', 'etcd'].flatMap((name) => this.state.processes[name]?.pid ?? []);
+  }
+
   /** The lab that `up` left in that directory, if it still runs. */
   static async find(dir: string): Promise<KubeLab | undefined> {
     const path = join(dir, 'kube.json');
