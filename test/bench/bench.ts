@@ -30,6 +30,8 @@ const HELP = `npm run bench -- [options]
   --docs FILE    measures nothing: writes docs/performance.md and its plots from such a file
   --help
 
+CAPLV_BENCH_OTHER_BUILD=PATH/dist/bin.js measures another build beside this one, in lifecycle and sweep.
+
 To publish, on a machine that does nothing else:
   npm run bench -- --json docs/performance/results.json && npm run bench -- --docs docs/performance/results.json
 
