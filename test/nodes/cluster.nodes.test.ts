@@ -1,20 +1,18 @@
 /**
- * Verifies the life of a kubeadm cluster on emulated guests. Each test continues from the one before, since a cluster takes
- * minutes to start.
+ * Verifies the life of two kubeadm clusters on emulated guests, one after the other; the second comes up under accidents. Each test continues from
+ * the one before, since a cluster takes minutes to start.
  */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ApiObject } from '../capi/api-objects.ts';
 import { BUSYBOX_IMAGE } from '../lab/node-image/container-images.ts';
+import { accidents, KILLS, SEED } from './accidents.ts';
+import { NodeCluster, poll } from './node-cluster.ts';
 import { NodeWorld } from './node-world.ts';
 import { Steps } from './steps.ts';
-import type { Workload } from './workload.ts';
 
 const CLUSTER = 'fuji';
-const DEPLOYMENT = `${CLUSTER}-worker`;
+const SECOND = 'haku';
 const MINUTE = 60_000;
-
-const poll = (minutes: number) => ({ timeout: minutes * MINUTE, interval: 2_000 });
 
 const INITIALISED = 'the control plane is initialised';
 const JOINED = 'the worker joins, and both Nodes are Ready';
@@ -23,14 +21,23 @@ const GROWN = 'a second worker joins';
 const SHRUNK = 'one worker is drained and goes';
 const REPAIRED = 'a worker whose domain was destroyed comes back as the same Node';
 const DELETED = 'the Cluster is deleted';
-const PLANNED = [INITIALISED, JOINED, ANSWERS, GROWN, SHRUNK, REPAIRED, DELETED];
+const KILLED = 'another cluster comes up while the controller is killed and libvirtd restarted';
+const CERTIFIED = 'the kubelets have the serving certificates that they asked for';
+const ROLLED = 'a changed template replaces the worker, whose Node goes after its successor is Ready';
+const REPLACED = 'a MachineHealthCheck replaces a worker whose domain was destroyed';
+const PLANNED = [
+  ...[INITIALISED, JOINED, ANSWERS, GROWN, SHRUNK, REPAIRED, DELETED],
+  ...[KILLED, CERTIFIED, ROLLED, REPLACED],
+];
 
 const steps = new Steps();
 let world: NodeWorld;
-let workload: Workload;
+/** The one that is there. */
+let cluster: NodeCluster;
 
 beforeAll(async () => {
   world = await NodeWorld.up('test-nodes', (line) => console.error(line));
+  cluster = new NodeCluster(world, CLUSTER);
 }, 40 * MINUTE);
 
 afterAll(async () => {
@@ -38,48 +45,10 @@ afterAll(async () => {
   await world?.down();
 }, 5 * MINUTE);
 
-const machines = () => world.objects.list('machines.cluster.x-k8s.io');
-const isWorker = ({ metadata }: ApiObject) =>
-  metadata.labels?.['cluster.x-k8s.io/control-plane'] === undefined;
-const scale = (replicas: number) =>
-  world.objects.patch('machinedeployments.cluster.x-k8s.io', DEPLOYMENT, { spec: { replicas } });
-
-/** Names of the Nodes whose Machines run, as the management cluster knows them. */
-async function runningNodes(): Promise<string[]> {
-  const running = (await machines()).filter(({ status }) => status?.phase === 'Running');
-  return running.map(({ status }) => status?.nodeRef?.name ?? '').sort();
-}
-
-/** Resolves when that many Machines run, each with a Node that is Ready and has our providerID. Returns their names. */
-async function nodesReady(count: number, minutes: number): Promise<string[]> {
-  const providerIDs = async () =>
-    new Map(
-      (await world.objects.list('libvirtmachines')).map(({ metadata, spec }) => [
-        metadata.name,
-        spec?.providerID,
-      ]),
-    );
-  await expect.poll(async () => [...(await workload.readyNodes()).keys()].length, poll(minutes)).toBe(count);
-  await expect.poll(async () => (await runningNodes()).length, poll(minutes)).toBe(count);
-  const nodes = await workload.readyNodes();
-  expect(await runningNodes()).toEqual([...nodes.keys()].sort());
-  expect(nodes).toEqual(await providerIDs());
-  for (const id of nodes.values()) expect(id).toMatch(/^libvirt:\/\/\/[0-9a-f-]{36}$/);
-  return [...nodes.keys()];
-}
-
 it(INITIALISED, { timeout: 25 * MINUTE }, () =>
   steps.run(INITIALISED, async () => {
-    await world.objects.applyText(await world.generate(CLUSTER));
-    const initialised = async () => {
-      const cluster = await world.objects.get('clusters.cluster.x-k8s.io', CLUSTER);
-      const { initialization } = (cluster?.status ?? {}) as {
-        initialization?: { controlPlaneInitialized?: boolean };
-      };
-      return initialization?.controlPlaneInitialized;
-    };
-    await expect.poll(initialised, poll(20)).toBe(true);
-    workload = await world.workload(CLUSTER);
+    await cluster.apply();
+    await cluster.initialised(20);
     const domain = (await world.domains()).find((name) => name.includes('control-plane')) ?? '';
     const xml = await world.virsh('dumpxml', domain);
     expect(xml).toMatch(/<tb-cache unit='KiB'>2097152</);
@@ -89,7 +58,7 @@ it(INITIALISED, { timeout: 25 * MINUTE }, () =>
 
 it(JOINED, { timeout: 20 * MINUTE }, () =>
   steps.run(JOINED, async () => {
-    const names = await nodesReady(2, 15);
+    const names = await cluster.nodesReady(2, 15);
     expect(await world.domains()).toHaveLength(2);
     return names.join(', ');
   }),
@@ -97,10 +66,10 @@ it(JOINED, { timeout: 20 * MINUTE }, () =>
 
 it(ANSWERS, { timeout: 12 * MINUTE }, () =>
   steps.run(ANSWERS, async () => {
-    const worker = (await machines()).find(isWorker)?.status?.nodeRef?.name ?? '';
-    await workload.kubectl(['apply', '--filename=-'], JSON.stringify(webPod(worker)));
+    const [worker = ''] = await cluster.workers();
+    await cluster.workload.kubectl(['apply', '--filename=-'], JSON.stringify(webPod(worker)));
     const ask = () =>
-      workload
+      cluster.workload
         .kubectl(['exec', 'web', '--', 'wget', '-q', '-O', '-', 'http://127.0.0.1:8080/'])
         .catch(() => undefined);
     await expect.poll(ask, poll(10)).toBe('it answers');
@@ -110,32 +79,31 @@ it(ANSWERS, { timeout: 12 * MINUTE }, () =>
 
 it(GROWN, { timeout: 20 * MINUTE }, () =>
   steps.run(GROWN, async () => {
-    await scale(2);
-    return (await nodesReady(3, 15)).join(', ');
+    await cluster.patchDeployment({ replicas: 2 });
+    return (await cluster.nodesReady(3, 15)).join(', ');
   }),
 );
 
 it(SHRUNK, { timeout: 20 * MINUTE }, () =>
   steps.run(SHRUNK, async () => {
-    await scale(1);
+    await cluster.patchDeployment({ replicas: 1 });
     await expect.poll(async () => (await world.domains()).length, poll(15)).toBe(2);
-    await expect.poll(async () => (await workload.nodes()).length, poll(5)).toBe(2);
-    return (await nodesReady(2, 5)).join(', ');
+    await expect.poll(async () => (await cluster.workload.nodes()).length, poll(5)).toBe(2);
+    return (await cluster.nodesReady(2, 5)).join(', ');
   }),
 );
 
 it(REPAIRED, { timeout: 20 * MINUTE }, () =>
   steps.run(REPAIRED, async () => {
-    const worker = (await machines()).find(isWorker)?.status?.nodeRef?.name ?? '';
-    const node = async () => (await workload.nodes()).find(({ metadata }) => metadata.name === worker);
+    const [worker = ''] = await cluster.workers();
+    const node = () => cluster.workload.node(worker);
     const bootOf = async () =>
       ((await node().catch(() => undefined))?.status?.['nodeInfo'] as { bootID?: string } | undefined)
         ?.bootID;
     const [before, boot] = [await node(), await bootOf()];
-    const domain = (await world.domains()).find((name) => name.endsWith(worker)) ?? '';
-    await world.virsh('destroy', domain);
+    await destroyDomainOf(worker);
     await expect.poll(bootOf, poll(15)).not.toBe(boot);
-    await nodesReady(2, 10);
+    await cluster.nodesReady(2, 10);
     expect((await node())?.metadata.uid).toBe(before?.metadata.uid);
     return worker;
   }),
@@ -143,15 +111,121 @@ it(REPAIRED, { timeout: 20 * MINUTE }, () =>
 
 it(DELETED, { timeout: 20 * MINUTE }, () =>
   steps.run(DELETED, async () => {
-    await world.objects.delete('clusters.cluster.x-k8s.io', CLUSTER);
-    await expect
-      .poll(() => world.objects.get('clusters.cluster.x-k8s.io', CLUSTER), poll(15))
-      .toBeUndefined();
+    await cluster.delete(15);
     // The Secrets of the cluster are for the garbage collector, which comes after it.
     await expect.poll(leftovers, poll(3)).toEqual([]);
     return 'no domain, volume, Secret or lease is left';
   }),
 );
+
+it(KILLED, { timeout: 40 * MINUTE }, () =>
+  steps.run(KILLED, async () => {
+    console.error(`CAPLV_NODES_SEED=${SEED}`);
+    cluster = new NodeCluster(world, SECOND);
+    await cluster.apply();
+    const ready = new AbortController();
+    const killing = accidents(world, ready.signal);
+    try {
+      await cluster.initialised(30);
+      await cluster.nodesReady(2, 20);
+    } finally {
+      ready.abort();
+    }
+    const kills = await killing;
+    const names = await cluster.nodesReady(2, 10);
+    expect(kills).toBe(KILLS);
+    // A guest that were started again would join once more, with a token that is used up by then.
+    const starts = [...(await world.starts())].filter(([name]) => name.includes(SECOND));
+    expect(starts.map(([, count]) => count)).toEqual([1, 1]);
+    expect(await cluster.joinTokens()).toBe(1);
+    return `${names.join(', ')}; ${kills} kills, seed ${SEED}`;
+  }),
+);
+
+it(CERTIFIED, { timeout: 10 * MINUTE }, () =>
+  steps.run(CERTIFIED, async () => {
+    const names = [...(await cluster.workload.readyNodes()).keys()].sort();
+    await expect.poll(certifiedNodes, poll(8)).toEqual(names);
+    return `${names.join(', ')}, approved by our controller`;
+  }),
+);
+
+it(ROLLED, { timeout: 25 * MINUTE }, () =>
+  steps.run(ROLLED, async () => {
+    const [old = ''] = await cluster.workers();
+    // From now on no repair starts a worker again, and the next step is not a race.
+    const name = await world.copyTemplate(cluster.deployment, { repair: 'Never', memoryMiB: 1344 });
+    await cluster.patchDeployment({ template: { spec: { infrastructureRef: { name } } } });
+    const seen: string[][] = [];
+    const hasGone = async () => {
+      const ready = [...(await cluster.workload.readyNodes()).keys()];
+      const isThere = (await cluster.workload.node(old).catch(() => old)) !== undefined;
+      if (ready.length > 0) seen.push(ready);
+      return !isThere;
+    };
+    await expect.poll(hasGone, poll(20)).toBe(true);
+    const hadBoth = seen.findIndex((ready) => ready.includes(old) && ready.length === 3);
+    expect(hadBoth).toBeGreaterThanOrEqual(0);
+    const [successor = ''] = (await cluster.nodesReady(2, 5)).filter(
+      (node) => !node.includes('control-plane'),
+    );
+    expect(successor).not.toBe(old);
+    expect(await world.domains()).toHaveLength(2);
+    return `${successor} after ${old}`;
+  }),
+);
+
+it(REPLACED, { timeout: 25 * MINUTE }, () =>
+  steps.run(REPLACED, async () => {
+    const [old = ''] = await cluster.workers();
+    await world.objects.apply(healthCheck());
+    await destroyDomainOf(old);
+    const isReplaced = async () => {
+      const workers = await cluster.workers();
+      return workers.length === 1 && !workers.includes(old);
+    };
+    await expect.poll(isReplaced, poll(20)).toBe(true);
+    const [successor = ''] = (await cluster.nodesReady(2, 15)).filter(
+      (node) => !node.includes('control-plane'),
+    );
+    expect(await world.domains()).toHaveLength(2);
+    return `${successor} in place of ${old}`;
+  }),
+);
+
+/** Names of the Nodes whose kubelet has a serving certificate that our controller approved. */
+async function certifiedNodes(): Promise<string[]> {
+  const requests = await cluster.workload.list('certificatesigningrequests').catch(() => []);
+  const approved = requests.filter(({ spec, status }) => {
+    const conditions = (status?.['conditions'] ?? []) as { type: string; reason?: string }[];
+    const isOurs = conditions.some(({ type, reason }) => type === 'Approved' && reason === 'CaplvMachine');
+    return spec?.['signerName'] === 'kubernetes.io/kubelet-serving' && isOurs && status?.['certificate'];
+  });
+  const names = approved.map(({ spec }) => String(spec?.['username']).replace('system:node:', ''));
+  return [...new Set(names)].sort();
+}
+
+async function destroyDomainOf(node: string): Promise<void> {
+  const domain = (await world.domains()).find((name) => name.endsWith(node)) ?? '';
+  await world.virsh('destroy', domain);
+}
+
+/** Of workers: with a time limit that a busy host keeps. */
+function healthCheck(): object {
+  return {
+    apiVersion: 'cluster.x-k8s.io/v1beta2',
+    kind: 'MachineHealthCheck',
+    metadata: { name: cluster.deployment, namespace: 'default' },
+    spec: {
+      clusterName: cluster.name,
+      selector: { matchLabels: { 'cluster.x-k8s.io/deployment-name': cluster.deployment } },
+      checks: {
+        nodeStartupTimeoutSeconds: 0,
+        unhealthyNodeConditions: [{ type: 'Ready', status: 'Unknown', timeoutSeconds: 30 }],
+      },
+    },
+  };
+}
 
 /** Returns what is left of the cluster, in the API server and on the host. */
 async function leftovers(): Promise<string[]> {

@@ -1,6 +1,6 @@
 /** Starts a libvirt host, Cluster API's managers, and the controller of a release. */
 
-import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { ApiObjects } from '../capi/api-objects.ts';
@@ -11,6 +11,7 @@ import { takeDown } from '../lab/capi/take-down.ts';
 import { KUBERNETES_VERSION } from '../lab/kube/binaries.ts';
 import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { Lab } from '../lab/lab.ts';
+import type { LibvirtHost } from '../lab/libvirt-host.ts';
 import { nodeImage } from '../lab/node-image/node-image.ts';
 import { createNodeNetwork, type NodeNetwork } from './node-network.ts';
 import { Workload } from './workload.ts';
@@ -19,6 +20,8 @@ const EMULATED = join(import.meta.dirname, 'emulated');
 
 /** Emulated etcd answers slowly, and Cluster API asks it by way of the API server. */
 const CONTROL_PLANE_FLAGS = ['--etcd-dial-timeout-duration=60s', '--etcd-call-timeout-duration=120s'];
+
+const CONTROLLER_FLAGS = ['--namespace', 'caplv-system', '--serving-certificates', 'approve'];
 
 const SIZES = {
   CONTROL_PLANE_VCPU: '2',
@@ -38,15 +41,18 @@ export class NodeWorld {
   readonly kube: KubeLab;
   readonly capi: CapiLab;
   readonly objects: ApiObjects;
-  readonly controller: ControllerProcess;
+  /** The one that runs now; see `crash`. */
+  controller: ControllerProcess;
   readonly network: NodeNetwork;
   readonly #image: string;
   readonly #name: string;
+  readonly #env: NodeJS.ProcessEnv;
 
   private constructor(
     parts: Pick<NodeWorld, 'lab' | 'kube' | 'capi' | 'controller' | 'network'>,
     image: string,
     name: string,
+    env: NodeJS.ProcessEnv,
   ) {
     this.lab = parts.lab;
     this.kube = parts.kube;
@@ -56,6 +62,7 @@ export class NodeWorld {
     this.objects = new ApiObjects(parts.kube);
     this.#image = image;
     this.#name = name;
+    this.#env = env;
   }
 
   /** `name`: of the lab. What a former run of that name left is taken down. */
@@ -80,8 +87,8 @@ export class NodeWorld {
       });
       const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
       const env = { ...lab.env(), CAPLV_KUBECONFIG: kubeconfig, CAPLV_ALLOW: 'everything' };
-      const controller = await ControllerProcess.start(env, ['--namespace', 'caplv-system']);
-      return new NodeWorld({ lab, kube, capi, controller, network }, image, name);
+      const controller = await ControllerProcess.start(env, CONTROLLER_FLAGS);
+      return new NodeWorld({ lab, kube, capi, controller, network }, image, name, env);
     } catch (error) {
       await takeDown(name);
       throw error;
@@ -93,8 +100,37 @@ export class NodeWorld {
     await takeDown(this.#name);
   }
 
+  /** Kills the controller with SIGKILL and starts it again, as its Deployment would. */
+  async crash(): Promise<void> {
+    await this.controller.kill();
+    this.controller = await ControllerProcess.start(this.#env, CONTROLLER_FLAGS);
+  }
+
+  /** Restarts libvirtd; guests go on running. */
+  async restartLibvirtd(): Promise<void> {
+    await this.#host.stopLibvirtd();
+    await this.#host.startLibvirtd();
+  }
+
+  /** How often each domain was started since it was made the first time, by the logs that libvirt keeps of all of them. */
+  async starts(): Promise<Map<string, number>> {
+    const directory = join(this.#host.directory, 'log/qemu');
+    const logs = (await readdir(directory)).filter((name) => name.endsWith('.log'));
+    const counts = logs.map(async (name) => {
+      const text = await readFile(join(directory, name), 'utf8');
+      return [name.replace(/\.log$/, ''), text.match(/: starting up /g)?.length ?? 0] as const;
+    });
+    return new Map(await Promise.all(counts));
+  }
+
+  get #host(): LibvirtHost {
+    const [host] = this.lab.hosts;
+    if (!host) throw new Error('the lab has no host');
+    return host;
+  }
+
   async virsh(...args: readonly string[]): Promise<string> {
-    return (await execa('virsh', ['-q', '-c', this.lab.hosts[0]?.uri ?? '', ...args])).stdout;
+    return (await execa('virsh', ['-q', '-c', this.#host.uri, ...args])).stdout;
   }
 
   /** Names of all domains of the host. */
@@ -124,13 +160,27 @@ export class NodeWorld {
         '--worker-machine-count=1',
       ],
       {
-        LIBVIRT_URI: this.lab.hosts[0]?.uri ?? '',
+        LIBVIRT_URI: this.#host.uri,
         LIBVIRT_NETWORK: this.network.name,
         LIBVIRT_IMAGE_URI: this.#image,
         CONTROL_PLANE_ENDPOINT_HOST: this.network.endpoint,
         ...SIZES,
       },
     );
+  }
+
+  /** Copies a LibvirtMachineTemplate, with changes to its machines. Returns its name. */
+  async copyTemplate(name: string, changes: object): Promise<string> {
+    const copy = `${name}-changed`;
+    const found = await this.objects.get('libvirtmachinetemplates', name);
+    const template = found?.spec?.['template'] as { readonly spec: object };
+    await this.objects.apply({
+      apiVersion: found?.apiVersion,
+      kind: found?.kind,
+      metadata: { name: copy, namespace: 'default' },
+      spec: { template: { ...template, spec: { ...template.spec, ...changes } } },
+    });
+    return copy;
   }
 
   /** Connects as a user would, with the kubeconfig in the Secret of the Cluster. */

@@ -18,9 +18,18 @@ export class Workload {
     return (await execa(this.#kubectl, [...flags, ...args], { input })).stdout;
   }
 
-  async nodes(): Promise<ApiObject[]> {
-    return (JSON.parse(await this.kubectl(['get', 'nodes', '--output=json'])) as { items: ApiObject[] })
-      .items;
+  async list(resource: string, namespace = 'default'): Promise<ApiObject[]> {
+    const text = await this.kubectl(['get', resource, `--namespace=${namespace}`, '--output=json']);
+    return (JSON.parse(text) as { items: ApiObject[] }).items;
+  }
+
+  nodes(): Promise<ApiObject[]> {
+    return this.list('nodes');
+  }
+
+  /** Undefined: it is not there. Throws while the API server does not answer. */
+  async node(name: string): Promise<ApiObject | undefined> {
+    return (await this.nodes()).find(({ metadata }) => metadata.name === name);
   }
 
   /** Names of the Nodes that are Ready, with their providerID. Empty while the API server does not answer. */
