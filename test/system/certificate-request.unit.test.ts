@@ -8,6 +8,18 @@ import { requestPem } from '../controllers/certificate/kubelet-request.ts';
 const pem = requestPem();
 const der = Buffer.from(pem.split('\n').slice(1, -2).join(''), 'base64');
 
+/** By x509.CreateCertificateRequest of Go 1.26, which a kubelet calls. */
+const BY_GO = `-----BEGIN CERTIFICATE REQUEST-----
+MIIBJDCBygIBADAwMRUwEwYDVQQKEwxzeXN0ZW06bm9kZXMxFzAVBgNVBAMTDnN5
+c3RlbTpub2RlOncwMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHDFj0GjFah+t
+DhugcRjemHGacFMOEXLL5bUxX0X9FqJXm3nxZaB+6RwwDNC7hthg1bsEDp/jvhkU
+r7j90X7Ro6A4MDYGCSqGSIb3DQEJDjEpMCcwJQYDVR0RBB4wHIICdzCHBAoRAxSH
+EP0AAAAAAAAAAAAAAAAAACAwCgYIKoZIzj0EAwIDSQAwRgIhANs4PhaVUHx3WrxQ
+gUee/hwxVm9eMvWa3E7ZfclaS7f6AiEAsl/fyG8TtjFc+w2OqUrPRXqjVWU4XSjG
+OpiH0LcbF2Y=
+-----END CERTIFICATE REQUEST-----
+`;
+
 function asPem(bytes: Buffer): string {
   return `-----BEGIN CERTIFICATE REQUEST-----\n${bytes.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
 }
@@ -20,6 +32,18 @@ it('reads what openssl writes', () => {
     ],
     dnsNames: ['w0'],
     ipAddresses: ['10.17.3.20'],
+    others: 0,
+  });
+});
+
+it('reads what a kubelet writes', () => {
+  expect(readCertificateRequest(BY_GO)).toEqual({
+    subject: [
+      { type: 'O', value: 'system:nodes' },
+      { type: 'CN', value: 'system:node:w0' },
+    ],
+    dnsNames: ['w0'],
+    ipAddresses: ['10.17.3.20', 'fd00:0000:0000:0000:0000:0000:0000:0020'],
     others: 0,
   });
 });
