@@ -20,6 +20,7 @@ import {
   networkAddresses,
   type Reservation,
   removeReservations,
+  replaceReservation,
 } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
@@ -194,6 +195,15 @@ export class Libvirt {
     where: readonly ('live' | 'config')[],
   ): Promise<void> {
     return addReservation(this.#virsh, network, entry, where);
+  }
+
+  /** Replaces the reservation of the same address in one step. The caller has proven that it may. */
+  replaceReservation(
+    network: string,
+    entry: NewReservation,
+    where: readonly ('live' | 'config')[],
+  ): Promise<void> {
+    return replaceReservation(this.#virsh, network, entry, where);
   }
 
   /** Removes reservations of a network. The caller has proven that CAPLV owns them. Idempotent. */

@@ -10,9 +10,15 @@ export interface Reservation {
   readonly mac: string | undefined;
   readonly name: string | undefined;
   readonly ip: string;
-  /** Which of the network's `<ip>` elements it stands in, from 0. */
+  /** Which of the network's `<ip>` elements it stands in, from 0; or PORT_GROUP. */
   readonly parentIndex: number;
 }
+
+/**
+ * In place of an index: the network has no `<ip>` element, as that of a bridge, and the reservation is a port group, which no interface
+ * uses. Its name has the address, and its interfaceid the UUID at the end of the name of the reservation. libvirt refuses a second one.
+ */
+export const PORT_GROUP = -1;
 
 /** One `<ip>` element of a network. */
 export interface AddressRange {
@@ -41,10 +47,19 @@ export interface NewReservation {
   readonly parentIndex: number;
 }
 
+const PORT_GROUP_NAME = 'caplv-endpoint-';
+
 /** Reads the output of `virsh net-dumpxml`. */
 export function parseReservations(xml: string): Reservation[] {
-  const addresses = XmlElement.parse(xml, 'network').children('ip');
-  return addresses.flatMap((element, parentIndex) =>
+  const network = XmlElement.parse(xml, 'network');
+  const groups = network.children('portgroup').flatMap((group) => {
+    const name = group.attribute('name') ?? '';
+    if (!name.startsWith(PORT_GROUP_NAME)) return [];
+    const uuid = group.child('virtualport').child('parameters').attribute('interfaceid') ?? '';
+    const ip = name.slice(PORT_GROUP_NAME.length);
+    return [{ mac: undefined, name: `${PORT_GROUP_NAME}${uuid}`, ip, parentIndex: PORT_GROUP }];
+  });
+  const hosts = network.children('ip').flatMap((element, parentIndex) =>
     element
       .child('dhcp')
       .children('host')
@@ -55,6 +70,7 @@ export function parseReservations(xml: string): Reservation[] {
           : [{ mac: host.attribute('mac')?.toLowerCase(), name: host.attribute('name'), ip, parentIndex }];
       }),
   );
+  return [...hosts, ...groups];
 }
 
 /** Reads the IPv4 ranges out of the output of `virsh net-dumpxml`. */
@@ -142,15 +158,45 @@ export async function networkAddresses(
 export async function addReservation(
   virsh: Virsh,
   network: string,
-  { mac, name, ip, parentIndex }: NewReservation,
+  entry: NewReservation,
   where: readonly ('live' | 'config')[],
 ): Promise<void> {
+  await updateReservation(virsh, network, 'add-last', entry, where);
+}
+
+/** Puts a reservation in place of the one of the same address, in one step. Throws LibvirtError. */
+export async function replaceReservation(
+  virsh: Virsh,
+  network: string,
+  entry: NewReservation,
+  where: readonly ('live' | 'config')[],
+): Promise<void> {
+  await updateReservation(virsh, network, 'modify', entry, where);
+}
+
+async function updateReservation(
+  virsh: Virsh,
+  network: string,
+  command: 'add-last' | 'modify',
+  entry: NewReservation,
+  where: readonly ('live' | 'config')[],
+): Promise<void> {
+  const place = entry.parentIndex === PORT_GROUP ? portGroup(entry) : dhcpHost(entry);
+  for (const flag of where) {
+    await virsh.run(['net-update', `--network=${network}`, `--command=${command}`, ...place, `--${flag}`]);
+  }
+}
+
+function dhcpHost({ mac, name, ip, parentIndex }: NewReservation): string[] {
   const whose = mac === undefined ? '' : ` mac='${mac}'`;
   const xml = `--xml=<host${whose} name='${name}' ip='${ip}'/>`;
-  const place = ['--section=ip-dhcp-host', xml, `--parent-index=${parentIndex}`];
-  for (const flag of where) {
-    await virsh.run(['net-update', `--network=${network}`, '--command=add-last', ...place, `--${flag}`]);
-  }
+  return ['--section=ip-dhcp-host', xml, `--parent-index=${parentIndex}`];
+}
+
+function portGroup({ name, ip }: NewReservation): string[] {
+  const uuid = name.slice(PORT_GROUP_NAME.length);
+  const port = `<virtualport type='openvswitch'><parameters interfaceid='${uuid}'/></virtualport>`;
+  return ['--section=portgroup', `--xml=<portgroup name='${PORT_GROUP_NAME}${ip}'>${port}</portgroup>`];
 }
 
 /**
@@ -163,7 +209,10 @@ export async function removeReservations(
   reservations: readonly Reservation[],
 ): Promise<void> {
   for (const { ip, parentIndex } of new Map(reservations.map((one) => [one.ip, one])).values()) {
-    const entry = ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
+    const entry =
+      parentIndex === PORT_GROUP
+        ? ['--section=portgroup', `--xml=<portgroup name='${PORT_GROUP_NAME}${ip}'/>`]
+        : ['--section=ip-dhcp-host', `--xml=<host ip='${ip}'/>`, `--parent-index=${parentIndex}`];
     const update = ['net-update', `--network=${network}`, '--command=delete', ...entry] as const;
     // A network that is off has nothing live to change, and says so; so does one that has it only stored.
     const [, removed] = await virsh.batch([

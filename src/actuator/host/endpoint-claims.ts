@@ -1,17 +1,19 @@
 /** Addresses of control planes that libvirt networks reserve: see src/intent/addresses/endpoint-claim.ts. */
 
 import { TerminalError, TransientError } from '../../errors.ts';
-import { describeUnusable } from '../../intent/addresses/address-range.ts';
 import {
   type ClaimNetwork,
   claimantOf,
+  claimName,
   claimsOf,
+  describeUnclaimable,
   freeAddresses,
   missingClaim,
   reservationsOf,
 } from '../../intent/addresses/endpoint-claim.ts';
 import type { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
+import { PORT_GROUP } from '../../libvirt/reservations.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { classified } from '../context/classify-error.ts';
 
@@ -62,6 +64,22 @@ export class EndpointClaims {
       const libvirt = this.#libvirt(uri);
       const found = (await libvirt.networkAddresses([network])).get(network);
       if (found) await libvirt.removeReservations(network, claimsOf(uid, found));
+    });
+  }
+
+  /** Gives to a LibvirtCluster what the network reserves for the one with the uid `before`. Idempotent. */
+  async takeOver({ uri, network }: ClaimPlace, before: string, uid: string): Promise<void> {
+    await classified(async () => {
+      const libvirt = this.#libvirt(uri);
+      const found = (await libvirt.networkAddresses([network])).get(network);
+      const definitions = [
+        ['live', found?.live],
+        ['config', found?.stored],
+      ] as const;
+      for (const [where, entries = []] of definitions) {
+        for (const { ip, parentIndex } of entries.filter((entry) => claimantOf(entry) === before))
+          await libvirt.replaceReservation(network, { name: claimName(uid), ip, parentIndex }, [where]);
+      }
     });
   }
 
@@ -168,7 +186,11 @@ export class EndpointClaims {
         claimant === undefined
           ? `reserved for host "${entry.name ?? '?'}" (MAC ${entry.mac ?? 'unknown'})`
           : `the control plane endpoint of ${known ?? `a LibvirtCluster that is not known here, with uid ${claimant}`}`;
-      const remove = `virsh net-update ${network} delete ip-dhcp-host "<host ip='${ip}'/>" --live --config`;
+      const what =
+        entry.parentIndex === PORT_GROUP
+          ? `portgroup "<portgroup name='${claimName(ip)}'/>"`
+          : `ip-dhcp-host "<host ip='${ip}'/>"`;
+      const remove = `virsh net-update ${network} delete ${what} --live --config`;
       return new TransientError({
         code: 'AddressInUse',
         path,
@@ -189,17 +211,13 @@ export class EndpointClaims {
 /** Throws for a range of which no address, or a given address that, can ever be reserved. */
 function requireUsable(places: readonly SeenPlace[], { candidates, path }: ClaimRequest): void {
   for (const { network, seen } of places) {
-    const { ranges } = seen.addresses;
-    const problems = candidates.map((ip) => describeUnusable(ip, network, ranges));
+    const problems = candidates.map((ip) => describeUnclaimable(ip, network, seen.addresses));
     if (problems.some((problem) => problem === undefined)) continue;
     throw new TerminalError({
       code: 'InvalidConfiguration',
       path,
       message: `${candidates[0]} ${problems[0]}`,
-      fix:
-        ranges.length > 0
-          ? 'use addresses of the network'
-          : 'give spec.controlPlaneEndpoint itself: only a network with addresses of its own can reserve one',
+      fix: 'use addresses of the network',
     });
   }
 }

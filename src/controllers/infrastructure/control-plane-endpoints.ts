@@ -21,11 +21,15 @@ export interface ControlPlaneEndpointsOptions {
   readonly infrastructure: Pick<Store, 'list' | 'apply'>;
   /** With the machines of both APIs. */
   readonly store: Pick<Store, 'list'>;
-  readonly claims: Pick<EndpointClaims, 'claim' | 'release'>;
+  readonly claims: Pick<EndpointClaims, 'claim' | 'release' | 'takeOver'>;
 }
 
 export class ControlPlaneEndpoints {
   readonly #options: ControlPlaneEndpointsOptions;
+  /** By uid: what was chosen here. A list of LibvirtClusters may not show it yet. */
+  readonly #chosen = new Map<string, string>();
+  /** The last choice. On bridges of different hosts nothing but this keeps two from one address. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ControlPlaneEndpointsOptions) {
     this.#options = options;
@@ -36,9 +40,31 @@ export class ControlPlaneEndpoints {
     const { uid } = one.metadata;
     if (!one.spec.controlPlaneEndpointRange || uid === undefined) return undefined;
     return {
-      ensure: (sites) => this.#ensure(one, uid, owner, sites),
-      release: ({ uri, network }) => this.#options.claims.release({ uri, network: network.name }, uid),
+      ensure: (sites) => {
+        const ensure = () => this.#ensure(one, uid, owner, sites);
+        return one.spec.controlPlaneEndpoint ? ensure() : this.#inTurn(ensure);
+      },
+      release: ({ uri, network }) => {
+        this.#chosen.delete(uid);
+        return this.#options.claims.release({ uri, network: network.name }, uid);
+      },
     };
+  }
+
+  /** Takes over the address that it had as the object with the uid `before`, in another management cluster. */
+  async takeOver(one: LibvirtCluster, before: string, { uri, network }: Site): Promise<void> {
+    const { uid } = one.metadata;
+    if (!one.spec.controlPlaneEndpointRange || uid === undefined || before === uid) return;
+    const clusters = await this.#options.infrastructure.list(LibvirtClusterKind);
+    // One that is still here has not moved.
+    if (clusters.some(({ metadata }) => metadata.uid === before)) return;
+    await this.#options.claims.takeOver({ uri, network: network.name }, before, uid);
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   async #ensure(
@@ -61,7 +87,9 @@ export class ControlPlaneEndpoints {
       inUse: new Set([
         ...machines.flatMap(({ status }) => (status?.addresses ?? []).map(({ address }) => address)),
         ...clusters.flatMap(({ metadata, spec }) =>
-          metadata.uid === uid ? [] : (spec.controlPlaneEndpoint?.host ?? []),
+          metadata.uid === uid
+            ? []
+            : (spec.controlPlaneEndpoint?.host ?? this.#chosen.get(metadata.uid ?? '') ?? []),
         ),
       ]),
       path: given ? 'spec.controlPlaneEndpoint' : 'spec.controlPlaneEndpointRange',
@@ -70,7 +98,11 @@ export class ControlPlaneEndpoints {
         return found && `LibvirtCluster "${formatKey(keyOf(found))}"`;
       },
     });
-    if (given) return;
+    if (given) {
+      this.#chosen.delete(uid);
+      return;
+    }
+    this.#chosen.set(uid, host);
     const controlPlaneEndpoint = { host, port: range.port ?? DEFAULT_PORT };
     const written = { metadata: { ...keyOf(one), uid }, spec: { controlPlaneEndpoint } };
     await infrastructure.apply(LibvirtClusterKind, written as never, { fieldManager: ENDPOINT_MANAGER });

@@ -1,10 +1,12 @@
 /**
  * Claims addresses for control plane endpoints. A claim is a reservation in the DHCP server of a libvirt network, whose name tells which
- * LibvirtCluster it is for. It has no MAC address, so no machine is ever given it. libvirt refuses a second one of an address, also to a
- * controller of another API server. Pure.
+ * LibvirtCluster it is for. It has no MAC address, so no machine is ever given it. In a network without addresses of its own, as that of a
+ * bridge, it is a port group that no interface uses. libvirt refuses a second one of an address, also to a controller of another API
+ * server. Pure.
  */
 
-import type { NetworkAddresses, Reservation } from '../../libvirt/reservations.ts';
+import { isIPv4 } from 'node:net';
+import { type NetworkAddresses, PORT_GROUP, type Reservation } from '../../libvirt/reservations.ts';
 import { describeUnusable, findRange } from './address-range.ts';
 
 const PREFIX = 'caplv-endpoint-';
@@ -59,11 +61,21 @@ export function freeAddresses(
     networks.every(
       ({ name, addresses, leased }) =>
         !leased.has(ip) &&
-        describeUnusable(ip, name, addresses.ranges) === undefined &&
+        describeUnclaimable(ip, name, addresses) === undefined &&
         reservationsOf(ip, addresses).every((entry) => claimantOf(entry) === uid),
     );
   const claimed = candidates.filter((ip) => own.has(ip));
   return [...claimed, ...candidates.filter((ip) => !own.has(ip) && isFree(ip))];
+}
+
+/** Returns why the network can never keep the address for a LibvirtCluster, as the end of a sentence that begins with it. */
+export function describeUnclaimable(
+  ip: string,
+  network: string,
+  { ranges }: Pick<NetworkAddresses, 'ranges'>,
+): string | undefined {
+  if (!isIPv4(ip)) return 'is no IPv4 address, and no other can be reserved';
+  return ranges.length === 0 ? undefined : describeUnusable(ip, network, ranges);
 }
 
 /** Returns the reservations of an address, as the network runs and as it is stored. */
@@ -77,13 +89,13 @@ export function missingClaim(
   ip: string,
   { live, stored, ranges }: NetworkAddresses,
 ): MissingClaim | undefined {
-  const range = findRange(ip, ranges);
+  const parentIndex = ranges.length === 0 ? PORT_GROUP : findRange(ip, ranges)?.parentIndex;
   const lacks = (entries: readonly Reservation[] | undefined) =>
     entries !== undefined && !entries.some((entry) => entry.ip === ip && claimantOf(entry) === uid);
   const where = [
     ...(lacks(live) ? (['live'] as const) : []),
     ...(lacks(stored) ? (['config'] as const) : []),
   ];
-  if (!range || where.length === 0) return undefined;
-  return { entry: { name: claimName(uid), ip, parentIndex: range.parentIndex }, where };
+  if (parentIndex === undefined || where.length === 0) return undefined;
+  return { entry: { name: claimName(uid), ip, parentIndex }, where };
 }

@@ -1,5 +1,7 @@
 /** Verifies that clusters which claim endpoints of one range at the same time never share an address. */
 
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClaimRequest, EndpointClaims } from '../../../src/actuator/host/endpoint-claims.ts';
 import { addressesIn } from '../../../src/api/infrastructure/endpoint-range.ts';
@@ -19,15 +21,23 @@ const uidOf = (number: number) => `00000000-0000-4000-8000-00000000000${number}`
 beforeAll(async () => {
   lab = await Lab.up({ name: 'endpoint-claims' });
   host = lab.hosts[0] as LibvirtHost;
+  const file = join(lab.directory, 'lan.xml');
+  await writeFile(file, "<network><name>lan</name><forward mode='bridge'/><bridge name='br-lan'/></network>");
+  await virsh(host, ['net-define', file]);
+  await virsh(host, ['net-start', 'lan']);
   claims = Array.from({ length: 4 }, () => new EndpointClaims(() => new Libvirt({ uri: host.uri })));
 }, 300_000);
 
 afterAll(() => lab?.down(), 60_000);
 
+/** Of a bridge: it has no addresses of its own. */
+const lan = () => ({ uri: host.uri as AllowedHost, network: 'lan' });
+
 const place = () => ({ uri: host.uri as AllowedHost, network: host.network });
 
 afterEach(async () => {
-  for (const number of [0, 1, 2, 3]) await claims[0]?.release(place(), uidOf(number));
+  for (const number of [0, 1, 2, 3])
+    for (const where of [place(), lan()]) await claims[0]?.release(where, uidOf(number));
 });
 
 function claim(number: number, more: Partial<ClaimRequest> = {}): Promise<string> {
@@ -95,4 +105,42 @@ test('a range outside of the network is refused for good', async () => {
     code: 'InvalidConfiguration',
     message: expect.stringContaining('lies outside of network'),
   });
+});
+
+test('a LibvirtCluster that moved to another management cluster takes over its address in one step', async () => {
+  const ip = await claim(0);
+  const given = { candidates: [ip], isGiven: true };
+  await expect(claim(1, given)).rejects.toMatchObject({ code: 'AddressInUse' });
+  await claims[1]?.takeOver(place(), uidOf(0), uidOf(1));
+  await claims[1]?.takeOver(place(), uidOf(0), uidOf(1));
+  for (const flags of [[], ['--inactive']]) {
+    const names = (await dump(...flags)).match(/caplv-endpoint-[^']+/g);
+    expect(names).toEqual([`caplv-endpoint-${uidOf(1)}`]);
+  }
+  expect(await claim(1, given)).toBe(ip);
+  await expect(claim(0, given)).rejects.toMatchObject({ code: 'AddressInUse' });
+});
+
+test('in the network of a bridge no two clusters get one address either, and a release leaves nothing', async () => {
+  const places = [lan()];
+  const results = await Promise.allSettled([0, 1, 2, 3].map((number) => claim(number, { places })));
+  const given = results.flatMap((one, number) => (one.status === 'fulfilled' ? [[number, one.value]] : []));
+  expect(given.map(([, ip]) => ip).sort()).toEqual(['192.168.122.200', '192.168.122.201']);
+  const [[winner = 0, ip = ''] = []] = given as [number, string][];
+  const copy = { places, candidates: [ip], isGiven: true };
+  expect(await claim(winner, copy)).toBe(ip);
+  const late = (winner + 1) % 4;
+  await expect(claim(late, copy)).rejects.toMatchObject({
+    code: 'AddressInUse',
+    message: expect.stringContaining(uidOf(winner)),
+    fix: expect.stringContaining(
+      `delete portgroup "<portgroup name='caplv-endpoint-${ip}'/>" --live --config`,
+    ),
+  });
+  await claims[0]?.release(lan(), uidOf(late));
+  await claims[0]?.takeOver(lan(), uidOf(winner), uidOf(late));
+  expect(await claim(late, copy)).toBe(ip);
+  for (const number of [0, 1, 2, 3]) await claims[0]?.release(lan(), uidOf(number));
+  for (const flags of [[], ['--inactive']])
+    expect(await virsh(host, ['net-dumpxml', 'lan', ...flags])).not.toContain('portgroup');
 });

@@ -6,11 +6,12 @@ import {
   type ClaimNetwork,
   claimantOf,
   claimName,
+  describeUnclaimable,
   freeAddresses,
   missingClaim,
 } from '../../../src/intent/addresses/endpoint-claim.ts';
 import { planReservations } from '../../../src/intent/reservations.ts';
-import type { Reservation } from '../../../src/libvirt/reservations.ts';
+import { PORT_GROUP, type Reservation } from '../../../src/libvirt/reservations.ts';
 
 const UID = '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed';
 const OTHER = '2b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed';
@@ -114,4 +115,23 @@ it('a machine that asks for the endpoint of a cluster is refused, and not advise
     message: expect.stringContaining(`LibvirtCluster with uid ${UID}`),
     fix: 'use another address',
   });
+});
+
+const bridge = (live: Reservation[] = []): ClaimNetwork => ({
+  ...network({ live }),
+  addresses: { ranges: [], live, stored: live },
+});
+
+it('a network without addresses of its own keeps any IPv4 address, as a port group, and gives it to one cluster', () => {
+  const { addresses } = bridge();
+  expect(free([bridge()], ['10.17.3.2', '10.17.3.3'])).toEqual(['10.17.3.2', '10.17.3.3']);
+  const missing = missingClaim(UID, '10.17.3.2', addresses);
+  expect(missing).toMatchObject({ entry: { parentIndex: PORT_GROUP }, where: ['live', 'config'] });
+  const other = { ...claim(OTHER, '10.17.3.2'), parentIndex: PORT_GROUP };
+  expect(free([bridge([other])], ['10.17.3.2', '10.17.3.3'])).toEqual(['10.17.3.3']);
+});
+
+it('a name that is no address is kept by no network', () => {
+  for (const { addresses } of [network(), bridge()])
+    expect(describeUnclaimable("api.example.com'/>", 'fuji', addresses)).toContain('no IPv4 address');
 });
