@@ -34,8 +34,8 @@ import { StateSecret } from './state-secret.ts';
 
 /** Label of the state of a machine. */
 export const MACHINE_NAME_LABEL = `${GROUP}/machine-name`;
-/** Label of the state of a LibvirtMachine. */
-const LIBVIRT_MACHINE_NAME_LABEL = `${INFRASTRUCTURE_GROUP}/machine-name`;
+/** Label of the state of a LibvirtMachine, and of its kept serials. */
+export const LIBVIRT_MACHINE_NAME_LABEL = `${INFRASTRUCTURE_GROUP}/machine-name`;
 /** Label of the state of a base image: the hash of its host. */
 const IMAGE_HOST_LABEL = `${GROUP}/image-host`;
 /** Must not end in a hyphen and digits: that is how Terraform numbers the parts of a large state. */
