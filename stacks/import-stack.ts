@@ -52,8 +52,14 @@ export function objectsOf({ domain, rootDisk, disks, seed }: MachineObjects): St
   ];
 }
 
+/** Names of what is on a host, as a HostIntent has them. */
+interface HostObjects extends Pick<HostIntent, 'images'> {
+  readonly networks: readonly { readonly name: string }[];
+  readonly pools: readonly { readonly name: string }[];
+}
+
 /** Lists the libvirt objects of a host's stack. */
-export function objectsOfHost({ networks, pools, images }: HostIntent): StackObject[] {
+export function objectsOfHost({ networks, pools, images }: HostObjects): StackObject[] {
   return [
     ...networks.map(
       ({ name }) => ({ type: 'libvirt_network', name: resourceId('network', name), object: name }) as const,

@@ -15,6 +15,7 @@ import type { ActuatorOptions, VerbOptions } from './context/options.ts';
 import { withState } from './context/state-session.ts';
 import { BaseImages, type ImageWait } from './host/base-images.ts';
 import { both, type PartsAsk, partsOf } from './host/host-parts.ts';
+import { type HandOver, handOverParts, takeOverParts } from './host/moved-parts.ts';
 import { planParts } from './host/plan-parts.ts';
 import { type PartsOptions, SharedParts } from './host/shared-parts.ts';
 import type { PlanPreview } from './plan/preview.ts';
@@ -100,6 +101,21 @@ export class HostActuator {
       const ask = { apply: NO_PARTS, need: NO_PARTS, release: names, tidy: true };
       await this.#parts.ensure(uri, intent, ask, () => this.#options.libvirt(uri).facts(), options);
     });
+  }
+
+  /** See `handOverParts`. */
+  async handOver(uri: AllowedHost, what: HandOver, options: VerbOptions = {}): Promise<void> {
+    await classified(() => handOverParts(this.#options, uri, what, options));
+  }
+
+  /** See `takeOverParts`. */
+  async takeOver(
+    uri: AllowedHost,
+    names: PartNames,
+    parts: string,
+    options: VerbOptions = {},
+  ): Promise<void> {
+    await classified(() => takeOverParts(this.#options, uri, names, parts, options));
   }
 
   /** Removes an image unless `intent`, all that anybody wants, has it. Needs nothing of other images, networks or pools. */

@@ -8,6 +8,8 @@ import { AddressClaims } from '../controllers/infrastructure/address-claims.ts';
 import { byApi } from '../controllers/infrastructure/by-api.ts';
 import { LibvirtClusterReconciler } from '../controllers/infrastructure/cluster-reconciler.ts';
 import { ControlPlaneEndpoints } from '../controllers/infrastructure/control-plane-endpoints.ts';
+import { HostHandover } from '../controllers/infrastructure/host-handover.ts';
+import { HostRecords } from '../controllers/infrastructure/host-records.ts';
 import { LibvirtMachineReconciler } from '../controllers/infrastructure/machine-reconciler.ts';
 import {
   INFRASTRUCTURE_NEEDS,
@@ -88,10 +90,15 @@ export function setupBothApis(manager: Manager, liveStore: Store, options: BothA
     beforeRelease: addresses?.release.bind(addresses),
     /** See ActuatorOptions. */
     whileRunning: blocks?.whileRunning.bind(blocks) as WhileRunning | undefined,
-    clusterReconciler: ({ clusters, libvirt }: Pick<Engine, 'clusters' | 'libvirt'>) => {
+    clusterReconciler: (
+      { clusters, hosts, libvirt }: Pick<Engine, 'clusters' | 'hosts' | 'libvirt'>,
+      policy: Policy,
+    ) => {
       if (!own) return clusters;
       const endpoints = new ControlPlaneEndpoints({ ...own, claims: new EndpointClaims(libvirt) });
-      return byApi(clusters, new LibvirtClusterReconciler({ ...own, clusters, endpoints }));
+      const hostRecords = new HostRecords(liveStore);
+      const handover = new HostHandover({ records: hostRecords, hosts, endpoints, policy });
+      return byApi(clusters, new LibvirtClusterReconciler({ ...own, clusters, endpoints, handover }));
     },
     watch: (machine: Controller, cluster: Controller) => {
       infrastructure?.watchMachines(machine);

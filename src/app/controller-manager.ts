@@ -65,7 +65,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
         departures,
       }),
   });
-  const reconciler = apis.clusterReconciler(engine);
+  const reconciler = apis.clusterReconciler(engine, policy);
   apis.watch(
     controller,
     setupClusterController(manager, { ...shared, ...{ reconciler, policy, libvirt: engine.libvirt } }),

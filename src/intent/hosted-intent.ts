@@ -17,6 +17,8 @@ export interface HostIntent extends stacks.HostIntent {
   readonly uri: AllowedHost;
   /** Why the intent may be incomplete: a Cluster or a Machine that cannot be read. Nothing is removed then. */
   readonly incomplete?: CaplvError;
+  /** Uids of the Clusters that are there and name the host; undefined: not known. */
+  readonly clusters?: readonly string[];
 }
 
 /** Names of networks and pools of a host. */

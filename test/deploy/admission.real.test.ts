@@ -78,6 +78,7 @@ const STATES = [
   ['secret', 'tfstate-web-caplv.corrupt'],
   ['secret', 'tfstate-0123456789-caplv-host'],
   ['secret', 'tfstate-web-caplv-capi'],
+  ['secret', 'tfstate-one-caplv-host.moved'],
   ['lease', 'lock-tfstate-web-caplv'],
 ] as const;
 

@@ -16,6 +16,7 @@ import type { StateHandle } from '../context/state-home.ts';
 import { type StateSession, withState } from '../context/state-session.ts';
 import { ReplaceRefused, refuseReplacement } from '../plan/replace-guard.ts';
 import { reportOf } from '../plan/report.ts';
+import { forgetGoneParts } from '../state/handed-over.ts';
 import {
   APPLIED,
   includes,
@@ -111,6 +112,7 @@ export class SharedParts {
     await restoreHostState(this.#options, session);
     await moveImages(this.#options, session);
     const wanted = { ...(await evaluate()), images: [] };
+    await forgetGoneParts(session, wanted);
     const asked = objectsOfHost(partsOf(wanted, both(ask.apply, ask.need)));
     const begun = await pendingCreates(home);
     const isOthers = (one: (typeof begun)[number]) =>

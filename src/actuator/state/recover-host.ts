@@ -24,6 +24,7 @@ import type { Terraform } from '../../terraform/terraform.ts';
 import type { ActuatorOptions } from '../context/options.ts';
 import type { StateHandle } from '../context/state-home.ts';
 import type { StateSession } from '../context/state-session.ts';
+import { handedOver } from './handed-over.ts';
 import { type FoundObject, includes, pendingCreates, resolvePendingCreates } from './host-journal.ts';
 import { knows, nextSerial } from './recover-machine.ts';
 import { importAside } from './scratch-import.ts';
@@ -69,6 +70,7 @@ export async function completeHostState(
   let lacking = there.filter((one) => !containsExact(state, one));
   if (lacking.length === 0) return;
   const kept = await home.history.list();
+  const isGone = await elsewhere(home);
   let text = await terraform.stateText();
   if (text !== '') text = new ImportedState(text).only((one) => !includes(lacking, one)).text;
   const add = (more: ImportedState) => {
@@ -77,7 +79,7 @@ export async function completeHostState(
   const told: (() => void)[] = [];
   for (const one of kept) {
     const older = await home.history.read(one);
-    const found = lacking.filter((object) => containsExact(parseState(older), object));
+    const found = lacking.filter((object) => !isGone(object) && containsExact(parseState(older), object));
     if (found.length === 0) continue;
     add(new ImportedState(older).only((resource) => found.some((object) => isSame(object, resource))));
     lacking = lacking.filter((object) => !found.includes(object));
@@ -110,6 +112,7 @@ export async function refuseForeignObjects(
   if (unproven.length === 0) return;
   let foreign = await findExisting(libvirt(uri), unproven, []);
   const kept = await home.history.list();
+  const isGone = await elsewhere(home);
   const states = [
     () => knownState({ terraform }, home),
     ...kept.map((one) => async () => parseState(await home.history.read(one))),
@@ -117,7 +120,7 @@ export async function refuseForeignObjects(
   for (const read of states) {
     if (foreign.length === 0) return;
     const state = await read();
-    foreign = foreign.filter((one) => !containsExact(state, one));
+    foreign = foreign.filter((one) => isGone(one) || !containsExact(state, one));
   }
   const [first] = foreign;
   if (first) throw notOurs(libvirt(uri).uri, first);
@@ -143,17 +146,17 @@ export async function knowsAll(
 export async function standingObjects(
   libvirt: Libvirt,
   state: State | undefined,
-  { uri, networks, pools }: HostIntent,
+  { networks, pools }: HostIntent,
 ): Promise<StackObject[]> {
   const whole = state && { ...state, resources: state.resources.filter(({ tainted }) => !tainted) };
-  const known = objectsOfHost({ uri, networks, pools, images: [] }).filter((one) => knows(whole, one));
+  const known = objectsOfHost({ networks, pools, images: [] }).filter((one) => knows(whole, one));
   if (known.length === 0) return [];
   const found = await findExisting(libvirt, known, []);
   return found.filter((one) => one.isActive && containsExact(whole, one));
 }
 
-/** With the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
-async function findExisting(
+/** Those that are on the host, with the ids that the provider gives them. An image that is wanted only if it is known to be whole. */
+export async function findExisting(
   libvirt: Libvirt,
   objects: readonly StackObject[],
   unwanted: readonly StackObject[],
@@ -236,6 +239,12 @@ function tell(
 ): void {
   const objects = found.map(({ object }) => object);
   onEvent({ type: 'state_recovered', host: libvirt(uri).uri, from, objects });
+}
+
+/** Tells what went to another management cluster: that a kept serial knows it does not make it ours. */
+async function elsewhere(home: StateHandle): Promise<(object: ImportedObject) => boolean> {
+  const noted = await handedOver(home);
+  return ({ id }) => noted[id] !== undefined;
 }
 
 /** The very object, and not another one of its name. */

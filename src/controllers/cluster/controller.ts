@@ -49,6 +49,13 @@ export interface ClusterClaims {
   release(site: Site): Promise<void>;
 }
 
+/** What a Cluster has beyond that of the original API. */
+export interface ClusterExtras {
+  readonly claims?: ClusterClaims | undefined;
+  /** Called before what the Cluster has on the host of `site` is made, changed or removed: it may come from another management cluster. */
+  readonly takeOver?: ((site: Site) => Promise<void>) | undefined;
+}
+
 /** Key of what failed on no host in particular. */
 const CLAIMS = '';
 
@@ -63,14 +70,14 @@ export class ClusterReconciler {
   }
 
   /** Throws TransientError or TerminalError; the status then already says so. */
-  async reconcile(key: ObjectKey, claims?: ClusterClaims): Promise<Result> {
+  async reconcile(key: ObjectKey, { claims, takeOver }: ClusterExtras = {}): Promise<Result> {
     const { store } = this.#options;
     const cluster = await store.get(ClusterKind, key);
     if (!cluster) return {};
     if (cluster.metadata.deletionTimestamp) {
       // As it is stored now: it goes because of it.
       const stored = await store.get(ClusterKind, key, { fresh: true });
-      return stored ? this.#reconcileDelete(stored, key, claims) : {};
+      return stored ? this.#reconcileDelete(stored, key, { claims, takeOver }) : {};
     }
     if (!cluster.metadata.finalizers?.includes(FINALIZER)) {
       await store.apply(
@@ -88,6 +95,7 @@ export class ClusterReconciler {
       sites,
       (index) => sitePath(spec, index),
       async (site, path) => {
+        await takeOver?.(site);
         await hosts.ensureSite(cluster, site, path, {
           ...word,
           onEvent: (event) => this.#tell(cluster, event),
@@ -169,7 +177,11 @@ export class ClusterReconciler {
     if (described) this.#options.recorder.event(cluster, described);
   }
 
-  async #reconcileDelete(cluster: Cluster, key: ObjectKey, claims?: ClusterClaims): Promise<Result> {
+  async #reconcileDelete(
+    cluster: Cluster,
+    key: ObjectKey,
+    { claims, takeOver }: ClusterExtras,
+  ): Promise<Result> {
     const { store, hosts, recorder, policy } = this.#options;
     const broken: UnreadableObjectError[] = [];
     const sites = sitesOf(storedClusterSpec(cluster).spec, policy.defaultHost);
@@ -196,6 +208,7 @@ export class ClusterReconciler {
       if (uri === undefined) continue;
       const here = { ...site, uri };
       try {
+        await takeOver?.(here);
         await claims?.release(here);
         // Otherwise nothing was ever made there.
         if (isAllowedSite(policy, site) || (await hosts.isMade(here)))

@@ -1,4 +1,7 @@
-/** Has `clusterctl move` wait while Terraform runs for a LibvirtMachine: the state would go along as it was before. */
+/**
+ * Has `clusterctl move` wait while Terraform runs for a LibvirtMachine, as the state would go along as it was before, and until a
+ * LibvirtCluster has handed over what it has on its hosts.
+ */
 
 import { BLOCK_MOVE_ANNOTATION } from '../../api/infrastructure/contract.ts';
 import { type LibvirtCluster, LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts';
@@ -77,12 +80,19 @@ export class MoveBlocks {
     await this.#clear(LibvirtMachineKind, one);
   }
 
-  /** On a LibvirtCluster it stands for as long as that has something on a host that does not move. */
+  /** On a LibvirtCluster that has something of its own on a host it stands until that is handed over. */
   async keep(one: LibvirtCluster): Promise<void> {
     const isBlocked = one.metadata.annotations?.[BLOCK_MOVE_ANNOTATION] !== undefined;
-    if (isBlocked === staysWithHosts(one)) return;
+    if (isBlocked === hasHostParts(one)) return;
     if (isBlocked) await this.#clear(LibvirtClusterKind, one);
     else await this.#set(LibvirtClusterKind, one);
+  }
+
+  /** Runs what hands over what a paused LibvirtCluster has on its hosts, if clusterctl waits for it, and lets clusterctl go on. */
+  async handOver(one: LibvirtCluster, work: () => Promise<void>): Promise<void> {
+    if (one.metadata.annotations?.[BLOCK_MOVE_ANNOTATION] === undefined) return;
+    await work();
+    await this.#clear(LibvirtClusterKind, one);
   }
 
   async #end(one: LibvirtMachine): Promise<void> {
@@ -119,7 +129,7 @@ export class MoveBlocks {
 }
 
 /** True if it manages a network or a pool of a host, or an address there is claimed by its uid, which a move changes. */
-export function staysWithHosts(one: Pick<LibvirtCluster, 'spec'>): boolean {
+export function hasHostParts(one: Pick<LibvirtCluster, 'spec'>): boolean {
   if (one.spec.controlPlaneEndpointRange) return true;
   return sitesOf(clusterSpecOf(one), '').some(
     ({ network, pool }) => managedNetwork(network) !== undefined || managedPool(pool) !== undefined,

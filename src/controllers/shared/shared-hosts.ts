@@ -7,10 +7,13 @@ import type { EnsureOptions, HostActuator } from '../../actuator/host-actuator.t
 import type { PlanPreview } from '../../actuator/plan/preview.ts';
 import type { Cluster } from '../../api/kinds/cluster.ts';
 import { isOfCluster, type Machine, MachineKind } from '../../api/kinds/machine.ts';
+import { isPaused } from '../../api/schema/paused.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
+import { TransientError } from '../../errors.ts';
 import { findConflict, type HostConflict, withoutConflicts } from '../../intent/host-disputes.ts';
 import { hostIntent, managedNetwork, managedPool } from '../../intent/host-intent.ts';
 import type { HostIntent, PartNames } from '../../intent/hosted-intent.ts';
+import { isInfrastructure, objectName } from '../../intent/names.ts';
 import type { Policy } from '../../intent/policy.ts';
 import {
   requireAllowedNetwork,
@@ -24,7 +27,10 @@ import type { HostFacts } from '../../libvirt/host-facts.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
-import { HostClaims } from './host-claims.ts';
+import { type HostClaim, HostClaims } from './host-claims.ts';
+
+/** A Cluster that stays is paused, or gone, without a change of the one that goes. */
+const STAYS_POLL_MS = 2_000;
 
 /** Networks and pools of a host that objects of a namespace are about to use. */
 export interface PartsUse {
@@ -90,6 +96,22 @@ export class HostResources {
   /** Removes what a Cluster that goes has managed on the host of `site`, unless another one manages it, too. */
   async releaseSite(site: Site, options: VerbOptions): Promise<void> {
     await this.#actuator.releaseParts(site.uri, () => this.#intent(site.uri), managedBy(site), options);
+  }
+
+  /**
+   * Hands over what a Cluster manages on the host of `site` before it goes to another management cluster; `save` keeps what that one needs.
+   * Throws TransientError Conflict if a Cluster that stays manages it, too.
+   */
+  async handOverSite(cluster: Cluster, site: Site, save: (parts: string) => Promise<void>): Promise<void> {
+    const names = managedBy(site);
+    if (names.networks.length + names.pools.length === 0) return;
+    requireNoneStays(cluster, names, await this.#claims.on(site.uri));
+    await this.#actuator.handOver(site.uri, { names, cluster: cluster.metadata.uid ?? '', save });
+  }
+
+  /** Takes over what a Cluster manages on the host of `site` and has brought from another management cluster. */
+  async takeOverSite(site: Site, parts: string): Promise<void> {
+    await this.#actuator.takeOver(site.uri, managedBy(site), parts);
   }
 
   /** Removes the image of a Machine unless another one has it pinned. */
@@ -162,7 +184,8 @@ export class HostResources {
       return image && this.#hostOf(machine) === uri ? [{ ...image, uri }] : [];
     });
     const [incomplete] = unreadable;
-    return { ...hostIntent(uri, sites, images), ...(incomplete && { incomplete }) };
+    const clusters = claims.flatMap(({ owner }) => owner.metadata.uid ?? []);
+    return { ...hostIntent(uri, sites, images), clusters, ...(incomplete && { incomplete }) };
   }
 
   #hostOf({ status }: Machine): AllowedHost | undefined {
@@ -175,6 +198,33 @@ export class HostResources {
 function managedBy({ network, pool }: Site): PartNames {
   const [managed, kept] = [managedNetwork(network), managedPool(pool)];
   return { networks: managed ? [managed.name] : [], pools: kept ? [kept.name] : [] };
+}
+
+/** Two management clusters would manage one network, and the first that is done with it would remove it. */
+function requireNoneStays(
+  cluster: Cluster,
+  { networks, pools }: PartNames,
+  claims: readonly HostClaim[],
+): void {
+  const { namespace, name } = keyOf(cluster);
+  const others = claims.filter((one) => one.namespace !== namespace || one.name !== name);
+  for (const other of others) {
+    // Clusters of one namespace move together; those are paused by then.
+    if (other.namespace === namespace && isInfrastructure(other) && isPaused(other.owner)) continue;
+    const theirs = managedBy(other.site);
+    const shared = [
+      ...networks.filter((one) => theirs.networks.includes(one)).map((one) => `network "${one}"`),
+      ...pools.filter((one) => theirs.pools.includes(one)).map((one) => `pool "${one}"`),
+    ];
+    if (shared.length === 0) continue;
+    const kind = isInfrastructure(other) ? 'LibvirtCluster' : 'Cluster';
+    throw new TransientError({
+      code: 'Conflict',
+      message: `${kind} ${other.namespace}/${objectName(other)} manages ${shared.join(' and ')}, too, and stays here`,
+      fix: 'move both, from one namespace, or let only one of them manage it',
+      retryAfterMs: STAYS_POLL_MS,
+    });
+  }
 }
 
 /** What a Cluster names on the host of a site. */

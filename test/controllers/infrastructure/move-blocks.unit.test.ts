@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LibvirtCluster } from '../../../src/api/infrastructure/libvirt-cluster.ts';
 import type { LibvirtMachine } from '../../../src/api/infrastructure/libvirt-machine.ts';
 import type { KubeObject, ObjectMeta, ResourceKind } from '../../../src/apimachinery/object.ts';
-import { MoveBlocks, staysWithHosts } from '../../../src/controllers/infrastructure/move-blocks.ts';
+import { hasHostParts, MoveBlocks } from '../../../src/controllers/infrastructure/move-blocks.ts';
 import { infrastructureKey } from '../../../src/intent/names.ts';
 import type { Store } from '../../../src/store/store.ts';
 import type { Logger } from '../../../src/telemetry/logger.ts';
@@ -90,5 +90,5 @@ it.each([
     true,
   ],
 ])('a LibvirtCluster with %s: it does not move is %j', (_, spec, expected) => {
-  expect(staysWithHosts({ spec } as unknown as LibvirtCluster)).toBe(expected);
+  expect(hasHostParts({ spec } as unknown as LibvirtCluster)).toBe(expected);
 });
