@@ -5,6 +5,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bareCluster, bootstrapSecret, LibvirtWorld, poll } from './libvirt-world.ts';
+import { STAND_IN_POOL, StandInPool } from './stand-in-pool.ts';
 
 let world: LibvirtWorld;
 
@@ -125,4 +126,35 @@ it('a host that is unreachable is named by its machines, and they recover when i
   expect(await uuid(1, 'offline')).toBe(before);
   await removeMachine('offline');
   await removeMachine('pending');
+});
+
+/** The CustomResourceDefinitions of Cluster API for addresses, as they were installed. */
+async function ipamKinds(): Promise<object[]> {
+  const names = ['ipaddressclaims', 'ipaddresses'].map((plural) => `${plural}.ipam.cluster.x-k8s.io`);
+  const found = await Promise.all(names.map((name) => world.get('customresourcedefinitions', name)));
+  return found.map((one) => {
+    const { apiVersion, kind, metadata, spec } = one ?? {};
+    const { name, labels, annotations } = metadata ?? {};
+    return { apiVersion, kind, metadata: { name, labels, annotations }, spec };
+  });
+}
+
+it('kinds of IPAM that are not installed are named, and taken up when they are, without a restart of the controller', async () => {
+  const kinds = await ipamKinds();
+  for (const { metadata } of kinds as { metadata: { name: string } }[])
+    await world.delete('customresourcedefinitions', metadata.name);
+  const left = async () =>
+    (await world.list('customresourcedefinitions')).map(({ metadata }) => metadata.name);
+  await expect.poll(left, poll).not.toEqual(expect.arrayContaining([expect.stringMatching(/^ipaddress/)]));
+  await world.crash();
+  const interfaces = [{ network: 'default', addressesFromPools: [STAND_IN_POOL] }];
+  await apply(...world.machine('pooled', 'fuji', { libvirt: { interfaces } }));
+  await machineSays('pooled', /^False IPAMNotInstalled: /);
+  await apply(...kinds);
+  await machineSays('pooled', /^False PoolKindUnknown: /);
+  const pool = new StandInPool(world.world.objects);
+  await pool.grant('pooled-0-0', { address: '192.168.122.77', prefix: 24, gateway: '192.168.122.1' });
+  await machineSays('pooled', /^True/);
+  await removeMachine('pooled');
+  expect(await pool.claim('pooled-0-0')).toBeUndefined();
 });
