@@ -20,11 +20,12 @@ import { MEASURE_HEADER, measureRows, TARGET_HEADER, targetRow } from './report-
 import { Runner } from './runner.ts';
 
 const DOCS = join(import.meta.dirname, '../../docs');
-const minutes = BENCHMARKS.reduce((sum, benchmark) => sum + benchmark.minutes, 0);
+const usual = BENCHMARKS.filter(({ isSeparate = false }) => !isSeparate);
+const minutes = usual.reduce((sum, benchmark) => sum + benchmark.minutes, 0);
 
 const HELP = `npm run bench -- [options]
 
-  --only NAME    one benchmark alone; may be repeated
+  --only NAME    one benchmark alone; may be repeated. nodes runs only so: it builds an image first
   --size SIZE    full (default; about ${minutes} minutes on two idle cores) or tiny (does it all work?)
   --json FILE    writes what was measured; a file of the same machine keeps its other benchmarks
   --docs FILE    measures nothing: writes docs/performance.md and its plots from such a file
@@ -53,7 +54,7 @@ async function main(): Promise<number> {
     await writePage(report, DOCS);
     return 0;
   }
-  const chosen = BENCHMARKS.filter(({ name }) => only?.includes(name) ?? true);
+  const chosen = only ? BENCHMARKS.filter(({ name }) => only.includes(name)) : usual;
   const unknown = only?.filter((name) => !BENCHMARKS.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0 || (size !== 'full' && size !== 'tiny')) {
     return refuse(`There is no ${unknown.join(', ') || `size ${size}`}.`);

@@ -45,6 +45,8 @@ export interface Benchmark<
   readonly title: string;
   /** Of the full form, roughly, on two idle cores. */
   readonly minutes: number;
+  /** Runs only where `--only` names it: it needs more than the others. */
+  readonly isSeparate?: boolean;
   readonly counts: Readonly<Record<Size, Counts>>;
   /** By their name in samples. */
   readonly measures: Readonly<Record<string, Measure>>;

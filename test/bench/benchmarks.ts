@@ -5,6 +5,7 @@ import { boots } from './boots.ts';
 import { commandLine } from './command-line.ts';
 import { fleet } from './fleet.ts';
 import { lifecycle } from './lifecycle.ts';
+import { nodes } from './nodes.ts';
 import { oneMachine } from './one-machine.ts';
 import { requests } from './requests.ts';
 import { sweep } from './sweep.ts';
@@ -20,4 +21,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   requests,
   lifecycle,
   commandLine,
+  nodes,
 ];
