@@ -6,6 +6,7 @@
  */
 
 import { posix } from 'node:path';
+import { suggestURI } from './uri/suggestion.ts';
 
 /** `transport` empty: the libvirtd of this machine. `host` of IPv6 is without brackets. */
 export interface HostURI {
@@ -62,8 +63,15 @@ const PARAMETERS: Readonly<Record<string, (value: string) => boolean>> = {
   sshauth: (value) => /^[a-z]([a-z,-]*[a-z])?$/.test(value),
 };
 
-/** Parses a URI, or returns why it is not accepted. */
+/** Parses a URI, or returns why it is not accepted, and which was probably meant. */
 export function parseHostURI(text: string): HostURI | HostURIProblem {
+  const read = parseParts(text);
+  if (!isProblem(read) || read.fix !== FORMS) return read;
+  const meant = suggestURI(text, (uri) => !isProblem(parseParts(uri)));
+  return meant === undefined ? read : { ...read, fix: `did you mean ${meant}?` };
+}
+
+function parseParts(text: string): HostURI | HostURIProblem {
   const [, driver, transport = '', authority = '', path = '', query] =
     /^(qemu|test)(?:\+(unix|ssh|tcp|tls))?:\/\/([^/?#;%]*)(\/[^?#;%]*)(?:\?([^#;]*))?$/.exec(text) ?? [];
   if (driver === undefined) return problem('this is not a libvirt URI that can be read in one way only');

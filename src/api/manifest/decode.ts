@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { isMapping } from '../../apimachinery/mapping.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
+import { nearest } from '../../system/nearest.ts';
 import { CONTRACT_GROUP } from '../infrastructure/contract.ts';
 import { INFRASTRUCTURE_GROUP } from '../infrastructure/group.ts';
 import type { ApiKind } from '../kinds/kind.ts';
@@ -12,7 +13,6 @@ import { API_VERSION, canonicalApiVersion } from '../schema/group.ts';
 import { STORE_METADATA } from '../schema/metadata.ts';
 import { type FieldProblem, fieldProblems, inLine } from '../schema/problem.ts';
 import { fieldMeta, mapFields } from '../schema/schema-walk.ts';
-import { nearest } from '../schema/suggestion.ts';
 import { LAST_APPLIED } from './redact.ts';
 import { type Environment, substitute } from './substitution.ts';
 

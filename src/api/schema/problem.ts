@@ -1,8 +1,8 @@
 /** What is wrong with a value, in words for the person who wrote it: the field, what is wrong, what would be right. */
 
 import { z } from 'zod';
+import { nearest } from '../../system/nearest.ts';
 import { bareSchema, fieldMeta, fieldNames, schemaAt } from './schema-walk.ts';
-import { nearest } from './suggestion.ts';
 
 export interface FieldProblem {
   readonly path: readonly PropertyKey[];

@@ -1,6 +1,6 @@
-/** "Did you mean …?" for names that are almost right. */
+/** Finds the name that was probably meant: "did you mean …?" */
 
-/** The candidate nearest to `name`; undefined if none is near. */
+/** Returns the candidate nearest to `name`; undefined if none is near. */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const ranked = candidates
@@ -10,7 +10,7 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   return best && best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.candidate : undefined;
 }
 
-/** 1 if one name begins with the other (memory, memoryInGB), else the number of edits (Levenshtein). */
+/** Returns 1 if one name begins with the other (memory, memoryInGB), else the number of edits (Levenshtein). */
 function difference(a: string, b: string): number {
   if (a !== b && Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a))) return 1;
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
