@@ -64,10 +64,17 @@ export function addServiceCommands(program: Command, finish: Finish): void {
       finish(await (await import('./commands/controller.ts')).controller(self.optsWithGlobals())),
     );
 
-  command(program, 'doctor', 'check terraform, provider, libvirt, KVM, pool and network')
+  command(
+    program,
+    'doctor',
+    'check terraform, provider, libvirt, KVM, pool and network, and create what is missing',
+  )
     .addOption(output('json', 'yaml'))
     .addOption(flag('--pool <name>', 'pool to look for (default)'))
     .addOption(flag('--network <name>', 'network to look for (default)'))
+    // Without variables: what changes a host is said in the very call.
+    .option('--fix', 'create or start the pool and network that are missing, after asking on the terminal')
+    .option('--yes', 'with --fix: do not ask')
     .action(async (_, self: Command) =>
       finish(await (await import('./commands/doctor.ts')).doctor(self.optsWithGlobals())),
     );

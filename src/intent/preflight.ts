@@ -70,7 +70,11 @@ function requireActive(
     code,
     path,
     message: `${uri} has no ${what} "${name}"`,
-    fix: names ? `use an existing one (${names}), or let the Cluster create it` : `let the Cluster create it`,
+    fix: [
+      ...(names ? [`use an existing one (${names})`] : []),
+      ...(name === 'default' ? ['run caplv doctor --fix'] : []),
+      'let the Cluster create it',
+    ].join(', or '),
     missing,
   });
 }

@@ -46,10 +46,16 @@ const READS: ReadonlySet<string> = new Set([
 
 const CHANGES: ReadonlySet<string> = new Set([
   'destroy',
+  'net-autostart',
+  'net-define',
+  'net-start',
   'net-undefine',
   'net-update',
   'pool-autostart',
+  'pool-build',
+  'pool-define',
   'pool-delete',
+  'pool-start',
   'pool-undefine',
   'shutdown',
   'undefine',

@@ -88,6 +88,86 @@ describe('doctor', () => {
   });
 });
 
+describe('doctor --fix, on a host without pool and network', () => {
+  beforeAll(async () => {
+    for (const [kind, name] of [
+      ['net', here().host.network],
+      ['pool', here().host.pool],
+    ]) {
+      await here().virsh(`${kind}-destroy`, `${name}`);
+      await here().virsh(`${kind}-undefine`, `${name}`);
+    }
+    // An interface of the host in the usual range, which caplv does not see from here, but libvirt does.
+    const sandbox = await here().host.sandbox();
+    await sandbox.run('ip', 'link', 'add', 'office', 'type', 'bridge');
+    await sandbox.run('ip', 'address', 'add', '192.168.122.7/24', 'dev', 'office');
+    await sandbox.run('ip', 'link', 'set', 'office', 'up');
+  });
+
+  const names = async () => [
+    (await here().virsh('pool-list', '--all', '--name')).trim(),
+    (await here().virsh('net-list', '--all', '--name')).trim(),
+  ];
+
+  test('says what is missing and who makes it', async () => {
+    const { exitCode, stdout } = await doctor({});
+    expect(stdout).toMatch(/^warning +pool +"default" does not exist\n +fix: caplv doctor --fix creates it/m);
+    expect(stdout).toMatch(
+      /^warning +network +"default" does not exist\n +fix: caplv doctor --fix creates it/m,
+    );
+    expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    ['without a terminal', ['--fix'], /^error: --fix: there is no terminal to ask on .*\n {2}fix: .*--yes/],
+    ['without --fix', ['--yes'], /^error: --yes: nothing is changed without --fix/],
+  ])('creates nothing %s', async (_, args, message) => {
+    const { exitCode, stderr } = await here().caplv.run(['doctor', ...args]);
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(3);
+    expect(await names()).toEqual(['', '']);
+  });
+
+  test('creates both, the network in a range that no interface of the host has', async () => {
+    const { exitCode, stdout, stderr } = await here().caplv.run(['doctor', '--fix', '--yes']);
+    expect(stderr.split('\n')).toEqual([
+      'created the pool "default" in /var/lib/libvirt/images',
+      'created the network "default" in 192.168.123.0/24',
+    ]);
+    expect(stdout).toMatch(/^ok +network +"default" is active/m);
+    expect(exitCode).toBe(0);
+    expect(await here().virsh('net-info', 'default')).toMatch(/Autostart: +yes/);
+    expect(await here().virsh('pool-info', 'default')).toMatch(/State: +running[\s\S]*Autostart: +yes/);
+  });
+
+  test('changes nothing of what exists, and starts what is inactive', async () => {
+    const definitions = async () => [
+      await here().virsh('net-dumpxml', 'default', '--inactive'),
+      await here().virsh('pool-dumpxml', 'default', '--inactive'),
+    ];
+    const before = await definitions();
+    expect(await here().caplv.run(['doctor', '--fix', '--yes'])).toMatchObject({ exitCode: 0, stderr: '' });
+    await here().virsh('net-destroy', 'default');
+    const { stderr } = await here().caplv.run(['doctor', '--fix', '--yes']);
+    expect(stderr).toBe('started the network "default"');
+    expect(await definitions()).toEqual(before);
+  });
+
+  test('makes a host on which a machine runs', async () => {
+    expect(await here().apply([machine('first', here().image)])).toMatchObject({ exitCode: 0 });
+    expect(await here().domains()).toEqual(['default.first']);
+    await here().caplv.read(['delete', 'machine', 'first', '--now']);
+  });
+});
+
+test('a mistyped libvirt URI is refused with the one that was meant', async () => {
+  const { exitCode, stderr } = await here().caplv.run(['doctor', '--libvirt-uri', 'qemu:/system']);
+  expect(stderr).toMatch(
+    /^error: --libvirt-uri: .*\[InvalidConfiguration\]\n {2}fix: did you mean qemu:\/\/\/system\?/,
+  );
+  expect(exitCode).toBe(3);
+});
+
 describe('a missing dependency stops an apply with its cause and its fix', () => {
   test('terraform', async () => {
     await expectRefusal(

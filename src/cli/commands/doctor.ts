@@ -1,16 +1,30 @@
-/** `caplv doctor`: checks what the other commands need, one line each, and says how to mend what is missing. */
+/** `caplv doctor`: checks what the other commands need, one line each, and says how to mend what is missing, or mends it. */
 
 import { constants } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { type Config, configOf } from '../../app/config.ts';
 import type { GlobalFlags } from '../../app/global-flags.ts';
-import { CaplvError, messageOf } from '../../errors.ts';
+import { CaplvError, messageOf, TerminalError } from '../../errors.ts';
 import { Libvirt } from '../../libvirt/libvirt.ts';
 import { LibvirtError } from '../../libvirt/libvirt-error.ts';
+import { HostSetup } from '../../libvirt/setup/host-setup.ts';
+import { ownRanges } from '../../system/network/own-ranges.ts';
 import { requireOwnDirectory } from '../../system/private-files.ts';
 import { findProvider } from '../../terraform/install/provider.ts';
 import { findTerraform } from '../../terraform/install/terraform.ts';
+import { type Check, failedCheck } from '../doctor/check.ts';
+import { ask, canAsk } from '../doctor/consent.ts';
+import {
+  type Distribution,
+  installCommand,
+  installTerraform,
+  thisDistribution,
+} from '../doctor/distribution.ts';
+import { type HostCheckOptions, hostChecks, hostOf } from '../doctor/host-checks.ts';
+import { DEFAULT_NAME, type Refusal, type Repair, repairsOf } from '../doctor/repair.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatData } from '../output/serialize.ts';
 import { openTerminal, type Streams } from '../output/streams.ts';
@@ -19,28 +33,104 @@ export interface DoctorFlags extends GlobalFlags {
   readonly output?: 'json' | 'yaml';
   readonly pool?: string;
   readonly network?: string;
+  /** Make what is missing. */
+  readonly fix?: boolean;
+  /** With `fix`: do not ask. */
+  readonly yes?: boolean;
 }
 
-interface Check {
-  readonly name: string;
-  readonly result: 'ok' | 'warning' | 'failed';
-  readonly message: string;
-  readonly fix?: string;
-}
-
+/** @throws TerminalError InvalidConfiguration if there is nobody to ask before a change */
 export async function doctor(flags: DoctorFlags): Promise<number> {
+  requireConsent(flags);
   const config = configOf(flags);
   const terminal = openTerminal(config);
+  const distribution = await thisDistribution();
+  const options = {
+    pool: flags.pool ?? DEFAULT_NAME,
+    network: flags.network ?? DEFAULT_NAME,
+    distribution,
+    isRepaired: flags.fix ?? false,
+  };
+  const libvirt = new Libvirt({ uri: config.libvirtUri });
+  const isMended = flags.fix ? await repairHost(config, options, terminal, flags.yes ?? false) : true;
   const checks = [
     await stateDirectory(config),
-    ...(await terraform(config)),
-    await stylesheetTool(),
-    ...(await host(config, flags.pool ?? 'default', flags.network ?? 'default')),
+    ...(await terraform(config, distribution)),
+    await stylesheetTool(distribution),
+    ...(await hostChecks(libvirt, options)),
   ];
   terminal.out(
     flags.output ? formatData(checks, flags.output) : checks.map((check) => asText(check, terminal)).join(''),
   );
-  return checks.some(({ result }) => result === 'failed') ? EXIT.failed : EXIT.ok;
+  return !isMended || checks.some(({ result }) => result === 'failed') ? EXIT.failed : EXIT.ok;
+}
+
+function requireConsent({ fix, yes }: DoctorFlags): void {
+  if (yes && !fix) {
+    throw new TerminalError({
+      code: 'InvalidConfiguration',
+      path: '--yes',
+      message: 'nothing is changed without --fix',
+      fix: 'caplv doctor --fix --yes',
+    });
+  }
+  if (!fix || yes || canAsk()) return;
+  throw new TerminalError({
+    code: 'InvalidConfiguration',
+    path: '--fix',
+    message: 'there is no terminal to ask on before something is created',
+    fix: 'run it on a terminal, or add --yes',
+  });
+}
+
+/** Makes what is missing on the host, each after a yes. Returns false if something that was agreed to failed. */
+async function repairHost(
+  { libvirtUri }: Config,
+  names: Pick<HostCheckOptions, 'pool' | 'network'>,
+  terminal: Streams,
+  yes: boolean,
+): Promise<boolean> {
+  const setup = new HostSetup(libvirtUri);
+  let isMended = true;
+  for (const repair of await repairs(new Libvirt({ uri: libvirtUri }), names)) {
+    if ('reason' in repair) {
+      terminal.say(repair.reason);
+      continue;
+    }
+    if (!yes && !(await ask(`On ${libvirtUri} ${repair.question}`))) continue;
+    try {
+      terminal.say(await repair.apply(setup));
+    } catch (error) {
+      if (!(error instanceof LibvirtError)) throw error;
+      isMended = false;
+      terminal.say(`${terminal.style('red', 'error:')} ${error.message}`);
+      if (error.fix !== undefined) terminal.say(`  ${terminal.style('bold', 'fix:')} ${error.fix}`);
+    }
+  }
+  return isMended;
+}
+
+/** Returns none for a host that does not answer, which the checks report. */
+async function repairs(
+  libvirt: Libvirt,
+  names: Pick<HostCheckOptions, 'pool' | 'network'>,
+): Promise<(Repair | Refusal)[]> {
+  const host = hostOf(libvirt.uri);
+  if (host === undefined) return [];
+  try {
+    const { pools, networks } = await libvirt.facts();
+    const facts = await libvirt.facts({
+      volumesOf: pools.map(({ name }) => name),
+      networks: networks.map(({ name }) => name),
+    });
+    // Those of another machine are not known here; its libvirt refuses a network whose range has an interface.
+    const ranges = host.transport === '' ? await ownRanges() : [];
+    const dataHome = process.env['XDG_DATA_HOME'] || join(homedir(), '.local/share');
+    return repairsOf({ host, facts, ...names, ranges, dataHome });
+  } catch (error) {
+    if (error instanceof LibvirtError) return [];
+    throw error;
+  }
 }
 
 function asText({ name, result, message, fix }: Check, { style }: Streams): string {
@@ -65,22 +155,24 @@ async function stateDirectory({ stateDir }: Config): Promise<Check> {
   }
 }
 
-async function terraform(config: Config): Promise<Check[]> {
+async function terraform(config: Config, distribution: Distribution): Promise<Check[]> {
   try {
     const binary = await findTerraform(config.terraform === undefined ? {} : { path: config.terraform });
     const found: Check = { name: binary.flavor, result: 'ok', message: `${binary.version}, ${binary.path}` };
     try {
       return [found, { name: 'provider', result: 'ok', message: await findProvider({ terraform: binary }) }];
     } catch (error) {
-      return [found, failed('provider', error)];
+      return [found, failedCheck('provider', error)];
     }
   } catch (error) {
-    return [failed('terraform', error)];
+    const check = failedCheck('terraform', error);
+    const command = installTerraform(distribution);
+    return [command === undefined ? check : { ...check, fix: `${command}; or ${check.fix}` }];
   }
 }
 
 /** The provider runs it for what its arguments cannot say: that volumes are for QEMU only. */
-async function stylesheetTool(): Promise<Check> {
+async function stylesheetTool(distribution: Distribution): Promise<Check> {
   const name = 'xsltproc';
   const { failed: missing } = await execa('xsltproc', ['--version'], { reject: false });
   if (!missing) return { name, result: 'ok', message: 'volumes can be made private' };
@@ -88,59 +180,6 @@ async function stylesheetTool(): Promise<Check> {
     name,
     result: 'failed',
     message: 'the Terraform provider needs it to make volumes private, and it is not in PATH',
-    fix: 'install it (Debian: apt-get install xsltproc)',
-  };
-}
-
-async function host({ libvirtUri }: Config, pool: string, network: string): Promise<Check[]> {
-  const libvirt = new Libvirt({ uri: libvirtUri });
-  try {
-    const facts = await libvirt.facts({ volumesOf: [pool] });
-    const types = await libvirt.domainTypes();
-    const memory = `${facts.cpus} CPUs, ${facts.freeMemoryMiB} of ${facts.memoryMiB} MiB free`;
-    return [
-      { name: 'libvirt', result: 'ok', message: `${facts.libvirtVersion} at ${libvirt.uri}, ${memory}` },
-      types.kvm
-        ? { name: 'kvm', result: 'ok', message: 'hardware virtualisation works' }
-        : {
-            name: 'kvm',
-            result: 'warning',
-            message:
-              'not available; guests are emulated (TCG), which is slow, and slower with cpu.mode maximum',
-            fix: 'enable virtualisation in the firmware of the host and load kvm_intel or kvm_amd; until then leave cpu out, and give guests with much code tcg.cacheMiB',
-          },
-      presence('pool', pool, facts.pools, 'pool'),
-      presence('network', network, facts.networks, 'net'),
-    ];
-  } catch (error) {
-    return [failed('libvirt', error)];
-  }
-}
-
-function presence(
-  what: 'pool' | 'network',
-  name: string,
-  there: readonly { readonly name: string; readonly active: boolean }[],
-  command: string,
-): Check {
-  const found = there.find((one) => one.name === name);
-  if (found?.active) return { name: what, result: 'ok', message: `"${name}" is active` };
-  return {
-    name: what,
-    result: 'warning',
-    message: `"${name}" ${found ? 'is not active' : 'does not exist'}`,
-    fix: found
-      ? `virsh ${command}-start ${name}`
-      : `define it, use another in the manifest, or let a Cluster create one`,
-  };
-}
-
-function failed(name: string, error: unknown): Check {
-  if (!(error instanceof CaplvError || error instanceof LibvirtError)) throw error;
-  return {
-    name,
-    result: 'failed',
-    message: error.message,
-    ...(error.fix === undefined ? {} : { fix: error.fix }),
+    fix: installCommand(['xsltproc'], distribution),
   };
 }
