@@ -30,7 +30,7 @@ Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COL
 /** Runs one command line (without node and script). Returns the exit code; never throws for what a user may do. */
 export async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.ok;
-  const program = build((result) => {
+  const program = commandTree((result) => {
     code = result;
   });
   try {
@@ -43,7 +43,8 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function build(finish: Finish): Command {
+/** Returns all commands with their flags; none is run yet. */
+export function commandTree(finish: Finish): Command {
   const program = new Command('caplv')
     .description('Virtual machines on libvirt from Cluster API manifests, with Terraform as the engine.')
     .version(VERSION)

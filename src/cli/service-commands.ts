@@ -67,7 +67,7 @@ export function addServiceCommands(program: Command, finish: Finish): void {
   command(
     program,
     'doctor',
-    'check terraform, provider, libvirt, KVM, pool and network, and create what is missing',
+    'check terraform, provider, libvirt, KVM, pool and network; --fix creates what is missing',
   )
     .addOption(output('json', 'yaml'))
     .addOption(flag('--pool <name>', 'pool to look for (default)'))
