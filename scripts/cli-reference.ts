@@ -8,7 +8,7 @@ const HEAD = `# Command line
 
 <!-- Written by \`npm run generate\` out of the command tree. -->
 
-Every command of \`caplv\` with its arguments and flags. What they are for: [README](../README.md#use-it).
+Every command of \`caplv\` with its arguments and flags. What they are for: [README](../README.md#use-it), step by step: [quickstart.md](quickstart.md).
 A flag with a variable can be set by it; the flag wins. \`caplv COMMAND --help\` prints the same. Exit codes are at the end of \`caplv --help\`.
 `;
 

@@ -164,6 +164,37 @@ describe('README, typed', () => {
     expect(await here().domains()).toEqual([]);
   });
 
+  test('the quickstart, on this machine and on another host', async () => {
+    const page = await readFile(join(checkout, 'docs/quickstart.md'), 'utf8');
+    const manifest = /^```yaml\n(.*?)^```$/ms.exec(page)?.[1] ?? '';
+    const key = join(here().directory, 'id_ed25519');
+    await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key], { stdin: 'ignore' });
+    const own = manifest
+      .replace(/imageURI: .*/, `imageURI: ${here().lab.imagePath}`)
+      .replace(/ssh-ed25519 AAAA….*/, (await readFile(`${key}.pub`, 'utf8')).trim())
+      .replace(/memoryInGB: .*/, 'memoryInGB: 0.125');
+    await writeFile(join(checkout, 'web.yaml'), own);
+    const quickstart = (heading: string) => block(heading, 'docs/quickstart.md').commands;
+    const [, , doctor = ''] = quickstart('CAPLV');
+    // It asks nothing on a host that has all, but only a terminal may be asked.
+    await shell.type(`script --quiet --return --command '${doctor}' /dev/null`);
+    const [plan = '', apply = '', get = ''] = quickstart('A machine');
+    await shell.type(plan, 2);
+    await shell.type(apply);
+    expect(await shell.type(get)).toMatch(/web .*192\.168\.122\.\d+/);
+    for (const command of quickstart('A change, and the end')) await shell.type(command);
+    expect(await here().domains()).toEqual([]);
+    const remote = shellBlocks('docs/quickstart.md')
+      .filter(({ heading }) => heading === 'On another host')
+      .at(-1);
+    for (const command of remote?.commands ?? []) {
+      if (command.startsWith('caplv doctor')) continue;
+      const uri = /qemu\+ssh:\S+/;
+      await shell.type(command.replace(uri, `'${here().host.uri}'`).replace(/ --wait=\S+/, ''));
+    }
+    expect(await here().domains()).toEqual([]);
+  });
+
   test('Terraform and CDKTF users', async () => {
     for (const command of block('Terraform and CDKTF users').commands) {
       const said = await shell.type(command);

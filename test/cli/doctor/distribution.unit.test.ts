@@ -1,7 +1,9 @@
 /** Verifies which packages a user of each distribution is told to install. */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { installCommand, installTerraform, parseDistribution } from '../../../src/cli/doctor/distribution.ts';
+import { localFix } from '../../../src/cli/doctor/local-libvirt.ts';
 
 const DEBIAN =
   'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n';
@@ -44,6 +46,30 @@ describe('what installs libvirt and QEMU on', () => {
   ])('%s', (_, osRelease, command) => {
     expect(installCommand(['libvirt', 'qemu'], parseDistribution(osRelease, 'x64'))).toMatch(command);
   });
+});
+
+it('the pages for new users name the same packages and services', () => {
+  const page = readFileSync(new URL('../../../docs/quickstart.md', import.meta.url), 'utf8');
+  const lines = page.split('\n');
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8').split('\n');
+  expect(readme).toContain(
+    installCommand(['libvirt', 'client', 'qemu', 'xsltproc'], parseDistribution(DEBIAN, 'x64')),
+  );
+  for (const osRelease of [DEBIAN, FEDORA]) {
+    const distribution = parseDistribution(osRelease, 'x64');
+    expect(lines).toContain(installCommand(['libvirt', 'client', 'qemu', 'xsltproc'], distribution));
+    const local = {
+      daemon: 'virtqemud',
+      user: '"$USER"',
+      isMember: false,
+      hasGroup: false,
+      distribution,
+    } as const;
+    expect(lines).toContain(localFix('unreachable', local));
+    expect(`${localFix('permission', local)}`.split(';')).toContainEqual(
+      lines.find((line) => line.startsWith('sudo usermod')),
+    );
+  }
 });
 
 it('names QEMU for the processor of the machine', () => {
