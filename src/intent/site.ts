@@ -3,6 +3,7 @@
 import type {
   ClusterNetwork,
   ClusterPool,
+  HostLimits,
   LibvirtClusterProviderSpec,
 } from '../api/kinds/cluster-provider-spec.ts';
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
@@ -18,6 +19,8 @@ export interface NamedSite {
   readonly network: ClusterNetwork;
   readonly pool: ClusterPool;
   readonly failureDomain: string | undefined;
+  /** Absent for a host without any. */
+  readonly limits?: HostLimits | undefined;
 }
 
 /** A site on a host that the policy allows. */
@@ -46,7 +49,13 @@ export function sitesOf(cluster: LibvirtClusterProviderSpec | undefined, default
     network: host.network ?? network,
     pool: host.pool ?? pool,
     failureDomain: host.failureDomain,
+    ...limitsOf(host),
   }));
+}
+
+function limitsOf({ unschedulable, reserved, overcommit }: HostLimits): Pick<NamedSite, 'limits'> {
+  if (!unschedulable && !reserved && !overcommit) return {};
+  return { limits: { unschedulable, reserved, overcommit } };
 }
 
 /** Returns the failure domain of a site: that of its host, else the host itself. Undefined for a Cluster without named hosts. */

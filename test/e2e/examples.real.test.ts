@@ -47,3 +47,48 @@ describe('caplv apply creates what each example describes, and delete removes al
     expect(await here().volumes()).toEqual(['archive.qcow2']);
   });
 });
+
+describe('a host of a Cluster that keeps room for itself', () => {
+  const manifestOf = (limits: string) => `
+apiVersion: cluster-api.k8s.io/v1alpha1
+kind: Cluster
+metadata: {name: kept}
+spec:
+  providerSpec:
+    hosts:
+      - {name: rack1, uri: '${here().lab.hosts[0]?.uri}', unschedulable: true}
+      - {name: rack2, uri: '${here().lab.hosts[1]?.uri}'${limits}}
+---
+apiVersion: cluster-api.k8s.io/v1alpha1
+kind: Machine
+metadata: {name: kept}
+spec:
+  clusterName: kept
+  providerSpec: {vcpu: 1, memoryMiB: 96, imageURI: ${here().lab.imagePath}}
+`;
+
+  test('gets no new machine if that would take what is reserved', async () => {
+    const input = manifestOf(', reserved: {memoryMiB: 100000000}');
+    const { exitCode, stderr } = await here().caplv.run(['apply', '-f', '-'], {
+      input: input.replace(', unschedulable: true', ', reserved: {vcpu: 100000}'),
+    });
+    expect(stderr).toMatch(
+      /spec\.providerSpec\.memoryMiB: no host has 96 MiB of memory and 1 vCPUs left: rack1 has \d+ MiB and 0 vCPUs, rack2 has 0 MiB \[InsufficientCapacity\]/,
+    );
+    expect(exitCode).toBe(1);
+  });
+
+  test('gets none while it is unschedulable, and keeps those that it has', async () => {
+    expect(await here().caplv.run(['apply', '-f', '-'], { input: manifestOf('') })).toMatchObject({
+      exitCode: 0,
+    });
+    const { status } = await here().machine('kept');
+    expect(status.providerStatus.pinned.uri).toBe(here().lab.hosts[1]?.uri);
+    expect(await here().domains()).toEqual([]);
+    const cordoned = manifestOf(', unschedulable: true');
+    expect(await here().caplv.run(['apply', '-f', '-'], { input: cordoned })).toMatchObject({ exitCode: 0 });
+    expect(await here().caplv.run(['delete', '-f', '-', '--now'], { input: cordoned })).toMatchObject({
+      exitCode: 0,
+    });
+  });
+});

@@ -1,6 +1,7 @@
 /** Verifies on which host a new machine is placed. */
 
 import { describe, expect, it } from 'vitest';
+import type { HostLimits } from '../../src/api/kinds/cluster-provider-spec.ts';
 import { TerminalError, TransientError } from '../../src/errors.ts';
 import { type Candidate, choosePlace, occupancy } from '../../src/intent/placement.ts';
 import { hostAt } from '../lab/host-uri.ts';
@@ -14,13 +15,24 @@ function host(name: string, change: Partial<Candidate> = {}, failureDomain?: str
     pool: { name: 'default' },
     failureDomain,
   };
-  return { site, memoryMiB: 8192, freeMemoryMiB: 8192, machinesMiB: [], siblings: 0, ...change };
+  const empty = { machinesMiB: [], machinesVcpu: 0, siblings: 0 };
+  return { site, memoryMiB: 8192, freeMemoryMiB: 8192, cpus: 8, ...empty, ...change };
 }
 
-function choose(candidates: readonly Candidate[], memoryMiB = 1024, allowOvercommit = false): string {
-  return (
-    choosePlace(candidates, { memoryMiB, allowOvercommit, path: 'spec.providerSpec.memoryMiB' }).name ?? ''
-  );
+function choose(
+  candidates: readonly Candidate[],
+  memoryMiB = 1024,
+  allowOvercommit = false,
+  vcpu = 1,
+): string {
+  const path = 'spec.providerSpec.memoryMiB';
+  return choosePlace(candidates, { memoryMiB, vcpu, allowOvercommit, path }).name ?? '';
+}
+
+/** A host with limits of its operator. */
+function limited(name: string, limits: HostLimits, change: Partial<Candidate> = {}): Candidate {
+  const plain = host(name, change);
+  return { ...plain, site: { ...plain.site, limits } };
 }
 
 describe('a new machine', () => {
@@ -52,15 +64,23 @@ describe('a new machine', () => {
 });
 
 describe('a machine that is being deleted', () => {
-  const placed = { uri: 'qemu:///system', memoryMiB: 1024, isSibling: true, isLeaving: false };
+  const placed = { uri: 'qemu:///system', memoryMiB: 1024, vcpu: 2, isSibling: true, isLeaving: false };
 
   it('is no reason to put another elsewhere, and holds its memory until it is gone', () => {
     const leaving = { ...placed, memoryMiB: 512, isLeaving: true };
-    expect(occupancy('qemu:///system', [placed, leaving])).toEqual({ machinesMiB: [1024, 512], siblings: 1 });
+    expect(occupancy('qemu:///system', [placed, leaving])).toEqual({
+      machinesMiB: [1024, 512],
+      machinesVcpu: 4,
+      siblings: 1,
+    });
   });
 
   it('counts on its own host only, as others do', () => {
-    expect(occupancy('qemu+ssh://b/system', [placed])).toEqual({ machinesMiB: [], siblings: 0 });
+    expect(occupancy('qemu+ssh://b/system', [placed])).toEqual({
+      machinesMiB: [],
+      machinesVcpu: 0,
+      siblings: 0,
+    });
   });
 });
 
@@ -89,6 +109,65 @@ describe('memory', () => {
 
   it('that no host has even when it is empty is not waited for', () => {
     expect(failure(() => choose([host('a')], 16_384))).toBeInstanceOf(TerminalError);
+  });
+});
+
+describe('a host that its operator keeps back', () => {
+  it('gets no new machine, though it is the emptiest', () => {
+    expect(choose([limited('cordoned', { unschedulable: true }), host('full', { siblings: 9 })])).toBe(
+      'full',
+    );
+  });
+
+  it('is waited for if it is the only one, since it may be opened again', () => {
+    const error = failure(() => choose([limited('rack1', { unschedulable: true })], 1024, true));
+    expect(error).toBeInstanceOf(TransientError);
+    expect(error).toMatchObject({
+      message: 'no host has 1024 MiB of memory left: rack1 is unschedulable',
+      fix: expect.stringMatching(/^set unschedulable: false/),
+    });
+  });
+
+  it.each<[string, HostLimits, Partial<Candidate>, { memoryMiB?: number; vcpu?: number }, boolean]>([
+    ['memory that is reserved', { reserved: { memoryMiB: 4096 } }, {}, { memoryMiB: 5000 }, false],
+    ['all but the reserved memory', { reserved: { memoryMiB: 4096 } }, {}, { memoryMiB: 4096 }, true],
+    [
+      'memory beyond the ratio',
+      { overcommit: { memory: 1.5 } },
+      { machinesMiB: [8192, 3584] },
+      { memoryMiB: 1024 },
+      false,
+    ],
+    [
+      'memory up to the ratio, though guests use all that there is',
+      { overcommit: { memory: 1.5 } },
+      { machinesMiB: [8192], freeMemoryMiB: 10 },
+      { memoryMiB: 4096 },
+      true,
+    ],
+    ['more than a ratio below 1', { overcommit: { memory: 0.5 } }, {}, { memoryMiB: 4097 }, false],
+    ['vCPUs that are reserved', { reserved: { vcpu: 2 } }, { machinesVcpu: 5 }, { vcpu: 2 }, false],
+    ['all but the reserved vCPUs', { reserved: { vcpu: 2 } }, { machinesVcpu: 5 }, { vcpu: 1 }, true],
+    ['vCPUs beyond the ratio', { overcommit: { vcpu: 2 } }, { machinesVcpu: 15 }, { vcpu: 2 }, false],
+    ['vCPUs up to the ratio', { overcommit: { vcpu: 2 } }, { machinesVcpu: 14 }, { vcpu: 2 }, true],
+    ['any number of vCPUs without limits of them', { reserved: { memoryMiB: 1 } }, {}, { vcpu: 512 }, true],
+  ])('%s', (_, limits, change, { memoryMiB = 1024, vcpu = 1 }, fits) => {
+    const candidates = [limited('rack1', limits, change), limited('other', { unschedulable: true })];
+    if (fits) expect(choose(candidates, memoryMiB, false, vcpu)).toBe('rack1');
+    else expect(failure(() => choose(candidates, memoryMiB, false, vcpu))).toBeInstanceOf(TransientError);
+  });
+
+  it('keeps to its own limits where the Cluster allows overcommitment', () => {
+    const candidates = [limited('kept', { reserved: { memoryMiB: 4096 } }, { machinesMiB: [4096] })];
+    expect(failure(() => choose(candidates, 1024, true))).toBeInstanceOf(TransientError);
+  });
+
+  it('is not waited for by a machine that would not fit if it were empty', () => {
+    const error = failure(() => choose([limited('a', { reserved: { vcpu: 6 } })], 1024, false, 4));
+    expect(error).toBeInstanceOf(TerminalError);
+    expect(error).toMatchObject({
+      message: 'no host has 1024 MiB of memory and 4 vCPUs left: a has 8192 MiB and 2 vCPUs',
+    });
   });
 });
 

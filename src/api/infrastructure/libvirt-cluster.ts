@@ -48,14 +48,19 @@ const Fields = ClusterFields.omit({ apiVersion: true, kind: true }).extend({
 
 type Spec = z.output<typeof Fields>;
 
-/** Lists the failure domains of the hosts: the group of hosts, or each host by itself. */
+/**
+ * Lists the failure domains of the hosts: the group of hosts, or each host by itself. One whose hosts all take no new machine gets none of
+ * the control plane.
+ */
 export function failureDomainsOf({ hosts = [], failureDomains = [] }: Spec): {
   readonly name: string;
   readonly controlPlane: boolean;
 }[] {
-  const names = [...new Set(hosts.map((host) => host.failureDomain ?? host.name))].sort();
+  const domainOf = (host: (typeof hosts)[number]) => host.failureDomain ?? host.name;
+  const names = [...new Set(hosts.map(domainOf))].sort();
+  const open = new Set(hosts.filter(({ unschedulable }) => !unschedulable).map(domainOf));
   const said = new Map(failureDomains.map(({ name, controlPlane }) => [name, controlPlane]));
-  return names.map((name) => ({ name, controlPlane: said.get(name) ?? true }));
+  return names.map((name) => ({ name, controlPlane: (said.get(name) ?? true) && open.has(name) }));
 }
 
 const RULES: readonly Rule<Spec>[] = [

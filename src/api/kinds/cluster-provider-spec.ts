@@ -99,6 +99,43 @@ const PoolSchema = z.lazy(() =>
   }),
 );
 
+/** Times what a host has: a ratio. Beyond 16 it would be a slip of the pen. */
+const ratio = () => z.number().min(0.1).max(16);
+/** More than any host has; keeps sums of them whole numbers. */
+const MOST = 2 ** 31 - 1;
+
+const ReservedSchema = z.lazy(() =>
+  z.strictObject({
+    memoryMiB: z
+      .int()
+      .min(0)
+      .max(MOST)
+      .optional()
+      .describe('Memory in MiB that new machines leave to the host, for example 4096.'),
+    vcpu: z
+      .int()
+      .min(0)
+      .max(MOST)
+      .optional()
+      .describe('Logical processors that new machines leave to the host, for example 2.'),
+  }),
+);
+
+const OvercommitSchema = z.lazy(() =>
+  z.strictObject({
+    memory: ratio()
+      .optional()
+      .describe(
+        'How much memory machines may have together, times that of the host, for example 1.5. Above 1, the free memory of the host is not asked. Default: 1, or no limit with allowOvercommit.',
+      ),
+    vcpu: ratio()
+      .optional()
+      .describe(
+        'How many virtual CPUs machines may have together, times the logical processors of the host, for example 4. Default: no limit, or 1 where reserved.vcpu is given.',
+      ),
+  }),
+);
+
 const HostSchema = z.lazy(() =>
   z.strictObject({
     name: dnsLabel().describe('Name by which machines choose the host, for example rack1.'),
@@ -110,6 +147,18 @@ const HostSchema = z.lazy(() =>
     failureDomain: dnsLabel()
       .optional()
       .describe('Machines are spread over failure domains first, for example zone-a.'),
+    unschedulable: z
+      .boolean()
+      .optional()
+      .describe(
+        'If true, no new machine is placed on the host. Those that are there stay, and are repaired.',
+      ),
+    reserved: ReservedSchema.optional().describe(
+      'What new machines leave to the host itself. Machines that are there stay.',
+    ),
+    overcommit: OvercommitSchema.optional().describe(
+      'How much more than it has machines may have of the host.',
+    ),
   }),
 );
 
@@ -136,7 +185,9 @@ export const ClusterFields = z.strictObject({
   allowOvercommit: z
     .boolean()
     .default(false)
-    .describe('Place machines on a host even if their total memory exceeds that of the host.'),
+    .describe(
+      'Place machines on a host even if their total memory exceeds that of the host. A host with reserved.memoryMiB or overcommit.memory keeps to these.',
+    ),
   ...CLUSTER_SSH_FIELDS,
 });
 
@@ -168,6 +219,9 @@ export const LibvirtClusterProviderSpecSchema = withRules(ClusterFields, CLUSTER
 
 /** With defaults, as `clusterProviderSpec` returns it. */
 export type LibvirtClusterProviderSpec = z.output<typeof LibvirtClusterProviderSpecSchema>;
+
+/** What the operator of a host keeps back from machines, or promises beyond what it has. */
+export type HostLimits = Pick<z.output<typeof HostSchema>, 'unschedulable' | 'reserved' | 'overcommit'>;
 
 /** A network of a host: with a `mode` it is ours to make, without one it must exist. */
 export type ClusterNetwork = z.output<typeof NetworkSchema>;

@@ -20,10 +20,11 @@ const TRIED_MS = 10 * 60_000;
 interface Place {
   readonly uri: string;
   readonly memoryMiB: number;
+  readonly vcpu: number;
 }
 
 /** `domains`: names of all on the host. */
-type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB'> & {
+type HostRoom = Pick<Candidate, 'site' | 'memoryMiB' | 'freeMemoryMiB' | 'cpus'> & {
   readonly domains: readonly string[];
 };
 
@@ -44,7 +45,7 @@ export class Placer {
   /** `sites`: at least one. Throws what `choosePlace` does, and TransientError LibvirtUnreachable when no host answers. */
   async place(machine: Machine, sites: readonly Site[], wanted: Wanted): Promise<Site> {
     const [only, ...others] = sites;
-    if (only && others.length === 0) return only;
+    if (only && others.length === 0 && only.limits === undefined) return only;
     const looks = await Promise.all(sites.map((site) => this.#look(site)));
     const made = await this.#whereItIs(
       machine,
@@ -89,7 +90,7 @@ export class Placer {
       candidates.map((one) => ({ ...one, wasTried: wasTried(one.site) })),
       wanted,
     );
-    this.#chosen.set(uid, { uri: site.uri, memoryMiB: wanted.memoryMiB });
+    this.#chosen.set(uid, { uri: site.uri, memoryMiB: wanted.memoryMiB, vcpu: wanted.vcpu });
     return site;
   }
 
@@ -110,14 +111,17 @@ export class Placer {
   #placeOf(machine: Machine): Place | undefined {
     const pinned = machine.status?.providerStatus?.pinned;
     if (!pinned) return this.#chosen.get(machine.metadata.uid ?? '');
-    return { uri: pinned.uri, memoryMiB: memoryMiB(storedMachineSpec(machine)) };
+    const spec = storedMachineSpec(machine);
+    return { uri: pinned.uri, memoryMiB: memoryMiB(spec), vcpu: spec.vcpu };
   }
 
   /** A host that does not answer is passed over. */
   async #look(site: Site): Promise<HostRoom | CaplvError> {
     try {
-      const { memoryMiB, freeMemoryMiB, domains } = await classified(() => this.#libvirt(site.uri).facts());
-      return { site, memoryMiB, freeMemoryMiB, domains };
+      const { memoryMiB, freeMemoryMiB, cpus, domains } = await classified(() =>
+        this.#libvirt(site.uri).facts(),
+      );
+      return { site, memoryMiB, freeMemoryMiB, cpus, domains };
     } catch (error) {
       if (error instanceof CaplvError) return error;
       throw error;

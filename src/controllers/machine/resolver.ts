@@ -186,6 +186,7 @@ export class MachineResolver {
     }));
     return this.#placer.place(machine, candidates, {
       memoryMiB: memoryMiB(spec),
+      vcpu: spec.vcpu,
       allowOvercommit: clusterSpec?.allowOvercommit ?? false,
       path: `${path}.${spec.memoryMiB === undefined ? 'memoryInGB' : 'memoryMiB'}`,
     });

@@ -90,4 +90,11 @@ it('lists hosts, and groups of hosts, as failure domains; one host without a nam
     { name: 'zone-1', controlPlane: true },
   ]);
   expect(libvirtClusterStatus(libvirtCluster(), provisioned, owner(), NOW).failureDomains).toBeUndefined();
+  // The control plane is not spread over hosts that take no new machine.
+  const cordoned = hosts.map((host) => ({ ...host, unschedulable: host.name !== 'c' }));
+  const status = libvirtClusterStatus(libvirtCluster({ hosts: cordoned }), provisioned, owner(), NOW);
+  expect(status.failureDomains).toEqual([
+    { name: 'c', controlPlane: true },
+    { name: 'zone-1', controlPlane: false },
+  ]);
 });
