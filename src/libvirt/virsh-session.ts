@@ -79,6 +79,11 @@ export class VirshSession {
     });
   }
 
+  /** Returns true once it is connected. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
   /** Returns true if it is connected and answers no other script. */
   get isFree(): boolean {
     return this.#isReady && this.#asked === undefined && !this.#isClosed;

@@ -58,7 +58,8 @@ export class Virsh {
   readonly #stays: boolean;
   readonly #mayChange: (() => void) | undefined;
   readonly #onAnswer: ((answers: boolean) => void) | undefined;
-  #session: VirshSession | undefined;
+  /** In the order of their start; the first that is free is asked, so those that are rarely needed end by themselves. */
+  #sessions: readonly VirshSession[] = [];
   #hasAnswered: boolean | undefined;
   /** By `performance.now()`. */
   #nextSessionMs = 0;
@@ -78,9 +79,9 @@ export class Virsh {
     return this.#hasAnswered;
   }
 
-  /** Ends the session. The next call starts another. */
+  /** Ends all sessions. The next call starts another. */
   close(): void {
-    this.#session?.close();
+    for (const session of this.#sessions) session.close();
   }
 
   /** Runs one command and returns what it printed. Throws LibvirtError. */
@@ -171,8 +172,9 @@ export class Virsh {
     if (commands.some(isChange)) this.#mayChange?.();
     return this.#observed(() =>
       traced('virsh', { commands: verbs }, async () => {
-        const session = this.#session;
-        if (session?.isFree && VirshSession.takes(script) && commands.every(isQuickRead)) {
+        const isForSession = VirshSession.takes(script) && commands.every(isQuickRead);
+        const session = isForSession ? this.#sessions.find(({ isFree }) => isFree) : undefined;
+        if (session) {
           const spoken = await session.ask(script, how);
           // After a lost connection, a process tells whether the host can be reached.
           if (spoken !== undefined && !LOST.test(spoken.stderr))
@@ -184,7 +186,7 @@ export class Virsh {
           env: ENVIRONMENT,
         });
         const answers = this.#answers(commands, ended, mark, how);
-        this.#beginSession();
+        if (isForSession || this.#sessions.length === 0) this.#beginSession();
         return answers;
       }),
     );
@@ -212,14 +214,20 @@ export class Virsh {
     this.#onAnswer?.(answers);
   }
 
-  /** Starts a session for later calls, without waiting for it. Does not retry at once on a host that does not answer. */
+  /**
+   * Starts a session for later calls, without waiting for it: the first, or another one where all were busy. Does not retry at once
+   * on a host that does not answer.
+   */
   #beginSession(): void {
-    if (!this.#stays || this.#session || performance.now() < this.#nextSessionMs) return;
+    const others = this.#sessions;
+    if (!this.#stays || others.length >= MOST_SESSIONS || !others.every(({ isReady }) => isReady)) return;
+    if (others.length === 0 && performance.now() < this.#nextSessionMs) return;
     this.#nextSessionMs = performance.now() + SESSION_PAUSE_MS;
     const command = [...TIED_TO_US, this.#binary, ...this.#connected()];
-    this.#session = VirshSession.begin(command, { ...process.env, ...ENVIRONMENT }, () => {
-      this.#session = undefined;
+    const session = VirshSession.begin(command, { ...process.env, ...ENVIRONMENT }, () => {
+      this.#sessions = this.#sessions.filter((one) => one !== session);
     });
+    if (session) this.#sessions = [...this.#sessions, session];
   }
 
   #connected(): string[] {
@@ -261,6 +269,9 @@ const LOST =
 
 /** Pause between two starts of a session, in milliseconds, if none lasts. */
 const SESSION_PAUSE_MS = 10_000;
+
+/** Limits the sessions of a host. Each is a connection, and takes 2.5 MiB that no other process shares. */
+const MOST_SESSIONS = 4;
 
 const ENVIRONMENT = {
   // Texts are parsed; lease times are local times.
