@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest';
 import type { ActuatorEvent } from '../../src/actuator/context/options.ts';
 import { eventText } from '../../src/actuator/event-text.ts';
-import { describeEvent } from '../../src/controllers/shared/event-messages.ts';
+import { CompletedParts, describeEvent } from '../../src/controllers/shared/event-messages.ts';
 
 const domain = { address: 'libvirt_domain.machine', action: 'create' } as const;
 
@@ -33,4 +33,24 @@ it.each<[ActuatorEvent, string | undefined]>([
   const described = describeEvent(event);
   expect(described && `${described.type} ${described.reason}`).toBe(expected);
   expect(described?.message).toBe(described && eventText(event));
+});
+
+it('a machine that is made or removed as a whole has one event with all its parts, and one for each failure', () => {
+  const root: ActuatorEvent = {
+    type: 'completed',
+    address: 'libvirt_volume.root',
+    action: 'create',
+    elapsedMs: 120,
+  };
+  const completed = new CompletedParts();
+  expect(completed.text).toBe('');
+  for (const event of [root, { type: 'completed', ...domain, elapsedMs: 420 } as const]) {
+    expect(describeEvent(event, { isWhole: true })).toBeUndefined();
+    completed.take(event);
+  }
+  completed.take({ type: 'completed', address: 'terraform_data.shape', action: 'create', elapsedMs: 1 });
+  expect(completed.text).toBe(': libvirt_volume.root 0.1 s, libvirt_domain.machine 0.4 s');
+  expect(describeEvent({ type: 'failed', ...domain, elapsedMs: 1 }, { isWhole: true })).toMatchObject({
+    reason: 'Failed',
+  });
 });

@@ -53,7 +53,7 @@ describe('a Machine that kubectl applies', () => {
     expect(state?.metadata.labels).toMatchObject({ 'cluster-api.k8s.io/machine-name': 'first' });
     expect(state?.metadata.ownerReferences).toMatchObject([{ kind: 'Machine', uid: machine?.metadata.uid }]);
     expect(await lab.kubectl('describe', 'machine', 'first')).toMatch(
-      /Normal\s+Made\s.*libvirt_domain\.machine in \d/,
+      /Normal\s+Created\s.*took \d.*libvirt_domain\.machine \d/,
     );
 
     await lab.kubectl('delete', 'machine', 'first');

@@ -10,6 +10,7 @@ import { imageOf } from '../../intent/resolve-machine.ts';
 import { leaseVersion } from '../../libvirt/leases.ts';
 import { formatSeconds } from '../../system/duration.ts';
 import { approvedPlan } from '../shared/approval.ts';
+import { CompletedParts } from '../shared/event-messages.ts';
 import { approvedDisks } from '../shared/named-disks.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { lockReporter } from './lock-condition.ts';
@@ -56,9 +57,11 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
   // What else is made, by `terraform` of the spec, may take long and change the domain; of a change more may follow.
   const isLast = !exists && intent.terraform === undefined;
   const reportLock = lockReporter(parts, scope, 'DomainReady');
+  const completed = new CompletedParts();
   const onEvent = (event: ActuatorEvent) => {
     if (isMade(event) && leasesBefore.length > 0) scope.setProviderStatus({ leasesBefore });
     if (isLast && isMade(event)) change.after.begin();
+    completed.take(event);
     reportLock(event);
   };
   const options = { ...updateOptions(parts, scope, placed, change), onEvent };
@@ -75,7 +78,7 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
   }
   const [type, verb] = exists ? (['Update', 'Updated'] as const) : (['Create', 'Created'] as const);
   const message = `${reason}; took ${formatSeconds(performance.now() - started)}`;
-  recorder.event(scope.machine, { type: 'Normal', reason: verb, message });
+  recorder.event(scope.machine, { type: 'Normal', reason: verb, message: message + completed.text });
   scope.setOperation(type, 'Successful', message);
   scope.setProviderStatus({
     appliedHash: intentHash(intent),

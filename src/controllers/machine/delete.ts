@@ -1,10 +1,12 @@
 /** The phases of a Machine's end: its guest is asked to shut down, all that is its own goes, and the finalizer last. */
 
+import type { ActuatorEvent } from '../../actuator/context/options.ts';
 import type { Pinned } from '../../api/kinds/machine.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
 import { CaplvError, TerminalError, TransientError } from '../../errors.ts';
 import { domainName, volumeName } from '../../intent/names.ts';
 import { formatSeconds } from '../../system/duration.ts';
+import { CompletedParts } from '../shared/event-messages.ts';
 import { isGivenUp, withRecoveryHint } from '../shared/give-up.ts';
 import type { Stop } from '../shared/phases.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
@@ -58,11 +60,16 @@ async function removeFromHost(
   const { actuator, recorder, resolver } = parts;
   const started = performance.now();
   const placed = await scope.step('HostReady', () => resolver.placeMade(scope.machine, uri));
+  const completed = new CompletedParts();
   await scope.step('DomainReady', async () => {
     const shutdownMs = shutdownTimeoutMs(parts, placed);
     const remove = async () => {
       await removeMoved(parts, placed, shutdownMs);
-      const onEvent = lockReporter(parts, scope, 'DomainReady');
+      const reportLock = lockReporter(parts, scope, 'DomainReady');
+      const onEvent = (event: ActuatorEvent) => {
+        completed.take(event);
+        reportLock(event);
+      };
       return actuator.delete(locationOf(placed), { shutdownTimeoutMs: shutdownMs, onEvent });
     };
     return remove().catch((error) => {
@@ -74,7 +81,8 @@ async function removeFromHost(
     });
   });
   const took = formatSeconds(performance.now() - started);
-  recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message: `took ${took}` });
+  const message = `took ${took}${completed.text}`;
+  recorder.event(scope.machine, { type: 'Normal', reason: 'Deleted', message });
 }
 
 /** A host that cannot be asked stops no deletion: the sweep for leftovers finds what is there when it is back. */

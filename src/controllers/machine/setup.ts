@@ -113,8 +113,9 @@ export function setupMachineController<E extends MachineEngine>(
       wake: (key) => controller.notify(key),
     }),
     onProgress: (key, event) => {
-      const [machine, described] = [machines.get(key), describeEvent(event)];
-      if (machine && described) recorder.event(machine, described);
+      const machine = machines.get(key);
+      const described = machine && describeEvent(event, { isWhole: isMadeOrRemoved(machine) });
+      if (described) recorder.event(machine, described);
     },
     lastSeen: (uri, domain) => hosts.domain(uri, domain),
     looking: (uri, domain) => hosts.looking(uri, domain),
@@ -192,6 +193,11 @@ function watchObjects(controller: Controller, { machines, clusters, sets, secret
       isDesired: ({ type }) => type !== 'RESYNC',
       keys: (secret) => machinesOfSecret(machines, secret),
     });
+}
+
+/** True until a machine was made for the first time, and once it is deleted. */
+function isMadeOrRemoved({ metadata, status }: Machine): boolean {
+  return metadata.deletionTimestamp !== undefined || status?.providerStatus?.appliedHash === undefined;
 }
 
 function isToStay(machine: Machine | undefined): boolean {
