@@ -30,17 +30,18 @@ export async function addFinalizer<T extends KubeObject>(
 /**
  * Lets go of the object with that uid after everything of it is cleaned up; with its last finalizer, one that is being deleted
  * goes away. One that is gone, or another of the same name, is left alone. Throws TransientError Conflict if others change it again
- * and again.
+ * and again. `known`: the object as it was last written, which is tried first.
  */
 export async function removeFinalizer<T extends KubeObject>(
   store: Pick<Store, 'get' | 'setFinalizers'>,
   kind: ResourceKind<T>,
   { uid, ...key }: ObjectKey & { readonly uid?: string | undefined },
   finalizer: string,
-  options: WriteOptions,
+  { known, ...options }: WriteOptions & { readonly known?: T | undefined },
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
-    const object = await store.get(kind, key, { fresh: true });
+    const isKnown = tries === 1 && known !== undefined && hasFinalizer(known, finalizer);
+    const object = isKnown ? known : await store.get(kind, key, { fresh: true });
     if (!object || !hasFinalizer(object, finalizer)) return;
     if (uid !== undefined && object.metadata.uid !== uid) return;
     const others = object.metadata.finalizers?.filter((other) => other !== finalizer) ?? [];

@@ -79,3 +79,27 @@ test('a change by others in the same moment is read again, and not written over'
 test('an object that is gone is no error', async () => {
   await removeFinalizer(store, WidgetKind, KEY, MINE, CONTROLLER);
 });
+
+test('an object that is known is not read again, unless it has changed since', async () => {
+  const known = await claimed();
+  let reads = 0;
+  const counted = {
+    setFinalizers: store.setFinalizers.bind(store),
+    get: (...given: Parameters<LocalStore['get']>) => {
+      reads += 1;
+      return store.get(...given);
+    },
+  } as Pick<LocalStore, 'get' | 'setFinalizers'>;
+  const labels = { changed: 'since' };
+  await store.apply(WidgetKind, { metadata: { ...KEY, labels } }, { fieldManager: 'other' });
+  await removeFinalizer(counted, WidgetKind, KEY, MINE, { ...CONTROLLER, known });
+  const after = await store.get(WidgetKind, KEY);
+  expect(after?.metadata).toMatchObject({ labels });
+  expect(after?.metadata.finalizers ?? []).toEqual([]);
+  expect(reads).toBe(1);
+
+  const again = await addFinalizer(store, WidgetKind, after as never, MINE, CONTROLLER);
+  await removeFinalizer(counted, WidgetKind, KEY, MINE, { ...CONTROLLER, known: again as never });
+  expect((await store.get(WidgetKind, KEY))?.metadata.finalizers ?? []).toEqual([]);
+  expect(reads).toBe(1);
+});

@@ -244,7 +244,8 @@ export class MachineScope {
   async release(): Promise<void> {
     await this.#written;
     const object = { ...this.key, ...this.#uid };
-    await removeFinalizer(this.#store, MachineKind, object, FINALIZER, { fieldManager: FIELD_MANAGER });
+    const options = { fieldManager: FIELD_MANAGER, known: this.machine };
+    await removeFinalizer(this.#store, MachineKind, object, FINALIZER, options);
   }
 
   /**
