@@ -11,13 +11,16 @@ export interface ReadyEvent {
   readonly name: string;
   /** Reason of condition Ready; empty: it has none. */
   readonly reason: string;
+  /** Terraform runs for it: the annotation by which `clusterctl move` waits is there. */
+  readonly isAtWork: boolean;
   /** performance.now() at which the event came. */
   readonly at: number;
 }
 
 // Without a range: kubectl 1.36 fails with one at the second object that it shows.
 const REASON = '{.object.status.conditions[?(@.type=="Ready")].reason}';
-const LINE = `{.type}{" "}{.object.metadata.name}{" "}${REASON}{"\\n"}`;
+const LINE = `{.type}{" "}{.object.metadata.name}{" "}${REASON}{" "}{.object.metadata.annotations}{"\\n"}`;
+const BLOCK = 'clusterctl.cluster.x-k8s.io/block-move';
 
 /** Condition Ready of the objects of one resource in the namespace `default`, by the events of a watch: when it changed, to the millisecond. */
 export class ReadyWatch {
@@ -54,8 +57,9 @@ export class ReadyWatch {
   }
 
   #take(line: string): void {
-    const [type = '', name = '', reason = ''] = line.split(' ');
-    this.#events.push({ type, name, reason, at: performance.now() });
+    const [type = '', name = '', reason = '', ...annotations] = line.split(' ');
+    const isAtWork = annotations.join(' ').includes(BLOCK);
+    this.#events.push({ type, name, reason, isAtWork, at: performance.now() });
     for (const wake of this.#waiting) wake();
   }
 }
