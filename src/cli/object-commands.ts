@@ -92,6 +92,37 @@ export function addObjectCommands(program: Command, finish: Finish): void {
       ),
     );
 
+  command(program, 'ssh', 'log in to the guest of a machine, or run a command there')
+    .usage('[options] <name> [-- command...]')
+    .argument('<name>', 'NAME or machine/NAME; libvirtmachine/NAME for a LibvirtMachine')
+    .argument('[command...]', 'words for the shell of the guest; none: a login shell')
+    .addHelpText(
+      'after',
+      '\nExits with the code of the command, or with 255 if ssh cannot connect. The host key of a guest is kept when it is first seen, in\n' +
+        'known_hosts/ of the state directory, and another key in its place is refused.',
+    )
+    .addOption(
+      flag(
+        '-l, --user <name>',
+        "log in as this user (sshUser of the machine or its cluster, else ssh's choice)",
+      ),
+    )
+    .addOption(flag('-i, --identity <file>', "private key (ssh's choice)"))
+    .addOption(
+      flag(
+        '-J, --jump <destination>',
+        '[USER@]HOST[:PORT] to connect through, or none (the host of the machine if its URI is qemu+ssh and the guest is in a network of it)',
+      ),
+    )
+    .addOption(flag('-t, --tty', 'ask for a terminal in the guest, also with a command'))
+    // Without a variable: it takes a protection away, for one call.
+    .addOption(new Option('--new-host-key', 'forget the host key of the guest, and take the next one'))
+    .addOption(flag('--print', 'print the ssh command in place of running it'))
+    .addOption(kubeconfig())
+    .action(async (name, words, _, self: Command) =>
+      finish(await (await import('./commands/ssh.ts')).openShell(name, words, self.optsWithGlobals())),
+    );
+
   command(program, 'console', 'open the serial console of a machine (leave it with ^])')
     .argument('<name>', 'NAME or machine/NAME; libvirtmachine/NAME for a LibvirtMachine')
     .addOption(flag('--print', 'print the virsh command in place of running it'))

@@ -20,6 +20,7 @@ Examples:
   caplv get machines -o wide
   caplv plan -f deploy/examples/kube-cp.yaml      what would apply change?
   caplv describe machine kube-cp
+  caplv ssh kube-cp -- uptime
   caplv console kube-cp
   caplv delete machine kube-cp
 

@@ -23,6 +23,7 @@ test('help names every command, gives examples, and the meaning of the exit code
     'describe',
     'delete',
     'kubeconfig',
+    'ssh',
     'console',
     'export',
     'doctor',

@@ -94,10 +94,10 @@ export class Standalone {
 }
 
 /** A lab of the calling test file's own, and all of caplv's on it. The returned function gives it, once it is up. */
-export function useStandalone(name: string, { hosts = 1 } = {}): () => Standalone {
+export function useStandalone(name: string, { hosts = 1, uplink = false } = {}): () => Standalone {
   let standalone: Standalone | undefined;
   beforeAll(async () => {
-    const lab = await Lab.up({ name: `e2e-${name}`, fresh: true, hosts });
+    const lab = await Lab.up({ name: `e2e-${name}`, fresh: true, hosts, uplink });
     const directory = await mkdtemp(join(tmpdir(), `caplv-e2e-${name}-`));
     await mkdir(join(directory, 'state'), { mode: 0o700 });
     standalone = new Standalone(lab, directory);

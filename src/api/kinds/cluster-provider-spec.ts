@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CONTROLS, cidr, dnsLabel, libvirtName, libvirtText, libvirtURI, text } from '../schema/field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
-import { CLUSTER_SSH_FIELDS } from '../schema/ssh-access.ts';
+import { clusterSshFields } from '../schema/ssh-access.ts';
 
 const NetworkSchema = z.lazy(() =>
   withRules(
@@ -188,7 +188,7 @@ export const ClusterFields = z.strictObject({
     .describe(
       'Place machines on a host even if their total memory exceeds that of the host. A host with reserved.memoryMiB or overcommit.memory keeps to these.',
     ),
-  ...CLUSTER_SSH_FIELDS,
+  ...clusterSshFields(),
 });
 
 export const CLUSTER_RULES: readonly Rule<z.output<typeof ClusterFields>>[] = [

@@ -15,7 +15,7 @@ import {
 } from '../schema/field.ts';
 import { ACCEPTED_API_VERSIONS, GROUP, VERSION } from '../schema/group.ts';
 import { type Rule, withRules } from '../schema/rule.ts';
-import { MACHINE_SSH_FIELDS } from '../schema/ssh-access.ts';
+import { machineSshFields } from '../schema/ssh-access.ts';
 import { DiskSchema } from './machine-disk.ts';
 import { hasPrefix, InterfaceSchema } from './machine-interface.ts';
 
@@ -102,7 +102,7 @@ export const MachineFields = z.strictObject({
   ignitionURI: fileURI('/etc/caplv/worker.ign')
     .optional()
     .describe('Ignition configuration from a file or URL. ${CAPLV_…} variables are filled in.'),
-  ...MACHINE_SSH_FIELDS,
+  ...machineSshFields(),
 
   uri: libvirtURI()
     .optional()

@@ -66,7 +66,7 @@ const secretName = () =>
 const user = () => text(/^[A-Za-z_][A-Za-z0-9_.-]*$/, 'a user name, for example debian', 32).optional();
 
 /** Of a machine. */
-export const MACHINE_SSH_FIELDS = {
+export const machineSshFields = () => ({
   sshAuthorizedKeys: keys().describe(
     'Public keys for ssh, as in ~/.ssh/id_ed25519.pub. cloud-init gives them to the default user of the image, beside what the user data says; ' +
       'in Ignition they are added to the user sshUser, or core. They count when the machine is made; a later change reaches no guest and replaces ' +
@@ -74,15 +74,15 @@ export const MACHINE_SSH_FIELDS = {
   ),
   sshAuthorizedKeysSecretName: secretName(),
   sshUser: user().describe(
-    "User to log in as by ssh, for example debian: the default user of the image. With Ignition the keys are added to it. Default: the cluster's.",
+    "User that `caplv ssh` logs in as, for example debian: the default user of the image. With Ignition the keys are added to it. Default: the cluster's.",
   ),
-};
+});
 
 /** Of a cluster, for its machines. */
-export const CLUSTER_SSH_FIELDS = {
+export const clusterSshFields = () => ({
   sshAuthorizedKeys: keys().describe(
     'Public keys for ssh, as in ~/.ssh/id_ed25519.pub, for machines that have no sshAuthorizedKeys and no sshAuthorizedKeysSecretName of their own.',
   ),
   sshAuthorizedKeysSecretName: secretName(),
-  sshUser: user().describe('User to log in as by ssh on machines that have no sshUser of their own.'),
-};
+  sshUser: user().describe('User that `caplv ssh` logs in as on machines that have no sshUser of their own.'),
+});

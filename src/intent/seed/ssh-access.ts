@@ -25,17 +25,22 @@ const IGNITION_USER = 'core';
 
 /**
  * Reads the lines of an authorized_keys file. Empty lines and comments are passed over.
- * @throws TerminalError InvalidConfiguration with `path` and the number of the line for one that is not a public key; never with its text
+ * @throws TerminalError InvalidConfiguration with `path` for too many keys, or with the number of a line that is none; never with its text
  */
 export function readAuthorizedKeys(text: string, path: string, subject: string): string[] {
   const refusal = (message: string, fix: string) =>
     new TerminalError({ code: 'InvalidConfiguration', path, message, fix });
-  return text.split(/\r?\n/).flatMap((line, index) => {
+  const lines = text.split(/\r?\n/).flatMap((line, index) => {
     const key = line.trim();
-    if (key === '' || key.startsWith('#')) return [];
-    if (fieldProblems(sshPublicKey(), key).length === 0) return [key];
-    throw refusal(`line ${index + 1} of ${subject} is not a public key for ssh`, `use ${PUBLIC_KEY_FORM}`);
+    return key === '' || key.startsWith('#') ? [] : [{ key, number: index + 1 }];
   });
+  if (lines.length > MAX_KEYS)
+    throw refusal(`${subject} has ${lines.length} public keys`, `give a machine at most ${MAX_KEYS}`);
+  const schema = sshPublicKey();
+  const wrong = lines.find(({ key }) => fieldProblems(schema, key).length > 0);
+  if (wrong)
+    throw refusal(`line ${wrong.number} of ${subject} is not a public key for ssh`, `use ${PUBLIC_KEY_FORM}`);
+  return lines.map(({ key }) => key);
 }
 
 /**

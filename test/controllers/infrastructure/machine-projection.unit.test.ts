@@ -12,6 +12,7 @@ import {
 } from '../../../src/controllers/infrastructure/machine-projection.ts';
 import { isServed, waitOf, waitOfNamed } from '../../../src/controllers/infrastructure/machine-reconciler.ts';
 import type { MachineOwners } from '../../../src/controllers/infrastructure/owners.ts';
+import { PUBLIC_KEYS } from '../../api/public-keys.ts';
 
 const NOW = '2026-01-01T00:00:00Z';
 const UID = '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed';
@@ -68,8 +69,9 @@ const owners = (change: Partial<MachineOwners> = {}): MachineOwners => ({
 
 describe('a LibvirtMachine is shown as a Machine', () => {
   it('with what its owner says, under a key that no Machine can have', () => {
+    const access = { sshAuthorizedKeys: [PUBLIC_KEYS.rsa], sshUser: 'debian' };
     const shown = asMachine(
-      libvirtMachine({ repair: 'Never' }),
+      libvirtMachine({ repair: 'Never', ...access }),
       owners({ machine: machine({ failureDomain: 'zone-a' }) }),
     );
     expect(shown.metadata).toMatchObject({ name: 'capi~worker-1', namespace: 'default', uid: UID });
@@ -80,7 +82,12 @@ describe('a LibvirtMachine is shown as a Machine', () => {
       versions: { kubelet: 'v1.36.0' },
       repair: 'Never',
     });
-    expect(machineProviderSpec(shown)).toMatchObject({ vcpu: 2, failureDomain: 'zone-a', running: true });
+    expect(machineProviderSpec(shown)).toMatchObject({
+      vcpu: 2,
+      failureDomain: 'zone-a',
+      running: true,
+      ...access,
+    });
   });
 
   it('without labels, so that no MachineSet of the original API selects it', () => {
