@@ -4,7 +4,7 @@ import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Environment } from './caplv.ts';
+import { type CaplvResult, type Environment, PROGRAM } from './caplv.ts';
 import { machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
@@ -88,6 +88,26 @@ describe('doctor', () => {
   });
 });
 
+/** Answers each question of a call on a terminal of its own, as soon as it is asked. */
+async function onTerminal(command: readonly string[], answers: readonly string[]): Promise<CaplvResult> {
+  const typed = [process.execPath, PROGRAM, ...command].map((word) => `'${word}'`).join(' ');
+  const terminal = execa('script', ['--quiet', '--return', '--command', typed, '/dev/null'], {
+    env: { ...here().caplv.env, NO_COLOR: '1' },
+    extendEnv: false,
+    reject: false,
+  });
+  let shown = '';
+  let answered = 0;
+  terminal.stdout.on('data', (data: Buffer) => {
+    shown += data.toString();
+    const asked = shown.split('[y/N]').length - 1;
+    for (const answer of answers.slice(answered, asked)) terminal.stdin.write(`${answer}\n`);
+    answered = asked;
+  });
+  const { exitCode, stdout } = await terminal;
+  return { exitCode, stdout, stderr: '' };
+}
+
 describe('doctor --fix, on a host without pool and network', () => {
   beforeAll(async () => {
     for (const [kind, name] of [
@@ -128,12 +148,24 @@ describe('doctor --fix, on a host without pool and network', () => {
     expect(await names()).toEqual(['', '']);
   });
 
-  test('creates both, the network in a range that no interface of the host has', async () => {
+  test('asks for each on a terminal, and creates only what it may', async () => {
+    const { exitCode, stdout } = await onTerminal(['doctor', '--fix'], ['y', 'n']);
+    expect(stdout).toMatch(
+      /the pool "default" does not exist\. Create it in \/var\/lib\/libvirt\/images, .*\? \[y\/N\]/,
+    );
+    expect(stdout).toMatch(
+      /the network "default" does not exist\. Create it with NAT and DHCP in 192\.168\.122\.0\/24/,
+    );
+    expect(stdout).toMatch(/created the pool "default" in \/var\/lib\/libvirt\/images/);
+    expect(stdout).toMatch(/^ok +pool/m);
+    expect(stdout).toMatch(/^warning +network +"default" does not exist\s+fix: define it/m);
+    expect(exitCode).toBe(0);
+    expect(await names()).toEqual(['default', '']);
+  });
+
+  test('creates the rest without asking, the network in a range that no interface of the host has', async () => {
     const { exitCode, stdout, stderr } = await here().caplv.run(['doctor', '--fix', '--yes']);
-    expect(stderr.split('\n')).toEqual([
-      'created the pool "default" in /var/lib/libvirt/images',
-      'created the network "default" in 192.168.123.0/24',
-    ]);
+    expect(stderr).toBe('created the network "default" in 192.168.123.0/24');
     expect(stdout).toMatch(/^ok +network +"default" is active/m);
     expect(exitCode).toBe(0);
     expect(await here().virsh('net-info', 'default')).toMatch(/Autostart: +yes/);
