@@ -21,7 +21,8 @@ import {
   statusText,
   withoutCredentials,
 } from './allowed-fetch.ts';
-import { HEADER_BYTES, requireImage } from './image/header.ts';
+import { compressionOf } from './image/compression.ts';
+import { HEADER_BYTES, refuseLarge, requireImage } from './image/header.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
 
@@ -34,7 +35,7 @@ export type ImageURI =
 export interface ImageFacts {
   /** Identity of the content: changes when the file or the resource behind the URL does. */
   readonly key: string;
-  /** Bytes of the disk in the image; undefined where the format does not say without reading all of it. */
+  /** Bytes of the disk in the image; undefined where nothing says so without reading all of it, as of a compressed one. */
   readonly virtualSizeBytes: number | undefined;
 }
 
@@ -50,6 +51,10 @@ export async function inspectImage(source: string, path: string, policy: Policy)
   const { header, key, sizeBytes, version } = /^https?:/.test(source)
     ? await readRemote(source, path, policy)
     : await readLocal(source, path);
+  if (compressionOf(header) !== undefined) {
+    refuseLarge(sizeBytes ?? 0, policy, path);
+    return { key, virtualSizeBytes: undefined };
+  }
   const missing: Missing | undefined =
     version === undefined ? undefined : { kind: 'otherFile', path: source, version };
   const virtualSizeBytes = requireImage(header, sizeBytes, { shown: shown(source), path, policy, missing });

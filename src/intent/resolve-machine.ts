@@ -155,7 +155,12 @@ async function resolveImage(request: MachineRequest): Promise<PinnedImage> {
   return { base: { pool, volume }, imageSource: source, imageChecksum, imageDigest };
 }
 
-function requireRoom(spec: LibvirtMachineProviderSpec, imageBytes: number | undefined, path: string): void {
+/** @throws TerminalError InvalidConfiguration for a root disk that is smaller than the disk of `imageBytes` bytes in its image */
+export function requireRoom(
+  spec: Pick<LibvirtMachineProviderSpec, 'rootDisk'>,
+  imageBytes: number | undefined,
+  path: string,
+): void {
   const sizeGB = spec.rootDisk?.sizeGB;
   if (sizeGB === undefined || imageBytes === undefined || bytesOf(sizeGB) >= imageBytes) return;
   throw new TerminalError({

@@ -3,13 +3,15 @@
 import { createHash } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { CaplvError, type ErrorCode, TerminalError, TransientError } from '../../errors.ts';
+import { CaplvError, type ErrorCode, type Missing, TerminalError, TransientError } from '../../errors.ts';
 import { fetchFailure, isBusy, openAllowed, retryAfterMs, statusText } from '../../intent/allowed-fetch.ts';
+import { type Compression, compressionOf, withoutCompressionSuffix } from '../../intent/image/compression.ts';
 import { HEADER_BYTES, requireImage } from '../../intent/image/header.ts';
-import { requireLength, shown, unreadable } from '../../intent/image.ts';
-import { notAllowed, type Policy } from '../../intent/policy.ts';
+import { fileVersion, requireLength, shown, unreadable } from '../../intent/image.ts';
+import { CLUSTER_MAX_IMAGE_GB, notAllowed, type Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
 import { ChecksumCheck } from './checksum-check.ts';
+import { unpack } from './unpack.ts';
 
 /** What a volume is filled from, as its author wrote it. */
 export interface VolumeSource {
@@ -31,6 +33,8 @@ export interface Transfer {
 interface Opened {
   readonly bytes: number;
   readonly stream: Readable;
+  /** What may come in its place, and be better. */
+  readonly missing?: Missing | undefined;
 }
 
 const FIELDS = { image: 'spec.providerSpec.imageURI', seed: 'spec.providerSpec.userDataURI' } as const;
@@ -43,13 +47,23 @@ const REFUSED = {
   seed: 'InvalidConfiguration',
 } as const satisfies Record<string, ErrorCode>;
 const RETRY_MS = 15_000;
+/** Where nothing else is said: an archive of a few KiB may have terabytes in it. */
+const MAX_UNPACKED_BYTES = CLUSTER_MAX_IMAGE_GB * 1024 ** 3;
+
+interface Size {
+  /** That are given: those of the file, or those that are in it. */
+  readonly bytes: number;
+  readonly compression: Compression | undefined;
+}
 
 /** A file or URL that is opened under the policy, each time, and whose bytes are checked, counted and hashed as they pass. */
 export class RelayedSource {
   readonly #source: VolumeSource;
   readonly #policy: Policy;
   readonly #resolve: Resolve | undefined;
+  /** Of the file as it is. */
   #bytes: number | undefined;
+  #size: Promise<Size> | undefined;
 
   constructor(source: VolumeSource, policy: Policy, resolve?: Resolve) {
     this.#source = source;
@@ -61,33 +75,21 @@ export class RelayedSource {
   get name(): string {
     const { source } = this.#source;
     const path = /^https?:/.test(source) ? new URL(source).pathname : source;
-    return (
-      path
-        .split('/')
-        .at(-1)
-        ?.replace(/[^\w.-]+/g, '_') || 'volume'
-    );
+    const name = withoutCompressionSuffix(path.split('/').at(-1) ?? '');
+    return name.replace(/[^\w.-]+/g, '_') || 'volume';
   }
 
   /**
-   * Returns how many bytes it has, having looked at the first of them.
+   * Returns how many bytes it gives, having looked at the first of them. A compressed image is read and unpacked to its end for this, the
+   * first time: no format says it in a way that can be trusted.
    * @throws as `open`
    */
   async size(stop: AbortSignal): Promise<number> {
-    const { bytes, stream } = await this.#open(stop, { range: `bytes=0-${HEADER_BYTES - 1}` });
-    const header: Buffer[] = [];
-    let count = 0;
-    for await (const chunk of this.#read(stream)) {
-      header.push(chunk);
-      count += chunk.length;
-      if (count >= HEADER_BYTES) break; // leaving the loop ends the request
-    }
-    this.#requireFormat(Buffer.concat(header), bytes);
-    return bytes;
+    return (await this.#measured(stop)).bytes;
   }
 
   /**
-   * Opens it and returns how many bytes it has, and those, as they come; always as many as at the first time. They end with an error where
+   * Opens it and returns how many bytes it gives, and those, as they come; always as many as at the first time. They end with an error where
    * they are not what is allowed, or not so many.
    * @throws TerminalError NotAllowed, ImageInvalid, InvalidConfiguration; both classes ImageNotFound and UserDataNotFound
    */
@@ -95,8 +97,43 @@ export class RelayedSource {
     readonly bytes: number;
     readonly content: AsyncGenerator<Buffer, Transfer, undefined>;
   }> {
+    const { bytes, compression } = await this.#measured(stop);
     const opened = await this.#open(stop, {});
-    return { bytes: opened.bytes, content: this.#checked(opened) };
+    return { bytes, content: this.#checked(opened, bytes, compression) };
+  }
+
+  #measured(stop: AbortSignal): Promise<Size> {
+    this.#size ??= this.#measure(stop);
+    return this.#size;
+  }
+
+  async #measure(stop: AbortSignal): Promise<Size> {
+    const { bytes, stream, missing } = await this.#open(stop, { range: `bytes=0-${HEADER_BYTES - 1}` });
+    const first: Buffer[] = [];
+    let count = 0;
+    for await (const chunk of this.#read(stream)) {
+      first.push(chunk);
+      count += chunk.length;
+      if (count >= HEADER_BYTES) break; // leaving the loop ends the request
+    }
+    const header = Buffer.concat(first);
+    const compression = this.#source.kind === 'image' ? compressionOf(header) : undefined;
+    if (compression === undefined) {
+      this.#requireFormat(header, bytes, missing);
+      return { bytes, compression };
+    }
+    return { bytes: await this.#countUnpacked(await this.#open(stop, {}), compression), compression };
+  }
+
+  async #countUnpacked(opened: Opened, compression: Compression): Promise<number> {
+    let first = Buffer.alloc(0);
+    let count = 0;
+    for await (const chunk of this.#content(opened, compression)) {
+      if (first.length < HEADER_BYTES) first = Buffer.concat([first, chunk.subarray(0, HEADER_BYTES)]);
+      count += chunk.length;
+    }
+    this.#requireFormat(first, count, opened.missing);
+    return count;
   }
 
   async #open(stop: AbortSignal, headers: Readonly<Record<string, string>>): Promise<Opened> {
@@ -153,6 +190,7 @@ export class RelayedSource {
       return {
         bytes: info.size,
         stream: handle.createReadStream({ highWaterMark: READ_BYTES, end: info.size - 1 }),
+        missing: { kind: 'otherFile', path: file, version: fileVersion(info) },
       };
     } catch (error) {
       await handle.close();
@@ -174,32 +212,58 @@ export class RelayedSource {
     });
   }
 
-  async *#checked({ bytes, stream }: Opened): AsyncGenerator<Buffer, Transfer> {
+  /** What is given of it, in `bytes` bytes. */
+  async *#checked(
+    opened: Opened,
+    bytes: number,
+    compression: Compression | undefined,
+  ): AsyncGenerator<Buffer, Transfer> {
     const hash = createHash('sha256');
-    const verified = new ChecksumCheck(this.#source);
     let header: Buffer[] | undefined = [];
+    let count = 0;
+    for await (const chunk of this.#content(opened, compression)) {
+      count += chunk.length;
+      if (count > bytes) throw this.#changed(`has more than the ${bytes} bytes in it that it had before`);
+      hash.update(chunk);
+      header?.push(chunk);
+      if (header === undefined) yield chunk;
+      else if (count >= HEADER_BYTES || count === bytes) {
+        const first = Buffer.concat(header);
+        header = undefined;
+        this.#requireFormat(first, bytes, opened.missing);
+        yield first;
+      }
+    }
+    if (count < bytes) throw this.#changed(`has ${count} of the ${bytes} bytes in it that it had before`);
+    return { bytes, sha256: hash.digest('hex') };
+  }
+
+  #content(opened: Opened, compression: Compression | undefined): AsyncGenerator<Buffer> {
+    const { missing } = opened;
+    const content = this.#verified(opened);
+    if (compression === undefined) return content;
+    const source = shown(this.#source.source);
+    const { maxImageBytes } = this.#policy;
+    const maxBytes = Number.isFinite(maxImageBytes) ? maxImageBytes : MAX_UNPACKED_BYTES;
+    return unpack(content, { compression, shown: source, path: FIELDS.image, maxBytes, missing });
+  }
+
+  /** The file as it is, whole: with its length, and its checksum. */
+  async *#verified({ bytes, stream, missing }: Opened): AsyncGenerator<Buffer> {
+    const checksum = new ChecksumCheck(this.#source, missing);
     let count = 0;
     try {
       for await (const chunk of this.#read(stream)) {
         count += chunk.length;
         if (count > bytes) throw this.#changed(`sends more than the ${bytes} bytes that it has`);
-        hash.update(chunk);
-        verified.update(chunk);
-        header?.push(chunk);
-        if (header === undefined) yield chunk;
-        else if (count >= HEADER_BYTES || count === bytes) {
-          const first = Buffer.concat(header);
-          header = undefined;
-          this.#requireFormat(first, bytes);
-          yield first;
-        }
+        checksum.update(chunk);
+        yield chunk;
       }
     } finally {
       stream.destroy();
     }
     if (count < bytes) throw this.#changed(`sends ${count} of the ${bytes} bytes that it has`);
-    verified.end();
-    return { bytes, sha256: hash.digest('hex') };
+    checksum.end();
   }
 
   /** As they come; of an error that is the source's own. */
@@ -211,13 +275,14 @@ export class RelayedSource {
     }
   }
 
-  #requireFormat(header: Buffer, bytes: number): void {
+  #requireFormat(header: Buffer, bytes: number, missing: Missing | undefined): void {
     const { kind, source } = this.#source;
     if (kind === 'seed') return;
     requireImage(header.subarray(0, HEADER_BYTES), bytes, {
       shown: shown(source),
       path: FIELDS.image,
       policy: this.#policy,
+      missing,
     });
   }
 

@@ -61,6 +61,8 @@ export class SourceRelay {
     this.#offers.set(token, open);
     let url: string | undefined;
     try {
+      // The provider would be taken to hang while a large image is unpacked for its size.
+      if (source.kind === 'image') await open.source.size(open.stop.signal);
       const { port } = (await this.#listening()).address() as AddressInfo;
       url = `http://${HOST}:${port}/${token}/${open.source.name}`;
       return await work({

@@ -8,7 +8,7 @@ import { requireHostSupport } from '../../intent/host-support.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import { preflight, usedParts } from '../../intent/preflight.ts';
-import { imageOf, type ResolvedMachine } from '../../intent/resolve-machine.ts';
+import { imageOf, type ResolvedMachine, requireRoom } from '../../intent/resolve-machine.ts';
 import { siteLabel } from '../../intent/site.ts';
 import type { HostFacts } from '../../libvirt/host-facts.ts';
 import { withRecoveryHint } from '../shared/give-up.ts';
@@ -107,8 +107,21 @@ export async function prepareHost(
     throw imageErrorAt(placed.path, error);
   });
   preflight(intent, placed.spec, facts, placed.path);
+  requireRoomForImage(scope, placed, pinned, facts);
   scope.setCondition('HostReady', 'True', 'AsSpecified');
   return facts;
+}
+
+/** How large the disk in a compressed image is, is known when it is there. A machine that was made is as large as it is. */
+function requireRoomForImage(
+  { providerStatus }: MachineScope,
+  { spec, path }: PlacedMachine,
+  { base, imageSource }: Pinned,
+  { volumeDetails }: HostFacts,
+): void {
+  if (imageSource === undefined || providerStatus.appliedHash !== undefined) return;
+  const image = volumeDetails.find(({ pool, name }) => pool === base.pool && name === base.volume);
+  requireRoom(spec, image?.capacityBytes, path);
 }
 
 /** Names the field as the author of this object wrote it: a LibvirtMachine has no provider spec. */

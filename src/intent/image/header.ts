@@ -121,7 +121,8 @@ function hasMagic(header: Buffer, offset: number, magic: string): boolean {
   return header.subarray(offset, offset + magic.length).equals(Buffer.from(magic, 'latin1'));
 }
 
-function refuseLarge(bytes: number, { maxImageBytes }: Limit, path: string): void {
+/** @throws TerminalError NotAllowed for an image of more bytes than are allowed */
+export function refuseLarge(bytes: number, { maxImageBytes }: Limit, path: string): void {
   if (bytes <= maxImageBytes) return;
   const GB = 1024 ** 3;
   throw new TerminalError({

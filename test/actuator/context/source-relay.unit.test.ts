@@ -7,6 +7,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { VolumeSource } from '../../../src/actuator/context/relayed-source.ts';
@@ -69,8 +70,16 @@ async function fetchLikeProvider(offer: Offer): Promise<Given> {
   return { offer, length, content: content && Buffer.from(content) };
 }
 
+/** What is refused at the first request is thrown before the provider runs. */
+async function relayedBy(relay: SourceRelay, source: VolumeSource): Promise<Given> {
+  const none = { url: '', transfer: undefined };
+  return relay
+    .offer(source, fetchLikeProvider)
+    .catch((failure: Error) => ({ offer: { ...none, failure }, length: null, content: undefined }));
+}
+
 const relayed = (source: string, policy: Policy, kind: VolumeSource['kind'] = 'image') =>
-  new SourceRelay(policy).offer({ kind, source }, fetchLikeProvider);
+  relayedBy(new SourceRelay(policy), { kind, source });
 
 describe('what is allowed', () => {
   it('passes unchanged, counted and hashed, from a URL and from a file', async () => {
@@ -137,7 +146,7 @@ describe('an image with a checksum', () => {
         source: `${base}/a.qcow2`,
         checksum: digestOf(algorithm, image()),
       } as const;
-      const { offer, content } = await new SourceRelay(UNLIMITED).offer(source, fetchLikeProvider);
+      const { offer, content } = await relayedBy(new SourceRelay(UNLIMITED), source);
       expect(content?.equals(image())).toBe(true);
       expect(offer.failure).toBeUndefined();
     }
@@ -149,7 +158,7 @@ describe('an image with a checksum', () => {
   ])('never passes whole if that is of %s, and the error has both digests', async (_, checksum) => {
     const base = await serve(serving(image()));
     const source = { kind: 'image', source: `${base}/a.qcow2?token=s3cret`, checksum } as const;
-    const { offer, content } = await new SourceRelay(UNLIMITED).offer(source, fetchLikeProvider);
+    const { offer, content } = await relayedBy(new SourceRelay(UNLIMITED), source);
     expect(content).toBeUndefined();
     expect(offer.transfer).toBeUndefined();
     expect(offer.failure).toMatchObject({
@@ -160,6 +169,72 @@ describe('an image with a checksum', () => {
     });
     if (checksum.length > 8) expect(offer.failure?.message).toContain(digestOf('sha256', image()));
     expect(offer.failure?.message).not.toContain('s3cret');
+  });
+});
+
+describe('a compressed image', () => {
+  it('passes unpacked, with the length and the digest of what is in it, and is verified as it is', async () => {
+    const file = gzipSync(image());
+    const base = await serve(serving(file));
+    const checksum = `sha256:${createHash('sha256').update(file).digest('hex')}`;
+    const source = { kind: 'image', source: `${base}/disk.qcow2.gz`, checksum } as const;
+    const { offer, length, content } = await relayedBy(new SourceRelay(UNLIMITED), source);
+    expect(length).toBe(String(image().length));
+    expect(content?.equals(image())).toBe(true);
+    expect(offer.url).toMatch(/\/disk\.qcow2$/);
+    expect(offer.transfer).toEqual({
+      bytes: image().length,
+      sha256: createHash('sha256').update(image()).digest('hex'),
+    });
+  });
+
+  it.each([
+    ['an overlay', gzipSync(overlay()), 'ImageInvalid', 'is an overlay'],
+    ['no disk image', gzipSync(Buffer.alloc(MIB, 'text')), 'ImageInvalid', 'is not a disk image'],
+    ['another archive', gzipSync(gzipSync(image())), 'ImageInvalid', 'is not a disk image'],
+    ['nothing', gzipSync(''), 'ImageInvalid', 'is not a disk image'],
+    ['a part of an image', gzipSync(image()).subarray(0, -9), 'ImageInvalid', 'is damaged or cut off'],
+    [
+      'more than is allowed',
+      gzipSync(Buffer.alloc(9 * MIB)),
+      'NotAllowed',
+      'has more than 4194304 bytes in it',
+    ],
+  ])('with %s in it is refused before the provider runs', async (_, file, code, says) => {
+    const base = await serve(serving(file));
+    const policy = new Policy({ allow: 'everything', maxImageGB: 4 / 1024 });
+    const { offer, length } = await relayed(`${base}/disk.qcow2.gz`, policy);
+    expect(length).toBeNull();
+    expect(offer.url).toBe('');
+    expect(offer.failure).toMatchObject({
+      name: 'TerminalError',
+      code,
+      path: 'spec.providerSpec.imageURI',
+      message: expect.stringContaining(says),
+    });
+  });
+
+  it('that has another content at the second request does not pass', async () => {
+    const [first, second] = [image(), image()].map((content, index) => {
+      content.fill(index, 1_000, 2_000);
+      // Not compressed, so that both have one length.
+      return gzipSync(content.subarray(0, content.length - index * 512), { level: 0 });
+    });
+    const same = Buffer.concat([
+      second ?? Buffer.alloc(0),
+      Buffer.alloc((first?.length ?? 0) - (second?.length ?? 0)),
+    ]);
+    let requests = 0;
+    const base = await serve((request, response) => {
+      if (request.headers.range === undefined) requests += 1;
+      return serving(requests > 1 ? same : (first ?? same))(request, response);
+    });
+    const { offer, content } = await relayed(`${base}/disk.qcow2.gz`, UNLIMITED);
+    expect(content).toBeUndefined();
+    expect(offer.failure).toMatchObject({
+      name: 'TransientError',
+      message: expect.stringContaining('bytes in it that it had before'),
+    });
   });
 });
 
@@ -191,7 +266,7 @@ describe('what is refused', () => {
       resolve: async () => [{ address: '127.0.0.1', family: 4 }],
     });
     const source = `http://images.example.com:${new URL(base).port}/disk.qcow2`;
-    const { offer } = await relay.offer({ kind: 'image', source }, fetchLikeProvider);
+    const { offer } = await relayedBy(relay, { kind: 'image', source });
     expect(offer.failure).toMatchObject({ code: 'NotAllowed', path: 'spec.providerSpec.imageURI' });
     expect(marks).toBe(0);
   });
@@ -287,12 +362,13 @@ describe('what is refused', () => {
       code: 'UserDataNotFound',
       message: expect.stringContaining('answers 404 Not Found'),
     });
+    const images = await serve(serving(image()));
     const other = relay.offer(
-      { kind: 'image', source: `${base}/disk.qcow2?token=s3cret` },
+      { kind: 'image', source: `${images}/disk.qcow2?token=s3cret` },
       async ({ url }) => {
         throw new Error(`cannot upload ${url}`);
       },
     );
-    await expect(other).rejects.toThrow(`cannot upload ${base}/disk.qcow2`);
+    await expect(other).rejects.toThrow(`cannot upload ${images}/disk.qcow2`);
   });
 });
