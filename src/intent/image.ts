@@ -22,7 +22,7 @@ import {
   withoutCredentials,
 } from './allowed-fetch.ts';
 import { compressionOf } from './image/compression.ts';
-import { HEADER_BYTES, refuseLarge, requireImage } from './image/header.ts';
+import { convertedFormatOf, HEADER_BYTES, refuseLarge, requireImage } from './image/header.ts';
 import { longHash } from './names.ts';
 import type { Policy } from './policy.ts';
 
@@ -35,7 +35,7 @@ export type ImageURI =
 export interface ImageFacts {
   /** Identity of the content: changes when the file or the resource behind the URL does. */
   readonly key: string;
-  /** Bytes of the disk in the image; undefined where nothing says so without reading all of it, as of a compressed one. */
+  /** Bytes of the disk in the image; undefined where nothing says so without reading all of it, as of one that is compressed or to be converted. */
   readonly virtualSizeBytes: number | undefined;
 }
 
@@ -51,7 +51,7 @@ export async function inspectImage(source: string, path: string, policy: Policy)
   const { header, key, sizeBytes, version } = /^https?:/.test(source)
     ? await readRemote(source, path, policy)
     : await readLocal(source, path);
-  if (compressionOf(header) !== undefined) {
+  if (compressionOf(header) !== undefined || convertedFormatOf(header) !== undefined) {
     refuseLarge(sizeBytes ?? 0, policy, path);
     return { key, virtualSizeBytes: undefined };
   }

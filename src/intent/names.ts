@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import type { ObjectKey } from '../apimachinery/object.ts';
-import { withoutCompressionSuffix } from './image/compression.ts';
+import { importedName } from './image/compression.ts';
 
 /** Identity of a machine: enough to find all that is its own on a host. */
 export interface MachineIdentity extends ObjectKey {
@@ -57,7 +57,7 @@ export function isVolumeOf({ namespace, name, uid }: MachineIdentity, volume: st
 /** `caplv-image-1b9d6bcd-<key>-debian-12.qcow2`: the installation owns it, the key says which content it has. */
 export function imageVolumeName(installation: string, imageKey: string, source: string): string {
   const base = source.split(/[?#]/)[0]?.split('/').pop() ?? 'image';
-  const readable = withoutCompressionSuffix(base)
+  const readable = importedName(base)
     .replace(/[^\w.-]/g, '_')
     .slice(-40);
   return `${imagePrefix(installation)}${longHash(imageKey)}-${readable}`;

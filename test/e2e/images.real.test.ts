@@ -57,12 +57,19 @@ async function serve(files: Readonly<Record<string, Buffer | string>>) {
 const compressed = async (program: string, content: Buffer) =>
   Buffer.from((await execa(program, ['--stdout', '-1'], { input: content, encoding: 'buffer' })).stdout);
 
+async function converted(format: string): Promise<Buffer> {
+  const path = join(here().directory, `guest.${format}`);
+  await execa('qemu-img', ['convert', '-O', format, here().lab.imagePath, path]);
+  return readFile(path);
+}
+
 test('an image is on the host as it was, verified and unpacked, and one content is one volume, wherever it comes from', async () => {
   const { origin, sent } = await serve({
     '/a/guest.img': image,
     '/b/disk.qcow2': image,
     '/a/SHA256SUMS': `${sha256}  guest.img\n`,
     '/download': await compressed('xz', image),
+    '/guest.vmdk': await converted('vmdk'),
   });
   const bySums = machine('by-sums', {
     imageURI: `${origin}/a/guest.img`,
@@ -73,16 +80,18 @@ test('an image is on the host as it was, verified and unpacked, and one content 
     imageChecksum: `sha256:${sha256}`,
   });
   const byXz = machine('by-xz', { imageURI: `${origin}/download`, rootDisk: { sizeGB: 1 } });
-  const { exitCode, stderr } = await here().apply([bySums, byDigest, byXz]);
+  const byVmdk = machine('by-vmdk', { imageURI: `${origin}/guest.vmdk` });
+  const { exitCode, stderr } = await here().apply([bySums, byDigest, byXz, byVmdk]);
   expect(exitCode, stderr).toBe(0);
-  expect(sent.filter((path) => /guest|disk/.test(path))).toHaveLength(1);
+  expect(sent.filter((path) => /guest.img|disk/.test(path))).toHaveLength(1);
   const images = await imported();
-  expect(images).toHaveLength(2);
+  expect(images).toHaveLength(3);
   expect(images).toContainEqual(expect.stringMatching(/^caplv-image-[0-9a-f]{8}-[0-9a-f]{32}-download$/));
   for (const volume of images) {
     const copy = join(here().directory, volume);
     await here().virsh('vol-download', '--pool', 'default', volume, copy);
-    expect((await readFile(copy)).equals(image)).toBe(true);
+    if (volume.endsWith('-guest.qcow2')) await execa('qemu-img', ['compare', copy, here().lab.imagePath]);
+    else expect((await readFile(copy)).equals(image)).toBe(true);
   }
   const pinned = async () => (await here().machine('by-sums')).status.providerStatus.pinned;
   const before = await pinned();

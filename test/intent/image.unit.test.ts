@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inspectImage, parseImageURI } from '../../src/intent/image.ts';
-import { UNLIMITED } from '../../src/intent/policy.ts';
+import { Policy, UNLIMITED } from '../../src/intent/policy.ts';
 
 const PATH = 'spec.providerSpec.imageURI';
 let dir: string;
@@ -80,8 +80,6 @@ describe('an image file', () => {
     ['vmdk', '# Disk DescriptorFile\nRW 8192 FLAT "/etc/shadow" 0\n', ''],
     ['qed', 'QED\0', ''],
     ['qcow', 'QFI\xfb\0\0\0\x01', ''],
-    ['vdi', '<<< Oracle VM VirtualBox Disk Image >>>\n', '\x7f\x10\xda\xbe'],
-    ['vhdx', 'vhdxfile', ''],
     ['vpc', 'conectix', ''],
     ['luks', 'LUKS\xba\xbe', ''],
   ];
@@ -101,6 +99,18 @@ describe('an image file', () => {
       });
     },
   );
+
+  it.each([
+    ['vmdk', Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(8), Buffer.alloc(1, 1), Buffer.alloc(4096)])],
+    ['vhdx', Buffer.concat([Buffer.from('vhdxfile'), Buffer.alloc(4096)])],
+    ['vdi', Buffer.concat([Buffer.alloc(64), Buffer.from('7f10dabe', 'hex'), Buffer.alloc(4096)])],
+    ['gzip', Buffer.concat([Buffer.from('1f8b08', 'hex'), Buffer.alloc(4096)])],
+  ])('of %s is taken, and how large its disk is, is known when it is imported', async (_, content) => {
+    const path = await file('a', content);
+    expect((await inspectImage(path, PATH, UNLIMITED)).virtualSizeBytes).toBeUndefined();
+    const small = new Policy({ allow: '/', maxImageGB: 1 / 1024 ** 3 });
+    await expect(inspectImage(path, PATH, small)).rejects.toMatchObject({ code: 'NotAllowed', path: PATH });
+  });
 
   it('that names a backing file or an external data file is refused', async () => {
     const backing = qcow2(1n);

@@ -12,7 +12,8 @@ import { shown } from '../../intent/image.ts';
 import type { Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
 import { http } from '../../system/node-modules.ts';
-import { RelayedSource, type Transfer, type VolumeSource } from './relayed-source.ts';
+import { RelayedSource, type Transfer } from './relayed-source.ts';
+import type { VolumeSource } from './source-reader.ts';
 
 /** What one run fetches. */
 export interface Offer {
@@ -81,6 +82,7 @@ export class SourceRelay {
     } finally {
       this.#offers.delete(token);
       open.stop.abort();
+      await open.source.close();
       if (this.#offers.size === 0) await this.#close();
     }
   }

@@ -59,7 +59,7 @@ export const MachineFields = z.strictObject({
   )
     .meta({ file: true })
     .describe(
-      'Disk image (qcow2 or raw, also in gzip, xz, zstd or bzip2) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
+      'Disk image (qcow2 or raw; vmdk, vhdx and vdi are converted; gzip, xz, zstd and bzip2 are unpacked) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
         'for a volume that the host already has. Imported once per host and pool; machines are overlays of it.',
     ),
   imageChecksum: readableURI(

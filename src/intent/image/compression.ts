@@ -21,7 +21,7 @@ export function compressionOf(header: Buffer): Compression | undefined {
   return (Object.keys(MAGIC) as Compression[]).find((one) => MAGIC[one].test(start));
 }
 
-/** Returns a file name without the suffix of a compression. */
-export function withoutCompressionSuffix(name: string): string {
-  return name.replace(/(?<=.)\.(gz|xz|zst|zstd|bz2)$/i, '');
+/** Returns what the file is called that is made of another one when it is imported: unpacked, and converted to qcow2. */
+export function importedName(name: string): string {
+  return name.replace(/(?<=.)\.(gz|xz|zst|zstd|bz2)$/i, '').replace(/(?<=.)\.(vmdk|vhdx|vdi)$/i, '.qcow2');
 }

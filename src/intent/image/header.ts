@@ -30,6 +30,20 @@ const OTHER_FORMATS: readonly (readonly [name: string, offset: number, magic: st
   ['luks', 0, 'LUKS\xba\xbe'],
 ];
 
+/** Formats that qemu-img converts to qcow2 when an image is imported. */
+export type ConvertedFormat = 'vmdk' | 'vhdx' | 'vdi';
+
+/**
+ * Returns the format of an image that is to be converted; undefined: it is another file. Of vmdk only the one with its data in itself: what
+ * has no capacity in its header is read as a list of other files.
+ */
+export function convertedFormatOf(header: Buffer): ConvertedFormat | undefined {
+  const [format] = OTHER_FORMATS.find(([, offset, magic]) => hasMagic(header, offset, magic)) ?? [];
+  if (format === 'vhdx' || format === 'vdi') return format;
+  const isWhole = hasMagic(header, 0, 'KDMV') && header.length >= 20 && header.readBigUInt64LE(12) !== 0n;
+  return isWhole ? 'vmdk' : undefined;
+}
+
 interface Limit {
   readonly maxImageBytes: number;
 }
@@ -61,7 +75,7 @@ export function requireImage(
     throw new TerminalError({
       code: 'ImageInvalid',
       path,
-      message: `${shown} is a disk image of the format ${other[0]}; only qcow2 and raw are used`,
+      message: `${shown} is a disk image of the format ${other[0]}; qcow2, raw, and whole vmdk, vhdx and vdi are used`,
       fix: 'convert it: qemu-img convert -O qcow2 INPUT OUTPUT',
     });
   }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { VolumeSource } from '../../../src/actuator/context/relayed-source.ts';
+import type { VolumeSource } from '../../../src/actuator/context/source-reader.ts';
 import { type Offer, SourceRelay } from '../../../src/actuator/context/source-relay.ts';
 import { Policy, UNLIMITED } from '../../../src/intent/policy.ts';
 

@@ -1,7 +1,7 @@
 /** Verifies how compressed files are told from others. */
 
 import { describe, expect, it } from 'vitest';
-import { compressionOf, withoutCompressionSuffix } from '../../../src/intent/image/compression.ts';
+import { compressionOf, importedName } from '../../../src/intent/image/compression.ts';
 
 describe('a file', () => {
   it.each([
@@ -32,7 +32,9 @@ it.each([
   ['disk.img.zst', 'disk.img'],
   ['disk.bz2', 'disk'],
   ['disk.qcow2', 'disk.qcow2'],
+  ['disk.vmdk', 'disk.qcow2'],
+  ['disk.VDI.xz', 'disk.qcow2'],
   ['.gz', '.gz'],
-])('%s is unpacked as %s', (name, unpacked) => {
-  expect(withoutCompressionSuffix(name)).toBe(unpacked);
+])('%s is imported as %s', (name, unpacked) => {
+  expect(importedName(name)).toBe(unpacked);
 });
