@@ -46,6 +46,8 @@ export function eventText(event: ActuatorEvent): string {
       return 'a state that could not be saved earlier is older than the one that there is by now; see caplv state history';
     case 'leftovers_removed':
       return `removed what an interrupted run left: ${event.names.join(', ')}`;
+    case 'image_progress':
+      return `${event.doing} ${event.volume}: ${progressText(event)}`;
     case 'image_transferred':
       return `transferred ${event.volume}: ${event.bytes} bytes, sha256:${event.sha256}`;
     case 'shutdown_requested':
@@ -53,6 +55,19 @@ export function eventText(event: ActuatorEvent): string {
     case 'shutdown_timeout':
       return 'the guest did not shut down in time';
   }
+}
+
+/** `45 % (1.2 of 2.7 GB)`. */
+function progressText({
+  bytes,
+  totalBytes,
+}: {
+  readonly bytes: number;
+  readonly totalBytes: number;
+}): string {
+  const [unit, name] = totalBytes < 1024 ** 3 ? [1024 ** 2, 'MB'] : [1024 ** 3, 'GB'];
+  const [done, all] = [bytes, totalBytes].map((count) => (count / unit).toFixed(1));
+  return `${Math.floor((100 * bytes) / Math.max(totalBytes, 1))} % (${done} of ${all} ${name})`;
 }
 
 /** `of qemu:///system back from serial 3`. */

@@ -16,6 +16,20 @@ it.each<[ActuatorEvent, string]>([
     { type: 'state_recovered', host: 'qemu:///system', from: 'import', objects: ['network lan'] },
     'brought the lost Terraform state of qemu:///system back from import network lan',
   ],
+  [
+    {
+      type: 'image_progress',
+      doing: 'transferring',
+      volume: 'caplv-image-1-a',
+      bytes: 1.2 * 1024 ** 3,
+      totalBytes: 2.7 * 1024 ** 3,
+    },
+    'transferring caplv-image-1-a: 44 % (1.2 of 2.7 GB)',
+  ],
+  [
+    { type: 'image_progress', doing: 'reading', volume: 'a', bytes: 0, totalBytes: 1024 ** 2 },
+    'reading a: 0 % (0.0 of 1.0 MB)',
+  ],
   [{ type: 'leftovers_removed', names: ['a', 'b'] }, 'removed what an interrupted run left: a, b'],
   [{ type: 'shutdown_requested', timeoutMs: 90_000 }, 'asked the guest to shut down, at most 90 s'],
 ])('says %j in a sentence', (event, expected) => {
@@ -26,6 +40,7 @@ it.each<[ActuatorEvent, string | undefined]>([
   [{ type: 'started', ...domain }, undefined],
   [{ type: 'completed', ...domain, elapsedMs: 420 }, 'Normal Made'],
   [{ type: 'completed', address: 'terraform_data.host', action: 'create', elapsedMs: 1 }, undefined],
+  [{ type: 'image_progress', doing: 'reading', volume: 'a', bytes: 0, totalBytes: 1 }, undefined],
   [{ type: 'failed', ...domain, elapsedMs: 1 }, 'Warning Failed'],
   [{ type: 'state_not_kept', reason: 'no space' }, 'Warning StateNotKept'],
   [{ type: 'shutdown_timeout' }, 'Warning ShutdownTimeout'],

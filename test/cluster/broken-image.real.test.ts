@@ -85,6 +85,12 @@ test.each([
     await expect.poll(() => lab.ready('quick'), soon).toBe('True AsSpecified');
     await lab.kubectl('delete', 'machine', 'quick', '--wait=true', '--timeout=30s');
     expect(await lab.ready('slow')).not.toMatch(/^True|StateLocked|Conflict/);
+    const hostReady = async () =>
+      (await lab.get('slow'))?.status?.conditions?.find(({ type }) => type === 'HostReady')?.message;
+    if ('imageURI' in spec(slow.url))
+      await expect
+        .poll(hostReady, soon)
+        .toMatch(/^transferring caplv-image-\S+: (49|50) % \(\d+\.\d of \d+\.\d MB\)$/);
     slow.sendRest();
     await expect.poll(() => lab.ready('slow'), soon).toBe('True AsSpecified');
     const lines = controller.lines.filter(({ object }) => object === 'default/slow');

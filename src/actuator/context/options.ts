@@ -78,6 +78,15 @@ export type ActuatorEvent =
   /** A state of which a killed run wrote a part; `place`: where it lies, and stays. */
   | { readonly type: 'state_set_aside'; readonly place: string }
   | { readonly type: 'leftovers_removed'; readonly names: readonly string[] }
+  /** Of a base image that is read or transferred, at most every 5 s. */
+  | {
+      readonly type: 'image_progress';
+      readonly volume: string;
+      /** An image that is unpacked or converted is read before. */
+      readonly doing: 'reading' | 'transferring';
+      readonly bytes: number;
+      readonly totalBytes: number;
+    }
   /** A base image is on its host, whole. */
   | {
       readonly type: 'image_transferred';

@@ -14,7 +14,14 @@ import { shown } from '../../intent/image.ts';
 import { CLUSTER_MAX_IMAGE_GB, type Policy } from '../../intent/policy.ts';
 import type { Resolve } from '../../system/network/checked-lookup.ts';
 import { type ConvertedImage, convertImage } from './convert.ts';
-import { FIELDS, type Opened, READ_BYTES, SourceReader, type VolumeSource } from './source-reader.ts';
+import {
+  FIELDS,
+  type Opened,
+  type Progress,
+  READ_BYTES,
+  SourceReader,
+  type VolumeSource,
+} from './source-reader.ts';
 import { unpack } from './unpack.ts';
 
 /** What passed, whole. */
@@ -40,11 +47,19 @@ export class RelayedSource {
   readonly #policy: Policy;
   readonly #reader: SourceReader;
   #size: Promise<Size> | undefined;
+  #given: Progress | undefined;
 
   constructor(source: VolumeSource, policy: Policy, resolve?: Resolve) {
     this.#source = source;
     this.#policy = policy;
     this.#reader = new SourceReader(source, policy, resolve);
+  }
+
+  /** What is under way: the file is read before it is unpacked or converted, and then given. */
+  get progress(): Progress & { readonly doing: 'reading' | 'transferring' } {
+    return this.#given
+      ? { doing: 'transferring', ...this.#given }
+      : { doing: 'reading', ...this.#reader.progress };
   }
 
   /** The last part of its path: provider 0.8.3 reads the format off the suffix. */
@@ -143,6 +158,7 @@ export class RelayedSource {
       if (count > bytes)
         throw this.#reader.changed(`has more than the ${bytes} bytes in it that it had before`);
       hash.update(chunk);
+      this.#given = { bytes: count, totalBytes: bytes };
       header?.push(chunk);
       if (header === undefined) yield chunk;
       else if (count >= HEADER_BYTES || count === bytes) {

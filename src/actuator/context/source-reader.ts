@@ -20,6 +20,11 @@ export interface VolumeSource {
   readonly checksum?: string | undefined;
 }
 
+export interface Progress {
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
 /** A file or URL that was opened. Whoever has it reads or destroys its stream. */
 export interface Opened {
   readonly bytes: number;
@@ -48,11 +53,17 @@ export class SourceReader {
   readonly #resolve: Resolve | undefined;
   /** Of the file as it is. */
   #bytes: number | undefined;
+  #readBytes = 0;
 
   constructor(source: VolumeSource, policy: Policy, resolve?: Resolve) {
     this.#source = source;
     this.#policy = policy;
     this.#resolve = resolve;
+  }
+
+  /** How much has been read of it, this time. */
+  get progress(): Progress {
+    return { bytes: this.#readBytes, totalBytes: this.#bytes ?? 0 };
   }
 
   /** Returns the first bytes, and how many there are. @throws as `open` */
@@ -157,6 +168,7 @@ export class SourceReader {
         count += chunk.length;
         if (count > bytes) throw this.changed(`sends more than the ${bytes} bytes that it has`);
         checksum.update(chunk);
+        this.#readBytes = count;
         yield chunk;
       }
     } finally {

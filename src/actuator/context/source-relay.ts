@@ -35,23 +35,41 @@ interface OpenOffer {
 const HOST = '127.0.0.1';
 const TOKEN_BYTES = 32;
 
+/** How often progress is reported. A condition is written as often. */
+const PROGRESS_MS = 5_000;
+
+interface RelayOptions {
+  /** How names are resolved. Default: by the system. */
+  readonly resolve?: Resolve;
+  /** Milliseconds between two reports of progress. Default: 5 s. */
+  readonly progressMs?: number;
+}
+
+export type SourceProgress = RelayedSource['progress'];
+
 export class SourceRelay {
   readonly #policy: Policy;
   readonly #resolve: Resolve | undefined;
+  readonly #progressMs: number;
   readonly #offers = new Map<string, OpenOffer>();
   #server: Promise<Server> | undefined;
 
-  constructor(policy: Policy, { resolve }: { readonly resolve?: Resolve } = {}) {
+  constructor(policy: Policy, { resolve, progressMs = PROGRESS_MS }: RelayOptions = {}) {
     this.#policy = policy;
     this.#resolve = resolve;
+    this.#progressMs = progressMs;
   }
 
   /**
    * Offers a source while `work` runs. Where that fails, and the source could not be given, the reason for this is thrown: terraform
-   * knows only that the connection was closed.
+   * knows only that the connection was closed. `onProgress` is called each 5 s if there is any.
    * @throws what `RelayedSource.open` throws, and what `work` does
    */
-  async offer<T>(source: VolumeSource, work: (offer: Offer) => Promise<T>): Promise<T> {
+  async offer<T>(
+    source: VolumeSource,
+    work: (offer: Offer) => Promise<T>,
+    onProgress?: (progress: SourceProgress) => void,
+  ): Promise<T> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
     const open: OpenOffer = {
       source: new RelayedSource(source, this.#policy, this.#resolve),
@@ -60,6 +78,7 @@ export class SourceRelay {
       transfer: undefined,
     };
     this.#offers.set(token, open);
+    const reports = onProgress && setInterval(reporter(open.source, onProgress), this.#progressMs);
     let url: string | undefined;
     try {
       // The provider would be taken to hang while a large image is unpacked for its size.
@@ -80,6 +99,7 @@ export class SourceRelay {
       if (url && error instanceof Error) error.message = error.message.replaceAll(url, shown(source.source));
       throw open.failure ?? error;
     } finally {
+      clearInterval(reports);
       this.#offers.delete(token);
       open.stop.abort();
       await open.source.close();
@@ -114,6 +134,17 @@ export class SourceRelay {
       else response.writeHead(404).end();
     }
   }
+}
+
+/** Returns what reports progress each time that there is any, and says nothing while there is none. */
+function reporter(source: RelayedSource, onProgress: (progress: SourceProgress) => void): () => void {
+  let before = 0;
+  return () => {
+    const { progress } = source;
+    if (progress.bytes === before) return;
+    before = progress.bytes;
+    onProgress(progress);
+  };
 }
 
 async function give(offer: OpenOffer, method: 'GET' | 'HEAD', response: ServerResponse): Promise<void> {

@@ -5,6 +5,7 @@ import { Readable as NodeReadable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CaplvError, type Missing, outOfResources, TerminalError } from '../../errors.ts';
 import type { Compression } from '../../intent/image/compression.ts';
+import { zlib } from '../../system/node-modules.ts';
 import { printable } from '../../telemetry/printable.ts';
 
 export interface Archive {
@@ -60,8 +61,7 @@ export async function* unpack(content: AsyncGenerator<Buffer>, archive: Archive)
 }
 
 async function* gunzip(content: AsyncGenerator<Buffer>, archive: Archive): AsyncGenerator<Buffer> {
-  const { createGunzip } = await import('node:zlib');
-  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
+  const gunzip = zlib().createGunzip({ chunkSize: CHUNK_BYTES });
   const source = NodeReadable.from(content, { objectMode: true, highWaterMark: 1 });
   // The error of either ends the other.
   const feeding = pipeline(source, gunzip);

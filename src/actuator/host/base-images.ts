@@ -15,6 +15,7 @@ import { StateLockedError } from '../../system/lock-holder.ts';
 import type { ResourceChange } from '../../terraform/format/resource-change.ts';
 import { classify } from '../context/classify-error.ts';
 import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
+import type { SourceProgress } from '../context/source-relay.ts';
 import type { StateHandle } from '../context/state-home.ts';
 import { type SessionRequest, type StateSession, withState } from '../context/state-session.ts';
 import {
@@ -190,18 +191,24 @@ export class BaseImages {
     const { synthesizer, libvirt, relay } = this.#options;
     let isFilled = isNew;
     try {
-      const { source, checksum } = image;
-      await relay.offer({ kind: 'image', source, checksum }, async (offer) => {
-        const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
-        // A saved plan holds the source that it was made with.
-        const plan = isNew ? undefined : await terraform.plan(config, { save: true });
-        const explainHang = async () => offer.failure ?? fullPool(libvirt(uri), [image.pool]);
-        await withStateAtRisk(home, 'update', () => terraform.apply(config, { plan, explainHang }));
-        if (!offer.transfer) return;
-        isFilled = true;
-        await home.notes.write(SHA256, offer.transfer.sha256);
-        session.onEvent({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
-      });
+      const { source, checksum, volume } = image;
+      const onProgress = (progress: SourceProgress) =>
+        session.onEvent({ type: 'image_progress', volume, ...progress });
+      await relay.offer(
+        { kind: 'image', source, checksum },
+        async (offer) => {
+          const config = await synthesizer.host(only(uri, { ...image, source: offer.url }), home.backend);
+          // A saved plan holds the source that it was made with.
+          const plan = isNew ? undefined : await terraform.plan(config, { save: true });
+          const explainHang = async () => offer.failure ?? fullPool(libvirt(uri), [image.pool]);
+          await withStateAtRisk(home, 'update', () => terraform.apply(config, { plan, explainHang }));
+          if (!offer.transfer) return;
+          isFilled = true;
+          await home.notes.write(SHA256, offer.transfer.sha256);
+          session.onEvent({ type: 'image_transferred', volume: image.volume, ...offer.transfer });
+        },
+        onProgress,
+      );
       await refuseOtherFormats(libvirt(uri), image);
     } catch (error) {
       if (isRefusal(error)) await this.#undo(image, session, isFilled);

@@ -35,6 +35,7 @@ export type ConditionType = keyof typeof CONDITIONS;
 export const REASONS = {
   AsSpecified: 'Nothing to do.',
   Provisioning: 'Terraform is creating or changing it.',
+  ImportingImage: 'The base image is read or transferred; the message says how much of it, every 5 s.',
   NotAsSpecified:
     'The domain was changed or deleted outside of CAPLV; the next reconcile repairs it, or reports why not.',
   Repairing: 'Drift was detected and is being repaired.',

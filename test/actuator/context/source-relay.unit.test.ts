@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { VolumeSource } from '../../../src/actuator/context/source-reader.ts';
-import { type Offer, SourceRelay } from '../../../src/actuator/context/source-relay.ts';
+import { type Offer, type SourceProgress, SourceRelay } from '../../../src/actuator/context/source-relay.ts';
 import { Policy, UNLIMITED } from '../../../src/intent/policy.ts';
 
 const MIB = 1024 ** 2;
@@ -169,6 +169,33 @@ describe('an image with a checksum', () => {
     });
     if (checksum.length > 8) expect(offer.failure?.message).toContain(digestOf('sha256', image()));
     expect(offer.failure?.message).not.toContain('s3cret');
+  });
+});
+
+describe('progress', () => {
+  it('is reported while an image passes, once for each time that there is more', async () => {
+    const half = Promise.withResolvers<void>();
+    const honest = serving(image());
+    const base = await serve((request, response) => {
+      if (request.headers.range !== undefined) return honest(request, response);
+      response.writeHead(200, { 'content-length': 3 * MIB });
+      response.write(image().subarray(0, 1.5 * MIB));
+      return half.promise.then(() => response.end(image().subarray(1.5 * MIB)));
+    });
+    const seen: SourceProgress[] = [];
+    const relay = new SourceRelay(UNLIMITED, { progressMs: 5 });
+    const { content } = await relay.offer(
+      { kind: 'image', source: `${base}/disk.qcow2` },
+      fetchLikeProvider,
+      (progress) => {
+        seen.push(progress);
+        if (progress.bytes >= 1.5 * MIB) half.resolve();
+      },
+    );
+    expect(content?.length).toBe(3 * MIB);
+    expect(seen).toContainEqual({ doing: 'transferring', bytes: 1.5 * MIB, totalBytes: 3 * MIB });
+    const all = seen.map(({ bytes }) => bytes);
+    expect(new Set(all).size).toBe(all.length);
   });
 });
 
