@@ -26,6 +26,8 @@ const PACKAGES = [
   'libfaketime',
   // What the Terraform provider calls: mkisofs and xsltproc. Terraform itself needs certificates.
   ...['genisoimage', 'xsltproc', 'ca-certificates'],
+  // Compressed images.
+  ...['bzip2', 'xz-utils', 'zstd'],
   // The guest image (and busybox unzips terraform).
   ...[
     'busybox-static',

@@ -7,6 +7,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { unpack } from '../../../src/actuator/context/unpack.ts';
 import { TransientError } from '../../../src/errors.ts';
 import type { Compression } from '../../../src/intent/image/compression.ts';
+import { installDebianPackages } from '../../lab/debian-packages.ts';
 
 const CONTENT = Buffer.concat([randomBytes(300_000), Buffer.alloc(700_000)]);
 const COMPRESSIONS: readonly Compression[] = ['gzip', 'xz', 'zstd', 'bzip2'];
@@ -14,8 +15,9 @@ const archives = new Map<Compression, Buffer>();
 const archived = (compression: Compression) => archives.get(compression) ?? Buffer.alloc(0);
 
 beforeAll(async () => {
+  await installDebianPackages(() => undefined);
   for (const one of COMPRESSIONS) archives.set(one, await compress(one, CONTENT));
-}, 60_000);
+});
 
 async function compress(program: string, input: Buffer): Promise<Buffer> {
   const { stdout } = await execa(program, ['--stdout'], { input, encoding: 'buffer' });

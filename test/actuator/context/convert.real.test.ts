@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type ConvertedImage, convertImage } from '../../../src/actuator/context/convert.ts';
 import { type ConvertedFormat, convertedFormatOf } from '../../../src/intent/image/header.ts';
+import { installDebianPackages } from '../../lab/debian-packages.ts';
 
 const MIB = 1024 ** 2;
 const SECRET = 'a secret of the machine where caplv runs';
@@ -16,6 +17,7 @@ let scratch: string;
 const before = process.env['TMPDIR'];
 
 beforeAll(async () => {
+  await installDebianPackages(() => undefined);
   directory = await mkdtemp(join(tmpdir(), 'caplv-convert-'));
   scratch = await mkdtemp(join(directory, 'tmp-'));
   process.env['TMPDIR'] = scratch;
