@@ -238,7 +238,8 @@ export class Actuator {
     work: (session: StateSession, change: Change) => Promise<void>,
   ): Promise<void> {
     const ownProvider = isTransferred(intent);
-    const request = { operation, onEvent: options.onEvent, ownProvider, isNew: operation === 'create' };
+    const { onEvent, isFirst } = options;
+    const request = { operation, onEvent, ownProvider, isNew: operation === 'create', isFirst };
     const sized = atActualSize(intent, facts.volumeDetails);
     return this.#inSession(intent, request, (session) =>
       withSeededStack(this.#options, session, sized, options, (config) => work(session, { intent, config })),

@@ -59,6 +59,8 @@ export class Runner {
    */
   async run(call: Call): Promise<RunOutcome> {
     const { ownProvider, providerKey, verb } = call;
+    const { kubernetes } = call.workspace;
+    kubernetes?.forgetState();
     const slots = ownProvider ? this.#transfers : this.slots;
     const provider = ownProvider ? `${providerKey} for ${call.workspace.dir}` : providerKey;
     let before: Error | undefined;
@@ -83,6 +85,7 @@ export class Runner {
         call.onEvent({ type: 'retrying', reason });
       }
     } finally {
+      kubernetes?.forgetState();
       if (ownProvider) await this.#options.providers.release(provider);
     }
   }

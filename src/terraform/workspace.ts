@@ -20,6 +20,8 @@ export interface Workspace {
     readonly env: Readonly<Record<string, string>>;
     /** The text of the state; empty: there is none. Asked of the API server: a `terraform state pull` takes 150 ms more. */
     readonly readState: () => Promise<string>;
+    /** Called before and after each run, which may write the state. */
+    readonly forgetState: () => void;
     /** What Terraform has written of who holds the lock of the state; empty: nobody does. */
     readonly readLock: () => Promise<string>;
     /** Where the state lies, for people. */

@@ -32,6 +32,7 @@ test('one init serves all machines that keep their state in the cluster', async 
       dataDir,
       env: {},
       readState: async () => '',
+      forgetState: () => {},
       readLock: async () => '',
       place: 'here',
     },

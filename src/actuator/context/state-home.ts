@@ -42,9 +42,15 @@ export interface StateHandle {
   exists(): Promise<boolean>;
   /**
    * Makes the place ready for a run, and waits for whoever works on the state elsewhere. Call it under the lock of the workspace.
-   * `isNew`: mostly nothing was ever made here. Throws StateLockedError (TransientError).
+   * `isNew`: mostly nothing was ever made here; `isFirst`: certainly. Throws StateLockedError (TransientError).
    */
-  prepare(options: LockWait & { readonly isNew?: boolean | undefined }): Promise<void>;
+  prepare(
+    options: LockWait & { readonly isNew?: boolean | undefined; readonly isFirst?: boolean | undefined },
+  ): Promise<void>;
+  /** Runs `work`, which finds state and notes as they are at one time: what it reads of them is read once. It must change neither. */
+  readOnce<T>(work: () => Promise<T>): Promise<T>;
+  /** Ends what `prepare` began, with the lock of the workspace. */
+  release(): void;
   /** Puts a state that Terraform cannot read where it is in nobody's way, and not lost. */
   setCorruptAside(): Promise<void>;
   /** Removes what is left of a workspace whose resources are all destroyed. */

@@ -19,6 +19,8 @@ export interface SessionRequest {
   readonly ownProvider?: boolean | undefined;
   /** Mostly nothing was ever made there. */
   readonly isNew?: boolean | undefined;
+  /** Certainly nothing was ever made there. */
+  readonly isFirst?: boolean | undefined;
   /** Runs all of it, once the lock of the state is there. Default: as it is. */
   readonly around?: (<T>(run: () => Promise<T>) => Promise<T>) | undefined;
 }
@@ -83,7 +85,7 @@ export async function withState<T>(
   request: SessionRequest,
   work: (session: StateSession) => Promise<T>,
 ): Promise<T> {
-  const { operation, lockTimeoutMs, runTimeoutMs, onEvent, ownProvider, isNew } = request;
+  const { operation, lockTimeoutMs, runTimeoutMs, onEvent, ownProvider, isNew, isFirst } = request;
   const { around = (run) => run() } = request;
   try {
     const lock = await terraform.lock(home.workspace, { operation, lockTimeoutMs, onEvent });
@@ -91,10 +93,11 @@ export async function withState<T>(
     const session = new StateSession(uri, home, terraform.session(home.workspace, lock, runs), request);
     try {
       return await around(async () => {
-        await home.prepare({ lockTimeoutMs, onEvent, isNew });
+        await home.prepare({ lockTimeoutMs, onEvent, isNew, isFirst });
         return work(session);
       });
     } finally {
+      home.release();
       await session.end().finally(() => lock.release());
     }
   } catch (error) {

@@ -152,8 +152,11 @@ export class BaseImages {
     home: StateHandle,
   ): Promise<boolean> {
     const isOnHost = volumes.some(({ pool, name }) => pool === image.pool && name === image.volume);
-    if (!isOnHost || (await home.notes.read(APPLIED)) === undefined) return false;
-    return knowsAll(this.#options.terraform, home, only(uri, image));
+    if (!isOnHost) return false;
+    return home.readOnce(async () => {
+      if ((await home.notes.read(APPLIED)) === undefined) return false;
+      return knowsAll(this.#options.terraform, home, only(uri, image));
+    });
   }
 
   async #make(image: ImageIntent, session: StateSession): Promise<void> {

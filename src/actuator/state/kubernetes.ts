@@ -5,6 +5,7 @@
  * below are those by which it knows its own.
  */
 
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { BackendIntent } from '../../../stacks/intent.ts';
 import { INFRASTRUCTURE_GROUP } from '../../api/infrastructure/group.ts';
@@ -206,6 +207,7 @@ export class KubernetesStateBackends implements StateBackends {
           dataDir: join(workDir, 'backends', shortHash(JSON.stringify(backend))),
           env,
           readState: () => secret.state(),
+          forgetState: () => secret.forget(),
           readLock: () => lockInfoOf(client, secret.leaseKey),
         },
       },
@@ -215,21 +217,25 @@ export class KubernetesStateBackends implements StateBackends {
       history,
       notes: secret.notes,
       exists: async () => (await secret.get()) !== undefined,
-      prepare: async ({ isNew = false, ...options }) => {
+      prepare: async ({ isNew = false, isFirst = false, ...options }) => {
         const owned = { ...own, ...(await owner()) };
-        const lease = await secret
-          .ensure(owned, { noted: locks.note, isNew })
-          .catch(async (error: unknown) => {
-            if (!isOfTerminatingNamespace(error)) throw error;
-            // A namespace that is being deleted takes nothing new, and its Secrets go before its machines: these are then found by their
-            // marks. Of a run during which the Secret went, the state can never be saved.
-            await setErroredStateAside({ dir });
-            return undefined;
-          });
+        const orGone = async (error: unknown) => {
+          if (!isOfTerminatingNamespace(error)) throw error;
+          // A namespace that is being deleted takes nothing new, and its Secrets go before its machines: these are then found by their
+          // marks. Of a run during which the Secret went, the state can never be saved.
+          await setErroredStateAside({ dir });
+          return undefined;
+        };
+        const lease = await secret.ensureLease(owned, { noted: locks.note, isNew }).catch(orGone);
         await locks.untilFree(secret.leaseKey, workspace, options, lease);
+        const initial = isFirst ? emptyState() : undefined;
+        const found = await secret.ensureSecret(owned, { isNew, initial }).catch(orGone);
+        if (found) secret.hold(found);
         // Whoever held the lock may have been killed, and have made what is in no state.
-        if (lease?.spec.holderIdentity) await secret.notes.remove(COMPLETE);
+        if (found && lease?.spec.holderIdentity) await secret.notes.remove(COMPLETE);
       },
+      readOnce: (work) => secret.readOnce(work),
+      release: () => secret.release(),
       setCorruptAside: () => secret.setAside(),
       discard: async () => {
         await secret.remove();
@@ -238,6 +244,11 @@ export class KubernetesStateBackends implements StateBackends {
       },
     };
   }
+}
+
+/** Returns the state with which Terraform begins a workspace: it would lock the workspace once more to write it. */
+function emptyState(): string {
+  return JSON.stringify({ version: 4, serial: 1, lineage: randomUUID(), outputs: {}, resources: [] });
 }
 
 function isOfTerminatingNamespace(error: unknown): boolean {

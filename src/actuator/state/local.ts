@@ -88,6 +88,8 @@ function home(dir: string, history: StateHistory): StateHandle {
     notes: fileNotes(dir),
     exists: async () => existsSync(dir),
     prepare: async () => {},
+    readOnce: (work) => work(),
+    release: () => {},
     setCorruptAside: () => {
       const aside = `${state}.corrupt`;
       // What was put aside before stays.

@@ -1,10 +1,12 @@
 /** The Secret in which Terraform's `kubernetes` backend keeps a state, with the Lease that locks it. */
 
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
+
 import { type Secret, SecretKind, SecretMetadataKind } from '../../api/kinds/secret.ts';
 import { GROUP } from '../../api/schema/group.ts';
 import type { KubeObject, ObjectKey, ObjectMeta, ResourceKind } from '../../apimachinery/object.ts';
 import { formatKey } from '../../apimachinery/object-key.ts';
+import { TransientError } from '../../errors.ts';
 import { hasReason } from '../../kube/client/api-error.ts';
 import type { Client } from '../../kube/client/client.ts';
 import { type Lease, LeaseKind } from '../../kube/client/lease.ts';
@@ -26,6 +28,10 @@ export class StateSecret {
   readonly leaseKey: ObjectKey;
   readonly notes: Notes;
   readonly #client: Client;
+  /** Set by `hold`. */
+  #isHeld = false;
+  /** The Secret as it was last read or written while it is held. */
+  #known: Secret | undefined;
 
   constructor(client: Client, key: ObjectKey) {
     this.#client = client;
@@ -35,7 +41,13 @@ export class StateSecret {
       const annotations = Object.fromEntries(
         Object.entries(texts).map(([name, text]) => [NOTE_PREFIX + name, text ?? null]),
       );
-      await client.patch(SecretKind, key, { metadata: { annotations } });
+      const { resourceVersion } = this.#known?.metadata ?? {};
+      const metadata = { annotations, ...(resourceVersion !== undefined && { resourceVersion }) };
+      this.#known = undefined;
+      const written = await client.patch(SecretKind, key, { metadata }).catch((error: unknown) => {
+        throw hasReason(error, 'Conflict') ? writtenElsewhere(key) : error;
+      });
+      if (this.#isHeld) this.#known = written;
     };
     this.notes = {
       read: async (name) => (await this.get())?.metadata.annotations?.[NOTE_PREFIX + name],
@@ -45,8 +57,42 @@ export class StateSecret {
     };
   }
 
-  get(): Promise<Secret | undefined> {
-    return this.#client.get(SecretKind, this.key);
+  async get(): Promise<Secret | undefined> {
+    if (this.#known) return this.#known;
+    const secret = await this.#client.get(SecretKind, this.key);
+    if (this.#isHeld) this.#known = secret;
+    return secret;
+  }
+
+  /**
+   * Reads the Secret once for all that is done under the locks of its state, until `forget` or `release`. A note that is written then
+   * throws TransientError Conflict if anybody else has written the Secret since it was read.
+   */
+  hold(known: Secret): void {
+    this.#isHeld = true;
+    this.#known = known;
+  }
+
+  /** Reads the Secret at most once for `work`, which does not write it. */
+  async readOnce<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isHeld) return work();
+    this.#isHeld = true;
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Before and after what may write the Secret: it is read again when it is needed. */
+  forget(): void {
+    this.#known = undefined;
+  }
+
+  /** Ends `hold`. */
+  release(): void {
+    this.#isHeld = false;
+    this.#known = undefined;
   }
 
   /** The text of the state; empty: there is none. Throws Terminal StateCorruptError. */
@@ -56,7 +102,8 @@ export class StateSecret {
     for (;;) {
       if (parts.length > STATE_PARTS)
         throw new StateCorruptError(place, `it has more than ${STATE_PARTS} parts`);
-      const part = await this.#client.get(SecretKind, this.#part(parts.length));
+      const part =
+        parts.length === 0 ? await this.get() : await this.#client.get(SecretKind, this.#part(parts.length));
       const encoded = part?.data?.['tfstate'];
       if (encoded !== undefined) parts.push(Buffer.from(encoded, 'base64'));
       if (encoded === undefined || (parts.at(-1)?.length ?? 0) < PART_BYTES) break;
@@ -69,6 +116,7 @@ export class StateSecret {
    * stays. For a state that Terraform itself cannot read.
    */
   async setAside(): Promise<void> {
+    this.forget();
     const nth = await this.#freeAside();
     for (let index = 0; index <= STATE_PARTS; index += 1) {
       const part = this.#part(index);
@@ -95,27 +143,34 @@ export class StateSecret {
   }
 
   /**
-   * Makes Secret and Lease, or gives them the labels and the owner that they lack. Returns the Lease as it is then. `noted`: annotations
-   * of a Lease that is made new; `isNew`: mostly there is neither, and to make them is the first thing to try.
+   * Makes the Lease, or gives it the labels and the owner that it lacks. Returns it as it is then. `noted`: annotations of one that is
+   * made new; `isNew`: mostly there is none, and to make it is the first thing to try.
    */
-  async ensure(
+  ensureLease(
     own: Omit<ObjectMeta, 'name'>,
     { noted, isNew }: { readonly noted: Record<string, string>; readonly isNew: boolean },
   ): Promise<Lease> {
-    const secret: Secret = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { ...this.key, ...own, annotations: { encoding: 'gzip' } },
-    };
     const lease: Lease = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
       metadata: { ...this.leaseKey, ...own, annotations: noted },
       spec: {},
     };
-    const one = isNew ? make : ensure;
-    await one(this.#client, SecretKind, secret);
-    return one(this.#client, LeaseKind, lease);
+    return (isNew ? make : ensure)(this.#client, LeaseKind, lease);
+  }
+
+  /** Does the same for the Secret. `initial`: text of the state in one that is made new; absent: it is empty. */
+  ensureSecret(
+    own: Omit<ObjectMeta, 'name'>,
+    { isNew, initial }: { readonly isNew: boolean; readonly initial?: string | undefined },
+  ): Promise<Secret> {
+    const secret: Secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...this.key, ...own, annotations: { encoding: 'gzip' } },
+      ...(initial !== undefined && { data: { tfstate: gzipSync(initial).toString('base64') } }),
+    };
+    return (isNew ? make : ensure)(this.#client, SecretKind, secret);
   }
 
   /** Gives the further Secrets of a large state, which Terraform makes, the owner of the first. */
@@ -133,6 +188,7 @@ export class StateSecret {
 
   /** The last Secret goes first, so that a removal that breaks off finds the rest again. */
   async remove(): Promise<void> {
+    this.forget();
     const parts = await this.#there(1, (index) => this.#part(index));
     const asides: ObjectKey[] = [];
     for (let nth = 1; nth <= ASIDES; nth += 1) {
@@ -182,6 +238,15 @@ async function ensure<T extends KubeObject>(client: Client, kind: ResourceKind<T
 
 function asideOf({ namespace, name }: ObjectKey, nth: number): ObjectKey {
   return { namespace, name: nth === 1 ? `${name}.corrupt` : `${name}.corrupt-${nth}` };
+}
+
+function writtenElsewhere(key: ObjectKey): TransientError {
+  return new TransientError({
+    code: 'Conflict',
+    message: `Secret ${formatKey(key)}: somebody else has written the Terraform state meanwhile`,
+    fix: 'nothing to do: the next attempt continues from there',
+    retryAfterMs: 100,
+  });
 }
 
 /** @throws Terminal StateCorruptError */

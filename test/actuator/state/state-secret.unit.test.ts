@@ -89,6 +89,84 @@ describe('the further parts of a large state', () => {
   });
 });
 
+describe('a Secret that is held under the lock of its state', () => {
+  const key = { namespace: 'a', name: 'tfstate-web-caplv' };
+  const secretOf = (version: number, text: string, note?: string) => ({
+    metadata: {
+      ...key,
+      resourceVersion: String(version),
+      annotations: { 'caplv.cluster-api.k8s.io/unfinished': note },
+    },
+    data: { tfstate: gzipSync(text).toString('base64') },
+  });
+
+  /** A server of one Secret, which `write` replaces as terraform does. */
+  async function held() {
+    let stored = secretOf(1, 'before');
+    const asked: string[] = [];
+    const server = await FakeServer.start(async (_, response, request) => {
+      asked.push(request.method ?? '');
+      if (request.method === 'PATCH') {
+        const { metadata } = (await json(request)) as ReturnType<typeof secretOf>;
+        const { resourceVersion, annotations } = metadata;
+        if (resourceVersion !== undefined && resourceVersion !== stored.metadata.resourceVersion) {
+          response.writeHead(409).end(JSON.stringify({ kind: 'Status', reason: 'Conflict', code: 409 }));
+          return;
+        }
+        const version = Number(stored.metadata.resourceVersion) + 1;
+        stored = { ...stored, metadata: { ...stored.metadata, resourceVersion: `${version}`, annotations } };
+      }
+      response.writeHead(200).end(JSON.stringify(stored));
+    });
+    const client = new Client(server.connection);
+    open.push(client, server);
+    const secret = new StateSecret(client, key);
+    secret.hold(stored as never);
+    return { secret, asked, write: (text: string) => (stored = secretOf(9, text)) };
+  }
+
+  it('is read again only after a run, which may have written it', async () => {
+    const { secret, asked, write } = await held();
+    expect(await secret.state()).toBe('before');
+    await secret.notes.write('unfinished', 'create');
+    expect(await secret.notes.read('unfinished')).toBe('create');
+    expect(asked).toEqual(['PATCH']);
+    write('after');
+    secret.forget();
+    expect(await secret.state()).toBe('after');
+    expect(await secret.notes.read('unfinished')).toBeUndefined();
+    expect(asked).toEqual(['PATCH', 'GET']);
+  });
+
+  it('is not written over what somebody else has written since: the work begins again from there', async () => {
+    const { secret, write } = await held();
+    expect(await secret.state()).toBe('before');
+    write('of another process');
+    await expect(secret.notes.write('unfinished', 'create')).rejects.toMatchObject({ code: 'Conflict' });
+    expect(await secret.state()).toBe('of another process');
+    await secret.notes.write('unfinished', 'create');
+  });
+
+  it('is read once for what asks of one time, and again for the next', async () => {
+    const { secret, asked, write } = await held();
+    secret.release();
+    const both = () =>
+      secret.readOnce(async () => [await secret.state(), await secret.notes.read('unfinished')]);
+    expect(await both()).toEqual(['before', undefined]);
+    write('after');
+    expect(await both()).toEqual(['after', undefined]);
+    expect(asked).toEqual(['GET', 'GET']);
+  });
+
+  it('is read each time once the lock is given back', async () => {
+    const { secret, asked } = await held();
+    secret.release();
+    await secret.state();
+    await secret.notes.read('unfinished');
+    expect(asked).toEqual(['GET', 'GET']);
+  });
+});
+
 describe('a state that cannot be read', () => {
   const key = { namespace: 'a', name: 'tfstate-web-caplv' };
 
