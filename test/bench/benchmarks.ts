@@ -7,6 +7,7 @@ import { fleet } from './fleet.ts';
 import { lifecycle } from './lifecycle.ts';
 import { nodes } from './nodes.ts';
 import { oneMachine } from './one-machine.ts';
+import { poolSize } from './pool-size.ts';
 import { requests } from './requests.ts';
 import { sweep } from './sweep.ts';
 import { thousand } from './thousand.ts';
@@ -20,6 +21,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   sweep,
   requests,
   lifecycle,
+  poolSize,
   commandLine,
   nodes,
 ];
