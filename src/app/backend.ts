@@ -44,10 +44,8 @@ export interface Backend {
   readonly leaderElection?: LeaderElection;
   /** Called once, when this process leads, and before any work. What it throws ends the process. */
   readonly begin?: () => Promise<void>;
-  /** Absent: nobody knows of any. */
-  readonly nodes?: WorkloadNodes;
-  /** Present where `nodes` is. */
-  readonly servingRequests?: ServingRequests;
+  readonly nodes: WorkloadNodes;
+  readonly servingRequests: ServingRequests;
   /** Call it when all work has ended. */
   close(): Promise<void>;
 }
@@ -59,14 +57,14 @@ export interface BackendOptions {
   readonly keptSerials: number;
   /** See StateBackends. */
   readonly spellingsOf: SpellingsOf;
+  /** API servers of workload clusters that Secrets may name. */
+  readonly servers: ServerList;
 }
 
 export interface ClusterBackendOptions extends BackendOptions {
   readonly kubeconfig: string | undefined;
   /** Of the leader's lease and the states of hosts. */
   readonly namespace: string | undefined;
-  /** API servers of workload clusters that Secrets may name. */
-  readonly servers: ServerList;
   readonly watchNamespaces: readonly string[] | undefined;
 }
 
@@ -99,7 +97,7 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
   const serviceHost = process.env['KUBERNETES_SERVICE_HOST'];
   const own = new OwnAddresses({ client, server: cluster.server, serviceHost, log });
   const guard: ConnectGuard = async (target) => options.servers.describeRefusal(target, await own.list());
-  const connections = new WorkloadConnections({ client, log, guard });
+  const connections = new WorkloadConnections({ secrets: client, log, guard });
   const mayWrite = leaderElection.requireLeading;
   const nodes = new WatchedNodes({ client, connections, log, metrics, mayWrite });
   const recorder: Recorder = {
@@ -128,9 +126,13 @@ export async function clusterBackend(options: ClusterBackendOptions): Promise<Ba
 /** Over the objects and states that `caplv apply` uses too. */
 export async function localBackend(
   stateDir: string,
-  { log, keptSerials, spellingsOf }: BackendOptions,
+  { log, metrics, keptSerials, spellingsOf, servers }: BackendOptions,
 ): Promise<Backend> {
   const store = await LocalStore.open(stateDir);
+  const guard: ConnectGuard = async (target) => servers.describeRefusal(target);
+  const connections = new WorkloadConnections({ secrets: store, log, guard });
+  const mayWrite = () => {};
+  const nodes = new WatchedNodes({ connections, log, metrics, mayWrite });
   const recorder: Recorder = {
     event: (object, { type, reason, message }) => {
       const values = { kind: object.kind, object: formatKey(keyOf(object)), reason, what: message };
@@ -145,6 +147,8 @@ export async function localBackend(
     derivesUid: (key, uidStart) => store.uidOf(MachineKind, key).startsWith(uidStart),
     workspaces: new LocalStateBackends(stateDir, { keptSerials, spellingsOf }),
     recorder,
-    close: async () => {},
+    nodes,
+    servingRequests: new WorkloadServingRequests({ connections, mayWrite }),
+    close: async () => nodes.close(),
   };
 }

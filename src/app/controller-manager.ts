@@ -46,7 +46,7 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   const { store, recorder } = shared;
 
   const wake = (key: ObjectKey) => controller.notify(key);
-  const departures = nodes && new NodeDepartures({ store: original.store, nodes, log, wake });
+  const departures = new NodeDepartures({ store: original.store, nodes, log, wake });
 
   const { engine, controller, hosts, budget, adopt } = setupMachineController(manager, {
     ...options,
@@ -74,8 +74,8 @@ export async function runController(options: ControllerOptions, stop: AbortSigna
   setupMachineSetController(manager, original);
   setupMachineDeploymentController(manager, original);
   setupMachineHealthCheckController(manager, { ...original, budget, nodes });
-  if (nodes) setupNodeController(manager, { ...original, nodes });
-  if (servingRequests && options.approvesServingCertificates) {
+  setupNodeController(manager, { ...original, nodes });
+  if (options.approvesServingCertificates) {
     const { libvirt } = engine;
     const { watchLibvirtMachines } = apis;
     setupCertificateController(manager, {

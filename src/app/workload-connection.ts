@@ -3,7 +3,8 @@
  * Cluster API has it.
  */
 
-import { SecretKind, secretValue } from '../api/kinds/secret.ts';
+import { type Secret, SecretKind, secretValue } from '../api/kinds/secret.ts';
+import type { ObjectKey } from '../apimachinery/object.ts';
 import { messageOf, TransientError } from '../errors.ts';
 import { Client } from '../kube/client/client.ts';
 import { connectionFromText } from '../kube/client/kubeconfig.ts';
@@ -22,8 +23,8 @@ export interface Place {
 }
 
 export interface WorkloadConnectionsOptions {
-  /** Of the cluster that the Secrets are in. */
-  readonly client: Client;
+  /** Holds the Secrets. */
+  readonly secrets: { get(kind: typeof SecretKind, key: ObjectKey): Promise<Secret | undefined> };
   readonly log: Logger;
   /** Why the controller does not connect there, for servers that a kubeconfig names; see `ServerList`. */
   readonly guard: ConnectGuard;
@@ -45,7 +46,7 @@ export class WorkloadConnections {
   async placeOf(namespace: string, cluster: string | undefined): Promise<Place> {
     const name = `${cluster}-kubeconfig`;
     const secret =
-      cluster === undefined ? undefined : await this.#options.client.get(SecretKind, { namespace, name });
+      cluster === undefined ? undefined : await this.#options.secrets.get(SecretKind, { namespace, name });
     return {
       namespace,
       kubeconfig: (secret && secretValue(secret, 'value')) ?? '',

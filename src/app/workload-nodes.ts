@@ -38,8 +38,8 @@ interface Watched {
 }
 
 export interface WatchedNodesOptions {
-  /** Of this cluster. */
-  readonly client: Client;
+  /** Of the cluster that Machines are in, which they join where no Secret names another one; absent: they are in none. */
+  readonly client?: Client | undefined;
   readonly connections: WorkloadConnections;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -71,14 +71,14 @@ export class WatchedNodes implements WorkloadNodes {
     this.#handlers.push(handler);
   }
 
-  async of(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const { watch } = await this.#ready(await this.#knownPlaceOf(machine));
-    return watch.list();
+  async of(machine: Machine): Promise<readonly WorkloadNode[] | undefined> {
+    const place = await this.#knownPlaceOf(machine);
+    return this.#isKnown(place) ? (await this.#ready(place)).watch.list() : undefined;
   }
 
-  async read(machine: Machine): Promise<readonly WorkloadNode[]> {
-    const { watch } = await this.#ready(await this.#placeOf(machine));
-    return watch.read();
+  async read(machine: Machine): Promise<readonly WorkloadNode[] | undefined> {
+    const place = await this.#placeOf(machine);
+    return this.#isKnown(place) ? (await this.#ready(place)).watch.read() : undefined;
   }
 
   async writer(machine: Machine): Promise<NodeWriter> {
@@ -105,6 +105,10 @@ export class WatchedNodes implements WorkloadNodes {
     return place;
   }
 
+  #isKnown({ kubeconfig }: Place): boolean {
+    return kubeconfig !== '' || this.#options.client !== undefined;
+  }
+
   #placeOf(machine: Machine): Promise<Place> {
     const { namespace = 'default' } = machine.metadata;
     return this.#options.connections.placeOf(namespace, clusterNameOf(machine));
@@ -127,8 +131,8 @@ export class WatchedNodes implements WorkloadNodes {
       const others = `${starting} clusters of namespace ${namespace} are being connected to; it comes after them`;
       throw unreadable(nameOf(place), new Error(others));
     }
-    const isOwn = kubeconfig === '';
-    const client = isOwn ? this.#options.client : this.#options.connections.clientFor(place);
+    const own = kubeconfig === '' ? this.#options.client : undefined;
+    const client = own ?? this.#options.connections.clientFor(place);
     const { log, metrics, mayWrite, startMs, readMs } = this.#options;
     const writer = new NodeClient({ client, place: nameOf(place), mayWrite, writeMs: readMs });
     const watch = new NodeWatch({
@@ -145,7 +149,7 @@ export class WatchedNodes implements WorkloadNodes {
     const end = () => {
       clearTimeout(idle);
       watch.stop();
-      if (!isOwn) client.close();
+      if (!own) client.close();
     };
     const forget = () => {
       if (this.#watched.get(kubeconfig) === watched) this.#watched.delete(kubeconfig);

@@ -89,7 +89,7 @@ async function departuresFrom(given: Partial<Workload>, cluster?: object) {
   const nodes = closedAfterTest(
     new WatchedNodes({
       ...{ client, log, metrics: new Metrics(), mayWrite: () => {} },
-      connections: new WorkloadConnections({ client, log, guard: async () => undefined }),
+      connections: new WorkloadConnections({ secrets: client, log, guard: async () => undefined }),
       ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
     }),
   );

@@ -91,7 +91,7 @@ async function pass({ items = [], machines = [machine()], hasKubeconfig = true, 
   );
   const { log, lines } = capturedLog();
   const client = closedAfterTest(new Client(own.connection));
-  const connections = new WorkloadConnections({ client, log, guard: async () => undefined });
+  const connections = new WorkloadConnections({ secrets: client, log, guard: async () => undefined });
   const events: string[] = [];
   const decisions: string[] = [];
   const reconciler = new CertificateReconciler({

@@ -56,7 +56,7 @@ async function nodesOf(
   const nodes = closedAfterTest(
     new WatchedNodes({
       ...{ client, log, metrics, mayWrite: () => {} },
-      connections: new WorkloadConnections({ client, log, guard }),
+      connections: new WorkloadConnections({ secrets: client, log, guard }),
       ...{ patienceMs: 1_000, startMs: 3_000, readMs: 1_000 },
       ...options,
     }),
@@ -102,11 +102,19 @@ it('a server that goes away between list and watch holds up no other cluster, an
   });
   const good = await cluster(healthy);
   const { nodes } = await nodesOf({ away: server.kubeconfig, good: good.kubeconfig });
-  const names = async () => (await nodes.of(machine('away'))).map(({ name }) => name);
+  const names = async () => (await nodes.of(machine('away')))?.map(({ name }) => name);
   expect(await names()).toEqual(['before']);
   expect(await nodes.of(machine('good'))).toMatchObject([{ name: 'n1' }]);
   isAway = false;
   await expect.poll(names, { timeout: 10_000 }).toEqual(['after']);
+});
+
+it('without a cluster of its own nothing is known of machines that no kubeconfig is there for', async () => {
+  const good = await cluster(healthy);
+  const { nodes } = await nodesOf({ good: good.kubeconfig }, { client: undefined });
+  expect(await nodes.of(machine('none'))).toBeUndefined();
+  expect(await nodes.read(machine('none'))).toBeUndefined();
+  expect(await nodes.of(machine('good'))).toMatchObject([{ name: 'n1' }]);
 });
 
 it('what waits for a silent server ends when all ends', async () => {
@@ -154,7 +162,7 @@ it('leaves out a Node that cannot be read, names it and counts it', async () => 
     } else response.end(text);
   });
   const { nodes, metrics, lines } = await nodesOf({ c: server.kubeconfig });
-  const names = async () => (await nodes.of(machine('c'))).map(({ name }) => name);
+  const names = async () => (await nodes.of(machine('c')))?.map(({ name }) => name);
   await expect.poll(names).toEqual(['n1', 'full', 'nested', 'n3']);
   const skipped = lines.flatMap(({ message, node: name }) => (message.startsWith('Left out') ? name : []));
   expect(skipped).toEqual(['odd', 'overfull', 'twisted', 'n2']);

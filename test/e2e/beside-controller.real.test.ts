@@ -4,10 +4,12 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { NodeKind } from '../../src/app/workload-node.ts';
 import { quoteCommand } from '../../src/libvirt/virsh-command.ts';
 import { ControllerProcess } from '../cluster/controller-process.ts';
+import { KubeLab } from '../lab/kube/kube-lab.ts';
 import { PROGRAM } from './caplv.ts';
-import { type ManifestObject, machine } from './manifests.ts';
+import { cluster, type ManifestObject, machine } from './manifests.ts';
 import { useStandalone } from './standalone.ts';
 
 const here = useStandalone('beside');
@@ -131,6 +133,44 @@ test('a broken file is named at the start, and deletes and stops no machine', as
   expect(await uuids()).toEqual(before);
   await here().caplv.read(['delete', 'machineset', 'kept']);
   await expect.poll(() => here().domains(), { timeout: 60_000 }).toEqual([]);
+});
+
+test('the machine of a set becomes a Node of the cluster that a Secret names, and the Node goes with it', async () => {
+  const workload = await KubeLab.up({ dir: join(here().directory, 'workload') });
+  const client = await workload.client();
+  try {
+    const labels = { app: 'joined' };
+    const providerSpec = { vcpu: 1, memoryMiB: 96, shutdownTimeoutSeconds: 0, ...here().image };
+    const metadata = { labels: { tier: 'web' } };
+    const template = { metadata: { labels }, spec: { clusterName: 'work', metadata, providerSpec } };
+    const set = (replicas: number): ManifestObject => ({
+      apiVersion: 'cluster-api.k8s.io/v1alpha1',
+      kind: 'MachineSet',
+      metadata: { name: 'joined' },
+      spec: { replicas, selector: { matchLabels: labels }, template },
+    });
+    const secret: ManifestObject = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'work-kubeconfig' },
+      stringData: { value: await readFile(workload.kubeconfig, 'utf8') },
+    };
+    const objects = [cluster('work', {}), secret, set(1)];
+    expect(await here().apply(objects, ['--wait=2m'])).toMatchObject({ exitCode: 0 });
+    const spec = { providerID: (await here().machine('joined-0')).spec.providerID };
+    await client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' }, spec });
+    const soon = { timeout: 60_000 };
+    await expect.poll(async () => (await here().machine('joined-0')).status.nodeRef?.name, soon).toBe('n');
+    const node = () => client.get(NodeKind, { namespace: '', name: 'n' });
+    await expect.poll(async () => (await node())?.metadata.labels, soon).toMatchObject({ tier: 'web' });
+    expect(await here().apply([set(0)])).toMatchObject({ exitCode: 0 });
+    await expect.poll(node, soon).toBeUndefined();
+    await expect.poll(() => here().domains(), soon).toEqual([]);
+    await here().caplv.read(['delete', 'machineset', 'joined']);
+  } finally {
+    client.close();
+    await workload.down();
+  }
 });
 
 test('the local controller writes lines for a person at a terminal, and JSON for a program', async () => {

@@ -53,13 +53,14 @@ export async function controller(flags: ControllerFlags): Promise<number> {
   const metrics = new Metrics();
   collectProcessMetrics(metrics);
   const { kubeconfig, namespace } = flags;
-  const { spellingsOf } = config.policy.hosts;
-  const shared = { log, metrics, keptSerials: config.keptSerials, spellingsOf };
+  const { hosts, servers } = config.policy;
+  const { spellingsOf } = hosts;
+  const shared = { log, metrics, keptSerials: config.keptSerials, spellingsOf, servers };
   try {
     const backend = flags.local
       ? await localBackend(config.stateDir, shared)
       : await clusterBackend({
-          ...{ kubeconfig, namespace, servers: config.policy.servers },
+          ...{ kubeconfig, namespace },
           watchNamespaces: config.watchNamespaces,
           ...shared,
         });

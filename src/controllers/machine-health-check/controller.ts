@@ -23,7 +23,7 @@ import { findCondition } from '../../apimachinery/conditions.ts';
 import type { ObjectKey } from '../../apimachinery/object.ts';
 import { CaplvError } from '../../errors.ts';
 import type { Result } from '../../kube/runtime/controller.ts';
-import type { WorkloadNode, WorkloadNodes } from '../node/workload-node.ts';
+import type { WorkloadNodes } from '../node/workload-node.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { requeueSoonest } from '../shared/requeue.ts';
 import { healthOf } from './health.ts';
@@ -106,7 +106,7 @@ export class MachineHealthCheckReconciler {
   async #judge(
     { spec }: MachineHealthCheck,
     machines: readonly Machine[],
-    nodesOf: (machine: Machine) => Promise<readonly WorkloadNode[]> | undefined,
+    nodesOf: (machine: Machine) => ReturnType<WorkloadNodes['of']> | undefined,
   ): Promise<Checked[]> {
     const asked = new Map<string | undefined, ReturnType<typeof nodesOf>>();
     const checked: Checked[] = [];

@@ -43,7 +43,7 @@ export class NodeReconciler {
     const { store, nodes } = this.#options;
     const machine = await store.get(MachineKind, key);
     if (!machine || !mayHaveNode(machine)) return {};
-    const all = await nodes.of(machine);
+    const all = (await nodes.of(machine)) ?? [];
     const node = nodeOf(machine, all);
     if (!node && !machine.status?.nodeRef) return { requeueAfterMs: pollMs(machine) };
     const proven = provenNode(machine, all);

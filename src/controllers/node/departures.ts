@@ -167,7 +167,7 @@ export class NodeDepartures {
   /** Returns the Machine's Node, or why nothing is to be done to it. `leaving`: the reason if its Cluster is being deleted. */
   async #nodeOf(machine: Machine, leaving: Reason): Promise<WorkloadNode | Outcome> {
     if (await this.#isClusterLeaving(machine)) return skipped(leaving, 'its Cluster is being deleted');
-    const node = provenNode(machine, await this.#options.nodes.read(machine));
+    const node = provenNode(machine, (await this.#options.nodes.read(machine)) ?? []);
     return (
       node ?? { state: 'done', reason: 'NodeGone', message: 'no Node has its providerID, or several have' }
     );

@@ -46,13 +46,13 @@ export interface WorkloadPod {
   readonly controller: string | undefined;
 }
 
-/** Nodes of the cluster that a Machine is to be part of. Throws TransientError NodesUnreadable. */
+/** Nodes of the cluster that a Machine is to be part of. Throws TransientError NodesUnreadable. Undefined: no such cluster is known. */
 export interface WorkloadNodes {
   /** As a watch shows them: costs no request a Node, and may be old while a connection hangs. */
-  of(machine: Machine): Promise<readonly WorkloadNode[]>;
+  of(machine: Machine): Promise<readonly WorkloadNode[] | undefined>;
   /** As they are now. */
-  read(machine: Machine): Promise<readonly WorkloadNode[]>;
-  /** Returns what changes the Nodes of that cluster. */
+  read(machine: Machine): Promise<readonly WorkloadNode[] | undefined>;
+  /** Returns what changes the Nodes of that cluster. Throws TransientError NodesUnreadable if none is known. */
   writer(machine: Machine): Promise<NodeWriter>;
   /** Tells of each Node that comes, goes, or changes in what is said of it here, in any cluster that was asked for. */
   addHandler(handler: (node: WorkloadNode) => void): void;
