@@ -49,7 +49,7 @@ describe('caplv knows each command and flag that a page tells to type', () => {
   it.each(typed)('$file: $command', async ({ command }) => {
     const [, name = '', second = ''] = words(command);
     const path = subcommands.has(name) && /^[a-z]+$/.test(second) ? [name, second] : [name];
-    const text = await help(path);
+    const text = `${await help(path)}${await help(['options'])}`;
     for (const flag of command.match(/(?<= )--[a-z-]+|(?<= )-[a-z](?= |$)/g) ?? []) {
       expect(text).toMatch(new RegExp(`(^|[ ,])${flag}\\b`, 'm'));
     }
@@ -83,16 +83,17 @@ it('npx is for programs of packages: npx caplv takes a second where caplv takes 
 
 /** In this process: each command would be one of its own, which takes longer to start than to print its help. */
 async function caplvHelp(path: readonly string[]): Promise<string> {
+  const isPage = path[0] === 'options';
   const printed: string[] = [];
   const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     printed.push(String(text));
     return true;
   });
   try {
-    expect(await main([...path, '--help']), `caplv ${path.join(' ')}`).toBe(0);
+    expect(await main(isPage ? path : [...path, '--help']), `caplv ${path.join(' ')}`).toBe(0);
   } finally {
     stdout.mockRestore();
   }
-  expect(printed.join('')).toMatch(new RegExp(`^Usage: caplv ${path[0]}\\b`));
+  expect(printed.join('')).toMatch(isPage ? /^Flags of every/ : new RegExp(`^Usage: caplv ${path[0]}\\b`));
   return printed.join('');
 }

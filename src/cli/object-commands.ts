@@ -9,7 +9,11 @@ import {
   kubeconfig,
   objectOutput,
   output,
+  recursive,
   selector,
+  typedFilenames,
+  typedFlag,
+  typedSelector,
 } from './options.ts';
 
 /** Written out: the schemas of the kinds are not loaded for help. */
@@ -22,15 +26,24 @@ const OBJECTS = `KIND[,KIND] [NAME...], or KIND/NAME...; KIND: ${KIND_NAMES}; al
 export function addObjectCommands(program: Command, finish: Finish): void {
   command(program, 'apply', 'create or update what the manifests describe, now')
     .addOption(filenames().makeOptionMandatory())
+    .addOption(recursive())
+    .addOption(
+      flag(
+        '--dry-run [how]',
+        'show what would be written, and write nothing (client: compare; server: have it checked)',
+      ).choices(['client', 'server']),
+    )
     .addOption(
       flag(
         '--wait [duration]',
         'wait until machines have an address, and sets and deployments their machines (5m, or for example 90s)',
       ),
     )
-    .addOption(flag('--allow-replace', 'allow a domain to be replaced: its guest restarts, its disks stay'))
     .addOption(
-      flag(
+      typedFlag('--allow-replace', 'allow a domain to be replaced: its guest restarts, its disks stay'),
+    )
+    .addOption(
+      typedFlag(
         '--allow-replace-disk <machine/disk...>',
         'allow this disk (root, or a name in disks) to be replaced or deleted; its data is lost',
       ),
@@ -50,6 +63,7 @@ export function addObjectCommands(program: Command, finish: Finish): void {
       'that are there, as KIND NAME... or KIND/NAME...; KIND: machine or cluster; with --kubeconfig also libvirtmachine or libvirtcluster',
     )
     .addOption(filenames())
+    .addOption(recursive())
     .addOption(output('json', 'yaml'))
     .addOption(kubeconfig())
     .action(async (words, _, self: Command) =>
@@ -61,22 +75,27 @@ export function addObjectCommands(program: Command, finish: Finish): void {
   addDescribe(program, finish);
 
   command(program, 'delete', 'delete objects and everything on the hosts that belongs to them')
-    .argument('[kind]', KIND_NAMES)
-    .argument('[names...]')
-    .addOption(filenames())
-    .addOption(flag('--now', 'power guests off at once, without asking them to shut down'))
+    .argument('[objects...]', OBJECTS)
+    .addOption(typedFilenames())
+    .addOption(recursive())
+    .addOption(typedFlag('--all', 'all objects of the kinds in the namespace'))
+    .addOption(typedSelector())
+    .addOption(flag('--dry-run [how]', 'show what would be deleted, and delete nothing').choices(['client']))
+    .addOption(typedFlag('--now', 'power guests off at once, without asking them to shut down'))
     .addOption(
-      flag(
+      typedFlag(
         '--give-up',
         'if its host cannot be reached, delete the object and abandon what is on the host; lists what may be left',
       ),
     )
-    .addOption(flag('--cascade', 'with a cluster, delete its machines, and the sets and deployments of them'))
+    .addOption(
+      typedFlag('--cascade', 'with a cluster, delete its machines, and the sets and deployments of them'),
+    )
     .addOption(flag('--timeout <duration>', 'stop waiting after this time (10m)'))
     .addOption(flag('--ignore-not-found', 'succeed if the object does not exist'))
     .addOption(kubeconfig())
-    .action(async (kind, names, _, self: Command) =>
-      finish(await (await import('./commands/delete.ts')).remove(kind, names, self.optsWithGlobals())),
+    .action(async (words, _, self: Command) =>
+      finish(await (await import('./commands/delete.ts')).remove(words, self.optsWithGlobals())),
     );
 
   command(program, 'kubeconfig', 'write the kubeconfig of a cluster that runs on the machines')

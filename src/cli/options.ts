@@ -1,6 +1,6 @@
-/** Flags of the command line. Each has a variable: `--libvirt-uri` is CAPLV_LIBVIRT_URI. */
+/** Flags of the command line. Each has a variable, `--libvirt-uri` is CAPLV_LIBVIRT_URI, but those that delete or replace something. */
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Help, InvalidArgumentError, Option } from 'commander';
 import { defaultStateDir } from '../app/global-flags.ts';
 
 export function flag(flags: string, description: string): Option {
@@ -8,8 +8,27 @@ export function flag(flags: string, description: string): Option {
   return new Option(flags, description).env(`CAPLV_${name.replaceAll('-', '_').toUpperCase()}`);
 }
 
+/** A flag by which something is deleted or replaced, or that says what: it is typed each time, and no variable stands for it. */
+export function typedFlag(flags: string, description: string): Option {
+  return new Option(flags, description);
+}
+
+const FILENAMES = [
+  '-f, --filename <file...>',
+  'manifest: a file, a directory, an https:// or http:// URL, or - for standard input',
+] as const;
+
 export function filenames(): Option {
-  return flag('-f, --filename <file...>', 'manifest: a file, a directory, or - for standard input');
+  return flag(...FILENAMES);
+}
+
+/** Of `delete`. */
+export function typedFilenames(): Option {
+  return typedFlag(...FILENAMES);
+}
+
+export function recursive(): Option {
+  return typedFlag('-R, --recursive', 'of a directory: also the manifests in directories below it');
 }
 
 export function output(...formats: readonly string[]): Option {
@@ -25,11 +44,18 @@ export function objectOutput(...formats: readonly string[]): Option {
   });
 }
 
+const SELECTOR = [
+  '-l, --selector <labels>',
+  'only objects with these labels: app=web, app!=db, tier in (a,b), !old',
+] as const;
+
 export function selector(): Option {
-  return flag(
-    '-l, --selector <labels>',
-    'only objects with these labels: app=web, app!=db, tier in (a,b), !old',
-  );
+  return flag(...SELECTOR);
+}
+
+/** Of commands that change what it selects. */
+export function typedSelector(): Option {
+  return typedFlag(...SELECTOR);
 }
 
 export function kubeconfig(): Option {
@@ -71,5 +97,32 @@ export type Finish = (exitCode: number) => void;
 
 /** A command below `parent`. What it does is loaded when it runs: `caplv --help` needs none of it. */
 export function command(parent: Command, name: string, description: string): Command {
-  return parent.command(name).description(description).configureHelp({ showGlobalOptions: true });
+  return parent
+    .command(name)
+    .description(description)
+    .addHelpText('after', '\nFlags of every command: caplv options');
+}
+
+/** How help of all commands is written. The flags of every command have a page of their own. */
+export const HELP: Partial<Help> = {
+  visibleOptions(command) {
+    const options = Help.prototype.visibleOptions.call(this, command);
+    return command.parent ? options : options.filter(isOwnOption);
+  },
+};
+
+/** Lists the flags of every command. */
+export function globalFlagsText(program: Command): string {
+  const help = program.createHelp();
+  const options = program.options.filter((option) => !isOwnOption(option));
+  const width = Math.max(...options.map((option) => help.optionTerm(option).length));
+  help.prepareContext({ helpWidth: process.stdout.columns || 80 });
+  const lines = options.map((option) =>
+    help.formatItem(help.optionTerm(option), width, help.optionDescription(option), help),
+  );
+  return ['Flags of every command:', ...lines, ''].join('\n');
+}
+
+function isOwnOption(option: Option): boolean {
+  return option.long === '--help' || option.long === '--version';
 }

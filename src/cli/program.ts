@@ -5,8 +5,7 @@ import { type GlobalFlags, outputSettings } from '../app/global-flags.ts';
 import { withTraceExport } from '../telemetry/otlp-export.ts';
 import { VERSION } from '../version.ts';
 import { addObjectCommands } from './object-commands.ts';
-import type { Finish } from './options.ts';
-import { withGlobalFlags } from './options.ts';
+import { type Finish, globalFlagsText, HELP, withGlobalFlags } from './options.ts';
 import { reportError } from './output/errors.ts';
 import { EXIT, exitCodeOf } from './output/exit-code.ts';
 import { openTerminal } from './output/streams.ts';
@@ -26,7 +25,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input or usage, 4 replacement refused,
 5 not ready within --wait, 130 interrupted.
-Every flag has a variable: --libvirt-uri is CAPLV_LIBVIRT_URI, and so on. NO_COLOR is respected.`;
+Flags of every command: caplv options
+Flags have a variable, --libvirt-uri is CAPLV_LIBVIRT_URI and so on, but those that delete or replace something. NO_COLOR is respected.`;
 
 /** Runs one command line (without node and script). Returns the exit code; never throws for what a user may do. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -51,10 +51,14 @@ export function commandTree(finish: Finish): Command {
     .version(VERSION)
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp(HELP)
     .exitOverride();
   addObjectCommands(program, finish);
   addStateCommands(program, finish);
   addServiceCommands(program, finish);
+  program
+    .command('options')
+    .description('list the flags of every command')
+    .action(() => void process.stdout.write(globalFlagsText(program)));
   return withGlobalFlags(program);
 }

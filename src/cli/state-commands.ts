@@ -1,7 +1,7 @@
 /** Commands on Terraform states: what is in none, a state as plain Terraform, the state of a machine or host. */
 
 import type { Command } from 'commander';
-import { command, type Finish, flag, kubeconfig, output } from './options.ts';
+import { command, type Finish, kubeconfig, output, typedFlag } from './options.ts';
 
 export function addStateCommands(program: Command, finish: Finish): void {
   command(
@@ -10,7 +10,7 @@ export function addStateCommands(program: Command, finish: Finish): void {
     'list libvirt objects that no Terraform state tracks; exit 0 for none, 2 for some',
   )
     .addOption(
-      flag('--fix', 'import what belongs to a Machine, delete what CAPLV created and belongs to none'),
+      typedFlag('--fix', 'import what belongs to a Machine, delete what CAPLV created and belongs to none'),
     )
     .addOption(output('wide', 'json', 'yaml'))
     .addOption(kubeconfig())

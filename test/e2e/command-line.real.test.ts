@@ -1,6 +1,6 @@
 /** Verifies help, usage errors, environment variables and colours of the command line. */
 
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { execa } from 'execa';
@@ -33,7 +33,11 @@ test('help names every command, gives examples, and the meaning of the exit code
   expect(help).toContain(
     'Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input',
   );
-  expect(await caplv.read(['apply', '--help'])).toMatch(/--allow-replace[\s\S]*--state-dir/);
+  const apply = await caplv.read(['apply', '--help']);
+  expect(apply).toContain('--allow-replace');
+  expect(apply).toContain('caplv options');
+  for (const page of [apply, help]) expect(page).not.toContain('--provider-mode');
+  expect(await caplv.read(['options'])).toMatch(/--state-dir[\s\S]*--provider-mode/);
 });
 
 test('a pipe that is closed after the first line causes no stack trace', async () => {
@@ -73,6 +77,11 @@ test.each([
   ['a watch of two kinds', ['get', 'machines,clusters', '-w'], /--watch: objects of one kind/],
   ['a set that is no machine', ['console', 'machineset/one'], /"machineset\/one" names no machine/],
   ['nothing to delete', ['delete', 'machine'], /delete takes either -f FILE or a kind and names/],
+  ['all of no kind', ['delete', '--all'], /delete takes either/],
+  ['all, and a name', ['delete', 'machine', 'web', '--all'], /delete takes either/],
+  ['all, and a selector', ['delete', 'machines', '--all', '-l', 'a=b'], /delete takes either/],
+  ['a file, and a kind', ['delete', 'machines', '-f', '-', '--all'], /delete takes either/],
+  ['a dry run that is none', ['apply', '-f', '-', '--dry-run=maybe'], /Allowed choices are client, server/],
 ])('usage: %s', async (_, args, message) => {
   const { exitCode, stdout, stderr } = await (await emptyHanded()).run(args);
   expect(stderr).toMatch(message);
@@ -92,6 +101,65 @@ test('every flag has a variable, and the flag wins', async () => {
   expect(await caplv.run(['get', 'machines'], { env: { CAPLV_OUTPUT: 'xml' } })).toMatchObject({
     exitCode: 3,
   });
+});
+
+/** Sets without machines: they need neither a host nor a controller. */
+const setNamed = (name: string, replicas = 0) => ({
+  apiVersion: 'cluster-api.k8s.io/v1alpha1',
+  kind: 'MachineSet',
+  metadata: { name, labels: { app: name } },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name } },
+      spec: { providerSpec: { vcpu: 1, memoryMiB: 96, imageURI: '/image.qcow2' } },
+    },
+  },
+});
+const manifestOf = (...items: readonly object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+
+test('a dry run says what apply would do, and does nothing', async () => {
+  const caplv = await emptyHanded();
+  await caplv.read(['apply', '-f', '-'], { input: manifestOf(setNamed('a'), setNamed('b')) });
+  const input = manifestOf(setNamed('a'), setNamed('b', 1), setNamed('c'));
+  const lines = (suffix: string) =>
+    ['a unchanged', 'b configured', 'c created'].map((line) => `machineset/${line} (${suffix})`).join('\n');
+  expect(await caplv.read(['apply', '-f', '-', '--dry-run=client'], { input })).toBe(lines('dry run'));
+  expect(await caplv.read(['apply', '-f', '-', '--dry-run'], { input })).toBe(lines('dry run'));
+  expect(await caplv.read(['apply', '-f', '-', '--dry-run=server'], { input })).toBe(lines('server dry run'));
+  expect(await caplv.read(['get', 'ms', '-o', 'jsonpath={.items[*].spec.replicas}'])).toBe('0 0');
+});
+
+test('objects are deleted by KIND/NAME, by labels, all at once, or in a directory with those below it', async () => {
+  const caplv = await emptyHanded();
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const input = manifestOf(...names.map((name) => setNamed(name)));
+  await caplv.read(['apply', '-f', '-'], { input });
+  const left = () => caplv.read(['get', 'ms', '-o', 'jsonpath={.items[*].metadata.name}']);
+  expect(await caplv.read(['delete', 'machinesets', '--all', '--dry-run=client'])).toContain(
+    'machineset/e deleted (dry run)',
+  );
+  // What deletes is typed: no variable that lingers in a shell does it.
+  const variables = { CAPLV_ALL: 'true', CAPLV_SELECTOR: 'app', CAPLV_FILENAME: '-', CAPLV_NOW: 'true' };
+  expect(await caplv.run(['delete', 'machinesets'], { env: variables, input })).toMatchObject({
+    exitCode: 3,
+  });
+  expect(await left()).toBe('a b c d e');
+  await caplv.read(['delete', 'machineset/a', 'ms/b']);
+  await caplv.read(['delete', 'machinesets', '-l', 'app in (c,x)']);
+  expect(await left()).toBe('d e');
+  expect(await caplv.run(['delete', 'machinesets', '-l', 'app=nobody'])).toMatchObject({
+    exitCode: 0,
+    stderr: 'There is nothing to delete.',
+  });
+  const directory = await scratchDir();
+  await mkdir(join(directory, 'below'));
+  await writeFile(join(directory, 'below', 'd.json'), JSON.stringify(setNamed('d')));
+  expect(await caplv.run(['delete', '-f', directory])).toMatchObject({ exitCode: 3 });
+  await caplv.read(['delete', '-R', '-f', directory]);
+  expect(await caplv.read(['delete', 'all', '--all'])).toBe('machineset/e deleted');
+  expect(await left()).toBe('');
 });
 
 test('the kubeconfig of a cluster is written unchanged, into a file that only its owner can read', async () => {

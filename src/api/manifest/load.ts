@@ -1,9 +1,10 @@
-/** Reads manifests from files, directories and standard input. The only I/O of this folder. */
+/** Reads manifests from files, directories, URLs and standard input. */
 
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ManifestError, type ManifestProblem } from './error.ts';
+import { isUrl, openManifestUrl } from './fetch.ts';
 import type { Manifest } from './manifest.ts';
 import {
   MAX_MANIFEST_BYTES,
@@ -16,11 +17,13 @@ import {
 export interface LoadOptions extends ManifestOptions {
   /** What `-` reads (default: standard input of the process). */
   readonly stdin?: Readable;
+  /** Reads directories below directories, too. */
+  readonly isRecursive?: boolean;
 }
 
 /**
- * The objects of all `paths`: files, directories (their *.yaml, *.yml and *.json files, not those of directories below), or
- * `-` for standard input. `${CAPLV_…}` variables come from the environment of the process unless `environment` is given.
+ * The objects of all `paths`: files, directories (their *.yaml, *.yml and *.json files, and with `isRecursive` those of directories
+ * below), http:// and https:// URLs, or `-` for standard input. `${CAPLV_…}` variables come from the environment of the process unless `environment` is given.
  * Throws ManifestError with all that is wrong in any of them.
  */
 export async function loadManifests(
@@ -31,7 +34,7 @@ export async function loadManifests(
   const problems: ManifestProblem[] = [];
   for (const path of paths) {
     try {
-      texts.push(...(await readPath(path, options.stdin ?? process.stdin)));
+      texts.push(...(await readPath(path, options)));
     } catch (error) {
       problems.push(...(error instanceof ManifestError ? error.problems : [unreadable(path, error)]));
     }
@@ -40,11 +43,20 @@ export async function loadManifests(
   return parseManifestTexts(texts, { environment: process.env, ...options });
 }
 
-async function readPath(path: string, stdin: Readable): Promise<ManifestText[]> {
-  if (path === '-')
-    return [{ source: 'stdin', text: await readLimited('stdin', stdin), directory: process.cwd() }];
+async function readPath(
+  path: string,
+  { stdin = process.stdin, isRecursive = false }: LoadOptions,
+): Promise<ManifestText[]> {
+  const directory = process.cwd();
+  if (path === '-') return [{ source: 'stdin', text: await readLimited('stdin', stdin), directory }];
+  if (isUrl(path)) {
+    const text = await readLimited(path, await openManifestUrl(path));
+    return [{ source: path, text, directory }];
+  }
   if (!(await stat(path)).isDirectory()) return [await readFile(path)];
-  const names = (await readdir(path)).filter((name) => /\.(ya?ml|json)$/.test(name)).sort();
+  const names = (await readdir(path, { recursive: isRecursive }))
+    .filter((name) => /\.(ya?ml|json)$/.test(name))
+    .sort();
   const texts: ManifestText[] = [];
   for (const name of names) texts.push(await readFile(join(path, name)));
   const manifests = texts.filter(({ text }) => !isUserData(text));
@@ -53,7 +65,9 @@ async function readPath(path: string, stdin: Readable): Promise<ManifestText[]> 
     {
       source: path,
       message: 'there is no manifest in this directory',
-      fix: 'name a directory with *.yaml, *.yml or *.json files',
+      fix: isRecursive
+        ? 'name a directory with *.yaml, *.yml or *.json files'
+        : 'name a directory with *.yaml, *.yml or *.json files, or add --recursive for those of directories below it',
     },
   ]);
 }

@@ -16,10 +16,20 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     flags,
     async (session) => {
       const { config, store, terminal } = session;
-      const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
+      const { recursive: isRecursive = false, filename, dryRun } = flags;
+      const { namespace } = config;
+      const manifests = sortByKind(await loadManifests(filename, { namespace, isRecursive }));
       const objects = manifests.map(({ object }) => object);
       const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
       disks.requireAmong(machines.map(keyOf));
+      if (dryRun) {
+        await (await import('./apply-preview.ts')).previewApply(
+          session,
+          manifests,
+          dryRun === true ? 'client' : dryRun,
+        );
+        return EXIT.ok;
+      }
       for (const manifest of manifests) await storeManifest(store, terminal, manifest);
       const notice = session.notice(objects);
       if (notice !== undefined) terminal.say(notice);

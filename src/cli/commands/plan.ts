@@ -29,6 +29,7 @@ import { type PlanSubject, planSubject } from './plan-subject.ts';
 
 export interface PlanFlags extends ClusterFlags {
   readonly filename?: readonly string[];
+  readonly recursive?: boolean;
   readonly output?: 'json' | 'yaml';
 }
 
@@ -62,7 +63,9 @@ async function planAll(
   flags: PlanFlags & { readonly filename: readonly string[] },
 ): Promise<number> {
   const { config, terminal, engine, replacing } = context;
-  const manifests = sortByKind(await loadManifests(flags.filename, { namespace: config.namespace }));
+  const { filename, recursive: isRecursive = false } = flags;
+  const { namespace } = config;
+  const manifests = sortByKind(await loadManifests(filename, { namespace, isRecursive }));
   const objects = await Promise.all(manifests.map(({ object }) => applied(engine.store, object)));
   const planner = new ManifestPlanner(config, engine, objects);
   const planned: Planned[] = [...(await planHosts(context, planner, objects))];

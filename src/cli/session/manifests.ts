@@ -13,6 +13,9 @@ import type { ClusterFlags } from './cluster-session.ts';
 
 export interface ApplyFlags extends ClusterFlags {
   readonly filename: readonly string[];
+  readonly recursive?: boolean;
+  /** `true`: the flag without a value. */
+  readonly dryRun?: 'client' | 'server' | true;
   /** `true`: the flag without a duration. */
   readonly wait?: string | true;
   readonly allowReplace?: boolean;

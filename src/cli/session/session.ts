@@ -5,6 +5,7 @@
 
 import type { StateBackends } from '../../actuator/context/state-home.ts';
 import type { Config } from '../../app/config.ts';
+import type { OverlayBase } from '../../store/overlay-store.ts';
 import type { Store } from '../../store/store.ts';
 import type { Streams } from '../output/streams.ts';
 import { type ClusterFlags, withCluster } from './cluster-session.ts';
@@ -21,6 +22,8 @@ export interface Session extends Work {
   /** The same with the machines and clusters of the current Cluster API, see `machineKey`. */
   readonly bothApis: Pick<Store, 'get'>;
   readonly workspaces: StateBackends;
+  /** See `OverlayBase`. */
+  readonly preview: OverlayBase['preview'];
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -38,7 +41,8 @@ export async function withSession(
       (context) => {
         const { config, terminal, engine, signal } = context;
         const { store, workspaces } = engine;
-        const shown = { config, terminal, store, bothApis: store, workspaces, signal };
+        const preview: OverlayBase['preview'] = (...request) => store.preview(...request);
+        const shown = { config, terminal, store, bothApis: store, workspaces, preview, signal };
         return work(Object.assign(new LocalWork(context), shown));
       },
       options,
@@ -51,7 +55,9 @@ export async function withSession(
       const { config, terminal, cluster, signal } = context;
       const { store, workspaces } = cluster;
       const { storeOfBothApis } = await import('./both-apis.ts');
-      const shown = { config, terminal, store, bothApis: storeOfBothApis(cluster), workspaces, signal };
+      const bothApis = storeOfBothApis(cluster);
+      const preview: OverlayBase['preview'] = (...request) => store.preview(...request);
+      const shown = { config, terminal, store, bothApis, workspaces, preview, signal };
       return work(Object.assign(new ClusterWork(context), shown));
     },
     options,

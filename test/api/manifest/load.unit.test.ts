@@ -1,10 +1,13 @@
 /** Verifies that manifests are read from files, directories and standard input, within limits. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadManifests } from '../../../src/api/manifest/load.ts';
 
 const MACHINE = `
@@ -22,6 +25,8 @@ beforeAll(async () => {
   await writeFile(join(directory, 'a.yml'), MACHINE.replace('NAME', 'a'));
   await writeFile(join(directory, 'user-data.yaml'), '#cloud-config\nhostname: x\n');
   await writeFile(join(directory, 'README.md'), 'not a manifest');
+  await mkdir(join(directory, 'below', 'deeper'), { recursive: true });
+  await writeFile(join(directory, 'below', 'deeper', 'c.yaml'), MACHINE.replace('NAME', 'c'));
 });
 afterAll(() => rm(directory, { recursive: true }));
 
@@ -30,6 +35,51 @@ const names = async (...args: Parameters<typeof loadManifests>) =>
 
 test('a directory: its manifests by name, without user data that lies beside them', async () => {
   expect(await names([directory])).toEqual(['a', 'b']);
+});
+
+test('a directory with those below it, if that is asked for', async () => {
+  expect(await names([directory], { isRecursive: true })).toEqual(['a', 'b', 'c']);
+  await expect(loadManifests([join(directory, 'below')])).rejects.toThrow('there is no manifest');
+});
+
+describe('a URL', () => {
+  const server = createServer(({ url = '' }, response) => {
+    if (url === '/one.yaml') response.end(MACHINE.replace('NAME', 'remote'));
+    else if (url === '/moved') response.writeHead(302, { location: '/one.yaml' }).end();
+    else if (url === '/loop') response.writeHead(302, { location: '/loop' }).end();
+    else if (url === '/file') response.writeHead(302, { location: 'file:///etc/passwd' }).end();
+    else if (url === '/large') response.end('#'.repeat(2_000_000));
+    else if (url === '/short')
+      response.writeHead(200, { 'content-length': 99 }).write('a', () => response.destroy());
+    else response.writeHead(404).end('<html>');
+  });
+  let origin: string;
+  beforeAll(async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => server.close());
+
+  test.each(['/one.yaml', '/moved'])('%s', async (path) => {
+    expect(await names([`${origin}${path}`])).toEqual(['remote']);
+  });
+
+  test.each([
+    ['/nothing', 'the server answers 404'],
+    ['/loop', 'redirects more than 5 times'],
+    ['/file', 'redirects to file://'],
+    ['/large', 'more than 1 MiB'],
+    ['/short', 'cannot be read'],
+  ])('%s is refused: %s', async (path, message) => {
+    await expect(loadManifests([`${origin}${path}`])).rejects.toThrow(message);
+  });
+
+  test('a server that is not there', async () => {
+    await expect(loadManifests(['http://127.0.0.1:1/a.yaml'])).rejects.toThrow(
+      /cannot be fetched: ECONNREFUSED/,
+    );
+  });
 });
 
 test('a file, and a relative file name in it', async () => {
