@@ -37,7 +37,7 @@ describe('caplv knows each command and flag that a page tells to type', () => {
   const typed = commands
     .map(({ file, command }) => ({ file, command: command.replace(/^.*(?=\bcaplv [a-z])/, '') }))
     .filter(({ command }) => /^caplv [a-z]/.test(command));
-  const subcommands = new Set(['state', 'describe', 'export']);
+  const subcommands = new Set(['state', 'export', 'rollout']);
   const helpOf = new Map<string, Promise<string>>();
   const help = (path: readonly string[]) => {
     const key = path.join(' ');

@@ -183,7 +183,7 @@ function addDescribe(program: Command, finish: Finish): void {
     .addHelpText(
       'after',
       '\nOf a machine: conditions, addresses, last operation, Terraform resources. Of any other: the tree of its machines, each\n' +
-        'with why it is not ready.',
+        'with why it is not ready. With --kubeconfig also the events of the object.',
     )
     .addOption(output('json', 'yaml'))
     .addOption(flag('-A, --all-namespaces', 'of all namespaces'))

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { type GlobalFlags, outputSettings } from '../app/global-flags.ts';
 import { withTraceExport } from '../telemetry/otlp-export.ts';
 import { VERSION } from '../version.ts';
+import { addChangeCommands } from './change-commands.ts';
 import { addObjectCommands } from './object-commands.ts';
 import { type Finish, globalFlagsText, HELP, withGlobalFlags } from './options.ts';
 import { reportError } from './output/errors.ts';
@@ -34,6 +35,8 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = commandTree((result) => {
     code = result;
   });
+  if (args[0] === '__complete')
+    return (await import('./completion/complete.ts')).complete(program, args.slice(1));
   try {
     await withTraceExport(process.env, () => program.parseAsync([...args], { from: 'user' }));
     return code;
@@ -54,6 +57,7 @@ export function commandTree(finish: Finish): Command {
     .configureHelp(HELP)
     .exitOverride();
   addObjectCommands(program, finish);
+  addChangeCommands(program, finish);
   addStateCommands(program, finish);
   addServiceCommands(program, finish);
   program

@@ -1,6 +1,7 @@
 /** Commands that make or check an installation: the controllers, what they need, and the way in for stacks that cdktf deploys. */
 
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
+import { completionScript, SHELLS, type Shell } from './completion/script.ts';
 import { command, type Finish, filenames, flag, output } from './options.ts';
 
 export function addServiceCommands(program: Command, finish: Finish): void {
@@ -63,6 +64,20 @@ export function addServiceCommands(program: Command, finish: Finish): void {
     .action(async (_, self: Command) =>
       finish(await (await import('./commands/controller.ts')).controller(self.optsWithGlobals())),
     );
+
+  command(program, 'version', 'show the versions of caplv, Terraform, its provider and libvirt')
+    .addOption(flag('--client', 'of caplv only'))
+    .addOption(output('json', 'yaml'))
+    .action(async (_, self: Command) =>
+      finish(await (await import('./commands/version.ts')).showVersion(self.optsWithGlobals())),
+    );
+
+  program
+    .command('completion')
+    .description('print a script that completes commands, flags and names of objects in a shell')
+    .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+    .addHelpText('after', '\nIn bash: source <(caplv completion bash); put that line into ~/.bashrc.')
+    .action((shell: Shell) => void process.stdout.write(completionScript(shell)));
 
   command(
     program,

@@ -81,6 +81,11 @@ test.each([
   ['all, and a name', ['delete', 'machine', 'web', '--all'], /delete takes either/],
   ['all, and a selector', ['delete', 'machines', '--all', '-l', 'a=b'], /delete takes either/],
   ['a file, and a kind', ['delete', 'machines', '-f', '-', '--all'], /delete takes either/],
+  ['a label that is none', ['label', 'machine/web', 'a=two words'], /cannot be the value of a label/],
+  ['a label of nothing', ['label', 'machines', 'a=b'], /label takes either a kind and names/],
+  ['a scale of a machine', ['scale', 'machine/web', '--replicas=1'], /a Machine cannot be scaled/],
+  ['a number that is none', ['scale', 'ms/a', '--replicas=-1'], /--replicas: "-1" is no number/],
+  ['a rollout of a set', ['rollout', 'undo', 'ms/a'], /a MachineSet has no rollouts/],
   ['a dry run that is none', ['apply', '-f', '-', '--dry-run=maybe'], /Allowed choices are client, server/],
 ])('usage: %s', async (_, args, message) => {
   const { exitCode, stdout, stderr } = await (await emptyHanded()).run(args);
@@ -160,6 +165,66 @@ test('objects are deleted by KIND/NAME, by labels, all at once, or in a director
   await caplv.read(['delete', '-R', '-f', directory]);
   expect(await caplv.read(['delete', 'all', '--all'])).toBe('machineset/e deleted');
   expect(await left()).toBe('');
+});
+
+test('sets are scaled, labelled and annotated in the local store, too; it keeps no events', async () => {
+  const caplv = await emptyHanded();
+  await caplv.read(['apply', '-f', '-'], { input: manifestOf(setNamed('a'), setNamed('b')) });
+  expect(await caplv.run(['scale', 'machineset/a', '--replicas=2'])).toMatchObject({
+    stdout: 'machineset/a scaled',
+    stderr: expect.stringContaining('caplv controller --local'),
+  });
+  expect(await caplv.read(['label', 'ms', 'a', 'b', 'tier=front'])).toBe(
+    'machineset/a labeled\nmachineset/b labeled',
+  );
+  await caplv.read(['annotate', 'ms/a', 'note=x']);
+  await caplv.read(['label', 'ms', '-l', 'tier=front,app!=a', 'tier-']);
+  const path = '{range .items[*]}{.spec.replicas}{.metadata.labels}{.metadata.annotations.note};{end}';
+  expect(await caplv.read(['get', 'ms', '-o', `jsonpath=${path}`])).toBe(
+    '2{"app":"a","tier":"front"}x;0{"app":"b"};',
+  );
+  // A manifest that is applied again takes back what it says itself, and leaves the rest.
+  await caplv.read(['apply', '-f', '-'], { input: manifestOf(setNamed('a')) });
+  expect(await caplv.read(['get', 'ms', 'a', '-o', 'jsonpath={.spec.replicas}{.metadata.labels.tier}'])).toBe(
+    '0front',
+  );
+  expect(await caplv.run(['events'])).toMatchObject({
+    exitCode: 3,
+    stderr: expect.stringContaining('local store has none'),
+  });
+  expect(await caplv.run(['scale', 'machineset/nobody', '--replicas=2'])).toMatchObject({ exitCode: 1 });
+});
+
+test('bash completes commands, values and names of objects', async () => {
+  const caplv = await emptyHanded();
+  await caplv.read(['apply', '-f', '-'], { input: manifestOf(setNamed('front'), setNamed('front-2')) });
+  const script = await caplv.read(['completion', 'bash']);
+  const completed = async (...words: readonly string[]) => {
+    const line = ['caplv', ...words].map((word) => `'${word}'`).join(' ');
+    const program = `caplv() { '${process.execPath}' '${PROGRAM}' "$@"; }
+${script}
+COMP_WORDS=(${line}); COMP_CWORD=${words.length}; _caplv; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return (await execa('bash', ['-c', program], { env: caplv.env, extendEnv: false })).stdout.split('\n');
+  };
+  expect(await completed('get', 'machinese')).toEqual(['machinesets']);
+  expect(await completed('scale', 'machineset/fr')).toEqual(['machineset/front', 'machineset/front-2']);
+  expect(await completed('get', 'ms', 'front-')).toEqual(['front-2']);
+  expect(await completed('apply', '--dry-run', '=', 'cl')).toEqual(['client']);
+  expect(await completed('get', 'pods', '')).toEqual(['']);
+});
+
+test('the version of caplv alone needs neither Terraform nor a host', async () => {
+  const caplv = await emptyHanded();
+  expect(JSON.parse(await caplv.read(['version', '--client', '-o', 'json']))).toEqual({
+    caplv: {
+      version: await caplv.read(['--version']),
+      node: process.versions.node,
+      platform: expect.any(String),
+    },
+  });
+  const away = await caplv.run(['version', '--terraform', '/no/such', '--libvirt-uri', 'test:///no/such']);
+  expect(away).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(/^caplv \S+ \(Node/) });
+  expect(away.stderr.match(/^error: /gm)).toHaveLength(2);
 });
 
 test('the kubeconfig of a cluster is written unchanged, into a file that only its owner can read', async () => {

@@ -6,6 +6,7 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
 import type { CaplvError } from '../../errors.ts';
 import { parseObjectArguments } from '../names/object-arguments.ts';
+import { describedEvents } from '../objects/events.ts';
 import { findObjects } from '../objects/find-objects.ts';
 import type { SelectionFlags } from '../objects/get-request.ts';
 import { reportError } from '../output/errors.ts';
@@ -47,7 +48,24 @@ export async function describe(words: readonly string[], flags: DescribeFlags): 
   });
 }
 
+/** With its events, if any are kept. */
 async function describeOne(
+  session: Session,
+  kind: ApiKind,
+  namespace: string,
+  name: string,
+): Promise<Description> {
+  const described = await describeObject(session, kind, namespace, name);
+  const events = await describedEvents(session, kind, namespace, name);
+  if (!events) return described;
+  return {
+    ...described,
+    text: `${described.text}${events.text}`,
+    data: { ...described.data, ...events.data },
+  };
+}
+
+async function describeObject(
   session: Session,
   kind: ApiKind,
   namespace: string,

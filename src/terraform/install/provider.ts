@@ -16,7 +16,7 @@ import { requireLocked } from './provider-lock.ts';
 import type { TerraformBinary } from './terraform.ts';
 
 /** The version that the stacks are written for; 0.9 is another provider in all but name. */
-const VERSION = '0.8.3';
+export const PROVIDER_VERSION = '0.8.3';
 const NAME = 'dmacvicar/libvirt';
 const HOSTS = ['registry.terraform.io', 'registry.opentofu.org'];
 
@@ -33,7 +33,7 @@ export async function findProvider(options: {
 }): Promise<string> {
   const found = await locate(options);
   const lockFile = process.env.CAPLV_PROVIDER_LOCK;
-  if (lockFile) await requireLocked(found, lockFile, { name: NAME, version: VERSION });
+  if (lockFile) await requireLocked(found, lockFile, { name: NAME, version: PROVIDER_VERSION });
   return found;
 }
 
@@ -58,7 +58,7 @@ async function checkExecutable(path: string): Promise<string> {
     throw new TerminalError({
       code: 'ProviderNotFound',
       message: `The provider ${path} is not there or not executable`,
-      fix: `name the executable of the Terraform provider ${NAME} ${VERSION}`,
+      fix: `name the executable of the Terraform provider ${NAME} ${PROVIDER_VERSION}`,
       cause,
     });
   }
@@ -81,7 +81,7 @@ async function mirrors(): Promise<string[]> {
 /** Unpacked layout: `<host>/<namespace>/<name>/<version>/<os>_<arch>/terraform-provider-libvirt…`. */
 async function findInMirror(mirror: string): Promise<string | undefined> {
   for (const host of HOSTS) {
-    const dir = join(mirror, host, NAME, VERSION, platform());
+    const dir = join(mirror, host, NAME, PROVIDER_VERSION, platform());
     const files = await readdir(dir).catch(() => []);
     const name = files.find((file) => file.startsWith('terraform-provider-libvirt'));
     if (name !== undefined) return realpath(join(dir, name));
@@ -100,7 +100,9 @@ async function fetchInto(cache: string, terraform: TerraformBinary): Promise<voi
   const dir = join(cache, `.init-${randomUUID()}`);
   await mkdir(dir, { recursive: true });
   try {
-    const config = { terraform: { required_providers: { libvirt: { source: NAME, version: VERSION } } } };
+    const config = {
+      terraform: { required_providers: { libvirt: { source: NAME, version: PROVIDER_VERSION } } },
+    };
     await writeFile(join(dir, 'main.tf.json'), JSON.stringify(config));
     const outcome = await run({
       command: terraform.path,
@@ -121,7 +123,7 @@ async function fetchInto(cache: string, terraform: TerraformBinary): Promise<voi
 
 async function moveProviders(from: string, cache: string): Promise<void> {
   for (const host of await readdir(from)) {
-    const place = join(host, NAME, VERSION, platform());
+    const place = join(host, NAME, PROVIDER_VERSION, platform());
     const source = join(from, place);
     const target = join(cache, place);
     await mkdir(dirname(target), { recursive: true });
@@ -140,9 +142,9 @@ async function moveProviders(from: string, cache: string): Promise<void> {
 function notFound(why: string, cause?: unknown): TerminalError {
   return new TerminalError({
     code: 'ProviderNotFound',
-    message: `The Terraform provider ${NAME} ${VERSION} is not on this machine and could not be downloaded: ${why}`,
+    message: `The Terraform provider ${NAME} ${PROVIDER_VERSION} is not on this machine and could not be downloaded: ${why}`,
     fix:
-      `put it into a filesystem mirror, <mirror>/${HOSTS[0]}/${NAME}/${VERSION}/${platform()}/terraform-provider-libvirt_v${VERSION}, ` +
+      `put it into a filesystem mirror, <mirror>/${HOSTS[0]}/${NAME}/${PROVIDER_VERSION}/${platform()}/terraform-provider-libvirt_v${PROVIDER_VERSION}, ` +
       'and name that mirror in the file that TF_CLI_CONFIG_FILE names',
     cause,
   });
