@@ -23,7 +23,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
       const machines = objects.filter(({ kind }) => kind === MachineKind.kind);
       disks.requireAmong(machines.map(keyOf));
       if (dryRun) {
-        await (await import('./apply-preview.ts')).previewApply(
+        await (await import('../objects/apply-preview.ts')).previewApply(
           session,
           manifests,
           dryRun === true ? 'client' : dryRun,

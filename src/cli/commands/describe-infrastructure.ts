@@ -5,11 +5,11 @@ import { LibvirtClusterKind } from '../../api/infrastructure/libvirt-cluster.ts'
 import { type LibvirtMachine, LibvirtMachineKind } from '../../api/infrastructure/libvirt-machine.ts';
 import type { ApiKind } from '../../api/kinds/kind.ts';
 import type { KubeObject } from '../../apimachinery/object.ts';
+import type { Description } from '../objects/description.ts';
 import { notFound } from '../session/errors.ts';
 import { ownerOf } from '../session/infrastructure.ts';
 import type { Session } from '../session/session.ts';
 import { nodeOf, treeDescription } from './describe-tree.ts';
-import type { Description } from './description.ts';
 
 /** Annotations that Cluster API sets on what it clones: of which template it is. */
 const CLONED_FROM = 'cluster.x-k8s.io/cloned-from-name';

@@ -6,11 +6,11 @@ import { redact } from '../../api/manifest/redact.ts';
 import { objectName } from '../../intent/names.ts';
 import { formatDuration } from '../../system/duration.ts';
 import { parseState, type StateResource } from '../../terraform/format/state.ts';
+import type { Description } from '../objects/description.ts';
 import { formatTable } from '../output/table.ts';
 import { machineKey, machineNotFound } from '../session/machine-name.ts';
 import type { Session } from '../session/session.ts';
 import { stateText } from '../session/state-subject.ts';
-import type { Description } from './description.ts';
 
 export async function describeMachine(
   session: Session,

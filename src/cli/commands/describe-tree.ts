@@ -12,10 +12,10 @@ import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import type { Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 import { formatDuration } from '../../system/duration.ts';
+import type { Description } from '../objects/description.ts';
 import { formatTable } from '../output/table.ts';
 import { notFound } from '../session/errors.ts';
 import type { Session } from '../session/session.ts';
-import type { Description } from './description.ts';
 
 /** One object of a tree, and what is below it. */
 export interface Node {

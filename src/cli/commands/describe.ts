@@ -6,6 +6,7 @@ import { MachineKind } from '../../api/kinds/machine.ts';
 import { parseLabelSelector } from '../../apimachinery/label-selector.ts';
 import type { CaplvError } from '../../errors.ts';
 import { parseObjectArguments } from '../names/object-arguments.ts';
+import type { Description } from '../objects/description.ts';
 import { describedEvents } from '../objects/events.ts';
 import { findObjects } from '../objects/find-objects.ts';
 import type { SelectionFlags } from '../objects/get-request.ts';
@@ -16,7 +17,6 @@ import { requireKinds } from '../session/errors.ts';
 import { type Session, withSession } from '../session/session.ts';
 import { describeMachine } from './describe-machine.ts';
 import { describeTree } from './describe-tree.ts';
-import type { Description } from './description.ts';
 
 export interface DescribeFlags extends SelectionFlags {
   readonly output?: 'json' | 'yaml';
