@@ -17,6 +17,7 @@ export const ERROR_CODES = [
   'LibvirtUnreachable',
   'LibvirtPermissionDenied',
   'LibvirtError',
+  'ShutdownTimeout',
   'NotOwned',
   'AddressInUse',
   'DomainElsewhere',

@@ -46,7 +46,8 @@ export async function changeMachine(
   const broken = await interruptedOperation(home, state, facts.domains.includes(intent.domain.name));
   const wasComplete = await hasAllVolumes(home, state);
   const isRecovered = await recoverState(options, session, intent, facts, state);
-  if (!intent.domain.running) await stopGuest(options, intent, update);
+  if (!intent.domain.running || update.restart) await stopGuest(options, intent, update);
+  await update.restart?.onOff();
   const planning = { save: true, replace: replaced(update) };
   const plan = await terraform.plan(config, planning).catch(async (error: unknown) => {
     const volume = missingVolume(error);
@@ -55,7 +56,7 @@ export async function changeMachine(
   });
   // Without its domain it can be planned; and what removing it takes was asked for.
   if (!plan) {
-    const { review: _, onlyApproved: __, ...rest } = update;
+    const { review: _, onlyApproved: __, restart: ___, ...rest } = update;
     return changeMachine(options, session, { intent, config }, facts, rest);
   }
   if (plan.action === 'none') {

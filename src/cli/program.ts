@@ -10,6 +10,7 @@ import { type Finish, globalFlagsText, HELP, withGlobalFlags } from './options.t
 import { reportError } from './output/errors.ts';
 import { EXIT, exitCodeOf } from './output/exit-code.ts';
 import { openTerminal } from './output/streams.ts';
+import { addPowerCommands } from './power-commands.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { addStateCommands } from './state-commands.ts';
 
@@ -22,6 +23,7 @@ Examples:
   caplv describe machine kube-cp
   caplv ssh kube-cp -- uptime
   caplv console kube-cp
+  caplv stop kube-cp                              shut it down; caplv start kube-cp starts it again
   caplv delete machine kube-cp
 
 Exit codes: 0 done, 1 failed, 2 plan shows changes or orphans finds some, 3 refused input or usage, 4 replacement refused,
@@ -58,6 +60,7 @@ export function commandTree(finish: Finish): Command {
     .exitOverride();
   addObjectCommands(program, finish);
   addChangeCommands(program, finish);
+  addPowerCommands(program, finish);
   addStateCommands(program, finish);
   addServiceCommands(program, finish);
   program

@@ -41,7 +41,7 @@ export interface LibvirtOptions {
 
 /**
  * Observes a libvirt host. Terraform makes all changes but these: a guest is asked to shut down, one that only a Terraform change
- * started is powered off, proven leftovers are removed, and an interrupted run is completed. Every method may throw
+ * started or that is stopped by force is powered off, proven leftovers are removed, and an interrupted run is completed. Every method may throw
  * LibvirtError; none waits longer than 10 s for an unreachable host.
  */
 export class Libvirt {
@@ -158,7 +158,7 @@ export class Libvirt {
     return shutdownDomain(this.#virsh, name, options);
   }
 
-  /** Powers off a guest that was started only a moment ago and should not run. Idempotent. */
+  /** Powers off a guest that should not run: it was started only a moment ago, or somebody asked for this. Idempotent. */
   powerOff(name: string): Promise<void> {
     return powerOffDomain(this.#virsh, name);
   }

@@ -64,6 +64,28 @@ describe('a Machine that kubectl applies', () => {
     );
   });
 
+  it('is off while an annotation says so, and is restarted once by another', async () => {
+    const power = (name: string, value: string) =>
+      lab.kubectl('annotate', '--overwrite', 'machine', 'power', `cluster-api.k8s.io/${name}${value}`);
+    await lab.apply(lab.machine('power', { running: true, shutdownTimeoutSeconds: 60 }));
+    await expect.poll(() => lab.ready('power'), soon).toBe('True AsSpecified');
+    expect(await lab.caplv('stop', 'power')).toMatchObject({ exitCode: 0, stdout: 'machine/power stopped' });
+    expect(await lab.ready('power')).toBe('False Stopped');
+    expect(await lab.virsh('domstate', 'default.power')).toBe('shut off');
+    // Started behind its back: the request to be off is the desired state, and so is restored.
+    await lab.virsh('start', 'default.power');
+    await expect.poll(() => lab.kubectl('describe', 'machine', 'power'), soon).toMatch(/Repaired .*running/);
+    expect(await lab.virsh('domstate', 'default.power')).toBe('shut off');
+    await power('stopped', '-');
+    await expect.poll(() => lab.ready('power'), soon).toBe('True AsSpecified');
+    const id = await lab.virsh('domid', 'default.power');
+    await power('reboot', '=force-once');
+    const reboot = async () => (await lab.get('power'))?.status?.providerStatus?.reboot;
+    await expect.poll(reboot, soon).toMatchObject({ request: 'force-once', state: 'Done' });
+    expect(await lab.virsh('domid', 'default.power')).not.toBe(id);
+    expect(await lab.kubectl('describe', 'machine', 'power')).toContain('a restart was requested; took');
+  });
+
   it('is deleted, and so is its Cluster, although others applied its export again', async () => {
     await lab.apply({ ...lab.machine('exported'), kind: 'Cluster', spec: {} });
     await lab.apply(lab.machine('exported'));

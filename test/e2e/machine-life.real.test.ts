@@ -120,6 +120,68 @@ describe('the life of a machine', () => {
     expect(await here().virsh('domid', 'default.node')).toBe(id);
   });
 
+  test('stop shuts the guest down, and it stays off when its manifest is applied again', async () => {
+    const { caplv } = here();
+    const console = await GuestConsole.open(here().host.uri, 'default.node');
+    expect(await caplv.run(['stop', 'node'])).toMatchObject({ exitCode: 0, stdout: 'machine/node stopped' });
+    await console.waitFor(/caplv-guest powering off/);
+    await console.close();
+    const off = /^node +Provisioned +False +Stopped /m;
+    expect(await caplv.read(['get', 'machines'])).toMatch(off);
+    expect(await here().plan([node({ autostart: true })])).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/node: no changes',
+    });
+    const applied = await here().apply([node({ autostart: true })], ['--wait']);
+    expect(applied).toMatchObject({ exitCode: 0, stdout: 'machine/node unchanged' });
+    expect(applied.stderr).toContain('caplv start node');
+    expect(await caplv.read(['get', 'machines'])).toMatch(off);
+    expect(await here().virsh('domstate', 'default.node')).toBe('shut off');
+    expect(await caplv.run(['reboot', 'node'])).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('machine/node is stopped on purpose'),
+    });
+  });
+
+  test('start starts it on the same disk, and reboot restarts it once', async () => {
+    const { caplv } = here();
+    const uuid = await here().virsh('domuuid', 'default.node');
+    expect(await caplv.run(['start', 'node', '--wait'])).toMatchObject({
+      exitCode: 0,
+      stdout: 'machine/node started',
+    });
+    const id = await here().virsh('domid', 'default.node');
+    const console = await GuestConsole.open(here().host.uri, 'default.node');
+    const restarted = await caplv.run(['reboot', 'node']);
+    await console.waitFor(/caplv-guest powering off/);
+    await console.close();
+    expect(restarted).toMatchObject({ exitCode: 0, stdout: 'machine/node restarted' });
+    const next = await here().virsh('domid', 'default.node');
+    expect(next).not.toBe(id);
+    expect(await here().virsh('domuuid', 'default.node')).toBe(uuid);
+    const status = /^node +\w+ +(True +AsSpecified|False +WaitingForAddress) /m;
+    expect(await caplv.read(['get', 'machines'])).toMatch(status);
+    // Carried out: neither an apply nor a plan does it again.
+    expect(await here().apply([node({ autostart: true })], ['--wait'])).toMatchObject({ exitCode: 0 });
+    expect(await here().plan([node({ autostart: true })])).toMatchObject({ exitCode: 0 });
+    expect(await here().virsh('domid', 'default.node')).toBe(next);
+  });
+
+  test('a guest that does not listen is stopped and restarted by force, with what it had on its disk', async () => {
+    const { caplv } = here();
+    await here().virsh('suspend', 'default.node');
+    const heard = await caplv.run(['stop', 'node']);
+    expect(heard.exitCode).toBe(1);
+    expect(heard.stderr).toContain('the guest is paused, and so does not shut down [ShutdownTimeout]');
+    expect(heard.stderr).toContain('caplv stop NAME --force');
+    expect(await caplv.run(['stop', 'node', '--force'])).toMatchObject({ exitCode: 0 });
+    expect(await here().virsh('domstate', 'default.node')).toBe('shut off');
+    expect(await caplv.run(['start', 'node'])).toMatchObject({ exitCode: 0 });
+    await here().virsh('suspend', 'default.node');
+    expect(await caplv.run(['reboot', 'node', '--force', '--wait'])).toMatchObject({ exitCode: 0 });
+    expect(await here().virsh('domstate', 'default.node')).toBe('running');
+  });
+
   test('a change that would replace the domain is refused, and nothing is changed', async () => {
     const larger = node({ autostart: true, memoryMiB: 160 });
     const planned = await here().plan([larger]);

@@ -61,6 +61,10 @@ export interface UpdateOptions extends VerbOptions {
   readonly onlyApproved?: boolean;
   /** How long a guest may take to shut down before its domain is replaced. Default 0: powered off at once. */
   readonly shutdownTimeoutMs?: number;
+  /** Power a guest that is to be off, or to restart, off at once. Default: it is asked to shut down. */
+  readonly powerOff?: boolean;
+  /** Shut the guest down before the plan, which then starts it. `onOff`: called when it is off. */
+  readonly restart?: { readonly onOff: () => Promise<void> };
   /** Fixed addresses that the machine has had until now: those it no longer asks for are taken back. */
   readonly reservedBefore?: readonly ReservedAddress[] | undefined;
   /** Replace the domain even if the provider says that it could change it in place. */

@@ -38,18 +38,31 @@ export async function shutDown(
   return outcome;
 }
 
-/** The provider starts domains and never stops one (0.8.3), so a guest that is to be off is asked. */
+/**
+ * Brings a guest off that is to be, since the provider starts domains and never stops one (0.8.3): asks it to shut down, or powers it
+ * off if `update` says so. Throws TransientError ShutdownTimeout.
+ */
 export async function stopGuest(
   options: ActuatorOptions,
   machine: HostedMachine,
   update: UpdateOptions,
 ): Promise<void> {
+  const observed = await ownDomain(options, machine);
+  if (update.powerOff) return observed && options.libvirt(machine.uri).powerOff(observed.name);
+  if (observed?.state === 'paused' || observed?.state === 'pmsuspended')
+    throw stillOn(`the guest is ${observed.state}, and so does not shut down`);
   const timeoutMs = update.shutdownTimeoutMs || DEFAULT_SHUTDOWN_MS;
-  if ((await shutDown(options, machine, timeoutMs, update)) === 'off') return;
-  throw new TransientError({
-    code: 'LibvirtError',
-    message: `the guest did not shut down within ${formatSeconds(timeoutMs)}`,
-    fix: `shut it down from inside, or power it off: virsh destroy ${domainName(machine)}`,
+  if ((await shutDown(options, machine, timeoutMs, update, async () => observed)) === 'off') return;
+  throw stillOn(`the guest did not shut down within ${formatSeconds(timeoutMs)}`);
+}
+
+function stillOn(message: string): TransientError {
+  return new TransientError({
+    code: 'ShutdownTimeout',
+    message,
+    fix:
+      'shut it down from inside, or power it off: caplv stop NAME --force (caplv reboot NAME --force), or in a cluster a value of the ' +
+      'annotation that begins with "force"',
     retryAfterMs: 30_000,
   });
 }

@@ -153,6 +153,19 @@ export const MachineProviderStatusSchema = z.strictObject({
     .describe(
       'Repairs in a row, and when the last one began: the delay before the next one grows each time.',
     ),
+  reboot: z
+    .strictObject({
+      request: z.string().max(256).describe('Value of the annotation cluster-api.k8s.io/reboot.'),
+      state: z
+        .enum(['ShutDown', 'Done'])
+        .describe('ShutDown: the guest is off, and is to be started. Done: nothing is left to do.'),
+      time: timestamp().describe('When it came to that state.'),
+    })
+    .optional()
+    .describe('Last request to restart the guest, and what became of it.'),
+  lastStarted: timestamp()
+    .optional()
+    .describe('When CAPLV last started the guest. Health checks count from then.'),
   lastRecreated: timestamp()
     .optional()
     .describe('When repair last replaced the domain or created it again. Counts in the repair budget.'),

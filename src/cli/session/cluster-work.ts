@@ -1,15 +1,20 @@
 /** What a command has done in a cluster: it waits for the controller there. */
 
+import type { ApiKind } from '../../api/kinds/kind.ts';
+import { type Machine, MachineKind } from '../../api/kinds/machine.ts';
 import { SecretKind } from '../../api/kinds/secret.ts';
 import { localFiles } from '../../api/manifest/local-files.ts';
-import type { KubeObject } from '../../apimachinery/object.ts';
+import { findCondition } from '../../apimachinery/conditions.ts';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import { TerminalError } from '../../errors.ts';
+import { isInfrastructure, objectName } from '../../intent/names.ts';
 import type { ClusterContext } from './cluster-session.ts';
 import type { Target } from './delete-targets.ts';
+import { machineSubject } from './machine-name.ts';
 import { kindOf } from './manifests.ts';
 import { waitUntilReady } from './wait-until-ready.ts';
 import { waitForObject } from './watch-until.ts';
-import type { SessionOptions, Work } from './work.ts';
+import type { MachineAwait, SessionOptions, Work } from './work.ts';
 
 /** What to do in place of a flag. */
 const INSTEAD = {
@@ -70,6 +75,28 @@ export class ClusterWork implements Work {
     const { cluster, signal } = this.#context;
     const isDone = (object: unknown) => object === undefined;
     await waitForObject(cluster.store, kind, key, { isDone, timeoutMs, signal, what: 'was not deleted' });
+  }
+
+  async awaitMachine(key: ObjectKey, { isDone, timeoutMs, what }: MachineAwait): Promise<void> {
+    const { cluster, terminal, signal } = this.#context;
+    const kind = isInfrastructure(key) ? (await import('./infrastructure.ts')).machineKind() : MachineKind;
+    const own = { ...key, name: objectName(key) };
+    let said = '';
+    await waitForObject<KubeObject>(cluster.store, kind as ApiKind, own, {
+      isDone: (object) => {
+        if (object === undefined) return false;
+        const machine = object as Machine;
+        const ready = findCondition(machine, 'Ready');
+        const text = [ready?.reason, ready?.message].filter(Boolean).join(': ');
+        if (isDone(machine)) return true;
+        if (text !== said && ready?.status === 'False') terminal.say(`${machineSubject(key)}  ${text}`);
+        said = text;
+        return false;
+      },
+      timeoutMs,
+      signal,
+      what,
+    });
   }
 
   async refresh(): Promise<void> {}

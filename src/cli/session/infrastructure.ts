@@ -21,6 +21,11 @@ export function infrastructureKind(name: string, kubeconfig: string | undefined)
   });
 }
 
+/** Returns the kind of machines of the current Cluster API. */
+export function machineKind(): ApiKind {
+  return LibvirtMachineKind as ApiKind;
+}
+
 /** What of Cluster API owns an object, and by its deletion deletes it too; undefined: nothing. */
 export function ownerOf(kind: ApiKind, { metadata }: KubeObject): { kind: string; name: string } | undefined {
   const wanted = OWNERS.get(kind);

@@ -10,8 +10,8 @@ import type { Context } from './local-session.ts';
 import { DEFAULT_WAIT_MS, keyOf } from './manifests.ts';
 import { reconcileUntil } from './reconcile-until.ts';
 import { refreshStatus } from './refresh-status.ts';
-import { waitUntilReady } from './wait-until-ready.ts';
-import type { Work } from './work.ts';
+import { isStoppedOnPurpose, waitUntilReady } from './wait-until-ready.ts';
+import type { MachineAwait, Work } from './work.ts';
 
 export class LocalWork implements Work {
   /** Two cores gain nothing from more at once, and libvirt serialises work in a pool anyway. */
@@ -53,6 +53,10 @@ export class LocalWork implements Work {
       const machine = await engine.store.get(MachineKind, key);
       const phase = machine?.status?.phase;
       const isReady = waitMs === undefined || isConditionTrue(machine, 'Ready');
+      if (phase === 'Provisioned' && isStoppedOnPurpose(machine)) {
+        progress.line(key.name, `stopped on purpose; caplv start ${key.name} starts it`);
+        return true;
+      }
       if (phase === 'Running' || (phase === 'Provisioned' && isReady)) {
         progress.line(key.name, `${phase}${addressesOf(machine)}`);
         return true;
@@ -87,6 +91,26 @@ export class LocalWork implements Work {
       late: {
         what: `${kind.singular}/${key.name} was not deleted`,
         fix: `see why: caplv get ${kind.singular} ${key.name} -o yaml; wait for longer: --timeout=30m`,
+      },
+    });
+  }
+
+  async awaitMachine(key: ObjectKey, { isDone, timeoutMs, what }: MachineAwait): Promise<void> {
+    const { engine } = this.#context;
+    const read = () => engine.store.get(MachineKind, key);
+    await this.#converge(key, {
+      reconcile: () => engine.machines.reconcile(key),
+      isDone: async () => {
+        const machine = await read();
+        return machine !== undefined && isDone(machine);
+      },
+      missing: async () => findCondition(await read(), 'Ready')?.message,
+      // Another minute of waiting is for the person to decide.
+      isFinal: ({ code }) => code === 'ShutdownTimeout',
+      timeoutMs,
+      late: {
+        what: `machine/${key.name} ${what}`,
+        fix: `see why: caplv describe machine ${key.name}; wait for longer: --timeout=30m`,
       },
     });
   }

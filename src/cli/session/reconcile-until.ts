@@ -19,6 +19,8 @@ export interface ConvergeOptions {
   readonly missing?: () => Promise<string | undefined>;
   /** Called when a TransientError error is waited out. */
   readonly onRetry: (error: TransientError) => void;
+  /** True for a TransientError of which the person has to know at once. Absent: of none. */
+  readonly isFinal?: (error: TransientError) => boolean;
   /** What is said when the time is over. Default: that a machine was not ready. */
   readonly late?: { readonly what: string; readonly fix: string };
 }
@@ -43,7 +45,7 @@ export async function reconcileUntil(key: ObjectKey, options: ConvergeOptions): 
       failures = 0;
       pause = Math.min(requeueAfterMs ?? pause, pause);
     } catch (error) {
-      if (!(error instanceof TransientError) || ++failures >= TRIES) throw error;
+      if (!(error instanceof TransientError) || options.isFinal?.(error) || ++failures >= TRIES) throw error;
       if (error.code !== 'Conflict') options.onRetry(error);
       pause = Math.min(error.retryAfterMs, pause);
     }

@@ -8,6 +8,8 @@ import type { Streams } from '../output/streams.ts';
 import { keyOf, kindOf } from './manifests.ts';
 import { waitForObject } from './watch-until.ts';
 
+type Conditioned = { readonly status?: { conditions?: Condition[] } } | undefined;
+
 interface Waiting {
   readonly terminal: Streams;
   readonly signal: AbortSignal;
@@ -24,15 +26,21 @@ export async function waitUntilReady(
   const name = `${kind.singular}/${object.metadata.name}`;
   let said = '';
   const isDone = (now: KubeObject | undefined) => {
-    const ready = findCondition(now as { status?: { conditions?: Condition[] } } | undefined, 'Ready');
+    const ready = findCondition(now as Conditioned, 'Ready');
     if (!ready) return false;
-    const isReady = ready.status === 'True' && hasObserved(now);
-    const text = isReady ? 'ready' : [ready.reason, ready.message].filter(Boolean).join(': ');
+    const isReady = (ready.status === 'True' || isStoppedOnPurpose(now)) && hasObserved(now);
+    const text =
+      ready.status === 'True' && isReady ? 'ready' : [ready.reason, ready.message].filter(Boolean).join(': ');
     if (text !== said && (isReady || ready.status !== 'True')) terminal.say(`${name}  ${text}`);
     said = text;
     return isReady;
   };
   await waitForObject(store, kind, keyOf(object), { isDone, timeoutMs, signal, what: 'was not ready' });
+}
+
+/** True for a machine that a person has stopped: it is not going to be ready by itself. */
+export function isStoppedOnPurpose(object: Pick<KubeObject, 'status'> | undefined): boolean {
+  return findCondition(object as Conditioned, 'Ready')?.reason === 'Stopped';
 }
 
 /** True if the status speaks of the object as it is now. */

@@ -1,7 +1,7 @@
 /** What commands have done about objects, wherever these live. */
 
 import type { Machine } from '../../api/kinds/machine.ts';
-import type { KubeObject } from '../../apimachinery/object.ts';
+import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
 import type { EngineOptions } from '../../app/engine.ts';
 import type { Target } from './delete-targets.ts';
 
@@ -19,8 +19,17 @@ export interface Work {
   deletionGroups(targets: readonly Target[]): readonly (readonly Target[])[];
   /** Resolves when the object is gone, and all of its from the hosts. */
   awaitDeletion(target: Target, timeoutMs: number): Promise<void>;
+  /** Resolves when a machine of which something was asked is as `isDone` says. `key`: see `machineKey`. */
+  awaitMachine(key: ObjectKey, options: MachineAwait): Promise<void>;
   /** Brings the status of machines up to date where no controller does. */
   refresh(machines: readonly Machine[]): Promise<void>;
+}
+
+export interface MachineAwait {
+  readonly isDone: (machine: Pick<Machine, 'metadata' | 'status'>) => boolean;
+  readonly timeoutMs: number;
+  /** What was waited for, after the name: `was not stopped`. */
+  readonly what: string;
 }
 
 /** Flags that only the local store takes: a controller in a cluster takes none of a command. */

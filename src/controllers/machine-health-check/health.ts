@@ -2,6 +2,7 @@
 
 import type { Machine } from '../../api/kinds/machine.ts';
 import type { MachineHealthCheckSpec } from '../../api/kinds/machine-health-check.ts';
+import { stopRequest } from '../../api/schema/power.ts';
 import { findCondition } from '../../apimachinery/conditions.ts';
 import { formatDuration, parseDuration } from '../../system/duration.ts';
 import { nodeOf } from '../node/own-node.ts';
@@ -34,7 +35,9 @@ export function healthOf(
   nowMs: number,
 ): Health {
   if (machine.metadata.deletionTimestamp) return { state: 'leaving' };
-  const own = overdue('', machine.status?.conditions, spec.unhealthyMachineConditions, nowMs);
+  // A guest that is off because a person stopped it is neither a node nor ready, and misses nothing.
+  if (stopRequest(machine)) return HEALTHY;
+  const own = overdue('', machine, machine.status?.conditions, spec.unhealthyMachineConditions, nowMs);
   // A guest that is off because its spec says so is no node, and misses none.
   const ofNode = isOff(machine) || !nodes ? HEALTHY : nodeHealth(machine, nodes, spec, nowMs);
   return worse(own, ofNode);
@@ -50,7 +53,7 @@ function nodeHealth(
 ): Health {
   const { nodeRef } = machine.status ?? {};
   const node = nodeRef ? nodes.find(({ name }) => name === nodeRef.name) : nodeOf(machine, nodes);
-  if (node) return overdue('Node ', node.conditions, spec.unhealthyConditions, nowMs);
+  if (node) return overdue('Node ', machine, node.conditions, spec.unhealthyConditions, nowMs);
   if (nodeRef) return { state: 'unhealthy', why: `Node ${nodeRef.name} is gone` };
   return startingHealth(machine, parseDuration(spec.nodeStartupTimeout, 'spec.nodeStartupTimeout'), nowMs);
 }
@@ -59,14 +62,17 @@ function startingHealth({ metadata, status }: Machine, limitMs: number, nowMs: n
   const { errorReason } = status ?? {};
   if (errorReason) return { state: 'unhealthy', why: `it failed with ${errorReason}`, needsPerson: true };
   if (limitMs === 0) return { state: 'waiting', why: 'it has no Node yet' };
-  const leftMs = Date.parse(metadata.creationTimestamp ?? '') + limitMs - nowMs;
+  const beganMs = Math.max(Date.parse(metadata.creationTimestamp ?? ''), startedMs({ status }));
+  const leftMs = beganMs + limitMs - nowMs;
   if (leftMs > 0) return { state: 'waiting', why: 'it has no Node yet', lookInMs: leftMs };
-  return { state: 'unhealthy', why: `it has no Node ${formatDuration(limitMs)} after its creation` };
+  const since = startedMs({ status }) < beganMs ? 'creation' : 'start';
+  return { state: 'unhealthy', why: `it has no Node ${formatDuration(limitMs)} after its ${since}` };
 }
 
 /** The first condition that lasts for too long, else the one that will first. */
 function overdue(
   whose: '' | 'Node ',
+  machine: Machine,
   conditions: readonly TimedCondition[] = [],
   limits: Limits = [],
   nowMs: number,
@@ -76,7 +82,8 @@ function overdue(
     const met = conditions.find((one) => one.type === type && one.status === status);
     if (!met?.lastTransitionTime) continue;
     const limitMs = parseDuration(timeout, 'timeout');
-    const leftMs = Date.parse(met.lastTransitionTime) + limitMs - nowMs;
+    // A guest that was off for long is not unhealthy for as long.
+    const leftMs = Math.max(Date.parse(met.lastTransitionTime), startedMs(machine)) + limitMs - nowMs;
     const why = `${whose}${type} is ${status}`;
     found = worse(
       found,
@@ -98,6 +105,11 @@ function worse(one: Health, other: Health): Health {
       : one;
   }
   return rank(other) > rank(one) ? other : one;
+}
+
+/** When the guest was started last, as far as that was written down; 0: it was not. */
+function startedMs({ status }: Pick<Machine, 'status'>): number {
+  return Date.parse(status?.providerStatus?.lastStarted ?? '') || 0;
 }
 
 function isOff(machine: Machine): boolean {

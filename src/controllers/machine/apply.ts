@@ -16,6 +16,7 @@ import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
 import { lockReporter } from './lock-condition.ts';
 import { observeDomain, PrefetchedObservation } from './observe-domain.ts';
 import { isPlanOnly, recordPlan } from './plan-approval.ts';
+import { powerOptions, recordPower } from './power/requests.ts';
 import { letImageGo, prepareHost, requireNoConflict } from './prepare-host.ts';
 import type { MachineChange, MachineReconcile } from './reconcile.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
@@ -46,7 +47,7 @@ export async function prepareChange(reconcile: MachineReconcile): Promise<undefi
 
 /** Runs Terraform: one create, or a guarded update. */
 export async function applyChange(reconcile: MachineReconcile): Promise<undefined> {
-  const { parts, scope, placed, resolved, change } = reconcile;
+  const { parts, scope, placed, resolved, change, observed } = reconcile;
   const { actuator, recorder } = parts;
   const { exists, facts, made, leasesBefore, reason } = change;
   const { intent, pinned } = resolved;
@@ -64,7 +65,8 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
     completed.take(event);
     reportLock(event);
   };
-  const options = { ...updateOptions(parts, scope, placed, change), onEvent };
+  const power = exists ? powerOptions(scope, placed) : {};
+  const options = { ...updateOptions(parts, scope, placed, change), ...power, onEvent };
   const moves = made !== undefined && !isDeepStrictEqual(made, pinned);
   // Within the update, under its lock, once the plan may run.
   const beforeApply = () => scope.step('HostReady', () => prepareHost(parts, scope, placed, resolved));
@@ -85,6 +87,7 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
     lastPlanTime: new Date().toISOString(),
     pinned,
   });
+  recordPower(scope, placed, exists && observed?.state !== 'running');
   scope.clearPlanDrift();
   scope.clearPlan();
 }

@@ -5,6 +5,7 @@ import type { Stop } from '../shared/phases.ts';
 import { mayHaveMoved, refuseSecondDomain } from './moved-domain.ts';
 import { observeDomain } from './observe-domain.ts';
 import { detectPlanDrift } from './plan-drift.ts';
+import { dropReboot, pendingReboot, requestedPower } from './power/requests.ts';
 import { MachineChange, type MachineReconcile, STALE } from './reconcile.ts';
 import { visibleDrift } from './repair/drift.ts';
 import { finishReconcile } from './settle.ts';
@@ -12,6 +13,7 @@ import { finishReconcile } from './settle.ts';
 /** Finds what was asked for and not applied, or what somebody else has changed. Ends the reconcile if there is neither. */
 export async function chooseChange(reconcile: MachineReconcile): Promise<Stop | undefined> {
   const { parts, scope, placed, resolved, observed, isNew } = reconcile;
+  dropReboot(scope, placed);
   const asked = pendingChange(reconcile);
   const seen = isNew ? undefined : visibleDrift(placed, observed);
   // A domain that is gone is drift whatever else was asked for.
@@ -60,9 +62,9 @@ export async function requireCurrent(reconcile: MachineReconcile): Promise<Stop 
 }
 
 /** What was asked for, in a few words for an event; undefined: nothing that was not applied. */
-function pendingChange({ isNew, scope, resolved }: MachineReconcile): string | undefined {
+function pendingChange({ isNew, scope, placed, resolved, observed }: MachineReconcile): string | undefined {
   if (isNew) return 'the machine is new';
-  return scope.providerStatus.appliedHash === intentHash(resolved.intent)
-    ? undefined
-    : 'the specification changed';
+  const isApplied = scope.providerStatus.appliedHash === intentHash(resolved.intent);
+  if (isApplied && pendingReboot(scope, placed) === undefined) return undefined;
+  return requestedPower(scope, placed, observed) ?? 'the specification changed';
 }

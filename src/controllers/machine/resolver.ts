@@ -32,6 +32,7 @@ import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
 import { requireClaimedAddresses } from './addresses/require-claimed.ts';
 import { Placer } from './placer.ts';
+import { withRequestedPower } from './power/requests.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
 import { sshAccess } from './scope/ssh-access.ts';
 
@@ -65,7 +66,7 @@ export class MachineResolver {
   async place(machine: Machine): Promise<PlacedMachine> {
     const cluster = await clusterOf(this.#options.store, machine);
     requireClaimedAddresses(machine);
-    const spec = machineProviderSpec(machine);
+    const spec = withRequestedPower(machineProviderSpec(machine), machine);
     const path = pathOf(machine);
     const site = await this.#site(machine, spec, path, cluster);
     return { machine, identity: identityOf(machine), cluster, spec, path, site };

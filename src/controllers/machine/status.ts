@@ -1,5 +1,6 @@
 /** What libvirt shows of a machine, put into its status: phase, addresses and the conditions about them. */
 
+import { type PowerRequest, STOPPED_ANNOTATION, stopRequest } from '../../api/schema/power.ts';
 import type { CaplvError } from '../../errors.ts';
 import { objectName } from '../../intent/names.ts';
 import type { DomainObservation } from '../../libvirt/domain.ts';
@@ -39,9 +40,17 @@ export function recordObservation(
   scope.status.phase = isReachable && !isStopped ? 'Running' : 'Provisioned';
   if (isReachable) scope.clearLeasesBefore();
   recordDifference(scope, placed, observed, isApplied);
-  if (!spec.running) scope.setCondition('AddressesReady', 'True', 'NotStarted');
+  const stop = stopRequest(scope.machine);
+  if (stop) scope.setCondition('AddressesReady', 'False', 'Stopped', stoppedMessage(stop));
+  else if (!spec.running) scope.setCondition('AddressesReady', 'True', 'NotStarted');
   else if (isReachable) scope.setCondition('AddressesReady', 'True', 'AsSpecified');
   else scope.setCondition('AddressesReady', 'False', 'WaitingForAddress', missing);
+}
+
+/** Says that the machine is off on purpose, and how it is started. */
+export function stoppedMessage({ value }: PowerRequest): string {
+  const since = value === '' ? '' : ` (${value})`;
+  return `stopped on purpose by the annotation ${STOPPED_ANNOTATION}${since}; caplv start, or remove the annotation, starts it`;
 }
 
 /** Reasons of Drifted that say why it lasts, and so why the domain is not ready. */

@@ -44,6 +44,7 @@ export const REASONS = {
     'The domain was repaired several times in a row; the delay before the next attempt grows each time.',
   WaitingForAddress: 'The domain runs; its guest has not asked for an address yet.',
   NotStarted: 'The spec says running: false.',
+  Stopped: 'The annotation cluster-api.k8s.io/stopped keeps the guest off.',
   WaitingForMachines: 'The Cluster is deleted when its last Machine is.',
   WaitingForApproval:
     'The annotation cluster-api.k8s.io/plan-only holds changes back until their plan is approved.',

@@ -102,6 +102,28 @@ it.each<[string, Partial<Case>, object]>([
     { nodes: [], status: { ...NODE_REF, conditions: [own('AddressesReady', 'True', 60, 'NotStarted')] } },
     HEALTHY,
   ],
+  [
+    'one that a person has stopped, though its Node and domain have been away for long',
+    {
+      stopped: true,
+      conditions: [node('Ready', 'Unknown', 60)],
+      status: { ...NODE_REF, conditions: [own('DomainReady', 'False', 60)] },
+    },
+    HEALTHY,
+  ],
+  [
+    'one that was started a moment ago, by the time since then',
+    {
+      conditions: [node('Ready', 'Unknown', 60)],
+      status: { ...NODE_REF, providerStatus: { lastStarted: ago(2) } },
+    },
+    { state: 'waiting', why: 'Node Ready is Unknown', lookInMs: 3 * MINUTE },
+  ],
+  [
+    'one that has no Node for too long after it was started',
+    { nodes: [], status: { providerStatus: { lastStarted: ago(10) } }, age: 1_000 },
+    { state: 'unhealthy', why: 'it has no Node 10m after its start' },
+  ],
   ['one of which nobody knows the Nodes', { nodes: undefined, status: {}, age: 1_000 }, HEALTHY],
   [
     'nor then misses what the Machine itself says',
@@ -109,7 +131,13 @@ it.each<[string, Partial<Case>, object]>([
     { state: 'unhealthy', why: 'DomainReady is False for more than 5m' },
   ],
 ])('judges %s', (_, given, expected) => {
-  const { age = 1, deleted = false, conditions = [node('Ready', 'True', 60)], status = NODE_REF } = given;
+  const {
+    age = 1,
+    deleted = false,
+    stopped = false,
+    conditions = [node('Ready', 'True', 60)],
+    status = NODE_REF,
+  } = given;
   const nodes = 'nodes' in given ? given.nodes : [{ ...NODE, conditions }];
   const machine: Machine = {
     apiVersion: API_VERSION,
@@ -118,6 +146,7 @@ it.each<[string, Partial<Case>, object]>([
       name: 'a',
       creationTimestamp: ago(age),
       ...(deleted ? { deletionTimestamp: ago(0) } : {}),
+      ...(stopped ? { annotations: { 'cluster-api.k8s.io/stopped': '' } } : {}),
     },
     spec: { ...template().spec, providerID: 'libvirt:///1' },
     status,
@@ -128,6 +157,7 @@ it.each<[string, Partial<Case>, object]>([
 interface Case {
   /** Minutes. */
   readonly age: number;
+  readonly stopped: boolean;
   readonly deleted: boolean;
   /** Of the Node. */
   readonly conditions: WorkloadNode['conditions'];
