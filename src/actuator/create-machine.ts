@@ -14,15 +14,16 @@ import { type Change, changeMachine } from './update-machine.ts';
 export async function createMachine(
   options: ActuatorOptions,
   session: StateSession,
-  { intent, config }: Change,
+  change: Change,
   facts: HostFacts,
   update: UpdateOptions,
 ): Promise<void> {
+  const { intent, config } = change;
   const { home, terraform } = session;
   const state = await terraform.state();
   // Somebody else made it while we waited for the lock, or it was made before and its state is lost.
   if (state?.resources.length || (await recoverState(options, session, intent, facts, state)))
-    return changeMachine(options, session, { intent, config }, facts, update);
+    return changeMachine(options, session, change, facts, update);
   const isClear = (await clearLeftovers(options, session, intent, facts, state)) ?? update.isFirst ?? false;
   await refuseDisguisedVolumes(intent, facts, options.libvirt(intent.uri), options.policy);
   await claimAddresses(options, intent);

@@ -50,6 +50,8 @@ export function eventText(event: ActuatorEvent): string {
       return `${event.doing} ${event.volume}: ${progressText(event)}`;
     case 'image_transferred':
       return `transferred ${event.volume}: ${event.bytes} bytes, sha256:${event.sha256}`;
+    case 'disk_grown':
+      return `grew disk ${event.disk} in place to ${event.bytes / 1024 ** 3} GB`;
     case 'shutdown_requested':
       return `asked the guest to shut down, at most ${formatSeconds(event.timeoutMs)}`;
     case 'shutdown_timeout':

@@ -19,7 +19,7 @@ import { type SessionRequest, type StateSession, withState } from './context/sta
 import { createMachine } from './create-machine.ts';
 import { deleteMachine } from './delete-machine.ts';
 import { findReservationProblems } from './host/reservations.ts';
-import { atActualSize } from './machine/disk-sizes.ts';
+import { atActualSize, diskGrowth } from './machine/disk-sizes.ts';
 import { type HostedMachine, ownDomain, shutDown } from './machine/guest.ts';
 import type { MachineLocation } from './machine/location.ts';
 import { beginStack, isTransferred, withSeededStack } from './machine/seeded-stack.ts';
@@ -240,10 +240,13 @@ export class Actuator {
     const ownProvider = isTransferred(intent);
     const { onEvent, isFirst } = options;
     const request = { operation, onEvent, ownProvider, isNew: operation === 'create', isFirst };
-    const sized = atActualSize(intent, facts.volumeDetails);
-    return this.#inSession(intent, request, (session) =>
-      withSeededStack(this.#options, session, sized, options, (config) => work(session, { intent, config })),
-    );
+    return this.#inSession(intent, request, async (session) => {
+      const growth = await diskGrowth(intent, facts.volumeDetails, () => session.terraform.state());
+      const sized = atActualSize(intent, facts.volumeDetails, growth);
+      return withSeededStack(this.#options, session, sized, options, (config) =>
+        work(session, { intent, config, growth }),
+      );
+    });
   }
 
   /** One verb at a time a machine, also between processes, over a state that is whole. */

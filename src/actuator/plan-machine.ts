@@ -4,8 +4,9 @@ import type { MachineIntent } from '../intent/hosted-intent.ts';
 import type { ActuatorOptions, UpdateOptions } from './context/options.ts';
 import type { StateSession } from './context/state-session.ts';
 import { factsOf } from './host/cleanup.ts';
-import { askActualSize } from './machine/disk-sizes.ts';
+import { askVolumes, atActualSize, diskGrowth } from './machine/disk-sizes.ts';
 import { withSeededStack } from './machine/seeded-stack.ts';
+import { previewWithGrowth } from './plan/growth.ts';
 import { type PlanPreview, previewPlan, previewRecovered } from './plan/preview.ts';
 import { refuseForeignState } from './state/ownership.ts';
 import { isIncomplete, recoveredState } from './state/recover-machine.ts';
@@ -20,11 +21,13 @@ export async function planMachine(
 ): Promise<PlanPreview> {
   const state = await session.terraform.state();
   await refuseForeignState(options, intent, state);
-  const sized = await askActualSize(intent, options.libvirt(intent.uri));
+  const volumes = await askVolumes(intent, options.libvirt(intent.uri));
+  const growth = await diskGrowth(intent, volumes, async () => state);
+  const sized = atActualSize(intent, volumes, growth);
   const recover = async () => recoveredState(options, session, intent, await factsOf(options, intent), state);
   return withSeededStack(options, session, sized, { isPreview: true }, async (config, machine) => {
     const recovered = isIncomplete(sized, state) ? await recover() : undefined;
-    if (!recovered) return previewPlan(session, config, replaced(update));
+    if (!recovered) return previewWithGrowth(await previewPlan(session, config, replaced(update)), growth);
     const aside = await options.synthesizer.machine(machine, { kind: 'implicit' });
     return previewRecovered(session, aside, recovered, replaced(update));
   });

@@ -9,9 +9,12 @@ import type { StateSession } from './context/state-session.ts';
 import { clearLeftovers } from './host/cleanup.ts';
 import { claimAddresses } from './host/reservations.ts';
 import { refuseDisguisedVolumes } from './host/volume-guard.ts';
+import type { DiskGrowth } from './machine/disk-sizes.ts';
+import { growDisks } from './machine/grow-disks.ts';
 import { ownDomain, shutDown, stopGuest } from './machine/guest.ts';
 import { notOwned } from './machine/leftovers.ts';
 import { planEffect } from './plan/effect.ts';
+import { isTaken, withGrowth } from './plan/growth.ts';
 import { dataIsGone, missingVolume, NEW_DOMAIN } from './plan/missing-volume.ts';
 import { destructiveChanges, refuseLoss } from './plan/replace-guard.ts';
 import { planId } from './plan/report.ts';
@@ -29,16 +32,19 @@ import { recoverState } from './state/recover-machine.ts';
 export interface Change {
   readonly intent: MachineIntent;
   readonly config: object;
+  /** Disks that are to be larger; the stack has them as they are. */
+  readonly growth: readonly DiskGrowth[];
 }
 
 /** See `Actuator.update`. */
 export async function changeMachine(
   options: ActuatorOptions,
   session: StateSession,
-  { intent, config }: Change,
+  change: Change,
   facts: HostFacts,
   update: UpdateOptions,
 ): Promise<void> {
+  const { intent, config, growth } = change;
   const { home, terraform } = session;
   const libvirt = options.libvirt(intent.uri);
   const state = await terraform.state();
@@ -49,16 +55,17 @@ export async function changeMachine(
   if (!intent.domain.running || update.restart) await stopGuest(options, intent, update);
   await update.restart?.onOff();
   const planning = { save: true, replace: replaced(update) };
-  const plan = await terraform.plan(config, planning).catch(async (error: unknown) => {
+  const planned = await terraform.plan(config, planning).catch(async (error: unknown) => {
     const volume = missingVolume(error);
     if (volume === undefined) throw error;
     await removeBroken(options, intent, volume, update);
   });
   // Without its domain it can be planned; and what removing it takes was asked for.
-  if (!plan) {
+  if (!planned) {
     const { review: _, onlyApproved: __, restart: ___, ...rest } = update;
-    return changeMachine(options, session, { intent, config }, facts, rest);
+    return changeMachine(options, session, change, facts, rest);
   }
+  const plan = withGrowth(planned, growth);
   if (plan.action === 'none') {
     if (broken !== undefined) await clearPendingOperation(home);
     // Of reservations Terraform says nothing: the provider does not read them back.
@@ -91,7 +98,15 @@ export async function changeMachine(
     await shutDown(options, intent, update.shutdownTimeoutMs ?? 0, update);
   }
   await beginOperation(home, 'update');
-  await terraform.apply(config, { plan });
+  const replacedDisks = growth.filter(({ address }) => isTaken(planned, address));
+  await growDisks(
+    options,
+    intent,
+    growth.filter((one) => !replacedDisks.includes(one)),
+    update,
+  );
+  if (planned.action !== 'none') await terraform.apply(config, { plan: planned });
+  await growDisks(options, intent, replacedDisks, update);
   await clearPendingOperation(home, isClear ? await terraform.state() : undefined);
   // Any change in place starts a domain that is off; its guest has not yet begun anything.
   const now = intent.domain.running ? undefined : await ownDomain(options, intent);

@@ -24,7 +24,16 @@ import {
 } from './reservations.ts';
 import { powerOffDomain, type ShutdownOptions, shutdownDomain } from './shutdown.ts';
 import { type RunOptions, Virsh } from './virsh.ts';
-import { findVolume, poolSpace, refreshedVolume, type Volume, volumeHeader } from './volume.ts';
+import {
+  findVolume,
+  growVolume,
+  type OpenDisk,
+  poolSpace,
+  refreshedVolume,
+  type Volume,
+  type VolumeKey,
+  volumeHeader,
+} from './volume.ts';
 
 export interface LibvirtOptions {
   /** Connection URI, for example `qemu+ssh://root@host/system`. */
@@ -41,7 +50,7 @@ export interface LibvirtOptions {
 
 /**
  * Observes a libvirt host. Terraform makes all changes but these: a guest is asked to shut down, one that only a Terraform change
- * started or that is stopped by force is powered off, proven leftovers are removed, and an interrupted run is completed. Every method may throw
+ * started or that is stopped by force is powered off, disks are grown in place, proven leftovers are removed, and an interrupted run is completed. Every method may throw
  * LibvirtError; none waits longer than 10 s for an unreachable host.
  */
 export class Libvirt {
@@ -171,6 +180,11 @@ export class Libvirt {
   /** Deletes a volume with its data that is in no Terraform state. The caller has proven that CAPLV owns it. Idempotent. */
   removeVolume(pool: string, name: string): Promise<void> {
     return removeVolume(this.#virsh, pool, name);
+  }
+
+  /** Makes a volume larger in place; see `growVolume`. The caller has proven that CAPLV owns it. */
+  growVolume(key: VolumeKey, bytes: number, open?: OpenDisk): Promise<void> {
+    return growVolume(this.#virsh, key, bytes, open);
   }
 
   /** Undefines an inactive network or pool that is in no Terraform state, by UUID; the content of a pool stays. */

@@ -45,6 +45,7 @@ const READS: ReadonlySet<string> = new Set([
 ]);
 
 const CHANGES: ReadonlySet<string> = new Set([
+  'blockresize',
   'destroy',
   'net-autostart',
   'net-define',
@@ -60,4 +61,5 @@ const CHANGES: ReadonlySet<string> = new Set([
   'shutdown',
   'undefine',
   'vol-delete',
+  'vol-resize',
 ]);

@@ -166,3 +166,30 @@ export function formatProblem({ format, backingPath }: Volume): string | undefin
   if (backingPath !== undefined) return 'is an overlay of another file of its host';
   return OTHER_FORMATS.has(format) ? `has the format ${format}; only qcow2 and raw are used` : undefined;
 }
+
+/** A disk of a running guest. */
+export interface OpenDisk {
+  /** UUID of the domain. */
+  readonly domain: string;
+  /** Path of the volume on the host. */
+  readonly path: string;
+}
+
+/**
+ * Makes a volume larger, with all that is in it; takes no space of the host that is not used. `open`: the guest that has it open, which
+ * sees the new size at once; undefined: none has. `bytes`: more than it has. Throws LibvirtError, also when the guest was started or
+ * stopped in between.
+ */
+export async function growVolume(
+  virsh: Virsh,
+  { pool, name }: VolumeKey,
+  bytes: number,
+  open?: OpenDisk,
+): Promise<void> {
+  const size = `${bytes}B`;
+  await virsh.run(
+    open
+      ? ['blockresize', `--domain=${open.domain}`, `--path=${open.path}`, `--size=${size}`]
+      : ['vol-resize', `--pool=${pool}`, `--vol=${name}`, `--capacity=${size}`],
+  );
+}

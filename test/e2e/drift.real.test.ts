@@ -141,28 +141,49 @@ describe('a data disk with data on it', () => {
     expect(await here().virsh('vol-info', volume, '--pool', 'default')).toMatch(/Capacity: +2\.00 GiB/);
   });
 
-  test('that is to be larger is replaced only when its name is given, whatever else may be replaced', async () => {
+  test('that is to be larger grows in place, and Terraform then sees no changes', async () => {
     const larger = [storing([{ ...DISK, format: 'raw', sizeGB: 3 }], { autostart: true })];
-    const planned = await here().plan(larger);
-    expect(planned.stdout).toContain(
-      '! the guest restarts, and what is on the disk data is lost; needs --allow-replace-disk storing/data',
-    );
-    for (const flags of [['--allow-replace'], ['--allow-replace', '--allow-replace-disk', 'storing/root']]) {
-      const { exitCode, stderr } = await here().apply(larger, flags);
-      expect({ exitCode, stderr }).toMatchObject({
-        exitCode: 4,
-        stderr: expect.stringMatching(
-          /what is on the disk data is lost \[ReplaceRefused\]\n {2}fix: .*--allow-replace-disk MACHINE\/data/,
-        ),
-      });
-      expect(await data()).toBe('my data');
-    }
-    expect(await here().apply(larger, ['--allow-replace-disk', 'storing/data'])).toMatchObject({
-      exitCode: 0,
+    expect(await here().plan(larger)).toMatchObject({
+      exitCode: 2,
+      stdout: `machine/storing: update
+  ~ libvirt_volume.disk_data
+      size: 2147483648 -> 3221225472`,
     });
+    const { exitCode, stderr } = await here().apply(larger);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('grew disk data in place to 3 GB'),
+    });
+    expect(await data()).toBe('my data');
     expect(await here().virsh('vol-info', await volumeOf('disk-data'), '--pool', 'default')).toMatch(
       /Capacity: +3\.00 GiB/,
     );
+    expect(await here().plan(larger)).toMatchObject({ exitCode: 0 });
+    // As a run leaves it that is killed when the disk has grown: the next one has nothing left to grow.
+    await here().virsh('vol-resize', await volumeOf('disk-data'), '4G', '--pool', 'default');
+    const next = [storing([{ ...DISK, format: 'raw', sizeGB: 4 }], { autostart: true })];
+    expect(await here().apply(next)).toMatchObject({
+      exitCode: 0,
+      stderr: expect.not.stringContaining('grew'),
+    });
+    expect(await here().plan(next)).toMatchObject({ exitCode: 0 });
+    expect(await data()).toBe('my data');
+  });
+
+  test('that is to be smaller is refused with its field, and nothing is changed', async () => {
+    const smaller = [storing([{ ...DISK, format: 'raw', sizeGB: 2 }], { autostart: true })];
+    for (const refused of [await here().plan(smaller), await here().apply(smaller)]) {
+      expect(refused).toMatchObject({
+        exitCode: 3,
+        stderr: expect.stringMatching(/spec\.providerSpec\.disks\[0\]\.sizeGB.*the disk data has 4 GB/),
+      });
+    }
+    expect(await data()).toBe('my data');
+    expect(
+      await here().apply([storing([{ ...DISK, format: 'raw', sizeGB: 4 }], { autostart: true })]),
+    ).toMatchObject({
+      exitCode: 0,
+    });
   });
 
   test('that the manifest no longer has is deleted only when its name is given', async () => {

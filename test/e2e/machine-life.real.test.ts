@@ -120,19 +120,38 @@ describe('the life of a machine', () => {
     expect(await here().virsh('domid', 'default.node')).toBe(id);
   });
 
+  test('a larger root disk grows under the running guest, and Terraform then sees no changes', async () => {
+    const larger = [node({ autostart: true, rootDisk: { sizeGB: 1 } })];
+    const id = await here().virsh('domid', 'default.node');
+    expect(await here().plan(larger)).toMatchObject({
+      exitCode: 2,
+      stdout: expect.stringMatching(/^ {2}~ libvirt_volume\.root\n {6}size: \d+ -> 1073741824$/m),
+    });
+    const { exitCode, stderr } = await here().apply(larger);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('grew disk root in place to 1 GB'),
+    });
+    // What QEMU shows the guest, and what the volume says of itself.
+    expect(await here().virsh('domblkinfo', 'default.node', 'vda')).toMatch(/Capacity: +1073741824/);
+    expect(await here().virsh('domid', 'default.node')).toBe(id);
+    expect(await here().plan(larger)).toMatchObject({ exitCode: 0, stdout: 'machine/node: no changes' });
+  });
+
   test('stop shuts the guest down, and it stays off when its manifest is applied again', async () => {
     const { caplv } = here();
+    const same = [node({ autostart: true, rootDisk: { sizeGB: 1 } })];
     const console = await GuestConsole.open(here().host.uri, 'default.node');
     expect(await caplv.run(['stop', 'node'])).toMatchObject({ exitCode: 0, stdout: 'machine/node stopped' });
     await console.waitFor(/caplv-guest powering off/);
     await console.close();
     const off = /^node +Provisioned +False +Stopped /m;
     expect(await caplv.read(['get', 'machines'])).toMatch(off);
-    expect(await here().plan([node({ autostart: true })])).toMatchObject({
+    expect(await here().plan(same)).toMatchObject({
       exitCode: 0,
       stdout: 'machine/node: no changes',
     });
-    const applied = await here().apply([node({ autostart: true })], ['--wait']);
+    const applied = await here().apply(same, ['--wait']);
     expect(applied).toMatchObject({ exitCode: 0, stdout: 'machine/node unchanged' });
     expect(applied.stderr).toContain('caplv start node');
     expect(await caplv.read(['get', 'machines'])).toMatch(off);
@@ -211,7 +230,10 @@ describe('the life of a machine', () => {
     expect(await here().volumes()).toEqual(before);
   });
 
-  test('with --allow-replace the domain is shut down and replaced, and its disk is kept', async () => {
+  test('with --allow-restart the guest restarts with more memory, on its disk and with its MAC address', async () => {
+    const mac = async () =>
+      (await here().virsh('domiflist', 'default.node')).match(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/)?.[0];
+    const before = await mac();
     const { exitCode, stderr } = await here().apply(
       [node({ autostart: true, memoryMiB: 160 })],
       ['--allow-replace'],
@@ -220,6 +242,7 @@ describe('the life of a machine', () => {
     expect(stderr).toContain('asked the guest to shut down');
     expect(stderr).not.toContain('libvirt_volume');
     expect(await here().virsh('dominfo', 'default.node')).toMatch(/Max memory: +163840 KiB/);
+    expect(await mac()).toBe(before);
     expect((await here().machine('node')).status.errorReason).toBeUndefined();
   });
 

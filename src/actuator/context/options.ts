@@ -98,6 +98,8 @@ export type ActuatorEvent =
       readonly bytes: number;
       readonly sha256: string;
     }
+  /** A disk is larger now; the guest, if it runs, sees that. */
+  | { readonly type: 'disk_grown'; readonly disk: string; readonly bytes: number }
   | { readonly type: 'shutdown_requested'; readonly timeoutMs: number }
   | { readonly type: 'shutdown_timeout' };
 

@@ -17,7 +17,7 @@ export const DiskSchema = withRules(
       .max(1_048_576)
       .optional()
       .describe(
-        'Size in GB of a new, empty volume that is created and deleted with the machine, for example 20. A volume that is already larger stays as it is.',
+        'Size in GB of a new, empty volume that is created and deleted with the machine, for example 20. A larger size grows the volume in place, under a running guest too; it cannot be made smaller.',
       ),
     pool: libvirtName().optional().describe("Pool of the new volume. Default: the machine's pool."),
     format: z.enum(['qcow2', 'raw']).optional().describe('Format of the new volume. Default: qcow2.'),

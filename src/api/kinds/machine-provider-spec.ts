@@ -129,7 +129,7 @@ export const MachineFields = z.strictObject({
         .max(1_048_576)
         .optional()
         .describe(
-          "Size in GB, at least the image's, for example 20. Default: the image's size. A disk that is already larger stays as it is.",
+          "Size in GB, at least the image's, for example 20. Default: the image's size. A larger size grows the disk in place, under a running guest too; it cannot be made smaller.",
         ),
     })
     .optional()

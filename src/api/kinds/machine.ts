@@ -153,6 +153,16 @@ export const MachineProviderStatusSchema = z.strictObject({
     .describe(
       'Repairs in a row, and when the last one began: the delay before the next one grows each time.',
     ),
+  diskSizes: z
+    .array(
+      z.strictObject({
+        name: z.string().describe('`root`, or a name in `disks`; `disk-root` for a disk of that name.'),
+        sizeGB: z.number().describe('Size in GB.'),
+      }),
+    )
+    .max(17)
+    .optional()
+    .describe('Sizes that the specification gave its disks when it was last applied: none becomes smaller.'),
   reboot: z
     .strictObject({
       request: z.string().max(256).describe('Value of the annotation cluster-api.k8s.io/reboot.'),

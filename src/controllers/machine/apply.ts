@@ -13,6 +13,7 @@ import { approvedPlan } from '../shared/approval.ts';
 import { CompletedParts } from '../shared/event-messages.ts';
 import { approvedDisks } from '../shared/named-disks.ts';
 import { type MachineDependencies, shutdownTimeoutMs } from './dependencies.ts';
+import { diskSizes } from './disks/sizes.ts';
 import { lockReporter } from './lock-condition.ts';
 import { observeDomain, PrefetchedObservation } from './observe-domain.ts';
 import { isPlanOnly, recordPlan } from './plan-approval.ts';
@@ -82,10 +83,12 @@ export async function applyChange(reconcile: MachineReconcile): Promise<undefine
   const message = `${reason}; took ${formatSeconds(performance.now() - started)}`;
   recorder.event(scope.machine, { type: 'Normal', reason: verb, message: message + completed.text });
   scope.setOperation(type, 'Successful', message);
+  const sizes = diskSizes(placed.spec);
   scope.setProviderStatus({
     appliedHash: intentHash(intent),
     lastPlanTime: new Date().toISOString(),
     pinned,
+    ...(sizes.length > 0 || scope.providerStatus.diskSizes ? { diskSizes: sizes } : {}),
   });
   recordPower(scope, placed, exists && observed?.state !== 'running');
   scope.clearPlanDrift();

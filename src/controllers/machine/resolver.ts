@@ -31,6 +31,7 @@ import type { Store } from '../../store/store.ts';
 import type { AllowedHost } from '../../system/allowed-host.ts';
 import { clusterOf } from '../shared/cluster-of.ts';
 import { requireClaimedAddresses } from './addresses/require-claimed.ts';
+import { refuseShrink } from './disks/sizes.ts';
 import { Placer } from './placer.ts';
 import { withRequestedPower } from './power/requests.ts';
 import type { PlacedMachine } from './scope/placed-machine.ts';
@@ -150,6 +151,7 @@ export class MachineResolver {
   async resolve(placed: PlacedMachine, seed: PreparedSeed): Promise<ResolvedMachine> {
     const { identity, machine, cluster, spec, path, site } = placed;
     this.#refuseMove(placed);
+    refuseShrink(spec, machine.status?.providerStatus?.diskSizes, path);
     const request = {
       machine: identity,
       cluster: cluster?.metadata.name,

@@ -44,6 +44,8 @@ function reasonOf(event: ActuatorEvent): readonly [ObjectEvent['type'], string] 
       return ['Normal', 'LeftoversRemoved'];
     case 'image_transferred':
       return ['Normal', 'ImageTransferred'];
+    case 'disk_grown':
+      return ['Normal', 'DiskGrown'];
     case 'shutdown_requested':
       return ['Normal', 'ShuttingDown'];
     case 'shutdown_timeout':

@@ -1,8 +1,9 @@
-/** Verifies that a disk that was enlarged outside of Terraform keeps its size. */
+/** Verifies which size a disk that is there has in a stack, and which disks are to grow. */
 
 import { expect, it } from 'vitest';
-import { atActualSize } from '../../../src/actuator/machine/disk-sizes.ts';
+import { atActualSize, diskGrowth } from '../../../src/actuator/machine/disk-sizes.ts';
 import type { MachineIntent } from '../../../src/intent/hosted-intent.ts';
+import type { State } from '../../../src/terraform/format/state.ts';
 import { minimalMachine } from '../../stacks/intents.ts';
 
 const GB = 1024 ** 3;
@@ -41,4 +42,50 @@ it.each([
 it('a root disk that is to be as large as its image has no size to compare', () => {
   const root = volume('default', 'default.small.root', 4 * GB);
   expect(atActualSize(minimalMachine, [root])).toBe(minimalMachine);
+});
+
+const small = [volume('slow', 'small-data', GB / 2), volume('default', 'default.small.root', GB)];
+const root = minimalMachine.rootDisk.volume;
+const stateOf =
+  (...resources: readonly [string, string, string][]) =>
+  async () =>
+    ({
+      resources: resources.map(([address, pool, name]) => ({
+        address,
+        type: address.split('.')[0],
+        attributes: { pool, name },
+      })),
+    }) as unknown as State;
+
+it('a disk that is smaller than asked for is to grow, and has its present size in the stack until then', async () => {
+  const volumes = [volume('slow', 'small-data', GB / 2), volume('default', root, GB)];
+  const known = stateOf(
+    ['libvirt_volume.disk_data', 'slow', 'small-data'],
+    ['libvirt_volume.root', 'default', root],
+  );
+  const growth = await diskGrowth(intent, volumes, known);
+  expect(growth).toEqual([
+    { address: 'libvirt_volume.root', name: 'root', volume: volumes[1], toBytes: 2 * GB },
+    { address: 'libvirt_volume.disk_data', name: 'data', volume: volumes[0], toBytes: GB },
+  ]);
+  const sized = atActualSize(intent, volumes, growth);
+  expect([sized.rootDisk.sizeBytes, sized.disks]).toEqual([GB, [{ ...disk, sizeBytes: GB / 2 }]]);
+});
+
+it.each([
+  [
+    'of a name that the state has in another pool',
+    ['libvirt_volume.disk_data', 'default', 'small-data'] as const,
+  ],
+  ['of a resource that is no volume', ['libvirt_ignition.seed', 'slow', 'small-data'] as const],
+])('a smaller volume %s is a leftover: it does not grow, and decides nothing', async (_, resource) => {
+  const growth = await diskGrowth(intent, small, stateOf([...resource]));
+  expect(growth).toEqual([]);
+  expect(atActualSize(intent, small, growth)).toBe(intent);
+});
+
+it('no state is read where no disk is smaller than asked for', async () => {
+  const volumes = [volume('slow', 'small-data', GB)];
+  const read = () => Promise.reject(new Error('it was read'));
+  expect(await diskGrowth(intent, volumes, read)).toEqual([]);
 });
