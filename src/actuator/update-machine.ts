@@ -80,6 +80,7 @@ export async function changeMachine(
   if (broken !== 'create' || hasWholeDomain(known)) {
     const consent = {
       replace: approved || (update.allowReplace ?? false),
+      restart: update.allowRestart ?? false,
       disks: [...(update.allowReplaceDisks ?? []), ...(approved ? (update.approvedDisks ?? []) : [])],
     };
     await refuseLoss(plan, effect, consent, {

@@ -68,6 +68,8 @@ export interface EngineOptions
     Pick<ActuatorOptions, 'secretVersion' | 'whileRunning'>,
     Pick<TerraformOptions, 'onRun'> {
   readonly allowReplace?: boolean;
+  /** Let changes of machines run that replace a domain whose disks stay. */
+  readonly allowRestart?: boolean;
   readonly plans?: PeriodicPlans;
   /** Power guests off at once instead of asking them. */
   readonly now?: boolean;
@@ -128,6 +130,7 @@ export function assembleEngine(
     actuator,
     resolver,
     libvirt,
+    allowRestart: options.allowRestart ?? false,
     powerOff: options.now ?? false,
     ...(options.allowReplaceDisks ? { allowReplaceDisks: options.allowReplaceDisks } : {}),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),

@@ -40,6 +40,12 @@ export function addObjectCommands(program: Command, finish: Finish): void {
       ),
     )
     .addOption(
+      typedFlag(
+        '--allow-restart',
+        'allow a change that needs a restart of the guest (memory, vCPUs, interfaces, attached disks) and loses nothing else',
+      ),
+    )
+    .addOption(
       typedFlag('--allow-replace', 'allow a domain to be replaced: its guest restarts, its disks stay'),
     )
     .addOption(

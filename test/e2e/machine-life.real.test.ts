@@ -215,7 +215,7 @@ describe('the life of a machine', () => {
     expect(stderr).toContain(
       'machine/node: the change would replace libvirt_domain.machine (forced by memory): the guest restarts, its disks stay [ReplaceRefused]',
     );
-    expect(stderr).toContain('fix: allow it with --allow-replace');
+    expect(stderr).toContain('fix: allow the restart with --allow-restart');
     expect(await readFile(here().workspaceFile('node', 'terraform.tfstate'), 'utf8')).toBe(state);
     expect(await here().virsh('dumpxml', 'default.node')).toBe(xml);
     expect(await here().machine('node')).toMatchObject({
@@ -236,7 +236,7 @@ describe('the life of a machine', () => {
     const before = await mac();
     const { exitCode, stderr } = await here().apply(
       [node({ autostart: true, memoryMiB: 160 })],
-      ['--allow-replace'],
+      ['--allow-restart'],
     );
     expect(exitCode).toBe(0);
     expect(stderr).toContain('asked the guest to shut down');

@@ -51,6 +51,8 @@ export interface UpdateOptions extends VerbOptions {
   readonly isFirst?: boolean;
   /** Let the plan replace a domain, and make again a disk that is gone. Default: refused. */
   readonly allowReplace?: boolean;
+  /** Let the plan replace the domain if its disks stay. Default: refused. */
+  readonly allowRestart?: boolean;
   /** Names of disks that the plan may replace or delete with what is on them, and their domain with them. Default: none. */
   readonly allowReplaceDisks?: readonly string[];
   /** Id of a plan (see plan/report.ts) that counts as allowed. */

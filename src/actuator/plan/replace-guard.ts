@@ -6,6 +6,7 @@
  * only if it was named, whatever else was allowed. Everything else may go ahead.
  */
 
+import { ALLOW_RESTART_ANNOTATION } from '../../api/schema/power.ts';
 import { TerminalError } from '../../errors.ts';
 import type { Explanation } from '../../terraform/format/explanation.ts';
 import { type Plan, takesAway } from '../../terraform/format/plan.ts';
@@ -25,11 +26,15 @@ export class ReplaceRefused extends TerminalError {
   /** Of what machines share: the plan in words. */
   readonly report: PlanReport | undefined;
 
-  /** `disks`: names of those that have to be named. */
+  /** `disks`: names of those that have to be named. `restarts`: the guest restarts, and nothing else is lost. */
   constructor(
     preview: PlanPreview,
     message: string,
-    { disks = [], report }: { readonly disks?: readonly string[]; readonly report?: PlanReport } = {},
+    {
+      disks = [],
+      restarts = false,
+      report,
+    }: { readonly disks?: readonly string[]; readonly restarts?: boolean; readonly report?: PlanReport } = {},
   ) {
     const names = disks.join(',');
     super({
@@ -39,7 +44,10 @@ export class ReplaceRefused extends TerminalError {
         disks.length > 0
           ? `name what may be deleted with what is on it: ${disks.map((disk) => `--allow-replace-disk MACHINE/${disk}`).join(' ')}, or in a cluster ` +
             `the annotation cluster-api.k8s.io/approve-disks=${names} beside ${APPROVE}; or take the change back`
-          : `allow it with --allow-replace, or in a cluster by ${APPROVE}; or take the change back`,
+          : restarts
+            ? `allow the restart with --allow-restart, or in a cluster by the annotation ${ALLOW_RESTART_ANNOTATION}=true, or ` +
+              `${APPROVE}; or take the change back`
+            : `allow it with --allow-replace, or in a cluster by ${APPROVE}; or take the change back`,
     });
     this.preview = preview;
     this.report = report;
@@ -50,6 +58,8 @@ export class ReplaceRefused extends TerminalError {
 export interface Consent {
   /** The domain may be replaced, and a disk that is gone may be made again, empty or from the image. */
   readonly replace: boolean;
+  /** The domain may be replaced if nothing but the power of its guest is lost by it. */
+  readonly restart: boolean;
   /** Names of disks that may go with what is on them, and their domain with them. */
   readonly disks: readonly string[];
 }
@@ -96,7 +106,8 @@ export async function refuseLoss(
   const unnamed = effect.disks.filter(({ name }) => !consent.disks.includes(name));
   // A seed is made again from the specification: what it takes along is in the plan by itself.
   const destructive = destructiveChanges(plan).filter(({ name }) => name !== 'seed');
-  const isAllowed = consent.replace || effect.disks.length > 0;
+  const isRestart = destructive.every(({ address }) => address === 'libvirt_domain.machine');
+  const isAllowed = consent.replace || effect.disks.length > 0 || (consent.restart && isRestart);
   const lost = consent.replace ? [] : lostDisks(plan);
   const inUse = lost.some(({ name }) => name === 'root') && (await isOn());
   const losing = lost.filter(({ name }) => name !== 'root' || inUse);
@@ -108,7 +119,8 @@ export async function refuseLoss(
   ];
   const what = [changes.join(' and '), effectText(effect)].filter(Boolean).join(': ');
   const disks = unnamed.map(({ name }) => name);
-  throw new ReplaceRefused({ plan, explanations, effect }, `the change would ${what}`, { disks });
+  const restarts = isRestart && losing.length === 0;
+  throw new ReplaceRefused({ plan, explanations, effect }, `the change would ${what}`, { disks, restarts });
 }
 
 function inWords(changes: readonly ResourceChange[], explanations: readonly Explanation[]): string {

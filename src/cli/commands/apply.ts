@@ -41,6 +41,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
     },
     {
       allowReplace: flags.allowReplace ?? false,
+      allowRestart: flags.allowRestart ?? false,
       ...(flags.allowReplaceDisk && { allowReplaceDisks: (key: ObjectKey) => disks.of(key) }),
     },
   );

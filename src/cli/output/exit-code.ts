@@ -10,7 +10,7 @@ export const EXIT = {
   changes: 2,
   /** Bad usage or a manifest that was refused; nothing was done. */
   refused: 3,
-  /** The change would replace or delete a domain or disk, and --allow-replace was not given. */
+  /** The change would replace or delete a domain or disk, and no flag allows it. */
   replaceRefused: 4,
   /** --wait ended before the machine was ready. */
   notReady: 5,

@@ -22,6 +22,10 @@ const INSTEAD = {
     path: '--allow-replace',
     fix: 'approve the plan in the status of the Machine: kubectl annotate machine NAME cluster-api.k8s.io/approve-plan=ID',
   },
+  allowRestart: {
+    path: '--allow-restart',
+    fix: 'annotate the Machine: kubectl annotate machine NAME cluster-api.k8s.io/allow-restart=true',
+  },
   allowReplaceDisks: {
     path: '--allow-replace-disk',
     fix:
@@ -41,7 +45,7 @@ export class ClusterWork implements Work {
 
   /** Throws TerminalError InvalidConfiguration. */
   static refuseFlags(options: SessionOptions): void {
-    for (const flag of ['allowReplace', 'allowReplaceDisks', 'now'] as const) {
+    for (const flag of ['allowReplace', 'allowRestart', 'allowReplaceDisks', 'now'] as const) {
       if (!options[flag]) continue;
       const message = 'it is not supported with --kubeconfig';
       throw new TerminalError({ code: 'InvalidConfiguration', message, ...INSTEAD[flag] });

@@ -22,7 +22,7 @@ export async function withContext(
   work: (context: Context) => Promise<number>,
   options: Pick<
     EngineOptions,
-    'allowReplace' | 'allowReplaceDisks' | 'now' | 'hasIncompleteState' | 'libvirt'
+    'allowReplace' | 'allowRestart' | 'allowReplaceDisks' | 'now' | 'hasIncompleteState' | 'libvirt'
   > &
     InterruptOptions = {},
 ): Promise<number> {

@@ -19,6 +19,7 @@ export interface ApplyFlags extends ClusterFlags {
   /** `true`: the flag without a duration. */
   readonly wait?: string | true;
   readonly allowReplace?: boolean;
+  readonly allowRestart?: boolean;
   /** MACHINE/DISK */
   readonly allowReplaceDisk?: readonly string[] | string;
 }

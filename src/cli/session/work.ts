@@ -33,4 +33,7 @@ export interface MachineAwait {
 }
 
 /** Flags that only the local store takes: a controller in a cluster takes none of a command. */
-export type SessionOptions = Pick<EngineOptions, 'allowReplace' | 'allowReplaceDisks' | 'now' | 'libvirt'>;
+export type SessionOptions = Pick<
+  EngineOptions,
+  'allowReplace' | 'allowRestart' | 'allowReplaceDisks' | 'now' | 'libvirt'
+>;

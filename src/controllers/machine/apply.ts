@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ActuatorEvent, UpdateOptions } from '../../actuator/context/options.ts';
 import { ReplaceRefused } from '../../actuator/plan/replace-guard.ts';
 import { planReport } from '../../actuator/plan/report.ts';
+import { allowsRestart } from '../../api/schema/power.ts';
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
 import { intentHash } from '../../intent/machine-intent.ts';
 import { imageOf } from '../../intent/resolve-machine.ts';
@@ -126,6 +127,8 @@ function updateOptions(
     ...allowed,
     stack,
     allowReplace: parts.allowReplace || (allowed.allowReplace ?? false),
+    // The annotation is for changes that are asked for: drift is repaired as spec.repair says.
+    allowRestart: parts.allowRestart || (drift === undefined && allowsRestart(scope.machine)),
     allowReplaceDisks: parts.allowReplaceDisks?.(scope.key) ?? [],
     approvedPlan: approvedPlan(scope.machine),
     approvedDisks: approvedDisks(scope.machine),

@@ -30,6 +30,8 @@ export interface MachineDependencies {
   readonly log?: Logger;
   /** Let plans run that replace a domain. */
   readonly allowReplace: boolean;
+  /** Let plans run that replace a domain whose disks stay. Absent: as the annotation of the Machine says. */
+  readonly allowRestart?: boolean;
   /** Names of disks of a machine that plans may replace or delete with what is on them; absent: of none. */
   readonly allowReplaceDisks?: (key: ObjectKey) => readonly string[];
   /** Power guests off at once, whatever their spec says of shutting down. */

@@ -25,7 +25,7 @@ function plan(gone: readonly string[], changes: readonly ResourceChange[] = []):
   };
 }
 
-const NO_CONSENT: Consent = { replace: false, disks: [] };
+const NO_CONSENT: Consent = { replace: false, restart: false, disks: [] };
 const VOLUMES = { [ROOT]: 'root.qcow2', [DATA]: 'disk-data.qcow2', [SEED]: 'seed.iso-0123' };
 
 const state = {
@@ -107,7 +107,7 @@ describe('a disk that is there', () => {
     ],
     ['and a seed goes without a name', plan([], [change(SEED, 'replace')]), NO_CONSENT, 'runs'],
   ] as const)('%s', async (_, one, consent, expected) => {
-    expect(await verdict(one, true, consent)).toBe(expected);
+    expect(await verdict(one, true, { restart: true, ...consent })).toBe(expected);
   });
 
   it('is named in the fix, for the command line and for a cluster', async () => {
@@ -119,6 +119,39 @@ describe('a disk that is there', () => {
       fix: expect.stringMatching(
         /--allow-replace-disk MACHINE\/data.*approve-disks=data beside .*approve-plan=ID/,
       ),
+    });
+  });
+});
+
+describe('the consent to a restart', () => {
+  const restart: Consent = { replace: false, restart: true, disks: [] };
+
+  it.each([
+    ['a domain that is replaced on its disks', plan([], [change(DOMAIN, 'replace')]), 'runs'],
+    [
+      'a data disk that is gone, and would be made again empty',
+      plan([DATA], [change(DOMAIN, 'replace')]),
+      `create ${DATA} again, without its lost data`,
+    ],
+    [
+      'a root disk that is replaced',
+      plan([], [change(ROOT, 'replace'), change(DOMAIN, 'replace')]),
+      'what is on the disk root is lost',
+    ],
+    [
+      'a network that the manifest itself declares',
+      plan([], [change('libvirt_network.own', 'replace'), change(DOMAIN, 'replace')]),
+      'replace libvirt_network.own',
+    ],
+  ])('of %s', async (_, one, expected) => {
+    expect(await verdict(one, true, restart)).toContain(expected);
+  });
+
+  it('is what a refused restart asks for', async () => {
+    const one = plan([], [change(DOMAIN, 'replace')]);
+    const questions = { explain: async () => [], isOn: async () => true };
+    await expect(refuseLoss(one, planEffect(one, state), NO_CONSENT, questions)).rejects.toMatchObject({
+      fix: expect.stringMatching(/--allow-restart.*cluster-api\.k8s\.io\/allow-restart=true/),
     });
   });
 });
