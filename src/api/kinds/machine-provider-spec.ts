@@ -59,8 +59,9 @@ export const MachineFields = z.strictObject({
   )
     .meta({ file: true })
     .describe(
-      'Disk image (qcow2 or raw; vmdk, vhdx and vdi are converted; gzip, xz, zstd and bzip2 are unpacked) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME ' +
-        'for a volume that the host already has. Imported once per host and pool; machines are overlays of it.',
+      'Disk image that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME for a volume that the host already ' +
+        'has. qcow2 or raw; vmdk, vhdx and vdi are converted; gzip, xz, zstd and bzip2 are unpacked. Imported once per host and pool; machines ' +
+        'are overlays of it.',
     ),
   imageChecksum: readableURI(
     text(

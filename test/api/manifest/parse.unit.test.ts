@@ -141,7 +141,7 @@ describe('errors say where, what, and what would be right', () => {
         "4 problems:",
         "  test.yaml:6: Machine default/kube-cp: spec.providerSpec.vcpu: 0 is too small; use at least 1",
         "  test.yaml:11: Machine default/Kube_CP: metadata.name: "Kube_CP" has the wrong form; use lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit, for example kube-cp",
-        "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.imageURI: this is missing; add it: Disk image (qcow2 or raw) that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME for a volume that the host already has",
+        "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.imageURI: this is missing; add it: Disk image that the machine boots from: an absolute path, file:///…, http(s)://…, or volume:POOL/NAME for a volume that the host already has. qcow2 or raw; vmdk, vhdx and vdi are converted; gzip, xz, zstd and bzip2 are unpacked",
         "  test.yaml:13: Machine default/Kube_CP: spec.providerSpec.image: there is no such field; did you mean imageURI?",
       ]
     `);
