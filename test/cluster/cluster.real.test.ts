@@ -181,6 +181,7 @@ describe('the command line, on a cluster', () => {
     expect((await lab.caplv('describe', 'cl', 'two')).stdout.split('\n').slice(1)).toEqual([
       expect.stringMatching(/^Cluster\/two +Provisioned +True/),
       expect.stringMatching(/^└─Machine\/cli +Provisioned +True/),
+      expect.stringMatching(/^Events: +<none>$/),
     ]);
     const tree = JSON.parse((await lab.caplv('describe', 'cluster', 'two', '-o', 'json')).stdout);
     expect(tree).toMatchObject({ kind: 'Cluster', children: [{ kind: 'Machine', name: 'cli' }] });

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sumOf } from '../bench/exposition.ts';
 import { metricValue } from '../telemetry/metric-value.ts';
 import { ClusterLab } from './cluster-lab.ts';
-import { ControllerProcess } from './controller-process.ts';
+import { ControllerProcess, type LogLine } from './controller-process.ts';
 
 const soon = { timeout: 120_000, interval: 100 };
 
@@ -200,24 +200,35 @@ describe('a data disk that is missing', () => {
     expect(await volumesOf('always')).toContain(disk);
   });
 
-  it('that exists but differs is replaced neither by repair: Always nor by an approval that does not name it', async () => {
-    await make('kept', disks, { repair: 'Always' });
-    const disk = await loseDisk('kept');
+  it('that somebody made again too small is grown, and not replaced', async () => {
+    await make('small', disks, { repair: 'Always' });
+    const disk = await loseDisk('small');
     await lab.virsh('vol-create-as', 'default', disk, '512M', '--format', 'qcow2');
     const capacity = async () =>
       /Capacity: +(.*)/.exec(await lab.virsh('vol-info', disk, '--pool', 'default'))?.[1];
-    await expect.poll(() => reason('kept'), soon).toBe('NotRepaired');
-    await expect.poll(() => message('kept'), soon).toContain('what is on the disk data is lost');
-    const { lastPlan, lastPlanTime: before } = (await lab.get('kept'))?.status?.providerStatus ?? {};
+    await expect.poll(capacity, soon).toBe('1.00 GiB');
+    await expect.poll(() => events('small'), soon).toMatch(/DiskGrown .*grew disk data in place to 1 GB/);
+  });
+
+  it('that the specification no longer names is not deleted by an approval that does not name it', async () => {
+    await make('kept', disks);
+    const [disk = ''] = (await volumesOf('kept')).filter((volume) => volume.includes('disk-data'));
+    await lab.apply(lab.machine('kept', { disks: [] }));
+    await expect.poll(() => lab.ready('kept'), soon).toBe('False ReplaceRefused');
+    const plan = async () => (await lab.get('kept'))?.status?.providerStatus?.lastPlan;
+    const refused = await plan();
     const annotate = (...values: string[]) =>
       lab.kubectl('annotate', '--overwrite', 'machine', 'kept', ...values);
-    const approved = `cluster-api.k8s.io/approve-plan=${lastPlan?.id}`;
-    await annotate(approved, 'cluster-api.k8s.io/approve-disks=root');
-    const planned = async () => (await lab.get('kept'))?.status?.providerStatus?.lastPlanTime;
-    await expect.poll(planned, soon).not.toBe(before);
-    expect(await capacity()).toBe('512.00 MiB');
+    const approval = `cluster-api.k8s.io/approve-plan=${refused?.id}`;
+    const isRefusal = ({ errorCode, object }: LogLine) =>
+      errorCode === 'ReplaceRefused' && (object?.includes('kept') ?? false);
+    const refusals = () => controller.lines.filter(isRefusal).length;
+    const before = refusals();
+    await annotate(approval, 'cluster-api.k8s.io/approve-disks=root');
+    await expect.poll(refusals, soon).toBeGreaterThan(before);
+    expect(await volumesOf('kept')).toContain(disk);
     await annotate('cluster-api.k8s.io/approve-disks=root,data');
-    await expect.poll(capacity, soon).toBe('1.00 GiB');
+    await expect.poll(() => volumesOf('kept'), soon).not.toContain(disk);
     await expect.poll(() => lab.ready('kept'), soon).toMatch(/^True/);
   });
 
