@@ -11,9 +11,10 @@ import {
 } from '../../api/schema/power.ts';
 import { findCondition, isConditionTrue } from '../../apimachinery/conditions.ts';
 import type { KubeObject, ObjectKey } from '../../apimachinery/object.ts';
-import { CaplvError, TerminalError } from '../../errors.ts';
+import { TerminalError } from '../../errors.ts';
 import { isInfrastructure, objectName } from '../../intent/names.ts';
 import { parseWait } from '../../system/duration.ts';
+import { changeObject } from '../objects/change-object.ts';
 import { reportError } from '../output/errors.ts';
 import { EXIT, exitCodeOf } from '../output/exit-code.ts';
 import type { ClusterFlags } from '../session/cluster-session.ts';
@@ -179,27 +180,13 @@ async function annotate(
   const kind = (
     isInfrastructure(key) ? (await import('../session/infrastructure.ts')).machineKind() : MachineKind
   ) as ApiKind;
-  for (let tries = 1; ; tries++) {
-    const object: KubeObject | undefined = await store.get(
-      kind,
-      { ...key, name: objectName(key) },
-      { fresh: true },
-    );
-    if (!object) throw machineNotFound(key);
+  const withAnnotations = (object: KubeObject): KubeObject => {
     const all = Object.entries({ ...object.metadata.annotations, ...annotations });
     const kept = all.filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const metadata = { ...object.metadata, annotations: Object.fromEntries(kept) };
-    try {
-      await store.update(kind, { ...object, metadata }, { fieldManager: 'caplv-power' });
-      return;
-    } catch (error) {
-      // A controller has written in between.
-      if (!(error instanceof CaplvError) || error.code !== 'Conflict' || tries === MOST_TRIES) throw error;
-    }
-  }
+    return { ...object, metadata: { ...object.metadata, annotations: Object.fromEntries(kept) } };
+  };
+  await changeObject(store, kind, { ...key, name: objectName(key) }, withAnnotations, 'caplv-power');
 }
-
-const MOST_TRIES = 5;
 
 function newRequest({ force = false }: PowerFlags): string {
   return powerRequestValue(new Date().toISOString(), force);

@@ -11,13 +11,14 @@ const TRIES = 5;
 
 /**
  * Writes what `change` makes of the object; undefined: it is left as it is. Returns the object, and whether it was written. Throws
- * TerminalError NotFound, and what `change` throws.
+ * TerminalError NotFound, and what `change` throws. `fieldManager`: who is said to have written it.
  */
 export async function changeObject<T extends KubeObject>(
   store: Store,
   kind: ApiKind<T>,
   key: ObjectKey,
   change: (object: T) => T | undefined,
+  fieldManager = 'caplv-edit',
 ): Promise<{ readonly object: T; readonly isChanged: boolean }> {
   for (let tries = 1; ; tries += 1) {
     const object = await store.get(kind, key, { fresh: true });
@@ -25,7 +26,7 @@ export async function changeObject<T extends KubeObject>(
     const changed = change(object);
     if (!changed) return { object, isChanged: false };
     try {
-      const written = await store.update(kind, changed, { fieldManager: 'caplv-edit' });
+      const written = await store.update(kind, changed, { fieldManager });
       return { object: written, isChanged: true };
     } catch (error) {
       if (!(error instanceof TransientError) || error.code !== 'Conflict' || tries >= TRIES) throw error;
