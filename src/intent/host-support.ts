@@ -5,7 +5,7 @@
 
 import type { LibvirtMachineProviderSpec } from '../api/kinds/machine-provider-spec.ts';
 import { TerminalError, TransientError } from '../errors.ts';
-import type { DomainObservation } from '../libvirt/domain.ts';
+import { type DomainObservation, isOn } from '../libvirt/domain.ts';
 import type { Libvirt } from '../libvirt/libvirt.ts';
 import { virshCommand } from '../libvirt/virsh-command.ts';
 import type { Site } from './site.ts';
@@ -130,10 +130,6 @@ async function requireFreeVolumes({ spec, domain, path, libvirt }: SupportReques
       retryAfterMs: 30_000,
     });
   }
-}
-
-function isOn({ state }: DomainObservation): boolean {
-  return state !== 'shutoff' && state !== 'crashed';
 }
 
 function uses({ disks }: DomainObservation, pool: string, volume: string, path: string | undefined): boolean {

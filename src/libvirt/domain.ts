@@ -14,6 +14,11 @@ export type DomainState =
   | 'pmsuspended'
   | 'unknown';
 
+/** Returns true for a domain that has its disks open: it runs, or is held somewhere on the way. */
+export function isOn({ state }: Pick<DomainObservation, 'state'>): boolean {
+  return state !== 'shutoff' && state !== 'crashed';
+}
+
 export interface DomainObservation {
   readonly name: string;
   readonly uuid: string;

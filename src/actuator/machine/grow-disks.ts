@@ -1,6 +1,7 @@
 /** Grows disks of a machine in place. */
 
 import type { MachineIntent } from '../../intent/hosted-intent.ts';
+import { isOn } from '../../libvirt/domain.ts';
 import type { ActuatorOptions, VerbOptions } from '../context/options.ts';
 import type { DiskGrowth } from './disk-sizes.ts';
 import { ownDomain } from './guest.ts';
@@ -14,9 +15,8 @@ export async function growDisks(
 ): Promise<void> {
   if (growth.length === 0) return;
   const domain = await ownDomain(options, intent);
-  const isOpen = domain !== undefined && domain.state !== 'shutoff' && domain.state !== 'crashed';
   for (const { name, volume, toBytes } of growth) {
-    const open = isOpen ? { domain: domain.uuid, path: volume.path } : undefined;
+    const open = domain && isOn(domain) ? { domain: domain.uuid, path: volume.path } : undefined;
     await options.libvirt(intent.uri).growVolume(volume, toBytes, open);
     onEvent?.({ type: 'disk_grown', disk: name, bytes: toBytes });
   }

@@ -5,7 +5,7 @@ import { memoryMiB } from '../../../api/kinds/machine-provider-spec.ts';
 import { interfacesOf } from '../../../intent/machine-intent.ts';
 import { objectName } from '../../../intent/names.ts';
 import { wantedReservations } from '../../../intent/reservations.ts';
-import type { DomainInterface, DomainObservation } from '../../../libvirt/domain.ts';
+import { type DomainInterface, type DomainObservation, isOn } from '../../../libvirt/domain.ts';
 import type { PlacedMachine } from '../scope/placed-machine.ts';
 import type { Drift } from './policy.ts';
 
@@ -21,8 +21,7 @@ export function visibleDrift(
   // libvirt pauses a guest whose disk is full, too: whoever resumes it has to know why.
   if (spec.running && (observed.state === 'paused' || observed.state === 'pmsuspended'))
     return { kind: 'paused', text, detail };
-  const isOn = observed.state !== 'shutoff' && observed.state !== 'crashed';
-  if (isOn !== spec.running) return { kind: 'stopped', text, detail };
+  if (isOn(observed) !== spec.running) return { kind: 'stopped', text, detail };
 
   const size = memoryMiB(spec);
   const inPlace: string[] = [];
