@@ -21,6 +21,13 @@ export function printableLine(text: string): string {
   return printable(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
 }
 
+/** What a program says of a failure, for a message: in one line, and of 200 characters at the most. */
+export function printableRemark(text: string): string {
+  return printable(text.replace(/\s+/g, ' ').trim()).slice(0, REMARK_CHARACTERS);
+}
+
+const REMARK_CHARACTERS = 200;
+
 /** True if `printable` would change the text. */
 export function isUnprintable(text: string): boolean {
   return text.search(UNPRINTABLE) >= 0;

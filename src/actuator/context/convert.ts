@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { CaplvError, type Missing, outOfResources, TerminalError } from '../../errors.ts';
 import { type ConvertedFormat, HEADER_BYTES, refuseLarge } from '../../intent/image/header.ts';
 import { runSubprocess, type SubprocessResult } from '../../system/subprocess.ts';
-import { printable } from '../../telemetry/printable.ts';
+import { printableRemark } from '../../telemetry/printable.ts';
 import { makeImageScratch } from './image-scratch.ts';
 
 export interface ForeignImage {
@@ -36,8 +36,6 @@ export interface ConvertedImage {
 const INFO_MS = 30_000;
 /** A transfer takes as long as it takes, and so does this. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
-/** Characters of what qemu-img says of a failure. */
-const SAID_CHARACTERS = 200;
 
 /**
  * Writes what `read` gives, an image of `format`, to a temporary file (`TMPDIR`), and what qemu-img makes of it beside it.
@@ -145,8 +143,7 @@ async function qemuImg(args: readonly string[], image: ForeignImage, timeoutMs: 
 /** Without the name of the temporary file, which says nothing to people. */
 function said({ stderr, timedOut, isCanceled, signal }: SubprocessResult): string {
   if (timedOut || isCanceled || signal) return 'qemu-img was ended';
-  const text = stderr.replace(/json:\{.*?\}\}|\/\S*caplv-image-\S+/g, 'the image').replace(/\s+/g, ' ');
-  return printable(text.trim()).slice(0, SAID_CHARACTERS);
+  return printableRemark(stderr.replace(/json:\{.*?\}\}|\/\S*caplv-image-\S+/g, 'the image'));
 }
 
 function refused({ shown, path, missing }: ForeignImage, what: string): TerminalError {

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { CaplvError, type Missing, outOfResources, TerminalError } from '../../errors.ts';
 import type { Compression } from '../../intent/image/compression.ts';
 import { zlib } from '../../system/node-modules.ts';
-import { printable } from '../../telemetry/printable.ts';
+import { printableRemark } from '../../telemetry/printable.ts';
 
 export interface Archive {
   readonly compression: Compression;
@@ -42,8 +42,8 @@ const UNPACKERS: Readonly<Record<Exclude<Compression, 'gzip'>, Unpacker>> = {
 };
 
 const CHUNK_BYTES = 256 * 1024;
-/** Characters of what a program says of a failure. */
-const SAID_CHARACTERS = 200;
+/** Characters of what a program says of a failure that are kept; few of them are shown. */
+const SAID_CHARACTERS = 2_000;
 
 /**
  * Yields what `content`, an archive, has in it. Reads all of `content`, or throws.
@@ -82,7 +82,7 @@ async function* run(content: AsyncGenerator<Buffer>, archive: Archive): AsyncGen
   const { execa } = await import('execa');
   const child = execa(unpacker.program, unpacker.args, {
     buffer: { stdout: false },
-    maxBuffer: SAID_CHARACTERS * 10,
+    maxBuffer: SAID_CHARACTERS,
     reject: false,
     env: { LC_ALL: 'C', XZ_OPT: '', XZ_DEFAULTS: '', ZSTD_CLEVEL: '', BZIP: '', BZIP2: '' },
   });
@@ -111,11 +111,10 @@ function ownError(error: unknown): CaplvError | undefined {
 }
 
 function damaged({ compression, shown, path, missing }: Archive, said: string): TerminalError {
-  const why = printable(said.replace(/\s+/g, ' ').trim()).slice(0, SAID_CHARACTERS);
   return new TerminalError({
     code: 'ImageInvalid',
     path,
-    message: `${shown} cannot be unpacked: its ${compression} data is damaged or cut off (${why})`,
+    message: `${shown} cannot be unpacked: its ${compression} data is damaged or cut off (${printableRemark(said)})`,
     fix: 'fetch it again where it comes from, and try it out: gzip --test, xz --test, zstd --test or bzip2 --test FILE',
     missing,
   });
