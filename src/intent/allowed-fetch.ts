@@ -144,6 +144,18 @@ function webResponse(message: IncomingMessage): Response {
   return new Response(body, { status, headers: texts });
 }
 
+/** Reads the body until it is over, or has given so many bytes: may return some more than these. Throws what the connection throws. */
+export async function readUpTo({ body }: Response, bytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= bytes) break; // leaving the loop cancels the body
+  }
+  return Buffer.concat(chunks);
+}
+
 /** Describes the failure without Node's own message, which may quote a URL and the secrets in it. */
 export function fetchFailure(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {

@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CaplvError, outOfResources, TerminalError, TransientError } from '../errors.ts';
-import { allowedFetch, fetchFailure, isBusy, retryAfterMs, statusText } from './allowed-fetch.ts';
+import { allowedFetch, fetchFailure, isBusy, readUpTo, retryAfterMs, statusText } from './allowed-fetch.ts';
 import { MAX_USER_DATA_BYTES, textOf } from './bootstrap-text.ts';
 import { lengthOf, requireLength } from './image.ts';
 import { shortHash } from './names.ts';
@@ -90,15 +90,9 @@ export async function requireFetchable(url: string, path: string, policy: Policy
 
 /** Fetches at most one byte more than the limit, which is enough to refuse it. */
 async function fetchBytes(url: string, path: string, policy: Policy): Promise<Buffer> {
-  const { body } = await fetchAllowed(url, path, policy);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const response = await fetchAllowed(url, path, policy);
   try {
-    for await (const chunk of body ?? []) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > MAX_USER_DATA_BYTES) break; // leaving the loop cancels the body
-    }
+    return (await readUpTo(response, MAX_USER_DATA_BYTES + 1)).subarray(0, MAX_USER_DATA_BYTES + 1);
   } catch (error) {
     throw new TransientError({
       code: 'UserDataNotFound',
@@ -108,7 +102,6 @@ async function fetchBytes(url: string, path: string, policy: Policy): Promise<Bu
       retryAfterMs: 30_000,
     });
   }
-  return Buffer.concat(chunks).subarray(0, MAX_USER_DATA_BYTES + 1);
 }
 
 async function fetchAllowed(

@@ -7,12 +7,14 @@ import {
   allowedFetch,
   fetchFailure,
   isBusy,
+  readUpTo,
   retryAfterMs,
   statusText,
   withoutCredentials,
 } from './allowed-fetch.ts';
 import { localPath } from './bootstrap-source.ts';
 import { findChecksums, formatChecksum, parseChecksum } from './image/checksum.ts';
+import { unreadable } from './image.ts';
 import { notAllowed, type Policy } from './policy.ts';
 
 /** Bytes of a checksum file. Those of distributions have some 100 KiB. */
@@ -69,18 +71,7 @@ async function readList(file: string, path: string, policy: Policy): Promise<str
     }
   } catch (error) {
     if (error instanceof CaplvError) throw error;
-    const exhausted = outOfResources(error);
-    if (exhausted) throw exhausted;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : message;
-    throw new TerminalError({
-      code: 'ImageNotFound',
-      path,
-      message: `cannot read the checksum file ${file}: ${why}`,
-      fix: 'correct the path, or make the file readable for you; it is read on the machine where caplv runs',
-      missing: { kind: 'file', path: file },
-      cause: error,
-    });
+    throw unreadable(file, path, error, 'checksum file');
   }
 }
 
@@ -112,19 +103,11 @@ async function fetchList(url: string, path: string, policy: Policy): Promise<str
       missing: { kind: 'url', url, holdMs: retryAfterMs(response) },
     });
   }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > MAX_CHECKSUM_BYTES) break; // leaving the loop cancels the body
-    }
-  } catch (error) {
+  const list = await readUpTo(response, MAX_CHECKSUM_BYTES + 1).catch((error: unknown) => {
     throw unreachable(error);
-  }
-  requireShort(length, shown, path);
-  return Buffer.concat(chunks).toString('utf8');
+  });
+  requireShort(list.length, shown, path);
+  return list.toString('utf8');
 }
 
 function requireShort(bytes: number, shown: string, path: string): void {

@@ -17,6 +17,7 @@ import {
   allowedFetch,
   fetchFailure,
   isBusy,
+  readUpTo,
   retryAfterMs,
   statusText,
   withoutCredentials,
@@ -98,8 +99,8 @@ async function readLocal(file: string, path: string): Promise<ImageHeader> {
   }
 }
 
-/** Makes the error for an image that cannot be read from a file. */
-export function unreadable(file: string, path: string, error: unknown): CaplvError {
+/** Makes the error for a file that cannot be read. `what` it is: by default an image. */
+export function unreadable(file: string, path: string, error: unknown, what = 'image'): CaplvError {
   const exhausted = outOfResources(error);
   if (exhausted) return exhausted;
   const { code, message } = error as NodeJS.ErrnoException;
@@ -107,7 +108,7 @@ export function unreadable(file: string, path: string, error: unknown): CaplvErr
   return new TerminalError({
     code: 'ImageNotFound',
     path,
-    message: `cannot read the image ${file}: ${why}`,
+    message: `cannot read the ${what} ${file}: ${why}`,
     fix: 'correct the path, or make the file readable for you; it is read on the machine where caplv runs',
     missing: { kind: 'file', path: file },
     cause: error,
@@ -136,7 +137,8 @@ async function readRemote(url: string, path: string, policy: Policy): Promise<Im
   }
   let header: Buffer;
   try {
-    header = await firstBytes(response);
+    // A server without ranges sends no more than that either.
+    header = (await readUpTo(response, HEADER_BYTES)).subarray(0, HEADER_BYTES);
   } catch (error) {
     throw unreachable(url, path, error);
   }
@@ -176,15 +178,4 @@ function unreachable(url: string, path: string, error: unknown): TransientError 
     missing: { kind: 'url', url },
     retryAfterMs: 30_000,
   });
-}
-
-async function firstBytes(response: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= HEADER_BYTES) break; // leaving the loop cancels the body: a server without ranges sends no more
-  }
-  return Buffer.concat(chunks).subarray(0, HEADER_BYTES);
 }
