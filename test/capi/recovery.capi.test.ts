@@ -345,7 +345,7 @@ Seconds from the end of a cause to the first run of Terraform for the object, an
 Each fault had lasted for a minute or more, and our controller was killed and started meanwhile. Where a machine is made, the condition keeps its
 reason until it is there: the second time then is that of Terraform, too. Where nothing runs, both are the same. An image is transferred before that first
 run, and Cluster API's manager sets the owner of a machine before our controller begins. Our controller looks for
-files, networks, pools and hosts, at first every 0.7 to 1.5 s, and is told of the rest. The load average was ${load.toFixed(1)} on ${cpus().length} cores. Written by
+files, networks, pools and hosts, at first every 0.7 to 1.5 s; of all else a watch reports changes. The load average was ${load.toFixed(1)} on ${cpus().length} cores. Written by
 \`recovery.capi.test.ts\`.
 
 | Cause | Reason | Work begins | \`Ready\` changes |

@@ -1,6 +1,6 @@
 /**
  * Converts images of other formats to qcow2 by `qemu-img`. Such formats can name further files, which QEMU would read with the rights of
- * this process; so it is told the format and to open no backing file, and an image that has one, or parts in other files, is refused.
+ * this process. So qemu-img gets the format, and opens no backing file. An image that has a backing file, or parts in other files, is refused.
  */
 
 import { createWriteStream } from 'node:fs';
@@ -108,7 +108,7 @@ async function requireWhole(opened: string, input: string, image: ForeignImage):
   throw refused(image, `cannot be converted from ${image.format} (${said(result) || 'its data is damaged'})`);
 }
 
-/** It is as it should be, has clusters that nothing uses, or is of a format that is not checked. */
+/** Exit codes of `qemu-img check` for an image that can be used: without a fault, with clusters that nothing uses, of a format without a check. */
 const CHECKED: readonly number[] = [0, 3, 63];
 
 /** Bytes that a vdi file has at least, by its header: the offset of its blocks, and as many of these as there are. */

@@ -5,8 +5,8 @@ import type { ListOptions, Store } from '../../store/store.ts';
 import type { UnreadableObjectError } from '../../store/unreadable-object.ts';
 
 /**
- * The objects that a command names: all that there are if `names` is empty, or those in each namespace. `onUnreadable` is told of
- * those of them that cannot be read.
+ * Returns the objects of these names in each namespace of `options`; all objects if `names` is empty. Calls `onUnreadable` for each of
+ * them that cannot be read.
  */
 export async function listByName<T extends KubeObject>(
   store: Store,

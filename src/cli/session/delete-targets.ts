@@ -84,7 +84,7 @@ export async function targetsOf(
     if (object && !flags.giveUp && target.kind.group === INFRASTRUCTURE_GROUP)
       (await import('./infrastructure.ts')).requireUnowned(target.kind, object);
     if (object) found.push(target);
-    // A file is a wish that these be gone, and a list is of a moment ago; a name that is not there is probably a slip.
+    // A manifest or a list may name objects that are gone by now. A name that a person wrote and that is not there is probably a mistake.
     else if (!flags.filename && !flags.all && flags.selector === undefined && !flags.ignoreNotFound)
       throw notFound(target.kind, target.key.name, namespace);
   }

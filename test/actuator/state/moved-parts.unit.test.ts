@@ -75,7 +75,7 @@ describe('what moves', () => {
   });
 });
 
-describe('of what came, whoever wrote it, nothing counts', () => {
+describe('a moved record takes over no resource', () => {
   const taken = (...resources: object[]) => addresses(readMovedParts(JSON.stringify(resources), there));
 
   it.each<[string, object[]]>([
