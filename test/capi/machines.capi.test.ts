@@ -10,6 +10,7 @@ import { Lab } from '../lab/lab.ts';
 import { CapiWorld } from './capi-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
 import { release } from './release.ts';
+import { runningMachines } from './running-machines.ts';
 
 const poll = { timeout: 120_000, interval: 300 };
 const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io/v1alpha1';
@@ -42,17 +43,6 @@ async function startController(): Promise<ControllerProcess> {
 async function domains(): Promise<string[]> {
   const { stdout } = await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', 'list', '--all', '--name']);
   return stdout.split('\n').filter(Boolean);
-}
-
-/** Registers a Node for each machine that has a provider ID, as its kubelet would; then counts the Machines that run. */
-async function runningMachines(): Promise<number> {
-  const nodes = new Set((await world.workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
-  for (const { metadata, spec } of await world.objects.list('libvirtmachines')) {
-    if (!spec?.providerID || nodes.has(metadata.name) || metadata.deletionTimestamp) continue;
-    await world.workload.registerNode(metadata.name, spec.providerID);
-  }
-  const machines = await world.objects.list('machines.cluster.x-k8s.io');
-  return machines.filter(({ status }) => status?.phase === 'Running').length;
 }
 
 const scale = (replicas: number) =>
@@ -97,14 +87,14 @@ it('a MachineDeployment of Cluster API grows to virtual machines and shrinks aga
   expect(await domains()).toEqual([]);
 
   await scale(1);
-  await expect.poll(runningMachines, poll).toBe(1);
+  await expect.poll(() => runningMachines(world), poll).toBe(1);
   expect(await domains()).toHaveLength(1);
 
   await scale(3);
   await expect.poll(async () => (await objects.list('libvirtmachines')).length, poll).toBe(3);
   await controller.kill();
   controller = await startController();
-  await expect.poll(runningMachines, poll).toBe(3);
+  await expect.poll(() => runningMachines(world), poll).toBe(3);
   expect(await domains()).toHaveLength(3);
 
   await scale(1);
@@ -126,7 +116,7 @@ it('another template rolls the machines, and the deletion of the Cluster leaves 
   });
   await expect
     .poll(async () => {
-      await runningMachines();
+      await runningMachines(world);
       const now = await domains();
       return now.length === 1 && now[0] !== before;
     }, poll)

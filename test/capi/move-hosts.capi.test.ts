@@ -3,16 +3,15 @@
  * address of a range, while another Cluster stays on the same host.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ControllerProcess, PROGRAM } from '../cluster/controller-process.ts';
-import { Lab } from '../lab/lab.ts';
-import { CapiWorld } from './capi-world.ts';
+import { PROGRAM } from '../cluster/controller-process.ts';
+import type { Lab } from '../lab/lab.ts';
+import type { CapiWorld } from './capi-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
-import { release } from './release.ts';
+import { MoveWorld } from './move-world.ts';
+import { runningMachines } from './running-machines.ts';
 
 const poll = { timeout: 120_000, interval: 300 };
 const GROUP = 'infrastructure.cluster.x-k8s.io';
@@ -20,43 +19,20 @@ const INFRASTRUCTURE = `${GROUP}/v1alpha1`;
 const BLOCK = 'clusterctl.cluster.x-k8s.io/block-move';
 const CLUSTERS = 'clusters.cluster.x-k8s.io';
 const LIBVIRT_CLUSTERS = `libvirtclusters.${GROUP}`;
-const LIBVIRT_MACHINES = `libvirtmachines.${GROUP}`;
 
-let directory: string;
+let world: MoveWorld;
 let lab: Lab;
 let source: CapiWorld;
 let target: CapiWorld;
-let sourceController: ControllerProcess;
-let targetController: ControllerProcess;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'caplv-release-'));
-  lab = await Lab.up({ name: 'test-move-hosts', fresh: true });
-  const infrastructure = await release(directory);
-  source = await CapiWorld.up('one', { infrastructure });
-  target = await source.another({ infrastructure });
-  sourceController = await startController(source);
-  targetController = await startController(target);
+  world = await MoveWorld.up('test-move-hosts');
+  ({ lab, source, target } = world);
 }, 900_000);
 
-afterAll(async () => {
-  await Promise.all([sourceController?.stop(), targetController?.stop()]);
-  await source?.down();
-  await lab?.down();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => world?.down());
 
-const env = () => ({ ...lab.env(), CAPLV_ALLOW: 'everything' }) as Record<string, string>;
-
-/** With the rights that the release gives it. */
-async function startController({ kube }: CapiWorld): Promise<ControllerProcess> {
-  const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
-  return ControllerProcess.start({ ...env(), CAPLV_KUBECONFIG: kubeconfig }, ['--sweep-interval', '5s']);
-}
-
-async function virsh(...args: string[]): Promise<string> {
-  return (await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', ...args])).stdout.trim();
-}
+const virsh = (...args: string[]) => world.virsh(...args);
 
 const names = async (...args: string[]) =>
   (await virsh(...args, '--name')).split('\n').filter(Boolean).sort();
@@ -113,17 +89,6 @@ const template = () => ({
     },
   },
 });
-
-/** Registers a Node for each machine that has a provider ID, as its kubelet would; then counts the Machines that run. */
-async function runningMachines({ objects, workload }: CapiWorld): Promise<number> {
-  const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
-  for (const { metadata, spec } of await objects.list(LIBVIRT_MACHINES)) {
-    if (!spec?.providerID || nodes.has(metadata.name) || metadata.deletionTimestamp) continue;
-    await workload.registerNode(metadata.name, spec.providerID);
-  }
-  const machines = await objects.list('machines.cluster.x-k8s.io');
-  return machines.filter(({ status }) => status?.phase === 'Running').length;
-}
 
 /** Condition Ready of a LibvirtCluster as `True Reason message`. */
 async function ready({ kube }: CapiWorld, name: string, namespace = 'default'): Promise<string> {
@@ -199,9 +164,9 @@ it('goes on at its place when the pause ends, although it was handed over and it
   await source.objects.applyElsewhere('stays', ...beside('two', spec));
   await expect.poll(() => isBlocked(source), poll).toBe(false);
   expect(await record(source)).toEqual([lab.hosts[0]?.uri]);
-  await sourceController.kill();
+  await world.sourceController.kill();
   await pause(null);
-  sourceController = await startController(source);
+  world.sourceController = await world.startController(source);
   await expect.poll(() => record(source), poll).toEqual([]);
   await expect.poll(() => ready(source, 'one'), poll).toMatch(/^True/);
   expect(await isBlocked(source)).toBe(true);
@@ -209,13 +174,7 @@ it('goes on at its place when the pause ends, although it was handed over and it
 });
 
 it('clusterctl moves it, and the other management cluster has the same network, pool and address, without a change', async () => {
-  const args = ['move', '--namespace=default', `--to-kubeconfig=${target.kube.kubeconfig}`];
-  const { exitCode, all } = await execa(source.capi.clusterctlPath, args, {
-    env: { KUBECONFIG: source.kube.kubeconfig },
-    stdin: 'ignore',
-    all: true,
-    reject: false,
-  });
+  const { exitCode, all } = await world.move();
   expect(exitCode, all).toBe(0);
   await target.workload.joinTo(target.objects);
   await expect.poll(() => ready(target, 'one'), poll).toMatch(/^True/);
@@ -230,10 +189,12 @@ it('clusterctl moves it, and the other management cluster has the same network, 
   const plan = await execa(
     process.execPath,
     [PROGRAM, 'plan', 'libvirtcluster', 'one', '--kubeconfig', target.kube.kubeconfig],
-    { env: env(), reject: false },
+    { env: world.env(), reject: false },
   );
   expect(plan.stdout, plan.stderr).toMatch(/no changes/i);
-  const applied = targetController.lines.filter(({ reason }) => reason === 'Made' || reason === 'Changed');
+  const applied = world.targetController.lines.filter(({ reason }) =>
+    ['Created', 'Made', 'Changed'].includes(String(reason)),
+  );
   expect(applied).toEqual([]);
 });
 

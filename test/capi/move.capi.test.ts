@@ -3,18 +3,17 @@
  * same host.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ControllerProcess, PROGRAM } from '../cluster/controller-process.ts';
+import { PROGRAM } from '../cluster/controller-process.ts';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
-import { Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import type { ApiObject } from './api-objects.ts';
-import { CapiWorld } from './capi-world.ts';
+import type { CapiWorld } from './capi-world.ts';
 import { cluster, machineDeployment, workerBootstrap } from './manifests.ts';
-import { release } from './release.ts';
+import { MoveWorld } from './move-world.ts';
+import { runningMachines } from './running-machines.ts';
 
 const poll = { timeout: 180_000, interval: 300 };
 const GROUP = 'infrastructure.cluster.x-k8s.io';
@@ -22,41 +21,19 @@ const INFRASTRUCTURE = `${GROUP}/v1alpha1`;
 const BLOCK = 'clusterctl.cluster.x-k8s.io/block-move';
 const LIBVIRT_MACHINES = `libvirtmachines.${GROUP}`;
 
-let directory: string;
+let world: MoveWorld;
 let lab: Lab;
 let source: CapiWorld;
 let target: CapiWorld;
-let sourceController: ControllerProcess;
-let targetController: ControllerProcess;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'caplv-release-'));
-  lab = await Lab.up({ name: 'test-move', fresh: true });
-  const infrastructure = await release(directory);
-  source = await CapiWorld.up('one', { infrastructure, ipam: true });
-  target = await source.another({ infrastructure, ipam: true });
-  sourceController = await startController(source);
-  targetController = await startController(target);
+  world = await MoveWorld.up('test-move', { ipam: true });
+  ({ lab, source, target } = world);
 }, 900_000);
 
-afterAll(async () => {
-  await Promise.all([sourceController?.stop(), targetController?.stop()]);
-  await source?.down();
-  await lab?.down();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => world?.down());
 
-const env = (): NodeJS.ProcessEnv => ({ ...lab.env(), CAPLV_ALLOW: 'everything' });
-
-/** With the rights that the release gives it. */
-async function startController({ kube }: CapiWorld): Promise<ControllerProcess> {
-  const kubeconfig = await kube.serviceAccountKubeconfig('caplv-system', 'caplv-controller');
-  return ControllerProcess.start({ ...env(), CAPLV_KUBECONFIG: kubeconfig }, ['--sweep-interval', '5s']);
-}
-
-async function virsh(...args: string[]): Promise<string> {
-  return (await execa('virsh', ['-q', '-c', lab.hosts[0]?.uri ?? '', ...args])).stdout.trim();
-}
+const virsh = (...args: string[]) => world.virsh(...args);
 
 const lines = (text: string) => text.split('\n').filter(Boolean).sort();
 const domains = async () => lines(await virsh('list', '--all', '--name'));
@@ -166,17 +143,6 @@ const staying = () => [
   },
 ];
 
-/** Registers a Node for each machine that has a provider ID, as its kubelet would; then counts the Machines that run. */
-async function runningMachines({ objects, workload }: CapiWorld): Promise<number> {
-  const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
-  for (const { metadata, spec } of await objects.list(LIBVIRT_MACHINES)) {
-    if (!spec?.providerID || nodes.has(metadata.name) || metadata.deletionTimestamp) continue;
-    await workload.registerNode(metadata.name, spec.providerID);
-  }
-  const machines = await objects.list('machines.cluster.x-k8s.io');
-  return machines.filter(({ status }) => status?.phase === 'Running').length;
-}
-
 function conditionOf({ status }: ApiObject, wanted: string): string {
   const conditions = (status?.['conditions'] ?? []) as Record<string, string>[];
   const { status: value, reason, message } = conditions.find(({ type }) => type === wanted) ?? {};
@@ -198,19 +164,8 @@ async function states({ objects }: CapiWorld): Promise<Record<string, unknown>> 
   return Object.fromEntries(ours.map(({ metadata, data }) => [metadata.name, data]));
 }
 
-/** `clusterctl move`, which waits for what blocks it. */
-function move() {
-  const args = ['move', '--namespace=default', `--to-kubeconfig=${target.kube.kubeconfig}`];
-  return execa(source.capi.clusterctlPath, args, {
-    env: { KUBECONFIG: source.kube.kubeconfig },
-    stdin: 'ignore',
-    all: true,
-    reject: false,
-  });
-}
-
 /** Resolves when it says that. */
-async function says(moving: ReturnType<typeof move>, what: string): Promise<void> {
+async function says(moving: ReturnType<MoveWorld['move']>, what: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let said = '';
   moving.all.on('data', (text: Buffer) => {
@@ -283,7 +238,7 @@ const endPause = () => source.objects.patch('clusters.cluster.x-k8s.io', 'one', 
 
 it('clusterctl move waits while Terraform runs; one that is given up moves nothing', async () => {
   const name = await keepBusy({ autostart: true });
-  const givenUp = move();
+  const givenUp = world.move();
   await says(givenUp, 'Move blocked');
   givenUp.kill('SIGKILL');
   await givenUp;
@@ -329,7 +284,7 @@ it('of a move that fails before it deletes both sides leave the virtual machines
       () => true,
     );
   await expect.poll(isRefused, poll).toBe(true);
-  const failing = move();
+  const failing = world.move();
   await says(failing, 'Deleting objects from the source cluster');
   failing.kill('SIGKILL');
   await failing;
@@ -352,7 +307,7 @@ it('of a move that fails before it deletes both sides leave the virtual machines
 
 it('the next one goes on when the run ends, also where the former one left copies', async () => {
   const name = await keepBusy({ autostart: true });
-  const moving = move();
+  const moving = world.move();
   await says(moving, 'Move blocked');
   await setLock(name, null);
   const { exitCode, all } = await moving;
@@ -377,18 +332,18 @@ it('afterwards each machine is found by its providerID, nothing was restarted, a
     expect(
       Object.keys(moved).filter((one) => one.startsWith(`tfstate-${metadata.name}-caplv-capi.`)),
     ).not.toEqual([]);
-    const exported = join(directory, metadata.name);
+    const exported = join(world.directory, metadata.name);
     const kubeconfig = ['--kubeconfig', target.kube.kubeconfig];
     await execa(
       process.execPath,
       [PROGRAM, 'export', 'machine', `libvirtmachine/${metadata.name}`, exported, ...kubeconfig],
-      { env: env() as Record<string, string> },
+      { env: world.env() },
     );
     const plan = await execa(
       'terraform',
       [`-chdir=${exported}`, 'plan', '-detailed-exitcode', '-input=false'],
       {
-        env: env() as Record<string, string>,
+        env: world.env(),
         reject: false,
       },
     );
@@ -399,7 +354,7 @@ it('afterwards each machine is found by its providerID, nothing was restarted, a
 
 it('the controller that was left behind reports what moved and removes nothing of it, also when its own machines there go', async () => {
   const kept = async () => {
-    const metrics = await sourceController.fetch('/metrics');
+    const metrics = await world.sourceController.fetch('/metrics');
     return Number(/^caplv_orphans\{[^}]*action="keep"[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0);
   };
   await expect.poll(kept, poll).toBeGreaterThanOrEqual(2);

@@ -40,12 +40,8 @@ afterAll(() => world?.down());
 
 /** Registers the Node of each machine, as its kubelet would. Undefined: the one machine does not run yet, or there are two. */
 async function runningMachine(): Promise<ApiObject | undefined> {
-  const { workload } = world.world;
-  const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
   const machines = await world.list('LibvirtMachine');
-  for (const { metadata, spec } of machines)
-    if (spec?.providerID && !nodes.has(metadata.name) && !metadata.deletionTimestamp)
-      await workload.registerNode(metadata.name, spec.providerID);
+  await world.world.workload.registerNodes(machines);
   const [owner] = await world.list('Machine');
   return machines.length === 1 && owner?.status?.phase === 'Running' ? machines[0] : undefined;
 }

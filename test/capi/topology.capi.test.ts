@@ -62,10 +62,7 @@ async function provided(of: 'control plane' | 'workers'): Promise<ApiObject[]> {
 
 /** Registers the Nodes of the workers, as their kubelets would; then counts the running workers. */
 async function runningWorkers(): Promise<number> {
-  const { workload } = world.world;
-  const nodes = new Set((await workload.objects.list('nodes')).map(({ metadata }) => metadata.name));
-  for (const { metadata, spec } of await provided('workers'))
-    if (!nodes.has(metadata.name)) await workload.registerNode(metadata.name, spec?.providerID ?? '');
+  await world.world.workload.registerNodes(await provided('workers'));
   const machines = (await world.list('Machine')).filter((one) => !isControlPlane(one));
   return machines.filter(({ status }) => status?.phase === 'Running').length;
 }

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { KubeLab } from '../lab/kube/kube-lab.ts';
-import { ApiObjects } from './api-objects.ts';
+import { type ApiObject, ApiObjects } from './api-objects.ts';
 
 /**
  * An API server that takes the place of a workload cluster's, whose control plane nothing of the management cluster runs:
@@ -58,6 +58,15 @@ export class WorkloadCluster {
     const { ca } = this.#kube;
     const [crt, key] = await Promise.all([readFile(ca), readFile(join(dirname(ca), 'ca.key'))]);
     await management.apply(this.#secret('ca', { 'tls.crt': crt, 'tls.key': key }));
+  }
+
+  /** Registers a Node for each of these LibvirtMachines that has a provider ID and none yet, as its kubelet would. */
+  async registerNodes(machines: readonly ApiObject[]): Promise<void> {
+    const nodes = new Set((await this.objects.list('nodes')).map(({ metadata }) => metadata.name));
+    for (const { metadata, spec } of machines) {
+      if (!spec?.providerID || nodes.has(metadata.name) || metadata.deletionTimestamp) continue;
+      await this.registerNode(metadata.name, spec.providerID);
+    }
   }
 
   /** Registers a Node as the kubelet of that machine would. */
